@@ -1,0 +1,278 @@
+#!/usr/bin/env node
+// Sets the project up and runs its commands: node build.mjs start|test|build|check|format
+// Plain Node, nothing imported from node_modules at the top: it runs before they exist.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const require = createRequire(import.meta.url);
+const inRoot = (...parts) => join(root, ...parts);
+
+const commands = {
+  start: 'train, evaluate and export from the terminal: start -- help',
+  test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
+  build: 'bundle the library and its types into dist/',
+  check: 'types, format and lint, without running tests',
+  format: 'format, and repair what the linter can repair',
+};
+
+/** Stops with a message that says what to do. */
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+// ---- set-up: npm packages, a WebGPU adapter for Deno, a browser ----
+
+/** True when node_modules does not hold what package-lock.json asks for. */
+function packagesAreStale() {
+  const installed = inRoot('node_modules', '.package-lock.json');
+  if (!existsSync(installed)) return true;
+  const have = JSON.parse(readFileSync(installed, 'utf8')).packages;
+  const want = JSON.parse(readFileSync(inRoot('package-lock.json'), 'utf8')).packages;
+  // Optional packages are the binaries of other platforms; '' is this project itself.
+  return Object.entries(want).some(
+    ([path, entry]) =>
+      path !== '' && !(entry.optional && !have[path]) && have[path]?.version !== entry.version,
+  );
+}
+
+function setUpPackages() {
+  if (!packagesAreStale()) return;
+  console.log('set-up: npm ci, because node_modules is missing or older than package-lock.json');
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const options = { cwd: root, encoding: 'utf8', shell: process.platform === 'win32' };
+  const done = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], options);
+  if (done.status !== 0) fail(`npm ci failed:\n${`${done.stderr}${done.error ?? ''}`.slice(0, 3000)}`);
+}
+
+/** Installs Debian packages, or says the line that does where this process may not. */
+function installDebian(packages, why) {
+  const line = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  const mayInstall =
+    process.getuid?.() === 0 && existsSync('/usr/bin/apt-get') && existsSync('/etc/debian_version');
+  if (!mayInstall) {
+    const where = process.platform === 'linux' ? 'On Debian or Ubuntu run:' : 'On Debian it would be:';
+    fail(
+      `${why}, and it cannot be installed from here (no root, or no apt-get). ${where}\n  sudo sh -c '${line}'`,
+    );
+  }
+  console.log(`set-up: apt-get install ${packages.join(' ')}, because ${why}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const done = spawnSync('sh', ['-c', line], { env, encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (done.status !== 0) fail(`apt-get failed:\n${(done.stdout + done.stderr).slice(-4000)}`);
+}
+
+/** The binary itself, not the wrapper of the npm package: signals and exit codes then need no second hop. */
+function denoBinary() {
+  const { runInstall } = require(inRoot('node_modules', 'deno', 'install_api.cjs'));
+  return runInstall();
+}
+
+/** wgpu asks for XDG_RUNTIME_DIR and complains on stderr without it. */
+function denoEnvironment() {
+  return { XDG_RUNTIME_DIR: tmpdir(), ...process.env, DENO_NO_UPDATE_CHECK: '1' };
+}
+
+const denoFlags = ['run', '-A', '--no-lock', '--node-modules-dir=manual'];
+
+function adapterName() {
+  const code =
+    'const a = await navigator.gpu?.requestAdapter(); console.log(a ? a.info.description || "a GPU" : "");';
+  const done = spawnSync(denoBinary(), ['eval', '--no-lock', code], {
+    env: denoEnvironment(),
+    encoding: 'utf8',
+  });
+  return done.status === 0 ? done.stdout.trim() : '';
+}
+
+/** A software adapter is installed only when there is no adapter at all, so it never displaces a real GPU. */
+function setUpAdapter() {
+  if (adapterName()) return;
+  const why = 'Deno finds no WebGPU adapter';
+  if (process.platform !== 'linux')
+    fail(`${why} on this machine: it needs a GPU with a Metal, DX12 or Vulkan driver`);
+  installDebian(['libvulkan1', 'mesa-vulkan-drivers'], why);
+  if (!adapterName()) fail(`${why}, even with Mesa's software driver installed`);
+}
+
+function findBrowser() {
+  const asked = process.env.PUPPETEER_EXECUTABLE_PATH;
+  if (asked && !existsSync(asked)) fail(`PUPPETEER_EXECUTABLE_PATH names ${asked}, which does not exist`);
+  const linux = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+  const places = [
+    ...linux.map((name) => `/usr/bin/${name}`),
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    'C:/Program Files/Google/Chrome/Application/chrome.exe',
+  ];
+  return asked || places.find((path) => existsSync(path));
+}
+
+function setUpBrowser() {
+  if (!findBrowser()) installDebian(['chromium'], 'the tests run in Chromium too, and none was found');
+  return findBrowser() ?? fail('no Chromium was found after installing it');
+}
+
+// ---- running things ----
+
+/**
+ * Runs a program to its end and gives its exit code. It gets its own process group: a Ctrl-C at the terminal
+ * then arrives here (often twice, once from the terminal and once from npm) and goes on to it exactly once.
+ */
+function runInteractive(program, args, env) {
+  const child = spawn(program, args, { stdio: 'inherit', env, detached: process.platform !== 'win32' });
+  const last = {};
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      const now = performance.now();
+      if (now - (last[signal] ?? -Infinity) > 500) child.kill(signal);
+      last[signal] = now;
+    });
+  }
+  return new Promise((resolve) => {
+    child.on('error', (error) => fail(`cannot run ${program}: ${error.message}`));
+    child.on('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+  });
+}
+
+/** Runs a tool of node_modules and says whether it was content. */
+function tool(name, args) {
+  const start = performance.now();
+  const done = spawnSync(process.execPath, [inRoot('node_modules', ...name), ...args], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${done.status === 0 ? 'ok  ' : 'FAIL'} ${name.at(-1)} ${args.join(' ')} (${seconds} s)`);
+  return done.status === 0;
+}
+
+const tsc = (...args) => tool(['typescript', 'bin', 'tsc'], args);
+const biome = (...args) => tool(['@biomejs', 'biome', 'bin', 'biome'], args);
+
+/** esbuild's bundle of the library; both entry and output are as a web page would load them. */
+async function bundle(outfile) {
+  const esbuild = await import(pathToFileURL(inRoot('node_modules', 'esbuild', 'lib', 'main.js')));
+  const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: 'external' };
+  try {
+    await esbuild.build({
+      ...options,
+      entryPoints: [inRoot('src', 'index.ts')],
+      outfile,
+      logLevel: 'warning',
+    });
+  } catch {
+    console.log('FAIL esbuild bundle of src/index.ts');
+    return false;
+  }
+  const code = readFileSync(outfile);
+  const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+  console.log(
+    `ok   esbuild bundle: ${kilobytes(code.length)}, gzipped ${kilobytes(gzipSync(code, { level: 9 }).length)}`,
+  );
+  return true;
+}
+
+/**
+ * Runs one runtime's tests. It keeps its counts, and what it is busy with and until when, in a small file: so a
+ * crash loses no counts, and a test that blocks its thread (no timer fires there) is ended from here.
+ */
+function runTests(program, args, extra) {
+  const folder = mkdtempSync(join(tmpdir(), 'hypersphere-test-'));
+  const file = join(folder, 'result.json');
+  const env = { ...denoEnvironment(), NO_COLOR: '1', ...extra, HYPERSPHERE_TEST_RESULT: file };
+  const result = () => {
+    try {
+      return JSON.parse(readFileSync(file, 'utf8'));
+    } catch {
+      return undefined;
+    }
+  };
+  const child = spawn(program, args, { cwd: root, stdio: 'inherit', env });
+  const watchdog = setInterval(() => {
+    const { running, until } = result() ?? {};
+    if (!until || Date.now() < until + 30_000) return;
+    console.log(`FAIL ${running}: blocks its thread past its timeout; the run is ended`);
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), 5000).unref();
+  }, 2000);
+  return new Promise((resolve) => {
+    child.on('error', (error) => fail(`cannot run ${program}: ${error.message}`));
+    child.on('close', (code, signal) => {
+      clearInterval(watchdog);
+      const { passed = 0, failed = 0, done = false, running } = result() ?? {};
+      rmSync(folder, { recursive: true, force: true });
+      const broke = !done || (code !== 0 && failed === 0);
+      if (broke)
+        console.log(`FAIL the run broke off (${signal ?? `exit ${code}`})${running ? ` in ${running}` : ''}`);
+      resolve({ passed, failed: failed + (broke ? 1 : 0) });
+    });
+  });
+}
+
+const denoTests = (args) => runTests(denoBinary(), [...denoFlags, inRoot('test', 'run.ts'), ...args]);
+const browserTests = (args, browser) =>
+  runTests(process.execPath, [inRoot('test', 'browser.mjs'), ...args], {
+    PUPPETEER_EXECUTABLE_PATH: browser,
+  });
+
+/** Types, lint and bundle: each one that fails counts as one failed. */
+async function checkEverything() {
+  const folder = mkdtempSync(join(tmpdir(), 'hypersphere-bundle-'));
+  const results = [tsc('--noEmit'), biome('check', '.'), await bundle(join(folder, 'hypersphere.js'))];
+  rmSync(folder, { recursive: true, force: true });
+  return results.filter((ok) => !ok).length;
+}
+
+async function test(args) {
+  const one = args.includes('--deno') !== args.includes('--chromium');
+  const inDeno = !one || args.includes('--deno');
+  const inChromium = !one || args.includes('--chromium');
+  const patterns = args.filter((arg) => arg !== '--deno' && arg !== '--chromium');
+  if (inDeno) setUpAdapter();
+  const browser = inChromium ? setUpBrowser() : '';
+  const total = { passed: 0, failed: 0 };
+  if (args.length) console.log('a part of the tests only, without types, lint and bundle');
+  else total.failed += await checkEverything();
+  const runs = [inDeno && (() => denoTests(patterns)), inChromium && (() => browserTests(patterns, browser))];
+  for (const run of runs.filter(Boolean)) {
+    const { passed, failed } = await run();
+    total.passed += passed;
+    total.failed += failed;
+  }
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  // A run that found nothing to run is no success.
+  return total.failed || !total.passed ? 1 : 0;
+}
+
+async function build() {
+  rmSync(inRoot('dist'), { recursive: true, force: true });
+  const bundled = await bundle(inRoot('dist', 'hypersphere.js'));
+  return bundled && tsc('--project', 'tsconfig.build.json') ? 0 : 1;
+}
+
+async function main([command, ...args]) {
+  if (!(command in commands)) {
+    const lines = Object.entries(commands).map(([name, text]) => `  ${name.padEnd(8)}${text}`);
+    console.log(['node build.mjs COMMAND', ...lines].join('\n'));
+    return command === undefined || command === 'help' ? 0 : 1;
+  }
+  setUpPackages();
+  if (command === 'test') return test(args);
+  if (command === 'build') return build();
+  if (command === 'check') return tsc('--noEmit') & biome('check', '.') ? 0 : 1;
+  if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;
+  setUpAdapter();
+  return runInteractive(
+    denoBinary(),
+    [...denoFlags, inRoot('src', 'cli', 'main.ts'), ...args],
+    denoEnvironment(),
+  );
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,126 @@
+// The shape of the project: who may import whom, where GPU types may stand, shaders and ops one to one.
+import { test } from './harness.ts';
+
+const root = new URL('../', import.meta.url);
+
+/** A room may import rooms of a lower level, and of its own. Demos and cli are leaves: see their own rule. */
+const levels: Record<string, number> = {
+  gpu: 0,
+  graph: 1,
+  ops: 2,
+  nn: 3,
+  optim: 3,
+  data: 3,
+  methods: 4,
+  measures: 4,
+  'index.ts': 5,
+  cli: 6,
+};
+
+/** Paths from the root of all files under a folder with this ending; none where the folder does not exist. */
+function filesIn(folder: string, ending: string): string[] {
+  try {
+    return [...Deno.readDirSync(new URL(`${folder}/`, root))]
+      .flatMap(({ name, isDirectory }) => {
+        const path = `${folder}/${name}`;
+        return isDirectory ? filesIn(path, ending) : path.endsWith(ending) ? [path] : [];
+      })
+      .sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+const text = (path: string) => Deno.readTextFileSync(new URL(path, root));
+
+/** Source without comments; a `//` inside a string (an address) is left alone. */
+const codeOf = (path: string) =>
+  text(path)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/(^|[^:'"`])\/\/.*$/gm, '$1');
+
+/** The paths that a file imports, from the root; package names come back as they are. */
+function importsOf(path: string): string[] {
+  const pattern =
+    /(?:^|[\s;}])(?:import|export)\b[^'";]*?from\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
+  return [...codeOf(path).matchAll(pattern)].map(([, from, bare]) => {
+    const target = from ?? bare;
+    return target.startsWith('.')
+      ? new URL(target, new URL(path, root)).href.slice(root.href.length)
+      : target;
+  });
+}
+
+const sources = filesIn('src', '.ts').filter((path) => !path.endsWith('.d.ts'));
+const demos = filesIn('demos', '.ts');
+const shaders = filesIn('shaders', '.wgsl');
+const roomOf = (path: string) => path.split('/')[1];
+
+/** Fails with one line for each breach. */
+function none(breaches: string[]): void {
+  if (breaches.length) throw new Error(breaches.join('\n'));
+}
+
+test('every source file is in a room', () => {
+  none(sources.filter((path) => !(roomOf(path) in levels)).map((path) => `${path} is in no room`));
+});
+
+test('rooms import only the rooms before them', () => {
+  const breach = (path: string, target: string) =>
+    target.startsWith('src/')
+      ? levels[roomOf(target)] > levels[roomOf(path)]
+      : target.startsWith('demos/') || target.startsWith('test/');
+  const of = (path: string) => importsOf(path).filter((target) => breach(path, target));
+  none(sources.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
+});
+
+test('demos import src/index.ts only', () => {
+  const allowed = ['src/index.ts', 'dist/hypersphere.js', 'hypersphere'];
+  const fine = (target: string) => target.startsWith('demos/') || allowed.includes(target);
+  const of = (path: string) => importsOf(path).filter((target) => !fine(target));
+  none(demos.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
+});
+
+test('GPU types stand in src/gpu and src/graph/compile.ts only', () => {
+  const free = (path: string) => /^src\/(gpu|cli)\//.test(path) || path === 'src/graph/compile.ts';
+  const named = (path: string) => new Set(codeOf(path).match(/\bGPU[A-Z]\w*/g) ?? []);
+  // A page that owns a device hands it in: these two are part of the public signature.
+  const isPublic = (path: string, name: string) =>
+    path === 'src/index.ts' && (name === 'GPUDevice' || name === 'GPUBuffer');
+  const of = (path: string) => [...named(path)].filter((name) => !isPublic(path, name));
+  none(
+    sources.filter((path) => !free(path)).flatMap((path) => of(path).map((name) => `${path} names ${name}`)),
+  );
+});
+
+test('entry points and ops are one to one', () => {
+  const users = sources.filter((path) => /^src\/(graph|ops|optim|data|measures)\//.test(path)).map(codeOf);
+  const uses = (entry: string) =>
+    users.reduce((sum, code) => sum + code.split(new RegExp(`'${entry}'|"${entry}"`)).length - 1, 0);
+  const entries = shaders
+    .filter((path) => !path.startsWith('shaders/lib/'))
+    .flatMap((path) =>
+      [...codeOf(path).matchAll(/@compute\b[^{;]*?\bfn\s+(\w+)/g)].map(([, entry]) => ({ path, entry })),
+    );
+  const wrong = entries.filter(({ entry }) => uses(entry) !== 1);
+  none(wrong.map(({ path, entry }) => `${path}: ${entry} is named in ${uses(entry)} places, expected 1`));
+});
+
+test('every shader is imported', () => {
+  const imported = new Set([...sources, ...demos].flatMap(importsOf));
+  none(shaders.filter((path) => !imported.has(path)).map((path) => `${path} is imported nowhere`));
+});
+
+test('every imported file exists', () => {
+  const exists = (path: string) => {
+    try {
+      return Deno.statSync(new URL(path, root)).isFile;
+    } catch {
+      return false;
+    }
+  };
+  const local = (target: string) => /^(src|shaders|demos)\//.test(target);
+  const of = (path: string) => importsOf(path).filter((target) => local(target) && !exists(target));
+  none([...sources, ...demos].flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
+});

@@ -1,0 +1,9 @@
+// The index of an invocation in a 1-D count that was folded into a 2-D grid.
+fn linear_index(group: vec3u, groups: vec3u, local: u32, size: u32) -> u32 {
+  return (group.y * groups.x + group.x) * size + local;
+}
+
+// The i-th vec4 of an array of `count` scalars, with zeros after its end: padding must stay zero.
+fn zero_tail(v: vec4f, i: u32, count: u32) -> vec4f {
+  return select(vec4f(0.0), v, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(count));
+}

@@ -1,0 +1,113 @@
+import { AdapterMissingError, DeviceLostError, ValidationError, WebGPUMissingError } from './errors.ts';
+import { createPipelineCache, type PipelineCache } from './kernel.ts';
+import { createMemory, type Memory } from './memory.ts';
+
+/** What a {@link Device} is opened with. */
+export interface DeviceOptions {
+  /** Which adapter to prefer on machines with two. Default: the browser's own choice. */
+  powerPreference?: 'low-power' | 'high-performance';
+  /** Ask only for WebGPU's default limits, to see that a program works within them. Default false. */
+  defaultLimits?: boolean;
+}
+
+/**
+ * A GPU device with what belongs to it: its buffers, its pipelines, its state. There is no other state
+ * anywhere, so several devices work side by side.
+ */
+export interface Device {
+  readonly gpu: GPUDevice;
+  /** Vendor, architecture or description of the adapter; 'adopted device' when it does not tell. */
+  readonly adapter: string;
+  /** Which kernel variants suit the adapter (see `Target` in graph/op.ts). */
+  readonly target: { largeTiles: boolean };
+  /** The caller owns the GPUDevice: it is never destroyed here. */
+  readonly adopted: boolean;
+  readonly memory: Memory;
+  readonly pipelines: PipelineCache;
+  /** Set once the device is lost. */
+  lost: DeviceLostError | null;
+  /** The first error that no scope caught, if any. */
+  error: Error | null;
+  /** Frees every buffer; destroys the GPUDevice unless it was adopted. */
+  dispose(): void;
+}
+
+/** The optional features that a kernel variant may use. */
+const WANTED: GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups' as GPUFeatureName];
+
+/**
+ * Opens a device with all that the adapter offers.
+ * @throws WebGPUMissingError without `navigator.gpu`; AdapterMissingError without an adapter.
+ */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  const api = (globalThis.navigator as Navigator | undefined)?.gpu;
+  if (!api) throw new WebGPUMissingError();
+  const { powerPreference } = options;
+  const adapter = await api.requestAdapter(powerPreference ? { powerPreference } : undefined);
+  if (!adapter) throw new AdapterMissingError();
+  const requiredLimits: Record<string, number> = {};
+  if (!options.defaultLimits) {
+    for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
+  }
+  const requiredFeatures = WANTED.filter((feature) => adapter.features.has(feature));
+  const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits });
+  return wrap(gpu, describe(adapter.info), false);
+}
+
+/** Works on a device that the caller already owns: its buffers can be shared, and it is never destroyed here. */
+export function adoptDevice(gpu: GPUDevice): Device {
+  return wrap(gpu, describe(gpu.adapterInfo), true);
+}
+
+const LIMITS = [
+  'maxStorageBuffersPerShaderStage',
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupStorageSize',
+] as const;
+
+function describe(info: GPUAdapterInfo | undefined): string {
+  if (!info) return 'adopted device';
+  const words = [info.vendor, info.architecture, info.device, info.description].filter(
+    (word) => word && word !== '0',
+  );
+  return [...new Set(words)].join(' ') || 'unnamed adapter';
+}
+
+function wrap(gpu: GPUDevice, adapter: string, adopted: boolean): Device {
+  const memory = createMemory(gpu);
+  const device: Device = {
+    gpu,
+    adapter,
+    target: { largeTiles: /llvmpipe/i.test(adapter) },
+    adopted,
+    memory,
+    pipelines: createPipelineCache(gpu),
+    lost: null,
+    error: null,
+    dispose() {
+      memory.dispose();
+      if (!adopted) gpu.destroy();
+    },
+  };
+  gpu.lost.then((info) => {
+    device.lost = new DeviceLostError(info.reason, info.message);
+  });
+  if (!adopted) {
+    gpu.addEventListener('uncapturederror', (event) => {
+      event.preventDefault?.();
+      device.error ??= new ValidationError(
+        `internal: WebGPU: ${(event as GPUUncapturedErrorEvent).error.message}`,
+      );
+    });
+  }
+  return device;
+}
+
+/** Throws what is known to be wrong with the device: lost, or an error that no scope caught. */
+export function assertAlive(device: Device): void {
+  if (device.lost) throw device.lost;
+  if (device.error) throw device.error;
+}

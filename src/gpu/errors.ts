@@ -1,0 +1,52 @@
+/** Every error the library throws on purpose. `message` says what happened and what to do. */
+export class HypersphereError extends Error {
+  override name = this.constructor.name;
+}
+
+/** A bad shape, option or value, found while the graph is built or before a step runs. */
+export class ShapeError extends HypersphereError {}
+
+/** An option, file or argument that the library cannot accept. */
+export class InputError extends HypersphereError {}
+
+/** A gradient was asked for through an op that has none. */
+export class GradientError extends HypersphereError {}
+
+/** There is no `navigator.gpu` here. */
+export class WebGPUMissingError extends HypersphereError {
+  constructor() {
+    super(
+      'WebGPU is missing: this runtime has no navigator.gpu. ' +
+        'Use Chrome or Edge 113+, Firefox 141+, Safari 26+, or Deno 2; pages must be served over https or localhost.',
+    );
+  }
+}
+
+/** WebGPU exists but offers no adapter. */
+export class AdapterMissingError extends HypersphereError {
+  constructor() {
+    super(
+      'No WebGPU adapter: the GPU is blocked, or has no driver. ' +
+        'In a browser look at chrome://gpu and switch hardware acceleration on; ' +
+        'on Debian or Ubuntu `apt-get install mesa-vulkan-drivers` brings a software adapter.',
+    );
+  }
+}
+
+/** The device is gone; nothing on it can be read any more. */
+export class DeviceLostError extends HypersphereError {
+  readonly reason: string;
+  constructor(reason: string, message: string) {
+    super(
+      `The GPU device was lost (${reason || 'unknown'}${message ? `: ${message}` : ''}). ` +
+        'Its buffers cannot be read: open a new device, compile again and go on from the last saved state.',
+    );
+    this.reason = reason;
+  }
+}
+
+/** The device could not give the memory a plan needs. */
+export class OutOfMemoryError extends HypersphereError {}
+
+/** WebGPU rejected a call: an invalid shader of the user's, or a bug of ours. */
+export class ValidationError extends HypersphereError {}

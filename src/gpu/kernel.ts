@@ -1,0 +1,94 @@
+import { ValidationError } from './errors.ts';
+
+/** What names one compute pipeline. */
+export interface PipelineKey {
+  /** WGSL, whole. */
+  source: string;
+  entry: string;
+  /** Values of `override` constants. */
+  constants?: Record<string, number>;
+  /** One letter per storage binding from 1 on: `r` read-only, `w` read-write. Binding 0 is the uniform block. */
+  access: string;
+}
+
+export interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+export interface PipelineCache {
+  /** Compiles once per key, asynchronously; `ValidationError` carries the compiler's own message. */
+  get(key: PipelineKey): Promise<Pipeline>;
+}
+
+export function createPipelineCache(gpu: GPUDevice): PipelineCache {
+  const modules = new Map<string, GPUShaderModule>();
+  const layouts = new Map<string, GPUBindGroupLayout>();
+  const pipelines = new Map<string, Promise<Pipeline>>();
+
+  const moduleFor = (source: string, label: string) => {
+    let module = modules.get(source);
+    if (!module) {
+      module = gpu.createShaderModule({ label, code: source });
+      modules.set(source, module);
+    }
+    return module;
+  };
+  const layoutFor = (access: string) => {
+    let layout = layouts.get(access);
+    if (!layout) {
+      const entries: GPUBindGroupLayoutEntry[] = [{ binding: 0, visibility: 4, buffer: { type: 'uniform' } }];
+      for (const [i, letter] of [...access].entries()) {
+        const type = letter === 'w' ? 'storage' : 'read-only-storage';
+        entries.push({ binding: i + 1, visibility: 4, buffer: { type } });
+      }
+      layout = gpu.createBindGroupLayout({ entries });
+      layouts.set(access, layout);
+    }
+    return layout;
+  };
+  const build = async ({ source, entry, constants = {}, access }: PipelineKey): Promise<Pipeline> => {
+    const layout = layoutFor(access);
+    const module = moduleFor(source, entry);
+    // Our own scope, so that a bad shader of the user's is thrown here and never left uncaught.
+    gpu.pushErrorScope('validation');
+    const made = gpu
+      .createComputePipelineAsync({
+        label: entry,
+        layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: entry, constants },
+      })
+      .then(
+        (pipeline) => ({ pipeline, failure: null }),
+        (failure: unknown) => ({ pipeline: null, failure }),
+      );
+    const scoped = gpu.popErrorScope();
+    const { pipeline, failure } = await made;
+    const error = await scoped;
+    if (pipeline && !error) return { pipeline, layout };
+    const info = await module.getCompilationInfo?.();
+    const lines = (info?.messages ?? [])
+      .filter((m) => m.type === 'error')
+      .map((m) => `${m.lineNum}:${m.linePos} ${m.message}`);
+    throw new ValidationError(
+      `kernel "${entry}" does not compile: ${lines.join('; ') || error?.message || (failure as Error)?.message || 'no reason given'}`,
+    );
+  };
+  return {
+    get(key) {
+      const name = `${key.entry}|${key.access}|${JSON.stringify(key.constants ?? {})}|${key.source}`;
+      let pipeline = pipelines.get(name);
+      if (!pipeline) {
+        pipeline = build(key);
+        pipelines.set(name, pipeline);
+      }
+      return pipeline;
+    },
+  };
+}
+
+/** Folds a count of workgroups into a legal 2-D grid. */
+export function grid(workgroups: number, limit: number): [x: number, y: number] {
+  const y = Math.ceil(workgroups / limit);
+  return [Math.ceil(workgroups / y), y];
+}

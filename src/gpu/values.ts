@@ -1,0 +1,64 @@
+import { assertAlive, type Device } from './device.ts';
+import { InputError } from './errors.ts';
+import { readBuffer } from './read.ts';
+
+/** Usage of every buffer that holds a value: storage, copy in, copy out. */
+export const VALUE = 0x80 | 0x08 | 0x04;
+
+/** A range of a GPU buffer, in bytes. */
+export interface Range {
+  buffer: GPUBuffer;
+  offset: number;
+  size: number;
+}
+
+/** What may be written to a buffer. */
+export type Data = Float32Array | Uint32Array | Uint8Array;
+
+/** Writes an array to a buffer; bytes are padded to whole words. */
+export function writeBuffer(device: Device, buffer: GPUBuffer, offset: number, data: Data): void {
+  assertAlive(device);
+  if (data.byteLength % 4 === 0) {
+    device.gpu.queue.writeBuffer(
+      buffer,
+      offset,
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      data.byteLength,
+    );
+    return;
+  }
+  const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
+  padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  device.gpu.queue.writeBuffer(buffer, offset, padded);
+}
+
+/** Reads a range as numbers of a type. */
+export async function readRange(
+  device: Device,
+  { buffer, offset, size }: Range,
+  dtype: 'f32' | 'u32' | 'u8',
+): Promise<Data> {
+  const bytes = await readBuffer(device, buffer, offset, size);
+  return dtype === 'f32'
+    ? new Float32Array(bytes)
+    : dtype === 'u32'
+      ? new Uint32Array(bytes)
+      : new Uint8Array(bytes);
+}
+
+/** Throws unless `data` has `size` elements of the type that `dtype` means. */
+export function checkData(
+  what: string,
+  data: unknown,
+  size: number,
+  dtype: 'f32' | 'u32' | 'u8',
+): asserts data is Data {
+  const expected = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array }[dtype];
+  if (!(data instanceof expected)) {
+    throw new InputError(
+      `${what}: expected a ${expected.name}, got ${(data as object)?.constructor?.name ?? String(data)}`,
+    );
+  }
+  if (data.length !== size) throw new InputError(`${what}: expected ${size} elements, got ${data.length}`);
+}

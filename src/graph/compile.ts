@@ -1,0 +1,639 @@
+import { assertAlive, type Device } from '../gpu/device.ts';
+import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
+import { grid, type Pipeline } from '../gpu/kernel.ts';
+import { align } from '../gpu/memory.ts';
+import { readBuffer } from '../gpu/read.ts';
+import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import type { Kernel, UniformValue } from './op.ts';
+import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
+import { initialOf, type Node, Tensor, type TypedArray, trace, type Variable } from './tensor.ts';
+
+/** Options of {@link compile}. */
+export interface CompileOptions<I> {
+  /** What every run is given: made with `input` and `scalar`. */
+  inputs?: I;
+  /** Buffers of the caller, by the name of an input (read from) or an output (written to); f32 or u32 elements. */
+  buffers?: Record<string, GPUBuffer>;
+  /** Called after each pipeline is ready. */
+  onProgress?: (done: number, total: number) => void;
+  /** Cuts a step into submits of about this many milliseconds, so that a page can draw in between. Default: one submit. */
+  maxSubmitMs?: number;
+  /** How many steps may wait on the GPU before `run()` makes its caller wait. Default 8. */
+  stepsInFlight?: number;
+  /** Run once at compile time, since some drivers compile at the first dispatch; variables are put back. Default true. */
+  warmUp?: boolean;
+  /** For finding a non-finite value: no memory is reused and no variable changed. Default false. */
+  check?: boolean;
+}
+
+/** Exact counts of one run of a step. */
+export interface StepStats {
+  dispatches: number;
+  passes: number;
+  submits: number;
+  /** Bytes of intermediate tensors, constants and uniforms that this plan holds. */
+  plannedBytes: number;
+  /** Bytes of the variables it uses. */
+  variableBytes: number;
+  /** Pipelines it needs, each compiled once per device. */
+  pipelines: number;
+  /** The largest single buffer, in bytes. */
+  largestBuffer: number;
+}
+
+/** A compiled step. */
+export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
+  readonly stats: StepStats;
+  /**
+   * Writes the inputs and submits, at once; the promise waits only while too many steps are in flight.
+   * @throws InputError for a missing, unknown or misshaped input; DeviceLostError
+   */
+  run(values?: { [K in keyof I]?: number | Data }): Promise<void>;
+  /** The latest value of an output. Steps that are run meanwhile do not wait for it. */
+  read(name: keyof O): Promise<Float32Array & Data>;
+  /** Where an output lies, for drawing or for another plan. It stays valid until `dispose`. */
+  buffer(name: keyof O): Range;
+  /** Runs once with one pass per dispatch and tells the milliseconds of each. Needs the timestamp-query feature. */
+  profile(values?: { [K in keyof I]?: number | Data }): Promise<{ name: string; ms: number }[]>;
+  /** In a plan compiled with `check`: runs, and describes the first op with a non-finite value; null if there is none. */
+  firstNonFinite(values?: { [K in keyof I]?: number | Data }): Promise<string | null>;
+  /** Frees the plan's buffers; variables stay. */
+  dispose(): void;
+}
+
+/** The buffers of variables, per device. */
+const stores = new WeakMap<Device, Map<Variable, GPUBuffer>>();
+const storeOf = (device: Device) => {
+  let store = stores.get(device);
+  if (!store) {
+    store = new Map();
+    stores.set(device, store);
+  }
+  return store;
+};
+
+/** Where a variable lies on a device; it is made there, with what it starts from, when it is not there yet. */
+export function variableRange(device: Device, v: Variable): Range {
+  const owner = v.home?.flat ?? v;
+  const store = storeOf(device);
+  let buffer = store.get(owner);
+  if (!buffer) {
+    assertAlive(device);
+    const limit = device.gpu.limits.maxStorageBufferBindingSize;
+    if (owner.bytes > limit) {
+      throw new OutOfMemoryError(
+        `variable "${owner.name}" needs ${owner.bytes} bytes; this device binds ${limit} at most`,
+      );
+    }
+    const start = initialOf(owner);
+    buffer = device.memory.create(owner.name, owner.bytes, VALUE);
+    const data = typeof start === 'number' ? filled(start, owner.size, owner.dtype) : start;
+    if (data) writeBuffer(device, buffer, 0, data);
+    store.set(owner, buffer);
+  }
+  return { buffer, offset: (v.home?.offset ?? 0) * 4, size: v.bytes };
+}
+
+function filled(value: number, size: number, dtype: Tensor['dtype']): TypedArray | null {
+  if (value === 0) return null; // WebGPU gives zeros
+  return new { f32: Float32Array, u32: Uint32Array, u8: Uint8Array }[dtype](size).fill(value);
+}
+
+/** The value of a variable on a device. */
+export const readVariable = (device: Device, v: Variable): Promise<Data> =>
+  readRange(device, variableRange(device, v), v.dtype);
+
+/** Sets a variable on a device. */
+export function writeVariable(device: Device, v: Variable, data: Data): void {
+  checkData(`variable "${v.name}"`, data, v.size, v.dtype);
+  const { buffer, offset } = variableRange(device, v);
+  writeBuffer(device, buffer, offset, data);
+}
+
+/** Frees variables on a device; a later use starts them anew. */
+export function freeVariables(device: Device, variables: readonly Variable[]): void {
+  const store = storeOf(device);
+  for (const v of variables) {
+    const owner = v.home?.flat ?? v;
+    const buffer = store.get(owner);
+    if (buffer) device.memory.free(buffer);
+    store.delete(owner);
+  }
+}
+
+interface Binding {
+  pipeline: GPUComputePipeline;
+  group: GPUBindGroup;
+  x: number;
+  y: number;
+  name: string;
+}
+
+/**
+ * Traces `step` once, plans its memory, builds its pipelines and bind groups, and returns what replays it:
+ * one submit, one compute pass, no object created.
+ *
+ * @param step builds the graph from the inputs and returns the tensors that may be read afterwards.
+ * @throws ShapeError while the graph is built; OutOfMemoryError with the largest tensors; ValidationError for a bad kernel
+ */
+export async function compile<I extends Record<string, Tensor>, O extends Record<string, Tensor>>(
+  device: Device,
+  step: (inputs: I) => O,
+  options: CompileOptions<I> = {},
+): Promise<Step<I, O>> {
+  assertAlive(device);
+  const { buffers = {}, check = false, stepsInFlight = 8, warmUp = true } = options;
+  const inputs = options.inputs ?? ({} as I);
+  const { result: outputs, effects } = trace(() => step(inputs));
+  for (const name of Object.keys(buffers)) {
+    if (!inputs[name] && !outputs[name])
+      throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
+  }
+  const made = plan(outputs, effects, { reuse: !check, effects: !check, target: device.target });
+  const used = usedVariables(made);
+  const pipelines = await buildPipelines(device, made.dispatches, options.onProgress);
+  const owned: GPUBuffer[] = [];
+  const keep = (buffer: GPUBuffer) => {
+    owned.push(buffer);
+    return buffer;
+  };
+  const { memory, gpu } = device;
+
+  const limit = gpu.limits.maxStorageBufferBindingSize;
+  const tooLarge = made.slots.find((slot) => slot.bytes > limit);
+  if (tooLarge)
+    throw new OutOfMemoryError(
+      `${tooLarge.label} needs ${tooLarge.bytes} bytes; this device binds ${limit} at most`,
+    );
+
+  const uniforms = layUniforms(made.dispatches, inputs);
+  const { slots, leaves, uniformBuffer, zeros } = await memory.scoped(
+    () => {
+      for (const v of used) variableRange(device, v);
+      const external = externalSlots(made, outputs, buffers);
+      return {
+        slots: made.slots.map(
+          ({ bytes, label }, i) => external.get(i) ?? keep(memory.create(label, bytes, VALUE)),
+        ),
+        leaves: makeLeaves(device, made, inputs, buffers, keep),
+        uniformBuffer: keep(memory.create('uniforms', uniforms.data.byteLength, VALUE | 0x40)),
+        zeros: keep(memory.create('zeros', 256, VALUE)),
+      };
+    },
+    () =>
+      `this plan needs ${plannedBytes(made)} bytes; its largest tensors are ${largest(made)}. Use a smaller batch or width.`,
+  );
+  gpu.queue.writeBuffer(uniformBuffer, 0, uniforms.data);
+
+  const rangeOf = (x: Tensor): Range => {
+    const place: Place = made.place(x);
+    if (place.in === 'variable')
+      return { ...variableRange(device, place.variable), offset: place.offset, size: x.bytes };
+    if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size: x.bytes };
+    if (place.leaf.node.kind === 'scalar')
+      return { buffer: uniformBuffer, offset: uniforms.scalars.get(place.leaf)!, size: 4 };
+    return { buffer: leaves.get(place.leaf)!, offset: 0, size: x.bytes };
+  };
+
+  const bindings = made.dispatches.map((d, i): Binding => {
+    const { pipeline, layout } = pipelines[i];
+    const tensors = [...d.inputs, ...d.state, ...(d.inPlace ? [] : d.outputs)];
+    const ranges = tensors.map((x) => (x ? rangeOf(x) : { buffer: zeros, offset: 0, size: 16 }));
+    if (d.inPlace) ranges[0] = rangeOf(d.outputs[0]);
+    const entries = ranges.map(({ buffer, offset, size }, at) => ({
+      binding: at + 1,
+      // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
+      resource: { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) },
+    }));
+    const group = gpu.createBindGroup({
+      layout,
+      entries: [
+        { binding: 0, resource: { buffer: uniformBuffer, offset: uniforms.offsets[i], size: 256 } },
+        ...entries,
+      ],
+    });
+    const workgroups = Math.max(1, Math.ceil(d.kernel.invocations(d) / (d.kernel.workgroupSize ?? 64)));
+    const [x, y] = grid(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
+    return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
+  });
+
+  let chunks: [from: number, to: number][] = [[0, bindings.length]];
+  const stats: StepStats = {
+    dispatches: bindings.length,
+    passes: 1,
+    submits: 1,
+    plannedBytes: owned.reduce((sum, buffer) => sum + buffer.size, 0),
+    variableBytes: used.reduce((sum, v) => sum + align(v.bytes), 0),
+    pipelines: new Set(pipelines).size,
+    largestBuffer: Math.max(0, ...slots.map((slot) => slot.size)),
+  };
+
+  const record = (pass: GPUComputePassEncoder, from: number, to: number) => {
+    for (let i = from; i < to; i++) {
+      const { pipeline, group, x, y } = bindings[i];
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(x, y);
+    }
+    pass.end();
+  };
+  const submit = (parts = chunks) => {
+    for (const [from, to] of parts) {
+      const encoder = gpu.createCommandEncoder();
+      record(encoder.beginComputePass(), from, to);
+      gpu.queue.submit([encoder.finish()]);
+    }
+  };
+  const writeInputs = (values: { [K in keyof I]?: number | Data }) => {
+    assertAlive(device);
+    if (disposed) throw new InputError('this step was disposed');
+    for (const name of Object.keys(values))
+      if (!inputs[name]) throw new InputError(`run: no input is called "${name}"`);
+    for (const [name, x] of Object.entries(inputs)) {
+      const value = values[name];
+      if (x.node.kind === 'scalar') {
+        if (typeof value !== 'number')
+          throw new InputError(`run: expected a number for "${name}", got ${String(value)}`);
+        uniforms.set(x, value);
+      } else if (buffers[name]) {
+        if (value !== undefined)
+          throw new InputError(`run: "${name}" is read from the buffer given to compile`);
+      } else {
+        checkData(`run: input "${name}"`, value, x.size, x.dtype);
+        const leaf = leaves.get(x);
+        if (leaf) writeBuffer(device, leaf, 0, value);
+      }
+    }
+    if (uniforms.dynamicBytes)
+      gpu.queue.writeBuffer(uniformBuffer, 0, uniforms.data, 0, uniforms.dynamicBytes);
+  };
+
+  let disposed = false;
+  const waiting: Promise<unknown>[] = [];
+  const self: Step<I, O> = {
+    stats,
+    async run(values = {}) {
+      writeInputs(values);
+      submit();
+      waiting.push(gpu.queue.onSubmittedWorkDone().catch(() => {}));
+      if (waiting.length > stepsInFlight) {
+        await waiting.shift();
+        assertAlive(device);
+      }
+    },
+    async read(name) {
+      const x = outputs[name];
+      if (!x) throw new InputError(`read: no output is called "${String(name)}"`);
+      return (await readRange(device, self.buffer(name), x.dtype)) as Float32Array & Data;
+    },
+    buffer(name) {
+      const x = made.outputs.get(name as string);
+      if (!x) throw new InputError(`no output is called "${String(name)}"`);
+      return rangeOf(x);
+    },
+    async profile(values = {}) {
+      if (!gpu.features.has('timestamp-query'))
+        throw new InputError('profile: this device has no timestamp-query feature');
+      writeInputs(values);
+      return timeDispatches(
+        device,
+        bindings.length,
+        (i, pass) => record(pass, i, i + 1),
+        (i) => bindings[i].name,
+      );
+    },
+    async firstNonFinite(values = {}) {
+      if (!check) throw new InputError('firstNonFinite: compile this step with { check: true }');
+      writeInputs(values);
+      submit();
+      for (const d of made.dispatches) {
+        for (const y of d.outputs) {
+          if (y.dtype !== 'f32') continue;
+          const data = await readRange(device, rangeOf(y), 'f32');
+          const at = data.findIndex((value) => !Number.isFinite(value));
+          if (at >= 0)
+            return `${d.op.name}${d.layer ? ` "${d.layer}"` : ''} [${y.shape.join(', ')}]: ${data[at]} at element ${at}`;
+        }
+      }
+      return null;
+    },
+    dispose() {
+      if (disposed) return;
+      disposed = true;
+      for (const buffer of owned) memory.free(buffer);
+    },
+  };
+
+  try {
+    if (warmUp && bindings.length) await warm(device, made, () => submit());
+    if (options.maxSubmitMs && bindings.length > 1) {
+      const times = await dispatchTimes(device, made, bindings.length, record);
+      chunks = cut(times, options.maxSubmitMs);
+      stats.submits = chunks.length;
+      stats.passes = chunks.length;
+    }
+  } catch (error) {
+    self.dispose();
+    throw error;
+  }
+  return self;
+}
+
+/** Cuts a list of times into runs of at most `most` (or of one, where one alone is longer). */
+function cut(times: number[], most: number): [number, number][] {
+  const chunks: [number, number][] = [];
+  let start = 0;
+  let sum = 0;
+  for (const [i, ms] of times.entries()) {
+    if (i > start && sum + ms > most) {
+      chunks.push([start, i]);
+      start = i;
+      sum = 0;
+    }
+    sum += ms;
+  }
+  chunks.push([start, times.length]);
+  return chunks;
+}
+
+/** Milliseconds of each dispatch: measured, or the whole spread evenly where there are no timestamps. */
+async function dispatchTimes(
+  device: Device,
+  made: Plan,
+  count: number,
+  record: (pass: GPUComputePassEncoder, from: number, to: number) => void,
+): Promise<number[]> {
+  let times: number[] = [];
+  await warm(device, made, async () => {
+    if (device.gpu.features.has('timestamp-query')) {
+      const timed = await timeDispatches(device, count, (i, pass) => record(pass, i, i + 1), String);
+      times = timed.map(({ ms }) => ms);
+      return;
+    }
+    const start = performance.now();
+    const encoder = device.gpu.createCommandEncoder();
+    record(encoder.beginComputePass(), 0, count);
+    device.gpu.queue.submit([encoder.finish()]);
+    await device.gpu.queue.onSubmittedWorkDone();
+    times = new Array(count).fill((performance.now() - start) / count);
+  });
+  return times;
+}
+
+/** Runs something that changes variables, then puts them back. */
+async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
+  const { gpu, memory } = device;
+  const changed = new Set(made.dispatches.flatMap((d) => d.state.map((v) => v.home?.flat ?? v)));
+  const saved = [...changed].map((v) => {
+    const { buffer } = variableRange(device, v);
+    return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };
+  });
+  const move = (restore: boolean) => {
+    const encoder = gpu.createCommandEncoder();
+    for (const { buffer, copy } of saved) {
+      const [from, to] = restore ? [copy, buffer] : [buffer, copy];
+      encoder.copyBufferToBuffer(from, 0, to, 0, buffer.size);
+    }
+    gpu.queue.submit([encoder.finish()]);
+  };
+  try {
+    move(false);
+    await run();
+    move(true);
+    await gpu.queue.onSubmittedWorkDone();
+    await Promise.resolve();
+    assertAlive(device);
+  } finally {
+    for (const { copy } of saved) memory.free(copy);
+  }
+}
+
+async function timeDispatches(
+  device: Device,
+  count: number,
+  record: (i: number, pass: GPUComputePassEncoder) => void,
+  name: (i: number) => string,
+): Promise<{ name: string; ms: number }[]> {
+  const { gpu, memory } = device;
+  const result: { name: string; ms: number }[] = [];
+  const most = 1024; // a query set holds 4,096 timestamps at most
+  for (let from = 0; from < count; from += most) {
+    const n = Math.min(most, count - from);
+    const querySet = gpu.createQuerySet({ type: 'timestamp', count: 2 * n });
+    const resolved = memory.create('timestamps', 16 * n, 0x0200 | 0x0004);
+    try {
+      const encoder = gpu.createCommandEncoder();
+      for (let i = 0; i < n; i++) {
+        const timestampWrites = {
+          querySet,
+          beginningOfPassWriteIndex: 2 * i,
+          endOfPassWriteIndex: 2 * i + 1,
+        };
+        record(from + i, encoder.beginComputePass({ timestampWrites }));
+      }
+      encoder.resolveQuerySet(querySet, 0, 2 * n, resolved, 0);
+      gpu.queue.submit([encoder.finish()]);
+      const times = new BigUint64Array(await readBuffer(device, resolved, 0, 16 * n));
+      for (let i = 0; i < n; i++)
+        result.push({ name: name(from + i), ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6 });
+    } finally {
+      querySet.destroy();
+      memory.free(resolved);
+    }
+  }
+  return result;
+}
+
+/** The variables a plan binds, by the buffer they lie in. */
+function usedVariables(made: Plan): Variable[] {
+  const found = new Set<Variable>();
+  for (const d of made.dispatches) {
+    for (const x of [...d.inputs, ...d.state]) {
+      const place = x && made.place(x);
+      if (place?.in === 'variable') found.add(place.variable);
+    }
+  }
+  for (const x of made.outputs.values()) {
+    const place = made.place(x);
+    if (place.in === 'variable') found.add(place.variable);
+  }
+  return [...found];
+}
+
+const plannedBytes = (made: Plan) => made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0);
+const largest = (made: Plan) =>
+  [...made.slots]
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 5)
+    .map(({ label, bytes }) => `${label} (${bytes} bytes)`)
+    .join(', ');
+
+async function buildPipelines(
+  device: Device,
+  dispatches: Dispatch[],
+  onProgress?: (done: number, total: number) => void,
+): Promise<Pipeline[]> {
+  let done = 0;
+  const unique = new Map<Promise<Pipeline>, true>();
+  const pending = dispatches.map((d) => {
+    const { kernel: k, inPlace } = d;
+    const access = inPlace
+      ? `w${'r'.repeat(d.inputs.length - 1)}`
+      : 'r'.repeat(d.inputs.length) + 'w'.repeat(d.state.length + d.outputs.length);
+    const most = device.gpu.limits.maxStorageBuffersPerShaderStage;
+    if (access.length > most)
+      throw new InputError(
+        `${d.op.name}: needs ${access.length} buffers in one kernel, this device allows ${most}`,
+      );
+    const entry = inPlace ? k.inPlace! : k.entry;
+    return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access });
+  });
+  for (const pipeline of pending) unique.set(pipeline, true);
+  for (const pipeline of unique.keys()) {
+    pipeline.then(
+      () => onProgress?.(++done, unique.size),
+      () => {},
+    );
+  }
+  return Promise.all(pending);
+}
+
+/** The WGSL of a kernel, whole. Kernel first, so that a compiler's line numbers are those of its file. */
+export const sourceOf = (k: Kernel): string => {
+  const text = [k.source].flat().join('\n');
+  return k.prelude ? `${text}\n${k.prelude}` : text;
+};
+
+/** Outputs that a caller's buffer takes. */
+function externalSlots(
+  made: Plan,
+  outputs: Record<string, Tensor>,
+  buffers: Record<string, GPUBuffer>,
+): Map<number, GPUBuffer> {
+  const external = new Map<number, GPUBuffer>();
+  for (const [name, buffer] of Object.entries(buffers)) {
+    if (!outputs[name]) continue;
+    const x = made.outputs.get(name)!;
+    const place = made.place(x);
+    if (place.in !== 'slot' || place.offset !== 0) {
+      throw new InputError(
+        `buffers: output "${name}" is not computed by this step, so it has no buffer to replace`,
+      );
+    }
+    if (buffer.size < made.slots[place.slot].bytes) {
+      throw new InputError(
+        `buffers: "${name}" needs ${made.slots[place.slot].bytes} bytes, its buffer has ${buffer.size}`,
+      );
+    }
+    external.set(place.slot, buffer);
+  }
+  return external;
+}
+
+/** Buffers of inputs and constants that a plan reads. */
+function makeLeaves(
+  device: Device,
+  made: Plan,
+  inputs: Record<string, Tensor>,
+  buffers: Record<string, GPUBuffer>,
+  keep: (buffer: GPUBuffer) => GPUBuffer,
+): Map<Tensor, GPUBuffer> {
+  const names = new Map(Object.entries(inputs).map(([name, x]) => [x, name]));
+  const leaves = new Map<Tensor, GPUBuffer>();
+  const shared = new Map<string, GPUBuffer>();
+  const read = [...made.dispatches.flatMap((d) => d.inputs), ...made.outputs.values()];
+  for (const x of read) {
+    const place = x && made.place(x);
+    if (!place || place.in !== 'leaf' || leaves.has(place.leaf)) continue;
+    const { leaf } = place;
+    const { kind, options } = leaf.node as Node;
+    if (kind === 'scalar') continue;
+    if (kind === 'constant') {
+      const key = typeof options.value === 'number' ? `${options.value} ${leaf.dtype} ${leaf.size}` : '';
+      const buffer =
+        shared.get(key) ??
+        keep(device.memory.create(`constant [${leaf.shape.join(', ')}]`, leaf.bytes, VALUE));
+      const data =
+        typeof options.value === 'number' ? filled(options.value, leaf.size, leaf.dtype) : options.value;
+      if (data) writeBuffer(device, buffer, 0, data);
+      if (key) shared.set(key, buffer);
+      leaves.set(leaf, buffer);
+      continue;
+    }
+    const name = names.get(leaf);
+    if (name === undefined)
+      throw new InputError('an input tensor of this step is not in the `inputs` given to compile');
+    const external = buffers[name];
+    if (external && external.size < leaf.bytes)
+      throw new InputError(`buffers: "${name}" needs ${leaf.bytes} bytes, its buffer has ${external.size}`);
+    leaves.set(leaf, external ?? keep(device.memory.create(`input "${name}"`, leaf.bytes, VALUE)));
+  }
+  return leaves;
+}
+
+/** The uniform block of a plan: 256 bytes a dispatch, those that change from step to step first. */
+function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tensor>) {
+  const fields = dispatches.map((d) => Object.entries(d.kernel.uniform?.(d) ?? {}));
+  const dynamic = fields.map((list) => list.some(([, value]) => value instanceof Tensor));
+  const scalars = new Map<Tensor, number>();
+  let bytes = 0;
+  for (const x of Object.values(inputs)) {
+    if (x.node.kind !== 'scalar') continue;
+    scalars.set(x, bytes);
+    bytes += 256;
+  }
+  const offsets: number[] = new Array(dispatches.length);
+  for (const change of [true, false]) {
+    for (const i of dispatches.keys()) {
+      if (dynamic[i] !== change) continue;
+      offsets[i] = bytes;
+      bytes += 256;
+    }
+  }
+  const dynamicBytes = (scalars.size + dynamic.filter(Boolean).length) * 256;
+  const data = new ArrayBuffer(Math.max(bytes, 256));
+  const view = new DataView(data);
+  const places = new Map<Tensor, number[]>([...scalars].map(([x, at]) => [x, [at]]));
+  for (const [i, list] of fields.entries()) {
+    let at = offsets[i];
+    for (const [name, value] of list) at = put(`${dispatches[i].op.name}.${name}`, value, at);
+    if (at - offsets[i] > 256)
+      throw new InputError(`internal: ${dispatches[i].op.name}: more than 256 bytes of uniforms`);
+  }
+  function put(name: string, value: UniformValue, at: number): number {
+    if (value instanceof Tensor) {
+      const list = places.get(value);
+      if (!list)
+        throw new InputError(
+          `${name}: expected a number or a scalar input of this step, got a tensor [${value.shape.join(', ')}]`,
+        );
+      list.push(at);
+      return at + 4;
+    }
+    if (typeof value === 'number') {
+      view.setUint32(at, value, true);
+      return at + 4;
+    }
+    if (Array.isArray(value)) {
+      const size = value.length * 4;
+      const start = Math.ceil(at / size) * size;
+      for (const [j, n] of value.entries()) view.setUint32(start + 4 * j, n, true);
+      return start + size;
+    }
+    const { f32 } = value as { f32: number };
+    view.setFloat32(at, f32, true);
+    return at + 4;
+  }
+  return {
+    data,
+    offsets,
+    scalars,
+    dynamicBytes,
+    set(x: Tensor, value: number) {
+      for (const at of places.get(x)!) {
+        if (x.dtype === 'u32') view.setUint32(at, value, true);
+        else view.setFloat32(at, value, true);
+      }
+    },
+  };
+}

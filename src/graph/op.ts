@@ -1,0 +1,123 @@
+import { addEffect, type DType, makeNode, type Node, type Shape, Tensor, type Variable } from './tensor.ts';
+
+/** A value of the uniform block: a plain number is u32; wrap floats in {@link f32}; an input is read each step. */
+export type UniformValue = number | Float | Tensor | readonly number[];
+export interface Float {
+  f32: number | Tensor;
+}
+
+/** Marks a uniform value as f32. A scalar input passes through, with its own type. */
+export const f32 = (value: number | Tensor): UniformValue =>
+  value instanceof Tensor ? value : { f32: value };
+
+/** What a kernel's functions are told: one application of an op. */
+// biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
+export interface Call<O = any> {
+  readonly inputs: readonly (Tensor | null)[];
+  readonly state: readonly Variable[];
+  readonly outputs: readonly Tensor[];
+  readonly options: O;
+}
+
+/**
+ * How an op runs: one dispatch. Binding 0 is the uniform block, then come `inputs` (read), `state` (read-write) and
+ * `outputs` (read-write), one binding each, in this order. An input that is null is bound to four zero words.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
+export interface Kernel<O = any> {
+  /** Whole WGSL files, joined: the kernel first. */
+  source: string | readonly string[];
+  /** Lines of WGSL before it (`const TILE = 8;`), for what an override may not size. */
+  prelude?: string;
+  entry: string;
+  inputs?: readonly string[];
+  state?: readonly string[];
+  outputs?: readonly string[];
+  /** Fields of the uniform block in the order of the WGSL struct: u32, `f32(x)`, or 2 or 4 u32 for a vector. */
+  uniform?: (call: Call<O>) => Record<string, UniformValue>;
+  /** Values of WGSL `override`s. */
+  constants?: (call: Call<O>) => Record<string, number>;
+  /** How many invocations; the kernel guards, since the grid is folded and rounded up. */
+  invocations: (call: Call<O>) => number;
+  /** As in the WGSL; 64 unless told. */
+  workgroupSize?: number;
+  /** An entry point that reads and writes the first input in one binding, in the place of the output. */
+  inPlace?: string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
+export interface Op<O = any> {
+  name: string;
+  /** The shape of the output, or of each output. Throws ShapeError through `fail`. */
+  shape: (inputs: readonly Tensor[], options: O) => Shape | { shape: Shape; dtype?: DType }[];
+  /** Of the output. f32 unless told. */
+  dtype?: DType;
+  /** One kernel, or a choice among variants by shape. */
+  kernel: Kernel<O> | ((call: Call<O>, target: Target) => Kernel<O>);
+  /**
+   * Cotangents of the inputs from that of the first output; null for an input that cannot be differentiated.
+   * Without a vjp the op has no gradient, and asking for one is an error.
+   */
+  vjp?: (dy: Tensor, call: Node) => (Tensor | null)[];
+  /** A cheaper call that does this one and the making of one of its inputs, if there is one. */
+  fuse?: (call: Call<O>, look: Look) => { op: Op; inputs: (Tensor | null)[]; options: unknown } | null;
+}
+
+/** What `fuse` may look at. */
+export interface Look {
+  /** The call that makes a tensor which nobody else reads, or null. */
+  only(x: Tensor | null): (Call & { op: Op }) | null;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: options are the op's own
+type Arguments<I extends readonly (Tensor | null)[], O> = O extends undefined ? [...I] : [...I, options?: O];
+export type OpFunction<I extends readonly (Tensor | null)[], O> = ((...args: Arguments<I, O>) => Tensor) & {
+  op: Op;
+};
+
+/**
+ * Makes a function of tensors from an op's record. The last argument of the function may be the op's options.
+ *
+ * ```ts
+ * const double = op<[x: Tensor]>({ name: 'double', shape: ([x]) => x.shape, kernel: {...}, vjp: (dy) => [double(dy)] });
+ * ```
+ */
+// biome-ignore lint/suspicious/noExplicitAny: options are the op's own
+export function op<I extends readonly (Tensor | null)[], O = any>(spec: Op<O>): OpFunction<I, O> {
+  const apply = (...args: unknown[]): Tensor => {
+    const last = args.at(-1);
+    const hasOptions = args.length > 0 && last !== null && !(last instanceof Tensor);
+    const inputs = (hasOptions ? args.slice(0, -1) : args) as (Tensor | null)[];
+    return call(spec, inputs, ((hasOptions ? last : undefined) ?? {}) as O).outputs[0];
+  };
+  return Object.assign(apply, { op: spec as Op }) as unknown as OpFunction<I, O>;
+}
+
+/** Applies an op; `state` names the variables it changes. */
+export function call<O>(
+  spec: Op<O>,
+  inputs: readonly (Tensor | null)[],
+  options: O,
+  state: readonly Variable[] = [],
+): Node {
+  const made = spec.shape(inputs as Tensor[], options);
+  const node = makeNode({ kind: 'op', op: spec as Op, inputs: [...inputs], options, state });
+  const list =
+    made.length && typeof made[0] === 'object' ? (made as { shape: Shape; dtype?: DType }[]) : null;
+  const outputs = list ?? (state.length && made.length === 0 ? [] : [{ shape: made as Shape }]);
+  for (const [i, out] of outputs.entries()) {
+    node.outputs.push(new Tensor(node, i, out.shape, ('dtype' in out && out.dtype) || spec.dtype || 'f32'));
+  }
+  if (state.length) addEffect(node);
+  return node;
+}
+
+/** What a choice among kernel variants may know of the adapter. */
+export interface Target {
+  /** The processor plays GPU and loads cost more than registers: tiles of 16 x 16 an invocation pay. */
+  largeTiles: boolean;
+}
+
+/** The kernel that a call runs with. */
+export const kernelOf = (spec: Op, c: Call, target: Target): Kernel =>
+  typeof spec.kernel === 'function' ? spec.kernel(c, target) : spec.kernel;

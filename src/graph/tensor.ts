@@ -1,0 +1,253 @@
+import { ShapeError } from '../gpu/errors.ts';
+import type { Op } from './op.ts';
+
+/** f32 is what is computed with; u32 for indices and labels; u8 for data, four to a word. */
+export type DType = 'f32' | 'u32' | 'u8';
+export type Shape = readonly number[];
+/** A number is baked into the plan; a scalar input is written once per step. */
+export type Scalar = number | Tensor;
+
+/** A node of the graph: what makes one or more tensors. */
+export interface Node {
+  readonly id: number;
+  readonly kind: 'op' | 'view' | 'pack' | 'input' | 'scalar' | 'constant' | 'variable';
+  readonly op: Op | null;
+  readonly inputs: readonly (Tensor | null)[];
+  /** Variables that this node changes. */
+  readonly state: readonly Variable[];
+  // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
+  readonly options: any;
+  readonly outputs: Tensor[];
+  /** The layer it was built in, for messages. */
+  readonly layer: string;
+}
+
+/** A value of the graph. It owns no GPU memory. */
+export class Tensor {
+  readonly node: Node;
+  readonly index: number;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  constructor(node: Node, index: number, shape: Shape, dtype: DType) {
+    this.node = node;
+    this.index = index;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+  /** How many elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+  /** How many bytes; u8 is padded to whole words. */
+  get bytes(): number {
+    return this.dtype === 'u8' ? Math.ceil(this.size / 4) * 4 : this.size * 4;
+  }
+}
+
+export type TypedArray = Float32Array | Uint32Array | Uint8Array;
+
+/**
+ * A tensor that lives on from step to step: a parameter, a moment, a running statistic, a queue, a data set.
+ * Its value belongs to each device that uses it; here is only what it starts from.
+ */
+export class Variable extends Tensor {
+  readonly name: string;
+  /** What it starts from: one number everywhere, or its elements (perhaps made when needed). */
+  readonly initial: number | TypedArray | (() => TypedArray);
+  /** Where it lies when it is part of a flat buffer; offset in elements. */
+  home: { flat: Variable; offset: number } | null = null;
+  /** The parts of a flat variable, in order. */
+  readonly members: Variable[] = [];
+  constructor(name: string, shape: Shape, dtype: DType, initial: Variable['initial']) {
+    super(makeNode({ kind: 'variable' }), 0, checkShape('variable', name, shape), dtype);
+    this.node.outputs.push(this);
+    this.name = name;
+    this.initial = initial;
+  }
+}
+
+let nodes = 0;
+const layers: string[] = [];
+let effects: Node[] | null = null;
+
+export function makeNode(fields: Partial<Node> & Pick<Node, 'kind'>): Node {
+  return {
+    id: nodes++,
+    op: null,
+    inputs: [],
+    state: [],
+    options: {},
+    outputs: [],
+    layer: layers.join('.'),
+    ...fields,
+  };
+}
+
+export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
+export const show = (shape: Shape): string => `[${shape.join(', ')}]`;
+export const sameShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((n, i) => n === b[i]);
+
+/** The op and the layer a message is about: `matmul "encoder.1"`. */
+export const where = (op: string): string => (layers.length ? `${op} "${layers.join('.')}"` : op);
+
+/** Throws a ShapeError that names the op and the layer: `matmul "encoder.1": expected ...`. */
+export function fail(op: string, message: string): never {
+  throw new ShapeError(`${where(op)}: ${message}`);
+}
+
+function checkShape(op: string, name: string, shape: Shape): Shape {
+  if (!shape.every((n) => Number.isInteger(n) && n > 0)) {
+    throw new ShapeError(`${op} "${name}": expected positive whole sizes, got ${show(shape)}`);
+  }
+  return [...shape];
+}
+
+/** Names the layer that ops built inside `build` belong to, for error messages. Layers nest. */
+export function layer<T>(name: string, build: () => T): T {
+  layers.push(name);
+  try {
+    return build();
+  } finally {
+    layers.pop();
+  }
+}
+
+/** Runs `build` and returns the effects (updates of variables) that it asked for, in order. */
+export function trace<T>(build: () => T): { result: T; effects: Node[] } {
+  const outer = effects;
+  const mine: Node[] = [];
+  effects = mine;
+  try {
+    return { result: build(), effects: mine };
+  } finally {
+    effects = outer;
+  }
+}
+
+/** Records a node that changes variables. */
+export function addEffect(node: Node): void {
+  if (!effects) {
+    throw new ShapeError(
+      `${where(node.op?.name ?? node.kind)}: a variable can be changed only inside compile(device, step)`,
+    );
+  }
+  effects.push(node);
+}
+
+const single = (kind: Node['kind'], shape: Shape, dtype: DType, fields: Partial<Node> = {}): Tensor => {
+  const node = makeNode({ kind, ...fields });
+  const tensor = new Tensor(node, 0, checkShape(kind, String(fields.options?.name ?? ''), shape), dtype);
+  node.outputs.push(tensor);
+  return tensor;
+};
+
+/**
+ * A tensor that lives on from step to step.
+ * @param initial one number everywhere, or the elements, or a function that makes them. Default 0.
+ */
+export function variable(
+  shape: Shape,
+  {
+    name = 'variable',
+    initial = 0,
+    dtype = 'f32',
+  }: { name?: string; initial?: Variable['initial']; dtype?: DType } = {},
+): Variable {
+  return new Variable(name, shape, dtype, initial);
+}
+
+/** A tensor given to every `run()`: an array of its elements, or a GPUBuffer bound at compile time. */
+export const input = (shape: Shape, dtype: DType = 'f32'): Tensor => single('input', shape, dtype);
+
+/** A number given to every `run()`; lies in the uniform block, so it may stand wherever an op takes a `Scalar`. */
+export const scalar = (dtype: 'f32' | 'u32' = 'f32'): Tensor => single('scalar', [], dtype);
+
+/** A tensor whose elements are known: one number everywhere, or an array. */
+export function constant(value: number | TypedArray, shape: Shape = [], dtype: DType = 'f32'): Tensor {
+  if (typeof value !== 'number' && value.length !== sizeOf(shape)) {
+    fail('constant', `expected ${sizeOf(shape)} elements for ${show(shape)}, got ${value.length}`);
+  }
+  return single('constant', shape, dtype, { options: { value } });
+}
+
+/** The number that a constant tensor holds everywhere, or null. */
+export const constantValue = (x: Tensor): number | null =>
+  x.node.kind === 'constant' && typeof x.node.options.value === 'number' ? x.node.options.value : null;
+
+/** The same elements with another shape; no copy. One size may be -1. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const known = sizeOf(shape.filter((n) => n !== -1));
+  const full = shape.map((n) => (n === -1 ? x.size / known : n));
+  if (sizeOf(full) !== x.size || full.some((n) => !Number.isInteger(n))) {
+    fail('reshape', `expected ${x.size} elements as in ${show(x.shape)}, got ${show(shape)}`);
+  }
+  if (sameShape(full, x.shape)) return x;
+  const value = constantValue(x);
+  if (value !== null) return constant(value, full, x.dtype);
+  return single('view', full, x.dtype, { inputs: [x] });
+}
+
+/** How many elements a part of a flat buffer starts after: 256 bytes, what a binding needs. */
+export const PART = 64;
+
+/** The offsets, in elements, of parts laid one after the other, and the whole length. */
+export function layout(sizes: readonly number[]): { offsets: number[]; length: number } {
+  let length = 0;
+  const offsets = sizes.map((size) => {
+    const offset = length;
+    length += Math.ceil(size / PART) * PART;
+    return offset;
+  });
+  return { offsets, length };
+}
+
+/**
+ * Tensors laid one after the other in one flat buffer, each from a multiple of 256 bytes on; the gaps stay zero.
+ * The executor lets their ops write there directly.
+ * @param shape what the whole is seen as; the flat buffer unless told. Parts must then leave no gaps.
+ */
+export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
+  const { length } = layout(parts.map((part) => part.size));
+  if (shape && (parts.slice(0, -1).some((part) => part.size % PART) || sizeOf(shape) !== parts.reduce((n, part) => n + part.size, 0))) {
+    fail('pack', `internal: the parts do not fill ${show(shape)} without gaps`);
+  }
+  return single('pack', shape ?? [length], parts[0].dtype, { inputs: [...parts], options: { length } });
+}
+
+/** Gives variables one flat buffer. Each keeps its own name and shape; the flat one is what optimisers update. */
+export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
+  const taken = variables.find((v) => v.home);
+  if (taken)
+    throw new ShapeError(
+      `flatten "${name}": variable "${taken.name}" already lies in "${taken.home!.flat.name}"`,
+    );
+  const { offsets, length } = layout(variables.map((v) => v.size));
+  const flat = new Variable(name, [Math.max(length, PART)], 'f32', 0);
+  for (const [i, member] of variables.entries()) {
+    member.home = { flat, offset: offsets[i] };
+    flat.members.push(member);
+  }
+  return flat;
+}
+
+/** The elements a variable starts from. */
+export function initialOf(v: Variable): TypedArray | number {
+  if (v.members.length) {
+    const data = new Float32Array(v.size);
+    for (const member of v.members) {
+      const part = initialOf(member);
+      const { offset } = member.home!;
+      if (typeof part === 'number') data.fill(part, offset, offset + member.size);
+      else data.set(part, offset);
+    }
+    return data;
+  }
+  const data = typeof v.initial === 'function' ? v.initial() : v.initial;
+  if (typeof data !== 'number' && data.length !== v.size) {
+    throw new ShapeError(
+      `variable "${v.name}": expected ${v.size} elements for ${show(v.shape)}, got ${data.length}`,
+    );
+  }
+  return data;
+}

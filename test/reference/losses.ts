@@ -1,0 +1,127 @@
+/** Contrastive losses, dense and as the papers write them. Every loss L2-normalises its inputs itself. */
+import {
+  add,
+  concatenate,
+  crossEntropy,
+  div,
+  exp,
+  gatherRows,
+  l2Normalize,
+  log,
+  logSumExp,
+  matmul,
+  mean,
+  mul,
+  neg,
+  power,
+  square,
+  sub,
+  sum,
+  transpose,
+  where,
+} from './ops.ts';
+import type { Ref } from './tape.ts';
+import { leaf } from './tape.ts';
+
+/** A constant [M, N] matrix of zeros and ones. */
+const mask = (M: number, N: number, rule: (i: number, j: number) => boolean) =>
+  leaf(
+    [M, N],
+    Float64Array.from({ length: M * N }, (_, k) => +rule(Math.floor(k / N), k % N)),
+  );
+
+/** s_ij = scale a_i . b_j, A: [M, D], B: [N, D] -> [M, N] */
+const similarities = (A: Ref, B: Ref, scale: number) => mul(matmul(A, B, { transposeB: true }), scale);
+
+const withoutSelf = (S: Ref) =>
+  where(
+    mask(S.shape[0], S.shape[1], (i, j) => i === j),
+    -Infinity,
+    S,
+  );
+
+/** LSE_j(scale a_i . b_j) -> [M], over j != i with excludeSelf. Nothing is normalised here. */
+export function pairwiseLse(A: Ref, B: Ref, { scale = 1, excludeSelf = false } = {}): Ref {
+  const S = similarities(A, B, scale);
+  return logSumExp(excludeSelf ? withoutSelf(S) : S);
+}
+
+/** scale a_i . b_i -> [N] */
+export const pairPositives = (A: Ref, B: Ref, { scale = 1 } = {}) => mul(sum(mul(A, B), -1), scale);
+
+/** Mean of scale a_i . b_j over the j with the label of i -> [M]; 0 where there is none. */
+export function labelPositives(
+  A: Ref,
+  B: Ref,
+  labelsA: ArrayLike<number>,
+  labelsB: ArrayLike<number>,
+  { scale = 1, excludeSelf = false } = {},
+): Ref {
+  const P = mask(A.shape[0], B.shape[0], (i, j) => labelsA[i] === labelsB[j] && !(excludeSelf && i === j));
+  const counts = leaf(
+    [A.shape[0]],
+    sum(P, 1).data.map((n) => Math.max(n, 1)),
+  );
+  return div(sum(mul(similarities(A, B, scale), P), 1), counts);
+}
+
+/** Chen et al. 2020 (SimCLR): the mean over all 2N anchors, each against the 2N - 1 others. zA, zB: [N, D] */
+export function ntXent(zA: Ref, zB: Ref, temperature = 0.5): Ref {
+  const N = zA.shape[0];
+  const u = l2Normalize(concatenate([zA, zB], 0));
+  const S = similarities(u, u, 1 / temperature);
+  const partner = Array.from({ length: 2 * N }, (_, i) => (i + N) % (2 * N));
+  return mean(crossEntropy(withoutSelf(S), partner));
+}
+
+/** Radford et al. 2021 (CLIP): the mean of the row and the column cross-entropy; rows alone unless symmetric. */
+export function infoNce(zA: Ref, zB: Ref, temperature = 0.1, { symmetric = true } = {}): Ref {
+  const S = similarities(l2Normalize(zA), l2Normalize(zB), 1 / temperature);
+  const own = Array.from({ length: zA.shape[0] }, (_, i) => i);
+  const rows = mean(crossEntropy(S, own));
+  return symmetric ? div(add(rows, mean(crossEntropy(transpose(S), own))), 2) : rows;
+}
+
+/** Khosla et al. 2020, L_out: -1/|P(i)| sum_p log p_ip, averaged over the anchors that have a positive. z: [N, D] */
+export function supCon(z: Ref, labels: ArrayLike<number>, temperature = 0.1): Ref {
+  const N = z.shape[0];
+  const u = l2Normalize(z);
+  const S = similarities(u, u, 1 / temperature);
+  const logP = sub(S, logSumExp(withoutSelf(S), { keepDims: true }));
+  const positive = mask(N, N, (i, j) => i !== j && labels[i] === labels[j]);
+  const counts = sum(positive, 1).data;
+  const perAnchor = div(
+    sum(mul(logP, positive), 1),
+    leaf(
+      [N],
+      counts.map((n) => Math.max(n, 1)),
+    ),
+  );
+  return div(neg(sum(perAnchor)), Math.max(counts.filter((n) => n > 0).length, 1));
+}
+
+/** Wang & Isola 2020: E |u - v|^alpha. */
+export function alignment(zA: Ref, zB: Ref, alpha = 2): Ref {
+  const squares = sum(square(sub(l2Normalize(zA), l2Normalize(zB))), -1);
+  return mean(alpha === 2 ? squares : power(squares, alpha / 2));
+}
+
+/** Wang & Isola 2020: log of the mean over pairs i < j of exp(-t |u_i - u_j|^2). z: [N, D] */
+export function uniformity(z: Ref, t = 2): Ref {
+  const u = l2Normalize(z);
+  const pairs = (z.shape[0] * (z.shape[0] - 1)) / 2;
+  const [first, second] = [new Int32Array(pairs), new Int32Array(pairs)];
+  for (let i = 0, k = 0; i < z.shape[0]; i++)
+    for (let j = i + 1; j < z.shape[0]; j++, k++) [first[k], second[k]] = [i, j];
+  const squares = sum(square(sub(gatherRows(u, first), gatherRows(u, second))), -1);
+  return log(mean(exp(mul(squares, -t))));
+}
+
+export function alignUniform(
+  zA: Ref,
+  zB: Ref,
+  { alignWeight = 1, uniformWeight = 1, t = 2, alpha = 2 } = {},
+): Ref {
+  const uniform = div(add(uniformity(zA, t), uniformity(zB, t)), 2);
+  return add(mul(alignment(zA, zB, alpha), alignWeight), mul(uniform, uniformWeight));
+}

@@ -1,0 +1,240 @@
+// The streaming contrastive kernel: per anchor i of A [m, d] against all j of B [n, d], with s_ij = scale <a_i, b_j> / temperature,
+//   loss_i = log sum_j exp(s_ij) - mean_{j in P(i)} s_ij
+// No m x n buffer: the forward keeps a running (max, sum) per row and chunk of columns, the backward makes the
+// weights of a slab of rows at a time. d is a multiple of 4.
+struct Params {
+  m: u32, n: u32, d: u32,
+  first: u32,       // first row of a slab
+  rows: u32,        // rows of a slab
+  chunks: u32,      // chunks of columns
+  width: u32,       // columns in a chunk, a multiple of 8
+  offset: u32,      // the pair of anchor i is column (i + offset) mod n
+  scale: f32, temperature: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+
+override EXCLUDE_SELF: bool = false; // j = i is no candidate
+override PAIRS: bool = false;        // P(i) = {(i + offset) mod n}
+override LABELS: bool = false;       // P(i) = the candidates with the label of i
+override ROW_SIDE: bool = false;     // weights of anchors that are rows of the slab
+override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of the slab
+
+const LOWEST = -3.4028234e38;
+
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;        // rows of a tile
+@group(0) @binding(2) var<storage, read> y: array<vec4f>;        // columns of a tile
+@group(0) @binding(3) var<storage, read> labels_x: array<u32>;
+@group(0) @binding(4) var<storage, read> labels_y: array<u32>;
+
+// 8 x 8 similarities in four blocks; the columns of a block are rows of x.
+struct Tile { s00: mat4x4f, s01: mat4x4f, s10: mat4x4f, s11: mat4x4f }
+
+fn rows_of_x(row: u32, count: u32, k: u32) -> mat4x4f {
+  let width = params.d / 4u;
+  let last = count - 1u;
+  return mat4x4f(
+    x[min(row, last) * width + k], x[min(row + 1u, last) * width + k],
+    x[min(row + 2u, last) * width + k], x[min(row + 3u, last) * width + k]);
+}
+
+fn rows_of_y(row: u32, count: u32, k: u32) -> mat4x4f {
+  let width = params.d / 4u;
+  let last = count - 1u;
+  return mat4x4f(
+    y[min(row, last) * width + k], y[min(row + 1u, last) * width + k],
+    y[min(row + 2u, last) * width + k], y[min(row + 3u, last) * width + k]);
+}
+
+// The similarities s of 8 rows of x (of mx) and 8 of y (of ny).
+fn similarities(row: u32, mx: u32, column: u32, ny: u32) -> Tile {
+  var t: Tile;
+  for (var k = 0u; k < params.d / 4u; k++) {
+    let x0 = rows_of_x(row, mx, k);
+    let x1 = rows_of_x(row + 4u, mx, k);
+    let y0 = transpose(rows_of_y(column, ny, k));
+    t.s00 += y0 * x0; t.s10 += y0 * x1;
+    let y1 = transpose(rows_of_y(column + 4u, ny, k));
+    t.s01 += y1 * x0; t.s11 += y1 * x1;
+  }
+  return t;
+}
+
+fn factor() -> f32 { return params.scale / params.temperature; }
+
+// ---- forward ----
+
+@group(0) @binding(5) var<storage, read_write> partial: array<vec4f>; // [chunks, m]: max, sum, sum of s over positives, their count
+
+fn label_of_x(i: u32, count: u32) -> u32 { return labels_x[min(i, count - 1u)]; }
+fn labels_of_y(j: vec4u, count: u32) -> vec4u {
+  let last = count - 1u;
+  return vec4u(labels_y[min(j.x, last)], labels_y[min(j.y, last)], labels_y[min(j.z, last)], labels_y[min(j.w, last)]);
+}
+
+// Takes four columns from j on into the state (max, sum, positive sum, positive count) of row i.
+fn absorb(state: vec4f, dots: vec4f, i: u32, j: vec4u, end: u32) -> vec4f {
+  let s = dots * factor();
+  var valid = j < vec4u(end);
+  if (EXCLUDE_SELF) { valid = valid & (j != vec4u(i)); }
+  let masked = select(vec4f(LOWEST), s, valid);
+  let high = max(max(max(masked.x, masked.y), max(masked.z, masked.w)), state.x);
+  let terms = select(vec4f(0.0), exp(masked - high), valid);
+  var result = vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)), state.z, state.w);
+  if (PAIRS || LABELS) {
+    var positive = valid & (j == vec4u((i + params.offset) % params.n));
+    if (LABELS) { positive = valid & (labels_of_y(j, params.n) == vec4u(label_of_x(i, params.m))); }
+    result.z += dot(select(vec4f(0.0), s, positive), vec4f(1.0));
+    result.w += dot(select(vec4f(0.0), vec4f(1.0), positive), vec4f(1.0));
+  }
+  return result;
+}
+
+// partial: the state of each row over one chunk of columns
+@compute @workgroup_size(64)
+fn contrast_partial(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, groups, local, 64u);
+  let chunk = t % params.chunks;
+  let i = t / params.chunks * 8u;
+  if (i >= params.m) { return; }
+  var p0 = vec4f(LOWEST, 0.0, 0.0, 0.0);
+  var p1 = p0; var p2 = p0; var p3 = p0; var p4 = p0; var p5 = p0; var p6 = p0; var p7 = p0;
+  let end = min(params.n, (chunk + 1u) * params.width);
+  for (var column = chunk * params.width; column < end; column += 8u) {
+    let s = similarities(i, params.m, column, params.n);
+    let j = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
+    let k = j + 4u;
+    p0 = absorb(absorb(p0, s.s00[0], i, j, end), s.s01[0], i, k, end);
+    p1 = absorb(absorb(p1, s.s00[1], i + 1u, j, end), s.s01[1], i + 1u, k, end);
+    p2 = absorb(absorb(p2, s.s00[2], i + 2u, j, end), s.s01[2], i + 2u, k, end);
+    p3 = absorb(absorb(p3, s.s00[3], i + 3u, j, end), s.s01[3], i + 3u, k, end);
+    p4 = absorb(absorb(p4, s.s10[0], i + 4u, j, end), s.s11[0], i + 4u, k, end);
+    p5 = absorb(absorb(p5, s.s10[1], i + 5u, j, end), s.s11[1], i + 5u, k, end);
+    p6 = absorb(absorb(p6, s.s10[2], i + 6u, j, end), s.s11[2], i + 6u, k, end);
+    p7 = absorb(absorb(p7, s.s10[3], i + 7u, j, end), s.s11[3], i + 7u, k, end);
+  }
+  let at = chunk * params.m + i;
+  partial[at] = p0;
+  if (i + 1u < params.m) { partial[at + 1u] = p1; }
+  if (i + 2u < params.m) { partial[at + 2u] = p2; }
+  if (i + 3u < params.m) { partial[at + 3u] = p3; }
+  if (i + 4u < params.m) { partial[at + 4u] = p4; }
+  if (i + 5u < params.m) { partial[at + 5u] = p5; }
+  if (i + 6u < params.m) { partial[at + 6u] = p6; }
+  if (i + 7u < params.m) { partial[at + 7u] = p7; }
+}
+
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> statistics: array<vec2f>; // log-sum-exp, positives
+
+// loss_i = lse_i - mean of s over the positives; 0 for an anchor that lacks them where labels name them
+@compute @workgroup_size(64)
+fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.m) { return; }
+  var high = LOWEST;
+  for (var chunk = 0u; chunk < params.chunks; chunk++) { high = max(high, partials[chunk * params.m + i].x); }
+  var sum = 0.0;
+  var positive = vec2f(0.0);
+  for (var chunk = 0u; chunk < params.chunks; chunk++) {
+    let p = partials[chunk * params.m + i];
+    sum += p.y * exp(p.x - high);
+    positive += p.zw;
+  }
+  let lse = high + log(sum);
+  statistics[i] = vec2f(lse, positive.y);
+  if (LABELS && positive.y == 0.0) { loss[i] = 0.0; return; }
+  loss[i] = lse - positive.x / max(positive.y, 1.0);
+}
+
+// ---- backward ----
+
+@group(0) @binding(5) var<storage, read> stats: array<vec2f>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> weights: array<f32>; // [rows, columns of y]
+
+// What the weights need of four anchors: log-sum-exp, cotangent, 1 / number of positives (0 where there are none).
+struct Anchors { lse: vec4f, dy: vec4f, share: vec4f }
+
+fn anchors(i: vec4u) -> Anchors {
+  let j = min(i, vec4u(params.m - 1u));
+  let s0 = stats[j.x]; let s1 = stats[j.y]; let s2 = stats[j.z]; let s3 = stats[j.w];
+  var a = Anchors(vec4f(s0.x, s1.x, s2.x, s3.x), vec4f(dy[j.x], dy[j.y], dy[j.z], dy[j.w]), vec4f(1.0));
+  if (LABELS) {
+    let count = vec4f(s0.y, s1.y, s2.y, s3.y);
+    a.share = 1.0 / max(count, vec4f(1.0));
+    a.dy = select(a.dy, vec4f(0.0), count == vec4f(0.0));
+  }
+  return a;
+}
+
+// dy (softmax - share of the positives): d loss / d s of four anchor-candidate pairs.
+fn weights4(s: vec4f, lse: vec4f, cotangent: vec4f, share: vec4f, positive: vec4<bool>) -> vec4f {
+  var w = exp(min(s - lse, vec4f(0.0)));
+  if (PAIRS || LABELS) { w -= select(vec4f(0.0), share, positive); }
+  return cotangent * w;
+}
+
+fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Anchors) {
+  if (row >= rows) { return; }
+  let j = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
+  let s = dots * factor();
+  var same = vec4<bool>(false);
+  if (LABELS) { same = labels_of_y(j, columns) == vec4u(labels_x[row]); }
+  var g = vec4f(0.0);
+  if (ROW_SIDE) {
+    let mine = stats[row];
+    var positive = same;
+    var cotangent = dy[row];
+    var share = 1.0;
+    if (LABELS) {
+      cotangent = select(cotangent, 0.0, mine.y == 0.0);
+      share = 1.0 / max(mine.y, 1.0);
+    }
+    if (PAIRS) { positive = j == vec4u((row + params.offset) % params.n); }
+    g += weights4(s, vec4f(mine.x), vec4f(cotangent), vec4f(share), positive);
+  }
+  if (COLUMN_SIDE) {
+    var positive = same;
+    if (PAIRS) { positive = (j + params.offset) % params.n == vec4u(row); }
+    g += weights4(s, a.lse, a.dy, a.share, positive);
+  }
+  if (EXCLUDE_SELF) { g = select(g, vec4f(0.0), j == vec4u(row)); }
+  g *= factor();
+  let at = (row - params.first) * columns + column;
+  if (j.x < columns) { weights[at] = g.x; }
+  if (j.y < columns) { weights[at + 1u] = g.y; }
+  if (j.z < columns) { weights[at + 2u] = g.z; }
+  if (j.w < columns) { weights[at + 3u] = g.w; }
+}
+
+fn put_block(row: u32, rows: u32, column: u32, columns: u32, block: mat4x4f, a: Anchors) {
+  put_row(row, rows, column, columns, block[0], a);
+  put_row(row + 1u, rows, column, columns, block[1], a);
+  put_row(row + 2u, rows, column, columns, block[2], a);
+  put_row(row + 3u, rows, column, columns, block[3], a);
+}
+
+// weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
+@compute @workgroup_size(64)
+fn contrast_weights(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, groups, local, 64u);
+  let mx = select(params.n, params.m, ROW_SIDE);
+  let ny = select(params.m, params.n, ROW_SIDE);
+  let across = (ny + 7u) / 8u;
+  let row = params.first + t / across * 8u;
+  let end = min(mx, params.first + params.rows);
+  if (row >= end) { return; }
+  let column = t % across * 8u;
+  let s = similarities(row, mx, column, ny);
+  var left: Anchors;
+  var right: Anchors;
+  if (COLUMN_SIDE) {
+    left = anchors(vec4u(column) + vec4u(0u, 1u, 2u, 3u));
+    right = anchors(vec4u(column) + vec4u(4u, 5u, 6u, 7u));
+  }
+  put_block(row, end, column, ny, s.s00, left);
+  put_block(row, end, column + 4u, ny, s.s01, right);
+  put_block(row + 4u, end, column, ny, s.s10, left);
+  put_block(row + 4u, end, column + 4u, ny, s.s11, right);
+}

@@ -1,0 +1,180 @@
+import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { stopGradient } from '../graph/gradient.ts';
+import { call, f32, type Op } from '../graph/op.ts';
+import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { matmul } from './matmul.ts';
+import { pad } from './shape.ts';
+
+/** What counts as a candidate and as a positive for an anchor. */
+export interface ContrastOptions {
+  /** Similarities are scale <a, b> / temperature. Default 1. */
+  scale?: Scalar;
+  /** Default 1. */
+  temperature?: Scalar;
+  /** Anchor i is no candidate for itself: A and B are the same rows. Default false. */
+  excludeSelf?: boolean;
+  /** The one positive of anchor i is candidate (i + pairOffset) mod N. */
+  pairOffset?: number;
+  /** u32 [M] and [N]: the positives of an anchor are all candidates with its label. */
+  labels?: readonly [a: Tensor, b: Tensor];
+}
+
+interface Settings {
+  scale: Scalar;
+  temperature: Scalar;
+  excludeSelf: boolean;
+  pairOffset: number | null;
+  byLabel: boolean;
+}
+
+/** Which anchors a slab of weights belongs to: its rows, its columns, or both (A and B the same rows). */
+interface Slab extends Settings {
+  first: number;
+  rows: number;
+  rowSide: boolean;
+  columnSide: boolean;
+}
+
+const source = [contrastWgsl, gridWgsl];
+
+/** Chunks of columns, so that there are enough invocations; O(M) partial sums whatever N is. */
+function chunking(m: number, n: number): { chunks: number; width: number } {
+  const wanted = Math.max(1, Math.min(Math.ceil(n / 32), Math.ceil(16384 / Math.ceil(m / 8))));
+  const width = Math.ceil(n / wanted / 8) * 8;
+  return { chunks: Math.ceil(n / width), width };
+}
+
+const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
+  m,
+  n,
+  d,
+  first,
+  rows,
+  ...chunking(m, n),
+  offset: o.pairOffset ?? 0,
+  scale: f32(o.scale),
+  temperature: f32(o.temperature),
+});
+
+const flags = (o: Settings) => ({
+  EXCLUDE_SELF: Number(o.excludeSelf),
+  PAIRS: Number(o.pairOffset !== null),
+  LABELS: Number(o.byLabel),
+});
+
+const partialOp: Op<Settings> = {
+  name: 'contrastPartial',
+  shape: ([a, b]) => [chunking(a.shape[0], b.shape[0]).chunks, a.shape[0], 4],
+  kernel: {
+    source,
+    entry: 'contrast_partial',
+    inputs: ['x', 'y', 'labels_x', 'labels_y'],
+    outputs: ['partial'],
+    uniform: ({ inputs: [a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
+    constants: ({ options }) => flags(options),
+    invocations: ({ inputs: [a], outputs }) => Math.ceil(a!.shape[0] / 8) * outputs[0].shape[0],
+  },
+};
+
+interface CombineOptions extends Settings {
+  labels: readonly [Tensor | null, Tensor | null];
+}
+
+// A and B are inputs for the sake of the gradient: the kernel reads the partial states only.
+const combineOp: Op<CombineOptions> = {
+  name: 'contrast',
+  shape: ([, a]) => [{ shape: [a.shape[0]] }, { shape: [a.shape[0], 2] }],
+  kernel: {
+    source,
+    entry: 'contrast_combine',
+    inputs: ['partials', 'x', 'y'],
+    outputs: ['loss', 'statistics'],
+    uniform: ({ inputs: [, a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
+    constants: ({ options }) => flags(options),
+    invocations: ({ inputs: [, a] }) => a!.shape[0],
+  },
+  vjp: (dy, { inputs: [, a, b], outputs: [, stats], options }) => {
+    const [la, lb] = options.labels;
+    const settings = { ...options, labels: undefined };
+    if (a === b && options.excludeSelf) {
+      // One set of rows: its row side and its column side in one sweep.
+      const both = { ...settings, rowSide: true, columnSide: true };
+      return [null, gradientOf(a!, a!, [la, la], stats, dy, both), null];
+    }
+    return [
+      null,
+      gradientOf(a!, b!, [la, lb], stats, dy, { ...settings, rowSide: true, columnSide: false }),
+      gradientOf(b!, a!, [lb, la], stats, dy, { ...settings, rowSide: false, columnSide: true }),
+    ];
+  },
+};
+
+const weightsOp: Op<Slab> = {
+  name: 'contrastWeights',
+  shape: ([, y], { rows }) => [rows, y.shape[0]],
+  kernel: {
+    source,
+    entry: 'contrast_weights',
+    inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
+    outputs: ['weights'],
+    uniform: ({ inputs: [x, y], options: o }) => {
+      const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
+      return uniform(m, n, x!.shape[1], o, o.first, o.rows);
+    },
+    constants: ({ options: o }) => ({ ...flags(o), ROW_SIDE: Number(o.rowSide), COLUMN_SIDE: Number(o.columnSide) }),
+    invocations: ({ inputs: [, y], options }) => Math.ceil(options.rows / 8) * Math.ceil(y!.shape[0] / 8),
+  },
+};
+
+/** Rows of a slab: a quarter of all at most, so that memory stays O(N); whole vec4s and 256-byte parts. */
+const slabRows = (m: number) => Math.min(128, Math.ceil(m / 4 / 16) * 16);
+
+/** The gradient of x: a slab of weights at a time, times y. */
+function gradientOf(x: Tensor, y: Tensor, labels: (Tensor | null)[], stats: Tensor, dy: Tensor, side: Settings & { rowSide: boolean; columnSide: boolean }): Tensor {
+  const m = x.shape[0];
+  const step = slabRows(m);
+  const parts: Tensor[] = [];
+  for (let first = 0; first < m; first += step) {
+    const rows = Math.min(step, m - first);
+    const weights = call(weightsOp, [x, y, ...labels, stats, dy], { ...side, first, rows }).outputs[0];
+    parts.push(matmul(weights, y));
+  }
+  return parts.length === 1 ? parts[0] : pack(parts, x.shape);
+}
+
+/**
+ * Per anchor i of A, against all candidates of B, with s_ij = scale <a_i, b_j> / temperature:
+ * `log sum_j exp(s_ij) - mean over positives of s_ij` (without positives: the log-sum-exp alone). InfoNCE, NT-Xent,
+ * CLIP, SupCon and the uniformity loss are all means or sums of it. Streamed: memory O(M + N), never M x N.
+ * Rows are used as they are: normalise them first.
+ *
+ * @param a anchors [M, D]
+ * @param b candidates [N, D]
+ * @returns `loss` [M], and `statistics` [M, 2]: the log-sum-exp, and how many positives the anchor has (no gradient).
+ *   An anchor without a positive label has loss 0.
+ * @throws ShapeError
+ */
+export function contrast(a: Tensor, b: Tensor, options: ContrastOptions = {}): { loss: Tensor; statistics: Tensor } {
+  const { scale = 1, temperature = 1, excludeSelf = false, pairOffset = null, labels = null } = options;
+  if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
+    fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
+  }
+  if (excludeSelf && (a.shape[0] !== b.shape[0] || a.shape[0] < 2)) {
+    fail('contrast', `expected the same 2 rows or more to exclude self, got ${show(a.shape)} and ${show(b.shape)}`);
+  }
+  for (const [i, x] of (labels ?? []).entries()) {
+    const rows = [a, b][i].shape[0];
+    if (x.dtype !== 'u32' || x.size !== rows) fail('contrast', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
+  }
+  if (labels && pairOffset !== null) fail('contrast', 'expected positives by pair or by label, got both');
+  const settings: Settings = { scale, temperature, excludeSelf, pairOffset, byLabel: labels !== null };
+  // Whole vec4s along D; zeros change no inner product.
+  const fill = (x: Tensor) => (x.shape[1] % 4 ? pad(x, { before: [0, 0], after: [0, 4 - (x.shape[1] % 4)] }) : x);
+  const x = fill(a);
+  const y = a === b ? x : fill(b);
+  const [la, lb] = labels ?? [null, null];
+  const partial = call(partialOp, [x, y, la, lb], settings).outputs[0];
+  const [loss, statistics] = call(combineOp, [stopGradient(partial), x, y], { ...settings, labels: [la, lb] }).outputs;
+  return { loss, statistics };
+}

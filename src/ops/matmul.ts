@@ -1,0 +1,145 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
+import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
+import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
+import { activationGradient } from './unary.ts';
+
+/** Which inputs of a product are transposed. */
+export interface MatmulOptions {
+  transposeA?: boolean;
+  transposeB?: boolean;
+}
+
+/** What a linear layer does after the product. */
+export type Activation = 'none' | 'relu';
+
+interface ProductOptions extends MatmulOptions {
+  activation?: Activation;
+  /** Also sum the rows of B, into a second output. */
+  sums?: boolean;
+}
+
+/** [batches, m, n, k] of a product. */
+function sizes(name: string, a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions): [number, number, number, number] {
+  const rank = a.shape.length;
+  if (rank !== b.shape.length || (rank !== 2 && rank !== 3) || (rank === 3 && a.shape[0] !== b.shape[0])) {
+    fail(name, `expected two matrices, or two batches of as many, got ${show(a.shape)} and ${show(b.shape)}`);
+  }
+  const [p, q] = a.shape.slice(-2);
+  const [r, s] = b.shape.slice(-2);
+  const [m, k] = transposeA ? [q, p] : [p, q];
+  const [k2, n] = transposeB ? [s, r] : [r, s];
+  if (k !== k2) {
+    const form = `${transposeA ? ' (transposed)' : ''}`;
+    fail(name, `expected inner sizes to match, got ${show(a.shape)}${form} and ${show(b.shape)}${transposeB ? ' (transposed)' : ''}`);
+  }
+  return [rank === 3 ? a.shape[0] : 1, m, n, k];
+}
+
+/**
+ * The side of the tile that one invocation makes. 4 serves any shape; 8 and 16 need whole vec4s on every load.
+ * 16 x 16 fills the registers of a GPU twice over, but llvmpipe wants few loads (docs/decisions.md).
+ */
+function tile(m: number, n: number, k: number, { transposeA }: MatmulOptions, { largeTiles }: Target): 4 | 8 | 16 {
+  const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
+  if (!whole) return 4;
+  return largeTiles && m * n >= 32768 ? 16 : 8;
+}
+
+const source = [matmulWgsl, gridWgsl];
+
+function productKernel({ inputs: [a, b, bias, gate], options }: Call<ProductOptions>, target: Target): Kernel<ProductOptions> {
+  const [batches, m, n, k] = sizes('matmul', a!, b!, options);
+  const side = tile(m, n, k, options, target);
+  return {
+    source,
+    entry: { 4: 'matmul_4x4', 8: 'matmul_8x8', 16: 'matmul_16x16' }[side],
+    inputs: ['a', 'b', 'bias', 'gate'],
+    outputs: ['c', 'sums'],
+    uniform: () => ({ m, n, k, batches }),
+    constants: () => ({
+      TRANSPOSE_A: Number(options.transposeA ?? false),
+      TRANSPOSE_B: Number(options.transposeB ?? false),
+      BIAS: Number(bias !== null),
+      RELU: Number(options.activation === 'relu'),
+      GATE: Number(gate !== null),
+      SUMS: Number(options.sums ?? false),
+    }),
+    invocations: () => batches * Math.ceil(m / side) * Math.ceil(n / side),
+  };
+}
+
+const productShape =
+  (name: string) =>
+  ([a, b]: readonly Tensor[], options: ProductOptions): { shape: Shape }[] => {
+    const [batches, m, n] = sizes(name, a, b, options);
+    return [{ shape: a.shape.length === 3 ? [batches, m, n] : [m, n] }, { shape: [options.sums ? n : 1] }];
+  };
+
+const product: Op<ProductOptions> = {
+  name: 'matmul',
+  shape: productShape('matmul'),
+  kernel: productKernel,
+  vjp: (dy, { inputs: [a, b], options: { transposeA = false, transposeB = false } }) => [
+    transposeA
+      ? matmul(b!, dy, { transposeA: transposeB, transposeB: true })
+      : matmul(dy, b!, { transposeB: !transposeB }),
+    transposeB
+      ? matmul(dy, a!, { transposeA: true, transposeB: transposeA })
+      : matmul(a!, dy, { transposeA: !transposeA }),
+    null,
+    null,
+  ],
+};
+
+/**
+ * Matrix product of [M, K] and [K, N], or of two batches [B, M, K] and [B, K, N]; either may be given transposed.
+ * @returns [M, N] or [B, M, N]
+ * @throws ShapeError unless the inner sizes match
+ */
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  return call(product, [a, b, null, null], options).outputs[0];
+}
+
+/** matmul(a, b) where `gate` > 0, else 0. */
+const gated = (c: Call & { op: Op }, gate: Tensor) =>
+  c.op === product && !c.inputs[2] && !c.inputs[3] && !c.options.sums ? { op: product as Op, inputs: [c.inputs[0], c.inputs[1], null, gate], options: c.options } : null;
+
+// The gradient of a ReLU goes into the product that made its cotangent: one dispatch and one pass over memory less.
+activationGradient.op.fuse = ({ inputs: [dy, y], options }, look) => {
+  const maker = options.activation === 'relu' ? look.only(dy) : null;
+  return maker && gated(maker, y!);
+};
+
+const linearOp = op<[x: Tensor, w: Tensor, b: Tensor | null, gate: null], ProductOptions>({
+  ...product,
+  name: 'linear',
+  shape: productShape('linear'),
+  vjp: (dy, { inputs: [x, w, b], outputs: [y], options: { activation = 'none' } }) => {
+    const dz = activation === 'none' ? dy : activationGradient(dy, y, { activation });
+    const dx = matmul(dz, w!, { transposeB: true });
+    if (!b) return [dx, matmul(x!, dz, { transposeA: true }), null, null];
+    const [dw, db] = call(product, [x, dz, null, null], { transposeA: true, sums: true }).outputs;
+    return [dx, dw, db, null];
+  },
+});
+
+/**
+ * A linear layer, y = activation(x w + b), in one dispatch.
+ * @param x [..., I]; leading sizes are kept
+ * @param w [I, O]
+ * @param b [O], or null
+ * @returns [..., O]
+ * @throws ShapeError unless x ends in I and b is [O]
+ */
+export function linear(x: Tensor, w: Tensor, b: Tensor | null = null, { activation = 'none' as Activation } = {}): Tensor {
+  if (w.shape.length !== 2 || x.shape.at(-1) !== w.shape[0]) {
+    fail('linear', `expected x [..., I] and w [I, O], got ${show(x.shape)} and ${show(w.shape)}`);
+  }
+  if (b && (b.shape.length !== 1 || b.shape[0] !== w.shape[1])) {
+    fail('linear', `expected a bias [${w.shape[1]}] for w ${show(w.shape)}, got ${show(b.shape)}`);
+  }
+  const rows = x.size / w.shape[0];
+  const y = linearOp(reshape(x, [rows, w.shape[0]]), w, b, null, { activation });
+  return reshape(y, [...x.shape.slice(0, -1), w.shape[1]]);
+}

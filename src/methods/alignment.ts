@@ -1,0 +1,18 @@
+import type { Tensor } from '../graph/tensor.ts';
+import { sub } from '../ops/binary.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { mean, sum } from '../ops/reduce.ts';
+import { power, square } from '../ops/unary.ts';
+
+/**
+ * Alignment: Wang & Isola 2020, arXiv 2005.10242, Equation 1: the mean of |u - u'|^alpha over positive pairs.
+ * 0 when both views of every sample agree; 2 for unrelated directions and alpha = 2.
+ *
+ * @param zA embeddings of view A, [N, D]; normalised here
+ * @param zB embeddings of view B, [N, D]
+ * @param alpha default 2 (the paper's)
+ */
+export function alignmentLoss(zA: Tensor, zB: Tensor, { alpha = 2 } = {}): Tensor {
+  const distance2 = sum(square(sub(l2Normalize(zA), l2Normalize(zB))), { axes: [1] }); // [N]
+  return mean(alpha === 2 ? distance2 : power(distance2, alpha / 2));
+}

@@ -1,0 +1,19 @@
+import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { contrast } from '../ops/contrast.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { mean } from '../ops/reduce.ts';
+import { concatenate } from '../ops/shape.ts';
+
+/**
+ * NT-Xent, the loss of SimCLR: Chen et al. 2020, arXiv 2002.05709, Equation 1 and Algorithm 1.
+ * Each of the 2N rows is an anchor; its positive is the other view, the other 2N - 2 rows are negatives.
+ * `1/(2N) sum_i [ log sum_{k != i} exp(u_i.u_k / temperature) - u_i.u_p(i) / temperature ]`, at first about log(2N - 1).
+ *
+ * @param zA embeddings of view A, [N, D]; normalised here
+ * @param zB embeddings of view B, [N, D]
+ * @param temperature default 0.2 (best on the default job, docs/decisions.md; the paper's CIFAR-10 runs use 0.5)
+ */
+export function ntXent(zA: Tensor, zB: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
+  const u = l2Normalize(concatenate([zA, zB], 0)); // [2N, D]
+  return mean(contrast(u, u, { temperature, excludeSelf: true, pairOffset: zA.shape[0] }).loss);
+}

@@ -1,0 +1,21 @@
+import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { div, maximum, minimum } from '../ops/binary.ts';
+import { contrast } from '../ops/contrast.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { sum } from '../ops/reduce.ts';
+import { slice } from '../ops/shape.ts';
+
+/**
+ * Supervised contrastive loss: Khosla et al. 2020, arXiv 2004.11362, Equation 2 (the mean over positives outside the log).
+ * Anchors whose label nobody else has contribute nothing and are not counted.
+ *
+ * @param z embeddings [M, D], all views together; normalised here
+ * @param labels u32 [M]
+ * @param temperature default 0.1 (the paper's)
+ */
+export function supCon(z: Tensor, labels: Tensor, { temperature = 0.1 as Scalar } = {}): Tensor {
+  const u = l2Normalize(z);
+  const { loss, statistics } = contrast(u, u, { temperature, excludeSelf: true, labels: [labels, labels] });
+  const positives = slice(statistics, { starts: [0, 1], sizes: [z.shape[0], 1] });
+  return div(sum(loss), maximum(sum(minimum(positives, 1)), 1));
+}

@@ -5,7 +5,7 @@ import { SourceMap } from 'node:module';
 import { extname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
-import puppeteer from 'puppeteer-core';
+import puppeteer from 'puppeteer';
 
 const root = normalize(fileURLToPath(new URL('../', import.meta.url)));
 const args = process.argv.slice(2);

@@ -100,16 +100,31 @@ export function call<O>(
   options: O,
   state: readonly Variable[] = [],
 ): Node {
-  const made = spec.shape(inputs as Tensor[], options);
   const node = makeNode({ kind: 'op', op: spec as Op, inputs: [...inputs], options, state });
-  const list =
-    made.length && typeof made[0] === 'object' ? (made as { shape: Shape; dtype?: DType }[]) : null;
-  const outputs = list ?? (state.length && made.length === 0 ? [] : [{ shape: made as Shape }]);
-  for (const [i, out] of outputs.entries()) {
-    node.outputs.push(new Tensor(node, i, out.shape, ('dtype' in out && out.dtype) || spec.dtype || 'f32'));
+  for (const [i, { shape, dtype }] of outputsOf(
+    spec,
+    inputs as Tensor[],
+    options,
+    state.length > 0,
+  ).entries()) {
+    node.outputs.push(new Tensor(node, i, shape, dtype));
   }
   if (state.length) addEffect(node);
   return node;
+}
+
+/** Shapes and types of what an op makes; an op that only changes variables may say `[]`. */
+export function outputsOf<O>(
+  spec: Op<O>,
+  inputs: readonly Tensor[],
+  options: O,
+  changes = false,
+): { shape: Shape; dtype: DType }[] {
+  const made = spec.shape(inputs, options);
+  const typed = (shape: Shape, dtype: DType = spec.dtype ?? 'f32') => ({ shape, dtype });
+  if (typeof made[0] === 'object')
+    return (made as { shape: Shape; dtype?: DType }[]).map((y) => typed(y.shape, y.dtype));
+  return changes && made.length === 0 ? [] : [typed(made as Shape)];
 }
 
 /** What a choice among kernel variants may know of the adapter. */

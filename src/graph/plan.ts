@@ -1,5 +1,5 @@
 import { copy } from './basic.ts';
-import { type Call, call, type Kernel, kernelOf, type Look, type Op, type Target } from './op.ts';
+import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
 import { layout, type Node, Tensor, trace, Variable } from './tensor.ts';
 
 /** One dispatch of a plan. */
@@ -163,9 +163,7 @@ function fuse(records: Rec[], outputs: Set<Tensor>): Rec[] {
   };
   const rewritten = records.map((rec) => {
     const better = rec.op?.fuse?.(rec, look);
-    const result: Rec = better
-      ? { ...rec, op: better.op, inputs: better.inputs, options: better.options }
-      : rec;
+    const result: Rec = better ? instead(rec, better) : rec;
     for (const y of result.outputs) makers.set(y, result);
     return result;
   });
@@ -178,6 +176,15 @@ function fuse(records: Rec[], outputs: Set<Tensor>): Rec[] {
     } else kept.push(rec);
   }
   return kept.reverse();
+}
+
+/** The cheaper call in the place of `rec`: its first output is that of `rec`, what else it makes nobody reads. */
+function instead(rec: Rec, { op, inputs, options }: NonNullable<ReturnType<NonNullable<Op['fuse']>>>): Rec {
+  const shapes = outputsOf(op, inputs as Tensor[], options);
+  const others = shapes
+    .slice(1)
+    .map(({ shape, dtype }, i) => new Tensor(rec.outputs[0].node, i + 1, shape, dtype));
+  return { ...rec, op, inputs, options, outputs: [rec.outputs[0], ...others] };
 }
 
 /** No dispatch may read a buffer that it also changes: such an input is copied first. */

@@ -209,7 +209,11 @@ export function layout(sizes: readonly number[]): { offsets: number[]; length: n
  */
 export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
   const { length } = layout(parts.map((part) => part.size));
-  if (shape && (parts.slice(0, -1).some((part) => part.size % PART) || sizeOf(shape) !== parts.reduce((n, part) => n + part.size, 0))) {
+  if (
+    shape &&
+    (parts.slice(0, -1).some((part) => part.size % PART) ||
+      sizeOf(shape) !== parts.reduce((n, part) => n + part.size, 0))
+  ) {
     fail('pack', `internal: the parts do not fill ${show(shape)} without gaps`);
   }
   return single('pack', shape ?? [length], parts[0].dtype, { inputs: [...parts], options: { length } });

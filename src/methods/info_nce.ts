@@ -13,7 +13,11 @@ import { mean } from '../ops/reduce.ts';
  * @param temperature default 0.07 (MoCo and CLIP start there)
  * @param symmetric mean of A to B and B to A; else A to B only. Default true
  */
-export function infoNce(zA: Tensor, zB: Tensor, { temperature = 0.07 as Scalar, symmetric = true } = {}): Tensor {
+export function infoNce(
+  zA: Tensor,
+  zB: Tensor,
+  { temperature = 0.07 as Scalar, symmetric = true } = {},
+): Tensor {
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
   const lossA = mean(contrast(uA, uB, { temperature, pairOffset: 0 }).loss);
   if (!symmetric) return lossA;

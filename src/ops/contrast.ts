@@ -122,7 +122,11 @@ const weightsOp: Op<Slab> = {
       const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
       return uniform(m, n, x!.shape[1], o, o.first, o.rows);
     },
-    constants: ({ options: o }) => ({ ...flags(o), ROW_SIDE: Number(o.rowSide), COLUMN_SIDE: Number(o.columnSide) }),
+    constants: ({ options: o }) => ({
+      ...flags(o),
+      ROW_SIDE: Number(o.rowSide),
+      COLUMN_SIDE: Number(o.columnSide),
+    }),
     invocations: ({ inputs: [, y], options }) => Math.ceil(options.rows / 8) * Math.ceil(y!.shape[0] / 8),
   },
 };
@@ -131,7 +135,14 @@ const weightsOp: Op<Slab> = {
 const slabRows = (m: number) => Math.min(128, Math.ceil(m / 4 / 16) * 16);
 
 /** The gradient of x: a slab of weights at a time, times y. */
-function gradientOf(x: Tensor, y: Tensor, labels: (Tensor | null)[], stats: Tensor, dy: Tensor, side: Settings & { rowSide: boolean; columnSide: boolean }): Tensor {
+function gradientOf(
+  x: Tensor,
+  y: Tensor,
+  labels: (Tensor | null)[],
+  stats: Tensor,
+  dy: Tensor,
+  side: Settings & { rowSide: boolean; columnSide: boolean },
+): Tensor {
   const m = x.shape[0];
   const step = slabRows(m);
   const parts: Tensor[] = [];
@@ -155,26 +166,38 @@ function gradientOf(x: Tensor, y: Tensor, labels: (Tensor | null)[], stats: Tens
  *   An anchor without a positive label has loss 0.
  * @throws ShapeError
  */
-export function contrast(a: Tensor, b: Tensor, options: ContrastOptions = {}): { loss: Tensor; statistics: Tensor } {
+export function contrast(
+  a: Tensor,
+  b: Tensor,
+  options: ContrastOptions = {},
+): { loss: Tensor; statistics: Tensor } {
   const { scale = 1, temperature = 1, excludeSelf = false, pairOffset = null, labels = null } = options;
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
     fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
   }
   if (excludeSelf && (a.shape[0] !== b.shape[0] || a.shape[0] < 2)) {
-    fail('contrast', `expected the same 2 rows or more to exclude self, got ${show(a.shape)} and ${show(b.shape)}`);
+    fail(
+      'contrast',
+      `expected the same 2 rows or more to exclude self, got ${show(a.shape)} and ${show(b.shape)}`,
+    );
   }
   for (const [i, x] of (labels ?? []).entries()) {
     const rows = [a, b][i].shape[0];
-    if (x.dtype !== 'u32' || x.size !== rows) fail('contrast', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
+    if (x.dtype !== 'u32' || x.size !== rows)
+      fail('contrast', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
   }
   if (labels && pairOffset !== null) fail('contrast', 'expected positives by pair or by label, got both');
   const settings: Settings = { scale, temperature, excludeSelf, pairOffset, byLabel: labels !== null };
   // Whole vec4s along D; zeros change no inner product.
-  const fill = (x: Tensor) => (x.shape[1] % 4 ? pad(x, { before: [0, 0], after: [0, 4 - (x.shape[1] % 4)] }) : x);
+  const fill = (x: Tensor) =>
+    x.shape[1] % 4 ? pad(x, { before: [0, 0], after: [0, 4 - (x.shape[1] % 4)] }) : x;
   const x = fill(a);
   const y = a === b ? x : fill(b);
   const [la, lb] = labels ?? [null, null];
   const partial = call(partialOp, [x, y, la, lb], settings).outputs[0];
-  const [loss, statistics] = call(combineOp, [stopGradient(partial), x, y], { ...settings, labels: [la, lb] }).outputs;
+  const [loss, statistics] = call(combineOp, [stopGradient(partial), x, y], {
+    ...settings,
+    labels: [la, lb],
+  }).outputs;
   return { loss, statistics };
 }

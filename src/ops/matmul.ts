@@ -20,7 +20,12 @@ interface ProductOptions extends MatmulOptions {
 }
 
 /** [batches, m, n, k] of a product. */
-function sizes(name: string, a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions): [number, number, number, number] {
+function sizes(
+  name: string,
+  a: Tensor,
+  b: Tensor,
+  { transposeA = false, transposeB = false }: MatmulOptions,
+): [number, number, number, number] {
   const rank = a.shape.length;
   if (rank !== b.shape.length || (rank !== 2 && rank !== 3) || (rank === 3 && a.shape[0] !== b.shape[0])) {
     fail(name, `expected two matrices, or two batches of as many, got ${show(a.shape)} and ${show(b.shape)}`);
@@ -31,7 +36,10 @@ function sizes(name: string, a: Tensor, b: Tensor, { transposeA = false, transpo
   const [k2, n] = transposeB ? [s, r] : [r, s];
   if (k !== k2) {
     const form = `${transposeA ? ' (transposed)' : ''}`;
-    fail(name, `expected inner sizes to match, got ${show(a.shape)}${form} and ${show(b.shape)}${transposeB ? ' (transposed)' : ''}`);
+    fail(
+      name,
+      `expected inner sizes to match, got ${show(a.shape)}${form} and ${show(b.shape)}${transposeB ? ' (transposed)' : ''}`,
+    );
   }
   return [rank === 3 ? a.shape[0] : 1, m, n, k];
 }
@@ -40,7 +48,13 @@ function sizes(name: string, a: Tensor, b: Tensor, { transposeA = false, transpo
  * The side of the tile that one invocation makes. 4 serves any shape; 8 and 16 need whole vec4s on every load.
  * 16 x 16 fills the registers of a GPU twice over, but llvmpipe wants few loads (docs/decisions.md).
  */
-function tile(m: number, n: number, k: number, { transposeA }: MatmulOptions, { largeTiles }: Target): 4 | 8 | 16 {
+function tile(
+  m: number,
+  n: number,
+  k: number,
+  { transposeA }: MatmulOptions,
+  { largeTiles }: Target,
+): 4 | 8 | 16 {
   const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
   if (!whole) return 4;
   return largeTiles && m * n >= 32768 ? 16 : 8;
@@ -48,7 +62,10 @@ function tile(m: number, n: number, k: number, { transposeA }: MatmulOptions, { 
 
 const source = [matmulWgsl, gridWgsl];
 
-function productKernel({ inputs: [a, b, bias, gate], options }: Call<ProductOptions>, target: Target): Kernel<ProductOptions> {
+function productKernel(
+  { inputs: [a, b, bias, gate], options }: Call<ProductOptions>,
+  target: Target,
+): Kernel<ProductOptions> {
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
   const side = tile(m, n, k, options, target);
   return {
@@ -103,7 +120,9 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 
 /** matmul(a, b) where `gate` > 0, else 0. */
 const gated = (c: Call & { op: Op }, gate: Tensor) =>
-  c.op === product && !c.inputs[2] && !c.inputs[3] && !c.options.sums ? { op: product as Op, inputs: [c.inputs[0], c.inputs[1], null, gate], options: c.options } : null;
+  c.op === product && !c.inputs[2] && !c.inputs[3] && !c.options.sums
+    ? { op: product as Op, inputs: [c.inputs[0], c.inputs[1], null, gate], options: c.options }
+    : null;
 
 // The gradient of a ReLU goes into the product that made its cotangent: one dispatch and one pass over memory less.
 activationGradient.op.fuse = ({ inputs: [dy, y], options }, look) => {
@@ -132,7 +151,12 @@ const linearOp = op<[x: Tensor, w: Tensor, b: Tensor | null, gate: null], Produc
  * @returns [..., O]
  * @throws ShapeError unless x ends in I and b is [O]
  */
-export function linear(x: Tensor, w: Tensor, b: Tensor | null = null, { activation = 'none' as Activation } = {}): Tensor {
+export function linear(
+  x: Tensor,
+  w: Tensor,
+  b: Tensor | null = null,
+  { activation = 'none' as Activation } = {},
+): Tensor {
   if (w.shape.length !== 2 || x.shape.at(-1) !== w.shape[0]) {
     fail('linear', `expected x [..., I] and w [I, O], got ${show(x.shape)} and ${show(w.shape)}`);
   }

@@ -1,0 +1,170 @@
+import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
+import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
+import { type Device, openDevice } from '../gpu/device.ts';
+import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { evaluate } from '../measures/evaluate.ts';
+import { methods } from '../methods/registry.ts';
+import { createRunFolder, lines, openRunFolder, parseLines, type RunData, type RunFolder, readData, reason } from './files.ts';
+import { type Model, represent } from './model.ts';
+import { type Command, help, list, parse, type RunOptions } from './options.ts';
+import { pictures } from './pictures.ts';
+import { createProgress } from './progress.ts';
+import { type Report, renderReport } from './report_html.ts';
+import { type GaugeSet, gaugeTable, verdict } from './table.ts';
+import { type Metrics, type Saved, stepsOf, train } from './train.ts';
+
+const encoder = new TextEncoder();
+const print = (text: string) => Deno.stdout.writeSync(encoder.encode(text));
+
+/** What is needed to go on: a run folder, the options it was started with, and what it had reached. */
+interface Start {
+  options: RunOptions;
+  folder: RunFolder;
+  resume: { saved: Saved; metrics: Metrics[] } | null;
+}
+
+/** Runs a command line; returns the exit code. */
+async function main(args: string[]): Promise<number> {
+  const command = parse(args);
+  if (command.help) print(help());
+  else if (command.list) print(`${list()}\n`);
+  else return run(command);
+  return 0;
+}
+
+async function run(command: Command): Promise<number> {
+  const earlier = command.resume === null ? null : reopen(command.resume);
+  const options = earlier?.options ?? command.options;
+  const images = await readData(options.data, options.test);
+  const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
+  const steps = stepsOf(options, data.train);
+  let device = await openDevice();
+  const { folder, resume } = earlier ?? { folder: createRunFolder(options.out, options.method, new Date()), resume: null };
+  folder.write('options.json', `${JSON.stringify(options, null, 2)}\n`);
+
+  const terminal = Deno.stdout.isTerminal();
+  const columns = () => (terminal ? Deno.consoleSize().columns : 80);
+  const progress = createProgress({ write: print, terminal, columns, imagesPerStep: 2 * options.batch });
+  const { title, paper } = methods[options.method];
+  progress.say(`${title}, ${paper}: ${steps} steps of ${options.batch} samples on ${device.adapter}`);
+  progress.say(resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`);
+
+  let stopped = false;
+  const stop = () => {
+    if (!stopped) progress.say('Stopping after this step. What there is will be saved.');
+    stopped = true;
+  };
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  if (Deno.build.os !== 'windows') for (const signal of signals) Deno.addSignalListener(signal, stop);
+  else Deno.addSignalListener('SIGINT', stop);
+
+  const gauges: Partial<GaugeSet> = {};
+  const spectra = { untrained: [] as number[], trained: [] as number[] };
+  const judge = async (name: keyof GaugeSet, model: Model | null) => {
+    const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
+      onProgress: (stage, fraction) => progress.stage(`${name === 'raw' ? 'raw pixels' : name}: ${stage}`, fraction),
+    });
+    const { spectrumZ, ...rest } = measured;
+    gauges[name] = rest;
+    if (name !== 'raw') spectra[name] = [...(spectrumZ ?? [])];
+  };
+
+  const timing: { step: number; seconds: number }[] = [];
+  let started = 0;
+  let latest: Metrics | undefined = resume?.metrics.at(-1);
+  try {
+    await judge('raw', null);
+    const trained = await train({
+      options,
+      data: data.train,
+      watch: data.test,
+      resume,
+      open: async () => {
+        if (device.lost) device = await openDevice();
+        return device;
+      },
+      async onReady(_, model) {
+        if (!gauges.untrained) await judge('untrained', model);
+        started ||= performance.now();
+      },
+      onCompile: (done, total) => progress.stage(`compiling kernels`, done / total, `${done} of ${total}`),
+      onStep: (step) =>
+        progress.training({ step, steps, loss: latest?.loss, alignment: latest?.alignment, uniformity: latest?.uniformity, rank: latest?.rank }),
+      onMetrics(metrics) {
+        latest = metrics.at(-1)!;
+        timing.push({ step: latest.step, seconds: (performance.now() - started) / 1000 });
+        folder.write('metrics.jsonl', lines(metrics));
+        folder.write('timing.jsonl', lines(timing));
+      },
+      onSave: ({ bytes }) => folder.write('checkpoint.safetensors', bytes),
+      stopped: () => stopped,
+      say: (line) => progress.say(line),
+    });
+    const seconds = (performance.now() - started) / 1000;
+    const { model, metrics, saved } = trained;
+    folder.write('encoder.safetensors', await saveVariables(device, model.encoderVariables, { method: options.method, seed: String(options.seed) }));
+    if (!trained.complete) {
+      progress.end();
+      print(`Stopped at step ${saved.step} of ${steps}: ${folder.path} has the checkpoint, the encoder and the metrics.\n`);
+      print(`Go on with: npm start -- --resume ${folder.path}\n`);
+      return 130;
+    }
+    await judge('trained', model);
+    const all = gauges as GaugeSet;
+    const report: Report = {
+      method: options.method,
+      seed: options.seed,
+      steps,
+      seconds: Number(seconds.toFixed(1)),
+      adapter: device.adapter,
+      loss: metrics.at(-1)?.loss ?? null,
+      options: { ...options },
+      verdict: verdict(all, title),
+      gauges: all,
+    };
+    progress.stage('report', 0.5);
+    const drawn = await pictures(device, model, data, images);
+    folder.write('report.html', renderReport({ report, metrics, spectrum: spectra, classNames: images.classNames, ...drawn }));
+    folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
+    progress.end();
+    print(`\n${gaugeTable(all)}\n\n${report.verdict}\n\nTrained in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`);
+    return 0;
+  } finally {
+    progress.end();
+    device.dispose();
+  }
+}
+
+/** Mean and std of Fashion-MNIST are known; other images are measured. */
+function datasetOf({ builtIn, ...images }: RunData, part: 'train' | 'test'): Dataset {
+  return dataset(images[part], { ...(builtIn ? {} : pixelStatistics(images.train)), name: part });
+}
+
+/** Reads back where an interrupted run had got to. */
+function reopen(path: string): Start {
+  const folder = openRunFolder(path);
+  const options = JSON.parse(new TextDecoder().decode(folder.read('options.json'))) as RunOptions;
+  const bytes = folder.read('checkpoint.safetensors');
+  const step = Number(decodeSafetensors(bytes).metadata.step);
+  if (!Number.isInteger(step)) throw new InputError(`${path}/checkpoint.safetensors does not say its step`);
+  let metrics: Metrics[] = [];
+  try {
+    metrics = (parseLines(folder.read('metrics.jsonl')) as Metrics[]).filter((line) => line.step <= step);
+  } catch {
+    // Stopped before the first line.
+  }
+  return { options, folder, resume: { saved: { step, bytes }, metrics } };
+}
+
+/** One clear line for what is expected to go wrong; the whole story for what is not. */
+function explain(error: unknown): string {
+  if (error instanceof HypersphereError) return `${error.name}: ${error.message}`;
+  return `internal: ${error instanceof Error ? (error.stack ?? error.message) : reason(error)}`;
+}
+
+try {
+  Deno.exit(await main(Deno.args));
+} catch (error) {
+  console.error(explain(error));
+  Deno.exit(1);
+}

@@ -1,0 +1,188 @@
+import { parseArgs } from 'node:util';
+import { InputError } from '../gpu/errors.ts';
+import { methods } from '../methods/registry.ts';
+
+/** What a run is asked to do. */
+export interface RunOptions {
+  method: string;
+  encoder: 'cnn' | 'cnn-average' | 'mlp';
+  epochs: number;
+  batch: number;
+  learningRate: number;
+  seed: number;
+  /** The method's own knobs, with their values. */
+  knobs: Record<string, number>;
+  /** An IDX pair, images and labels; null for the Fashion-MNIST that comes with the project. */
+  data: [images: string, labels: string] | null;
+  test: [images: string, labels: string] | null;
+  out: string;
+}
+
+/** A command line: what to run, or which run to go on with. */
+export interface Command {
+  help: boolean;
+  list: boolean;
+  resume: string | null;
+  options: RunOptions;
+}
+
+const DEFAULTS: Omit<RunOptions, 'knobs'> = {
+  method: 'simclr',
+  encoder: 'cnn',
+  epochs: 15,
+  batch: 256,
+  learningRate: 2e-3,
+  seed: 0,
+  data: null,
+  test: null,
+  out: 'runs',
+};
+
+const ENCODERS = ['cnn', 'cnn-average', 'mlp'];
+
+/** Every knob of every method; `--help` and the parser know them from here. */
+const KNOBS = [...new Set(Object.values(methods).flatMap((method) => Object.keys(method.knobs)))];
+const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The text of `--help`. */
+export function help(): string {
+  const knobs = KNOBS.map((knob) => {
+    const users = Object.entries(methods).filter(([, method]) => knob in method.knobs);
+    return (
+      `  --${dashed(knob)} X`.padEnd(26) +
+      users.map(([name, method]) => `${name} ${method.knobs[knob]}`).join(', ')
+    );
+  });
+  return `Trains an encoder without labels on the GPU and judges it.
+
+  npm start -- [options]
+
+  --method NAME           ${Object.keys(methods).join(', ')} (default ${DEFAULTS.method})
+  --list                  the methods, with paper, year and one line
+  --encoder NAME          ${ENCODERS.join(', ')} (default ${DEFAULTS.encoder})
+  --epochs N              default ${DEFAULTS.epochs}
+  --batch N               samples in a step, two views of each (default ${DEFAULTS.batch})
+  --learning-rate X       of Adam, cosine to 0 (default ${DEFAULTS.learningRate})
+  --seed N                default ${DEFAULTS.seed}
+  --data IMAGES,LABELS    an IDX pair of your own, gzipped or not (default: Fashion-MNIST, 10,000 images)
+  --test IMAGES,LABELS    its test pair (default with --data: the last sixth of the images)
+  --out FOLDER            where run folders go (default ${DEFAULTS.out})
+  --resume RUN            go on with an interrupted run folder; only --epochs may not change
+  --help
+
+knobs (defaults by method)
+${knobs.join('\n')}
+`;
+}
+
+/** The text of `--list`. */
+export function list(): string {
+  return Object.entries(methods)
+    .map(
+      ([name, { title, paper, year, summary }]) =>
+        `${name.padEnd(14)} ${title} (${paper}, ${year})\n${' '.repeat(15)}${summary}`,
+    )
+    .join('\n');
+}
+
+/**
+ * Reads a command line.
+ * @throws InputError in one line for an unknown option, method or knob, or a value that is out of range
+ */
+export function parse(args: string[]): Command {
+  const flags = ['help', 'list'];
+  const values = [
+    'method',
+    'encoder',
+    'epochs',
+    'batch',
+    'learning-rate',
+    'seed',
+    'data',
+    'test',
+    'out',
+    'resume',
+  ];
+  const options = Object.fromEntries([
+    ...flags.map((name) => [name, { type: 'boolean' as const }]),
+    ...[...values, ...KNOBS.map(dashed)].map((name) => [name, { type: 'string' as const }]),
+  ]);
+  let given: Record<string, string | boolean | undefined>;
+  try {
+    given = parseArgs({ args, options, strict: true, allowPositionals: false }).values as typeof given;
+  } catch (error) {
+    const [first] = (error as Error).message.split('. ');
+    throw new InputError(`${first}; npm start -- --help lists the options`);
+  }
+  const text = (name: string) => given[name] as string | undefined;
+  const resume = text('resume') ?? null;
+  if (resume !== null && Object.keys(given).length > 1) {
+    throw new InputError('--resume goes on with the options of its run: give no other option with it');
+  }
+  const number = (
+    name: string,
+    fallback: number,
+    { least, whole = false }: { least: number; whole?: boolean },
+  ) => {
+    const given = text(name);
+    if (given === undefined) return fallback;
+    const value = Number(given);
+    if (
+      given.trim() === '' ||
+      !Number.isFinite(value) ||
+      value < least ||
+      (whole && !Number.isInteger(value))
+    ) {
+      throw new InputError(
+        `--${name}: expected a ${whole ? 'whole ' : ''}number of at least ${least}, got "${given}"`,
+      );
+    }
+    return value;
+  };
+  const method = oneOf('method', text('method') ?? DEFAULTS.method, Object.keys(methods));
+  const own = methods[method].knobs;
+  const wrong = KNOBS.find((knob) => text(dashed(knob)) !== undefined && !(knob in own));
+  if (wrong) {
+    const knobs =
+      Object.keys(own)
+        .map((knob) => `--${dashed(knob)}`)
+        .join(', ') || 'none';
+    throw new InputError(`--${dashed(wrong)}: ${method} has no such knob; its knobs: ${knobs}`);
+  }
+  return {
+    help: given.help === true,
+    list: given.list === true,
+    resume,
+    options: {
+      method,
+      encoder: oneOf('encoder', text('encoder') ?? DEFAULTS.encoder, ENCODERS) as RunOptions['encoder'],
+      epochs: number('epochs', DEFAULTS.epochs, { least: 1, whole: true }),
+      batch: number('batch', DEFAULTS.batch, { least: 2, whole: true }),
+      learningRate: number('learning-rate', DEFAULTS.learningRate, { least: 0 }),
+      seed: number('seed', DEFAULTS.seed, { least: 0, whole: true }),
+      knobs: Object.fromEntries(
+        Object.entries(own).map(([knob, value]) => [
+          knob,
+          number(dashed(knob), value, { least: knob === 'temperature' ? 1e-3 : 0 }),
+        ]),
+      ),
+      data: pair('data', text('data')),
+      test: pair('test', text('test')),
+      out: text('out') ?? DEFAULTS.out,
+    },
+  };
+}
+
+function oneOf(name: string, value: string, allowed: string[]): string {
+  if (!allowed.includes(value))
+    throw new InputError(`--${name}: "${value}" is unknown; expected ${allowed.join(', ')}`);
+  return value;
+}
+
+function pair(name: string, value: string | undefined): [string, string] | null {
+  if (value === undefined) return null;
+  const parts = value.split(',');
+  if (parts.length !== 2 || parts.some((part) => !part))
+    throw new InputError(`--${name}: expected IMAGES,LABELS, got "${value}"`);
+  return [parts[0], parts[1]];
+}

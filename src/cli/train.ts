@@ -1,0 +1,205 @@
+import { augment, EVAL } from '../data/augment.ts';
+import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
+import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
+import type { Device } from '../gpu/device.ts';
+import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts';
+import { compile, type Step } from '../graph/compile.ts';
+import { scalar, type Tensor } from '../graph/tensor.ts';
+import { effectiveRankOf, liveGauges } from '../measures/live.ts';
+import { optimizerStatus } from '../optim/index.ts';
+import { cosineSchedule } from '../optim/schedule.ts';
+import { buildModel, type Model, represent, trainingStep, views } from './model.ts';
+import type { RunOptions } from './options.ts';
+
+/** A line of metrics.jsonl: after `step` updates. No times: same seed, same adapter, same bytes. */
+export interface Metrics {
+  step: number;
+  loss: number;
+  alignment: number;
+  uniformity: number;
+  std: number;
+  rank: number;
+}
+
+/** The state of a run on the CPU: what survives a lost device. */
+export interface Saved {
+  step: number;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The loss or a gradient was not finite; the run was stopped. */
+export class NonFiniteError extends HypersphereError {}
+
+export interface Training {
+  options: RunOptions;
+  data: Dataset;
+  /** Test images for the gauges of the curves. */
+  watch: Dataset;
+  /** Opens the device to work on; called again after it was lost. */
+  open: () => Promise<Device>;
+  /** Called with the device and the model before the first step, and again after a lost device. */
+  onReady?: (device: Device, model: Model) => void | Promise<void>;
+  /** Where to go on from, and the metrics up to there. */
+  resume?: { saved: Saved; metrics: Metrics[] } | null;
+  onCompile?: (done: number, total: number) => void;
+  onStep?: (step: number, steps: number) => void;
+  /** All metrics so far, each time one is added. */
+  onMetrics?: (metrics: readonly Metrics[]) => void;
+  /** Each epoch, and at the end. */
+  onSave?: (saved: Saved) => void;
+  /** Asked after every step; true ends the run after it. */
+  stopped?: () => boolean;
+  say?: (line: string) => void;
+}
+
+export interface Trained {
+  device: Device;
+  model: Model;
+  metrics: Metrics[];
+  saved: Saved;
+  /** All steps were done. */
+  complete: boolean;
+}
+
+/** How often the gauges of the curves are taken in an epoch. */
+const LOGS_PER_EPOCH = 3;
+/** Rows of the batch of test images that they are taken on. */
+const WATCHED = 512;
+/** A device that is lost over and over is not worth another try. */
+const MOST_LOSSES = 3;
+
+/** How many updates a run has in all. */
+export function stepsOf({ batch, epochs }: RunOptions, data: Dataset): number {
+  const perEpoch = batchesPerEpoch(data, batch);
+  if (perEpoch < 1)
+    throw new InputError(`--batch: ${batch} is larger than the data, which has ${data.count} images`);
+  return perEpoch * epochs;
+}
+
+/**
+ * Trains, taking gauges on the way. A lost device is replaced, and the run goes on from its last saved state.
+ * @throws NonFiniteError that names the first op with a non-finite value; what was saved before stays
+ */
+export async function train(job: Training): Promise<Trained> {
+  let { saved = null, metrics = [] } = job.resume ?? {};
+  for (let losses = 0; ; losses++) {
+    try {
+      return await trainOn(await job.open(), job, saved, metrics, (next) => {
+        saved = next;
+        job.onSave?.(next);
+      });
+    } catch (error) {
+      if (!(error instanceof DeviceLostError) || losses === MOST_LOSSES) throw error;
+      const from: number = (saved as Saved | null)?.step ?? 0;
+      job.say?.(`The GPU device was lost; going on from step ${from} on a new one.`);
+      metrics = metrics.filter(({ step }) => step <= from);
+    }
+  }
+}
+
+async function trainOn(
+  device: Device,
+  job: Training,
+  from: Saved | null,
+  metrics: Metrics[],
+  save: (saved: Saved) => void,
+): Promise<Trained> {
+  const { options, data } = job;
+  const steps = stepsOf(options, data);
+  const perEpoch = batchesPerEpoch(data, options.batch);
+  const every = Math.max(1, Math.round(perEpoch / LOGS_PER_EPOCH));
+  const inputs = { step: scalar('u32'), learningRate: scalar() };
+  const model = buildModel(options, data, inputs.learningRate);
+  await job.onReady?.(device, model);
+  if (from) loadVariables(device, from.bytes, model.variables);
+
+  const build = ({ step }: typeof inputs) => trainingStep(options, data, model, step);
+  const step = await compile(device, build, { inputs, onProgress: job.onCompile });
+  const watch = await compileWatch(device, job.watch, model);
+  const rate = cosineSchedule({ steps, base: options.learningRate });
+  const run = (s: Step<typeof inputs>, at: number) => s.run({ step: at, learningRate: rate(at) });
+
+  let good: Saved = from ?? { step: 0, bytes: await saveVariables(device, model.variables) };
+  let checked = good.step;
+  let done = good.step;
+  const look = async (at: number) => {
+    const reading = [
+      step.read('loss'),
+      optimizerStatus(device, model.optimizer),
+      watch.run(),
+      watch.read('gauges'),
+      watch.read('covariance'),
+    ] as const;
+    const [[loss], status, , [alignment, uniformity, std], covariance] = await Promise.all(reading);
+    if (!Number.isFinite(loss) || status.skipped > 0) {
+      throw new NonFiniteError(
+        `The loss or its gradient is not finite at step ${at}: first ${await culprit(checked, at)}. ` +
+          `The state of step ${good.step} is kept; try a smaller learning rate.`,
+      );
+    }
+    checked = at;
+    metrics.push({ step: at, loss, alignment, uniformity, std, rank: effectiveRankOf(covariance) });
+    job.onMetrics?.(metrics);
+  };
+  /** Repeats the steps since the last good look in a plan that keeps every tensor, and names the first bad one. */
+  const culprit = async (since: number, until: number): Promise<string> => {
+    const check = await compile(device, build, { inputs, check: true, warmUp: false });
+    try {
+      for (let at = until - 1; at >= since; at--) {
+        const found = await check.firstNonFinite({ step: at, learningRate: rate(at) });
+        if (found) return found;
+      }
+      return 'in an update that can no longer be repeated';
+    } finally {
+      check.dispose();
+    }
+  };
+  const keep = async () => {
+    const at = done;
+    const bytes = await saveVariables(device, model.variables, { step: String(at) });
+    const finite = [...decodeSafetensors(bytes).tensors.values()].every(({ data }) =>
+      data.every(Number.isFinite),
+    );
+    if (!finite)
+      throw new NonFiniteError(
+        `A parameter is not finite at step ${at}. The state of step ${good.step} is kept; try a smaller learning rate.`,
+      );
+    good = { step: at, bytes };
+    save(good);
+  };
+
+  try {
+    let looking = Promise.resolve();
+    while (done < steps && !job.stopped?.()) {
+      await run(step as Step<typeof inputs>, done);
+      done++;
+      job.onStep?.(done, steps);
+      if (done % every === 0 || done === steps) {
+        await looking;
+        looking = look(done);
+        // Awaited before the next look; until then a failure must not count as unhandled.
+        looking.catch(() => {});
+      }
+      if (done % perEpoch === 0) {
+        await looking;
+        await keep();
+      }
+    }
+    await looking;
+    if (good.step !== done) await keep();
+    return { device, model, metrics, saved: good, complete: done === steps };
+  } finally {
+    step.dispose();
+    watch.dispose();
+  }
+}
+
+/** Gauges of the curves, on two EVAL views of fixed test images, in inference mode. */
+async function compileWatch(device: Device, data: Dataset, model: Model) {
+  const batch = Math.min(WATCHED, data.count);
+  return compile(device, (): { gauges: Tensor; covariance: Tensor } => {
+    const x = augment(data, { ...EVAL, batch, start: 0, seed: 5 });
+    const [zA, zB] = views(represent(model, x).z);
+    return liveGauges(zA, zB);
+  });
+}

@@ -90,8 +90,23 @@ export function variableRange(device: Device, v: Variable): Range {
     const data = typeof start === 'number' ? filled(start, owner.size, owner.dtype) : start;
     if (data) writeBuffer(device, buffer, 0, data);
     store.set(owner, buffer);
+    moveIn(device, owner, buffer);
   }
   return { buffer, offset: (v.home?.offset ?? 0) * 4, size: v.bytes };
+}
+
+/** Variables that had buffers of their own before they became parts of a flat one keep their values. */
+function moveIn(device: Device, flat: Variable, buffer: GPUBuffer): void {
+  const store = storeOf(device);
+  for (const member of flat.members) {
+    const old = store.get(member);
+    if (!old) continue;
+    const encoder = device.gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(old, 0, buffer, member.home!.offset * 4, member.bytes);
+    device.gpu.queue.submit([encoder.finish()]);
+    device.memory.free(old);
+    store.delete(member);
+  }
 }
 
 function filled(value: number, size: number, dtype: Tensor['dtype']): TypedArray | null {
@@ -149,7 +164,8 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     if (!inputs[name] && !outputs[name])
       throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
   }
-  const made = plan(outputs, effects, { reuse: !check, effects: !check, target: device.target });
+  const apart = Object.keys(buffers).filter((name) => outputs[name]);
+  const made = plan(outputs, effects, { reuse: !check, effects: !check, target: device.target, apart });
   const used = usedVariables(made);
   const pipelines = await buildPipelines(device, made.dispatches, options.onProgress);
   const owned: GPUBuffer[] = [];
@@ -520,11 +536,8 @@ function externalSlots(
         `buffers: output "${name}" is not computed by this step, so it has no buffer to replace`,
       );
     }
-    if (buffer.size < made.slots[place.slot].bytes) {
-      throw new InputError(
-        `buffers: "${name}" needs ${made.slots[place.slot].bytes} bytes, its buffer has ${buffer.size}`,
-      );
-    }
+    const needed = Math.ceil(x.bytes / 16) * 16;
+    if (buffer.size < needed) throw new InputError(`buffers: "${name}" needs ${needed} bytes (whole vec4s), its buffer has ${buffer.size}`);
     external.set(place.slot, buffer);
   }
   return external;
@@ -564,7 +577,7 @@ function makeLeaves(
     if (name === undefined)
       throw new InputError('an input tensor of this step is not in the `inputs` given to compile');
     const external = buffers[name];
-    if (external && external.size < leaf.bytes)
+    if (external && external.size < Math.ceil(leaf.bytes / 16) * 16)
       throw new InputError(`buffers: "${name}" needs ${leaf.bytes} bytes, its buffer has ${external.size}`);
     leaves.set(leaf, external ?? keep(device.memory.create(`input "${name}"`, leaf.bytes, VALUE)));
   }

@@ -38,6 +38,8 @@ export interface PlanOptions {
   reuse?: boolean;
   effects?: boolean;
   target?: Target;
+  /** Outputs that share their slot with nothing: a caller's buffer takes its place. */
+  apart?: readonly string[];
 }
 
 /** From a traced step to dispatches in order and a place for every tensor. No GPU here. */
@@ -46,14 +48,15 @@ export function plan(
   effects: readonly Node[],
   options: PlanOptions = {},
 ): Plan {
-  const { reuse = true, effects: keepEffects = true, target = { largeTiles: false } } = options;
+  const { reuse = true, effects: keepEffects = true, target = { largeTiles: false }, apart = [] } = options;
   const wanted = new Map(Object.entries(outputs));
   const live = reachable([...wanted.values()], keepEffects ? effects : []);
   const { records, canon } = shareCommon(live);
   for (const [name, x] of wanted) wanted.set(name, canon(x));
   const fused = fuse(records, new Set([...wanted.values()].map(viewRoot)));
   const { ordered, parts } = placeParts(separateHazards(fused), new Set([...wanted.values()].map(viewRoot)));
-  return assignSlots(ordered, parts, wanted, reuse, target);
+  const alone = new Set(apart.map((name) => viewRoot(wanted.get(name)!)));
+  return assignSlots(ordered, parts, wanted, alone, reuse, target);
 }
 
 /** Dead-code elimination: the nodes that outputs and effects need, in the order they were made. */
@@ -101,9 +104,7 @@ function shareCommon(nodes: Node[]): { records: Rec[]; canon: (x: Tensor) => Ten
       records.push(rec);
       continue;
     }
-    const options = JSON.stringify(node.options, (_, value) =>
-      value instanceof Tensor ? `#${value.node.id}` : value,
-    );
+    const options = JSON.stringify(node.options, distinct);
     const shape = node.outputs.map((y) => y.shape).join('|');
     const key = `${node.op ? opId(node.op) : node.kind}(${rec.inputs.map(name)})${options}${shape}`;
     const twin = made.get(key);
@@ -127,6 +128,10 @@ function shareCommon(nodes: Node[]): { records: Rec[]; canon: (x: Tensor) => Ten
   }
   return { records, canon };
 }
+
+/** JSON knows neither tensors nor non-finite numbers. */
+const distinct = (_: string, value: unknown) =>
+  value instanceof Tensor ? `#${value.node.id}` : typeof value === 'number' && !Number.isFinite(value) ? `${value}` : value;
 
 const opIds = new WeakMap<Op, number>();
 let ops = 0;
@@ -256,6 +261,7 @@ function assignSlots(
   records: Rec[],
   parts: Map<Tensor, Part>,
   outputs: Map<string, Tensor>,
+  alone: Set<Tensor>,
   reuse: boolean,
   target: Target,
 ): Plan {
@@ -312,6 +318,7 @@ function assignSlots(
         kernel.inPlace &&
         rec.outputs.length === 1 &&
         !packs.has(r) &&
+        !alone.has(r) &&
         dies &&
         x.bytes === y.bytes
       ) {
@@ -320,7 +327,7 @@ function assignSlots(
         slotOf.delete(x);
         placed.set(x, slotOf.get(r)!);
         inPlace = true;
-      } else if (packs.has(r) || !reuse) {
+      } else if (packs.has(r) || alone.has(r) || !reuse) {
         // The gaps of a pack must stay zero, so nothing else may use its slot.
         slots.push({ bytes: packs.has(r) ? r.node.options.length * 4 : r.bytes, label });
         slotOf.set(r, slots.length - 1);

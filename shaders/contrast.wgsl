@@ -26,8 +26,14 @@ const LOWEST = -3.4028234e38;
 @group(0) @binding(3) var<storage, read> labels_x: array<u32>;
 @group(0) @binding(4) var<storage, read> labels_y: array<u32>;
 
-// 8 x 8 similarities in four blocks; the columns of a block are rows of x.
-struct Tile { s00: mat4x4f, s01: mat4x4f, s10: mat4x4f, s11: mat4x4f }
+// Similarities in 4 x 4 blocks; the columns of a block are rows of x. 8 x 8, and 16 x 16 where loads are dear.
+struct Tile8 { s00: mat4x4f, s01: mat4x4f, s10: mat4x4f, s11: mat4x4f }
+struct Tile16 {
+  s00: mat4x4f, s01: mat4x4f, s02: mat4x4f, s03: mat4x4f,
+  s10: mat4x4f, s11: mat4x4f, s12: mat4x4f, s13: mat4x4f,
+  s20: mat4x4f, s21: mat4x4f, s22: mat4x4f, s23: mat4x4f,
+  s30: mat4x4f, s31: mat4x4f, s32: mat4x4f, s33: mat4x4f,
+}
 
 fn rows_of_x(row: u32, count: u32, k: u32) -> mat4x4f {
   let width = params.d / 4u;
@@ -45,9 +51,9 @@ fn rows_of_y(row: u32, count: u32, k: u32) -> mat4x4f {
     y[min(row + 2u, last) * width + k], y[min(row + 3u, last) * width + k]);
 }
 
-// The similarities s of 8 rows of x (of mx) and 8 of y (of ny).
-fn similarities(row: u32, mx: u32, column: u32, ny: u32) -> Tile {
-  var t: Tile;
+// Inner products of 8 rows of x (of mx) and 8 of y (of ny).
+fn tile_8(row: u32, mx: u32, column: u32, ny: u32) -> Tile8 {
+  var t: Tile8;
   for (var k = 0u; k < params.d / 4u; k++) {
     let x0 = rows_of_x(row, mx, k);
     let x1 = rows_of_x(row + 4u, mx, k);
@@ -55,6 +61,26 @@ fn similarities(row: u32, mx: u32, column: u32, ny: u32) -> Tile {
     t.s00 += y0 * x0; t.s10 += y0 * x1;
     let y1 = transpose(rows_of_y(column + 4u, ny, k));
     t.s01 += y1 * x0; t.s11 += y1 * x1;
+  }
+  return t;
+}
+
+// Inner products of 16 rows of x and 16 of y.
+fn tile_16(row: u32, mx: u32, column: u32, ny: u32) -> Tile16 {
+  var t: Tile16;
+  for (var k = 0u; k < params.d / 4u; k++) {
+    let x0 = rows_of_x(row, mx, k);
+    let x1 = rows_of_x(row + 4u, mx, k);
+    let x2 = rows_of_x(row + 8u, mx, k);
+    let x3 = rows_of_x(row + 12u, mx, k);
+    let y0 = transpose(rows_of_y(column, ny, k));
+    t.s00 += y0 * x0; t.s10 += y0 * x1; t.s20 += y0 * x2; t.s30 += y0 * x3;
+    let y1 = transpose(rows_of_y(column + 4u, ny, k));
+    t.s01 += y1 * x0; t.s11 += y1 * x1; t.s21 += y1 * x2; t.s31 += y1 * x3;
+    let y2 = transpose(rows_of_y(column + 8u, ny, k));
+    t.s02 += y2 * x0; t.s12 += y2 * x1; t.s22 += y2 * x2; t.s32 += y2 * x3;
+    let y3 = transpose(rows_of_y(column + 12u, ny, k));
+    t.s03 += y3 * x0; t.s13 += y3 * x1; t.s23 += y3 * x2; t.s33 += y3 * x3;
   }
   return t;
 }
@@ -89,38 +115,73 @@ fn absorb(state: vec4f, dots: vec4f, i: u32, j: vec4u, end: u32) -> vec4f {
   return result;
 }
 
+// The states of four rows.
+struct Rows { p0: vec4f, p1: vec4f, p2: vec4f, p3: vec4f }
+
+fn no_rows() -> Rows {
+  let nothing = vec4f(LOWEST, 0.0, 0.0, 0.0);
+  return Rows(nothing, nothing, nothing, nothing);
+}
+
+fn absorb_block(r: Rows, block: mat4x4f, i: u32, column: u32, end: u32) -> Rows {
+  let j = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
+  return Rows(
+    absorb(r.p0, block[0], i, j, end), absorb(r.p1, block[1], i + 1u, j, end),
+    absorb(r.p2, block[2], i + 2u, j, end), absorb(r.p3, block[3], i + 3u, j, end));
+}
+
+fn put_rows(chunk: u32, i: u32, r: Rows) {
+  let at = chunk * params.m + i;
+  if (i < params.m) { partial[at] = r.p0; }
+  if (i + 1u < params.m) { partial[at + 1u] = r.p1; }
+  if (i + 2u < params.m) { partial[at + 2u] = r.p2; }
+  if (i + 3u < params.m) { partial[at + 3u] = r.p3; }
+}
+
 // partial: the state of each row over one chunk of columns
 @compute @workgroup_size(64)
-fn contrast_partial(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let t = linear_index(group, groups, local, 64u);
   let chunk = t % params.chunks;
   let i = t / params.chunks * 8u;
   if (i >= params.m) { return; }
-  var p0 = vec4f(LOWEST, 0.0, 0.0, 0.0);
-  var p1 = p0; var p2 = p0; var p3 = p0; var p4 = p0; var p5 = p0; var p6 = p0; var p7 = p0;
+  var top = no_rows();
+  var bottom = no_rows();
   let end = min(params.n, (chunk + 1u) * params.width);
-  for (var column = chunk * params.width; column < end; column += 8u) {
-    let s = similarities(i, params.m, column, params.n);
-    let j = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
-    let k = j + 4u;
-    p0 = absorb(absorb(p0, s.s00[0], i, j, end), s.s01[0], i, k, end);
-    p1 = absorb(absorb(p1, s.s00[1], i + 1u, j, end), s.s01[1], i + 1u, k, end);
-    p2 = absorb(absorb(p2, s.s00[2], i + 2u, j, end), s.s01[2], i + 2u, k, end);
-    p3 = absorb(absorb(p3, s.s00[3], i + 3u, j, end), s.s01[3], i + 3u, k, end);
-    p4 = absorb(absorb(p4, s.s10[0], i + 4u, j, end), s.s11[0], i + 4u, k, end);
-    p5 = absorb(absorb(p5, s.s10[1], i + 5u, j, end), s.s11[1], i + 5u, k, end);
-    p6 = absorb(absorb(p6, s.s10[2], i + 6u, j, end), s.s11[2], i + 6u, k, end);
-    p7 = absorb(absorb(p7, s.s10[3], i + 7u, j, end), s.s11[3], i + 7u, k, end);
+  for (var j = chunk * params.width; j < end; j += 8u) {
+    let s = tile_8(i, params.m, j, params.n);
+    top = absorb_block(absorb_block(top, s.s00, i, j, end), s.s01, i, j + 4u, end);
+    bottom = absorb_block(absorb_block(bottom, s.s10, i + 4u, j, end), s.s11, i + 4u, j + 4u, end);
   }
-  let at = chunk * params.m + i;
-  partial[at] = p0;
-  if (i + 1u < params.m) { partial[at + 1u] = p1; }
-  if (i + 2u < params.m) { partial[at + 2u] = p2; }
-  if (i + 3u < params.m) { partial[at + 3u] = p3; }
-  if (i + 4u < params.m) { partial[at + 4u] = p4; }
-  if (i + 5u < params.m) { partial[at + 5u] = p5; }
-  if (i + 6u < params.m) { partial[at + 6u] = p6; }
-  if (i + 7u < params.m) { partial[at + 7u] = p7; }
+  put_rows(chunk, i, top);
+  put_rows(chunk, i + 4u, bottom);
+}
+
+fn absorb_four(r: Rows, s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f, i: u32, j: u32, end: u32) -> Rows {
+  let half = absorb_block(absorb_block(r, s0, i, j, end), s1, i, j + 4u, end);
+  return absorb_block(absorb_block(half, s2, i, j + 8u, end), s3, i, j + 12u, end);
+}
+
+// partial: the state of each row over one chunk of columns
+@compute @workgroup_size(64)
+fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, groups, local, 64u);
+  let chunk = t % params.chunks;
+  let i = t / params.chunks * 16u;
+  if (i >= params.m) { return; }
+  var r0 = no_rows(); var r1 = no_rows(); var r2 = no_rows(); var r3 = no_rows();
+  let end = min(params.n, (chunk + 1u) * params.width);
+  for (var j = chunk * params.width; j < end; j += 16u) {
+    let s = tile_16(i, params.m, j, params.n);
+    r0 = absorb_four(r0, s.s00, s.s01, s.s02, s.s03, i, j, end);
+    r1 = absorb_four(r1, s.s10, s.s11, s.s12, s.s13, i + 4u, j, end);
+    r2 = absorb_four(r2, s.s20, s.s21, s.s22, s.s23, i + 8u, j, end);
+    r3 = absorb_four(r3, s.s30, s.s31, s.s32, s.s33, i + 12u, j, end);
+  }
+  put_rows(chunk, i, r0);
+  put_rows(chunk, i + 4u, r1);
+  put_rows(chunk, i + 8u, r2);
+  put_rows(chunk, i + 12u, r3);
 }
 
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
@@ -215,26 +276,54 @@ fn put_block(row: u32, rows: u32, column: u32, columns: u32, block: mat4x4f, a: 
   put_row(row + 3u, rows, column, columns, block[3], a);
 }
 
+// Where a tile of the slab lies, in `side` steps.
+struct Place { row: u32, rows: u32, column: u32, columns: u32 }
+
+fn place(t: u32, side: u32) -> Place {
+  let mx = select(params.n, params.m, ROW_SIDE);
+  let columns = select(params.m, params.n, ROW_SIDE);
+  let across = (columns + side - 1u) / side;
+  return Place(params.first + t / across * side, mx, t % across * side, columns);
+}
+
+fn anchors_at(column: u32) -> Anchors {
+  var a: Anchors;
+  if (COLUMN_SIDE) { a = anchors(vec4u(column) + vec4u(0u, 1u, 2u, 3u)); }
+  return a;
+}
+
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
 @compute @workgroup_size(64)
-fn contrast_weights(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let t = linear_index(group, groups, local, 64u);
-  let mx = select(params.n, params.m, ROW_SIDE);
-  let ny = select(params.m, params.n, ROW_SIDE);
-  let across = (ny + 7u) / 8u;
-  let row = params.first + t / across * 8u;
-  let end = min(mx, params.first + params.rows);
-  if (row >= end) { return; }
-  let column = t % across * 8u;
-  let s = similarities(row, mx, column, ny);
-  var left: Anchors;
-  var right: Anchors;
-  if (COLUMN_SIDE) {
-    left = anchors(vec4u(column) + vec4u(0u, 1u, 2u, 3u));
-    right = anchors(vec4u(column) + vec4u(4u, 5u, 6u, 7u));
-  }
-  put_block(row, end, column, ny, s.s00, left);
-  put_block(row, end, column + 4u, ny, s.s01, right);
-  put_block(row + 4u, end, column, ny, s.s10, left);
-  put_block(row + 4u, end, column + 4u, ny, s.s11, right);
+fn contrast_weights_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let p = place(linear_index(group, groups, local, 64u), 8u);
+  let end = min(p.rows, params.first + params.rows);
+  if (p.row >= end) { return; }
+  let s = tile_8(p.row, p.rows, p.column, p.columns);
+  let left = anchors_at(p.column);
+  put_block(p.row, end, p.column, p.columns, s.s00, left);
+  put_block(p.row + 4u, end, p.column, p.columns, s.s10, left);
+  let right = anchors_at(p.column + 4u);
+  put_block(p.row, end, p.column + 4u, p.columns, s.s01, right);
+  put_block(p.row + 4u, end, p.column + 4u, p.columns, s.s11, right);
+}
+
+fn put_column(row: u32, end: u32, column: u32, columns: u32, s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f) {
+  let a = anchors_at(column);
+  put_block(row, end, column, columns, s0, a);
+  put_block(row + 4u, end, column, columns, s1, a);
+  put_block(row + 8u, end, column, columns, s2, a);
+  put_block(row + 12u, end, column, columns, s3, a);
+}
+
+// weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
+@compute @workgroup_size(64)
+fn contrast_weights_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let p = place(linear_index(group, groups, local, 64u), 16u);
+  let end = min(p.rows, params.first + params.rows);
+  if (p.row >= end) { return; }
+  let s = tile_16(p.row, p.rows, p.column, p.columns);
+  put_column(p.row, end, p.column, p.columns, s.s00, s.s10, s.s20, s.s30);
+  put_column(p.row, end, p.column + 4u, p.columns, s.s01, s.s11, s.s21, s.s31);
+  put_column(p.row, end, p.column + 8u, p.columns, s.s02, s.s12, s.s22, s.s32);
+  put_column(p.row, end, p.column + 12u, p.columns, s.s03, s.s13, s.s23, s.s33);
 }

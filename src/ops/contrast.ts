@@ -1,7 +1,7 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { stopGradient } from '../graph/gradient.ts';
-import { call, f32, type Op } from '../graph/op.ts';
+import { call, f32, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import { pad } from './shape.ts';
@@ -38,12 +38,22 @@ interface Slab extends Settings {
 
 const source = [contrastWgsl, gridWgsl];
 
-/** Chunks of columns, so that there are enough invocations; O(M) partial sums whatever N is. */
-function chunking(m: number, n: number): { chunks: number; width: number } {
-  const wanted = Math.max(1, Math.min(Math.ceil(n / 32), Math.ceil(16384 / Math.ceil(m / 8))));
-  const width = Math.ceil(n / wanted / 8) * 8;
+/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
+const MOST_ROUNDS = 32768;
+
+/**
+ * Chunks of columns, so that there are enough invocations and none is too long; O(M) partial sums until N d reaches
+ * a million.
+ */
+function chunking(m: number, n: number, d: number): { chunks: number; width: number } {
+  const enough = Math.min(Math.ceil(n / 32), Math.ceil(16384 / Math.ceil(m / 8)));
+  const short = Math.ceil(((n / 8) * (d / 4)) / MOST_ROUNDS);
+  const width = Math.ceil(n / Math.max(enough, short) / 16) * 16;
   return { chunks: Math.ceil(n / width), width };
 }
+
+/** The side of an invocation's tile of similarities: as in matmul.ts. */
+const tile = (rows: number, { largeTiles }: Target) => (largeTiles && rows >= 64 ? 16 : 8);
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
   m,
@@ -51,7 +61,7 @@ const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows =
   d,
   first,
   rows,
-  ...chunking(m, n),
+  ...chunking(m, n, d),
   offset: o.pairOffset ?? 0,
   scale: f32(o.scale),
   temperature: f32(o.temperature),
@@ -65,15 +75,18 @@ const flags = (o: Settings) => ({
 
 const partialOp: Op<Settings> = {
   name: 'contrastPartial',
-  shape: ([a, b]) => [chunking(a.shape[0], b.shape[0]).chunks, a.shape[0], 4],
-  kernel: {
-    source,
-    entry: 'contrast_partial',
-    inputs: ['x', 'y', 'labels_x', 'labels_y'],
-    outputs: ['partial'],
-    uniform: ({ inputs: [a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
-    constants: ({ options }) => flags(options),
-    invocations: ({ inputs: [a], outputs }) => Math.ceil(a!.shape[0] / 8) * outputs[0].shape[0],
+  shape: ([a, b]) => [chunking(a.shape[0], b.shape[0], a.shape[1]).chunks, a.shape[0], 4],
+  kernel: ({ inputs: [a, b], outputs: [partial] }, target) => {
+    const side = tile(a!.shape[0], target);
+    return {
+      source,
+      entry: side === 16 ? 'contrast_partial_16' : 'contrast_partial_8',
+      inputs: ['x', 'y', 'labels_x', 'labels_y'],
+      outputs: ['partial'],
+      uniform: ({ options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
+      constants: ({ options }) => flags(options),
+      invocations: () => Math.ceil(a!.shape[0] / side) * partial.shape[0],
+    };
   },
 };
 
@@ -97,7 +110,7 @@ const combineOp: Op<CombineOptions> = {
   vjp: (dy, { inputs: [, a, b], outputs: [, stats], options }) => {
     const [la, lb] = options.labels;
     const settings = { ...options, labels: undefined };
-    if (a === b && options.excludeSelf) {
+    if (a === b && la === lb && options.excludeSelf) {
       // One set of rows: its row side and its column side in one sweep.
       const both = { ...settings, rowSide: true, columnSide: true };
       return [null, gradientOf(a!, a!, [la, la], stats, dy, both), null];
@@ -113,26 +126,26 @@ const combineOp: Op<CombineOptions> = {
 const weightsOp: Op<Slab> = {
   name: 'contrastWeights',
   shape: ([, y], { rows }) => [rows, y.shape[0]],
-  kernel: {
-    source,
-    entry: 'contrast_weights',
-    inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
-    outputs: ['weights'],
-    uniform: ({ inputs: [x, y], options: o }) => {
-      const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
-      return uniform(m, n, x!.shape[1], o, o.first, o.rows);
-    },
-    constants: ({ options: o }) => ({
-      ...flags(o),
-      ROW_SIDE: Number(o.rowSide),
-      COLUMN_SIDE: Number(o.columnSide),
-    }),
-    invocations: ({ inputs: [, y], options }) => Math.ceil(options.rows / 8) * Math.ceil(y!.shape[0] / 8),
+  kernel: ({ inputs: [x, y], options: o }, target) => {
+    const side = tile(o.rows, target);
+    const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
+    return {
+      source,
+      entry: side === 16 ? 'contrast_weights_16' : 'contrast_weights_8',
+      inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
+      outputs: ['weights'],
+      uniform: () => uniform(m, n, x!.shape[1], o, o.first, o.rows),
+      constants: () => ({ ...flags(o), ROW_SIDE: Number(o.rowSide), COLUMN_SIDE: Number(o.columnSide) }),
+      invocations: () => Math.ceil(o.rows / side) * Math.ceil(y!.shape[0] / side),
+    };
   },
 };
 
-/** Rows of a slab: a quarter of all at most, so that memory stays O(N); whole vec4s and 256-byte parts. */
-const slabRows = (m: number) => Math.min(128, Math.ceil(m / 4 / 16) * 16);
+/**
+ * Rows of a slab: a quarter of all at most and 256 rows, so that memory stays O(N); whole vec4s and 256-byte parts.
+ * From 2,048 rows on its product with Z is large enough for 256.
+ */
+const slabRows = (m: number) => Math.min(m < 2048 ? 128 : 256, Math.ceil(m / 4 / 16) * 16);
 
 /** The gradient of x: a slab of weights at a time, times y. */
 function gradientOf(
@@ -175,6 +188,10 @@ export function contrast(
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
     fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
   }
+  for (const { dtype, shape } of [a, b])
+    if (dtype !== 'f32') fail('contrast', `expected f32, got ${dtype} ${show(shape)}`);
+  if (pairOffset !== null && !(Number.isInteger(pairOffset) && pairOffset >= 0))
+    fail('contrast', `expected a whole pairOffset of at least 0, got ${pairOffset}`);
   if (excludeSelf && (a.shape[0] !== b.shape[0] || a.shape[0] < 2)) {
     fail(
       'contrast',

@@ -26,6 +26,8 @@ function sizes(
   b: Tensor,
   { transposeA = false, transposeB = false }: MatmulOptions,
 ): [number, number, number, number] {
+  for (const { dtype, shape } of [a, b])
+    if (dtype !== 'f32') fail(name, `expected f32, got ${dtype} ${show(shape)}`);
   const rank = a.shape.length;
   if (rank !== b.shape.length || (rank !== 2 && rank !== 3) || (rank === 3 && a.shape[0] !== b.shape[0])) {
     fail(name, `expected two matrices, or two batches of as many, got ${show(a.shape)} and ${show(b.shape)}`);

@@ -92,6 +92,19 @@ function stridedKernel({ options: { sizes, strides, offset } }: Call<Strided>): 
     strides.slice(0, 3).every((s) => s % 4 === 0);
   const count = sizeOf(sizes);
   const base = { source, inputs: ['x'], outputs: ['y'], workgroupSize: 256 };
+  const [batch, n, m] = sizes.slice(1);
+  const isTranspose =
+    sizes[0] === 1 && strides[2] === 1 && strides[3] === n && (batch === 1 || strides[1] === m * n);
+  if (isTranspose && offset === 0 && m % 4 === 0 && n % 4 === 0) {
+    const blocks = count / 16;
+    return {
+      ...base,
+      entry: 'transpose_blocks',
+      workgroupSize: 64,
+      uniform: () => block({ count: blocks, shape: [batch, n / 4, m / 4, 1] }),
+      invocations: () => blocks,
+    };
+  }
   if (!quads) {
     return {
       ...base,

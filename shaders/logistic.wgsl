@@ -1,0 +1,307 @@
+// Multinomial logistic regression of many problems at once: preconditioned nonlinear conjugate gradients, without a
+// readback. x: [problems, rows, width] standardised, column `features` all ones (the bias), zeros up to `width`; rows
+// from `used` on are zero. Weights, gradient and direction: [problems, lanes, width]; logits: [problems, rows, lanes].
+struct Params {
+  problems: u32, rows: u32, used: u32, features: u32,
+  width: u32, classes: u32, lanes: u32, parts: u32,
+  splits: u32, size: u32, lambda: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+
+// ---- the rows of each problem, with columns of mean 0 and variance 1 ----
+
+const CHUNK = 128u;
+@group(0) @binding(1) var<storage, read> source: array<f32>; // [all rows, features]
+@group(0) @binding(2) var<storage, read> indices: array<u32>; // [problems, used]
+@group(0) @binding(3) var<storage, read_write> moments: array<vec2f>; // [problems, parts, features]
+
+fn source_at(problem: u32, row: u32, column: u32) -> f32 {
+  return source[indices[problem * params.used + row] * params.features + column];
+}
+
+// mean - first row, and sum of squares about that mean, of a chunk of rows of a column
+@compute @workgroup_size(64)
+fn logistic_moments(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.problems * params.parts * params.features) { return; }
+  let column = i % params.features;
+  let part = i / params.features % params.parts;
+  let problem = i / params.features / params.parts;
+  let shift = source_at(problem, 0u, column); // a constant column then gives exact zeros
+  let end = min((part + 1u) * CHUNK, params.used);
+  var total = 0.0;
+  for (var row = part * CHUNK; row < end; row++) { total += source_at(problem, row, column) - shift; }
+  let mean = total / f32(end - part * CHUNK);
+  var squares = 0.0;
+  for (var row = part * CHUNK; row < end; row++) {
+    let v = source_at(problem, row, column) - shift - mean;
+    squares += v * v;
+  }
+  moments[i] = vec2f(mean, squares);
+}
+
+@group(0) @binding(3) var<storage, read> all_moments: array<vec2f>;
+@group(0) @binding(4) var<storage, read_write> means: array<f32>; // [problems, features]
+@group(0) @binding(5) var<storage, read_write> scales: array<f32>;
+
+// mean, and 1 / standard deviation (0 for a constant column), of a column: chunks merged as by Chan et al.
+@compute @workgroup_size(64)
+fn logistic_scales(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.problems * params.features) { return; }
+  let column = i % params.features;
+  let problem = i / params.features;
+  var count = 0.0;
+  var mean = 0.0;
+  var squares = 0.0;
+  for (var part = 0u; part < params.parts; part++) {
+    let m = all_moments[(problem * params.parts + part) * params.features + column];
+    let n = f32(min((part + 1u) * CHUNK, params.used) - part * CHUNK);
+    let gap = m.x - mean;
+    let all = count + n;
+    squares += m.y + gap * gap * (count * (n / all));
+    mean += gap * (n / all);
+    count = all;
+  }
+  means[i] = source_at(problem, 0u, column) + mean;
+  scales[i] = select(0.0, sqrt(count / squares), squares > 0.0);
+}
+
+@group(0) @binding(3) var<storage, read> mean_of: array<f32>;
+@group(0) @binding(4) var<storage, read> scale_of: array<f32>;
+@group(0) @binding(5) var<storage, read_write> standardized: array<vec4f>;
+
+// x = ((source - mean) scale, 1, 0 ...)
+@compute @workgroup_size(256)
+fn logistic_standardize(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 256u);
+  if (4u * i >= params.problems * params.rows * params.width) { return; }
+  let first = 4u * i % params.width;
+  let row = 4u * i / params.width % params.rows;
+  let problem = 4u * i / params.width / params.rows;
+  var v = vec4f(0.0);
+  if (row < params.used) {
+    let at = indices[problem * params.used + row] * params.features;
+    for (var lane = 0u; lane < 4u; lane++) {
+      let column = first + lane;
+      if (column < params.features) {
+        let s = problem * params.features + column;
+        v[lane] = (source[at + column] - mean_of[s]) * scale_of[s];
+      } else if (column == params.features) { v[lane] = 1.0; }
+    }
+  }
+  standardized[i] = v;
+}
+
+// ---- the loss and its gradient ----
+
+@group(0) @binding(1) var<storage, read> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>; // [problems, rows]
+@group(0) @binding(3) var<storage, read_write> residual: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> loss: array<f32>; // [problems, rows]
+
+fn lane_of(block: u32) -> vec4u { return 4u * block + vec4u(0u, 1u, 2u, 3u); }
+fn only_classes(v: vec4f, block: u32) -> vec4f { return select(vec4f(-1e30), v, lane_of(block) < vec4u(params.classes)); }
+
+// residual = (softmax(logits) - one-hot) / used; loss = -log softmax(logits)[label]
+@compute @workgroup_size(64)
+fn logistic_residual(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.problems * params.rows) { return; }
+  let blocks = params.lanes / 4u;
+  let at = i * blocks;
+  if (i % params.rows >= params.used) {
+    for (var b = 0u; b < blocks; b++) { residual[at + b] = vec4f(0.0); }
+    loss[i] = 0.0;
+    return;
+  }
+  let label = labels[i];
+  var largest = -1e30;
+  var chosen = 0.0;
+  for (var b = 0u; b < blocks; b++) {
+    let v = only_classes(logits[at + b], b);
+    largest = max(largest, max(max(v.x, v.y), max(v.z, v.w)));
+    chosen += dot(select(vec4f(0.0), v, lane_of(b) == vec4u(label)), vec4f(1.0));
+  }
+  var total = 0.0;
+  for (var b = 0u; b < blocks; b++) { total += dot(exp(only_classes(logits[at + b], b) - largest), vec4f(1.0)); }
+  for (var b = 0u; b < blocks; b++) {
+    let p = exp(only_classes(logits[at + b], b) - largest) / total;
+    residual[at + b] = (p - select(vec4f(0.0), vec4f(1.0), lane_of(b) == vec4u(label))) / f32(params.used);
+  }
+  loss[i] = largest - chosen + log(total);
+}
+
+@group(0) @binding(1) var<storage, read> partial_products: array<vec4f>; // [problems, splits, lanes, width]
+@group(0) @binding(2) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> gradient: array<vec4f>;
+
+// 1 for weights, 0 for the bias and the padding: what the penalty is on
+fn penalised(i: u32) -> vec4f {
+  let column = vec4u(4u * i % params.width) + vec4u(0u, 1u, 2u, 3u);
+  return select(vec4f(0.0), vec4f(1.0), column < vec4u(params.features));
+}
+
+// gradient = sum over splits of residual^T x, + lambda weights
+@compute @workgroup_size(64)
+fn logistic_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  let each = params.lanes * params.width / 4u;
+  if (i >= params.problems * each) { return; }
+  let problem = i / each;
+  var total = params.lambda * penalised(i) * weights[i];
+  for (var s = 0u; s < params.splits; s++) { total += partial_products[(problem * params.splits + s) * each + i % each]; }
+  gradient[i] = total;
+}
+
+// ---- the direction ----
+
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;
+@group(0) @binding(2) var<storage, read> z: array<vec4f>;
+@group(0) @binding(3) var<storage, read> old_g: array<vec4f>;
+@group(0) @binding(4) var<storage, read> d: array<vec4f>;
+@group(0) @binding(5) var<storage, read> w: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> dots: array<vec4f>; // [problems, parts, 2]
+
+// (g z, z old_g, d g, w z), (w d, z z, z d, d d) over a part; the last five without the bias
+@compute @workgroup_size(64)
+fn logistic_dots(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.problems * params.parts) { return; }
+  let each = params.lanes * params.width / 4u;
+  let length = (each + params.parts - 1u) / params.parts;
+  let base = i / params.parts * each;
+  let start = i % params.parts * length;
+  var first = vec4f(0.0);
+  var second = vec4f(0.0);
+  for (var j = start; j < min(start + length, each); j++) {
+    let at = base + j;
+    let mask = penalised(at);
+    let zj = z[at];
+    let dj = d[at];
+    let wj = mask * w[at];
+    first += vec4f(dot(g[at], zj), dot(zj, old_g[at]), dot(dj, g[at]), dot(wj, zj));
+    second += vec4f(dot(wj, dj), dot(mask * zj, zj), dot(mask * zj, dj), dot(mask * dj, dj));
+  }
+  dots[2u * i] = first;
+  dots[2u * i + 1u] = second;
+}
+
+// Of each problem: the step length and its bracket; slope and curvature of the penalty along the direction;
+// g z of the last iteration; beta.
+struct Search { t: f32, low: f32, high: f32, slope: f32, curvature: f32, gz: f32, beta: f32, unused: f32 }
+@group(0) @binding(1) var<storage, read> all_dots: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> search: array<Search>;
+
+// beta = max(0, g (z - old z) / old g old z) (Polak and Ribiere), 0 where the direction would not go down
+@compute @workgroup_size(64)
+fn logistic_direction(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.problems) { return; }
+  var a = vec4f(0.0);
+  var b = vec4f(0.0);
+  for (var part = 0u; part < params.parts; part++) {
+    let at = 2u * (i * params.parts + part);
+    a += all_dots[at];
+    b += all_dots[at + 1u];
+  }
+  var s: Search;
+  let old = search[i].gz;
+  if (old > 0.0) { s.beta = max(0.0, (a.x - a.y) / old); }
+  if (s.beta * a.z >= a.x) { s.beta = 0.0; }
+  s.high = -1.0;
+  s.slope = params.lambda * (s.beta * b.x - a.w);
+  s.curvature = params.lambda * (b.y - 2.0 * s.beta * b.z + s.beta * s.beta * b.w);
+  s.gz = a.x;
+  search[i] = s;
+}
+
+@group(0) @binding(3) var<storage, read> found: array<Search>;
+@group(0) @binding(4) var<storage, read_write> direction: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> kept: array<vec4f>;
+
+// d = beta d - z; old g = g
+@compute @workgroup_size(64)
+fn logistic_turn(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  let each = params.lanes * params.width / 4u;
+  if (i >= params.problems * each) { return; }
+  direction[i] = found[i / each].beta * direction[i] - z[i];
+  kept[i] = g[i];
+}
+
+// ---- the step length: safeguarded Newton steps along the direction ----
+
+@group(0) @binding(2) var<storage, read> along: array<vec4f>; // x d
+@group(0) @binding(3) var<storage, read> classes_of: array<u32>;
+@group(0) @binding(4) var<storage, read> tried: array<Search>;
+@group(0) @binding(5) var<storage, read_write> slopes: array<vec2f>; // [problems, parts]
+
+// first and second derivative by t of the loss at logits + t along, over a part of the rows
+@compute @workgroup_size(64)
+fn logistic_slopes(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.problems * params.parts) { return; }
+  let blocks = params.lanes / 4u;
+  let problem = i / params.parts;
+  let length = (params.used + params.parts - 1u) / params.parts;
+  let start = i % params.parts * length;
+  let t = tried[problem].t;
+  var result = vec2f(0.0);
+  for (var row = start; row < min(start + length, params.used); row++) {
+    let at = (problem * params.rows + row) * blocks;
+    let label = classes_of[problem * params.rows + row];
+    var largest = -1e30;
+    for (var b = 0u; b < blocks; b++) {
+      let v = only_classes(logits[at + b] + t * along[at + b], b);
+      largest = max(largest, max(max(v.x, v.y), max(v.z, v.w)));
+    }
+    var total = 0.0;
+    var first = 0.0;
+    var second = 0.0;
+    var chosen = 0.0;
+    for (var b = 0u; b < blocks; b++) {
+      let s = along[at + b];
+      let e = exp(only_classes(logits[at + b] + t * s, b) - largest);
+      total += dot(e, vec4f(1.0));
+      first += dot(e, s);
+      second += dot(e, s * s);
+      chosen += dot(select(vec4f(0.0), s, lane_of(b) == vec4u(label)), vec4f(1.0));
+    }
+    first /= total;
+    result += vec2f(first - chosen, max(second / total - first * first, 0.0));
+  }
+  slopes[i] = result / f32(params.used);
+}
+
+@group(0) @binding(1) var<storage, read> all_slopes: array<vec2f>;
+
+// t = t - f' / f'', kept inside the bracket
+@compute @workgroup_size(64)
+fn logistic_search(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.problems) { return; }
+  var d = vec2f(0.0);
+  for (var part = 0u; part < params.parts; part++) { d += all_slopes[i * params.parts + part]; }
+  var s = search[i];
+  d += vec2f(s.slope + s.t * s.curvature, s.curvature);
+  if (d.x < 0.0) { s.low = s.t; } else { s.high = s.t; }
+  let open = s.high < 0.0;
+  var next = select(s.t, s.t - d.x / max(d.y, 1e-30), d.y > 0.0);
+  if (!open && (next <= s.low || next >= s.high)) { next = 0.5 * (s.low + s.high); }
+  if (open && next < s.low) { next = 2.0 * s.t; }
+  s.t = next;
+  search[i] = s;
+}
+
+@group(0) @binding(1) var<storage, read> change: array<vec4f>;
+@group(0) @binding(2) var<storage, read> lengths: array<Search>;
+@group(0) @binding(3) var<storage, read_write> value: array<vec4f>; // [problems, size]
+
+// value = value + t change
+@compute @workgroup_size(256)
+fn logistic_advance(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 256u);
+  let each = params.size / 4u;
+  if (i < params.problems * each) { value[i] += lengths[i / each].t * change[i]; }
+}

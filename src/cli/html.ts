@@ -1,0 +1,43 @@
+// Text that is safe as HTML: what goes through `html` is escaped, unless it went through it before.
+
+export class Html {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Part = string | number | Html | false | null | undefined | Part[];
+
+const entities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (letter) => entities[letter]);
+
+function render(part: Part): string {
+  if (part instanceof Html) return part.text;
+  if (Array.isArray(part)) return part.map(render).join('');
+  return part === false || part === null || part === undefined ? '' : escapeHtml(String(part));
+}
+
+/** html`<p title="${text}">${text}</p>`: every value is escaped; attributes must stand in double quotes. */
+export function html(strings: TemplateStringsArray, ...parts: Part[]): Html {
+  return new Html(String.raw({ raw: strings }, ...parts.map(render)));
+}
+
+/** JSON that cannot end the script element it stands in; numbers that are not finite become null. */
+export function scriptJson(value: unknown): Html {
+  const letter = (found: string) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return new Html(JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, letter));
+}
+
+/** Our own scripts and styles, as they are; refuses what would end their element. */
+export function inline(source: string): Html {
+  if (/<\/(script|style)/i.test(source)) throw new Error('internal: inlined source ends its own element');
+  return new Html(source);
+}

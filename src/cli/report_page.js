@@ -1,0 +1,373 @@
+// The script of a report page: draws the curves, the spectrum and the map. Plain JavaScript, inlined as it is.
+(() => {
+  const run = JSON.parse(document.getElementById('data').textContent);
+  const find = (selector, from = document) => from.querySelector(selector);
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const text = (value, digits) => (value == null ? '–' : value.toFixed(digits).replace('-', '−'));
+
+  // ---- curves and spectrum (uPlot) ----
+
+  const font = '12px system-ui, sans-serif';
+  const axis = (more) => ({
+    stroke: () => colour('muted'),
+    grid: { stroke: () => colour('grid'), width: 1 },
+    ticks: { show: false },
+    font,
+    ...more,
+  });
+  const sign = (values) => values.map((value) => (value == null ? value : String(value).replace('-', '−')));
+
+  /** Makes a chart that follows its element's width; theme changes only need new ink. */
+  const charts = [];
+  function chart(element, options, data) {
+    const size = () => ({ width: element.clientWidth, height: element.clientHeight });
+    const plot = new uPlot(
+      { ...size(), legend: { show: false }, padding: [12, 12, 0, 0], ...options },
+      data,
+      element,
+    );
+    new ResizeObserver(() => element.clientWidth !== plot.width && plot.setSize(size())).observe(element);
+    charts.push(plot);
+  }
+
+  /** Exponential moving average without the bias of its start. */
+  function smoothed(values) {
+    const keep = Math.exp(-1 / Math.max(1, values.length / 40));
+    let [sum, weight] = [0, 0];
+    return values.map((value) => {
+      if (value == null) return null;
+      sum = keep * sum + (1 - keep) * value;
+      weight = keep * weight + (1 - keep);
+      return sum / weight;
+    });
+  }
+
+  /** Writes a name above the last series, a constant. */
+  const named = (name) => (plot) => {
+    const { ctx, bbox } = plot;
+    const ratio = devicePixelRatio;
+    const value = plot.data.at(-1)[0];
+    ctx.save();
+    ctx.font = `${12 * ratio}px system-ui, sans-serif`;
+    ctx.fillStyle = colour('muted');
+    ctx.textAlign = 'right';
+    const y = plot.valToPos(value, 'y', true);
+    ctx.fillText(
+      name,
+      bbox.left + bbox.width - 2 * ratio,
+      y - 5 * ratio > bbox.top + 10 * ratio ? y - 5 * ratio : y + 14 * ratio,
+    );
+    ctx.restore();
+  };
+
+  for (const { key, digits, smooth, values, target } of run.curves) {
+    const readout = find(`#curve-${key}-value`);
+    const last = values.findLastIndex((value) => value != null);
+    const say = (at) => {
+      const i = at ?? last;
+      readout.textContent = `${text(values[i], digits)} at step ${run.steps[i]}`;
+    };
+    say();
+    const line = { stroke: () => colour('trained'), width: 1.75, points: { show: values.length < 3 } };
+    const series = [{}, smooth ? { ...line, alpha: 0.35, width: 1 } : line];
+    const data = [run.steps, values];
+    if (smooth) {
+      series.push({ ...line, width: 2.25 });
+      data.push(smoothed(values));
+    }
+    if (target) {
+      series.push({ stroke: () => colour('muted'), width: 1, dash: [5, 4], points: { show: false } });
+      data.push(run.steps.map(() => target.value));
+    }
+    const options = {
+      series,
+      scales: { x: { time: false } },
+      axes: [
+        axis({
+          size: 28,
+          values: (_, ticks) =>
+            ticks.map((tick) => (Number.isInteger(tick) ? tick.toLocaleString('en') : '')),
+        }),
+        axis({ size: 52, space: 34, values: (_, ticks) => sign(ticks) }),
+      ],
+      cursor: { sync: { key: 'steps' }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
+      hooks: {
+        setCursor: [(plot) => say(plot.cursor.idx)],
+        draw: target ? [named(target.name)] : [],
+      },
+    };
+    chart(find(`#curve-${key}`), options, data);
+  }
+
+  const spectrum = find('#spectrum');
+  if (spectrum) {
+    const { untrained, trained } = run.spectrum;
+    const d = Math.max(untrained.length, trained.length);
+    const largest = Math.max(...untrained, ...trained, 1e-30);
+    // A logarithm has no zero: what is numerically nothing lies on the floor.
+    const floor = largest * 1e-7;
+    const values = (list) =>
+      Array.from({ length: d }, (_, i) => (list[i] == null ? null : Math.max(list[i], floor)));
+    const options = {
+      series: [
+        {},
+        { stroke: () => colour('untrained'), width: 2, dash: [6, 4], points: { show: false } },
+        { stroke: () => colour('trained'), width: 2, points: { show: false } },
+      ],
+      scales: { x: { time: false }, y: { distr: 3 } },
+      axes: [
+        axis({ size: 44, label: 'dimension', labelSize: 18, labelFont: font, labelGap: 0 }),
+        axis({
+          size: 58,
+          values: (_, ticks) =>
+            ticks.map((tick) =>
+              tick == null
+                ? ''
+                : tick >= 0.01 && tick < 1e4
+                  ? String(tick)
+                  : tick.toExponential(0).replace('-', '−'),
+            ),
+        }),
+      ],
+      cursor: { drag: { x: false, y: false } },
+    };
+    chart(spectrum, options, [
+      Array.from({ length: d }, (_, i) => i + 1),
+      values(untrained),
+      values(trained),
+    ]);
+  }
+
+  // ---- map ----
+
+  /** Ten shapes within a radius of one: [outline, filled]; stroked ones are crosses. */
+  const polygon = (n, turn = 0, inner = 1) =>
+    `${Array.from({ length: inner < 1 ? 2 * n : n }, (_, i) => {
+      const angle = (2 * Math.PI * i) / (inner < 1 ? 2 * n : n) - Math.PI / 2 + turn;
+      const r = inner < 1 && i % 2 ? inner : 1;
+      return `${i ? 'L' : 'M'}${(r * Math.cos(angle)).toFixed(3)} ${(r * Math.sin(angle)).toFixed(3)}`;
+    }).join('')}Z`;
+  const circle = 'M-.85 0A.85 .85 0 1 1 .85 0A.85 .85 0 1 1 -.85 0Z';
+  const shapes = [
+    [circle, true],
+    ['M-.78 -.78H.78V.78H-.78Z', true],
+    [polygon(3), true],
+    ['M-.75 -.75L.75 .75M.75 -.75L-.75 .75', false],
+    [polygon(4), true],
+    [polygon(3, Math.PI), true],
+    [polygon(5, 0, 0.42), true],
+    ['M0 -.95V.95M-.95 0H.95', false],
+    [circle, false],
+    ['M-.72 -.72H.72V.72H-.72Z', false],
+  ];
+  const shapeOf = (label) => shapes[label % shapes.length];
+  const colourOf = (label) => colour(`c${label % 10}`);
+
+  function startMap({ x, y, label, sheet }) {
+    const area = find('#map-area');
+    const canvas = find('canvas', area);
+    const card = find('.card', area);
+    const status = find('#map-status');
+    const buttons = [...document.querySelectorAll('.classes button[data-label]')];
+    const context = canvas.getContext('2d');
+    const paths = shapes.map(([outline]) => new Path2D(outline));
+    const known = x.map((_, i) => i).filter((i) => x[i] != null && y[i] != null);
+    // A fixed shuffle, so that no class lies on top of all others.
+    const order = [...known].sort(
+      (a, b) => ((a * 2654435761) % 4294967296) - ((b * 2654435761) % 4294967296),
+    );
+    const range = (values) => {
+      const list = known.map((i) => values[i]);
+      return [Math.min(...list), Math.max(...list)];
+    };
+    const [[left, right], [low, high]] = [range(x), range(y)];
+    const hidden = new Set();
+    let emphasised = null;
+    let selected = null;
+    let place = () => [0, 0];
+
+    const name = (i) => run.classNames[label[i]] ?? `class ${label[i]}`;
+    const visible = (i) => !hidden.has(label[i]);
+
+    function draw() {
+      const ratio = devicePixelRatio || 1;
+      const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+      if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
+      if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
+      // One scale for both axes: distances on the map are distances on the plane.
+      const room = 22;
+      const scale = Math.min(
+        (width - 2 * room) / (right - left || 1),
+        (height - 2 * room) / (high - low || 1),
+      );
+      place = (i) => [
+        width / 2 + (x[i] - (left + right) / 2) * scale,
+        height / 2 - (y[i] - (low + high) / 2) * scale,
+      ];
+      const radius = known.length > 800 ? (width < 500 ? 2.9 : 3.9) : 5;
+      const inks = new Map([...new Set(label)].map((each) => [each, colourOf(each)]));
+      const paint = (i, size) => {
+        const [px, py] = place(i);
+        context.setTransform(ratio * size, 0, 0, ratio * size, ratio * px, ratio * py);
+        const filled = shapeOf(label[i])[1];
+        const path = paths[label[i] % paths.length];
+        if (filled) {
+          context.fillStyle = inks.get(label[i]);
+          context.fill(path);
+        } else {
+          context.strokeStyle = inks.get(label[i]);
+          context.lineWidth = 0.5;
+          context.stroke(path);
+        }
+      };
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      for (const i of order) {
+        if (!visible(i)) continue;
+        context.globalAlpha = emphasised === null || emphasised === label[i] ? 0.85 : 0.1;
+        paint(i, radius);
+      }
+      context.globalAlpha = 1;
+      if (selected === null) return;
+      const [px, py] = place(selected);
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.fillStyle = colour('panel');
+      context.strokeStyle = colour('text');
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(px, py, radius + 6, 0, 2 * Math.PI);
+      context.fill();
+      context.stroke();
+      paint(selected, radius + 1.5);
+    }
+
+    let asked = 0;
+    const redraw = () => {
+      asked ||= requestAnimationFrame(() => {
+        asked = 0;
+        draw();
+      });
+    };
+
+    function select(i, aloud) {
+      if (i === selected) return;
+      selected = i;
+      redraw();
+      card.hidden = i === null;
+      if (i === null) return;
+      const percent = (at, of) => (of > 1 ? (100 * at) / (of - 1) : 0);
+      find('.tile', card).style.backgroundPosition =
+        `${percent(i % sheet.columns, sheet.columns)}% ${percent(Math.floor(i / sheet.columns), sheet.rows)}%`;
+      find('.name', card).textContent = `${name(i)}, image ${i}`;
+      const [px, py] = place(i);
+      const [width, height] = [card.offsetWidth, card.offsetHeight];
+      const cx = px + 16 + width > canvas.clientWidth ? px - 16 - width : px + 16;
+      const cy = Math.min(Math.max(4, py - height / 2), canvas.clientHeight - height - 4);
+      card.style.transform = `translate(${Math.round(Math.max(4, cx))}px, ${Math.round(cy)}px)`;
+      if (aloud) status.textContent = `${name(i)}, image ${i}`;
+    }
+
+    /** The visible point with the least cost, if any. */
+    function nearest(cost) {
+      let [best, least] = [null, Number.POSITIVE_INFINITY];
+      for (const i of known) {
+        const c = visible(i) ? cost(...place(i), i) : Number.POSITIVE_INFINITY;
+        if (c < least) [best, least] = [i, c];
+      }
+      return best;
+    }
+
+    function point({ clientX, clientY }) {
+      const box = canvas.getBoundingClientRect();
+      const [mx, my] = [clientX - box.left, clientY - box.top];
+      select(
+        nearest((px, py) =>
+          ((d) => (d > 400 ? Number.POSITIVE_INFINITY : d))((px - mx) ** 2 + (py - my) ** 2),
+        ),
+      );
+    }
+    canvas.addEventListener('pointermove', point);
+    canvas.addEventListener('pointerdown', point);
+    canvas.addEventListener('pointerleave', ({ pointerType }) => pointerType === 'mouse' && select(null));
+    canvas.addEventListener('blur', () => select(null));
+
+    const directions = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    canvas.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') return select(null);
+      const direction = directions[event.key];
+      if (!direction || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      const middle = [canvas.clientWidth / 2, canvas.clientHeight / 2];
+      if (selected === null)
+        return select(
+          nearest((px, py) => (px - middle[0]) ** 2 + (py - middle[1]) ** 2),
+          true,
+        );
+      const [sx, sy] = place(selected);
+      const next = nearest((px, py, i) => {
+        const along = (px - sx) * direction[0] + (py - sy) * direction[1];
+        const across = Math.abs((px - sx) * direction[1]) + Math.abs((py - sy) * direction[0]);
+        return i === selected || along <= 0 || across > along ? Number.POSITIVE_INFINITY : along + 2 * across;
+      });
+      if (next !== null) select(next, true);
+    });
+
+    function inkButtons() {
+      for (const button of buttons) {
+        const mark = Number(button.dataset.label);
+        const [outline, filled] = shapeOf(mark);
+        const path = document.createElementNS(find('svg', button).namespaceURI, 'path');
+        path.setAttribute('d', outline);
+        path.setAttribute('transform', 'scale(6.5)');
+        path.setAttribute('fill', filled ? colourOf(mark) : 'none');
+        if (!filled) {
+          path.setAttribute('stroke', colourOf(mark));
+          path.setAttribute('stroke-width', '.42');
+        }
+        find('svg', button).replaceChildren(path);
+      }
+    }
+    for (const button of buttons) {
+      const mark = Number(button.dataset.label);
+      const emphasise = (which) => () => {
+        emphasised = which !== null && hidden.has(which) ? null : which;
+        redraw();
+      };
+      button.addEventListener('click', () => {
+        const off = hidden.delete(mark) ? false : hidden.add(mark) && true;
+        button.setAttribute('aria-pressed', String(!off));
+        if (selected !== null && !visible(selected)) select(null);
+        emphasise(mark)();
+      });
+      for (const [on, off] of [
+        ['pointerenter', 'pointerleave'],
+        ['focus', 'blur'],
+      ]) {
+        button.addEventListener(on, emphasise(mark));
+        button.addEventListener(off, emphasise(null));
+      }
+    }
+    find('#map-all').addEventListener('click', () => {
+      hidden.clear();
+      for (const button of buttons) button.setAttribute('aria-pressed', 'true');
+      redraw();
+    });
+    new ResizeObserver(() => {
+      select(null);
+      redraw();
+    }).observe(canvas);
+    const ink = () => {
+      inkButtons();
+      redraw();
+    };
+    ink();
+    return ink;
+  }
+
+  const inkMap = run.map ? startMap(run.map) : () => {};
+  dark.addEventListener('change', () => {
+    for (const plot of charts) plot.redraw();
+    inkMap();
+  });
+})();

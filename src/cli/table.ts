@@ -1,0 +1,303 @@
+// The gauges of a run as a plain-text table and as one honest sentence.
+
+/** A measured number; null where it was not measured or not finite (JSON has no NaN). */
+export type Gauge = number | null;
+
+/**
+ * What is measured on one representation. Accuracies are shares from 0 to 1, on the representation h; names that
+ * end in Z, and alignment and uniformity, are measured on the unit embedding z.
+ */
+export interface Gauges {
+  knn: Gauge;
+  augKnn: Gauge;
+  linearProbe: Gauge;
+  linearProbe1000: Gauge;
+  linearProbe100: Gauge;
+  linearProbe1000Std?: Gauge;
+  linearProbe100Std?: Gauge;
+  knnZ?: Gauge;
+  augKnnZ?: Gauge;
+  alignment?: Gauge;
+  uniformity?: Gauge;
+  uniformityOptimum?: Gauge;
+  stdZ?: Gauge;
+  stdIsotropic?: Gauge;
+  rawStdZ?: Gauge;
+  effectiveRankZ?: Gauge;
+  effectiveRankH?: Gauge;
+}
+
+export const encoders = ['raw', 'untrained', 'trained'] as const;
+export type Encoder = (typeof encoders)[number];
+export type GaugeSet = Record<Encoder, Gauges>;
+
+/** What the columns are called. */
+export const encoderNames: Record<Encoder, string> = {
+  raw: 'raw pixels',
+  untrained: 'untrained',
+  trained: 'trained',
+};
+
+/** Accuracies closer than this are called equal: it is about what another seed changes. */
+export const noise = 0.015;
+
+export interface GaugeRow {
+  key: keyof Gauges;
+  name: string;
+  /** Accuracies are shares, shown in percent. */
+  kind: 'accuracy' | 'number' | 'rank';
+  /** Which way is better; without it a single number says nothing, and no best one is marked. */
+  better?: 'higher' | 'lower';
+  /** The gauge that holds its spread over repetitions. */
+  spread?: keyof Gauges;
+  /** The gauge that holds its theoretical value, with words for it. */
+  target?: { key: keyof Gauges; name: string };
+  /** One or two sentences for the glossary. */
+  text: string;
+}
+
+/** The gauges in the order of the table. */
+export const gaugeRows: GaugeRow[] = [
+  {
+    key: 'knn',
+    name: 'k-NN accuracy',
+    kind: 'accuracy',
+    better: 'higher',
+    text: 'Test images classified by a vote of their nearest training images, compared by cosine similarity. It needs no further training, and raw pixels are a strong opponent on centred images.',
+  },
+  {
+    key: 'augKnn',
+    name: 'k-NN, augmented',
+    kind: 'accuracy',
+    better: 'higher',
+    text: 'The same vote when the test images are randomly augmented first. It asks for invariance, which raw pixels do not have.',
+  },
+  {
+    key: 'linearProbe',
+    name: 'linear probe, all labels',
+    kind: 'accuracy',
+    better: 'higher',
+    text: 'Accuracy of a linear classifier trained on the frozen representation with every training label.',
+  },
+  {
+    key: 'linearProbe1000',
+    name: 'linear probe, 1,000 labels',
+    kind: 'accuracy',
+    better: 'higher',
+    spread: 'linearProbe1000Std',
+    text: 'The same with 1,000 labels; the spread (±) is the standard deviation over random choices of them. With few labels a good representation counts most.',
+  },
+  {
+    key: 'linearProbe100',
+    name: 'linear probe, 100 labels',
+    kind: 'accuracy',
+    better: 'higher',
+    spread: 'linearProbe100Std',
+    text: 'The same with 100 labels, about ten for each class.',
+  },
+  {
+    key: 'knnZ',
+    name: 'k-NN accuracy on z',
+    kind: 'accuracy',
+    better: 'higher',
+    text: 'The vote on the embedding z behind the projector instead of the representation h. It is usually lower: the projector throws away what the loss does not need.',
+  },
+  {
+    key: 'augKnnZ',
+    name: 'k-NN, augmented, on z',
+    kind: 'accuracy',
+    better: 'higher',
+    text: 'The vote on the embedding z for augmented test images.',
+  },
+  {
+    key: 'alignment',
+    name: 'alignment',
+    kind: 'number',
+    text: 'Mean squared distance between the embeddings of two views of the same image. Lower is better only together with low uniformity: a collapsed encoder has a perfect 0.',
+  },
+  {
+    key: 'uniformity',
+    name: 'uniformity',
+    kind: 'number',
+    better: 'lower',
+    target: { key: 'uniformityOptimum', name: 'optimum' },
+    text: 'Logarithm of the mean Gaussian potential over pairs of embeddings. 0 means all in one point; the optimum is what points spread evenly over the sphere would have.',
+  },
+  {
+    key: 'stdZ',
+    name: 'std of z',
+    kind: 'number',
+    target: { key: 'stdIsotropic', name: '1/√d' },
+    text: 'Mean standard deviation of the coordinates of the unit embedding. Evenly spread embeddings in d dimensions have 1/√d; near 0 the encoder has collapsed to a point.',
+  },
+  {
+    key: 'rawStdZ',
+    name: 'std of z, not normalised',
+    kind: 'number',
+    text: 'The same before the embedding is scaled to unit length; it shows the scale that the network chose.',
+  },
+  {
+    key: 'effectiveRankZ',
+    name: 'effective rank of z',
+    kind: 'rank',
+    text: 'Exponential of the entropy of the normalised singular values: how many dimensions the embedding really uses. Far fewer than d is dimensional collapse.',
+  },
+  {
+    key: 'effectiveRankH',
+    name: 'effective rank of h',
+    kind: 'rank',
+    text: 'The same for the representation h in front of the projector.',
+  },
+];
+
+export const isNumber = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isFinite(value);
+
+/** Finite numbers with a true minus sign, anything else as a dash. */
+export function formatGauge(value: Gauge | undefined, kind: GaugeRow['kind']): string {
+  if (!isNumber(value)) return '–';
+  if (kind === 'accuracy') return `${(100 * value).toFixed(1)} %`;
+  if (kind === 'rank') return value.toFixed(1);
+  // Small spreads would all be 0.000.
+  const text = value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : value.toFixed(3);
+  return text.replaceAll('-', '−');
+}
+
+/** 'best' for the best encoder of a row, 'near' for one that is only noise behind it. */
+export type Mark = 'best' | 'near' | '';
+
+/** Marks one row; only accuracies know a 'near', and one number alone is no best. */
+export function marks(gauges: GaugeSet, { key, kind, better }: GaugeRow): Record<Encoder, Mark> {
+  const result: Record<Encoder, Mark> = { raw: '', untrained: '', trained: '' };
+  const measured = encoders.filter((encoder) => isNumber(gauges[encoder][key]));
+  if (!better || measured.length < 2) return result;
+  const sign = better === 'higher' ? 1 : -1;
+  const score = (encoder: Encoder) => sign * gauges[encoder][key]!;
+  const best = Math.max(...measured.map(score));
+  for (const encoder of measured) {
+    if (score(encoder) === best) result[encoder] = 'best';
+    else if (kind === 'accuracy' && best - score(encoder) < noise) result[encoder] = 'near';
+  }
+  return result;
+}
+
+/** The rows with at least one measured number. */
+export const measuredRows = (gauges: GaugeSet): GaugeRow[] =>
+  gaugeRows.filter(({ key }) => encoders.some((encoder) => isNumber(gauges[encoder][key])));
+
+/** The theoretical value of a row, the same for every encoder that has one. */
+export function targetOf(gauges: GaugeSet, { target }: GaugeRow): number | undefined {
+  if (!target) return undefined;
+  return ['trained' as const, 'untrained' as const, 'raw' as const]
+    .map((encoder) => gauges[encoder][target.key])
+    .find(isNumber);
+}
+
+/** The plain-text table for the terminal: 78 columns, best marked with *, as good as the best (noise) with ~. */
+export function gaugeTable(gauges: GaugeSet): string {
+  const widths = { raw: 15, untrained: 15, trained: 15 };
+  const symbol: Record<Mark, string> = { best: '*', near: '~', '': ' ' };
+  const used = new Set<Mark>();
+  const lines = measuredRows(gauges).map((row) => {
+    const mark = marks(gauges, row);
+    const cells = encoders.map((encoder) => {
+      used.add(mark[encoder]);
+      const spread = row.spread && gauges[encoder][row.spread];
+      const value = formatGauge(gauges[encoder][row.key], row.kind);
+      const text = isNumber(spread) ? value.replace(' %', ` ±${(100 * spread).toFixed(1)} %`) : value;
+      return `${text} ${symbol[mark[encoder]]}`.padStart(widths[encoder]);
+    });
+    const target = targetOf(gauges, row);
+    const name =
+      target === undefined ? row.name : `${row.name} (${row.target!.name} ${formatGauge(target, row.kind)})`;
+    return `${name.padEnd(32)}${cells.join('')}`.trimEnd();
+  });
+  const header = `${''.padEnd(32)}${encoders.map((name) => `${encoderNames[name]}  `.padStart(widths[name])).join('')}`;
+  const legend = [
+    used.has('best') && '* best of the row',
+    used.has('near') && `~ within ${(100 * noise).toFixed(1)} points of it: noise`,
+  ].filter(Boolean);
+  return [
+    header.trimEnd(),
+    '─'.repeat(77),
+    ...lines,
+    ...(legend.length ? ['', legend.join('    ')] : []),
+  ].join('\n');
+}
+
+export type Health = 'healthy' | 'collapsing: complete' | 'collapsing: dimensional' | 'not measured';
+
+/**
+ * Complete collapse: the embeddings are near one point (std under a quarter of 1/sqrt(d), uniformity above -0.3).
+ * Dimensional collapse: they use under a tenth of the d dimensions (Jing et al. 2021, arXiv 2110.09348, name it).
+ */
+export function health({ stdZ, stdIsotropic, uniformity, effectiveRankZ }: Gauges): Health {
+  const spread = isNumber(stdZ) && isNumber(stdIsotropic) ? stdZ / stdIsotropic : undefined;
+  if (spread !== undefined && spread < 0.25 && isNumber(uniformity) && uniformity > -0.3)
+    return 'collapsing: complete';
+  if (isNumber(effectiveRankZ) && isNumber(stdIsotropic) && effectiveRankZ < 0.1 / stdIsotropic ** 2)
+    return 'collapsing: dimensional';
+  return spread === undefined && !isNumber(uniformity) && !isNumber(effectiveRankZ)
+    ? 'not measured'
+    : 'healthy';
+}
+
+/** "61.2 % (raw pixels 40.1 %, untrained 55.0 %: better than both)" for one accuracy. */
+function comparison(gauges: GaugeSet, key: 'augKnn' | 'knn' | 'linearProbe1000', name: string): string[] {
+  const trained = gauges.trained[key];
+  if (!isNumber(trained)) return [];
+  const others = (['raw', 'untrained'] as const).filter((encoder) => isNumber(gauges[encoder][key]));
+  const than = (encoder: 'raw' | 'untrained') => {
+    const gain = trained - gauges[encoder][key]!;
+    return Math.abs(gain) < noise ? 'equal to' : gain > 0 ? 'better than' : 'worse than';
+  };
+  const words = others.map((encoder) => ({
+    encoder,
+    word: than(encoder),
+    text: `${encoderNames[encoder]} ${formatGauge(gauges[encoder][key], 'accuracy')}`,
+  }));
+  const same = words.length === 2 && words[0].word === words[1].word;
+  const judged = same
+    ? `${words[0].word} ${words.map(({ text }) => text).join(' and ')}`
+    : words.map(({ word, text }) => `${word} ${text}`).join(', ');
+  return [`${name} ${formatGauge(trained, 'accuracy')}${judged && `, ${judged}`}`];
+}
+
+/** One sentence on what the training was worth; accuracies closer than 1.5 points are called equal. */
+export function verdict(gauges: GaugeSet, method: string): string {
+  const { trained } = gauges;
+  const accuracies = [
+    ...comparison(gauges, 'augKnn', 'augmented k-NN'),
+    ...comparison(gauges, 'knn', 'k-NN'),
+    ...comparison(gauges, 'linearProbe1000', 'linear probe on 1,000 labels'),
+  ];
+  const spread = [
+    isNumber(trained.uniformity) &&
+      `uniformity ${formatGauge(trained.uniformity, 'number')}${isNumber(trained.uniformityOptimum) ? ` of an optimal ${formatGauge(trained.uniformityOptimum, 'number')}` : ''}`,
+    isNumber(trained.stdZ) &&
+      `std ${formatGauge(trained.stdZ, 'number')}${isNumber(trained.stdIsotropic) ? ` of an even ${formatGauge(trained.stdIsotropic, 'number')}` : ''}`,
+    isNumber(trained.effectiveRankZ) && `effective rank ${formatGauge(trained.effectiveRankZ, 'rank')}`,
+  ].filter(Boolean);
+  const state = health(trained);
+  const embedding = `embedding ${state === 'not measured' ? 'not measured' : state}${spread.length ? ` (${spread.join(', ')})` : ''}`;
+  return `${[`${method}: ${overall(gauges)}`, ...accuracies, embedding].join('; ')}.`;
+}
+
+/** The short answer before the numbers. */
+function overall(gauges: GaugeSet): string {
+  const state = health(gauges.trained);
+  if (state.startsWith('collapsing')) return `the embedding is ${state.replace(': ', ' (')})`;
+  const keys = ['augKnn', 'knn', 'linearProbe1000'] as const;
+  const gains = keys.flatMap((key) =>
+    (['raw', 'untrained'] as const).flatMap((encoder) => {
+      const [trained, other] = [gauges.trained[key], gauges[encoder][key]];
+      return isNumber(trained) && isNumber(other) ? [trained - other] : [];
+    }),
+  );
+  if (!gains.length) return 'nothing to compare with';
+  const [wins, losses] = [gains.filter((g) => g >= noise).length, gains.filter((g) => g <= -noise).length];
+  const ties = gains.length - wins - losses;
+  if (wins === gains.length) return 'training beat both baselines on every accuracy';
+  const parts = [`won ${wins}`, losses && `lost ${losses}`, ties && `tied ${ties} (within noise)`];
+  return `of ${gains.length} comparisons with the baselines training ${parts.filter(Boolean).join(', ')}`;
+}

@@ -1,0 +1,46 @@
+import blurWgsl from '../../shaders/blur.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { call, f32, type Op } from '../graph/op.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { randomLib } from '../ops/random.ts';
+
+interface Options {
+  /** Rows of a view. */
+  batch: number;
+  /** Position of the first row. */
+  start: Scalar;
+  seed: Scalar;
+  step: Scalar;
+  probability: Scalar;
+  sigma: readonly [Scalar, Scalar];
+}
+
+const blurOp: Op<Options & { vertical: number }> = {
+  name: 'blur',
+  shape: ([x]) => x.shape,
+  kernel: {
+    source: [blurWgsl, gridWgsl, randomLib],
+    entry: 'blur_forward',
+    inputs: ['x'],
+    outputs: ['y'],
+    constants: ({ inputs }) => ({ CHANNELS: inputs[0]!.shape[3] }),
+    uniform: ({ inputs, options: { batch, start, seed, step, vertical, probability, sigma } }) => ({
+      rows: inputs[0]!.shape[0],
+      batch,
+      height: inputs[0]!.shape[1],
+      width: inputs[0]!.shape[2],
+      start,
+      seed,
+      step,
+      vertical,
+      probability: f32(probability),
+      sigmaLow: f32(sigma[0]),
+      sigmaHigh: f32(sigma[1]),
+    }),
+    invocations: ({ inputs }) => inputs[0]!.size / inputs[0]!.shape[3],
+  },
+};
+
+/** Blurs some of the views [views * batch, H, W, C]: horizontally, then vertically. Drawn as the rest of `augment` is. */
+export const blur = (x: Tensor, options: Options): Tensor =>
+  [0, 1].reduce((y, vertical) => call(blurOp, [y], { ...options, vertical }).outputs[0], x);

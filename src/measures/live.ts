@@ -1,0 +1,29 @@
+import { stopGradient } from '../graph/gradient.ts';
+import { reshape, type Tensor } from '../graph/tensor.ts';
+import { alignmentLoss } from '../methods/alignment.ts';
+import { uniformityLoss } from '../methods/uniformity.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { concatenate } from '../ops/shape.ts';
+import { covarianceOf, entropyRank, spectrumOf } from './effective_rank.ts';
+import { meanStd } from './std.ts';
+
+/**
+ * Gauges of one batch as nodes of the step that makes it: cheap enough for every step, without a gradient. Read them
+ * when they are to be shown.
+ *
+ * @param zA, zB embeddings of two views, [N, D]; normalised here
+ * @returns `gauges` [3]: alignment, uniformity of view A, and mean std of view A's unit embeddings (1 / sqrt(D) when
+ *   spread evenly); `covariance` [D, D] of view A's unit embeddings, for {@link effectiveRankOf}
+ */
+export function liveGauges(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance: Tensor } {
+  const [a, b] = [stopGradient(zA), stopGradient(zB)];
+  const u = l2Normalize(a);
+  const numbers = [alignmentLoss(a, b), uniformityLoss(a), meanStd(u)];
+  return {
+    gauges: concatenate(numbers.map((x) => reshape(x, [1]))),
+    covariance: covarianceOf(u),
+  };
+}
+
+/** Effective rank from a covariance [D, D] read from the GPU: a few milliseconds for D = 128. */
+export const effectiveRankOf = (covariance: ArrayLike<number>): number => entropyRank(spectrumOf(covariance));

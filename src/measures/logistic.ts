@@ -1,0 +1,335 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import logisticWgsl from '../../shaders/logistic.wgsl' with { type: 'text' };
+import type { Device } from '../gpu/device.ts';
+import { compile, freeVariables, readVariable } from '../graph/compile.ts';
+import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { constant, reshape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import { mul, sub } from '../ops/binary.ts';
+import { matmul } from '../ops/matmul.ts';
+import { sum } from '../ops/reduce.ts';
+import { invertPositiveDefinite } from './eigen.ts';
+
+/** The sizes of a batch of problems; see logistic.wgsl. */
+interface Sizes {
+  problems: number;
+  rows: number;
+  used: number;
+  features: number;
+  width: number;
+  classes: number;
+  lanes: number;
+  splits: number;
+  lambda: number;
+}
+interface Options extends Sizes {
+  parts?: number;
+  size?: number;
+}
+
+const source = [logisticWgsl, gridWgsl];
+const uniform = ({ options: o }: Call<Options>) => ({
+  problems: o.problems,
+  rows: o.rows,
+  used: o.used,
+  features: o.features,
+  width: o.width,
+  classes: o.classes,
+  lanes: o.lanes,
+  parts: o.parts ?? 1,
+  splits: o.splits,
+  size: o.size ?? 0,
+  lambda: f32(o.lambda),
+});
+
+/** One op of logistic.wgsl: what it reads, changes and makes, and a count of invocations. */
+function logisticOp(
+  entry: string,
+  invocations: (o: Options) => number,
+  shape: Op<Options>['shape'],
+  bind: Pick<Kernel<Options>, 'inputs' | 'state' | 'outputs' | 'workgroupSize'>,
+): Op<Options> {
+  const name = entry.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  const kernel = {
+    source,
+    entry,
+    uniform,
+    invocations: (c: Call<Options>) => invocations(c.options),
+    ...bind,
+  };
+  return { name, shape, kernel };
+}
+
+/** Rows of a part of the moments: CHUNK of logistic.wgsl. */
+const CHUNK = 128;
+const weightVectors = (o: Sizes) => (o.problems * o.lanes * o.width) / 4;
+const none = () => [];
+
+const momentsOp = logisticOp(
+  'logistic_moments',
+  (o) => o.problems * o.parts! * o.features,
+  (_, o) => [o.problems, o.parts!, o.features, 2],
+  { inputs: ['source', 'indices'], outputs: ['moments'] },
+);
+const scalesOp = logisticOp(
+  'logistic_scales',
+  (o) => o.problems * o.features,
+  (_, o) => [{ shape: [o.problems, o.features] }, { shape: [o.problems, o.features] }],
+  { inputs: ['source', 'indices', 'all_moments'], outputs: ['means', 'scales'] },
+);
+const standardizeOp = logisticOp('logistic_standardize', (o) => (o.problems * o.rows * o.width) / 4, none, {
+  inputs: ['source', 'indices', 'mean_of', 'scale_of'],
+  state: ['standardized'],
+  workgroupSize: 256,
+});
+const residualOp = logisticOp(
+  'logistic_residual',
+  (o) => o.problems * o.rows,
+  (_, o) => [{ shape: [o.problems, o.rows, o.lanes] }, { shape: [o.problems, o.rows] }],
+  { inputs: ['logits', 'labels'], outputs: ['residual', 'loss'] },
+);
+const gradientOp = logisticOp('logistic_gradient', weightVectors, (_, o) => [o.problems, o.lanes, o.width], {
+  inputs: ['partial_products', 'weights'],
+  outputs: ['gradient'],
+});
+const dotsOp = logisticOp(
+  'logistic_dots',
+  (o) => o.problems * o.parts!,
+  (_, o) => [o.problems, o.parts!, 8],
+  { inputs: ['g', 'z', 'old_g', 'd', 'w'], outputs: ['dots'] },
+);
+const directionOp = logisticOp('logistic_direction', (o) => o.problems, none, {
+  inputs: ['all_dots'],
+  state: ['search'],
+});
+const turnOp = logisticOp('logistic_turn', weightVectors, none, {
+  inputs: ['g', 'z', 'found'],
+  state: ['direction', 'kept'],
+});
+const slopesOp = logisticOp(
+  'logistic_slopes',
+  (o) => o.problems * o.parts!,
+  (_, o) => [o.problems, o.parts!, 2],
+  { inputs: ['logits', 'along', 'classes_of', 'tried'], outputs: ['slopes'] },
+);
+const searchOp = logisticOp('logistic_search', (o) => o.problems, none, {
+  inputs: ['all_slopes'],
+  state: ['search'],
+});
+const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) / 4, none, {
+  inputs: ['change', 'lengths'],
+  state: ['value'],
+  workgroupSize: 256,
+});
+
+/** What {@link fitLogistic} finds, for each problem. */
+export interface LogisticFit {
+  /** On the features as given, not standardised: [problems, classes, features] and [problems, classes]. */
+  weights: Float32Array;
+  biases: Float32Array;
+  /** Mean cross-entropy + lambda/2 |W|^2 with W on standardised features. */
+  objectives: Float64Array;
+  /** The weights on standardised features, [problems, classes, features], and their biases. */
+  standardized: { weights: Float32Array; biases: Float32Array };
+  iterations: number;
+}
+
+export interface LogisticOptions {
+  classes: number;
+  /** The rows of each problem, u32 [problems, used]. */
+  indices: Uint32Array;
+  problems: number;
+  /** Default 10 / used (scikit-learn's C = .1). */
+  lambda?: number;
+  /** At most; default 100. */
+  iterations?: number;
+  /** Called with the share of the iterations that is done. */
+  onProgress?: (fraction: number) => void;
+}
+
+/** How much of the curvature bound the preconditioner assumes: p (1 - p) is far below its bound for most rows. */
+const CURVATURE = 0.01;
+const NEWTON_STEPS = 3;
+const multipleOf4 = (n: number) => Math.ceil(n / 4) * 4;
+
+/**
+ * Multinomial logistic regression of several subsets of the same rows at once, on features standardised over each
+ * subset (constant columns dropped): minimises mean cross-entropy + lambda/2 |W|^2, bias free. Conjugate gradients
+ * (Polak-Ribiere), preconditioned with the inverse of c X^T X / n + lambda I, with a Newton line search along X d, so
+ * that an iteration costs one product with X and one with its transpose. All on the GPU; the inverse is made on the
+ * CPU. With fewer rows than features the inverse is applied through rows (Woodbury), each problem with its own;
+ * otherwise the problems share that of their mean.
+ *
+ * @param features f32 [N, D]
+ * @param labels of all rows
+ */
+export async function fitLogistic(
+  device: Device,
+  features: Variable,
+  labels: ArrayLike<number>,
+  { classes, indices, problems, iterations = 100, onProgress, ...options }: LogisticOptions,
+): Promise<LogisticFit> {
+  const used = indices.length / problems;
+  const lambda = options.lambda ?? 10 / used;
+  const [, D] = features.shape;
+  const splits = Math.ceil(used / 1024);
+  const rows = splits * multipleOf4(Math.ceil(used / splits));
+  const [width, lanes] = [multipleOf4(D + 1), multipleOf4(classes)];
+  const sizes: Sizes = { problems, rows, used, features: D, width, classes, lanes, splits, lambda };
+
+  const state = (name: string, ...shape: number[]) => variable(shape, { name: `logistic.${name}` });
+  const x = state('x', problems, rows, width);
+  const w = state('weights', problems, lanes, width);
+  const logits = state('logits', problems, rows, lanes);
+  const d = state('direction', problems, lanes, width);
+  const oldG = state('oldGradient', problems, lanes, width);
+  const search = state('search', problems, 8);
+  const rowLabels = new Uint32Array(problems * rows);
+  for (let i = 0; i < indices.length; i++)
+    rowLabels[Math.floor(i / used) * rows + (i % used)] = labels[indices[i]];
+  const y = variable([problems, rows], { name: 'logistic.labels', initial: rowLabels, dtype: 'u32' });
+  const made: Variable[] = [x, w, logits, d, oldG, search, y];
+
+  try {
+    const dual = used < D;
+    const prepare = await compile(
+      device,
+      () => {
+        const chosen = constant(indices, [problems, used], 'u32');
+        const parts = Math.ceil(used / CHUNK);
+        const moments = call(momentsOp, [features, chosen], { ...sizes, parts }).outputs[0];
+        const [mean, scale] = call(scalesOp, [features, chosen, moments], { ...sizes, parts }).outputs;
+        call(standardizeOp, [features, chosen, mean, scale], sizes, [x]);
+        const all = reshape(x, [problems * rows, width]);
+        const gram = dual ? matmul(x, x, { transposeB: true }) : matmul(all, all, { transposeA: true });
+        return { mean, scale, gram };
+      },
+      { warmUp: false },
+    );
+    await prepare.run();
+    const [mean, scale, gram] = await Promise.all([
+      prepare.read('mean'),
+      prepare.read('scale'),
+      prepare.read('gram'),
+    ]);
+    prepare.dispose();
+    const inverse = dual
+      ? dualInverses(gram, problems, rows, (lambda * used) / CURVATURE)
+      : sharedInverse(gram, width, CURVATURE / (problems * used), lambda);
+    const side = dual ? rows : width;
+    const p = variable(dual ? [problems, side, side] : [side, side], {
+      name: 'logistic.preconditioner',
+      initial: inverse,
+    });
+    made.push(p);
+    onProgress?.(0.1);
+
+    const iterate = await compile(
+      device,
+      () => {
+        const residual = call(residualOp, [logits, y], sizes).outputs[0];
+        const split = (t: Tensor) => reshape(t, [problems * splits, rows / splits, -1]);
+        const products = matmul(split(residual), split(x), { transposeA: true });
+        const g = call(gradientOp, [products, w], sizes).outputs[0];
+        const z = dual ? throughRows(g, x, p, lambda) : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
+        const parts = Math.min(64, Math.ceil((lanes * width) / 64));
+        const dots = call(dotsOp, [g, z, oldG, d, w], { ...sizes, parts }).outputs[0];
+        call(directionOp, [dots], { ...sizes, parts }, [search]);
+        call(turnOp, [g, z, search], sizes, [d, oldG]);
+        const along = matmul(x, d, { transposeB: true });
+        for (let i = 0; i < NEWTON_STEPS; i++) {
+          const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
+          const slopes = call(slopesOp, [logits, along, y, search], of).outputs[0];
+          call(searchOp, [slopes], of, [search]);
+        }
+        call(advanceOp, [along, search], { ...sizes, size: rows * lanes }, [logits]);
+        call(advanceOp, [d, search], { ...sizes, size: lanes * width }, [w]);
+        return {};
+      },
+      { warmUp: false },
+    );
+    let done = 0;
+    while (done < iterations) {
+      const until = Math.min(done + 25, iterations);
+      for (; done < until; done++) await iterate.run();
+      const state = await readVariable(device, search);
+      onProgress?.(0.1 + (0.9 * done) / iterations);
+      // |gradient|^2 in the metric of the preconditioner is about how far above its minimum the objective is.
+      if (Array.from({ length: problems }, (_, b) => state[8 * b + 5]).every((gz) => gz < TOLERANCE)) break;
+    }
+    iterate.dispose();
+
+    const finish = await compile(
+      device,
+      () => {
+        const loss = call(residualOp, [matmul(x, w, { transposeB: true }), y], sizes).outputs[1];
+        return { loss: sum(loss, { axes: [1] }) };
+      },
+      { warmUp: false },
+    );
+    await finish.run();
+    const [loss, weights] = await Promise.all([finish.read('loss'), readVariable(device, w)]);
+    finish.dispose();
+    return { ...unfold(weights as Float32Array, mean, scale, loss, sizes), iterations: done };
+  } finally {
+    freeVariables(device, made);
+  }
+}
+
+const TOLERANCE = 1e-7;
+
+/** z = (c X^T X / n + lambda I)^-1 g = (g - X^T (X X^T + lambda n / c I)^-1 X g) / lambda */
+function throughRows(g: Tensor, x: Tensor, inverse: Tensor, lambda: number): Tensor {
+  const seen = matmul(matmul(g, x, { transposeB: true }), inverse);
+  return mul(sub(g, matmul(seen, x)), 1 / lambda);
+}
+
+function sharedInverse(gram: ArrayLike<number>, n: number, factor: number, lambda: number): Float32Array {
+  const matrix = Float64Array.from(gram, (v) => v * factor);
+  for (let i = 0; i < n; i++) matrix[i * n + i] += lambda;
+  return invertPositiveDefinite(matrix, n);
+}
+
+function dualInverses(grams: Float32Array, problems: number, n: number, ridge: number): Float32Array {
+  const all = new Float32Array(problems * n * n);
+  for (let b = 0; b < problems; b++) {
+    const gram = grams.subarray(b * n * n, (b + 1) * n * n);
+    all.set(sharedInverse(gram, n, 1, ridge), b * n * n);
+  }
+  return all;
+}
+
+/** Weights on the features as they were given, and the objective. */
+function unfold(
+  w: Float32Array,
+  mean: Float32Array,
+  scale: Float32Array,
+  loss: Float32Array,
+  { problems, lanes, width, classes, features: D, used, lambda }: Sizes,
+): Omit<LogisticFit, 'iterations'> {
+  const weights = new Float32Array(problems * classes * D);
+  const standardized = {
+    weights: new Float32Array(weights.length),
+    biases: new Float32Array(problems * classes),
+  };
+  const biases = new Float32Array(problems * classes);
+  const objectives = new Float64Array(problems);
+  for (let b = 0; b < problems; b++) {
+    let squares = 0;
+    for (let c = 0; c < classes; c++) {
+      const from = (b * lanes + c) * width;
+      const to = b * classes + c;
+      let bias = w[from + D];
+      standardized.biases[to] = bias;
+      for (let j = 0; j < D; j++) {
+        const v = w[from + j];
+        standardized.weights[to * D + j] = v;
+        squares += v * v;
+        weights[to * D + j] = v * scale[b * D + j];
+        bias -= v * scale[b * D + j] * mean[b * D + j];
+      }
+      biases[to] = bias;
+    }
+    objectives[b] = loss[b] / used + (lambda / 2) * squares;
+  }
+  return { weights, biases, objectives, standardized };
+}

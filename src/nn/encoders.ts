@@ -1,0 +1,132 @@
+import { fail, reshape, show } from '../graph/tensor.ts';
+import {
+  type Activation,
+  batchNorm,
+  conv2d,
+  flatten,
+  globalAveragePool,
+  type Layer,
+  linear,
+  makeLayer,
+  sequential,
+} from './layers.ts';
+
+/** Linear without bias, batch norm, ReLU: what comes before a batch norm needs no bias. */
+const block = (inputs: number, outputs: number, seed: number): Layer[] => [
+  linear({ inputs, outputs, bias: false, seed }),
+  batchNorm({ features: outputs, activation: 'relu' }),
+];
+
+/** An encoder: a layer that knows the width of the representation it gives. */
+export type Encoder = Layer & { readonly outputs: number };
+
+/** Lets an encoder take its input in any shape [N, ...] of the right size. */
+function encoder(name: string, shape: readonly number[], outputs: number, layers: Layer[]): Encoder {
+  const inner = sequential(name, layers);
+  const size = shape.reduce((a, b) => a * b, 1);
+  const forward: Layer = makeLayer(
+    '',
+    (x, mode) => {
+      if (x.size !== x.shape[0] * size || x.shape.length < 2)
+        fail(name, `expected images [N, ${shape.join(', ')}], got ${show(x.shape)}`);
+      return inner(reshape(x, [x.shape[0], ...shape]), mode);
+    },
+    inner.parameters,
+    inner.statistics,
+  );
+  Object.defineProperty(forward, 'name', { value: name });
+  return Object.assign(forward, { outputs });
+}
+
+/**
+ * The default encoder: for each of `widths` a 3x3 convolution of stride 2, batch norm and ReLU; then
+ * `flatten`: a linear layer, batch norm and ReLU; `average`: a mean over places, then the same.
+ * With a 28x28 image: 28 -> 14 -> 7, 1568 -> 256. He initialisation, no bias before batch norm.
+ * x: [N, height, width, channels] or [N, height * width * channels] -> h: [N, outputs]
+ */
+export function cnnEncoder({
+  name = 'encoder',
+  seed = 0,
+  height = 28,
+  width = 28,
+  channels = 1,
+  widths = [16, 32],
+  outputs = 256,
+  pool = 'flatten',
+}: {
+  name?: string;
+  seed?: number;
+  height?: number;
+  width?: number;
+  channels?: number;
+  widths?: readonly number[];
+  outputs?: number;
+  pool?: 'flatten' | 'average';
+} = {}): Encoder {
+  const layers: Layer[] = [];
+  let [h, w, c] = [height, width, channels];
+  for (const next of widths) {
+    layers.push(
+      conv2d({ inputs: c, outputs: next, kernel: 3, stride: 2, padding: 1, bias: false, seed }),
+      batchNorm({ features: next, activation: 'relu' }),
+    );
+    [h, w, c] = [Math.ceil(h / 2), Math.ceil(w / 2), next];
+  }
+  layers.push(pool === 'average' ? globalAveragePool() : flatten());
+  layers.push(...block(pool === 'average' ? c : h * w * c, outputs, seed));
+  return encoder(name, [height, width, channels], outputs, layers);
+}
+
+/** An encoder of linear layers, each with batch norm and ReLU. x: [N, inputs] (or any [N, ...] of that size) -> [N, last width] */
+export function mlpEncoder({
+  name = 'encoder',
+  seed = 0,
+  inputs = 784,
+  widths = [512, 256],
+}: {
+  name?: string;
+  seed?: number;
+  inputs?: number;
+  widths?: readonly number[];
+} = {}): Encoder {
+  const sizes = [inputs, ...widths];
+  const layers = widths.flatMap((width, i) => block(sizes[i], width, seed));
+  return encoder(name, [inputs], sizes[sizes.length - 1], layers);
+}
+
+/** The projector of contrastive learning: linear, batch norm, ReLU, linear with bias. h: [N, inputs] -> z: [N, outputs] */
+export function projector({
+  name = 'projector',
+  seed = 0,
+  inputs = 256,
+  hidden = 128,
+  outputs = 64,
+}: {
+  name?: string;
+  seed?: number;
+  inputs?: number;
+  hidden?: number;
+  outputs?: number;
+} = {}): Layer {
+  return sequential(name, [...block(inputs, hidden, seed), linear({ inputs: hidden, outputs, seed })]);
+}
+
+/** Linear layers with biases and an activation between them, nothing else. x: [..., widths[0]] -> [..., last width] */
+export function mlp(
+  widths: readonly number[],
+  {
+    name = 'mlp',
+    seed = 0,
+    activation = 'relu',
+  }: { name?: string; seed?: number; activation?: Activation } = {},
+): Layer {
+  if (widths.length < 2) fail(`mlp "${name}"`, `expected at least 2 widths, got [${widths.join(', ')}]`);
+  return sequential(
+    name,
+    widths
+      .slice(1)
+      .map((outputs, i) =>
+        linear({ inputs: widths[i], outputs, activation: i < widths.length - 2 ? activation : 'none', seed }),
+      ),
+  );
+}

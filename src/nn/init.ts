@@ -1,0 +1,57 @@
+import { fail, initialOf, sameShape, show, type Variable } from '../graph/tensor.ts';
+import { normalArray, uniformArray } from '../ops/random.ts';
+
+/** What the initial weights of a layer are drawn from: the seed and the variable's name, not the order of creation. */
+export interface Draw {
+  /** How many weights. */
+  size: number;
+  /** Inputs and outputs of one unit. */
+  fanIn: number;
+  fanOut: number;
+  /** u32 */
+  seed: number;
+  /** Name of the variable: the stream of random numbers. */
+  name: string;
+}
+
+/** Makes the initial weights of a layer. */
+export type Initializer = (draw: Draw) => Float32Array;
+
+/** FNV-1a: a stream of random numbers for a name. */
+function streamOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+const normal =
+  (gain: number): Initializer =>
+  ({ size, fanIn, seed, name }) => {
+    const deviation = Math.sqrt(gain / fanIn);
+    return normalArray(size, { seed, stream: streamOf(name) }).map((x) => deviation * x);
+  };
+
+/** Normal with variance 2 / fanIn, for layers before a ReLU (He et al. 2015). */
+export const he: Initializer = normal(2);
+
+/** Normal with variance 1 / fanIn (LeCun et al. 1998). */
+export const lecun: Initializer = normal(1);
+
+/** Uniform on +-sqrt(6 / (fanIn + fanOut)) (Glorot & Bengio 2010). */
+export const xavier: Initializer = ({ size, fanIn, fanOut, seed, name }) => {
+  const bound = Math.sqrt(6 / (fanIn + fanOut));
+  return uniformArray(size, { seed, stream: streamOf(name) }).map((x) => bound * (2 * x - 1));
+};
+
+/** Lets each target variable start from what its source starts from: the target network of BYOL. */
+export function copyInitial(targets: readonly Variable[], sources: readonly Variable[]): void {
+  if (targets.length !== sources.length)
+    fail('copyInitial', `expected as many targets as sources, got ${targets.length} and ${sources.length}`);
+  for (const [i, target] of targets.entries()) {
+    const source = sources[i];
+    if (!sameShape(target.shape, source.shape))
+      fail('copyInitial', `expected ${show(source.shape)} for "${target.name}", got ${show(target.shape)}`);
+    (target as { initial: Variable['initial'] }).initial =
+      typeof source.initial === 'number' ? source.initial : () => initialOf(source) as Float32Array;
+  }
+}

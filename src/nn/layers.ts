@@ -1,0 +1,257 @@
+import { fail, reshape, layer as scope, type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import { batchNorm as batchNormOp } from '../ops/batch_norm.ts';
+import { conv2d as conv2dOp } from '../ops/conv2d.ts';
+import { layerNorm as layerNormOp } from '../ops/layer_norm.ts';
+import { linear as linearOp } from '../ops/matmul.ts';
+import { globalAveragePool as globalAveragePoolOp } from '../ops/pool.ts';
+import * as unary from '../ops/unary.ts';
+import { he, type Initializer } from './init.ts';
+
+/** How a layer is applied. */
+export interface Mode {
+  /** Batch norm uses the batch and updates its running statistics, instead of using those. Default false. */
+  training?: boolean;
+}
+
+/** A function of tensors with its variables. Applied twice, it shares them. */
+export type Layer = ((x: Tensor, mode?: Mode) => Tensor) & {
+  /** Of itself; '' until it is given one. Inside a sequential, names are joined with dots. */
+  readonly name: string;
+  /** What an optimiser trains, in order. */
+  readonly parameters: Variable[];
+  /** What training changes besides: running means and variances. */
+  readonly statistics: Variable[];
+};
+
+const activations = {
+  relu: (x: Tensor) => unary.relu(x),
+  leakyRelu: (x: Tensor) => unary.leakyRelu(x),
+  gelu: (x: Tensor) => unary.gelu(x),
+  silu: (x: Tensor) => unary.silu(x),
+  sigmoid: (x: Tensor) => unary.sigmoid(x),
+  tanh: (x: Tensor) => unary.tanh(x),
+  softplus: (x: Tensor) => unary.softplus(x),
+};
+
+/** What a layer applies to its result. */
+export type Activation = 'none' | keyof typeof activations;
+
+/** The part that an op does itself, and the rest as a function. */
+function split(name: string, activation: Activation) {
+  if (activation !== 'none' && !(activation in activations))
+    fail(
+      name,
+      `expected an activation of none, ${Object.keys(activations).join(', ')}, got ${String(activation)}`,
+    );
+  const fused = activation === 'relu' ? ('relu' as const) : ('none' as const);
+  const rest = activation === 'none' || activation === 'relu' ? (x: Tensor) => x : activations[activation];
+  return { fused, rest };
+}
+
+/** Options of layers with weights. */
+export interface WeightOptions {
+  activation?: Activation;
+  /** Names its variables: `name.weight`. Not needed inside a sequential, which names it by its place. */
+  name?: string;
+  /** Default 0. */
+  seed?: number;
+  /** Default {@link he}. */
+  init?: Initializer;
+}
+
+const joined = (...names: string[]) => names.filter(Boolean).join('.');
+
+/** Makes a layer of a function and its variables; for layers of your own too. Errors inside it name the layer. */
+export function makeLayer(
+  name: string,
+  forward: (x: Tensor, mode: Mode) => Tensor,
+  parameters: readonly Variable[] = [],
+  statistics: readonly Variable[] = [],
+): Layer {
+  const apply = (x: Tensor, mode: Mode = {}) =>
+    name ? scope(name, () => forward(x, mode)) : forward(x, mode);
+  Object.defineProperty(apply, 'name', { value: name });
+  return Object.assign(apply, { parameters: [...parameters], statistics: [...statistics] }) as Layer;
+}
+
+/** A variable of a layer. Its initial value is drawn when it is first needed: its name is settled by then. */
+function weights(
+  kind: string,
+  shape: number[],
+  { name = '', seed = 0, init = he }: WeightOptions,
+  fanIn: number,
+  fanOut: number,
+): Variable {
+  if (!shape.every((n) => Number.isInteger(n) && n > 0))
+    fail(kind, `expected positive whole sizes, got weights [${shape.join(', ')}]`);
+  const v: Variable = variable(shape, {
+    name: joined(name, 'weight'),
+    initial: () => {
+      // Else two such layers would start equal.
+      if (v.name === 'weight')
+        fail(
+          kind,
+          'expected a `name` for a layer outside of a sequential: its weights are drawn by seed and name',
+        );
+      return init({ size: v.size, fanIn, fanOut, seed, name: v.name });
+    },
+  });
+  return v;
+}
+
+const vector = (size: number, layerName: string, name: string, initial = 0) =>
+  variable([size], { name: joined(layerName, name), initial });
+
+/**
+ * y = activation(x W + b). x: [..., inputs] -> [..., outputs]
+ * @param options.bias Default true; starts at 0. Leave it out before a batch norm.
+ */
+export function linear(options: WeightOptions & { inputs: number; outputs: number; bias?: boolean }): Layer {
+  const { inputs, outputs, bias = true, activation = 'none', name = '' } = options;
+  const { fused, rest } = split('linear', activation);
+  const weight = weights('linear', [inputs, outputs], options, inputs, outputs);
+  const b = bias ? vector(outputs, name, 'bias') : null;
+  return makeLayer(
+    name,
+    (x) => rest(linearOp(x, weight, b, { activation: fused })),
+    b ? [weight, b] : [weight],
+  );
+}
+
+/**
+ * A 2-D convolution. x: [N, H, W, inputs] -> [N, H', W', outputs], H' = floor((H + 2 padding - kernel) / stride) + 1
+ * @param options.kernel Side of the window. Default 3.
+ * @param options.stride Default 1.
+ * @param options.padding Default 1.
+ * @param options.bias Default true; starts at 0. Leave it out before a batch norm.
+ */
+export function conv2d(
+  options: WeightOptions & {
+    inputs: number;
+    outputs: number;
+    kernel?: number;
+    stride?: number;
+    padding?: number;
+    bias?: boolean;
+  },
+): Layer {
+  const { inputs, outputs, kernel = 3, stride = 1, padding = 1, bias = true, name = '' } = options;
+  const { activation = 'none' } = options;
+  split('conv2d', activation);
+  const area = kernel * kernel;
+  const weight = weights('conv2d', [kernel, kernel, inputs, outputs], options, area * inputs, area * outputs);
+  const b = bias ? vector(outputs, name, 'bias') : null;
+  return makeLayer(
+    name,
+    (x) => {
+      const y = conv2dOp(x, weight, b, { stride, padding });
+      return activation === 'none' ? y : activations[activation](y);
+    },
+    b ? [weight, b] : [weight],
+  );
+}
+
+/**
+ * Batch normalisation over all axes but the last. x: [..., features]
+ * In training it uses the batch and updates its running statistics; otherwise it uses those.
+ * @param options.affine With gamma and beta. Default true.
+ * @param options.momentum Weight of the new batch in the running statistics. Default .1 (PyTorch).
+ * @param options.epsilon Default 1e-5.
+ */
+export function batchNorm({
+  features,
+  affine = true,
+  activation = 'none',
+  name = '',
+  momentum = 0.1,
+  epsilon = 1e-5,
+}: {
+  features: number;
+  affine?: boolean;
+  activation?: Activation;
+  name?: string;
+  momentum?: number;
+  epsilon?: number;
+}): Layer {
+  const { fused, rest } = split('batchNorm', activation);
+  const gamma = affine ? vector(features, name, 'gamma', 1) : null;
+  const beta = affine ? vector(features, name, 'beta') : null;
+  const runningMean = vector(features, name, 'runningMean');
+  const runningVariance = vector(features, name, 'runningVariance', 1);
+  return makeLayer(
+    name,
+    (x, { training = false }) =>
+      rest(
+        batchNormOp(x, gamma, beta, {
+          training,
+          runningMean,
+          runningVariance,
+          momentum,
+          epsilon,
+          activation: fused,
+        }),
+      ),
+    gamma && beta ? [gamma, beta] : [],
+    [runningMean, runningVariance],
+  );
+}
+
+/** Layer normalisation over the last axis. x: [..., features] @param options.epsilon Default 1e-5. */
+export function layerNorm({
+  features,
+  affine = true,
+  name = '',
+  epsilon = 1e-5,
+}: {
+  features: number;
+  affine?: boolean;
+  name?: string;
+  epsilon?: number;
+}): Layer {
+  const gamma = affine ? vector(features, name, 'gamma', 1) : null;
+  const beta = affine ? vector(features, name, 'beta') : null;
+  return makeLayer(name, (x) => layerNormOp(x, gamma, beta, { epsilon }), gamma && beta ? [gamma, beta] : []);
+}
+
+/** [N, ...] -> [N, D]; no work. */
+export const flatten = (): Layer => makeLayer('', (x) => reshape(x, [x.shape[0], -1]));
+
+/** [N, H, W, C] -> [N, C] */
+export const globalAveragePool = (): Layer => makeLayer('', (x) => globalAveragePoolOp(x));
+
+/** An activation as a layer of its own: `activation('gelu')`. */
+export function activation(kind: Activation): Layer {
+  split('activation', kind);
+  return makeLayer('', (x) => (kind === 'none' ? x : activations[kind](x)));
+}
+
+/** ReLU as a layer of its own. */
+export const relu = (): Layer => activation('relu');
+
+/** Layers whose variables a sequential has named: a shared one keeps its first name. */
+const named = new WeakSet<Layer>();
+
+/**
+ * One layer after the other. Variables are named by place, or by the layer's own name, joined with dots:
+ * `encoder.0.weight`, `encoder.head.bias`. A layer that occurs twice shares its variables.
+ */
+export function sequential(name: string, layers: readonly Layer[]): Layer {
+  for (const [i, child] of layers.entries()) {
+    if (named.has(child)) continue;
+    named.add(child);
+    const prefix = joined(name, child.name ? '' : String(i));
+    for (const v of [...child.parameters, ...child.statistics])
+      (v as { name: string }).name = joined(prefix, v.name);
+  }
+  const all = (key: 'parameters' | 'statistics') => [...new Set(layers.flatMap((child) => child[key]))];
+  return makeLayer(
+    name,
+    (x, mode) =>
+      layers.reduce(
+        (y, child, i) => (child.name ? child(y, mode) : scope(String(i), () => child(y, mode))),
+        x,
+      ),
+    all('parameters'),
+    all('statistics'),
+  );
+}

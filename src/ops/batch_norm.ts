@@ -1,0 +1,289 @@
+import batchNormWgsl from '../../shaders/batch_norm.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { type Call, call, f32, type Kernel, type Op, op } from '../graph/op.ts';
+import { fail, type Scalar, type Shape, show, sizeOf, type Tensor, type Variable } from '../graph/tensor.ts';
+
+export interface BatchNormOptions {
+  /** Normalise by the batch (true) or by the running statistics (false). Default true. */
+  training?: boolean;
+  /** [C]; updated by each training step, read in inference. */
+  runningMean?: Variable;
+  /** [C]; updated with the unbiased variance, as PyTorch does. Start it from 1. */
+  runningVariance?: Variable;
+  /** The weight of the new batch in the running statistics. Default 0.1 (PyTorch). */
+  momentum?: Scalar;
+  /** Added to the variance. Default 1e-5 (PyTorch). */
+  epsilon?: number;
+  /** Applied in the same dispatch. Default 'none'. */
+  activation?: 'none' | 'relu';
+}
+
+interface Settings {
+  training: boolean;
+  epsilon: number;
+  relu: boolean;
+  hasGamma: boolean;
+  hasBeta: boolean;
+}
+
+/** With this many rows or fewer, sums take one dispatch instead of two. */
+const FEW_ROWS = 1024;
+/** Enough invocations for a GPU to be busy with partial sums. */
+const ENOUGH = 16384;
+const ROWS_PER_INVOCATION = 8;
+
+const values = (C: number) => (C % 4 ? C : C / 4);
+
+/** How the rows are cut into partial sums: from the shape alone, so that the order of additions is too. */
+function layoutOf(shape: Shape) {
+  const C = shape.at(-1)!;
+  const rows = sizeOf(shape) / C;
+  const columns = values(C);
+  const wanted = Math.max(1, Math.min(1024, Math.ceil(ENOUGH / columns), Math.ceil(rows / 32)));
+  const chunk = Math.ceil(rows / wanted);
+  return { rows, columns, chunk, splits: Math.ceil(rows / chunk) };
+}
+
+type Layout = ReturnType<typeof layoutOf>;
+
+/** What all kernels of shaders/batch_norm.wgsl share; `shape` is that of x. */
+function kernel(
+  shape: Shape,
+  entry: string,
+  names: Pick<Kernel, 'inputs' | 'state' | 'outputs'>,
+  invocations: (l: Layout) => number,
+  { settings = {}, momentum = 0 as Scalar, workgroupSize = 64 } = {} as {
+    settings?: Partial<Settings>;
+    momentum?: Scalar;
+    workgroupSize?: number;
+  },
+): Kernel {
+  const l = layoutOf(shape);
+  const { relu = false, hasGamma = false, hasBeta = false, epsilon = 0 } = settings;
+  return {
+    ...names,
+    ...{ source: [batchNormWgsl, gridWgsl], entry, workgroupSize },
+    prelude: `alias value = ${shape.at(-1)! % 4 ? 'f32' : 'vec4f'};`,
+    uniform: () => ({
+      ...{ rows: l.rows, columns: l.columns, splits: l.splits, chunk: l.chunk },
+      ...{ relu: Number(relu), hasGamma: Number(hasGamma), hasBeta: Number(hasBeta) },
+      ...{ epsilon: f32(epsilon), momentum: f32(momentum) },
+    }),
+    invocations: () => invocations(l),
+  };
+}
+
+const perSplit = ({ splits, columns }: Layout) => splits * columns;
+const perColumn = ({ columns }: Layout) => Math.ceil(columns / 4) * 64;
+const perRows = ({ rows, columns }: Layout) => Math.ceil(rows / ROWS_PER_INVOCATION) * columns;
+
+// ---- statistics ----
+
+const partialStatistics = op<[x: Tensor]>({
+  name: 'batchNormPartialStatistics',
+  shape: ([x]) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
+  kernel: ({ inputs: [x] }) =>
+    kernel(x!.shape, 'batch_norm_partial_statistics', { inputs: ['x'], outputs: ['partials'] }, perSplit),
+});
+
+/** Mean and biased variance of each column of `of`, from its partial statistics. */
+const statisticsOp: Op<{ shape: Shape }> = {
+  name: 'batchNormStatistics',
+  shape: (_, { shape }) => [{ shape: [shape.at(-1)!] }, { shape: [shape.at(-1)!] }],
+  kernel: ({ options: { shape } }) =>
+    kernel(
+      shape,
+      'batch_norm_statistics',
+      { inputs: ['partials'], outputs: ['mean', 'variance'] },
+      perColumn,
+    ),
+};
+
+const fewStatisticsOp: Op = {
+  name: 'batchNormStatistics',
+  shape: ([x]) => [{ shape: [x.shape.at(-1)!] }, { shape: [x.shape.at(-1)!] }],
+  kernel: ({ inputs: [x] }) =>
+    kernel(
+      x!.shape,
+      'batch_norm_few_statistics',
+      { inputs: ['x'], outputs: ['mean', 'variance'] },
+      perColumn,
+    ),
+};
+
+const statistics = (x: Tensor) =>
+  layoutOf(x.shape).rows <= FEW_ROWS
+    ? call(fewStatisticsOp, [x], {}).outputs
+    : call(statisticsOp, [partialStatistics(x)], { shape: x.shape }).outputs;
+
+const runningOp: Op<{ shape: Shape; momentum: Scalar }> = {
+  name: 'batchNormRunning',
+  shape: () => [],
+  kernel: ({ options: { shape, momentum } }) =>
+    kernel(
+      shape,
+      'batch_norm_running',
+      { inputs: ['mean', 'variance'], state: ['runningMean', 'runningVariance'] },
+      ({ columns }) => columns,
+      { momentum },
+    ),
+};
+
+// ---- gradients ----
+
+const partialGradient = op<
+  [x: Tensor, dy: Tensor, y: Tensor | null, mean: Tensor, variance: Tensor],
+  Settings
+>({
+  name: 'batchNormPartialGradient',
+  shape: ([x]) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
+  kernel: ({ inputs: [x], options }) =>
+    kernel(
+      x!.shape,
+      'batch_norm_partial_gradient',
+      { inputs: ['x', 'dy', 'y', 'mean', 'variance'], outputs: ['partials'] },
+      perSplit,
+      { settings: options },
+    ),
+});
+
+const columnGradients = (C: number) => [{ shape: [C] }, { shape: [C] }, { shape: [4, C] }];
+const gradientOutputs = ['dgamma', 'dbeta', 'factors'];
+
+const parameterGradientOp: Op<Settings & { shape: Shape }> = {
+  name: 'batchNormParameterGradient',
+  shape: (_, { shape }) => columnGradients(shape.at(-1)!),
+  kernel: ({ options: { shape, ...settings } }) =>
+    kernel(
+      shape,
+      'batch_norm_parameter_gradient',
+      { inputs: ['partials', 'mean', 'variance'], outputs: gradientOutputs },
+      perColumn,
+      { settings },
+    ),
+};
+
+const fewParameterGradientOp: Op<Settings> = {
+  name: 'batchNormParameterGradient',
+  shape: ([x]) => columnGradients(x.shape.at(-1)!),
+  kernel: ({ inputs: [x], options }) =>
+    kernel(
+      x!.shape,
+      'batch_norm_few_parameter_gradient',
+      { inputs: ['x', 'dy', 'y', 'mean', 'variance'], outputs: gradientOutputs },
+      perColumn,
+      { settings: options },
+    ),
+};
+
+const inputGradient = op<
+  [x: Tensor, dy: Tensor, y: Tensor | null, factors: Tensor, gamma: Tensor | null],
+  Settings
+>({
+  name: 'batchNormGradient',
+  shape: ([x]) => x.shape,
+  kernel: ({ inputs: [x], options }) =>
+    kernel(
+      x!.shape,
+      'batch_norm_gradient',
+      { inputs: ['x', 'dy', 'y', 'factors', 'gamma'], outputs: ['dx'] },
+      perRows,
+      { settings: options, workgroupSize: 256 },
+    ),
+});
+
+const inferenceGradient = op<
+  [dy: Tensor, y: Tensor | null, variance: Tensor, gamma: Tensor | null],
+  Settings
+>({
+  name: 'batchNormInferenceGradient',
+  shape: ([dy]) => dy.shape,
+  kernel: ({ inputs: [dy], options }) =>
+    kernel(
+      dy!.shape,
+      'batch_norm_inference_gradient',
+      { inputs: ['dy', 'y', 'variance', 'gamma'], outputs: ['dx'] },
+      perRows,
+      { settings: options, workgroupSize: 256 },
+    ),
+});
+
+// ---- forward ----
+
+const normalizeOp: Op<Settings> = {
+  name: 'batchNorm',
+  shape: ([x]) => x.shape,
+  kernel: ({ inputs: [x], options }: Call<Settings>) =>
+    kernel(
+      x!.shape,
+      'batch_norm_forward',
+      { inputs: ['x', 'mean', 'variance', 'gamma', 'beta'], outputs: ['y'] },
+      perRows,
+      { settings: options, workgroupSize: 256 },
+    ),
+  vjp: (dy, { inputs: [x, mean, variance, gamma], outputs, options }) => {
+    const y = options.relu ? outputs[0] : null;
+    const few = layoutOf(x!.shape).rows <= FEW_ROWS;
+    const [dgamma, dbeta, factors] = few
+      ? call(fewParameterGradientOp, [x, dy, y, mean, variance], options).outputs
+      : call(parameterGradientOp, [partialGradient(x!, dy, y, mean!, variance!, options), mean, variance], {
+          ...options,
+          shape: x!.shape,
+        }).outputs;
+    const dx = options.training
+      ? inputGradient(x!, dy, y, factors, gamma, options)
+      : inferenceGradient(dy, y, variance!, gamma, options);
+    // The statistics' share is in dx already.
+    return [dx, null, null, options.hasGamma ? dgamma : null, options.hasBeta ? dbeta : null];
+  },
+};
+
+const checkColumn = (what: string, v: Tensor | null | undefined, C: number) => {
+  const shape: Shape | undefined = v?.shape;
+  if (shape && (shape.length !== 1 || shape[0] !== C))
+    fail('batchNorm', `expected ${what} [${C}], got ${show(shape)}`);
+};
+
+/**
+ * Batch normalisation over all axes but the last (Ioffe & Szegedy 2015, arXiv 1502.03167).
+ * y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the biased variance of the batch in training and with the
+ * running statistics otherwise. In training, running statistics that are given are updated by the step (inside compile).
+ * @param x [..., C]
+ * @param gamma [C], or null for 1
+ * @param beta [C], or null for 0
+ * @returns [..., C]
+ * @throws ShapeError for shapes that do not fit, one row in training, or inference without running statistics
+ */
+export function batchNorm(
+  x: Tensor,
+  gamma: Tensor | null,
+  beta: Tensor | null,
+  options: BatchNormOptions = {},
+): Tensor {
+  const { training = true, runningMean, runningVariance, momentum = 0.1, epsilon = 1e-5 } = options;
+  const { activation = 'none' } = options;
+  if (x.shape.length < 2) fail('batchNorm', `expected x [..., C], got ${show(x.shape)}`);
+  const C = x.shape.at(-1)!;
+  checkColumn('gamma', gamma, C);
+  checkColumn('beta', beta, C);
+  checkColumn('runningMean', runningMean, C);
+  checkColumn('runningVariance', runningVariance, C);
+  if (activation !== 'none' && activation !== 'relu')
+    fail('batchNorm', `expected activation 'none' or 'relu', got ${JSON.stringify(activation)}`);
+  if (!runningMean !== !runningVariance)
+    fail('batchNorm', 'expected both of runningMean and runningVariance, or neither');
+  const hasGamma = gamma !== null;
+  const hasBeta = beta !== null;
+  const settings: Settings = { training, epsilon, relu: activation === 'relu', hasGamma, hasBeta };
+  if (!training) {
+    if (!runningMean || !runningVariance)
+      fail('batchNorm', 'expected runningMean and runningVariance when training is false');
+    return call(normalizeOp, [x, runningMean, runningVariance, gamma, beta], settings).outputs[0];
+  }
+  if (x.size === C) fail('batchNorm', `expected two rows or more in training, got ${show(x.shape)}`);
+  const [mean, variance] = statistics(x);
+  const y = call(normalizeOp, [x, mean, variance, gamma, beta], settings).outputs[0];
+  if (runningMean && runningVariance)
+    call(runningOp, [mean, variance], { shape: x.shape, momentum }, [runningMean, runningVariance]);
+  return y;
+}

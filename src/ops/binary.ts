@@ -1,0 +1,284 @@
+import binaryWgsl from '../../shaders/binary.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import {
+  constant,
+  constantValue,
+  fail,
+  type Scalar,
+  type Shape,
+  show,
+  sizeOf,
+  type Tensor,
+} from '../graph/tensor.ts';
+import { sumTo } from './reduce.ts';
+import { broadcastTo, mergeAxes, stridesTo } from './shape.ts';
+import { neg } from './unary.ts';
+
+const source = [binaryWgsl, gridWgsl];
+type Operation = 'add' | 'sub' | 'mul' | 'div' | 'minimum' | 'maximum' | 'greater' | 'greaterEqual' | 'equal';
+const OPERATIONS: Operation[] = [
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'minimum',
+  'maximum',
+  'greater',
+  'greaterEqual',
+  'equal',
+];
+
+/** What an operand is to the kernel; the numbers are those of the shader. */
+const FORMS = { whole: 0, number: 1, element: 2, row: 3, column: 4 } as const;
+type Form = keyof typeof FORMS | 'strided';
+
+/** The shape of y, and the operands that are numbers. */
+interface Options {
+  shape: Shape;
+  a?: number;
+  b?: number;
+}
+
+/** The shape that two shapes broadcast to, by NumPy's rule. */
+export function broadcastShape(op: string, a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, axis) => {
+    const [m, n] = [a, b].map((s) => s[axis - rank + s.length] ?? 1);
+    if (m !== n && m !== 1 && n !== 1)
+      fail(op, `expected shapes that broadcast, got ${show(a)} and ${show(b)}`);
+    return Math.max(m, n);
+  });
+}
+
+/** How an operand lies in y, and the length of y's rows for it. */
+function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
+  if (!x || x.node.kind === 'scalar') return { form: 'number', columns: 0 };
+  const total = sizeOf(y);
+  if (x.size === total) return { form: 'whole', columns: 0 };
+  if (x.size === 1) return { form: 'element', columns: 0 };
+  const full = [...Array(y.length - x.shape.length).fill(1), ...x.shape];
+  const repeats = full.map((n, axis) => n !== y[axis]);
+  const columns = total / x.size;
+  // Sizes of 1 that stand between do not matter.
+  const axes = [...y.keys()].filter((axis) => y[axis] !== 1);
+  const first = axes.findIndex((axis) => !repeats[axis]);
+  const isRow = axes.slice(first).every((axis) => !repeats[axis]);
+  if (isRow && x.size % 4 === 0) return { form: 'row', columns: x.size };
+  const repeat = axes.findIndex((axis) => repeats[axis]);
+  const isColumn = axes.slice(repeat).every((axis) => repeats[axis]);
+  if (isColumn && columns % 4 === 0) return { form: 'column', columns };
+  return { form: 'strided', columns: 0 };
+}
+
+const count = ({ outputs: [y] }: Call<Options>) => Math.ceil(y.size / 4);
+const number = (x: Tensor | null, value = 0): Scalar => (x?.node.kind === 'scalar' ? x : value);
+
+function strides(c: Call<Options>) {
+  const { shape, strides: list } = mergeAxes(
+    c.options.shape,
+    c.inputs.map((x) => (x ? stridesTo(x.shape, c.options.shape) : c.options.shape.map(() => 0))),
+  );
+  return { shape, list };
+}
+
+function kernelFor(operation: Operation, c: Call<Options>): Kernel<Options> {
+  const [a, b] = c.inputs.map((x) => formOf(x, c.options.shape));
+  // The fast kernel knows one length of rows.
+  const strided =
+    a.form === 'strided' ||
+    b.form === 'strided' ||
+    (a.columns > 0 && b.columns > 0 && a.columns !== b.columns);
+  const OPERATION = OPERATIONS.indexOf(operation);
+  const kernel: Kernel<Options> = {
+    source,
+    entry: strided ? 'binary_strided' : 'binary_forward',
+    inPlace: !strided && a.form === 'whole' ? 'binary_in_place' : undefined,
+    inputs: ['a', 'b'],
+    outputs: ['y'],
+    workgroupSize: 256,
+    invocations: count,
+  };
+  if (!strided) {
+    return {
+      ...kernel,
+      constants: () => ({
+        OPERATION,
+        A_FORM: FORMS[a.form as keyof typeof FORMS],
+        B_FORM: FORMS[b.form as keyof typeof FORMS],
+      }),
+      uniform: ({ inputs: [x, z], outputs: [y], options }) => ({
+        count: y.size,
+        columns: a.columns || b.columns,
+        a: f32(number(x, options.a)),
+        b: f32(number(z, options.b)),
+      }),
+    };
+  }
+  const { shape, list } = strides(c);
+  return {
+    ...kernel,
+    constants: () => ({ OPERATION }),
+    uniform: ({ outputs: [y] }) => ({
+      count: y.size,
+      columns: 0,
+      a: f32(0),
+      b: f32(0),
+      shape,
+      a_strides: list[0],
+      b_strides: list[1],
+    }),
+  };
+}
+
+/** What an operation is on numbers, and the values that make it trivial. */
+interface Spec {
+  fold: (a: number, b: number) => number;
+  /** The result where one operand is a known number, if no work is needed. Operands have y's shape. */
+  known?: (a: Tensor | number, b: Tensor | number) => Tensor | number | null;
+  vjp: (dy: Tensor, a: Tensor | number, b: Tensor | number, y: Tensor) => (Tensor | null)[];
+}
+
+function binary(operation: Operation, { fold, known, vjp }: Spec) {
+  const spec: Op<Options> = {
+    name: operation,
+    shape: (_, { shape }) => shape,
+    kernel: (c) => kernelFor(operation, c),
+    vjp: (dy, { inputs, outputs: [y], options }) => {
+      const [a, b] = [inputs[0] ?? options.a!, inputs[1] ?? options.b!];
+      return vjp(dy, a, b, y).map((dx, i) => {
+        const x = inputs[i];
+        return x && dx ? sumTo(dx, x.shape) : null;
+      });
+    },
+  };
+  return (a: Tensor | number, b: Tensor | number): Tensor => {
+    const [shapeA, shapeB] = [a, b].map((x) => (typeof x === 'number' ? [] : x.shape));
+    const shape = broadcastShape(operation, shapeA, shapeB);
+    for (const x of [a, b])
+      if (typeof x !== 'number' && x.dtype !== 'f32')
+        fail(operation, `expected f32 tensors, got ${x.dtype} ${show(x.shape)}`);
+    const [va, vb] = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
+    if (va !== null && vb !== null) return constant(fold(va, vb), shape);
+    if (va === null && vb === null) return call(spec, [a as Tensor, b as Tensor], { shape }).outputs[0];
+    // One is a known number: no buffer for it.
+    const x = broadcastTo((va === null ? a : b) as Tensor, shape);
+    const done = known?.(va ?? x, vb ?? x) ?? null;
+    if (done !== null) return typeof done === 'number' ? constant(done, shape) : done;
+    return va === null
+      ? call(spec, [x, null], { shape, b: vb! }).outputs[0]
+      : call(spec, [null, x], { shape, a: va }).outputs[0];
+  };
+}
+
+type Binary = (a: Tensor | number, b: Tensor | number) => Tensor;
+
+/** a + b. Shapes broadcast as in NumPy; a number may stand on either side. */
+export const add: Binary = binary('add', {
+  fold: (a, b) => a + b,
+  known: (a, b) => (a === 0 ? b : b === 0 ? a : null),
+  vjp: (dy) => [dy, dy],
+});
+
+/** a - b. Shapes broadcast as in NumPy; a number may stand on either side. */
+export const sub: Binary = binary('sub', {
+  fold: (a, b) => a - b,
+  known: (a, b) => (b === 0 ? a : a === 0 ? neg(b as Tensor) : null),
+  vjp: (dy) => [dy, neg(dy)],
+});
+
+/** a b, element by element. Shapes broadcast as in NumPy; a number may stand on either side. */
+export const mul: Binary = binary('mul', {
+  fold: (a, b) => a * b,
+  known: (a, b) => (a === 1 ? b : b === 1 ? a : a === 0 || b === 0 ? 0 : null),
+  vjp: (dy, a, b) => [mul(dy, b), mul(dy, a)],
+});
+
+/** a / b. Shapes broadcast as in NumPy; a number may stand on either side. */
+export const div: Binary = binary('div', {
+  fold: (a, b) => a / b,
+  known: (a, b) => (b === 1 ? a : a === 0 ? 0 : null),
+  vjp: (dy, _a, b, y) => {
+    const da = div(dy, b);
+    return [da, neg(mul(da, y))];
+  },
+});
+
+/** The smaller of a and b. Of equal ones, a gets the gradient. */
+export const minimum: Binary = binary('minimum', {
+  fold: Math.min,
+  vjp: (dy, a, b) => [mul(dy, greaterEqual(b, a)), mul(dy, greater(a, b))],
+});
+
+/** The larger of a and b. Of equal ones, a gets the gradient. */
+export const maximum: Binary = binary('maximum', {
+  fold: Math.max,
+  vjp: (dy, a, b) => [mul(dy, greaterEqual(a, b)), mul(dy, greater(b, a))],
+});
+
+const comparison = (operation: Operation, fold: (a: number, b: number) => boolean): Binary =>
+  binary(operation, { fold: (a, b) => +fold(a, b), vjp: () => [null, null] });
+
+/** 1 where a > b, else 0. No gradient flows through it. */
+export const greater: Binary = comparison('greater', (a, b) => a > b);
+/** 1 where a >= b, else 0. No gradient flows through it. */
+export const greaterEqual: Binary = comparison('greaterEqual', (a, b) => a >= b);
+/** 1 where a < b, else 0. No gradient flows through it. */
+export const less: Binary = (a, b) => greater(b, a);
+/** 1 where a <= b, else 0. No gradient flows through it. */
+export const lessEqual: Binary = (a, b) => greaterEqual(b, a);
+/** 1 where a = b, else 0. No gradient flows through it. */
+export const equal: Binary = comparison('equal', (a, b) => a === b);
+
+const whereOp: Op<Options> = {
+  name: 'where',
+  shape: (_, { shape }) => shape,
+  kernel: (c) => {
+    const [whole, ...forms] = c.inputs.map((x) => (x ? (x.size === sizeOf(c.options.shape) ? 0 : 2) : 1));
+    const strided = whole === 2 || forms.includes(2);
+    const { shape, list } = strides(c);
+    const [c_strides, a_strides, b_strides] = list;
+    return {
+      source,
+      entry: strided ? 'where_strided' : 'where_forward',
+      inputs: ['condition', 'a', 'b'],
+      outputs: ['y'],
+      workgroupSize: 256,
+      constants: () => ({ A_FORM: forms[0] === 1 ? 1 : 0, B_FORM: forms[1] === 1 ? 1 : 0 }),
+      uniform: ({ outputs: [y], options }) => ({
+        count: y.size,
+        columns: 0,
+        a: f32(options.a ?? 0),
+        b: f32(options.b ?? 0),
+        ...(strided && { shape, a_strides, b_strides, c_strides }),
+      }),
+      invocations: count,
+    };
+  },
+  vjp: (dy, { inputs: [condition, a, b] }) => [
+    null,
+    a && sumTo(where(condition!, dy, 0), a.shape),
+    b && sumTo(where(condition!, 0, dy), b.shape),
+  ],
+};
+
+/** a where the condition is not 0, else b. Shapes broadcast as in NumPy. @param condition f32 or u32 */
+export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
+  if (condition.dtype === 'u8') fail('where', 'expected an f32 or u32 condition, got u8');
+  const values = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
+  let { shape } = condition;
+  for (const x of [a, b]) {
+    if (typeof x === 'number') continue;
+    if (x.dtype !== 'f32') fail('where', `expected f32 tensors, got ${x.dtype} ${show(x.shape)}`);
+    shape = broadcastShape('where', shape, x.shape);
+  }
+  const test = constantValue(condition);
+  if (test !== null) {
+    const kept = test ? a : b;
+    return typeof kept === 'number' ? constant(kept, shape) : broadcastTo(kept, shape);
+  }
+  if (values[0] !== null && values[0] === values[1]) return constant(values[0], shape);
+  const [p, q] = [a, b].map((x, i) => (values[i] === null ? (x as Tensor) : null));
+  const options = { shape, a: values[0] ?? 0, b: values[1] ?? 0 };
+  return call(whereOp, [condition, p, q], options).outputs[0];
+}

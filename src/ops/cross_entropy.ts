@@ -1,0 +1,55 @@
+import crossEntropyWgsl from '../../shaders/cross_entropy.wgsl' with { type: 'text' };
+import { call, type Op } from '../graph/op.ts';
+import { fail, show, type Tensor } from '../graph/tensor.ts';
+import { checkRows, laneInvocations, rowInvocations, rowSource, rowsOf } from './rows.ts';
+
+const uniformOf = (logits: Tensor) => {
+  const { rows, width } = rowsOf(logits);
+  return { rows, width };
+};
+
+const crossEntropyOp: Op = {
+  name: 'crossEntropy',
+  shape: ([logits]) => [{ shape: [logits.shape[0]] }, { shape: [logits.shape[0], 2] }],
+  kernel: ({ inputs: [logits] }) => ({
+    source: rowSource(crossEntropyWgsl, logits!),
+    entry: 'cross_entropy_forward',
+    inputs: ['logits', 'labels'],
+    outputs: ['loss', 'statistics'],
+    uniform: () => uniformOf(logits!),
+    invocations: () => rowInvocations(logits!),
+  }),
+  vjp: (dy, { inputs: [logits, labels], outputs: [, statistics] }) => [
+    call(crossEntropyGradientOp, [dy, logits, labels, statistics], {}).outputs[0],
+    null,
+  ],
+};
+
+const crossEntropyGradientOp: Op = {
+  name: 'crossEntropyGradient',
+  shape: ([, logits]) => logits.shape,
+  kernel: ({ inputs: [, logits] }) => ({
+    source: rowSource(crossEntropyWgsl, logits!),
+    entry: 'cross_entropy_gradient',
+    inputs: ['dy', 'logits', 'labels', 'statistics'],
+    outputs: ['dx'],
+    uniform: () => uniformOf(logits!),
+    invocations: () => laneInvocations(logits!),
+  }),
+};
+
+/**
+ * -log softmax(logits)[label] of each row. logits: [N, C], labels: u32 [N] -> [N]
+ *
+ * A label of C or more (such as 0xffffffff for "none") gives loss 0 and no gradient.
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  checkRows('crossEntropy', logits);
+  if (logits.shape.length !== 2) fail('crossEntropy', `expected logits [N, C], got ${show(logits.shape)}`);
+  if (labels.dtype !== 'u32' || labels.shape.length !== 1 || labels.shape[0] !== logits.shape[0])
+    fail(
+      'crossEntropy',
+      `expected labels u32 [${logits.shape[0]}] for logits ${show(logits.shape)}, got ${labels.dtype} ${show(labels.shape)}`,
+    );
+  return call(crossEntropyOp, [logits, labels], {}).outputs[0];
+}

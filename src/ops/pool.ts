@@ -1,0 +1,136 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import poolWgsl from '../../shaders/pool.wgsl' with { type: 'text' };
+import { call, type Op, op } from '../graph/op.ts';
+import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
+import { type Geometry, type WindowOptions, windowGeometry } from './conv2d.ts';
+
+export interface PoolOptions extends WindowOptions {
+  /** Pixels of a window: one number, or [y, x]. The stride defaults to it. */
+  kernel: number | readonly [y: number, x: number];
+}
+
+export interface AveragePoolOptions extends PoolOptions {
+  /** Divide by the whole window, also where a part of it is padding. Default false. */
+  countPadding?: boolean;
+}
+
+interface Settings extends Required<AveragePoolOptions> {
+  /** Of the images. */
+  shape: Shape;
+}
+
+const geometryOf = (name: string, { kernel, shape, ...window }: Settings): Geometry => {
+  const sizes = typeof kernel === 'number' ? ([kernel, kernel] as const) : kernel;
+  const g = windowGeometry(name, shape, sizes, window);
+  const last = (out: number, stride: number, before: number) => (out - 1) * stride - before;
+  // A window of padding only would have no pixel to take.
+  if (
+    g.top >= g.kernelHeight ||
+    g.left >= g.kernelWidth ||
+    last(g.outHeight, g.strideY, g.top) >= g.height ||
+    last(g.outWidth, g.strideX, g.left) >= g.width
+  )
+    fail(name, `expected less padding than the window ${show(sizes)}, got ${JSON.stringify(window.padding)}`);
+  return g;
+};
+
+const settings = (x: Tensor, options: AveragePoolOptions): Settings => {
+  const { kernel, stride = kernel, padding = 0, countPadding = false } = options;
+  return { kernel, stride, padding, countPadding, shape: x.shape };
+};
+
+const values = (n: number) => (n % 4 ? n : n / 4);
+
+/** What the four kernels of shaders/pool.wgsl share. */
+const kernel = (
+  name: string,
+  { options, outputs: [out] }: { options: Settings; outputs: readonly Tensor[] },
+) => {
+  const g = geometryOf(name, options);
+  const vector = g.channels % 4 === 0;
+  return {
+    source: [poolWgsl, gridWgsl],
+    prelude: `alias value = ${vector ? 'vec4f' : 'f32'}; alias choice = ${vector ? 'vec4u' : 'u32'};`,
+    uniform: () => ({
+      ...{ batch: g.batch, height: g.height, width: g.width, columns: values(g.channels) },
+      ...{ outHeight: g.outHeight, outWidth: g.outWidth },
+      ...{ kernelHeight: g.kernelHeight, kernelWidth: g.kernelWidth, strideY: g.strideY, strideX: g.strideX },
+      ...{ top: g.top, left: g.left, countPadding: Number(options.countPadding) },
+    }),
+    invocations: () => (out.size / g.channels) * values(g.channels),
+  };
+};
+
+const outputShape = (name: string, options: Settings): Shape => {
+  const g = geometryOf(name, options);
+  return [g.batch, g.outHeight, g.outWidth, g.channels];
+};
+
+const maxGradient = op<[dy: Tensor, winner: Tensor], Settings>({
+  name: 'maxPool2dGradient',
+  shape: (_, { shape }) => shape,
+  kernel: (c) => ({
+    ...kernel('maxPool2d', c),
+    ...{ entry: 'max_pool_2d_gradient', inputs: ['dy', 'winner'], outputs: ['dx'] },
+  }),
+});
+
+/** Its second output says which pixel of the window won. */
+const maxOp: Op<Settings> = {
+  name: 'maxPool2d',
+  shape: (_, options) => {
+    const shape = outputShape('maxPool2d', options);
+    return [{ shape }, { shape, dtype: 'u32' }];
+  },
+  kernel: (c) => ({
+    ...kernel('maxPool2d', c),
+    ...{ entry: 'max_pool_2d_forward', inputs: ['x'], outputs: ['y', 'winner'] },
+  }),
+  vjp: (dy, { outputs, options }) => [maxGradient(dy, outputs[1], options)],
+};
+
+/**
+ * The largest value of each window. Padding never wins; the gradient goes to the first of equal values.
+ * @param x images [N, H, W, C]
+ * @param options `kernel`; `stride` (default: the kernel) and `padding` (default 0)
+ * @returns [N, OH, OW, C]
+ * @throws ShapeError for a window that is too large, or lies in the padding as a whole
+ */
+export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
+  call(maxOp, [x], settings(x, options)).outputs[0];
+
+const averageGradient = op<[dy: Tensor], Settings>({
+  name: 'averagePool2dGradient',
+  shape: (_, { shape }) => shape,
+  kernel: (c) => ({
+    ...kernel('averagePool2d', c),
+    ...{ entry: 'average_pool_2d_gradient', inputs: ['dy'], outputs: ['dx'] },
+  }),
+});
+
+const averageOp: Op<Settings> = {
+  name: 'averagePool2d',
+  shape: (_, options) => outputShape('averagePool2d', options),
+  kernel: (c) => ({
+    ...kernel('averagePool2d', c),
+    ...{ entry: 'average_pool_2d_forward', inputs: ['x'], outputs: ['y'] },
+  }),
+  vjp: (dy, { options }) => [averageGradient(dy, options)],
+};
+
+/**
+ * The mean of each window: of its pixels inside of the image, or of all of it with `countPadding` (padding is 0).
+ * @param x images [N, H, W, C]
+ * @param options `kernel`; `stride` (default: the kernel), `padding` (default 0), `countPadding` (default false)
+ * @returns [N, OH, OW, C]
+ * @throws ShapeError for a window that is too large, or lies in the padding as a whole
+ */
+export const averagePool2d = (x: Tensor, options: AveragePoolOptions): Tensor =>
+  call(averageOp, [x], settings(x, options)).outputs[0];
+
+/** The mean over all pixels: [N, H, W, C] -> [N, C]. */
+export function globalAveragePool(x: Tensor): Tensor {
+  if (x.shape.length !== 4) fail('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
+  const [N, H, W, C] = x.shape;
+  return reshape(averagePool2d(x, { kernel: [H, W] }), [N, C]);
+}

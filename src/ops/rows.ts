@@ -1,0 +1,37 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
+import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
+import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
+import { fail, show, type Tensor } from '../graph/tensor.ts';
+
+/** A tensor as rows of its last axis, read four scalars at a time where they divide a row. */
+export interface Rows {
+  rows: number;
+  columns: number;
+  /** Lanes in a row. */
+  width: number;
+}
+
+export function rowsOf(x: Tensor): Rows {
+  const columns = x.shape.at(-1)!;
+  return { rows: x.size / columns, columns, width: columns % 4 ? columns : columns / 4 };
+}
+
+/** A kernel's file with the lanes that fit x, and the functions for eight invocations a row. */
+export const rowSource = (wgsl: string, x: Tensor): string[] => [
+  wgsl,
+  rowsWgsl,
+  gridWgsl,
+  x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl,
+];
+
+/** Eight invocations a row, eight rows a workgroup. */
+export const rowInvocations = (x: Tensor): number => Math.ceil(rowsOf(x).rows / 8) * 64;
+
+/** One invocation for each lane. */
+export const laneInvocations = (x: Tensor): number => rowsOf(x).rows * rowsOf(x).width;
+
+export function checkRows(op: string, x: Tensor): void {
+  if (x.dtype !== 'f32' || x.shape.length === 0)
+    fail(op, `expected an f32 tensor with rows, got ${x.dtype} ${show(x.shape)}`);
+}

@@ -1,0 +1,108 @@
+import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
+import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
+import { reshape, type Tensor } from '../graph/tensor.ts';
+import { checkRows, laneInvocations, rowInvocations, rowSource, rowsOf } from './rows.ts';
+
+const uniformOf = (x: Tensor) => {
+  const { rows, width } = rowsOf(x);
+  return { rows, width };
+};
+const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
+
+/** Kernels of softmax (`log` false) and logSoftmax. */
+const forwardKernel = (x: Tensor, log: boolean): Kernel => ({
+  source: rowSource(softmaxWgsl, x),
+  entry: 'softmax_forward',
+  inputs: ['x'],
+  outputs: ['y'],
+  uniform,
+  constants: () => ({ LOG: +log }),
+  invocations: () => rowInvocations(x),
+});
+
+const gradientOp = (name: string, log: boolean): Op => ({
+  name,
+  shape: ([, y]) => y.shape,
+  kernel: ({ inputs: [, y] }) => gradientKernel(y!, log),
+});
+
+const gradientKernel = (y: Tensor, log: boolean): Kernel => ({
+  source: rowSource(softmaxWgsl, y),
+  entry: 'softmax_gradient',
+  inputs: ['dy', 'y'],
+  outputs: ['dx'],
+  uniform,
+  constants: () => ({ LOG: +log }),
+  invocations: () => rowInvocations(y),
+});
+
+const forwardOp = (name: string, log: boolean): Op => {
+  const gradient = gradientOp(`${name}Gradient`, log);
+  return {
+    name,
+    shape: ([x]) => x.shape,
+    kernel: ({ inputs: [x] }) => forwardKernel(x!, log),
+    vjp: (dy, { outputs: [y] }) => [call(gradient, [dy, y], {}).outputs[0]],
+  };
+};
+const softmaxOp = forwardOp('softmax', false);
+const logSoftmaxOp = forwardOp('logSoftmax', true);
+
+/** exp(x) over its sum, along the last axis; stable for large x. x: [..., C] -> the same shape */
+export function softmax(x: Tensor): Tensor {
+  checkRows('softmax', x);
+  return call(softmaxOp, [x], {}).outputs[0];
+}
+
+/** x - logSumExp(x), along the last axis. x: [..., C] -> the same shape */
+export function logSoftmax(x: Tensor): Tensor {
+  checkRows('logSoftmax', x);
+  return call(logSoftmaxOp, [x], {}).outputs[0];
+}
+
+const logSumExpOp: Op = {
+  name: 'logSumExp',
+  shape: ([x]) => [{ shape: x.shape.slice(0, -1) }, { shape: [rowsOf(x).rows, 2] }],
+  kernel: ({ inputs: [x] }) => ({
+    source: rowSource(softmaxWgsl, x!),
+    entry: 'log_sum_exp_forward',
+    inputs: ['x'],
+    outputs: ['y', 'statistics'],
+    uniform: () => uniformOf(x!),
+    invocations: () => rowInvocations(x!),
+  }),
+  vjp: (dy, { inputs: [x], outputs: [, statistics] }) => [
+    call(logSumExpGradientOp, [dy, statistics, x], {}).outputs[0],
+  ],
+};
+
+const logSumExpGradientOp: Op = {
+  name: 'logSumExpGradient',
+  shape: ([, , x]) => x.shape,
+  kernel: ({ inputs: [, , x] }) => ({
+    source: rowSource(softmaxWgsl, x!),
+    entry: 'log_sum_exp_gradient',
+    inputs: ['dy', 'statistics', 'x'],
+    outputs: ['dx'],
+    uniform,
+    invocations: () => laneInvocations(x!),
+  }),
+};
+
+/** log(sum(exp(x))) along the last axis; stable for large x, and -Infinity for a row of -Infinity. x: [..., C] -> [...] */
+export function logSumExp(x: Tensor, { keepDims = false }: { keepDims?: boolean } = {}): Tensor {
+  checkRows('logSumExp', x);
+  const { rows, columns } = rowsOf(x);
+  const outer = x.shape.slice(0, -1);
+  // Few long rows would leave a GPU idle: sums of parts first, where the length divides.
+  const part = rows < 128 && columns >= 4096 ? divisor(columns) : columns;
+  const parts = part < columns ? logSumExp(reshape(x, [...outer, columns / part, part])) : x;
+  const y = call(logSumExpOp, [parts], {}).outputs[0];
+  return keepDims ? reshape(y, [...outer, 1]) : y;
+}
+
+/** A divisor of n between 64 and n / 16, next to its square root; n where there is none. */
+function divisor(n: number): number {
+  for (let d = Math.floor(Math.sqrt(n)); d >= 64; d--) if (n % d === 0) return n / d <= 4096 ? d : n;
+  return n;
+}

@@ -1,0 +1,98 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
+import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
+import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+
+interface Options {
+  k: number;
+  queries: number;
+  gallery: number;
+  /** Length of a row. */
+  size: number;
+  chunks: number;
+  /** Gallery rows in a chunk. */
+  chunk: number;
+}
+
+const source = [topKWgsl, gridWgsl];
+/** Places in a list of the kernel. */
+const MOST = 32;
+const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call<Options>) => ({
+  queries,
+  gallery,
+  size,
+  k,
+  chunks,
+  chunk,
+});
+const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
+const lists = (...shape: number[]) => [{ shape }, { shape, dtype: 'u32' as const }];
+
+const chunkKernel: Kernel<Options> = {
+  source,
+  entry: 'top_k_chunk',
+  inputs: ['queries', 'gallery'],
+  outputs: ['similarities', 'indices'],
+  uniform,
+  constants,
+  invocations: ({ options }) => Math.ceil(options.queries / 4) * options.chunks,
+};
+
+const topKChunk: Op<Options> = {
+  name: 'topKSimilar',
+  shape: (_, { chunks, queries, k }) => lists(chunks, queries, k),
+  kernel: ({ options }) => (options.size % 4 ? { ...chunkKernel, entry: 'top_k_chunk_scalar' } : chunkKernel),
+};
+
+const topKMerge: Op<Options> = {
+  name: 'topKMerge',
+  shape: (_, { queries, k }) => lists(queries, k),
+  kernel: {
+    source,
+    entry: 'top_k_merge',
+    inputs: ['listed_similarities', 'listed_indices'],
+    outputs: ['similarities', 'indices'],
+    uniform,
+    constants,
+    invocations: ({ options }) => options.queries,
+  },
+};
+
+/**
+ * The k gallery rows with the largest inner product with each query, largest first; equal ones by index. Give
+ * L2-normalised rows for cosine similarity. Streamed: memory O(M k), never M x N. Not differentiable.
+ *
+ * @param queries [M, D]
+ * @param gallery [N, D]
+ * @param options.k at most 32 and N. Default 20, the protocol's k-NN.
+ * @returns indices u32 [M, k] and similarities [M, k]; a similarity that is NaN is never chosen
+ */
+export function topKSimilar(
+  queries: Tensor,
+  gallery: Tensor,
+  { k = 20 }: { k?: number } = {},
+): { indices: Tensor; similarities: Tensor } {
+  const bad = [queries, gallery].find((x) => x.shape.length !== 2 || x.dtype !== 'f32');
+  if (bad) fail('topKSimilar', `expected two f32 matrices, got ${bad.dtype} ${show(bad.shape)}`);
+  const [[M, D], [N, E]] = [queries.shape, gallery.shape];
+  if (D !== E) {
+    fail('topKSimilar', `expected rows of one length, got ${show(queries.shape)} and ${show(gallery.shape)}`);
+  }
+  const most = Math.min(N, MOST);
+  if (!Number.isInteger(k) || k < 1 || k > most) {
+    fail('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${k}`);
+  }
+  // Chunks make invocations (a GPU wants a thousand and more), but each must fill its lists anew; lavapipe stops an
+  // invocation after 65,535 rounds of its loops: D (or D / 4) for 8 rows, and up to 4 for each row.
+  const rounds = (D % 4 ? D : D / 4) / 8 + 4;
+  const wanted = Math.ceil(1024 / Math.ceil(M / 4));
+  const chunk = Math.min(
+    Math.max(Math.ceil(N / wanted), Math.min(N, 8 * k)),
+    Math.max(8, Math.floor(50_000 / rounds)),
+  );
+  const options: Options = { k, queries: M, gallery: N, size: D, chunks: Math.ceil(N / chunk), chunk };
+  const partial = call(topKChunk, [queries, gallery], options).outputs;
+  const [similarities, indices] =
+    options.chunks === 1 ? partial.map((x) => reshape(x, [M, k])) : call(topKMerge, partial, options).outputs;
+  return { indices, similarities };
+}

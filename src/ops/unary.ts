@@ -1,0 +1,272 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import unaryWgsl from '../../shaders/unary.wgsl' with { type: 'text' };
+import { call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { constant, constantValue, fail, type Scalar, sameShape, show, Tensor } from '../graph/tensor.ts';
+
+const source = [unaryWgsl, gridWgsl];
+
+/** Numbers of the uniform block: `a` and `b` as in the shader, `dy` where the cotangent is one number. */
+interface Numbers {
+  a?: Scalar;
+  b?: Scalar;
+  dy?: number;
+}
+
+const elementwise = (entry: string, inputs: string[], output: string, inPlace?: string): Kernel<Numbers> => ({
+  source,
+  entry,
+  inPlace,
+  inputs,
+  outputs: [output],
+  workgroupSize: 256,
+  uniform: ({ outputs: [y], options: { a = 0, b = 0, dy = 0 } }) => ({
+    count: y.size,
+    a: f32(a),
+    b: f32(b),
+    dy: f32(dy),
+  }),
+  invocations: ({ outputs: [y] }) => Math.ceil(y.size / 4),
+});
+
+type Gradient = (dy: Tensor, x: Tensor, y: Tensor, numbers: Numbers) => Tensor;
+
+/** A function of each element. `fold` computes it for a tensor that is one number everywhere. */
+function unary(
+  name: string,
+  fold: (x: number, a: number, b: number) => number,
+  entry: string,
+  gradient: Gradient,
+  inPlace?: string,
+): (x: Tensor, numbers?: Numbers) => Tensor {
+  const spec: Op<Numbers> = {
+    name,
+    shape: ([x]) => x.shape,
+    kernel: elementwise(entry, ['x'], 'y', inPlace),
+    vjp: (dy, { inputs: [x], outputs: [y], options }) => [gradient(dy, x!, y, options)],
+  };
+  return (x, numbers = {}) => {
+    checkFloat(name, x);
+    const { a = 0, b = 0 } = numbers;
+    for (const n of [a, b]) checkScalar(name, n);
+    const value = constantValue(x);
+    if (value !== null && typeof a === 'number' && typeof b === 'number')
+      return constant(fold(value, a, b), x.shape);
+    return call(spec, [x], numbers).outputs[0];
+  };
+}
+
+/** dx from dy and x or y. A constant dy takes no buffer, and a zero one no work. */
+function gradient(name: string, entry: string, inPlace?: string) {
+  const kernel = elementwise(entry, ['dy', 'saved'], 'dx', inPlace);
+  const spec: Op<Numbers> = {
+    name,
+    shape: ([, saved]) => saved.shape,
+    kernel: ({ inputs: [dy] }) =>
+      dy ? kernel : { ...kernel, inPlace: undefined, constants: () => ({ UNIFORM_DY: 1 }) },
+  };
+  return (dy: Tensor, saved: Tensor, numbers: Numbers = {}): Tensor => {
+    if (!sameShape(dy.shape, saved.shape))
+      fail(name, `expected dy ${show(saved.shape)}, got ${show(dy.shape)}`);
+    const value = constantValue(dy);
+    if (value === 0) return dy;
+    const inputs = value === null ? [dy, saved] : [null, saved];
+    return call(spec, inputs, { ...numbers, dy: value ?? 0 }).outputs[0];
+  };
+}
+
+function checkFloat(name: string, x: Tensor): void {
+  if (x.dtype !== 'f32') fail(name, `expected an f32 tensor, got ${x.dtype} ${show(x.shape)}`);
+}
+
+function checkScalar(name: string, n: Scalar): void {
+  if (n instanceof Tensor && (n.node.kind !== 'scalar' || n.dtype !== 'f32'))
+    fail(name, `expected a number or a scalar('f32') of this step, got ${n.dtype} ${show(n.shape)}`);
+}
+
+const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+const expGradient = gradient('expGradient', 'exp_gradient');
+const logGradient = gradient('logGradient', 'log_gradient');
+const sqrtGradient = gradient('sqrtGradient', 'sqrt_gradient');
+const squareGradient = gradient('squareGradient', 'square_gradient');
+const absGradient = gradient('absGradient', 'abs_gradient');
+const powerGradient = gradient('powerGradient', 'power_gradient');
+const clampGradient = gradient('clampGradient', 'clamp_gradient');
+const geluGradient = gradient('geluGradient', 'gelu_gradient');
+const geluExactGradient = gradient('geluExactGradient', 'gelu_exact_gradient');
+const siluGradient = gradient('siluGradient', 'silu_gradient');
+const sigmoidGradient = gradient('sigmoidGradient', 'sigmoid_gradient');
+const tanhGradient = gradient('tanhGradient', 'tanh_gradient');
+const softplusGradient = gradient('softplusGradient', 'softplus_gradient');
+
+/** -x */
+export const neg: (x: Tensor) => Tensor = unary(
+  'neg',
+  (x) => -x,
+  'neg_forward',
+  (dy) => neg(dy),
+);
+
+/** e^x */
+export const exp: (x: Tensor) => Tensor = unary('exp', Math.exp, 'exp_forward', (dy, _x, y) =>
+  expGradient(dy, y),
+);
+
+/** The natural logarithm; -Infinity at 0. */
+export const log: (x: Tensor) => Tensor = unary('log', Math.log, 'log_forward', (dy, x) =>
+  logGradient(dy, x),
+);
+
+/** The square root. Its gradient at 0 is infinite: add an epsilon. */
+export const sqrt: (x: Tensor) => Tensor = unary('sqrt', Math.sqrt, 'sqrt_forward', (dy, _x, y) =>
+  sqrtGradient(dy, y),
+);
+
+/** x^2 */
+export const square: (x: Tensor) => Tensor = unary(
+  'square',
+  (x) => x * x,
+  'square_forward',
+  (dy, x) => squareGradient(dy, x),
+);
+
+/** |x|; the gradient at 0 is 0. */
+export const abs: (x: Tensor) => Tensor = unary('abs', Math.abs, 'abs_forward', (dy, x) =>
+  absGradient(dy, x),
+);
+
+const powerOp = unary(
+  'power',
+  (x, p) => x ** p,
+  'power_forward',
+  (dy, x, _y, { a }) => powerGradient(dy, x, { a }),
+);
+
+/** x^exponent. A negative x needs a whole exponent, and gives NaN otherwise. */
+export function power(x: Tensor, exponent: Scalar): Tensor {
+  if (exponent === 1) return x;
+  if (exponent === 0) return constant(1, x.shape);
+  if (exponent === 2) return square(x);
+  if (exponent === 0.5) return sqrt(x);
+  return powerOp(x, { a: exponent });
+}
+
+const clampOp = unary(
+  'clamp',
+  (x, lo, hi) => Math.min(Math.max(x, lo), hi),
+  'clamp_forward',
+  (dy, x, _y, { a, b }) => clampGradient(dy, x, { a, b }),
+);
+
+/** min(max(x, lo), hi). The gradient passes on the bounds themselves too. */
+export function clamp(x: Tensor, lo: Scalar, hi: Scalar): Tensor {
+  if (typeof lo === 'number' && typeof hi === 'number' && !(lo <= hi))
+    fail('clamp', `expected lo <= hi, got ${lo} and ${hi}`);
+  return clampOp(x, { a: lo, b: hi });
+}
+
+/** Activations whose gradient can be told from their output. */
+export type GatedActivation = 'relu' | 'leakyRelu';
+
+/** Options of {@link activationGradient}: `slope` below 0 is that of leakyRelu. */
+export interface ActivationGradientOptions {
+  activation: GatedActivation;
+  slope?: number;
+}
+
+const gated = elementwise('activation_gradient', ['dy', 'y'], 'dx', 'activation_gradient_in_place');
+const slopeOf = ({ activation, slope = 0.01 }: ActivationGradientOptions) =>
+  activation === 'relu' ? 0 : slope;
+
+/** The record of {@link activationGradient}. */
+export const activationGradientOp: Op<ActivationGradientOptions & { dy?: number }> = {
+  name: 'activationGradient',
+  shape: ([, y]) => y.shape,
+  kernel: ({ inputs: [dy] }) => ({
+    ...gated,
+    inPlace: dy ? gated.inPlace : undefined,
+    constants: dy ? undefined : () => ({ UNIFORM_DY: 1 }),
+    uniform: ({ outputs, inputs, state, options }) =>
+      gated.uniform!({ outputs, inputs, state, options: { a: slopeOf(options), dy: options.dy } }),
+  }),
+};
+
+/**
+ * The cotangent before an activation, from that after it and the activation's output: dy where y > 0, else slope dy.
+ * @param dy and y: one shape
+ */
+export const activationGradient = Object.assign(
+  (dy: Tensor, y: Tensor, options: ActivationGradientOptions): Tensor => {
+    if (!sameShape(dy.shape, y.shape))
+      fail('activationGradient', `expected dy ${show(y.shape)}, got ${show(dy.shape)}`);
+    const value = constantValue(dy);
+    if (value === 0) return dy;
+    if (value === null) return call(activationGradientOp, [dy, y], options).outputs[0];
+    return call(activationGradientOp, [null, y], { ...options, dy: value }).outputs[0];
+  },
+  { op: activationGradientOp as Op },
+);
+
+/** max(x, 0); the gradient at 0 is 0. */
+export const relu: (x: Tensor) => Tensor = unary(
+  'relu',
+  (x) => Math.max(x, 0),
+  'relu_forward',
+  (dy, _x, y) => activationGradient(dy, y, { activation: 'relu' }),
+  'relu_in_place',
+);
+
+const leakyReluOp = unary(
+  'leakyRelu',
+  (x, slope) => (x > 0 ? x : slope * x),
+  'leaky_relu_forward',
+  (dy, _x, y, { a }) => activationGradient(dy, y, { activation: 'leakyRelu', slope: a as number }),
+);
+
+/** x where x > 0, else slope x. @param slope positive, 0.01 unless told (Maas et al. 2013) */
+export function leakyRelu(x: Tensor, { slope = 0.01 }: { slope?: number } = {}): Tensor {
+  if (!(slope >= 0)) fail('leakyRelu', `expected a slope of at least 0, got ${slope}`);
+  return leakyReluOp(x, { a: slope });
+}
+
+const geluFold = (x: number) => x * logistic(2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
+const geluTanh = unary('gelu', geluFold, 'gelu_forward', (dy, x) => geluGradient(dy, x));
+const geluErf = unary('gelu', exactGelu, 'gelu_exact_forward', (dy, x) => geluExactGradient(dy, x));
+
+/** Abramowitz and Stegun 7.1.26, as in the shader. */
+function exactGelu(x: number): number {
+  const z = Math.abs(x) * Math.SQRT1_2;
+  const t = 1 / (1 + 0.3275911 * z);
+  const p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  const tail = 0.5 * p * Math.exp(-z * z);
+  return x * (x < 0 ? tail : 1 - tail);
+}
+
+/** x Phi(x), Hendrycks and Gimpel 2016: their tanh approximation, or with `exact` by the error function (to 1e-6). */
+export const gelu = (x: Tensor, { exact = false }: { exact?: boolean } = {}): Tensor =>
+  exact ? geluErf(x) : geluTanh(x);
+
+/** x sigmoid(x), also called swish. */
+export const silu: (x: Tensor) => Tensor = unary(
+  'silu',
+  (x) => x * logistic(x),
+  'silu_forward',
+  (dy, x) => siluGradient(dy, x),
+);
+
+/** 1 / (1 + e^-x) */
+export const sigmoid: (x: Tensor) => Tensor = unary('sigmoid', logistic, 'sigmoid_forward', (dy, _x, y) =>
+  sigmoidGradient(dy, y),
+);
+
+/** The hyperbolic tangent. */
+export const tanh: (x: Tensor) => Tensor = unary('tanh', Math.tanh, 'tanh_forward', (dy, _x, y) =>
+  tanhGradient(dy, y),
+);
+
+/** log(1 + e^x), without overflow. */
+export const softplus: (x: Tensor) => Tensor = unary(
+  'softplus',
+  (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  'softplus_forward',
+  (dy, x) => softplusGradient(dy, x),
+);

@@ -1,0 +1,87 @@
+import adamWgsl from '../../shaders/adam.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { InputError } from '../gpu/errors.ts';
+import { call, f32, type Op } from '../graph/op.ts';
+import type { Scalar, Variable } from '../graph/tensor.ts';
+import { checkNumber, makeOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
+
+/** Options of {@link adam} and {@link adamW}. */
+export interface AdamOptions extends OptimizerOptions {
+  /** Decay of the mean of gradients. Default .9 (Kingma & Ba 2015). */
+  beta1?: number;
+  /** Decay of the mean of their squares. Default .999. */
+  beta2?: number;
+  /** Added to the root of that. Default 1e-8. */
+  epsilon?: number;
+}
+
+interface Uniform {
+  learningRate: Scalar;
+  weightDecay: Scalar;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  decoupled: boolean;
+}
+
+const adamOp: Op<Uniform> = {
+  name: 'adam',
+  shape: () => [],
+  kernel: {
+    source: [adamWgsl, gridWgsl],
+    entry: 'adam_update',
+    inputs: ['gradient', 'header', 'table'],
+    state: ['weight', 'first_moment', 'second_moment'],
+    workgroupSize: 256,
+    uniform: ({ inputs, options: o }) => ({
+      count: inputs[0]!.size / 4,
+      decoupled: Number(o.decoupled),
+      rate: f32(o.learningRate),
+      decay: f32(o.weightDecay),
+      // Of the exact betas: 1 - .999 in f32 is off by 1e-5 of itself.
+      first: f32(1 - o.beta1),
+      second: f32(1 - o.beta2),
+      epsilon: f32(o.epsilon),
+    }),
+    // Two vec4s each: 10 to 30 % faster than one on lavapipe.
+    invocations: ({ inputs }) => inputs[0]!.size / 8,
+  },
+};
+
+function make(
+  name: string,
+  parameters: readonly Variable[],
+  options: AdamOptions,
+  decoupled: boolean,
+): Optimizer {
+  const { learningRate, weightDecay = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
+  for (const [key, beta] of Object.entries({ beta1, beta2 })) {
+    checkNumber(`${name}: ${key}`, beta, 0, 1);
+    if (beta === 1) throw new InputError(`${name}: ${key}: expected a number below 1, got 1`);
+  }
+  // The gaps of flat buffers divide 0 by it.
+  checkNumber(`${name}: epsilon`, epsilon, 1e-30);
+  return makeOptimizer(parameters, options, {
+    name,
+    moments: ['firstMoment', 'secondMoment'],
+    betas: [beta1, beta2],
+    update: ({ gradient, header, table, parameters: flat, moments }) =>
+      call(
+        adamOp,
+        [gradient, header, table],
+        { learningRate, weightDecay, beta1, beta2, epsilon, decoupled },
+        [flat, ...moments],
+      ),
+  });
+}
+
+/**
+ * Adam, Kingma & Ba 2015, as in PyTorch: weight decay is added to the gradient.
+ * An update whose gradient is not finite is left out and counted. Three dispatches.
+ */
+export const adam = (parameters: readonly Variable[], options: AdamOptions): Optimizer =>
+  make('adam', parameters, options, false);
+
+/** AdamW, Loshchilov & Hutter 2019: weight decay (default .01) shrinks the weights themselves, by learningRate weightDecay. */
+export const adamW = (parameters: readonly Variable[], options: AdamOptions): Optimizer =>
+  make('adamW', parameters, { weightDecay: 0.01, ...options }, true);

@@ -1,0 +1,82 @@
+import emaWgsl from '../../shaders/ema.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { call, f32, type Op } from '../graph/op.ts';
+import { fail, PART, type Scalar, sameShape, show, type Variable } from '../graph/tensor.ts';
+import { blocksOf, checkNumber, flatOf } from './optimizer.ts';
+
+interface Uniform {
+  momentum: Scalar;
+  /** In elements. */
+  count: number;
+  onlineStart: number;
+  targetStart: number;
+}
+
+const emaOp: Op<Uniform> = {
+  name: 'ema',
+  shape: () => [],
+  kernel: {
+    source: [emaWgsl, gridWgsl],
+    entry: 'ema_update',
+    inputs: ['online'],
+    state: ['average'],
+    workgroupSize: 256,
+    uniform: ({ options: o }) => ({
+      count: o.count / 4,
+      online_start: o.onlineStart / 4,
+      target_start: o.targetStart / 4,
+      momentum: f32(o.momentum),
+    }),
+    invocations: ({ options: o }) => o.count / 4,
+  },
+};
+
+/** A flat variable stands for its parts. */
+const partsOf = (x: Variable | readonly Variable[]): readonly Variable[] =>
+  'node' in x ? (x.members.length ? x.members : [x]) : x;
+
+/**
+ * Inside a step: target = momentum target + (1 - momentum) online, for two lists of variables alike, or two flat
+ * variables. One dispatch for each run of variables that lie one after the other in both flat buffers: one, when the
+ * target mirrors what one optimiser trains. Variables that lie in no flat buffer yet are given one.
+ * Call it after the optimiser's update (BYOL), and with `statistics` too if those should follow.
+ */
+export function ema(
+  target: Variable | readonly Variable[],
+  online: Variable | readonly Variable[],
+  momentum: Scalar,
+): void {
+  checkNumber('ema: momentum', momentum, 0, 1);
+  const [targets, onlines] = [partsOf(target), partsOf(online)];
+  if (targets.length !== onlines.length)
+    fail('ema', `expected as many target as online variables, got ${targets.length} and ${onlines.length}`);
+  for (const [i, t] of targets.entries()) {
+    const o = onlines[i];
+    if (!sameShape(t.shape, o.shape) || t.dtype !== 'f32' || o.dtype !== 'f32') {
+      fail(
+        'ema',
+        `expected f32 variables of one shape, got "${t.name}" ${t.dtype} ${show(t.shape)} and "${o.name}" ${o.dtype} ${show(o.shape)}`,
+      );
+    }
+  }
+  for (const [list, name] of [
+    [targets, 'target'],
+    [onlines, 'online'],
+  ] as const)
+    if (list.length > 1 && list.every((v) => !v.home)) flatOf(list, name);
+
+  const flatAt = (v: Variable) => ({ flat: v.home?.flat ?? v, offset: v.home?.offset ?? 0 });
+  for (let i = 0; i < targets.length; ) {
+    const [t, o] = [flatAt(targets[i]), flatAt(onlines[i])];
+    let count = 0;
+    for (; i < targets.length; i++) {
+      const [tNext, oNext] = [flatAt(targets[i]), flatAt(onlines[i])];
+      if (tNext.flat !== t.flat || oNext.flat !== o.flat) break;
+      if (tNext.offset !== t.offset + count || oNext.offset !== o.offset + count) break;
+      count += blocksOf(targets[i]) * PART;
+    }
+    // A variable on its own has no whole last block.
+    const whole = Math.ceil(Math.min(count, t.flat.size - t.offset, o.flat.size - o.offset) / 4) * 4;
+    call(emaOp, [o.flat], { momentum, count: whole, onlineStart: o.offset, targetStart: t.offset }, [t.flat]);
+  }
+}

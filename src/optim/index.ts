@@ -1,0 +1,6 @@
+export { type AdamOptions, adam, adamW } from './adam.ts';
+export { ema } from './ema.ts';
+export { type LarsOptions, lars } from './lars.ts';
+export { type Optimizer, type OptimizerOptions, type OptimizerStatus, optimizerStatus } from './optimizer.ts';
+export { cosineSchedule } from './schedule.ts';
+export { type SgdOptions, sgd } from './sgd.ts';

@@ -1,0 +1,128 @@
+import larsWgsl from '../../shaders/lars.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { call, f32, type Op } from '../graph/op.ts';
+import { constant, PART, type Scalar, type Tensor, type Variable } from '../graph/tensor.ts';
+import {
+  blocksOf,
+  checkNumber,
+  excludedByDefault,
+  makeOptimizer,
+  type Optimizer,
+  type OptimizerOptions,
+} from './optimizer.ts';
+
+/** Options of {@link lars}. */
+export interface LarsOptions extends OptimizerOptions {
+  /** Default .9. */
+  momentum?: number;
+  /** The local rate is this times |w| / (|g| + weightDecay |w|). Default .001 (You et al. 2017). */
+  trust?: number;
+}
+
+interface Uniform {
+  learningRate: Scalar;
+  weightDecay: Scalar;
+  momentum: number;
+  trust: number;
+}
+
+const source = [larsWgsl, gridWgsl];
+const LANES = 8; // as in the shader
+const BLOCK = PART / 4; // vec4s of a block
+
+const larsNorm: Op = {
+  name: 'larsNorm',
+  shape: ([, chunks]) => [{ shape: [(chunks.size / 2) * LANES] }, { shape: [(chunks.size / 2) * LANES] }],
+  kernel: {
+    source,
+    entry: 'lars_norm',
+    inputs: ['gradient', 'chunks', 'old_weight'],
+    outputs: ['gradient_sums', 'weight_sums'],
+    uniform: ({ outputs }) => ({ count: outputs[0].size }),
+    invocations: ({ outputs }) => outputs[0].size,
+  },
+};
+
+const larsRates: Op<Uniform> = {
+  name: 'larsRates',
+  shape: (inputs) => [inputs[3].size / 2],
+  kernel: {
+    source,
+    entry: 'lars_rates',
+    inputs: ['gradient_parts', 'weight_parts', 'norm_header', 'segments'],
+    outputs: ['rates'],
+    uniform: ({ outputs, options: o }) => ({
+      count: outputs[0].size / 2,
+      decay: f32(o.weightDecay),
+      trust: f32(o.trust),
+    }),
+    invocations: ({ outputs }) => outputs[0].size / 2,
+  },
+};
+
+const larsOp: Op<Uniform> = {
+  name: 'lars',
+  shape: () => [],
+  kernel: {
+    source,
+    entry: 'lars_update',
+    inputs: ['gradient', 'header', 'segment_of', 'local_rates'],
+    state: ['weight', 'velocity'],
+    workgroupSize: 256,
+    uniform: ({ inputs, options: o }) => ({
+      count: inputs[0]!.size / 4,
+      decay: f32(o.weightDecay),
+      trust: f32(o.trust),
+      rate: f32(o.learningRate),
+      momentum: f32(o.momentum),
+    }),
+    invocations: ({ inputs }) => inputs[0]!.size / 4,
+  },
+};
+
+/**
+ * LARS, You et al. 2017: SGD with momentum whose rate is adapted for each variable by the norms of its weights and
+ * gradient. Excluded variables (rank 1 unless told) get neither adaptation nor decay. Four dispatches.
+ */
+export function lars(parameters: readonly Variable[], options: LarsOptions): Optimizer {
+  const { learningRate, weightDecay = 0, momentum = 0.9, trust = 0.001 } = options;
+  checkNumber('lars: momentum', momentum, 0, 1);
+  checkNumber('lars: trust', trust, 0);
+  const uniform: Uniform = { learningRate, weightDecay, momentum, trust };
+  const tables = segmentTables([...new Set(parameters)], options);
+  return makeOptimizer(parameters, options, {
+    name: 'lars',
+    moments: ['velocity'],
+    norm: ({ gradient, parameters: flat }) => call(larsNorm, [gradient, tables.chunks, flat], {}).outputs,
+    update: ({ gradient, header, parameters: flat, moments, sums }) => {
+      const [rates] = call(larsRates, [sums[0], sums[1], header, tables.segments], uniform).outputs;
+      call(larsOp, [gradient, header, tables.segmentOf, rates], uniform, [flat, ...moments]);
+    },
+  });
+}
+
+/** Cuts each variable into at most 512 chunks of at least 16 blocks: threads for a GPU, short sums for the second pass. */
+function segmentTables(
+  variables: readonly Variable[],
+  { exclude = excludedByDefault, learningRateFactor = () => 1 }: OptimizerOptions,
+): { chunks: Tensor; segments: Tensor; segmentOf: Tensor } {
+  const chunks: number[] = [];
+  const segments: number[] = [];
+  const segmentOf: number[] = [];
+  let start = 0; // in blocks
+  for (const [s, v] of variables.entries()) {
+    const blocks = blocksOf(v);
+    const step = Math.max(16, Math.ceil(blocks / 512));
+    const first = (chunks.length / 2) * LANES;
+    for (let at = 0; at < blocks; at += step)
+      chunks.push((start + at) * BLOCK, (start + Math.min(at + step, blocks)) * BLOCK);
+    segments.push(first, (chunks.length / 2) * LANES, learningRateFactor(v), exclude(v) ? 0 : 1);
+    for (let i = 0; i < blocks; i++) segmentOf.push(s);
+    start += blocks;
+  }
+  return {
+    chunks: constant(Uint32Array.from(chunks), [chunks.length], 'u32'),
+    segments: constant(Float32Array.from(segments), [segments.length]),
+    segmentOf: constant(Uint32Array.from(segmentOf), [segmentOf.length], 'u32'),
+  };
+}

@@ -1,0 +1,217 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import optimizerWgsl from '../../shaders/optimizer.wgsl' with { type: 'text' };
+import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { readVariable } from '../graph/compile.ts';
+import { grad } from '../graph/gradient.ts';
+import { call, f32, type Op, op } from '../graph/op.ts';
+import {
+  constant,
+  fail,
+  flatten,
+  PART,
+  pack,
+  type Scalar,
+  sameShape,
+  show,
+  Tensor,
+  type Variable,
+  variable,
+} from '../graph/tensor.ts';
+
+/** What all optimisers take. */
+export interface OptimizerOptions {
+  /** Size of a step: a number, or a scalar input of the step, so that a schedule can change it. */
+  learningRate: Scalar;
+  /** Pulls weights towards 0. Default 0; AdamW .01. */
+  weightDecay?: Scalar;
+  /** Variables without weight decay (LARS: and without adaptation). Default: rank 1 and less, biases and norms. */
+  exclude?: (variable: Variable) => boolean;
+  /** Factor of the learning rate for a variable; 0 freezes it. Default 1. */
+  learningRateFactor?: (variable: Variable) => number;
+  /** Largest norm of the whole gradient; a longer one is scaled down to it. Default: no clipping. */
+  clip?: number;
+}
+
+export interface Optimizer {
+  /** The flat variable that the parameters lie in. */
+  readonly parameters: Variable;
+  /** Counters and the last gradient norm, f32 [8]: see {@link optimizerStatus}. */
+  readonly header: Variable;
+  /** What a checkpoint must save besides the parameters: the header and the moments. */
+  readonly state: readonly Variable[];
+  /** Inside a step: changes the parameters so that `loss` (a scalar) falls. */
+  minimize(loss: Tensor): void;
+  /** Inside a step: the same with gradients of your own, in the order of the parameters, or packed into one tensor. */
+  update(gradients: readonly Tensor[] | Tensor): void;
+}
+
+/** What sets one optimiser apart from another. */
+interface Rule {
+  name: string;
+  /** One flat variable each, laid out like the parameters. */
+  moments: readonly string[];
+  /** Of Adam: for the bias correction. */
+  betas?: readonly [number, number];
+  /** The dispatch that sums squares; its first output are the partial sums of the gradient. */
+  norm?: (parts: Parts) => Tensor[];
+  update: (parts: Parts) => void;
+}
+
+/** What the kernels of one optimiser work on. */
+export interface Parts {
+  parameters: Variable;
+  moments: readonly Variable[];
+  gradient: Tensor;
+  header: Variable;
+  /** For each 64 elements: 1 where weight decay applies, else 0; factor of the learning rate. */
+  table: Tensor;
+  sums: readonly Tensor[];
+}
+
+const source = [optimizerWgsl, gridWgsl];
+/** How many threads sum squares: enough for a GPU, few enough for the one workgroup that adds their sums up. */
+const normThreads = (vectors: number) => Math.min(16384, 256 * Math.ceil(vectors / (256 * 16)));
+
+const gradientNorm = op<[gradient: Tensor]>({
+  name: 'gradientNorm',
+  shape: ([gradient]) => [normThreads(gradient.size / 4)],
+  kernel: {
+    source,
+    entry: 'optimizer_norm',
+    inputs: ['gradient'],
+    outputs: ['partials'],
+    workgroupSize: 256,
+    uniform: ({ inputs, outputs }) => ({ count: inputs[0]!.size / 4, stride: outputs[0].size }),
+    invocations: ({ outputs }) => outputs[0].size,
+  },
+});
+
+const updateHeader: Op<{ clip: number; betas: readonly [number, number] }> = {
+  name: 'optimizerHeader',
+  shape: () => [],
+  kernel: {
+    source,
+    entry: 'optimizer_header',
+    inputs: ['sums'],
+    state: ['header'],
+    uniform: ({ inputs, options: { clip, betas } }) => ({
+      count: inputs[0]!.size,
+      stride: 0,
+      clip: f32(clip),
+      // beta = 0 would be -infinity
+      first: f32(Math.log(Math.max(betas[0], 1e-30))),
+      second: f32(Math.log(Math.max(betas[1], 1e-30))),
+    }),
+    invocations: () => 64,
+  },
+};
+
+export const excludedByDefault = (v: Variable): boolean => v.shape.length <= 1;
+
+/** Throws unless a number lies in a range; scalar inputs are not known yet. */
+export function checkNumber(what: string, value: Scalar, low: number, high = Number.POSITIVE_INFINITY): void {
+  if (value instanceof Tensor) {
+    if (value.node.kind !== 'scalar')
+      throw new InputError(`${what}: expected a number or a scalar input, got a tensor ${show(value.shape)}`);
+  } else if (!Number.isFinite(value) || value < low || value > high)
+    throw new InputError(
+      `${what}: expected a number ${Number.isFinite(high) ? `from ${low} to ${high}` : `of at least ${low}`}, got ${value}`,
+    );
+}
+
+/** The flat variable whose members these are; made when they lie in none yet. */
+export function flatOf(variables: readonly Variable[], name: string): Variable {
+  const flat = variables[0]?.home?.flat;
+  if (flat && flat.members.length === variables.length && variables.every((v, i) => v === flat.members[i]))
+    return flat;
+  return flatten(variables, name);
+}
+
+/** Builds an optimiser from its rule: the parameters in one flat variable, the moments laid out like them. */
+export function makeOptimizer(
+  parameters: readonly Variable[],
+  options: OptimizerOptions,
+  { name, moments: momentNames, betas = [0, 0], norm, update: rule }: Rule,
+): Optimizer {
+  const { exclude = excludedByDefault, learningRateFactor = () => 1, clip } = options;
+  const variables = [...new Set(parameters)];
+  if (!variables.length) throw new InputError(`${name}: expected at least one parameter, got none`);
+  const wrong = variables.find((v) => v.dtype !== 'f32');
+  if (wrong) throw new InputError(`${name}: expected f32 parameters, got ${wrong.dtype} "${wrong.name}"`);
+  checkNumber(`${name}: learningRate`, options.learningRate, 0);
+  checkNumber(`${name}: weightDecay`, options.weightDecay ?? 0, 0);
+  if (clip !== undefined && !(Number.isFinite(clip) && clip > 0))
+    throw new InputError(`${name}: clip: expected a norm above 0, got ${clip}`);
+
+  const flat = flatOf(variables, 'parameters');
+  const moments = momentNames.map((moment) =>
+    flatten(
+      variables.map((v) => variable(v.shape, { name: `${v.name}.${moment}` })),
+      `${name}.${moment}`,
+    ),
+  );
+  const header = variable([8], { name: `${name}.header` });
+  const table = constant(blockTable(variables, exclude, learningRateFactor), [(2 * flat.size) / PART]);
+
+  const update = (gradients: readonly Tensor[] | Tensor) => {
+    const gradient = gradients instanceof Tensor ? gradients : packed(name, gradients, variables);
+    if (!sameShape(gradient.shape, flat.shape))
+      fail(name, `expected packed gradients ${show(flat.shape)}, got ${show(gradient.shape)}`);
+    const parts: Parts = { parameters: flat, moments, gradient, header, table, sums: [] };
+    const sums = norm ? norm(parts) : [gradientNorm(gradient)];
+    call(updateHeader, [sums[0]], { clip: clip ?? 0, betas }, [header]);
+    rule({ ...parts, sums });
+  };
+  return {
+    parameters: flat,
+    header,
+    state: [header, ...moments],
+    update,
+    minimize(loss) {
+      if (loss.size !== 1) fail(`${name}.minimize`, `expected a scalar loss, got ${show(loss.shape)}`);
+      update(grad(loss, variables));
+    },
+  };
+}
+
+function packed(name: string, gradients: readonly Tensor[], variables: readonly Variable[]): Tensor {
+  if (gradients.length !== variables.length)
+    fail(name, `expected ${variables.length} gradients, one for each parameter, got ${gradients.length}`);
+  for (const [i, v] of variables.entries()) {
+    if (!sameShape(gradients[i].shape, v.shape))
+      fail(name, `expected a gradient ${show(v.shape)} for "${v.name}", got ${show(gradients[i].shape)}`);
+  }
+  return pack(gradients);
+}
+
+/** How many blocks of 64 elements a variable takes in a flat buffer. */
+export const blocksOf = (v: Variable): number => Math.ceil(v.size / PART);
+
+function blockTable(
+  variables: readonly Variable[],
+  exclude: (v: Variable) => boolean,
+  factor: (v: Variable) => number,
+): Float32Array {
+  return Float32Array.from(
+    variables.flatMap((v) => new Array(blocksOf(v)).fill([exclude(v) ? 0 : 1, factor(v)]).flat()),
+  );
+}
+
+/** What the header of an optimiser holds. */
+export interface OptimizerStatus {
+  /** Updates done; what Adam calls t. Counted in f32: exact up to 16,777,216. */
+  updates: number;
+  /** Updates left out because the gradient was not finite. */
+  skipped: number;
+  /** Euclidean norm of the last gradient, before clipping; not finite when that update was skipped. */
+  gradientNorm: number;
+  /** Whether the last update was done. */
+  applied: boolean;
+}
+
+/** Reads the counters of an optimiser. */
+export async function optimizerStatus(device: Device, { header }: Optimizer): Promise<OptimizerStatus> {
+  const [updates, skipped, gradientNorm, applied] = await readVariable(device, header);
+  return { updates, skipped, gradientNorm, applied: applied !== 0 };
+}

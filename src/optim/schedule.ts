@@ -1,0 +1,29 @@
+import { InputError } from '../gpu/errors.ts';
+
+/**
+ * A learning rate (or any number) by step, counted from 0: linear warm-up `base (step + 1) / warmup`, then half a
+ * cosine from `base` to `final` at step `steps`, and `final` from there on.
+ * @param warmup steps of warm-up, part of `steps`. Default 0.
+ * @param final Default 0.
+ */
+export function cosineSchedule({
+  steps,
+  base,
+  warmup = 0,
+  final = 0,
+}: {
+  steps: number;
+  base: number;
+  warmup?: number;
+  final?: number;
+}): (step: number) => number {
+  if (!(steps >= 1 && warmup >= 0 && warmup <= steps))
+    throw new InputError(
+      `cosineSchedule: expected 0 <= warmup <= steps and steps >= 1, got steps ${steps}, warmup ${warmup}`,
+    );
+  return (step) => {
+    if (step < warmup) return (base * (step + 1)) / warmup;
+    if (step >= steps) return final;
+    return final + ((base - final) * (1 + Math.cos((Math.PI * (step - warmup)) / (steps - warmup)))) / 2;
+  };
+}

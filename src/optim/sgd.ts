@@ -1,0 +1,65 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import sgdWgsl from '../../shaders/sgd.wgsl' with { type: 'text' };
+import { InputError } from '../gpu/errors.ts';
+import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import type { Scalar, Variable } from '../graph/tensor.ts';
+import { checkNumber, makeOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
+
+/** Options of {@link sgd}. */
+export interface SgdOptions extends OptimizerOptions {
+  /** Default 0: none, and no velocity is kept. */
+  momentum?: number;
+  /** Nesterov's momentum. Default false. */
+  nesterov?: boolean;
+}
+
+interface Uniform {
+  learningRate: Scalar;
+  weightDecay: Scalar;
+  momentum: number;
+  nesterov: boolean;
+}
+
+const kernel: Kernel<Uniform> = {
+  source: [sgdWgsl, gridWgsl],
+  entry: 'sgd_update',
+  inputs: ['gradient', 'header', 'table'],
+  state: ['weight', 'velocity'],
+  workgroupSize: 256,
+  uniform: ({ inputs, options: o }: Call<Uniform>) => ({
+    count: inputs[0]!.size / 4,
+    nesterov: Number(o.nesterov),
+    rate: f32(o.learningRate),
+    decay: f32(o.weightDecay),
+    momentum: f32(o.momentum),
+  }),
+  invocations: ({ inputs }) => inputs[0]!.size / 4,
+};
+
+const sgdOp: Op<Uniform> = { name: 'sgd', shape: () => [], kernel };
+const plainSgdOp: Op<Uniform> = {
+  name: 'plainSgd',
+  shape: () => [],
+  kernel: { ...kernel, entry: 'sgd_plain', state: ['weight'] },
+};
+
+/**
+ * Stochastic gradient descent as in PyTorch: v = momentum v + g + weightDecay w; w -= learningRate v.
+ * An update whose gradient is not finite is left out and counted. Three dispatches.
+ */
+export function sgd(parameters: readonly Variable[], options: SgdOptions): Optimizer {
+  const { learningRate, weightDecay = 0, momentum = 0, nesterov = false } = options;
+  checkNumber('sgd: momentum', momentum, 0, 1);
+  if (nesterov && momentum === 0) throw new InputError('sgd: nesterov needs a momentum above 0');
+  return makeOptimizer(parameters, options, {
+    name: 'sgd',
+    moments: momentum ? ['velocity'] : [],
+    update: ({ gradient, header, table, parameters: flat, moments }) =>
+      call(
+        momentum ? sgdOp : plainSgdOp,
+        [gradient, header, table],
+        { learningRate, weightDecay, momentum, nesterov },
+        [flat, ...moments],
+      ),
+  });
+}

@@ -17,6 +17,7 @@ const commands = {
   start: 'train, evaluate and export from the terminal: start -- help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   build: 'bundle the library and its types into dist/',
+  bench: 'compare with @jax-js/jax in one run, in Deno',
   check: 'types, format and lint, without running tests',
   format: 'format, and repair what the linter can repair',
 };
@@ -275,11 +276,8 @@ async function main([command, ...args]) {
   if (command === 'check') return tsc('--noEmit') & biome('check', '.') ? 0 : 1;
   if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;
   setUpAdapter();
-  return runInteractive(
-    denoBinary(),
-    [...denoFlags, inRoot('src', 'cli', 'main.ts'), ...args],
-    denoEnvironment(),
-  );
+  const program = command === 'bench' ? ['test', 'bench', 'main.ts'] : ['src', 'cli', 'main.ts'];
+  return runInteractive(denoBinary(), [...denoFlags, inRoot(...program), ...args], denoEnvironment());
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -202,10 +202,10 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
     sum += p.y * exp(p.x - high);
     positive += p.zw;
   }
-  let lse = high + log(sum);
-  statistics[i] = vec2f(lse, positive.y);
+  statistics[i] = vec2f(high + log(sum), positive.y);
   if (LABELS && positive.y == 0.0) { loss[i] = 0.0; return; }
-  loss[i] = lse - positive.x / max(positive.y, 1.0);
+  // In this order: where the positive is the nearest the difference is exactly 0, however low the temperature.
+  loss[i] = log(sum) + (high - positive.x / max(positive.y, 1.0));
 }
 
 // ---- backward ----

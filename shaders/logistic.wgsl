@@ -305,3 +305,94 @@ fn logistic_advance(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   let each = params.size / 4u;
   if (i < params.problems * each) { value[i] += lengths[i / each].t * change[i]; }
 }
+
+// ---- the two products with x for 12 lanes: a third of what tiles of 8 x 8 load for 12 columns goes ----
+
+@group(0) @binding(1) var<storage, read> points: array<vec4f>; // x
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>; // [problems, 12, width]
+@group(0) @binding(3) var<storage, read_write> product: array<vec4f>; // [problems, rows, 12]
+
+fn vectors_at(at: u32, stride: u32) -> mat4x4f {
+  return transpose(mat4x4f(vectors[at], vectors[at + stride], vectors[at + 2u * stride], vectors[at + 3u * stride]));
+}
+
+fn put_row(row: u32, v: mat3x4f) {
+  product[3u * row] = v[0];
+  product[3u * row + 1u] = v[1];
+  product[3u * row + 2u] = v[2];
+}
+
+// product = x vectors^T, 8 rows of x by 12
+@compute @workgroup_size(64)
+fn logistic_logits(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (8u * i >= params.problems * params.rows) { return; }
+  let blocks = params.width / 4u;
+  let problem = 8u * i / params.rows;
+  let base = problem * 12u * blocks;
+  let at = 8u * i * blocks;
+  var r0: mat3x4f; var r1: mat3x4f; var r2: mat3x4f; var r3: mat3x4f;
+  var r4: mat3x4f; var r5: mat3x4f; var r6: mat3x4f; var r7: mat3x4f;
+  for (var k = 0u; k < blocks; k++) {
+    let a = vectors_at(base + k, blocks);
+    let b = vectors_at(base + 4u * blocks + k, blocks);
+    let c = vectors_at(base + 8u * blocks + k, blocks);
+    let x0 = points[at + k]; r0 += mat3x4f(a * x0, b * x0, c * x0);
+    let x1 = points[at + blocks + k]; r1 += mat3x4f(a * x1, b * x1, c * x1);
+    let x2 = points[at + 2u * blocks + k]; r2 += mat3x4f(a * x2, b * x2, c * x2);
+    let x3 = points[at + 3u * blocks + k]; r3 += mat3x4f(a * x3, b * x3, c * x3);
+    let x4 = points[at + 4u * blocks + k]; r4 += mat3x4f(a * x4, b * x4, c * x4);
+    let x5 = points[at + 5u * blocks + k]; r5 += mat3x4f(a * x5, b * x5, c * x5);
+    let x6 = points[at + 6u * blocks + k]; r6 += mat3x4f(a * x6, b * x6, c * x6);
+    let x7 = points[at + 7u * blocks + k]; r7 += mat3x4f(a * x7, b * x7, c * x7);
+  }
+  put_row(8u * i, r0); put_row(8u * i + 1u, r1); put_row(8u * i + 2u, r2); put_row(8u * i + 3u, r3);
+  put_row(8u * i + 4u, r4); put_row(8u * i + 5u, r5); put_row(8u * i + 6u, r6); put_row(8u * i + 7u, r7);
+}
+
+@group(0) @binding(2) var<storage, read> row_weights: array<vec4f>; // [problems, rows, 12]
+
+fn put_columns(at: u32, stride: u32, columns: mat4x4f) {
+  let v = transpose(columns);
+  product[at] = v[0];
+  product[at + stride] = v[1];
+  product[at + 2u * stride] = v[2];
+  product[at + 3u * stride] = v[3];
+}
+
+// product = row_weights^T x over the rows of a split, 12 by 8 columns of x
+@compute @workgroup_size(64)
+fn logistic_products(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  let across = (params.width + 7u) / 8u;
+  if (i >= params.problems * params.splits * across) { return; }
+  let blocks = params.width / 4u;
+  let split = i / across;
+  let left = i % across * 2u;
+  let right = min(left + 1u, blocks - 1u);
+  let length = params.rows / params.splits;
+  var l0: mat3x4f; var l1: mat3x4f; var l2: mat3x4f; var l3: mat3x4f;
+  var r0: mat3x4f; var r1: mat3x4f; var r2: mat3x4f; var r3: mat3x4f;
+  for (var row = split * length; row < (split + 1u) * length; row++) {
+    let p = row_weights[3u * row];
+    let q = row_weights[3u * row + 1u];
+    let s = row_weights[3u * row + 2u];
+    let x = points[row * blocks + left];
+    l0 += mat3x4f(p * x.x, q * x.x, s * x.x);
+    l1 += mat3x4f(p * x.y, q * x.y, s * x.y);
+    l2 += mat3x4f(p * x.z, q * x.z, s * x.z);
+    l3 += mat3x4f(p * x.w, q * x.w, s * x.w);
+    let y = points[row * blocks + right];
+    r0 += mat3x4f(p * y.x, q * y.x, s * y.x);
+    r1 += mat3x4f(p * y.y, q * y.y, s * y.y);
+    r2 += mat3x4f(p * y.z, q * y.z, s * y.z);
+    r3 += mat3x4f(p * y.w, q * y.w, s * y.w);
+  }
+  put_columns(split * 12u * blocks + left, blocks, mat4x4f(l0[0], l1[0], l2[0], l3[0]));
+  put_columns((split * 12u + 4u) * blocks + left, blocks, mat4x4f(l0[1], l1[1], l2[1], l3[1]));
+  put_columns((split * 12u + 8u) * blocks + left, blocks, mat4x4f(l0[2], l1[2], l2[2], l3[2]));
+  if (right == left) { return; }
+  put_columns(split * 12u * blocks + right, blocks, mat4x4f(r0[0], r1[0], r2[0], r3[0]));
+  put_columns((split * 12u + 4u) * blocks + right, blocks, mat4x4f(r0[1], r1[1], r2[1], r3[1]));
+  put_columns((split * 12u + 8u) * blocks + right, blocks, mat4x4f(r0[2], r1[2], r2[2], r3[2]));
+}

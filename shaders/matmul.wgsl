@@ -171,18 +171,28 @@ fn b_at(base: u32, k: u32, column: u32) -> f32 {
 
 struct Tile4 { c0: vec4f, c1: vec4f, c2: vec4f, c3: vec4f, sum: vec4f }
 
+fn step_4x4(t: ptr<function, Tile4>, base_a: u32, base_b: u32, row: u32, column: u32, k: u32) {
+  let right = vec4f(b_at(base_b, k, column), b_at(base_b, k, column + 1u), b_at(base_b, k, column + 2u), b_at(base_b, k, column + 3u));
+  (*t).c0 += a_at(base_a, row, k) * right;
+  (*t).c1 += a_at(base_a, row + 1u, k) * right;
+  (*t).c2 += a_at(base_a, row + 2u, k) * right;
+  (*t).c3 += a_at(base_a, row + 3u, k) * right;
+  (*t).sum += right;
+}
+
 fn tile_4x4(batch: u32, row: u32, column: u32) -> Tile4 {
   var t: Tile4;
   let base_a = batch * params.m * params.k;
   let base_b = batch * params.k * params.n;
-  for (var k = 0u; k < params.k; k++) {
-    let right = vec4f(b_at(base_b, k, column), b_at(base_b, k, column + 1u), b_at(base_b, k, column + 2u), b_at(base_b, k, column + 3u));
-    t.c0 += a_at(base_a, row, k) * right;
-    t.c1 += a_at(base_a, row + 1u, k) * right;
-    t.c2 += a_at(base_a, row + 2u, k) * right;
-    t.c3 += a_at(base_a, row + 3u, k) * right;
-    t.sum += right;
+  // Four a round: llvmpipe ends an invocation after 65,535 rounds of its loops, silently.
+  let whole = params.k & ~3u;
+  for (var k = 0u; k < whole; k += 4u) {
+    step_4x4(&t, base_a, base_b, row, column, k);
+    step_4x4(&t, base_a, base_b, row, column, k + 1u);
+    step_4x4(&t, base_a, base_b, row, column, k + 2u);
+    step_4x4(&t, base_a, base_b, row, column, k + 3u);
   }
+  for (var k = whole; k < params.k; k++) { step_4x4(&t, base_a, base_b, row, column, k); }
   return t;
 }
 

@@ -4,6 +4,25 @@
  * @module
  */
 
+export { type Augmentation, augment, EVAL, S1, simclrRgb } from './data/augment.ts';
+export {
+  batchesPerEpoch,
+  batchLabels,
+  cleanBatch,
+  type Dataset,
+  dataset,
+  pixelStatistics,
+} from './data/dataset.ts';
+export {
+  checkLabels,
+  fromArrays,
+  fromImageData,
+  type Images,
+  loadIdx,
+  parseImages,
+  parseLabels,
+} from './data/idx.ts';
+export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
 // The device, and what can go wrong with it.
 export { adoptDevice, type Device, type DeviceOptions, openDevice } from './gpu/device.ts';
 export {
@@ -17,7 +36,6 @@ export {
   ValidationError,
   WebGPUMissingError,
 } from './gpu/errors.ts';
-
 // Graph, gradients, compiled steps, ops of one's own.
 export { assign } from './graph/basic.ts';
 export {
@@ -47,32 +65,6 @@ export {
   Variable,
   variable,
 } from './graph/tensor.ts';
-
-// Ops.
-export { type BatchNormOptions, batchNorm } from './ops/batch_norm.ts';
-export { add, div, equal, greater, greaterEqual, less, lessEqual, maximum, minimum, mul, sub, where } from './ops/binary.ts';
-export { type ContrastOptions, contrast } from './ops/contrast.ts';
-export { conv2d } from './ops/conv2d.ts';
-export { crossEntropy } from './ops/cross_entropy.ts';
-export { l2Normalize } from './ops/l2_normalize.ts';
-export { layerNorm } from './ops/layer_norm.ts';
-export { linear, matmul } from './ops/matmul.ts';
-export { averagePool2d, globalAveragePool, maxPool2d } from './ops/pool.ts';
-export { bits, bitsArray, normal, normalArray, permutation, permutationArray, uniform, uniformArray } from './ops/random.ts';
-export { max, mean, min, std, sum, variance } from './ops/reduce.ts';
-export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
-export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
-export { topKSimilar } from './ops/top_k.ts';
-export { abs, clamp, exp, gelu, leakyRelu, log, neg, power, relu, sigmoid, silu, softplus, sqrt, square, tanh } from './ops/unary.ts';
-
-// Layers (`nn`), optimisers, data.
-export * as nn from './nn/index.ts';
-export * from './optim/index.ts';
-export { type Augmentation, augment, EVAL, S1, simclrRgb } from './data/augment.ts';
-export { batchesPerEpoch, batchLabels, cleanBatch, type Dataset, dataset, pixelStatistics } from './data/dataset.ts';
-export { checkLabels, fromArrays, fromImageData, type Images, loadIdx, parseImages, parseLabels } from './data/idx.ts';
-export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
-
 // Methods, one paper each.
 export { alignUniform } from './methods/align_uniform.ts';
 export { alignmentLoss } from './methods/alignment.ts';
@@ -81,3 +73,60 @@ export { ntXent } from './methods/nt_xent.ts';
 export { type Method, methods } from './methods/registry.ts';
 export { supCon } from './methods/sup_con.ts';
 export { uniformityLoss } from './methods/uniformity.ts';
+// Layers (`nn`), optimisers, data.
+export * as nn from './nn/index.ts';
+// Ops.
+export { type BatchNormOptions, batchNorm } from './ops/batch_norm.ts';
+export {
+  add,
+  div,
+  equal,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  maximum,
+  minimum,
+  mul,
+  sub,
+  where,
+} from './ops/binary.ts';
+export { type ContrastOptions, contrast } from './ops/contrast.ts';
+export { conv2d } from './ops/conv2d.ts';
+export { crossEntropy } from './ops/cross_entropy.ts';
+export { l2Normalize } from './ops/l2_normalize.ts';
+export { layerNorm } from './ops/layer_norm.ts';
+export { linear, matmul } from './ops/matmul.ts';
+export { averagePool2d, globalAveragePool, maxPool2d } from './ops/pool.ts';
+export {
+  bits,
+  bitsArray,
+  normal,
+  normalArray,
+  permutation,
+  permutationArray,
+  uniform,
+  uniformArray,
+} from './ops/random.ts';
+export { max, mean, min, std, sum, variance } from './ops/reduce.ts';
+export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
+export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
+export { topKSimilar } from './ops/top_k.ts';
+export {
+  abs,
+  clamp,
+  exp,
+  gelu,
+  leakyRelu,
+  log,
+  neg,
+  power,
+  relu,
+  sigmoid,
+  silu,
+  softplus,
+  sqrt,
+  square,
+  tanh,
+} from './ops/unary.ts';
+export * from './optim/index.ts';

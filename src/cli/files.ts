@@ -1,5 +1,5 @@
-import { InputError } from '../gpu/errors.ts';
 import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
+import { InputError } from '../gpu/errors.ts';
 
 /** Where the Fashion-MNIST that comes with the project lies. */
 const DATA = new URL('../../demos/data/', import.meta.url);
@@ -79,7 +79,8 @@ async function read(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
 /** The last sixth is for testing, as 10,000 of Fashion-MNIST's 60,000 are. */
 function split(all: Images): [train: Images, test: Images] {
   const count = all.count - Math.floor(all.count / 6);
-  if (count === all.count) throw new InputError(`--data: expected at least 6 images, got ${all.count}; or give --test`);
+  if (count === all.count)
+    throw new InputError(`--data: expected at least 6 images, got ${all.count}; or give --test`);
   const size = all.height * all.width * all.channels;
   const part = (from: number, to: number): Images => ({
     ...all,
@@ -163,7 +164,8 @@ export function openRunFolder(path: string): RunFolder {
 }
 
 /** One JSON value a line. */
-export const lines = (values: readonly unknown[]): string => values.map((value) => `${JSON.stringify(value)}\n`).join('');
+export const lines = (values: readonly unknown[]): string =>
+  values.map((value) => `${JSON.stringify(value)}\n`).join('');
 
 /** The values of a file of {@link lines}. */
 export const parseLines = (bytes: Uint8Array): unknown[] =>

@@ -1,11 +1,22 @@
 import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
-import { type Device, openDevice } from '../gpu/device.ts';
+import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { freeVariables } from '../graph/compile.ts';
+import { scalar } from '../graph/tensor.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
-import { createRunFolder, lines, openRunFolder, parseLines, type RunData, type RunFolder, readData, reason } from './files.ts';
-import { type Model, represent } from './model.ts';
+import {
+  createRunFolder,
+  lines,
+  openRunFolder,
+  parseLines,
+  type RunData,
+  type RunFolder,
+  readData,
+  reason,
+} from './files.ts';
+import { buildModel, type Model, represent, settleStatistics } from './model.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
@@ -39,7 +50,10 @@ async function run(command: Command): Promise<number> {
   const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
   const steps = stepsOf(options, data.train);
   let device = await openDevice();
-  const { folder, resume } = earlier ?? { folder: createRunFolder(options.out, options.method, new Date()), resume: null };
+  const { folder, resume } = earlier ?? {
+    folder: createRunFolder(options.out, options.method, new Date()),
+    resume: null,
+  };
   folder.write('options.json', `${JSON.stringify(options, null, 2)}\n`);
 
   const terminal = Deno.stdout.isTerminal();
@@ -47,7 +61,9 @@ async function run(command: Command): Promise<number> {
   const progress = createProgress({ write: print, terminal, columns, imagesPerStep: 2 * options.batch });
   const { title, paper } = methods[options.method];
   progress.say(`${title}, ${paper}: ${steps} steps of ${options.batch} samples on ${device.adapter}`);
-  progress.say(resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`);
+  progress.say(
+    resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
+  );
 
   let stopped = false;
   const stop = () => {
@@ -62,7 +78,8 @@ async function run(command: Command): Promise<number> {
   const spectra = { untrained: [] as number[], trained: [] as number[] };
   const judge = async (name: keyof GaugeSet, model: Model | null) => {
     const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
-      onProgress: (stage, fraction) => progress.stage(`${name === 'raw' ? 'raw pixels' : name}: ${stage}`, fraction),
+      onProgress: (stage, fraction) =>
+        progress.stage(`${name === 'raw' ? 'raw pixels' : name}: ${stage}`, fraction),
     });
     const { spectrumZ, ...rest } = measured;
     gauges[name] = rest;
@@ -74,6 +91,10 @@ async function run(command: Command): Promise<number> {
   let latest: Metrics | undefined = resume?.metrics.at(-1);
   try {
     await judge('raw', null);
+    const untrained = buildModel(options, data.train, scalar());
+    await settleStatistics(device, options, data.train, untrained);
+    await judge('untrained', untrained);
+    freeVariables(device, untrained.variables);
     const trained = await train({
       options,
       data: data.train,
@@ -83,13 +104,19 @@ async function run(command: Command): Promise<number> {
         if (device.lost) device = await openDevice();
         return device;
       },
-      async onReady(_, model) {
-        if (!gauges.untrained) await judge('untrained', model);
+      onReady: () => {
         started ||= performance.now();
       },
       onCompile: (done, total) => progress.stage(`compiling kernels`, done / total, `${done} of ${total}`),
       onStep: (step) =>
-        progress.training({ step, steps, loss: latest?.loss, alignment: latest?.alignment, uniformity: latest?.uniformity, rank: latest?.rank }),
+        progress.training({
+          step,
+          steps,
+          loss: latest?.loss,
+          alignment: latest?.alignment,
+          uniformity: latest?.uniformity,
+          rank: latest?.rank,
+        }),
       onMetrics(metrics) {
         latest = metrics.at(-1)!;
         timing.push({ step: latest.step, seconds: (performance.now() - started) / 1000 });
@@ -102,10 +129,18 @@ async function run(command: Command): Promise<number> {
     });
     const seconds = (performance.now() - started) / 1000;
     const { model, metrics, saved } = trained;
-    folder.write('encoder.safetensors', await saveVariables(device, model.encoderVariables, { method: options.method, seed: String(options.seed) }));
+    folder.write(
+      'encoder.safetensors',
+      await saveVariables(device, model.encoderVariables, {
+        method: options.method,
+        seed: String(options.seed),
+      }),
+    );
     if (!trained.complete) {
       progress.end();
-      print(`Stopped at step ${saved.step} of ${steps}: ${folder.path} has the checkpoint, the encoder and the metrics.\n`);
+      print(
+        `Stopped at step ${saved.step} of ${steps}: ${folder.path} has the checkpoint, the encoder and the metrics.\n`,
+      );
       print(`Go on with: npm start -- --resume ${folder.path}\n`);
       return 130;
     }
@@ -124,10 +159,15 @@ async function run(command: Command): Promise<number> {
     };
     progress.stage('report', 0.5);
     const drawn = await pictures(device, model, data, images);
-    folder.write('report.html', renderReport({ report, metrics, spectrum: spectra, classNames: images.classNames, ...drawn }));
+    folder.write(
+      'report.html',
+      renderReport({ report, metrics, spectrum: spectra, classNames: images.classNames, ...drawn }),
+    );
     folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
     progress.end();
-    print(`\n${gaugeTable(all)}\n\n${report.verdict}\n\nTrained in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`);
+    print(
+      `\n${gaugeTable(all)}\n\n${report.verdict}\n\nTrained in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`,
+    );
     return 0;
   } finally {
     progress.end();

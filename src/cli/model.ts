@@ -1,7 +1,8 @@
 import { augment, S1 } from '../data/augment.ts';
-import type { Dataset } from '../data/dataset.ts';
-import { batchLabels } from '../data/dataset.ts';
-import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
+import { batchLabels, type Dataset } from '../data/dataset.ts';
+import type { Device } from '../gpu/device.ts';
+import { compile } from '../graph/compile.ts';
+import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import { methods } from '../methods/registry.ts';
 import { cnnEncoder, type Encoder, mlpEncoder, projector } from '../nn/encoders.ts';
 import type { Layer } from '../nn/layers.ts';
@@ -80,4 +81,30 @@ export function augmentationFor({
   if (ratio === 1) return S1;
   const [least, most] = S1.erase.size.map((pixels) => Math.max(1, Math.round(pixels * ratio)));
   return { ...S1, shift: S1.shift * ratio, erase: { ...S1.erase, size: [least, most] } };
+}
+
+/** How many batches the running statistics of an untrained encoder are taken from: momentum .1 then forgets 99 %. */
+const SETTLING = 45;
+
+/**
+ * Lets batch norm see data without training. The untrained baseline is a random encoder with true statistics; with
+ * those of its birth (mean 0, variance 1) its batch norms would do nothing.
+ */
+export async function settleStatistics(
+  device: Device,
+  options: RunOptions,
+  data: Dataset,
+  model: Model,
+): Promise<void> {
+  const { batch, seed } = options;
+  const step = await compile(
+    device,
+    ({ step }) => {
+      const x = augment(data, { ...augmentationFor(data), batch, seed, step });
+      return { z: model.projector(model.encoder(x, { training: true }), { training: true }) };
+    },
+    { inputs: { step: scalar('u32') } },
+  );
+  for (let i = 0; i < SETTLING; i++) await step.run({ step: i });
+  step.dispose();
 }

@@ -1,8 +1,8 @@
-import { embed } from '../measures/embed.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
 import { freeVariables, readVariable } from '../graph/compile.ts';
+import { embed } from '../measures/embed.ts';
 import { type Model, represent } from './model.ts';
 import { principalPlane, type RunReport } from './report_html.ts';
 
@@ -21,7 +21,12 @@ export async function pictures(
     const made = await embed(device, set, (x) => represent(model, x));
     const [h, z] = await Promise.all([readVariable(device, made.h), readVariable(device, made.z)]);
     freeVariables(device, [made.h, made.z]);
-    return { h: normalized(h, made.h.shape[1]), z: normalized(z, made.z.shape[1]), d: made.h.shape[1], dz: made.z.shape[1] };
+    return {
+      h: normalized(h, made.h.shape[1]),
+      z: normalized(z, made.z.shape[1]),
+      d: made.h.shape[1],
+      dz: made.z.shape[1],
+    };
   };
   const test = await read(data.test);
   const train = await read(data.train);
@@ -41,7 +46,15 @@ export async function pictures(
     raw: nearest(raw.test, raw.train, size, index).map((i) => place('train', i)),
   }));
   return {
-    map: { x, y, label: images.test.labels!.subarray(0, count), thumbnails: some(images.test, Array.from({ length: count }, (_, i) => ({ index: i }))) },
+    map: {
+      x,
+      y,
+      label: images.test.labels!.subarray(0, count),
+      thumbnails: some(
+        images.test,
+        Array.from({ length: count }, (_, i) => ({ index: i })),
+      ),
+    },
     gallery: {
       ...some(images, shown),
       label: shown.map(({ set, index }) => images[set].labels![index]),
@@ -81,8 +94,12 @@ function nearest(queries: Float32Array, gallery: Float32Array, d: number, index:
 }
 
 /** Images picked from one set, or from two. */
-function some(from: Pixels | { train: Pixels; test: Pixels }, picks: { set?: 'train' | 'test'; index: number }[]) {
-  const setOf = ({ set }: { set?: 'train' | 'test' }) => (set && 'train' in from ? from[set] : (from as Pixels));
+function some(
+  from: Pixels | { train: Pixels; test: Pixels },
+  picks: { set?: 'train' | 'test'; index: number }[],
+) {
+  const setOf = ({ set }: { set?: 'train' | 'test' }) =>
+    set && 'train' in from ? from[set] : (from as Pixels);
   const { height, width, channels } = setOf(picks[0]);
   const size = height * width * channels;
   const pixels = new Uint8Array(picks.length * size);

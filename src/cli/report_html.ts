@@ -111,7 +111,7 @@ export function renderReport(run: RunReport): string {
 <header>
 <p class="eyebrow">Hypersphere · self-supervised training report</p>
 <h1>${report.method}</h1>
-<p class="lead"><span class="visually-hidden">Verdict: </span>${report.verdict}</p>
+<p class="lead"><span class="visually-hidden">Verdict: </span>${report.verdict.replace(/(\d) %/g, '$1\u00a0%')}</p>
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
 </header>
 <main>
@@ -161,7 +161,7 @@ function gaugeLine(gauges: GaugeSet, row: GaugeRow): Html {
   const cells = encoders.map((encoder) => {
     const spread = row.spread && gauges[encoder][row.spread];
     const value = formatGauge(gauges[encoder][row.key], row.kind);
-    return html`<td class="${mark[encoder] || 'plain'}">${value}${isNumber(spread) && html` <small>±${(100 * spread).toFixed(1)}</small>`}${markOf(mark[encoder])}</td>`;
+    return html`<td class="${mark[encoder] || 'plain'}"><span class="cell">${value}${isNumber(spread) && html` <small>±${(100 * spread).toFixed(1)}</small>`}${markOf(mark[encoder])}</span></td>`;
   });
   return html`<tr><th scope="row">${name}</th>${cells}<td class="strip" aria-hidden="true">${row.kind === 'accuracy' && strip(gauges, row)}</td></tr>\n`;
 }
@@ -269,7 +269,10 @@ function planeFigure(run: RunReport): Html | undefined {
     ({ alignment, uniformity }) => isNumber(alignment) && isNumber(uniformity),
   );
   if (known.length < 2) return undefined;
-  const points = spaced(known, 300).map(({ alignment, uniformity }) => ({ x: alignment!, y: uniformity! }));
+  const points = averaged(
+    known.map(({ alignment, uniformity }) => ({ x: alignment!, y: uniformity! })),
+    60,
+  );
   const optimum = run.report.gauges.trained.uniformityOptimum;
   const [width, height, left, bottom, top, right] = [460, 380, 52, 46, 14, 14];
   const xs = niceRange([0, ...points.map(({ x }) => x)]);
@@ -297,7 +300,17 @@ ${spaced(points, 9)
 <circle class="start" cx="${px(first.x)}" cy="${py(first.y)}" r="5.5"/>${label(first.x, first.y, 'start')}
 <rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(last.x)} ${py(last.y)}) rotate(45)"/>${label(last.x, last.y, 'end')}
 </svg>
-<figcaption>Follow the path from the circle (start) to the diamond (end): a run that goes down and left gains in both, one that ends in the upper left corner has collapsed. The dots divide the run into equal parts.</figcaption></figure>`;
+<figcaption>Follow the path from the circle (start) to the diamond (end): a run that goes down and left gains in both, one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; single steps are averaged.</figcaption></figure>`;
+}
+
+/** The first point, and the means of at most `count` equal parts: the noise of single batches would hide the path. */
+function averaged(points: { x: number; y: number }[], count: number): { x: number; y: number }[] {
+  if (points.length <= count) return points;
+  const mean = (part: { x: number; y: number }[], axis: 'x' | 'y') =>
+    part.reduce((sum, point) => sum + point[axis], 0) / part.length;
+  const at = (i: number) => Math.round((i * points.length) / count);
+  const parts = Array.from({ length: count }, (_, i) => points.slice(at(i), at(i + 1)));
+  return [points[0], ...parts.map((part) => ({ x: mean(part, 'x'), y: mean(part, 'y') }))];
 }
 
 /** A range that begins and ends on a tick, with about five of them. */
@@ -462,7 +475,13 @@ function runSection(report: Report): Section {
     ['GPU', report.adapter],
   ];
   const given = (value: unknown): string =>
-    typeof value === 'string' ? value : isNumber(value) ? String(value) : (JSON.stringify(value) ?? '–');
+    typeof value === 'string'
+      ? value
+      : isNumber(value)
+        ? String(value)
+        : value === null
+          ? '–'
+          : (JSON.stringify(value) ?? '–');
   const options = Object.entries(report.options).flatMap(([name, value]): [string, string][] =>
     value !== null && typeof value === 'object' && !Array.isArray(value)
       ? Object.entries(value).map(([inner, number]) => [`${name}.${inner}`, given(number)])

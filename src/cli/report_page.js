@@ -31,15 +31,22 @@
     charts.push(plot);
   }
 
-  /** Exponential moving average without the bias of its start. */
+  /** Exponential weights on both sides: a one-sided average would lag behind a falling loss. */
   function smoothed(values) {
-    const keep = Math.exp(-1 / Math.max(1, values.length / 40));
-    let [sum, weight] = [0, 0];
-    return values.map((value) => {
-      if (value == null) return null;
-      sum = keep * sum + (1 - keep) * value;
-      weight = keep * weight + (1 - keep);
-      return sum / weight;
+    const keep = Math.exp(-1 / Math.max(1, values.length / 60));
+    const pass = (list) => {
+      let [sum, weight] = [0, 0];
+      return list.map((value) => {
+        [sum, weight] = [keep * sum + (value ?? 0), keep * weight + (value == null ? 0 : 1)];
+        return [sum, weight];
+      });
+    };
+    const before = pass(values);
+    const after = pass(values.toReversed()).toReversed();
+    return values.map((value, i) => {
+      // Both passes count the value itself.
+      const weight = before[i][1] + after[i][1] - 1;
+      return value == null ? null : (before[i][0] + after[i][0] - value) / weight;
     });
   }
 
@@ -51,11 +58,11 @@
     ctx.save();
     ctx.font = `${12 * ratio}px system-ui, sans-serif`;
     ctx.fillStyle = colour('muted');
-    ctx.textAlign = 'right';
+    ctx.textAlign = 'left';
     const y = plot.valToPos(value, 'y', true);
     ctx.fillText(
       name,
-      bbox.left + bbox.width - 2 * ratio,
+      bbox.left + 4 * ratio,
       y - 5 * ratio > bbox.top + 10 * ratio ? y - 5 * ratio : y + 14 * ratio,
     );
     ctx.restore();
@@ -117,9 +124,15 @@
       ],
       scales: { x: { time: false }, y: { distr: 3 } },
       axes: [
-        axis({ size: 44, label: 'dimension', labelSize: 18, labelFont: font, labelGap: 0 }),
+        axis({ size: 28, label: 'dimension', labelSize: 18, labelFont: font, labelGap: 0 }),
         axis({
           size: 58,
+          // Lines at the powers of ten only.
+          grid: {
+            stroke: () => colour('grid'),
+            width: 1,
+            filter: (_, ticks) => ticks.map((tick) => (Math.abs(Math.log10(tick) % 1) < 1e-6 ? tick : null)),
+          },
           values: (_, ticks) =>
             ticks.map((tick) =>
               tick == null
@@ -242,10 +255,12 @@
       paint(selected, radius + 1.5);
     }
 
-    let asked = 0;
+    let asked = false;
     const redraw = () => {
-      asked ||= requestAnimationFrame(() => {
-        asked = 0;
+      if (asked) return;
+      asked = true;
+      requestAnimationFrame(() => {
+        asked = false;
         draw();
       });
     };

@@ -37,8 +37,8 @@ export interface Training {
   watch: Dataset;
   /** Opens the device to work on; called again after it was lost. */
   open: () => Promise<Device>;
-  /** Called with the device and the model before the first step, and again after a lost device. */
-  onReady?: (device: Device, model: Model) => void | Promise<void>;
+  /** Called when kernels are to be compiled, and again after a lost device. */
+  onReady?: () => void;
   /** Where to go on from, and the metrics up to there. */
   resume?: { saved: Saved; metrics: Metrics[] } | null;
   onCompile?: (done: number, total: number) => void;
@@ -110,7 +110,7 @@ async function trainOn(
   const every = Math.max(1, Math.round(perEpoch / LOGS_PER_EPOCH));
   const inputs = { step: scalar('u32'), learningRate: scalar() };
   const model = buildModel(options, data, inputs.learningRate);
-  await job.onReady?.(device, model);
+  job.onReady?.();
   if (from) loadVariables(device, from.bytes, model.variables);
 
   const build = ({ step }: typeof inputs) => trainingStep(options, data, model, step);

@@ -1,4 +1,11 @@
-import { AdapterMissingError, DeviceLostError, ValidationError, WebGPUMissingError } from './errors.ts';
+import {
+  AdapterMissingError,
+  DeviceLostError,
+  InputError,
+  OutOfMemoryError,
+  ValidationError,
+  WebGPUMissingError,
+} from './errors.ts';
 import { createPipelineCache, type PipelineCache } from './kernel.ts';
 import { createMemory, type Memory } from './memory.ts';
 
@@ -89,7 +96,8 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean): Device {
     error: null,
     dispose() {
       memory.dispose();
-      if (!adopted) gpu.destroy();
+      if (adopted) device.error ??= new InputError('this device was disposed: adopt it again');
+      else gpu.destroy();
     },
   };
   gpu.lost.then((info) => {
@@ -98,9 +106,11 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean): Device {
   if (!adopted) {
     gpu.addEventListener('uncapturederror', (event) => {
       event.preventDefault?.();
-      device.error ??= new ValidationError(
-        `internal: WebGPU: ${(event as GPUUncapturedErrorEvent).error.message}`,
-      );
+      const { error } = event as GPUUncapturedErrorEvent;
+      device.error ??=
+        error instanceof GPUOutOfMemoryError
+          ? new OutOfMemoryError(`out of GPU memory: ${error.message}`)
+          : new ValidationError(`internal: WebGPU: ${error.message}`);
     });
   }
   return device;

@@ -49,9 +49,9 @@ export function createPipelineCache(gpu: GPUDevice): PipelineCache {
   };
   const build = async ({ source, entry, constants = {}, access }: PipelineKey): Promise<Pipeline> => {
     const layout = layoutFor(access);
-    const module = moduleFor(source, entry);
     // Our own scope, so that a bad shader of the user's is thrown here and never left uncaught.
     gpu.pushErrorScope('validation');
+    const module = moduleFor(source, entry);
     const made = gpu
       .createComputePipelineAsync({
         label: entry,

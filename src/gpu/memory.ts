@@ -1,4 +1,4 @@
-import { OutOfMemoryError } from './errors.ts';
+import { OutOfMemoryError, ValidationError } from './errors.ts';
 
 /** Buffers start and end on this many bytes, so that any range of one can be bound. */
 export const ALIGNMENT = 256;
@@ -14,6 +14,8 @@ export interface Memory {
   /** How many buffers are alive. */
   readonly buffers: number;
   create(label: string, bytes: number, usage: number): GPUBuffer;
+  /** Whether a buffer was made here and not freed. */
+  holds(buffer: GPUBuffer): boolean;
   free(buffer: GPUBuffer): void;
   /** Runs `allocate` in an out-of-memory scope; frees what it made and throws when memory ran out. */
   scoped<T>(allocate: () => T, explain: () => string): Promise<T>;
@@ -52,24 +54,29 @@ export function createMemory(gpu: GPUDevice): Memory {
       return buffer;
     },
     free,
+    holds: (buffer) => alive.has(buffer),
     async scoped(allocate, explain) {
       const before = new Set(alive);
-      const undo = () => {
-        for (const buffer of alive) if (!before.has(buffer)) free(buffer);
-      };
+      // Writing to a buffer that there was no memory for is a validation error: it follows, and is not reported.
+      gpu.pushErrorScope('validation');
       gpu.pushErrorScope('out-of-memory');
-      let result: ReturnType<typeof allocate>;
+      let result: ReturnType<typeof allocate> | undefined;
+      let thrown: { error: unknown } | undefined;
       try {
         result = allocate();
       } catch (error) {
-        undo();
-        await gpu.popErrorScope();
-        throw error;
+        thrown = { error };
       }
-      const error = await gpu.popErrorScope();
-      if (!error) return result;
-      undo();
-      throw new OutOfMemoryError(`out of GPU memory: ${explain()}`);
+      // Now: others may allocate while this waits.
+      const made = [...alive].filter((buffer) => !before.has(buffer));
+      const scopes = [gpu.popErrorScope(), gpu.popErrorScope()];
+      if (thrown) made.forEach(free);
+      const [memory, validation] = await Promise.all(scopes);
+      if (thrown) throw thrown.error;
+      if (!memory && !validation) return result as ReturnType<typeof allocate>;
+      made.forEach(free);
+      if (memory) throw new OutOfMemoryError(`out of GPU memory: ${explain()}`);
+      throw new ValidationError(`internal: WebGPU: ${validation!.message}`);
     },
     dispose() {
       for (const buffer of [...alive]) free(buffer);

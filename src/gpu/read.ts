@@ -30,16 +30,19 @@ export async function readBuffer(
   const encoder = device.gpu.createCommandEncoder();
   encoder.copyBufferToBuffer(buffer, offset, staging, 0, whole);
   device.gpu.queue.submit([encoder.finish()]);
+  let copy: ArrayBuffer;
   try {
     await staging.mapAsync(1, 0, whole);
+    copy = staging.getMappedRange(0, whole).slice(0, bytes);
+    staging.unmap();
   } catch (error) {
-    await device.gpu.lost;
+    // A lost device says so soon; there are other reasons, such as a buffer destroyed meanwhile.
+    await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
     await Promise.resolve();
+    device.memory.free(staging);
     assertAlive(device);
     throw error;
   }
-  const copy = staging.getMappedRange(0, whole).slice(0, bytes);
-  staging.unmap();
   if (size <= 1 << 20) pool.set(size, [...(pool.get(size) ?? []), staging]);
   else device.memory.free(staging);
   return copy;

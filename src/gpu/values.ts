@@ -2,8 +2,10 @@ import { assertAlive, type Device } from './device.ts';
 import { InputError } from './errors.ts';
 import { readBuffer } from './read.ts';
 
+export const STORAGE = 0x80;
+export const COPY_SRC = 0x04;
 /** Usage of every buffer that holds a value: storage, copy in, copy out. */
-export const VALUE = 0x80 | 0x08 | 0x04;
+export const VALUE = STORAGE | 0x08 | COPY_SRC;
 
 /** A range of a GPU buffer, in bytes. */
 export interface Range {
@@ -33,13 +35,14 @@ export function writeBuffer(device: Device, buffer: GPUBuffer, offset: number, d
   device.gpu.queue.writeBuffer(buffer, offset, padded);
 }
 
-/** Reads a range as numbers of a type. */
+/** Reads a range as numbers of a type; `count` of them, where bytes are padded to words. */
 export async function readRange(
   device: Device,
   { buffer, offset, size }: Range,
   dtype: 'f32' | 'u32' | 'u8',
+  count?: number,
 ): Promise<Data> {
-  const bytes = await readBuffer(device, buffer, offset, size);
+  const bytes = await readBuffer(device, buffer, offset, dtype === 'u8' ? (count ?? size) : size);
   return dtype === 'f32'
     ? new Float32Array(bytes)
     : dtype === 'u32'

@@ -3,7 +3,16 @@ import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { readBuffer } from '../gpu/read.ts';
-import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import {
+  COPY_SRC,
+  checkData,
+  type Data,
+  type Range,
+  readRange,
+  STORAGE,
+  VALUE,
+  writeBuffer,
+} from '../gpu/values.ts';
 import type { Kernel, UniformValue } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
 import { initialOf, type Node, Tensor, type TypedArray, trace, type Variable } from './tensor.ts';
@@ -22,7 +31,7 @@ export interface CompileOptions<I> {
   stepsInFlight?: number;
   /** Run once at compile time, since some drivers compile at the first dispatch; variables are put back. Default true. */
   warmUp?: boolean;
-  /** For finding a non-finite value: no memory is reused and no variable changed. Default false. */
+  /** For finding a non-finite value: no memory is reused, and variables are put back after each run. Default false. */
   check?: boolean;
 }
 
@@ -77,7 +86,8 @@ export function variableRange(device: Device, v: Variable): Range {
   const owner = v.home?.flat ?? v;
   const store = storeOf(device);
   let buffer = store.get(owner);
-  if (!buffer) {
+  // A plan that ran out of memory takes back what it made.
+  if (!buffer || !device.memory.holds(buffer)) {
     assertAlive(device);
     const limit = device.gpu.limits.maxStorageBufferBindingSize;
     if (owner.bytes > limit) {
@@ -100,7 +110,7 @@ function moveIn(device: Device, flat: Variable, buffer: GPUBuffer): void {
   const store = storeOf(device);
   for (const member of flat.members) {
     const old = store.get(member);
-    if (!old) continue;
+    if (!old || !device.memory.holds(old)) continue;
     const encoder = device.gpu.createCommandEncoder();
     encoder.copyBufferToBuffer(old, 0, buffer, member.home!.offset * 4, member.bytes);
     device.gpu.queue.submit([encoder.finish()]);
@@ -116,7 +126,7 @@ function filled(value: number, size: number, dtype: Tensor['dtype']): TypedArray
 
 /** The value of a variable on a device. */
 export const readVariable = (device: Device, v: Variable): Promise<Data> =>
-  readRange(device, variableRange(device, v), v.dtype);
+  readRange(device, variableRange(device, v), v.dtype, v.size);
 
 /** Sets a variable on a device. */
 export function writeVariable(device: Device, v: Variable, data: Data): void {
@@ -160,12 +170,13 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   const { buffers = {}, check = false, stepsInFlight = 8, warmUp = true } = options;
   const inputs = options.inputs ?? ({} as I);
   const { result: outputs, effects } = trace(() => step(inputs));
+  checkOutputs(outputs);
   for (const name of Object.keys(buffers)) {
     if (!inputs[name] && !outputs[name])
       throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
   }
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
-  const made = plan(outputs, effects, { reuse: !check, effects: !check, target: device.target, apart });
+  const made = plan(outputs, effects, { reuse: !check, target: device.target, apart });
   const used = usedVariables(made);
   const pipelines = await buildPipelines(device, made.dispatches, options.onProgress);
   const owned: GPUBuffer[] = [];
@@ -183,9 +194,9 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     );
 
   const uniforms = layUniforms(made.dispatches, inputs);
-  const { slots, leaves, uniformBuffer, zeros } = await memory.scoped(
+  const { slots, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
     () => {
-      for (const v of used) variableRange(device, v);
+      const bound = used.map((v) => ({ v, buffer: variableRange(device, v).buffer }));
       const external = externalSlots(made, outputs, buffers);
       return {
         slots: made.slots.map(
@@ -194,6 +205,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
         leaves: makeLeaves(device, made, inputs, buffers, keep),
         uniformBuffer: keep(memory.create('uniforms', uniforms.data.byteLength, VALUE | 0x40)),
         zeros: keep(memory.create('zeros', 256, VALUE)),
+        bound,
       };
     },
     () =>
@@ -253,18 +265,27 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     }
     pass.end();
   };
-  const submit = (parts = chunks) => {
-    for (const [from, to] of parts) {
+  const submit = () => {
+    for (const [from, to] of chunks) {
       const encoder = gpu.createCommandEncoder();
       record(encoder.beginComputePass(), from, to);
       gpu.queue.submit([encoder.finish()]);
     }
   };
-  const writeInputs = (values: { [K in keyof I]?: number | Data }) => {
+  const assertUsable = () => {
     assertAlive(device);
     if (disposed) throw new InputError('this step was disposed');
+  };
+  const writeInputs = (values: { [K in keyof I]?: number | Data }) => {
+    assertUsable();
+    for (const { v, buffer } of bound) {
+      if (storeOf(device).get(v) !== buffer)
+        throw new InputError(
+          `variable "${v.name}" was freed or put into a flat one after this step was compiled; compile it again`,
+        );
+    }
     for (const name of Object.keys(values))
-      if (!inputs[name]) throw new InputError(`run: no input is called "${name}"`);
+      if (!Object.hasOwn(inputs, name)) throw new InputError(`run: no input is called "${name}"`);
     for (const [name, x] of Object.entries(inputs)) {
       const value = values[name];
       if (x.node.kind === 'scalar') {
@@ -290,7 +311,8 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     stats,
     async run(values = {}) {
       writeInputs(values);
-      submit();
+      if (check) await warm(device, made, submit);
+      else submit();
       waiting.push(gpu.queue.onSubmittedWorkDone().catch(() => {}));
       if (waiting.length > stepsInFlight) {
         await waiting.shift();
@@ -298,11 +320,14 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       }
     },
     async read(name) {
-      const x = outputs[name];
-      if (!x) throw new InputError(`read: no output is called "${String(name)}"`);
-      return (await readRange(device, self.buffer(name), x.dtype)) as Float32Array & Data;
+      const range = self.buffer(name);
+      if (!(range.buffer.usage & COPY_SRC))
+        throw new InputError(`read: the buffer of "${String(name)}" lacks the usage COPY_SRC`);
+      const { dtype, size } = outputs[name];
+      return (await readRange(device, range, dtype, size)) as Float32Array & Data;
     },
     buffer(name) {
+      assertUsable();
       const x = made.outputs.get(name as string);
       if (!x) throw new InputError(`no output is called "${String(name)}"`);
       return rangeOf(x);
@@ -311,17 +336,22 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       if (!gpu.features.has('timestamp-query'))
         throw new InputError('profile: this device has no timestamp-query feature');
       writeInputs(values);
-      return timeDispatches(
-        device,
-        bindings.length,
-        (i, pass) => record(pass, i, i + 1),
-        (i) => bindings[i].name,
-      );
+      let times: { name: string; ms: number }[] = [];
+      const time = async () => {
+        times = await timeDispatches(
+          device,
+          bindings.length,
+          (i, pass) => record(pass, i, i + 1),
+          (i) => bindings[i].name,
+        );
+      };
+      if (check) await warm(device, made, time);
+      else await time();
+      return times;
     },
     async firstNonFinite(values = {}) {
       if (!check) throw new InputError('firstNonFinite: compile this step with { check: true }');
-      writeInputs(values);
-      submit();
+      await self.run(values);
       for (const d of made.dispatches) {
         for (const y of d.outputs) {
           if (y.dtype !== 'f32') continue;
@@ -341,7 +371,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   };
 
   try {
-    if (warmUp && bindings.length) await warm(device, made, () => submit());
+    if (warmUp && bindings.length) await warm(device, made, submit);
     if (options.maxSubmitMs && bindings.length > 1) {
       const times = await dispatchTimes(device, made, bindings.length, record);
       chunks = cut(times, options.maxSubmitMs);
@@ -414,9 +444,11 @@ async function warm(device: Device, made: Plan, run: () => void | Promise<void>)
   };
   try {
     move(false);
-    await run();
+    // Nobody's step may come in between where it need not.
+    const pending = run();
+    if (pending) await pending;
     move(true);
-    await gpu.queue.onSubmittedWorkDone();
+    await gpu.queue.onSubmittedWorkDone().catch(() => {});
     await Promise.resolve();
     assertAlive(device);
   } finally {
@@ -474,6 +506,15 @@ function usedVariables(made: Plan): Variable[] {
     if (place.in === 'variable') found.add(place.variable);
   }
   return [...found];
+}
+
+function checkOutputs(outputs: unknown): void {
+  if (typeof outputs !== 'object' || outputs === null || outputs instanceof Promise)
+    throw new InputError('compile: expected a record of tensors from the step, which may not be async');
+  for (const [name, x] of Object.entries(outputs)) {
+    if (!(x instanceof Tensor))
+      throw new InputError(`compile: output "${name}": expected a tensor, got ${String(x)}`);
+  }
 }
 
 const plannedBytes = (made: Plan) => made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0);
@@ -536,11 +577,22 @@ function externalSlots(
         `buffers: output "${name}" is not computed by this step, so it has no buffer to replace`,
       );
     }
-    const needed = Math.ceil(x.bytes / 16) * 16;
-    if (buffer.size < needed) throw new InputError(`buffers: "${name}" needs ${needed} bytes (whole vec4s), its buffer has ${buffer.size}`);
+    checkExternal(name, buffer, x.bytes);
+    if (external.has(place.slot)) throw new InputError(`buffers: "${name}" is the same output as another`);
     external.set(place.slot, buffer);
   }
   return external;
+}
+
+/** Kernels move whole vec4s, so a caller's buffer holds whole ones. */
+function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
+  const needed = Math.ceil(bytes / 16) * 16;
+  if (buffer.size < needed)
+    throw new InputError(
+      `buffers: "${name}" needs ${needed} bytes (whole vec4s), its buffer has ${buffer.size}`,
+    );
+  if (!(buffer.usage & STORAGE))
+    throw new InputError(`buffers: "${name}" lacks the usage STORAGE (0x${buffer.usage.toString(16)})`);
 }
 
 /** Buffers of inputs and constants that a plan reads. */
@@ -560,7 +612,16 @@ function makeLeaves(
     if (!place || place.in !== 'leaf' || leaves.has(place.leaf)) continue;
     const { leaf } = place;
     const { kind, options } = leaf.node as Node;
+    const name = names.get(leaf);
+    if (kind !== 'constant' && name === undefined)
+      throw new InputError('an input tensor of this step is not in the `inputs` given to compile');
     if (kind === 'scalar') continue;
+    const limit = device.gpu.limits.maxStorageBufferBindingSize;
+    if (leaf.bytes > limit) {
+      throw new OutOfMemoryError(
+        `${kind} ${name ? `"${name}" ` : ''}[${leaf.shape.join(', ')}] needs ${leaf.bytes} bytes; this device binds ${limit} at most`,
+      );
+    }
     if (kind === 'constant') {
       const key = typeof options.value === 'number' ? `${options.value} ${leaf.dtype} ${leaf.size}` : '';
       const buffer =
@@ -573,12 +634,8 @@ function makeLeaves(
       leaves.set(leaf, buffer);
       continue;
     }
-    const name = names.get(leaf);
-    if (name === undefined)
-      throw new InputError('an input tensor of this step is not in the `inputs` given to compile');
-    const external = buffers[name];
-    if (external && external.size < Math.ceil(leaf.bytes / 16) * 16)
-      throw new InputError(`buffers: "${name}" needs ${leaf.bytes} bytes, its buffer has ${external.size}`);
+    const external = buffers[name!];
+    if (external) checkExternal(name!, external, leaf.bytes);
     leaves.set(leaf, external ?? keep(device.memory.create(`input "${name}"`, leaf.bytes, VALUE)));
   }
   return leaves;

@@ -71,7 +71,8 @@ function between(y: Tensor, xs: readonly Tensor[]): Node[] {
     depends.set(node, false);
     let found = false;
     if (!(node.kind === 'view' && node.options.stop)) {
-      for (const x of node.inputs) if (x && (targets.has(x) || visit(x.node))) found = true;
+      // Visit in any case: what lies before an intermediate target may be asked for too.
+      for (const x of node.inputs) if (x && (visit(x.node) || targets.has(x))) found = true;
     }
     depends.set(node, found);
     return found;

@@ -33,10 +33,9 @@ interface Rec extends Call {
   layer: string;
 }
 
-/** `reuse: false` gives every tensor a slot of its own; `effects: false` changes no variable. */
+/** `reuse: false` gives every tensor a slot of its own. */
 export interface PlanOptions {
   reuse?: boolean;
-  effects?: boolean;
   target?: Target;
   /** Outputs that share their slot with nothing: a caller's buffer takes its place. */
   apart?: readonly string[];
@@ -48,9 +47,9 @@ export function plan(
   effects: readonly Node[],
   options: PlanOptions = {},
 ): Plan {
-  const { reuse = true, effects: keepEffects = true, target = { largeTiles: false }, apart = [] } = options;
+  const { reuse = true, target = { largeTiles: false }, apart = [] } = options;
   const wanted = new Map(Object.entries(outputs));
-  const live = reachable([...wanted.values()], keepEffects ? effects : []);
+  const live = reachable([...wanted.values()], effects);
   const { records, canon } = shareCommon(live);
   for (const [name, x] of wanted) wanted.set(name, canon(x));
   const fused = fuse(records, new Set([...wanted.values()].map(viewRoot)));
@@ -131,7 +130,11 @@ function shareCommon(nodes: Node[]): { records: Rec[]; canon: (x: Tensor) => Ten
 
 /** JSON knows neither tensors nor non-finite numbers. */
 const distinct = (_: string, value: unknown) =>
-  value instanceof Tensor ? `#${value.node.id}` : typeof value === 'number' && !Number.isFinite(value) ? `${value}` : value;
+  value instanceof Tensor
+    ? `#${value.node.id}`
+    : typeof value === 'number' && !Number.isFinite(value)
+      ? `${value}`
+      : value;
 
 const opIds = new WeakMap<Op, number>();
 let ops = 0;
@@ -159,17 +162,27 @@ function fuse(records: Rec[], outputs: Set<Tensor>): Rec[] {
     for (const x of outputs) uses.set(x, (uses.get(x) ?? 0) + 1);
   };
   count(records);
+  /** When each call is made and each variable last changed: what a call reads may not have changed since. */
+  const madeAt = new Map<Rec, number>();
+  const changedAt = new Map<Variable, number>();
+  const unchanged = (rec: Rec) =>
+    rec.inputs.every((x) => {
+      const root = x && viewRoot(x);
+      return !(root instanceof Variable) || (changedAt.get(home(root)) ?? -1) < madeAt.get(rec)!;
+    });
   const look: Look = {
     only(x) {
       const rec = x && x.node.kind === 'op' && uses.get(x) === 1 ? makers.get(x) : undefined;
       const alone = rec?.outputs.every((y) => y === x || !uses.get(y));
-      return rec?.op && !rec.state.length && alone ? (rec as Rec & { op: Op }) : null;
+      return rec?.op && !rec.state.length && alone && unchanged(rec) ? (rec as Rec & { op: Op }) : null;
     },
   };
-  const rewritten = records.map((rec) => {
+  const rewritten = records.map((rec, i) => {
     const better = rec.op?.fuse?.(rec, look);
     const result: Rec = better ? instead(rec, better) : rec;
     for (const y of result.outputs) makers.set(y, result);
+    madeAt.set(result, i);
+    for (const v of result.state) changedAt.set(home(v), i);
     return result;
   });
   // Latest first, so that a chain of unread makers falls in one sweep.
@@ -227,7 +240,7 @@ function placeParts(records: Rec[], outputs: Set<Tensor>): { ordered: Rec[]; par
     const pack = rec.outputs[0];
     const { offsets } = layout(rec.inputs.map((x) => x!.size));
     const roots = rec.inputs.map((x) => viewRoot(x!));
-    const mine = new Set(roots);
+    const mine = new Set(roots.filter((root) => makers.has(root)));
     const copies: Rec[] = [];
     for (const [i, root] of roots.entries()) {
       const maker = makers.get(root);

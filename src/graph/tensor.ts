@@ -45,6 +45,9 @@ export class Tensor {
 }
 
 export type TypedArray = Float32Array | Uint32Array | Uint8Array;
+const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
+const mistyped = (data: TypedArray, dtype: DType) =>
+  `expected a ${ARRAYS[dtype].name} for ${dtype}, got a ${data?.constructor?.name}`;
 
 /**
  * A tensor that lives on from step to step: a parameter, a moment, a running statistic, a queue, a data set.
@@ -165,8 +168,10 @@ export const scalar = (dtype: 'f32' | 'u32' = 'f32'): Tensor => single('scalar',
 
 /** A tensor whose elements are known: one number everywhere, or an array. */
 export function constant(value: number | TypedArray, shape: Shape = [], dtype: DType = 'f32'): Tensor {
-  if (typeof value !== 'number' && value.length !== sizeOf(shape)) {
-    fail('constant', `expected ${sizeOf(shape)} elements for ${show(shape)}, got ${value.length}`);
+  if (typeof value !== 'number') {
+    if (value.length !== sizeOf(shape))
+      fail('constant', `expected ${sizeOf(shape)} elements for ${show(shape)}, got ${value.length}`);
+    if (!(value instanceof ARRAYS[dtype])) fail('constant', mistyped(value, dtype));
   }
   return single('constant', shape, dtype, { options: { value } });
 }
@@ -253,5 +258,7 @@ export function initialOf(v: Variable): TypedArray | number {
       `variable "${v.name}": expected ${v.size} elements for ${show(v.shape)}, got ${data.length}`,
     );
   }
+  if (typeof data !== 'number' && !(data instanceof ARRAYS[v.dtype]))
+    throw new ShapeError(`variable "${v.name}": ${mistyped(data, v.dtype)}`);
   return data;
 }

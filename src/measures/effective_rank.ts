@@ -20,11 +20,12 @@ export function covarianceOf(x: Tensor, { centred = true }: { centred?: boolean 
   return mul(matmul(rows, rows, { transposeA: true }), 1 / x.shape[0]);
 }
 
-/** exp of the entropy of numbers >= 0 scaled to sum 1 (Roy & Vetterli 2007); 0 when all are 0. */
+/** exp of the entropy of numbers >= 0 scaled to sum 1 (Roy & Vetterli 2007); 0 when all are 0, NaN with a NaN among them. */
 export function entropyRank(values: ArrayLike<number>): number {
   let total = 0;
   for (let i = 0; i < values.length; i++) total += values[i];
-  if (!(total > 0)) return 0;
+  if (Number.isNaN(total)) return total;
+  if (total <= 0) return 0;
   let entropy = 0;
   for (let i = 0; i < values.length; i++) {
     const p = values[i] / total;

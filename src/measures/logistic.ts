@@ -121,6 +121,32 @@ const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) /
   workgroupSize: 256,
 });
 
+const logitsOp = logisticOp(
+  'logistic_logits',
+  (o) => (o.problems * o.rows) / 8,
+  (_, o) => [o.problems, o.rows, 12],
+  { inputs: ['points', 'vectors'], outputs: ['product'] },
+);
+const productsOp = logisticOp(
+  'logistic_products',
+  (o) => o.problems * o.splits * Math.ceil(o.width / 8),
+  (_, o) => [o.problems * o.splits, 12, o.width],
+  { inputs: ['points', 'row_weights'], outputs: ['product'] },
+);
+
+/** x d^T: [problems, rows, lanes] */
+function alongOf(x: Tensor, d: Tensor, sizes: Sizes): Tensor {
+  if (sizes.lanes === 12) return call(logitsOp, [x, d], sizes).outputs[0];
+  return matmul(x, d, { transposeB: true });
+}
+
+/** r^T x over each split: [problems * splits, lanes, width] */
+function productsOf(r: Tensor, x: Tensor, sizes: Sizes): Tensor {
+  if (sizes.lanes === 12) return call(productsOp, [x, r], sizes).outputs[0];
+  const split = (t: Tensor) => reshape(t, [sizes.problems * sizes.splits, sizes.rows / sizes.splits, -1]);
+  return matmul(split(r), split(x), { transposeA: true });
+}
+
 /** What {@link fitLogistic} finds, for each problem. */
 export interface LogisticFit {
   /** On the features as given, not standardised: [problems, classes, features] and [problems, classes]. */
@@ -140,7 +166,7 @@ export interface LogisticOptions {
   problems: number;
   /** Default 10 / used (scikit-learn's C = .1). */
   lambda?: number;
-  /** At most; default 100. */
+  /** At most; default 200. It stops when the objective is within about 1e-4 of its minimum. */
   iterations?: number;
   /** Called with the share of the iterations that is done. */
   onProgress?: (fraction: number) => void;
@@ -149,6 +175,7 @@ export interface LogisticOptions {
 /** How much of the curvature bound the preconditioner assumes: p (1 - p) is far below its bound for most rows. */
 const CURVATURE = 0.01;
 const NEWTON_STEPS = 3;
+const multipleOf8 = (n: number) => Math.ceil(n / 8) * 8;
 const multipleOf4 = (n: number) => Math.ceil(n / 4) * 4;
 
 /**
@@ -166,13 +193,13 @@ export async function fitLogistic(
   device: Device,
   features: Variable,
   labels: ArrayLike<number>,
-  { classes, indices, problems, iterations = 100, onProgress, ...options }: LogisticOptions,
+  { classes, indices, problems, iterations = 200, onProgress, ...options }: LogisticOptions,
 ): Promise<LogisticFit> {
   const used = indices.length / problems;
   const lambda = options.lambda ?? 10 / used;
   const [, D] = features.shape;
   const splits = Math.ceil(used / 1024);
-  const rows = splits * multipleOf4(Math.ceil(used / splits));
+  const rows = splits * multipleOf8(Math.ceil(used / splits));
   const [width, lanes] = [multipleOf4(D + 1), multipleOf4(classes)];
   const sizes: Sizes = { problems, rows, used, features: D, width, classes, lanes, splits, lambda };
 
@@ -227,15 +254,14 @@ export async function fitLogistic(
       device,
       () => {
         const residual = call(residualOp, [logits, y], sizes).outputs[0];
-        const split = (t: Tensor) => reshape(t, [problems * splits, rows / splits, -1]);
-        const products = matmul(split(residual), split(x), { transposeA: true });
+        const products = productsOf(residual, x, sizes);
         const g = call(gradientOp, [products, w], sizes).outputs[0];
         const z = dual ? throughRows(g, x, p, lambda) : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
         const parts = Math.min(64, Math.ceil((lanes * width) / 64));
         const dots = call(dotsOp, [g, z, oldG, d, w], { ...sizes, parts }).outputs[0];
         call(directionOp, [dots], { ...sizes, parts }, [search]);
         call(turnOp, [g, z, search], sizes, [d, oldG]);
-        const along = matmul(x, d, { transposeB: true });
+        const along = alongOf(x, d, sizes);
         for (let i = 0; i < NEWTON_STEPS; i++) {
           const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
           const slopes = call(slopesOp, [logits, along, y, search], of).outputs[0];
@@ -249,7 +275,7 @@ export async function fitLogistic(
     );
     let done = 0;
     while (done < iterations) {
-      const until = Math.min(done + 25, iterations);
+      const until = Math.min(done + 20, iterations);
       for (; done < until; done++) await iterate.run();
       const state = await readVariable(device, search);
       onProgress?.(0.1 + (0.9 * done) / iterations);
@@ -261,7 +287,7 @@ export async function fitLogistic(
     const finish = await compile(
       device,
       () => {
-        const loss = call(residualOp, [matmul(x, w, { transposeB: true }), y], sizes).outputs[1];
+        const loss = call(residualOp, [alongOf(x, w, sizes), y], sizes).outputs[1];
         return { loss: sum(loss, { axes: [1] }) };
       },
       { warmUp: false },
@@ -275,7 +301,8 @@ export async function fitLogistic(
   }
 }
 
-const TOLERANCE = 1e-7;
+/** Where the objective is about 1e-4 of itself above its minimum, measured on raw pixels with 1,000 and 10,000 labels. */
+const TOLERANCE = 4e-6;
 
 /** z = (c X^T X / n + lambda I)^-1 g = (g - X^T (X X^T + lambda n / c I)^-1 X g) / lambda */
 function throughRows(g: Tensor, x: Tensor, inverse: Tensor, lambda: number): Tensor {

@@ -1,8 +1,12 @@
 import type { Tensor } from '../graph/tensor.ts';
-import { sub } from '../ops/binary.ts';
+import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { power, square } from '../ops/unary.ts';
+import { checkViews } from './views.ts';
+
+/** Keeps the gradient of a root finite where two views agree; the distance is then 1e-6. */
+const EPSILON = 1e-12;
 
 /**
  * Alignment: Wang & Isola 2020, arXiv 2005.10242, Equation 1: the mean of |u - u'|^alpha over positive pairs.
@@ -11,8 +15,10 @@ import { power, square } from '../ops/unary.ts';
  * @param zA embeddings of view A, [N, D]; normalised here
  * @param zB embeddings of view B, [N, D]
  * @param alpha default 2 (the paper's)
+ * @throws ShapeError unless both views are [N, D]
  */
 export function alignmentLoss(zA: Tensor, zB: Tensor, { alpha = 2 } = {}): Tensor {
+  checkViews('alignmentLoss', zA, zB);
   const distance2 = sum(square(sub(l2Normalize(zA), l2Normalize(zB))), { axes: [1] }); // [N]
-  return mean(alpha === 2 ? distance2 : power(distance2, alpha / 2));
+  return mean(alpha === 2 ? distance2 : power(add(distance2, EPSILON), alpha / 2));
 }

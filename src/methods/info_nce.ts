@@ -3,6 +3,7 @@ import { add, mul } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean } from '../ops/reduce.ts';
+import { checkViews } from './views.ts';
 
 /**
  * InfoNCE: van den Oord et al. 2018, arXiv 1807.03748, Equation 4; symmetric as in CLIP (Radford et al. 2021, Figure 3).
@@ -12,12 +13,14 @@ import { mean } from '../ops/reduce.ts';
  * @param zB embeddings [N, D] of the pairs
  * @param temperature default 0.07 (MoCo and CLIP start there)
  * @param symmetric mean of A to B and B to A; else A to B only. Default true
+ * @throws ShapeError unless both views are [N, D]
  */
 export function infoNce(
   zA: Tensor,
   zB: Tensor,
   { temperature = 0.07 as Scalar, symmetric = true } = {},
 ): Tensor {
+  checkViews('infoNce', zA, zB);
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
   const lossA = mean(contrast(uA, uB, { temperature, pairOffset: 0 }).loss);
   if (!symmetric) return lossA;

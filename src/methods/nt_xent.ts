@@ -3,6 +3,7 @@ import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
+import { checkViews } from './views.ts';
 
 /**
  * NT-Xent, the loss of SimCLR: Chen et al. 2020, arXiv 2002.05709, Equation 1 and Algorithm 1.
@@ -12,8 +13,10 @@ import { concatenate } from '../ops/shape.ts';
  * @param zA embeddings of view A, [N, D]; normalised here
  * @param zB embeddings of view B, [N, D]
  * @param temperature default 0.2 (best on the default job, docs/decisions.md; the paper's CIFAR-10 runs use 0.5)
+ * @throws ShapeError unless both views are [N, D]
  */
 export function ntXent(zA: Tensor, zB: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
+  checkViews('ntXent', zA, zB);
   const u = l2Normalize(concatenate([zA, zB], 0)); // [2N, D]
   return mean(contrast(u, u, { temperature, excludeSelf: true, pairOffset: zA.shape[0] }).loss);
 }

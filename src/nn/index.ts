@@ -1,3 +1,16 @@
 export { cnnEncoder, type Encoder, mlp, mlpEncoder, projector } from './encoders.ts';
 export { copyInitial, he, type Initializer, lecun, xavier } from './init.ts';
-export { activation, batchNorm, conv2d, flatten, globalAveragePool, type Layer, layerNorm, linear, type Mode, makeLayer, relu, sequential } from './layers.ts';
+export {
+  activation,
+  batchNorm,
+  conv2d,
+  flatten,
+  globalAveragePool,
+  type Layer,
+  layerNorm,
+  linear,
+  type Mode,
+  makeLayer,
+  relu,
+  sequential,
+} from './layers.ts';

@@ -14,7 +14,12 @@ const loss = (z: Tensor, temperature = 0.5) => {
 };
 
 /** A training step of an MLP with ReLU, on a fixed batch. */
-export async function hypersphereMlp(device: Device, widths: number[], weights: Float32Array[], x: Float32Array): Promise<Contender> {
+export async function hypersphereMlp(
+  device: Device,
+  widths: number[],
+  weights: Float32Array[],
+  x: Float32Array,
+): Promise<Contender> {
   const w = weights.map((data, i) => variable([widths[i], widths[i + 1]], { name: `w${i}`, initial: data }));
   const b = weights.map((_, i) => variable([widths[i + 1]], { name: `b${i}` }));
   const optimizer = adam([...w, ...b], { learningRate: 1e-3 });
@@ -23,14 +28,19 @@ export async function hypersphereMlp(device: Device, widths: number[], weights: 
     device,
     ({ batch }) => {
       const last = w.length - 1;
-      const z = w.reduce((h: Tensor, wi, i) => linear(h, wi, b[i], { activation: i < last ? 'relu' : 'none' }), batch);
+      const z = w.reduce(
+        (h: Tensor, wi, i) => linear(h, wi, b[i], { activation: i < last ? 'relu' : 'none' }),
+        batch,
+      );
       const value = loss(z);
       optimizer.minimize(value);
       return { value };
     },
     { inputs: { batch } },
   );
-  console.log(`hypersphere: ${step.stats.dispatches} dispatches, ${step.stats.passes} pass, ${step.stats.submits} submit`);
+  console.log(
+    `hypersphere: ${step.stats.dispatches} dispatches, ${step.stats.passes} pass, ${step.stats.submits} submit`,
+  );
   return {
     async steps(n) {
       for (let i = 0; i < n; i++) await step.run({ batch: x });

@@ -23,19 +23,33 @@ function masks(rows: number) {
     negative[i * rows + i] = -1e9;
     positive[i * rows + ((i + rows / 2) % rows)] = 1;
   }
-  return { negative: np.array(negative).reshape([rows, rows]), positive: np.array(positive).reshape([rows, rows]) };
+  return {
+    negative: np.array(negative).reshape([rows, rows]),
+    positive: np.array(positive).reshape([rows, rows]),
+  };
 }
 
 function ntXent(rows: number) {
   return (z: any, negative: any, positive: any) => {
     const length = np.sqrt(z.ref.mul(z.ref).sum(1, { keepdims: true }).add(1e-8));
     const u = z.div(length);
-    const s = np.matmul(u.ref, np.transpose(u)).mul(1 / temperature).add(negative);
-    return (nn as any).logSoftmax(s, -1).mul(positive).sum().mul(-1 / rows);
+    const s = np
+      .matmul(u.ref, np.transpose(u))
+      .mul(1 / temperature)
+      .add(negative);
+    return (nn as any)
+      .logSoftmax(s, -1)
+      .mul(positive)
+      .sum()
+      .mul(-1 / rows);
   };
 }
 
-export async function jaxMlp(widths: number[], weights: Float32Array[], data: Float32Array): Promise<Contender> {
+export async function jaxMlp(
+  widths: number[],
+  weights: Float32Array[],
+  data: Float32Array,
+): Promise<Contender> {
   await start();
   const rows = data.length / widths[0];
   const loss = ntXent(rows);
@@ -63,10 +77,22 @@ export async function jaxMlp(widths: number[], weights: Float32Array[], data: Fl
     const next = t.add(1);
     const m2 = map((a: any, b: any) => a.mul(0.9).add(b.mul(0.1)), m, (tree as any).ref(g));
     const v2 = map((a: any, b: any) => a.mul(0.999).add(b.ref.mul(b).mul(0.001)), v, g);
-    const c1 = np.exp(next.ref.mul(Math.log(0.9))).mul(-1).add(1);
-    const c2 = np.exp(next.ref.mul(Math.log(0.999))).mul(-1).add(1);
+    const c1 = np
+      .exp(next.ref.mul(Math.log(0.9)))
+      .mul(-1)
+      .add(1);
+    const c2 = np
+      .exp(next.ref.mul(Math.log(0.999)))
+      .mul(-1)
+      .add(1);
     const p2 = map(
-      (w: any, a: any, b: any) => w.sub(a.div(c1.ref).div(np.sqrt(b.div(c2.ref)).add(1e-8)).mul(1e-3)),
+      (w: any, a: any, b: any) =>
+        w.sub(
+          a
+            .div(c1.ref)
+            .div(np.sqrt(b.div(c2.ref)).add(1e-8))
+            .mul(1e-3),
+        ),
       p,
       (tree as any).ref(m2),
       (tree as any).ref(v2),

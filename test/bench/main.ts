@@ -1,7 +1,9 @@
-// Hypersphere against @jax-js/jax on the same work in one run, alternating: medians and their ratio. Run: npm run bench
+// Hypersphere against @jax-js/jax on the same work in one run, alternating: medians and their ratio.
+// Run: npm run bench [-- REPEATS], or npm run bench -- large for NT-Xent at 32,768 rows.
 import { openDevice } from '../../src/gpu/device.ts';
 import { hypersphereMlp, hypersphereNtXent } from './hypersphere.ts';
 import { jaxMlp, jaxNtXent } from './jax.ts';
+import { large } from './large.ts';
 
 /** One engine at one piece of work: `steps(n)` runs n steps and resolves with the last loss. */
 export interface Contender {
@@ -20,6 +22,10 @@ function numbers(count: number, scale: number, seed: number): Float32Array<Array
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const spread = (values: number[]) => `${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)}`;
 
+if (Deno.args[0] === 'large') {
+  await large();
+  Deno.exit(0);
+}
 const repeats = Number(Deno.args[0] ?? 5);
 const device = await openDevice();
 const widths = [784, 512, 256, 128];
@@ -27,7 +33,12 @@ const weights = widths.slice(1).map((out, i) => numbers(widths[i] * out, Math.sq
 const x = numbers(512 * 784, 1, 9);
 const z = numbers(2048 * 128, 1, 10);
 
-const work: { name: string; steps: number; ours: () => Promise<Contender>; theirs: () => Promise<Contender> }[] = [
+const work: {
+  name: string;
+  steps: number;
+  ours: () => Promise<Contender>;
+  theirs: () => Promise<Contender>;
+}[] = [
   {
     name: 'MLP 784-512-256-128, 512 rows, NT-Xent 0.5, Adam',
     steps: 6,
@@ -50,7 +61,8 @@ for (const { name, steps, ours, theirs } of work) {
   // The first step is compared, so that both have done the same work on the same numbers.
   for (const [engine, contender] of Object.entries(contenders)) first[engine] = await contender.steps(1);
   const difference = Math.abs(first.hypersphere - first['jax-js']) / Math.abs(first['jax-js']);
-  if (!(difference < 1e-3)) throw new Error(`${name}: losses ${JSON.stringify(first)} differ; nothing to compare`);
+  if (!(difference < 1e-3))
+    throw new Error(`${name}: losses ${JSON.stringify(first)} differ; nothing to compare`);
   for (let repeat = 0; repeat < repeats; repeat++) {
     for (const [engine, contender] of Object.entries(contenders)) {
       const start = performance.now();
@@ -59,7 +71,9 @@ for (const { name, steps, ours, theirs } of work) {
     }
   }
   const [a, b] = [median(times.hypersphere), median(times['jax-js'])];
-  console.log(`${name}\n  hypersphere ${a.toFixed(1)} (${spread(times.hypersphere)})  jax-js ${b.toFixed(1)} (${spread(times['jax-js'])})  ratio ${(b / a).toFixed(2)}`);
+  console.log(
+    `${name}\n  hypersphere ${a.toFixed(1)} (${spread(times.hypersphere)})  jax-js ${b.toFixed(1)} (${spread(times['jax-js'])})  ratio ${(b / a).toFixed(2)}`,
+  );
 }
 device.dispose();
 Deno.exit(0);

@@ -13,7 +13,7 @@ const [I, H, D] = [10, 17, 6];
 
 export function smallModel() {
   const weight = (name: string, shape: number[], stream: number): Variable =>
-    variable(shape, { name, initial: () => normalArray(shape, { seed: 7, stream }).map((v) => 0.4 * v) });
+    variable(shape, { name, initial: () => normalArray(shape[0] * shape[1], { seed: 7, stream }).map((v) => 0.4 * v) });
   const w1 = weight('w1', [I, H], 1);
   const b1 = variable([H], { name: 'b1' });
   const w2 = weight('w2', [H, D], 2);
@@ -29,7 +29,7 @@ export function smallModel() {
   };
   const train = (device: Device, options: CompileOptions<typeof inputs> = {}) =>
     compile(device, build, { inputs, ...options });
-  const x = normalArray([ROWS, I], { seed: 3 });
+  const x = normalArray(ROWS * I, { seed: 3 });
   const values = (step: number) => ({ x, seed: step, rate: 0.01 / (1 + step) });
   return { variables, optimizer, w1, b1, w2, encode, train, values };
 }

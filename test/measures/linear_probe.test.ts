@@ -13,8 +13,7 @@ function problem(r: ReturnType<typeof random>, N: number, D: number, classes: nu
   for (let i = 0; i < N; i++) {
     const common = r.normal(1)[0];
     for (let d = 0; d < D; d++)
-      x[i * D + d] =
-        d === 1 ? 0.7 : (centres[labels[i] * D + d] + r.normal(1)[0] + 2 * common) * (1 + d) + 3;
+      x[i * D + d] = d === 1 ? 0.7 : (centres[labels[i] * D + d] + r.normal(1)[0] + 2 * common) * (1 + d) + 3;
   }
   return { labels, x };
 }
@@ -27,7 +26,8 @@ function standardized(x: Float32Array, D: number, rows: ArrayLike<number>): Floa
     const column = Array.from(rows, (i) => x[i * D + d]);
     const mean = column.reduce((a, b) => a + b, 0) / n;
     const variance = column.reduce((a, b) => a + (b - mean) ** 2, 0) / n;
-    for (let i = 0; i < n; i++) y[i * D + d] = variance > 1e-12 ? (column[i] - mean) / Math.sqrt(variance) : 0;
+    for (let i = 0; i < n; i++)
+      y[i * D + d] = variance > 1e-12 ? (column[i] - mean) / Math.sqrt(variance) : 0;
   }
   return y;
 }
@@ -54,14 +54,21 @@ for (const [N, D, classes, problems, used] of [
       const rows = indices.subarray(b * used, (b + 1) * used);
       const xs = standardized(x, D, rows);
       const ys = Array.from(rows, (i) => labels[i]);
-      const at = (values: Float32Array, size: number) => values.subarray(b * classes * size, (b + 1) * classes * size);
+      const at = (values: Float32Array, size: number) =>
+        values.subarray(b * classes * size, (b + 1) * classes * size);
       const w = new Float64Array(D * classes);
       const weights = at(fit.standardized.weights, D);
       for (let c = 0; c < classes; c++) for (let d = 0; d < D; d++) w[d * classes + c] = weights[c * D + d];
       const bias = at(fit.standardized.biases, 1);
       const X = { shape: [used, D], data: xs };
       const W = { shape: [D, classes], data: w };
-      const { loss, dw, db } = reference.logisticRegression(X, ys, W, { shape: [classes], data: bias }, { lambda });
+      const { loss, dw, db } = reference.logisticRegression(
+        X,
+        ys,
+        W,
+        { shape: [classes], data: bias },
+        { lambda },
+      );
       close([fit.objectives[b]], [loss], { rel: 1e-5, what: 'objective' });
       // The objective is lambda-strongly convex in W: |gradient|^2 / 2 lambda bounds what is left to gain.
       const gap = [...dw, ...db].reduce((a, g) => a + g * g, 0) / (2 * lambda);
@@ -88,7 +95,8 @@ test('linear probe: separable classes, few labels, and the same twice', async ()
   const r = random(freshSeed());
   const [N, D, classes] = [400, 6, 4];
   const labels = Uint32Array.from({ length: N }, (_, i) => i % classes);
-  const make = () => Float32Array.from(r.normal(N * D), (v, i) => v + 12 * Number(i % D === labels[Math.floor(i / D)]));
+  const make = () =>
+    Float32Array.from(r.normal(N * D), (v, i) => v + 12 * Number(i % D === labels[Math.floor(i / D)]));
   const [train, held] = [make(), make()].map((data) => ({ data, shape: [N, D] }));
   const gpu = await device();
   const all = await linearProbe(gpu, train, labels, held, labels);
@@ -123,5 +131,8 @@ test('linear probe errors', async () => {
   const x = { data: new Float32Array(8), shape: [4, 2] };
   await throws(() => linearProbe(gpu, x, [0, 1], x, [0, 1, 0, 1]), /expected 4 and 4 labels, got 2 and 4/);
   const y = [0, 1, 0, 1];
-  await throws(() => linearProbe(gpu, x, y, x, y, { labels: 3 }), /as many labels of each of 2 classes, got 3/);
+  await throws(
+    () => linearProbe(gpu, x, y, x, y, { labels: 3 }),
+    /as many labels of each of 2 classes, got 3/,
+  );
 });

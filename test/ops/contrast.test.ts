@@ -1,10 +1,12 @@
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
+import { plan } from '../../src/graph/plan.ts';
 import { constant, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { type ContrastOptions, contrast } from '../../src/ops/contrast.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate, type InputSpec } from './check.ts';
+import { withLargeTiles } from './tiles.ts';
 
 type Draw = ReturnType<typeof random>;
 type Options = Pick<ContrastOptions, 'excludeSelf' | 'pairOffset'> & { scale?: number; temperature?: number };
@@ -73,6 +75,12 @@ function checkOne([N, D]: readonly number[], problem: Problem = {}, x: InputSpec
   });
 }
 
+/** A test of numbers, once in each tile. */
+const testTiles = (name: string, body: () => Promise<unknown>) => {
+  for (const large of [false, true])
+    test(`${name}, ${large ? '16 x 16' : '8 x 8'} tiles`, () => withLargeTiles(large, body));
+};
+
 const labelsOf = (N: number, classes: number) => random(freshSeed()).integers(N, 0, classes);
 
 // N around tiles of 8 and chunks of 32; D around vec4s.
@@ -90,23 +98,23 @@ const SQUARE = [
   [127, 16],
 ];
 
-test('every other row is a candidate: no positives', async () => {
+testTiles('every other row is a candidate: no positives', async () => {
   for (const size of SQUARE) await checkOne(size, { excludeSelf: true, scale: 3 });
 });
 
-test('NT-Xent: pairs half a batch apart', async () => {
+testTiles('NT-Xent: pairs half a batch apart', async () => {
   for (const [half, D] of SQUARE)
     await checkOne([2 * half, D], { excludeSelf: true, pairOffset: half, temperature: 0.2 });
 });
 
-test('labels within one batch', async () => {
+testTiles('labels within one batch', async () => {
   for (const [N, D] of SQUARE) {
     const l = labelsOf(N, 4);
     await checkOne([N, D], { excludeSelf: true, labels: [l, l], temperature: 0.1 });
   }
 });
 
-test('one set of rows with itself among the candidates: both gradients add up', async () => {
+testTiles('one set of rows with itself among the candidates: both gradients add up', async () => {
   for (const [N, D] of [
     [3, 4],
     [9, 5],
@@ -132,7 +140,7 @@ const RECTANGLES = [
   [127, 31, 20],
 ];
 
-test('candidates of their own: none, by pair, by label', async () => {
+testTiles('candidates of their own: none, by pair, by label', async () => {
   for (const [M, N, D] of RECTANGLES) {
     await checkTwo([M, N, D], { scale: 2 });
     await checkTwo([M, N, D], { pairOffset: 0, temperature: 0.5 });
@@ -141,7 +149,7 @@ test('candidates of their own: none, by pair, by label', async () => {
   }
 });
 
-test('two sets of rows, the same index excluded', async () => {
+testTiles('two sets of rows, the same index excluded', async () => {
   for (const [N, D] of [
     [2, 4],
     [9, 7],
@@ -155,10 +163,11 @@ test('two sets of rows, the same index excluded', async () => {
   }
 });
 
-test('a queue: few anchors, many candidates, pairs first', () =>
-  checkTwo([16, 1000, 24], { pairOffset: 0, temperature: 0.2 }));
+testTiles('a queue: few anchors, many candidates, pairs first', () =>
+  checkTwo([16, 1000, 24], { pairOffset: 0, temperature: 0.2 }),
+);
 
-test('one set of rows with two sets of labels', () => {
+testTiles('one set of rows with two sets of labels', () => {
   const [N, D] = [21, 8];
   const [la, lb] = [labelsOf(N, 3), labelsOf(N, 3)];
   return checkOp({
@@ -172,10 +181,11 @@ test('one set of rows with two sets of labels', () => {
   });
 });
 
-test('many chunks of columns', () =>
-  checkOne([700, 12], { excludeSelf: true, pairOffset: 350, temperature: 0.5 }));
+testTiles('many chunks of columns', () =>
+  checkOne([700, 12], { excludeSelf: true, pairOffset: 350, temperature: 0.5 }),
+);
 
-test('many slabs of rows, the last one ragged', async () => {
+testTiles('many slabs of rows, the last one ragged', async () => {
   for (const N of [300, 600]) {
     const l = labelsOf(N, 10);
     await checkOne([N, 9], { excludeSelf: true, labels: [l, l], temperature: 0.5 });
@@ -184,7 +194,7 @@ test('many slabs of rows, the last one ragged', async () => {
   await checkTwo([201, 300, 8], { labels: [labelsOf(201, 7), labelsOf(300, 7)] });
 });
 
-test('scale and temperature as inputs of the step', async () => {
+testTiles('scale and temperature as inputs of the step', async () => {
   const [N, D] = [21, 8];
   const r = random(freshSeed());
   const [x, dy] = [r.normal(N * D).map((v) => v / 3), r.normal(N)];
@@ -213,7 +223,7 @@ test('scale and temperature as inputs of the step', async () => {
   step.dispose();
 });
 
-test('statistics: the log-sum-exp, and how many positives', async () => {
+testTiles('statistics: the log-sum-exp, and how many positives', async () => {
   const N = 40;
   const l = labelsOf(N, 9);
   const x = random(freshSeed()).normal(N * 8);
@@ -247,7 +257,7 @@ test('statistics: the log-sum-exp, and how many positives', async () => {
 
 // ---- edges ----
 
-test('anchors without positives have loss 0 and give no gradient', async () => {
+testTiles('anchors without positives have loss 0 and give no gradient', async () => {
   const N = 19;
   // Everybody alone but three.
   const l = Uint32Array.from({ length: N }, (_, i) => (i === 4 || i === 11 || i === 18 ? 100 : i));
@@ -257,7 +267,7 @@ test('anchors without positives have loss 0 and give no gradient', async () => {
   await checkTwo([N, N, 6], { labels: [alone, alone.map((v) => v + 1000)] });
 });
 
-test('one class only', async () => {
+testTiles('one class only', async () => {
   const l = new Uint32Array(37).fill(4_000_000_000);
   await checkOne([37, 8], { excludeSelf: true, labels: [l, l], temperature: 0.1 });
 });
@@ -276,7 +286,7 @@ const identical: (N: number, D: number) => InputSpec = (N, D) => ({
   },
 });
 
-test('identical rows, zero rows', async () => {
+testTiles('identical rows, zero rows', async () => {
   const N = 34;
   const problem = { excludeSelf: true, pairOffset: 17, temperature: 0.1 };
   await checkOne([N, 12], problem, identical(N, 12));
@@ -287,14 +297,14 @@ test('identical rows, zero rows', async () => {
   });
 });
 
-test('a temperature of 0.01', async () => {
+testTiles('a temperature of 0.01', async () => {
   await checkOne([66, 32], { excludeSelf: true, pairOffset: 33, temperature: 0.01 });
   const l = labelsOf(66, 5);
   await checkOne([66, 32], { excludeSelf: true, labels: [l, l], temperature: 0.01 });
   await checkTwo([40, 50, 32], { pairOffset: 0, temperature: 0.01 });
 });
 
-test('similarities of thousands overflow nothing', async () => {
+testTiles('similarities of thousands overflow nothing', async () => {
   const { loss, dx } = await evaluate(
     { x: input([6, 4]) },
     ({ x }) => {
@@ -322,9 +332,28 @@ test('what is not finite is seen in the loss', async () => {
   }
 });
 
+test('the tile is chosen by adapter and rows', async () => {
+  const entries = (N: number, largeTiles: boolean) => {
+    const x = input([N, 8]);
+    const { loss } = contrast(x, x, { excludeSelf: true });
+    const [dx] = grad(loss, [x], constant(1, [N]));
+    return plan({ dx }, [], { target: { largeTiles } }).dispatches.map(({ kernel }) => kernel.entry);
+  };
+  for (const [N, large, partial, weights] of [
+    [63, true, 8, 8],
+    [64, true, 16, 8],
+    [256, true, 16, 16],
+    [256, false, 8, 8],
+  ] as const) {
+    const found = entries(N, large);
+    for (const entry of [`contrast_partial_${partial}`, `contrast_weights_${weights}`])
+      if (!found.includes(entry)) throw new Error(`${N} rows: expected ${entry}, got ${found}`);
+  }
+});
+
 // ---- size ----
 
-test('2048 rows: some of them against a dense float64 reference', async () => {
+testTiles('2048 rows: some of them against a dense float64 reference', async () => {
   const [N, D, temperature] = [2048, 32, 0.5];
   const r = random(freshSeed());
   const [x, dy] = [r.normal(N * D).map((v) => v / Math.sqrt(D)), r.normal(N)];
@@ -352,7 +381,7 @@ test('2048 rows: some of them against a dense float64 reference', async () => {
   const loss = sums.map((sum, i) => Math.log(sum) - s(i, pair(i)));
   close(found.loss, loss, { rel: 2e-6, what: 'loss' });
   // Rows at the edges of slabs, tiles and chunks, and some between.
-  const wanted = [0, 1, 7, 8, 127, 128, 129, 1000, 1023, 1024, 1535, 1536, 2040, 2047];
+  const wanted = [0, 1, 7, 8, 15, 16, 127, 128, 255, 256, 257, 1000, 1023, 1024, 1535, 1536, 2040, 2047];
   const dx = wanted.flatMap((i) => {
     const g = new Float64Array(D);
     for (let j = 0; j < N; j++) {

@@ -10,6 +10,7 @@ import { adam } from '../../src/optim/adam.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
+import { withLargeTiles } from './tiles.ts';
 
 const FORMS = [false, true].flatMap((transposeA) =>
   [false, true].map((transposeB) => ({ transposeA, transposeB })),
@@ -22,18 +23,6 @@ function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: Matm
     a: [...lead, ...(transposeA ? [k, m] : [m, k])],
     b: [...lead, ...(transposeB ? [n, k] : [k, n])],
   };
-}
-
-/** The same tests with and without the 16 x 16 tiles, whatever the adapter would choose. */
-async function withLargeTiles<T>(largeTiles: boolean, body: () => Promise<T>): Promise<T> {
-  const { target } = await device();
-  const chosen = target.largeTiles;
-  Object.assign(target, { largeTiles });
-  try {
-    return await body();
-  } finally {
-    Object.assign(target, { largeTiles: chosen });
-  }
 }
 
 /** The entry points that a graph runs. */
@@ -186,6 +175,23 @@ test('whole numbers multiply exactly, and the same bits come each time', async (
     await step.run({ a, b });
     close(await step.read('c'), first, { rel: 0, abs: 0 });
     step.dispose();
+  }
+});
+
+test('long inner sizes', async () => {
+  // llvmpipe ends an invocation after 65,535 rounds of its loops.
+  for (const [m, k, n] of [
+    [3, 70_003, 2],
+    [4, 70_004, 4],
+    [4, 200_001, 1],
+  ]) {
+    const ones = { a: new Float32Array(m * k).fill(1), b: new Float32Array(k * n).fill(1) };
+    const { c } = await evaluate(
+      { a: input([m, k]), b: input([k, n]) },
+      (t) => ({ c: matmul(t.a, t.b) }),
+      ones,
+    );
+    close(c, new Float32Array(m * n).fill(k), { rel: 0, abs: 0, what: `k = ${k}` });
   }
 });
 

@@ -1,0 +1,236 @@
+// What every loss of two views must be: right against the reference, indifferent to what it should not see, finite.
+import { compile } from '../../src/graph/compile.ts';
+import { grad } from '../../src/graph/gradient.ts';
+import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { close, device, freshSeed, random } from '../harness.ts';
+import * as reference from '../reference.ts';
+
+export type Loss = (zA: Tensor, zB: Tensor, labels: Tensor) => Tensor;
+export type RefLoss = (zA: reference.Ref, zB: reference.Ref, labels: ArrayLike<number>) => reference.Ref;
+
+export interface Views {
+  zA: Float32Array;
+  zB: Float32Array;
+  labels?: Uint32Array;
+}
+
+export interface Found extends Views {
+  loss: number;
+  gA: Float32Array;
+  gB: Float32Array;
+}
+
+/** Of the loss relative to itself, and of the gradients relative to the largest of them (the project's tolerances). */
+const LOSS = 2e-5;
+const GRADIENT = 1e-4;
+
+export type Draw = ReturnType<typeof random>;
+
+/** Two views of samples: what they share, and noise. */
+export function drawViews(
+  draw: Draw,
+  N: number,
+  D: number,
+  noise = 0.7,
+): { zA: Float32Array; zB: Float32Array } {
+  const shared = draw.normal(N * D);
+  const view = () => draw.normal(N * D).map((v, i) => shared[i] + noise * v);
+  return { zA: view(), zB: view() };
+}
+
+/** Compiles a loss with its gradients once, for many values. */
+export async function compileLoss(loss: Loss, N: number, D: number) {
+  const step = await compile(
+    await device(),
+    ({ zA, zB, labels }) => {
+      const y = loss(zA, zB, labels);
+      if (y.shape.length) throw new Error(`expected a scalar loss, got [${y.shape}]`);
+      const [gA, gB] = grad(y, [zA, zB]);
+      return { loss: y, gA, gB };
+    },
+    { inputs: { zA: input([N, D]), zB: input([N, D]), labels: input([N], 'u32') } },
+  );
+  return {
+    run: async (views: Views): Promise<Found> => {
+      const labels = views.labels ?? new Uint32Array(N);
+      await step.run({ ...views, labels });
+      const [[value], gA, gB] = [await step.read('loss'), await step.read('gA'), await step.read('gB')];
+      return { ...views, labels, loss: value, gA, gB };
+    },
+    dispose: () => step.dispose(),
+  };
+}
+
+const row = (x: ArrayLike<number>, i: number, D: number) => Array.from({ length: D }, (_, d) => x[i * D + d]);
+const dot = (a: number[], b: number[]) => a.reduce((sum, v, d) => sum + v * b[d], 0);
+const length = (a: number[]) => Math.sqrt(dot(a, a));
+
+/** The gradient is orthogonal to each row: a longer z is no better. */
+function isOrthogonal({ zA, zB, gA, gB }: Found, N: number, D: number, what: string): void {
+  const of = (z: Float32Array, g: Float32Array) =>
+    Array.from({ length: N }, (_, i) => [row(z, i, D), row(g, i, D)] as const);
+  const pairs = [...of(zA, gA), ...of(zB, gB)];
+  const largest = Math.max(...pairs.map(([z, g]) => length(z) * length(g)), 1e-20);
+  for (const [i, [z, g]] of pairs.entries()) {
+    const part = Math.abs(dot(z, g)) / largest;
+    if (!(part < 2e-6)) throw new Error(`${what}: gradient of row ${i} has ${part} of the largest along z`);
+  }
+}
+
+/** The value and both gradients against the reference. */
+export function agrees(found: Found, expected: RefLoss, N: number, D: number, what: string): void {
+  const { zA, zB, labels } = found;
+  const leaves = [reference.leaf([N, D], zA), reference.leaf([N, D], zB)];
+  const y = expected(leaves[0], leaves[1], labels!);
+  close([found.loss], y.data, { rel: LOSS, abs: 1e-7, what: `${what}: loss` });
+  const [gA, gB] = reference.gradient(y, leaves);
+  // Both views at once: an asymmetric loss may hardly move one of them.
+  close([...found.gA, ...found.gB], [...gA, ...gB], { rel: GRADIENT, abs: 1e-9, what: `${what}: gradient` });
+}
+
+/** Value and gradients at sizes around tiles. */
+export async function checkAgainst(
+  loss: Loss,
+  expected: RefLoss,
+  { what = '', sizes = SIZES, classes = 3, noise = 0.7 } = {},
+): Promise<void> {
+  for (const [N, D] of sizes) {
+    const draw = random(freshSeed());
+    const compiled = await compileLoss(loss, N, D);
+    const found = await compiled.run({
+      ...drawViews(draw, N, D, noise),
+      labels: draw.integers(N, 0, classes),
+    });
+    compiled.dispose();
+    agrees(found, expected, N, D, `${what} [${N}, ${D}]`.trim());
+    if (D > 1) isOrthogonal(found, N, D, what);
+  }
+}
+
+const SIZES = [
+  [2, 2],
+  [3, 5],
+  [8, 4],
+  [17, 33],
+  [65, 16],
+  [100, 64],
+];
+
+/** A random rotation (or reflection) of D dimensions: rows of an orthogonal matrix. */
+function rotation(draw: Draw, D: number): number[][] {
+  const basis: number[][] = [];
+  while (basis.length < D) {
+    let v = [...draw.normal(D)];
+    for (let pass = 0; pass < 2; pass++)
+      for (const b of basis) {
+        const along = dot(v, b);
+        v = v.map((x, d) => x - along * b[d]);
+      }
+    const size = length(v);
+    basis.push(v.map((x) => x / size));
+  }
+  return basis;
+}
+
+/** Permuting the batch, rotating the space, scaling rows: the loss stays, the gradients go along. */
+export async function checkInvariants(loss: Loss, { N = 33, D = 12, rotates = true } = {}): Promise<void> {
+  const draw = random(freshSeed());
+  const compiled = await compileLoss(loss, N, D);
+  const views = { ...drawViews(draw, N, D), labels: draw.integers(N, 0, 4) };
+  const base = await compiled.run(views);
+  const check = (what: string, found: Found, expected: { gA: ArrayLike<number>; gB: ArrayLike<number> }) => {
+    close([found.loss], [base.loss], { rel: 5e-6, what: `${what}: loss` });
+    close([...found.gA, ...Array.from(found.gB)], [...Array.from(expected.gA), ...Array.from(expected.gB)], {
+      rel: 2e-5,
+      abs: 1e-9,
+      what: `${what}: gradient`,
+    });
+  };
+  const mapRows = (x: Float32Array, f: (v: number[], i: number) => number[], order = [...Array(N).keys()]) =>
+    Float32Array.from(order.flatMap((j, i) => f(row(x, j, D), i)));
+
+  const keys = draw.uniform(N);
+  const order = [...keys.keys()].sort((i, j) => keys[i] - keys[j]);
+  const same = (v: number[]) => v;
+  const permuted = await compiled.run({
+    zA: mapRows(views.zA, same, order),
+    zB: mapRows(views.zB, same, order),
+    labels: Uint32Array.from(order, (i) => views.labels[i]),
+  });
+  check('permutation', permuted, { gA: mapRows(base.gA, same, order), gB: mapRows(base.gB, same, order) });
+
+  if (rotates) {
+    const Q = rotation(draw, D);
+    const turn = (v: number[]) => Q.map((q) => dot(q, v));
+    const turned = await compiled.run({ ...views, zA: mapRows(views.zA, turn), zB: mapRows(views.zB, turn) });
+    check('rotation', turned, { gA: mapRows(base.gA, turn), gB: mapRows(base.gB, turn) });
+  }
+
+  const factors = draw.uniform(N, 0.3, 3);
+  const scaled = await compiled.run({
+    ...views,
+    zA: mapRows(views.zA, (v, i) => v.map((x) => x * factors[i])),
+  });
+  check('scale of rows', scaled, {
+    gA: mapRows(base.gA, (v, i) => v.map((x) => x / factors[i])),
+    gB: base.gB,
+  });
+  isOrthogonal(base, N, D, 'as drawn');
+  compiled.dispose();
+}
+
+/** Value and gradient are finite on what batches may degenerate to. */
+export async function checkEdges(
+  loss: Loss,
+  expected: RefLoss,
+  { collapsed }: { collapsed?: number } = {},
+): Promise<void> {
+  const [N, D] = [9, 8];
+  const draw = random(freshSeed());
+  const compiled = await compileLoss(loss, N, D);
+  const finite = (found: Found, what: string) => {
+    for (const [name, values] of Object.entries({ loss: [found.loss], gA: found.gA, gB: found.gB }))
+      if (!Array.from(values).every(Number.isFinite))
+        throw new Error(`${what}: ${name} is not finite: ${values}`);
+  };
+
+  const one = draw.normal(D);
+  const rows = Float32Array.from({ length: N * D }, (_, i) => one[i % D]);
+  const identical = await compiled.run({ zA: rows, zB: rows });
+  finite(identical, 'identical rows');
+  const leaf = reference.leaf([N, D], rows);
+  const wanted = collapsed ?? expected(leaf, leaf, new Uint32Array(N)).data[0];
+  close([identical.loss], [wanted], { rel: LOSS, abs: 2e-6, what: 'identical rows' });
+  // All pulls cancel; what is left is rounding.
+  close(identical.gA, new Float32Array(N * D), { abs: 1e-4, what: 'identical rows: gradient' });
+
+  const zeros = new Float32Array(N * D);
+  finite(await compiled.run({ zA: zeros, zB: zeros }), 'zero rows');
+
+  const some = drawViews(draw, N, D);
+  some.zA.fill(0, 3 * D, 4 * D);
+  const withZero = await compiled.run(some);
+  finite(withZero, 'a zero row');
+  const leaves = [reference.leaf([N, D], some.zA), reference.leaf([N, D], some.zB)];
+  const y = expected(leaves[0], leaves[1], new Uint32Array(N));
+  close([withZero.loss], y.data, { rel: LOSS, what: 'a zero row' });
+  // Divided by l2Normalize's epsilon of 1e-12, the gradient of the zero row is huge: the others by themselves.
+  const [gA, gB] = reference.gradient(y, leaves);
+  for (const g of [withZero.gA, gA]) g.fill(0, 3 * D, 4 * D);
+  close([...withZero.gA, ...withZero.gB], [...gA, ...gB], {
+    rel: GRADIENT,
+    what: 'beside a zero row: gradient',
+  });
+
+  const opposite = await compiled.run({ zA: some.zB, zB: some.zB.map((v) => -v) });
+  finite(opposite, 'opposite views');
+  const tiny = await compiled.run({ zA: some.zB.map((v) => v * 1e-9), zB: some.zB.map((v) => v * 1e9) });
+  finite(tiny, 'very short and very long rows');
+  compiled.dispose();
+
+  const two = await compileLoss(loss, 2, D);
+  const found = await two.run(drawViews(draw, 2, D));
+  finite(found, 'N = 2');
+  agrees(found, expected, 2, D, 'N = 2');
+  two.dispose();
+}

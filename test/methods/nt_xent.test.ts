@@ -1,0 +1,99 @@
+import { compile } from '../../src/graph/compile.ts';
+import { input, scalar } from '../../src/graph/tensor.ts';
+import { ntXent } from '../../src/methods/nt_xent.ts';
+import { close, device, freshSeed, random, test, throws } from '../harness.ts';
+import * as reference from '../reference.ts';
+import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+
+const at = (temperature: number) => ({
+  loss: (...[a, b]: Parameters<typeof ntXent>) => ntXent(a, b, { temperature }),
+  expected: (a: reference.Ref, b: reference.Ref) => reference.ntXent(a, b, temperature),
+});
+
+test('value and gradients', async () => {
+  for (const temperature of [0.07, 0.5, 1]) {
+    const { loss, expected } = at(temperature);
+    await checkAgainst(loss, expected, { what: `temperature ${temperature}` });
+  }
+  await checkAgainst((a, b) => ntXent(a, b), at(0.2).expected, {
+    what: 'default temperature',
+    sizes: [[9, 8]],
+  });
+});
+
+test('more rows than a slab of the kernel', async () => {
+  const { loss, expected } = at(0.2);
+  await checkAgainst(loss, expected, { sizes: [[150, 24]] });
+});
+
+test('invariants', () => checkInvariants(at(0.2).loss));
+
+test('edges', async () => {
+  // Collapse: each anchor has 2N - 1 equal candidates.
+  const { loss, expected } = at(0.2);
+  await checkEdges(loss, expected, { collapsed: Math.log(17) });
+});
+
+test('a temperature of 0.01', async () => {
+  const { loss, expected } = at(0.01);
+  await checkEdges(loss, expected, { collapsed: Math.log(17) });
+  await checkAgainst(loss, expected, { sizes: [[40, 32]] });
+});
+
+test('views that agree at a temperature of 0.01: similarities of 100 cancel down to a small loss', async () => {
+  const { loss, expected } = at(0.01);
+  await checkAgainst(loss, expected, { sizes: [[40, 32]], noise: 0.05 });
+});
+
+test('random embeddings: about log(2N - 1)', async () => {
+  const [N, D, temperature] = [256, 128, 0.5];
+  const r = random(freshSeed());
+  const compiled = await compileLoss(at(temperature).loss, N, D);
+  const { loss } = await compiled.run({ zA: r.normal(N * D), zB: r.normal(N * D) });
+  compiled.dispose();
+  // Similarities have variance 1 / D, which adds half of that over the squared temperature.
+  close([loss], [Math.log(2 * N - 1) + 1 / (2 * D * temperature ** 2)], { rel: 0, abs: 0.06 });
+});
+
+test('orthogonal pairs: the closed form', async () => {
+  const [N, temperature] = [8, 0.25];
+  const basis = Float32Array.from({ length: N * N }, (_, i) => Number(i % (N + 1) === 0));
+  const compiled = await compileLoss(at(temperature).loss, N, N);
+  const { loss } = await compiled.run({ zA: basis, zB: basis });
+  compiled.dispose();
+  close([loss], [Math.log(1 + (2 * N - 2) * Math.exp(-1 / temperature))], { rel: 2e-5, abs: 0 });
+});
+
+test('the two views may be swapped', async () => {
+  const compiled = await compileLoss(at(0.2).loss, 21, 8);
+  const { zA, zB } = drawViews(random(freshSeed()), 21, 8);
+  const one = await compiled.run({ zA, zB });
+  const two = await compiled.run({ zA: zB, zB: zA });
+  compiled.dispose();
+  close([two.loss], [one.loss], { rel: 2e-6 });
+  close(two.gB, one.gA, { rel: 1e-5 });
+});
+
+test('the temperature as an input of the step', async () => {
+  const { zA, zB } = drawViews(random(freshSeed()), 12, 6);
+  const inputs = { zA: input([12, 6]), zB: input([12, 6]), temperature: scalar() };
+  const step = await compile(
+    await device(),
+    ({ zA, zB, temperature }) => ({ loss: ntXent(zA, zB, { temperature }) }),
+    { inputs },
+  );
+  for (const temperature of [0.1, 0.7]) {
+    await step.run({ zA, zB, temperature });
+    const expected = at(temperature).expected(reference.leaf([12, 6], zA), reference.leaf([12, 6], zB));
+    close(await step.read('loss'), expected.data, { rel: 2e-5 });
+  }
+  step.dispose();
+});
+
+test('views that do not match are named', () => {
+  throws(
+    () => ntXent(input([4, 3]), input([5, 3])),
+    /ntXent: expected two views \[N, D\], got \[4, 3\] and \[5, 3\]/,
+  );
+  throws(() => ntXent(input([4]), input([4])), /ntXent: expected two views/);
+});

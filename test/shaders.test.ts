@@ -1,0 +1,159 @@
+// Every shader, with this runtime's own compiler, and the conventions that replace reflection at run time.
+import * as assert from 'uvu/assert';
+import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
+import { device, readAsset, test } from './harness.ts';
+
+const text = async (path: string) => new TextDecoder().decode(await readAsset(path));
+
+/** The shaders, found through the sources that import them, from the public names on: a browser lists no folders. */
+async function findShaders(): Promise<string[]> {
+  const seen = new Set<string>();
+  const visit = async (path: string): Promise<void> => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    if (!path.endsWith('.ts')) return;
+    const code = await text(path);
+    const targets = [...code.matchAll(/(?:from|import\()\s*'(\.[^']+\.(?:ts|wgsl))'/g)].map(([, target]) => target);
+    for (const target of targets) await visit(new URL(target, `http://x/${path}`).pathname.slice(1));
+  };
+  await visit('src/index.ts');
+  await visit('src/measures/evaluate.ts');
+  return [...seen].filter((path) => path.endsWith('.wgsl')).sort();
+}
+
+interface Entry {
+  name: string;
+  workgroupSize: number;
+}
+
+/** Without comments; a `//` does not stand in a WGSL string, for there are none. */
+const bare = (code: string) => code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
+
+function entriesOf(code: string): Entry[] {
+  const pattern = /@compute\s+@workgroup_size\(([^)]*)\)\s*fn\s+(\w+)/g;
+  return [...bare(code).matchAll(pattern)].map(([, size, name]) => ({
+    name,
+    workgroupSize: size.split(',').reduce((product, n) => product * Number(n.replace('u', '')), 1),
+  }));
+}
+
+/** The module scope: functions are left out, since wgsl_reflect does not read every expression. */
+function declarations(code: string): string {
+  let rest = bare(code);
+  for (let at = rest.search(FUNCTION); at >= 0; at = rest.search(FUNCTION)) {
+    let depth = 0;
+    let end = rest.indexOf('{', at);
+    do {
+      if (rest[end] === '{') depth++;
+      if (rest[end] === '}') depth--;
+      end++;
+    } while (depth);
+    rest = rest.slice(0, at) + rest.slice(end);
+  }
+  return rest;
+}
+const FUNCTION = /(@compute\s+@workgroup_size\([^)]*\)\s*)?\bfn\s+\w+/;
+
+const shaders = await findShaders();
+const kernels = shaders.filter((path) => !path.startsWith('shaders/lib/'));
+const libs = shaders.filter((path) => path.startsWith('shaders/lib/'));
+
+/** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
+async function sourcesOf(path: string): Promise<string[]> {
+  const code = await text(path);
+  const plain = libs.filter((lib) => !lib.includes('/lanes'));
+  const shared = [code, ...(await Promise.all(plain.map(text)))].join('\n');
+  if (/\barray<lanes>/.test(code))
+    return Promise.all(['1', '4'].map(async (n) => `${shared}\n${await text(`shaders/lib/lanes${n}.wgsl`)}`));
+  if (/\barray<value>/.test(code))
+    return ['f32', 'vec4f'].map((t) => `${shared}\nalias value = ${t}; alias choice = ${t === 'f32' ? 'u32' : 'vec4u'};`);
+  return [shared];
+}
+
+test('the shaders are found', async () => {
+  assert.ok(kernels.length >= 24, `${kernels.length}: ${kernels.join(', ')}`);
+  assert.ok(libs.length >= 4, libs.join(', '));
+});
+
+for (const path of kernels) {
+  test(`${path}: every entry point compiles`, async () => {
+    const { gpu } = await device();
+    for (const code of await sourcesOf(path)) {
+      const module = gpu.createShaderModule({ label: path, code });
+      const { messages } = await module.getCompilationInfo();
+      const bad = messages.filter(({ type }) => type === 'error' || type === 'warning');
+      assert.equal(bad.map(({ type, lineNum, linePos, message }) => `${path}:${lineNum}:${linePos} ${type}: ${message}`), []);
+      const entries = entriesOf(code);
+      assert.ok(entries.length, 'no entry point');
+      await Promise.all(
+        entries.map(({ name }) =>
+          gpu.createComputePipelineAsync({ label: name, layout: 'auto', compute: { module, entryPoint: name } }).catch((error) => {
+            throw new Error(`${path}: ${name}: ${error.message}`);
+          }),
+        ),
+      );
+    }
+  }, { timeout: 120_000 });
+
+  test(`${path}: binding 0 is the uniform block, laid out in order; bindings and workgroups keep their limits`, async () => {
+    for (const code of await sourcesOf(path)) {
+      const reflected = new WgslReflect(declarations(code));
+      const entries = entriesOf(code);
+      // `var<uniform> params: Params` and nothing else uniform.
+      assert.is(reflected.uniforms.length, 1);
+      const [block] = reflected.uniforms;
+      assert.equal([block.name, block.group, block.binding, block.type.name], ['params', 0, 0, 'Params']);
+      // Fields of four bytes one after the other; vectors at multiples of their size, as layUniforms puts them.
+      let at = 0;
+      for (const { name, offset, size, type } of block.members ?? []) {
+        const kind = type.getTypeName?.() ?? type.name;
+        assert.match(kind, /^(u32|i32|f32|vec[24](u|f|i|<[uif]32>))$/, `${name}: ${kind}`);
+        at = Math.ceil(at / size) * size;
+        assert.is(offset, at, name);
+        at += size;
+      }
+      assert.ok(at > 0 && at <= 256, `${at} bytes`);
+      for (const { name, group, binding, access } of reflected.storage) {
+        assert.is(group, 0, name);
+        assert.ok(binding >= 1 && binding <= 8, `${name} has binding ${binding}`);
+        assert.match(access, /^(read|read_write)$/, name);
+      }
+      for (const { name, workgroupSize } of entries) assert.ok(workgroupSize <= 256 && workgroupSize >= 1, `${name}: ${workgroupSize}`);
+      const shared = [...bare(code).matchAll(/var<workgroup>\s+(\w+)\s*:\s*([^;]+);/g)].map(([, , type]) => bytesOf(type, bare(code)));
+      const bytes = shared.reduce((a, b) => a + b, 0);
+      assert.ok(bytes <= 16384, `${bytes} bytes of workgroup memory`);
+      // A const-expression may not be infinite or NaN, and x != x folds away: tests look at bits.
+      assert.not.match(bare(code), /\b(\w+)\s*!=\s*\1\b/);
+      assert.not.match(bare(code), /\benable\b|\bsubgroup|\bf16\b|ptr<(storage|workgroup)/);
+      assert.not.match(bare(code), /\batomic\w*<f32>/);
+    }
+  });
+}
+
+test('every entry point says what it computes', async () => {
+  const silent: string[] = [];
+  for (const path of kernels) {
+    const lines = (await text(path)).split('\n');
+    for (const [i, line] of lines.entries()) {
+      if (!/^@compute/.test(line)) continue;
+      if (!/^\/\/ ./.test(lines[i - 1] ?? '')) silent.push(`${path}:${i + 1}`);
+    }
+  }
+  assert.equal(silent, []);
+});
+
+/** Bytes of a workgroup variable: scalars, vectors and arrays of them, whose length is a product of numbers and names. */
+function bytesOf(type: string, code: string): number {
+  const array = /^array<\s*(.+)\s*,\s*([^,>]+)>$/.exec(type.trim());
+  if (array) {
+    const number = (word: string): number => {
+      const known = new RegExp(`\\b(?:const|override)\\s+${word}\\b[^=;]*=\\s*(\\d+)u?\\s*;`).exec(code);
+      return Number(known ? known[1] : word.replace(/u$/, ''));
+    };
+    const length = array[2].split('*').reduce((product, word) => product * number(word.trim()), 1);
+    if (!Number.isInteger(length)) throw new Error(`cannot tell the length of ${type}`);
+    return length * bytesOf(array[1], code);
+  }
+  const vector = /^vec([234])/.exec(type.trim());
+  return vector ? 4 * (vector[1] === '3' ? 4 : Number(vector[1])) : 4;
+}

@@ -1,6 +1,6 @@
 // 2-D convolution as an implicit matrix product: nothing is unfolded, each invocation keeps a tile of pixels x channels in
 // named registers. NHWC; filter [KH, KW, C, O]. Pixels outside of the image are read at element 0 and selected away.
-// The host prepends `alias value = vec4f;` (or f32 where O is no multiple of 4) for the kernels that params.
+// The host prepends `alias value = vec4f;` (or f32 where O is no multiple of 4) for the kernels that stream.
 struct Params {
   batch: u32, height: u32, width: u32, channels: u32,
   out_height: u32, out_width: u32, out_channels: u32,
@@ -37,6 +37,32 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y4: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> sums_beside: array<value>;
+
+// The tiles of 8 x 8 and 16 x 16 are made of 4 x 4 blocks. A column of a block is a row of the result, so
+// block += b_block * a_block. Whoever comes after the last pixel or row does the last one's work again.
+
+fn outer(a: vec4f, b: vec4f) -> mat4x4f { return mat4x4f(a.x * b, a.y * b, a.z * b, a.w * b); }
+
+fn filter_block(at: u32, pitch: u32) -> mat4x4f {
+  return mat4x4f(filter4[at], filter4[at + pitch], filter4[at + 2u * pitch], filter4[at + 3u * pitch]);
+}
+
+// Where a sum over taps (y, x) and channels stands.
+struct Walk { y: u32, x: u32, c: u32 }
+
+fn step_of(walk: Walk, width: u32, channels: u32) -> Walk {
+  var w = walk;
+  w.c++;
+  if (w.c == channels) {
+    w.c = 0u;
+    w.x++;
+    if (w.x == width) {
+      w.x = 0u;
+      w.y++;
+    }
+  }
+  return w;
+}
 
 // Four pixels: the row and column of their first tap, and its element.
 struct Pixels { y: vec4i, x: vec4i, at: vec4i }
@@ -114,262 +140,245 @@ fn output_taps(g: Gather, ty: u32, tx: u32, step: u32) -> Taps {
   return Taps(select(vec4u(0u), vec4u(g.at - i32((ty * params.out_width + tx) * step)), inside), inside);
 }
 
-// y[m, o] = act(sum over taps and c of x[m + tap, c] filter[tap, c, o] + bias[o]): 8 pixels x 8 channels; C % 4 = O % 8 = 0
-@compute @workgroup_size(64)
-fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
-  let C = params.channels / 4u;
-  let tiles = O / 2u;
-  let pixels = params.batch * params.out_height * params.out_width;
-  let row_tile = index / tiles;
-  let first = row_tile * 8u;
-  if (first >= pixels) { return; }
-  let o = (index - row_tile * tiles) * 2u;
-  let p0 = output_pixels(first, C);
-  let p1 = output_pixels(first + 4u, C);
-  var c00 = vec4f(0.0); var c01 = vec4f(0.0);
-  var c10 = vec4f(0.0); var c11 = vec4f(0.0);
-  var c20 = vec4f(0.0); var c21 = vec4f(0.0);
-  var c30 = vec4f(0.0); var c31 = vec4f(0.0);
-  var c40 = vec4f(0.0); var c41 = vec4f(0.0);
-  var c50 = vec4f(0.0); var c51 = vec4f(0.0);
-  var c60 = vec4f(0.0); var c61 = vec4f(0.0);
-  var c70 = vec4f(0.0); var c71 = vec4f(0.0);
-  var row = o;
-  var ky = 0u;
-  var kx = 0u;
-  var c = 0u;
-  var t0 = input_taps(p0, 0u, 0u, C);
-  var t1 = input_taps(p1, 0u, 0u, C);
-  // One loop, not three: each level costs a software adapter a copy of the tile.
-  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
-    let m0 = mat4x4f(filter4[row + 0u * O], filter4[row + 1u * O], filter4[row + 2u * O], filter4[row + 3u * O]);
-    let m1 = mat4x4f(filter4[row + 0u * O + 1u], filter4[row + 1u * O + 1u], filter4[row + 2u * O + 1u], filter4[row + 3u * O + 1u]);
-    row += 4u * O;
-    let a0 = select(vec4f(0.0), x4[t0.at.x + c], t0.inside.x);
-    c00 += m0 * a0; c01 += m1 * a0;
-    let a1 = select(vec4f(0.0), x4[t0.at.y + c], t0.inside.y);
-    c10 += m0 * a1; c11 += m1 * a1;
-    let a2 = select(vec4f(0.0), x4[t0.at.z + c], t0.inside.z);
-    c20 += m0 * a2; c21 += m1 * a2;
-    let a3 = select(vec4f(0.0), x4[t0.at.w + c], t0.inside.w);
-    c30 += m0 * a3; c31 += m1 * a3;
-    let a4 = select(vec4f(0.0), x4[t1.at.x + c], t1.inside.x);
-    c40 += m0 * a4; c41 += m1 * a4;
-    let a5 = select(vec4f(0.0), x4[t1.at.y + c], t1.inside.y);
-    c50 += m0 * a5; c51 += m1 * a5;
-    let a6 = select(vec4f(0.0), x4[t1.at.z + c], t1.inside.z);
-    c60 += m0 * a6; c61 += m1 * a6;
-    let a7 = select(vec4f(0.0), x4[t1.at.w + c], t1.inside.w);
-    c70 += m0 * a7; c71 += m1 * a7;
-    c++;
-    if (c == C) {
-      c = 0u;
-      kx++;
-      if (kx == params.kernel_width) {
-        kx = 0u;
-        ky++;
-      }
-      t0 = input_taps(p0, ky, kx, C);
-      t1 = input_taps(p1, ky, kx, C);
-    }
-  }
-  let b0 = bias4[select(0u, o, params.has_bias != 0u)];
-  let b1 = bias4[select(0u, o + 1u, params.has_bias != 0u)];
-  if (first + 0u < pixels) {
-    y4[(first + 0u) * O + o] = activate(c00 + b0);
-    y4[(first + 0u) * O + o + 1u] = activate(c01 + b1);
-  }
-  if (first + 1u < pixels) {
-    y4[(first + 1u) * O + o] = activate(c10 + b0);
-    y4[(first + 1u) * O + o + 1u] = activate(c11 + b1);
-  }
-  if (first + 2u < pixels) {
-    y4[(first + 2u) * O + o] = activate(c20 + b0);
-    y4[(first + 2u) * O + o + 1u] = activate(c21 + b1);
-  }
-  if (first + 3u < pixels) {
-    y4[(first + 3u) * O + o] = activate(c30 + b0);
-    y4[(first + 3u) * O + o + 1u] = activate(c31 + b1);
-  }
-  if (first + 4u < pixels) {
-    y4[(first + 4u) * O + o] = activate(c40 + b0);
-    y4[(first + 4u) * O + o + 1u] = activate(c41 + b1);
-  }
-  if (first + 5u < pixels) {
-    y4[(first + 5u) * O + o] = activate(c50 + b0);
-    y4[(first + 5u) * O + o + 1u] = activate(c51 + b1);
-  }
-  if (first + 6u < pixels) {
-    y4[(first + 6u) * O + o] = activate(c60 + b0);
-    y4[(first + 6u) * O + o + 1u] = activate(c61 + b1);
-  }
-  if (first + 7u < pixels) {
-    y4[(first + 7u) * O + o] = activate(c70 + b0);
-    y4[(first + 7u) * O + o + 1u] = activate(c71 + b1);
-  }
+// ---- forward: y[m, o] = act(sum over taps and c of x[m + tap, c] filter[tap, c, o] + bias[o]) ----
+
+fn output_count() -> u32 { return params.batch * params.out_height * params.out_width; }
+
+// Four channels of four pixels.
+fn x_block(t: Taps, c: u32) -> mat4x4f {
+  return mat4x4f(
+    select(vec4f(0.0), x4[t.at.x + c], t.inside.x), select(vec4f(0.0), x4[t.at.y + c], t.inside.y),
+    select(vec4f(0.0), x4[t.at.z + c], t.inside.z), select(vec4f(0.0), x4[t.at.w + c], t.inside.w));
 }
 
-// y[m, o] = act(sum over taps and c of x[m + tap, c] filter[tap, c, o] + bias[o]): 4 pixels x 4 channels; C % 4 = O % 4 = 0
+// One channel of four pixels.
+fn x_values(t: Taps, c: u32) -> vec4f {
+  return select(vec4f(0.0), vec4f(x[t.at.x + c], x[t.at.y + c], x[t.at.z + c], x[t.at.w + c]), t.inside);
+}
+
+fn put_output(first: u32, o: u32, block: mat4x4f) {
+  let O = params.out_channels / 4u;
+  let at = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(output_count() - 1u)) * O + o;
+  let b = bias4[select(0u, o, params.has_bias != 0u)];
+  y4[at.x] = activate(block[0] + b);
+  y4[at.y] = activate(block[1] + b);
+  y4[at.z] = activate(block[2] + b);
+  y4[at.w] = activate(block[3] + b);
+}
+
+// 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
 fn conv2d_forward_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
   let C = params.channels / 4u;
-  let tiles = O / 1u;
-  let pixels = params.batch * params.out_height * params.out_width;
-  let row_tile = index / tiles;
-  let first = row_tile * 4u;
-  if (first >= pixels) { return; }
-  let o = (index - row_tile * tiles) * 1u;
+  let across = O;
+  let first = index / across * 4u;
+  if (first >= output_count()) { return; }
+  let o = index % across;
   let p0 = output_pixels(first, C);
-  var c00 = vec4f(0.0);
-  var c10 = vec4f(0.0);
-  var c20 = vec4f(0.0);
-  var c30 = vec4f(0.0);
-  var row = o;
-  var ky = 0u;
-  var kx = 0u;
-  var c = 0u;
   var t0 = input_taps(p0, 0u, 0u, C);
-  // One loop, not three: each level costs a software adapter a copy of the tile.
+  var c00: mat4x4f;
+  var walk: Walk;
+  var at = o;
   for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
-    let m0 = mat4x4f(filter4[row + 0u * O], filter4[row + 1u * O], filter4[row + 2u * O], filter4[row + 3u * O]);
-    row += 4u * O;
-    let a0 = select(vec4f(0.0), x4[t0.at.x + c], t0.inside.x);
-    c00 += m0 * a0;
-    let a1 = select(vec4f(0.0), x4[t0.at.y + c], t0.inside.y);
-    c10 += m0 * a1;
-    let a2 = select(vec4f(0.0), x4[t0.at.z + c], t0.inside.z);
-    c20 += m0 * a2;
-    let a3 = select(vec4f(0.0), x4[t0.at.w + c], t0.inside.w);
-    c30 += m0 * a3;
-    c++;
-    if (c == C) {
-      c = 0u;
-      kx++;
-      if (kx == params.kernel_width) {
-        kx = 0u;
-        ky++;
-      }
-      t0 = input_taps(p0, ky, kx, C);
+    let a0 = x_block(t0, walk.c);
+    let b0 = filter_block(at, O);
+    c00 += b0 * a0;
+    at += 4u * O;
+    walk = step_of(walk, params.kernel_width, C);
+    if (walk.c == 0u) {
+      t0 = input_taps(p0, walk.y, walk.x, C);
     }
   }
-  let b0 = bias4[select(0u, o, params.has_bias != 0u)];
-  if (first + 0u < pixels) {
-    y4[(first + 0u) * O + o] = activate(c00 + b0);
-  }
-  if (first + 1u < pixels) {
-    y4[(first + 1u) * O + o] = activate(c10 + b0);
-  }
-  if (first + 2u < pixels) {
-    y4[(first + 2u) * O + o] = activate(c20 + b0);
-  }
-  if (first + 3u < pixels) {
-    y4[(first + 3u) * O + o] = activate(c30 + b0);
-  }
+  put_output(first, o, c00);
 }
 
-// The same for any C (1 and 3 are what images have), O % 8 = 0: 8 pixels x 8 channels, x one scalar at a time
+// 8 pixels x 8 channels; C % 4 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_narrow(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let C = params.channels / 4u;
+  let across = O / 2u;
+  let first = index / across * 8u;
+  if (first >= output_count()) { return; }
+  let o = index % across * 2u;
+  let p0 = output_pixels(first, C);
+  let p1 = output_pixels(first + 4u, C);
+  var t0 = input_taps(p0, 0u, 0u, C);
+  var t1 = input_taps(p1, 0u, 0u, C);
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var walk: Walk;
+  var at = o;
+  // One loop, not three: each level costs a software adapter a copy of the tile.
+  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
+    let a0 = x_block(t0, walk.c);
+    let a1 = x_block(t1, walk.c);
+    let b0 = filter_block(at, O);
+    c00 += b0 * a0; c10 += b0 * a1;
+    let b1 = filter_block(at + 1u, O);
+    c01 += b1 * a0; c11 += b1 * a1;
+    at += 4u * O;
+    walk = step_of(walk, params.kernel_width, C);
+    if (walk.c == 0u) {
+      t0 = input_taps(p0, walk.y, walk.x, C);
+      t1 = input_taps(p1, walk.y, walk.x, C);
+    }
+  }
+  put_output(first, o, c00); put_output(first, o + 1u, c01);
+  put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11);
+}
+
+// 16 pixels x 16 channels; C % 4 = O % 16 = 0
+@compute @workgroup_size(64)
+fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let C = params.channels / 4u;
+  let across = O / 4u;
+  let first = index / across * 16u;
+  if (first >= output_count()) { return; }
+  let o = index % across * 4u;
+  let p0 = output_pixels(first, C);
+  let p1 = output_pixels(first + 4u, C);
+  let p2 = output_pixels(first + 8u, C);
+  let p3 = output_pixels(first + 12u, C);
+  var t0 = input_taps(p0, 0u, 0u, C);
+  var t1 = input_taps(p1, 0u, 0u, C);
+  var t2 = input_taps(p2, 0u, 0u, C);
+  var t3 = input_taps(p3, 0u, 0u, C);
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
+  var walk: Walk;
+  var at = o;
+  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
+    let a0 = x_block(t0, walk.c);
+    let a1 = x_block(t1, walk.c);
+    let a2 = x_block(t2, walk.c);
+    let a3 = x_block(t3, walk.c);
+    let b0 = filter_block(at, O);
+    c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
+    let b1 = filter_block(at + 1u, O);
+    c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
+    let b2 = filter_block(at + 2u, O);
+    c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
+    let b3 = filter_block(at + 3u, O);
+    c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
+    at += 4u * O;
+    walk = step_of(walk, params.kernel_width, C);
+    if (walk.c == 0u) {
+      t0 = input_taps(p0, walk.y, walk.x, C);
+      t1 = input_taps(p1, walk.y, walk.x, C);
+      t2 = input_taps(p2, walk.y, walk.x, C);
+      t3 = input_taps(p3, walk.y, walk.x, C);
+    }
+  }
+  put_output(first, o, c00); put_output(first, o + 1u, c01); put_output(first, o + 2u, c02); put_output(first, o + 3u, c03);
+  put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11); put_output(first + 4u, o + 2u, c12); put_output(first + 4u, o + 3u, c13);
+  put_output(first + 8u, o, c20); put_output(first + 8u, o + 1u, c21); put_output(first + 8u, o + 2u, c22); put_output(first + 8u, o + 3u, c23);
+  put_output(first + 12u, o, c30); put_output(first + 12u, o + 1u, c31); put_output(first + 12u, o + 2u, c32); put_output(first + 12u, o + 3u, c33);
+}
+
+// Any C (1 and 3 are what images have), x one scalar at a time: 8 pixels x 8 channels; O % 8 = 0
+@compute @workgroup_size(64)
+fn conv2d_forward_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
   let C = params.channels;
-  let tiles = O / 2u;
-  let pixels = params.batch * params.out_height * params.out_width;
-  let row_tile = index / tiles;
-  let first = row_tile * 8u;
-  if (first >= pixels) { return; }
-  let o = (index - row_tile * tiles) * 2u;
+  let across = O / 2u;
+  let first = index / across * 8u;
+  if (first >= output_count()) { return; }
+  let o = index % across * 2u;
   let p0 = output_pixels(first, C);
   let p1 = output_pixels(first + 4u, C);
-  var c00 = vec4f(0.0); var c01 = vec4f(0.0);
-  var c10 = vec4f(0.0); var c11 = vec4f(0.0);
-  var c20 = vec4f(0.0); var c21 = vec4f(0.0);
-  var c30 = vec4f(0.0); var c31 = vec4f(0.0);
-  var c40 = vec4f(0.0); var c41 = vec4f(0.0);
-  var c50 = vec4f(0.0); var c51 = vec4f(0.0);
-  var c60 = vec4f(0.0); var c61 = vec4f(0.0);
-  var c70 = vec4f(0.0); var c71 = vec4f(0.0);
-  var row = o;
-  var ky = 0u;
-  var kx = 0u;
-  var c = 0u;
   var t0 = input_taps(p0, 0u, 0u, C);
   var t1 = input_taps(p1, 0u, 0u, C);
-  // One loop, not three: each level costs a software adapter a copy of the tile.
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var walk: Walk;
+  var at = o;
   for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
-    let m0 = filter4[row];
-    let m1 = filter4[row + 1u];
-    row += O;
-    let a0 = select(vec4f(0.0), vec4f(x[t0.at.x + c], x[t0.at.y + c], x[t0.at.z + c], x[t0.at.w + c]), t0.inside);
-    let a1 = select(vec4f(0.0), vec4f(x[t1.at.x + c], x[t1.at.y + c], x[t1.at.z + c], x[t1.at.w + c]), t1.inside);
-    c00 += a0.x * m0; c01 += a0.x * m1;
-    c10 += a0.y * m0; c11 += a0.y * m1;
-    c20 += a0.z * m0; c21 += a0.z * m1;
-    c30 += a0.w * m0; c31 += a0.w * m1;
-    c40 += a1.x * m0; c41 += a1.x * m1;
-    c50 += a1.y * m0; c51 += a1.y * m1;
-    c60 += a1.z * m0; c61 += a1.z * m1;
-    c70 += a1.w * m0; c71 += a1.w * m1;
-    c++;
-    if (c == C) {
-      c = 0u;
-      kx++;
-      if (kx == params.kernel_width) {
-        kx = 0u;
-        ky++;
-      }
-      t0 = input_taps(p0, ky, kx, C);
-      t1 = input_taps(p1, ky, kx, C);
+    let a0 = x_values(t0, walk.c);
+    let a1 = x_values(t1, walk.c);
+    let b0 = filter4[at];
+    c00 += outer(a0, b0); c10 += outer(a1, b0);
+    let b1 = filter4[at + 1u];
+    c01 += outer(a0, b1); c11 += outer(a1, b1);
+    at += O;
+    walk = step_of(walk, params.kernel_width, C);
+    if (walk.c == 0u) {
+      t0 = input_taps(p0, walk.y, walk.x, C);
+      t1 = input_taps(p1, walk.y, walk.x, C);
     }
   }
-  let b0 = bias4[select(0u, o, params.has_bias != 0u)];
-  let b1 = bias4[select(0u, o + 1u, params.has_bias != 0u)];
-  if (first + 0u < pixels) {
-    y4[(first + 0u) * O + o] = activate(c00 + b0);
-    y4[(first + 0u) * O + o + 1u] = activate(c01 + b1);
-  }
-  if (first + 1u < pixels) {
-    y4[(first + 1u) * O + o] = activate(c10 + b0);
-    y4[(first + 1u) * O + o + 1u] = activate(c11 + b1);
-  }
-  if (first + 2u < pixels) {
-    y4[(first + 2u) * O + o] = activate(c20 + b0);
-    y4[(first + 2u) * O + o + 1u] = activate(c21 + b1);
-  }
-  if (first + 3u < pixels) {
-    y4[(first + 3u) * O + o] = activate(c30 + b0);
-    y4[(first + 3u) * O + o + 1u] = activate(c31 + b1);
-  }
-  if (first + 4u < pixels) {
-    y4[(first + 4u) * O + o] = activate(c40 + b0);
-    y4[(first + 4u) * O + o + 1u] = activate(c41 + b1);
-  }
-  if (first + 5u < pixels) {
-    y4[(first + 5u) * O + o] = activate(c50 + b0);
-    y4[(first + 5u) * O + o + 1u] = activate(c51 + b1);
-  }
-  if (first + 6u < pixels) {
-    y4[(first + 6u) * O + o] = activate(c60 + b0);
-    y4[(first + 6u) * O + o + 1u] = activate(c61 + b1);
-  }
-  if (first + 7u < pixels) {
-    y4[(first + 7u) * O + o] = activate(c70 + b0);
-    y4[(first + 7u) * O + o + 1u] = activate(c71 + b1);
-  }
+  put_output(first, o, c00); put_output(first, o + 1u, c01);
+  put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11);
 }
 
-// The same for any shape: 4 pixels x 4 channels, all loads scalar
+// The same with 16 pixels x 16 channels; O % 16 = 0
+@compute @workgroup_size(64)
+fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let C = params.channels;
+  let across = O / 4u;
+  let first = index / across * 16u;
+  if (first >= output_count()) { return; }
+  let o = index % across * 4u;
+  let p0 = output_pixels(first, C);
+  let p1 = output_pixels(first + 4u, C);
+  let p2 = output_pixels(first + 8u, C);
+  let p3 = output_pixels(first + 12u, C);
+  var t0 = input_taps(p0, 0u, 0u, C);
+  var t1 = input_taps(p1, 0u, 0u, C);
+  var t2 = input_taps(p2, 0u, 0u, C);
+  var t3 = input_taps(p3, 0u, 0u, C);
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
+  var walk: Walk;
+  var at = o;
+  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
+    let a0 = x_values(t0, walk.c);
+    let a1 = x_values(t1, walk.c);
+    let a2 = x_values(t2, walk.c);
+    let a3 = x_values(t3, walk.c);
+    let b0 = filter4[at];
+    c00 += outer(a0, b0); c10 += outer(a1, b0); c20 += outer(a2, b0); c30 += outer(a3, b0);
+    let b1 = filter4[at + 1u];
+    c01 += outer(a0, b1); c11 += outer(a1, b1); c21 += outer(a2, b1); c31 += outer(a3, b1);
+    let b2 = filter4[at + 2u];
+    c02 += outer(a0, b2); c12 += outer(a1, b2); c22 += outer(a2, b2); c32 += outer(a3, b2);
+    let b3 = filter4[at + 3u];
+    c03 += outer(a0, b3); c13 += outer(a1, b3); c23 += outer(a2, b3); c33 += outer(a3, b3);
+    at += O;
+    walk = step_of(walk, params.kernel_width, C);
+    if (walk.c == 0u) {
+      t0 = input_taps(p0, walk.y, walk.x, C);
+      t1 = input_taps(p1, walk.y, walk.x, C);
+      t2 = input_taps(p2, walk.y, walk.x, C);
+      t3 = input_taps(p3, walk.y, walk.x, C);
+    }
+  }
+  put_output(first, o, c00); put_output(first, o + 1u, c01); put_output(first, o + 2u, c02); put_output(first, o + 3u, c03);
+  put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11); put_output(first + 4u, o + 2u, c12); put_output(first + 4u, o + 3u, c13);
+  put_output(first + 8u, o, c20); put_output(first + 8u, o + 1u, c21); put_output(first + 8u, o + 2u, c22); put_output(first + 8u, o + 3u, c23);
+  put_output(first + 12u, o, c30); put_output(first + 12u, o + 1u, c31); put_output(first + 12u, o + 2u, c32); put_output(first + 12u, o + 3u, c33);
+}
+
+// Any shape: 4 pixels x 4 channels, all loads scalar
 @compute @workgroup_size(64)
 fn conv2d_forward_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels;
   let C = params.channels;
   let tiles = (O + 3u) / 4u;
-  let pixels = params.batch * params.out_height * params.out_width;
+  let pixels = output_count();
   let row_tile = index / tiles;
   let first = row_tile * 4u;
   if (first >= pixels) { return; }
@@ -380,29 +389,18 @@ fn conv2d_forward_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   var c20 = vec4f(0.0);
   var c30 = vec4f(0.0);
   var row = 0u;
-  var ky = 0u;
-  var kx = 0u;
-  var c = 0u;
+  var walk: Walk;
   var t0 = input_taps(p0, 0u, 0u, C);
-  // One loop, not three: each level costs a software adapter a copy of the tile.
   for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
     let m = vec4f(filter1[row + o.x], filter1[row + o.y], filter1[row + o.z], filter1[row + o.w]);
     row += O;
-    let a = select(vec4f(0.0), vec4f(x[t0.at.x + c], x[t0.at.y + c], x[t0.at.z + c], x[t0.at.w + c]), t0.inside);
+    let a = x_values(t0, walk.c);
     c00 += a.x * m;
     c10 += a.y * m;
     c20 += a.z * m;
     c30 += a.w * m;
-    c++;
-    if (c == C) {
-      c = 0u;
-      kx++;
-      if (kx == params.kernel_width) {
-        kx = 0u;
-        ky++;
-      }
-      t0 = input_taps(p0, ky, kx, C);
-    }
+    walk = step_of(walk, params.kernel_width, C);
+    if (walk.c == 0u) { t0 = input_taps(p0, walk.y, walk.x, C); }
   }
   let has_bias = vec4u(params.has_bias);
   let b = select(vec4f(0.0), vec4f(bias[o.x * has_bias.x], bias[o.y * has_bias.x], bias[o.z * has_bias.x], bias[o.w * has_bias.x]), has_bias != vec4u(0u));
@@ -414,7 +412,7 @@ fn conv2d_forward_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // Up to four channels of one output pixel, as many as there are.
 fn store_output(pixel: u32, o: u32, v: vec4f) {
-  if (pixel >= params.batch * params.out_height * params.out_width) { return; }
+  if (pixel >= output_count()) { return; }
   let at = pixel * params.out_channels + o;
   let left = params.out_channels - o;
   y[at] = v.x;
@@ -423,169 +421,163 @@ fn store_output(pixel: u32, o: u32, v: vec4f) {
   if (left > 3u) { y[at + 3u] = v.w; }
 }
 
-// dx[m, c] = sum over the taps that m was under, and o, of dy[m - tap, o] filter[tap, c, o]: 8 pixels x 8 channels; C % 8 = O % 4 = 0
-@compute @workgroup_size(64)
-fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
-  let C = params.channels / 4u;
-  let tiles = C / 2u;
-  let row_tile = index / tiles;
-  let parity = parity_of(row_tile, 8u);
-  if (!parity.found) { return; }
-  let c = (index - row_tile * tiles) * 2u;
-  let first = parity.tile * 8u;
-  let pixels = params.batch * parity.height * parity.width;
-  let g0 = input_pixels(parity, first, O);
-  let g1 = input_pixels(parity, first + 4u, O);
-  var c00 = vec4f(0.0); var c01 = vec4f(0.0);
-  var c10 = vec4f(0.0); var c11 = vec4f(0.0);
-  var c20 = vec4f(0.0); var c21 = vec4f(0.0);
-  var c30 = vec4f(0.0); var c31 = vec4f(0.0);
-  var c40 = vec4f(0.0); var c41 = vec4f(0.0);
-  var c50 = vec4f(0.0); var c51 = vec4f(0.0);
-  var c60 = vec4f(0.0); var c61 = vec4f(0.0);
-  var c70 = vec4f(0.0); var c71 = vec4f(0.0);
-  let first_y = (parity.y + params.top) % params.stride_y;
-  let first_x = (parity.x + params.left) % params.stride_x;
-  let taps_y = (max(params.kernel_height, first_y) - first_y + params.stride_y - 1u) / params.stride_y;
-  let taps_x = (max(params.kernel_width, first_x) - first_x + params.stride_x - 1u) / params.stride_x;
-  var ty = 0u;
-  var tx = 0u;
-  var o = 0u;
-  var t0 = output_taps(g0, 0u, 0u, O);
-  var t1 = output_taps(g1, 0u, 0u, O);
-  var row = ((first_y * params.kernel_width + first_x) * C + c) * 4u * O;
-  for (var k = taps_y * taps_x * O; k > 0u; k--) {
-    let m0 = mat4x4f(filter4[row + 0u * O + o], filter4[row + 1u * O + o], filter4[row + 2u * O + o], filter4[row + 3u * O + o]);
-    let m1 = mat4x4f(filter4[row + 4u * O + o], filter4[row + 5u * O + o], filter4[row + 6u * O + o], filter4[row + 7u * O + o]);
-    let a0 = select(vec4f(0.0), dy4[t0.at.x + o], t0.inside.x);
-    c00 += a0 * m0; c01 += a0 * m1;
-    let a1 = select(vec4f(0.0), dy4[t0.at.y + o], t0.inside.y);
-    c10 += a1 * m0; c11 += a1 * m1;
-    let a2 = select(vec4f(0.0), dy4[t0.at.z + o], t0.inside.z);
-    c20 += a2 * m0; c21 += a2 * m1;
-    let a3 = select(vec4f(0.0), dy4[t0.at.w + o], t0.inside.w);
-    c30 += a3 * m0; c31 += a3 * m1;
-    let a4 = select(vec4f(0.0), dy4[t1.at.x + o], t1.inside.x);
-    c40 += a4 * m0; c41 += a4 * m1;
-    let a5 = select(vec4f(0.0), dy4[t1.at.y + o], t1.inside.y);
-    c50 += a5 * m0; c51 += a5 * m1;
-    let a6 = select(vec4f(0.0), dy4[t1.at.z + o], t1.inside.z);
-    c60 += a6 * m0; c61 += a6 * m1;
-    let a7 = select(vec4f(0.0), dy4[t1.at.w + o], t1.inside.w);
-    c70 += a7 * m0; c71 += a7 * m1;
-    o++;
-    if (o == O) {
-      o = 0u;
-      tx++;
-      if (tx == taps_x) {
-        tx = 0u;
-        ty++;
-      }
-      t0 = output_taps(g0, ty, tx, O);
-      t1 = output_taps(g1, ty, tx, O);
-      row = (((first_y + ty * params.stride_y) * params.kernel_width + (first_x + tx * params.stride_x)) * C + c) * 4u * O;
-    }
-  }
-  if (first + 0u < pixels) {
-    dx4[g0.own.x * C + c] = c00;
-    dx4[g0.own.x * C + c + 1u] = c01;
-  }
-  if (first + 1u < pixels) {
-    dx4[g0.own.y * C + c] = c10;
-    dx4[g0.own.y * C + c + 1u] = c11;
-  }
-  if (first + 2u < pixels) {
-    dx4[g0.own.z * C + c] = c20;
-    dx4[g0.own.z * C + c + 1u] = c21;
-  }
-  if (first + 3u < pixels) {
-    dx4[g0.own.w * C + c] = c30;
-    dx4[g0.own.w * C + c + 1u] = c31;
-  }
-  if (first + 4u < pixels) {
-    dx4[g1.own.x * C + c] = c40;
-    dx4[g1.own.x * C + c + 1u] = c41;
-  }
-  if (first + 5u < pixels) {
-    dx4[g1.own.y * C + c] = c50;
-    dx4[g1.own.y * C + c + 1u] = c51;
-  }
-  if (first + 6u < pixels) {
-    dx4[g1.own.z * C + c] = c60;
-    dx4[g1.own.z * C + c + 1u] = c61;
-  }
-  if (first + 7u < pixels) {
-    dx4[g1.own.w * C + c] = c70;
-    dx4[g1.own.w * C + c + 1u] = c71;
-  }
+// ---- gradient of the input: dx[m, c] = sum over the taps that m was under, and o, of dy[m - tap, o] filter[tap, c, o] ----
+
+fn dy_block(t: Taps, o: u32) -> mat4x4f {
+  return mat4x4f(
+    select(vec4f(0.0), dy4[t.at.x + o], t.inside.x), select(vec4f(0.0), dy4[t.at.y + o], t.inside.y),
+    select(vec4f(0.0), dy4[t.at.z + o], t.inside.z), select(vec4f(0.0), dy4[t.at.w + o], t.inside.w));
 }
 
-// dx[m, c] = sum over the taps that m was under, and o, of dy[m - tap, o] filter[tap, c, o]: 4 pixels x 4 channels; C % 4 = O % 4 = 0
+// The taps of a parity: the first, and how many.
+struct ParityTaps { y: u32, x: u32, height: u32, width: u32 }
+
+fn taps_of(p: Parity) -> ParityTaps {
+  let y = (p.y + params.top) % params.stride_y;
+  let x = (p.x + params.left) % params.stride_x;
+  return ParityTaps(y, x,
+    (max(params.kernel_height, y) - y + params.stride_y - 1u) / params.stride_y,
+    (max(params.kernel_width, x) - x + params.stride_x - 1u) / params.stride_x);
+}
+
+// Where the filter's row (tap, c) starts, in elements.
+fn filter_row(taps: ParityTaps, walk: Walk, c: u32) -> u32 {
+  let y = taps.y + walk.y * params.stride_y;
+  let x = taps.x + walk.x * params.stride_x;
+  return ((y * params.kernel_width + x) * params.channels + c) * params.out_channels;
+}
+
+fn put_input(own: vec4u, c: u32, block: mat4x4f) {
+  let at = own * (params.channels / 4u) + c;
+  dx4[at.x] = block[0];
+  dx4[at.y] = block[1];
+  dx4[at.z] = block[2];
+  dx4[at.w] = block[3];
+}
+
+// 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
-  let C = params.channels / 4u;
-  let tiles = C / 1u;
-  let row_tile = index / tiles;
-  let parity = parity_of(row_tile, 4u);
+  let across = params.channels / 4u;
+  let parity = parity_of(index / across, 4u);
   if (!parity.found) { return; }
-  let c = (index - row_tile * tiles) * 1u;
+  let c = index % across;
   let first = parity.tile * 4u;
-  let pixels = params.batch * parity.height * parity.width;
   let g0 = input_pixels(parity, first, O);
-  var c00 = vec4f(0.0);
-  var c10 = vec4f(0.0);
-  var c20 = vec4f(0.0);
-  var c30 = vec4f(0.0);
-  let first_y = (parity.y + params.top) % params.stride_y;
-  let first_x = (parity.x + params.left) % params.stride_x;
-  let taps_y = (max(params.kernel_height, first_y) - first_y + params.stride_y - 1u) / params.stride_y;
-  let taps_x = (max(params.kernel_width, first_x) - first_x + params.stride_x - 1u) / params.stride_x;
-  var ty = 0u;
-  var tx = 0u;
-  var o = 0u;
   var t0 = output_taps(g0, 0u, 0u, O);
-  var row = ((first_y * params.kernel_width + first_x) * C + c) * 4u * O;
-  for (var k = taps_y * taps_x * O; k > 0u; k--) {
-    let m0 = mat4x4f(filter4[row + 0u * O + o], filter4[row + 1u * O + o], filter4[row + 2u * O + o], filter4[row + 3u * O + o]);
-    let a0 = select(vec4f(0.0), dy4[t0.at.x + o], t0.inside.x);
-    c00 += a0 * m0;
-    let a1 = select(vec4f(0.0), dy4[t0.at.y + o], t0.inside.y);
-    c10 += a1 * m0;
-    let a2 = select(vec4f(0.0), dy4[t0.at.z + o], t0.inside.z);
-    c20 += a2 * m0;
-    let a3 = select(vec4f(0.0), dy4[t0.at.w + o], t0.inside.w);
-    c30 += a3 * m0;
-    o++;
-    if (o == O) {
-      o = 0u;
-      tx++;
-      if (tx == taps_x) {
-        tx = 0u;
-        ty++;
-      }
-      t0 = output_taps(g0, ty, tx, O);
-      row = (((first_y + ty * params.stride_y) * params.kernel_width + (first_x + tx * params.stride_x)) * C + c) * 4u * O;
+  let taps = taps_of(parity);
+  var c00: mat4x4f;
+  var walk: Walk;
+  var at = filter_row(taps, walk, 4u * c) / 4u;
+  for (var k = taps.height * taps.width * O; k > 0u; k--) {
+    let a0 = dy_block(t0, walk.c);
+    let b0 = transpose(filter_block(at, O));
+    c00 += b0 * a0;
+    at++;
+    walk = step_of(walk, taps.width, O);
+    if (walk.c == 0u) {
+      t0 = output_taps(g0, walk.y, walk.x, O);
+      at = filter_row(taps, walk, 4u * c) / 4u;
     }
   }
-  if (first + 0u < pixels) {
-    dx4[g0.own.x * C + c] = c00;
-  }
-  if (first + 1u < pixels) {
-    dx4[g0.own.y * C + c] = c10;
-  }
-  if (first + 2u < pixels) {
-    dx4[g0.own.z * C + c] = c20;
-  }
-  if (first + 3u < pixels) {
-    dx4[g0.own.w * C + c] = c30;
-  }
+  put_input(g0.own, c, c00);
 }
 
-// The same for any shape: 4 pixels x 4 channels, all loads scalar
+// 8 pixels x 8 channels; C % 8 = O % 4 = 0
+@compute @workgroup_size(64)
+fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let across = params.channels / 8u;
+  let parity = parity_of(index / across, 8u);
+  if (!parity.found) { return; }
+  let c = index % across * 2u;
+  let first = parity.tile * 8u;
+  let g0 = input_pixels(parity, first, O);
+  let g1 = input_pixels(parity, first + 4u, O);
+  var t0 = output_taps(g0, 0u, 0u, O);
+  var t1 = output_taps(g1, 0u, 0u, O);
+  let taps = taps_of(parity);
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var walk: Walk;
+  var at = filter_row(taps, walk, 4u * c) / 4u;
+  for (var k = taps.height * taps.width * O; k > 0u; k--) {
+    let a0 = dy_block(t0, walk.c);
+    let a1 = dy_block(t1, walk.c);
+    let b0 = transpose(filter_block(at, O));
+    c00 += b0 * a0; c10 += b0 * a1;
+    let b1 = transpose(filter_block(at + 4u * O, O));
+    c01 += b1 * a0; c11 += b1 * a1;
+    at++;
+    walk = step_of(walk, taps.width, O);
+    if (walk.c == 0u) {
+      t0 = output_taps(g0, walk.y, walk.x, O);
+      t1 = output_taps(g1, walk.y, walk.x, O);
+      at = filter_row(taps, walk, 4u * c) / 4u;
+    }
+  }
+  put_input(g0.own, c, c00); put_input(g0.own, c + 1u, c01);
+  put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11);
+}
+
+// 16 pixels x 16 channels; C % 16 = O % 4 = 0
+@compute @workgroup_size(64)
+fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let across = params.channels / 16u;
+  let parity = parity_of(index / across, 16u);
+  if (!parity.found) { return; }
+  let c = index % across * 4u;
+  let first = parity.tile * 16u;
+  let g0 = input_pixels(parity, first, O);
+  let g1 = input_pixels(parity, first + 4u, O);
+  let g2 = input_pixels(parity, first + 8u, O);
+  let g3 = input_pixels(parity, first + 12u, O);
+  var t0 = output_taps(g0, 0u, 0u, O);
+  var t1 = output_taps(g1, 0u, 0u, O);
+  var t2 = output_taps(g2, 0u, 0u, O);
+  var t3 = output_taps(g3, 0u, 0u, O);
+  let taps = taps_of(parity);
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
+  var walk: Walk;
+  var at = filter_row(taps, walk, 4u * c) / 4u;
+  for (var k = taps.height * taps.width * O; k > 0u; k--) {
+    let a0 = dy_block(t0, walk.c);
+    let a1 = dy_block(t1, walk.c);
+    let a2 = dy_block(t2, walk.c);
+    let a3 = dy_block(t3, walk.c);
+    let b0 = transpose(filter_block(at, O));
+    c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
+    let b1 = transpose(filter_block(at + 4u * O, O));
+    c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
+    let b2 = transpose(filter_block(at + 8u * O, O));
+    c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
+    let b3 = transpose(filter_block(at + 12u * O, O));
+    c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
+    at++;
+    walk = step_of(walk, taps.width, O);
+    if (walk.c == 0u) {
+      t0 = output_taps(g0, walk.y, walk.x, O);
+      t1 = output_taps(g1, walk.y, walk.x, O);
+      t2 = output_taps(g2, walk.y, walk.x, O);
+      t3 = output_taps(g3, walk.y, walk.x, O);
+      at = filter_row(taps, walk, 4u * c) / 4u;
+    }
+  }
+  put_input(g0.own, c, c00); put_input(g0.own, c + 1u, c01); put_input(g0.own, c + 2u, c02); put_input(g0.own, c + 3u, c03);
+  put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11); put_input(g1.own, c + 2u, c12); put_input(g1.own, c + 3u, c13);
+  put_input(g2.own, c, c20); put_input(g2.own, c + 1u, c21); put_input(g2.own, c + 2u, c22); put_input(g2.own, c + 3u, c23);
+  put_input(g3.own, c, c30); put_input(g3.own, c + 1u, c31); put_input(g3.own, c + 2u, c32); put_input(g3.own, c + 3u, c33);
+}
+
+// Any shape: 4 pixels x 4 channels, all loads scalar
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
@@ -604,32 +596,21 @@ fn conv2d_input_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   var c10 = vec4f(0.0);
   var c20 = vec4f(0.0);
   var c30 = vec4f(0.0);
-  let first_y = (parity.y + params.top) % params.stride_y;
-  let first_x = (parity.x + params.left) % params.stride_x;
-  let taps_y = (max(params.kernel_height, first_y) - first_y + params.stride_y - 1u) / params.stride_y;
-  let taps_x = (max(params.kernel_width, first_x) - first_x + params.stride_x - 1u) / params.stride_x;
-  var ty = 0u;
-  var tx = 0u;
-  var o = 0u;
+  let taps = taps_of(parity);
+  var walk: Walk;
   var t0 = output_taps(g0, 0u, 0u, O);
-  var row = rows + vec4u((first_y * params.kernel_width + first_x) * C * O);
-  for (var k = taps_y * taps_x * O; k > 0u; k--) {
-    let m = vec4f(filter1[row.x + o], filter1[row.y + o], filter1[row.z + o], filter1[row.w + o]);
-    let a = select(vec4f(0.0), vec4f(dy[t0.at.x + o], dy[t0.at.y + o], dy[t0.at.z + o], dy[t0.at.w + o]), t0.inside);
+  var row = rows + filter_row(taps, walk, 0u);
+  for (var k = taps.height * taps.width * O; k > 0u; k--) {
+    let m = vec4f(filter1[row.x + walk.c], filter1[row.y + walk.c], filter1[row.z + walk.c], filter1[row.w + walk.c]);
+    let a = select(vec4f(0.0), vec4f(dy[t0.at.x + walk.c], dy[t0.at.y + walk.c], dy[t0.at.z + walk.c], dy[t0.at.w + walk.c]), t0.inside);
     c00 += a.x * m;
     c10 += a.y * m;
     c20 += a.z * m;
     c30 += a.w * m;
-    o++;
-    if (o == O) {
-      o = 0u;
-      tx++;
-      if (tx == taps_x) {
-        tx = 0u;
-        ty++;
-      }
-      t0 = output_taps(g0, ty, tx, O);
-      row = rows + vec4u(((first_y + ty * params.stride_y) * params.kernel_width + (first_x + tx * params.stride_x)) * C * O);
+    walk = step_of(walk, taps.width, O);
+    if (walk.c == 0u) {
+      t0 = output_taps(g0, walk.y, walk.x, O);
+      row = rows + filter_row(taps, walk, 0u);
     }
   }
   if (first + 0u < pixels) { store_input(g0.own.x, c, c00); }
@@ -648,84 +629,151 @@ fn store_input(pixel: u32, c: u32, v: vec4f) {
   if (left > 3u) { dx[at + 3u] = v.w; }
 }
 
-// partials[s, (tap, c), o] = sum over the pixels of split s of x[m + tap, c] dy[m, o]: 8 rows (tap, c) x 8 channels; C % 8 = O % 8 = 0
+// ---- gradient of the filter: partials[s, (tap, c), o] = sum over the pixels of split s of x[m + tap, c] dy[m, o] ----
+
+fn filter_rows() -> u32 { return params.kernel_height * params.kernel_width * params.channels; }
+
+// Output pixels first .. end - 1 of a split, and the place of the first.
+struct Run { first: u32, end: u32, n: u32, y: u32, x: u32 }
+
+fn split_pixels(split: u32) -> Run {
+  let line = split * params.chunk;
+  let end = min(line + params.chunk, params.batch * params.out_height);
+  let n = line / params.out_height;
+  return Run(line * params.out_width, end * params.out_width, n, line - n * params.out_height, 0u);
+}
+
+// Four output pixels: their image, the row and column of their first tap, and which of them there are.
+struct Four { n: vec4u, y: vec4i, x: vec4i, there: vec4<bool>, next: vec3u }
+
+fn four_pixels(r: Run) -> Four {
+  let x = vec4u(r.x) + vec4u(0u, 1u, 2u, 3u);
+  let dy = small_quotient(x, params.out_width);
+  let y = vec4u(r.y) + dy;
+  let dn = small_quotient(y, params.out_height);
+  let n = vec4u(r.n) + dn;
+  let own_x = x - dy * params.out_width;
+  let own_y = y - dn * params.out_height;
+  let next_x = own_x.w + 1u;
+  let turn = next_x == params.out_width;
+  let next_y = own_y.w + u32(turn);
+  let wrap = next_y == params.out_height;
+  return Four(n, vec4i(own_y * params.stride_y) - i32(params.top), vec4i(own_x * params.stride_x) - i32(params.left),
+    vec4u(0u, 1u, 2u, 3u) < vec4u(r.end - r.first),
+    vec3u(n.w + u32(wrap), select(next_y, 0u, wrap), select(next_x, 0u, turn)));
+}
+
+fn pixels_after(r: Run, f: Four) -> Run { return Run(r.first + 4u, r.end, f.next.x, f.next.y, f.next.z); }
+
+// The row and column of a tap, and its channel (over 4).
+fn tap_of(row: u32) -> vec3i {
+  let tap = row / params.channels;
+  let y = tap / params.kernel_width;
+  return vec3i(vec3u(y, tap - y * params.kernel_width, (row - tap * params.channels) / 4u));
+}
+
+fn tap_pixels(tap: vec3i, f: Four) -> Taps {
+  let y = f.y + tap.x;
+  let x = f.x + tap.y;
+  let inside = (vec4u(y) < vec4u(params.height)) & (vec4u(x) < vec4u(params.width)) & f.there;
+  let at = ((vec4i(f.n * params.height) + y) * i32(params.width) + x) * i32(params.channels / 4u) + tap.z;
+  return Taps(select(vec4u(0u), vec4u(at), inside), inside);
+}
+
+fn dz_pixels(r: Run, o: u32) -> vec4u {
+  return min(vec4u(r.first) + vec4u(0u, 1u, 2u, 3u), vec4u(r.end - 1u)) * (params.out_channels / 4u) + o;
+}
+
+fn dz_block(at: vec4u, o: u32) -> mat4x4f {
+  return mat4x4f(dz4[at.x + o], dz4[at.y + o], dz4[at.z + o], dz4[at.w + o]);
+}
+
+fn put_partial(split: u32, row: u32, o: u32, block: mat4x4f) {
+  let rows = filter_rows();
+  let at = (split * rows + min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u))) * (params.out_channels / 4u) + o;
+  partials4[at.x] = block[0];
+  partials4[at.y] = block[1];
+  partials4[at.z] = block[2];
+  partials4[at.w] = block[3];
+}
+
+// 8 rows (tap, c) x 8 channels; C % 8 = O % 8 = 0
 @compute @workgroup_size(64)
 fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
-  let C = params.channels / 4u;
-  let taps = params.kernel_height * params.kernel_width;
-  let tiles = O / 2u;
-  let row_tiles = taps * C / 2u;
-  let split = index / (tiles * row_tiles);
+  let across = params.out_channels / 8u;
+  let rows = filter_rows();
+  let down = rows / 8u;
+  let split = index / (across * down);
   if (split >= params.splits) { return; }
-  let o = index % tiles * 2u;
-  let row = index / tiles % row_tiles * 8u; // of (tap, c)
-  let tap = row / params.channels;
-  let c = (row - tap * params.channels) / 4u;
-  let ky = i32(tap / params.kernel_width) - i32(params.top);
-  let kx = i32(tap % params.kernel_width) - i32(params.left);
-  let stride = i32(params.stride_x);
-  // Columns of the output whose tap lies inside of the image.
-  let low = u32(max(0, (stride - 1 - kx) / stride));
-  let high = u32(clamp((i32(params.width) - 1 - kx + stride) / stride, 0, i32(params.out_width)));
-  let step = params.stride_x * C;
-  var c00 = vec4f(0.0); var c01 = vec4f(0.0);
-  var c10 = vec4f(0.0); var c11 = vec4f(0.0);
-  var c20 = vec4f(0.0); var c21 = vec4f(0.0);
-  var c30 = vec4f(0.0); var c31 = vec4f(0.0);
-  var c40 = vec4f(0.0); var c41 = vec4f(0.0);
-  var c50 = vec4f(0.0); var c51 = vec4f(0.0);
-  var c60 = vec4f(0.0); var c61 = vec4f(0.0);
-  var c70 = vec4f(0.0); var c71 = vec4f(0.0);
-  let end = min((split + 1u) * params.chunk, params.batch * params.out_height);
-  for (var line = split * params.chunk; line < end; line++) {
-    let n = line / params.out_height;
-    let iy = i32((line - n * params.out_height) * params.stride_y) + ky;
-    if (u32(iy) >= params.height) { continue; }
-    var at = u32(i32((n * params.height + u32(iy)) * params.width) + kx + i32(low) * stride) * C + c;
-    var to = (line * params.out_width + low) * O + o;
-    for (var ox = low; ox < high; ox++) {
-      let a0 = x4[at];
-      let a1 = x4[at + 1u];
-      let b0 = dz4[to];
-      let b1 = dz4[to + 1u];
-      c00 += a0.x * b0; c01 += a0.x * b1;
-      c10 += a0.y * b0; c11 += a0.y * b1;
-      c20 += a0.z * b0; c21 += a0.z * b1;
-      c30 += a0.w * b0; c31 += a0.w * b1;
-      c40 += a1.x * b0; c41 += a1.x * b1;
-      c50 += a1.y * b0; c51 += a1.y * b1;
-      c60 += a1.z * b0; c61 += a1.z * b1;
-      c70 += a1.w * b0; c71 += a1.w * b1;
-      at += step;
-      to += O;
-    }
+  let o = index % across * 2u;
+  let row = index / across % down * 8u; // of (tap, c)
+  let tap = tap_of(row);
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var p = split_pixels(split);
+  while (p.first < p.end) {
+    let g = four_pixels(p);
+    let t = tap_pixels(tap, g);
+    let a0 = transpose(x_block(t, 0u));
+    let a1 = transpose(x_block(t, 1u));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
+    c00 += b0 * a0; c10 += b0 * a1;
+    let b1 = dz_block(z, 1u);
+    c01 += b1 * a0; c11 += b1 * a1;
+    p = pixels_after(p, g);
   }
-  let base = (split * taps * params.channels + row) * O + o;
-  partials4[base] = c00;
-  partials4[base + 1u] = c01;
-  partials4[base + 1u * O] = c10;
-  partials4[base + 1u * O + 1u] = c11;
-  partials4[base + 2u * O] = c20;
-  partials4[base + 2u * O + 1u] = c21;
-  partials4[base + 3u * O] = c30;
-  partials4[base + 3u * O + 1u] = c31;
-  partials4[base + 4u * O] = c40;
-  partials4[base + 4u * O + 1u] = c41;
-  partials4[base + 5u * O] = c50;
-  partials4[base + 5u * O + 1u] = c51;
-  partials4[base + 6u * O] = c60;
-  partials4[base + 6u * O + 1u] = c61;
-  partials4[base + 7u * O] = c70;
-  partials4[base + 7u * O + 1u] = c71;
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
+}
+
+// 16 rows (tap, c) x 16 channels; C % 16 = O % 16 = 0
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let across = params.out_channels / 16u;
+  let rows = filter_rows();
+  let down = rows / 16u;
+  let split = index / (across * down);
+  if (split >= params.splits) { return; }
+  let o = index % across * 4u;
+  let row = index / across % down * 16u; // of (tap, c)
+  let tap = tap_of(row);
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
+  var p = split_pixels(split);
+  while (p.first < p.end) {
+    let g = four_pixels(p);
+    let t = tap_pixels(tap, g);
+    let a0 = transpose(x_block(t, 0u));
+    let a1 = transpose(x_block(t, 1u));
+    let a2 = transpose(x_block(t, 2u));
+    let a3 = transpose(x_block(t, 3u));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
+    c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
+    let b1 = dz_block(z, 1u);
+    c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
+    let b2 = dz_block(z, 2u);
+    c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
+    let b3 = dz_block(z, 3u);
+    c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
+    p = pixels_after(p, g);
+  }
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01); put_partial(split, row, o + 2u, c02); put_partial(split, row, o + 3u, c03);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11); put_partial(split, row + 4u, o + 2u, c12); put_partial(split, row + 4u, o + 3u, c13);
+  put_partial(split, row + 8u, o, c20); put_partial(split, row + 8u, o + 1u, c21); put_partial(split, row + 8u, o + 2u, c22); put_partial(split, row + 8u, o + 3u, c23);
+  put_partial(split, row + 12u, o, c30); put_partial(split, row + 12u, o + 1u, c31); put_partial(split, row + 12u, o + 2u, c32); put_partial(split, row + 12u, o + 3u, c33);
 }
 
 // Four rows (tap, c) of the filter: the tap, and where it lies from the pixel's first tap, in elements.
 struct Rows { ky: vec4i, kx: vec4i, offset: vec4i }
 
-fn filter_rows(first: u32) -> Rows {
-  let rows = params.kernel_height * params.kernel_width * params.channels;
+fn rows_from(first: u32) -> Rows {
+  let rows = filter_rows();
   let r = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
   let tap = r / params.channels;
   let c = r - tap * params.channels;
@@ -743,96 +791,92 @@ fn load_rows(r: Rows, rows_inside: vec4<bool>, ix: i32, base: i32) -> vec4f {
   return select(vec4f(0.0), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), inside);
 }
 
-// The same for any C, O % 8 = 0: 8 rows x 8 channels, x one scalar at a time
-@compute @workgroup_size(64)
-fn conv2d_filter_gradient_narrow(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
-  let rows = params.kernel_height * params.kernel_width * params.channels;
-  let tiles = O / 2u;
-  let row_tiles = (rows + 7u) / 8u;
-  let split = index / (tiles * row_tiles);
-  if (split >= params.splits) { return; }
-  let o = index % tiles * 2u;
-  let row = index / tiles % row_tiles * 8u;
-  let r0 = filter_rows(row);
-  let r1 = filter_rows(row + 4u);
-  var c00 = vec4f(0.0); var c01 = vec4f(0.0);
-  var c10 = vec4f(0.0); var c11 = vec4f(0.0);
-  var c20 = vec4f(0.0); var c21 = vec4f(0.0);
-  var c30 = vec4f(0.0); var c31 = vec4f(0.0);
-  var c40 = vec4f(0.0); var c41 = vec4f(0.0);
-  var c50 = vec4f(0.0); var c51 = vec4f(0.0);
-  var c60 = vec4f(0.0); var c61 = vec4f(0.0);
-  var c70 = vec4f(0.0); var c71 = vec4f(0.0);
-  let end = min((split + 1u) * params.chunk, params.batch * params.out_height);
-  for (var line = split * params.chunk; line < end; line++) {
-    let n = line / params.out_height;
-    let iy = i32((line - n * params.out_height) * params.stride_y) - i32(params.top);
-    var ix = -i32(params.left);
-    var to = line * params.out_width * O + o;
-    let image = (i32(n * params.height) + iy) * i32(params.width);
-    let in0 = rows_inside(r0, iy);
-    let in1 = rows_inside(r1, iy);
-    for (var ox = 0u; ox < params.out_width; ox++) {
-      let base = (image + ix) * i32(params.channels);
-      let a0 = load_rows(r0, in0, ix, base);
-      let a1 = load_rows(r1, in1, ix, base);
-      let b0 = dz4[to];
-      let b1 = dz4[to + 1u];
-      c00 += a0.x * b0; c01 += a0.x * b1;
-      c10 += a0.y * b0; c11 += a0.y * b1;
-      c20 += a0.z * b0; c21 += a0.z * b1;
-      c30 += a0.w * b0; c31 += a0.w * b1;
-      c40 += a1.x * b0; c41 += a1.x * b1;
-      c50 += a1.y * b0; c51 += a1.y * b1;
-      c60 += a1.z * b0; c61 += a1.z * b1;
-      c70 += a1.w * b0; c71 += a1.w * b1;
-      ix += i32(params.stride_x);
-      to += O;
-    }
-  }
-  let base = split * rows * O + o;
-  if (row + 0u < rows) {
-    partials4[base + (row + 0u) * O] = c00;
-    partials4[base + (row + 0u) * O + 1u] = c01;
-  }
-  if (row + 1u < rows) {
-    partials4[base + (row + 1u) * O] = c10;
-    partials4[base + (row + 1u) * O + 1u] = c11;
-  }
-  if (row + 2u < rows) {
-    partials4[base + (row + 2u) * O] = c20;
-    partials4[base + (row + 2u) * O + 1u] = c21;
-  }
-  if (row + 3u < rows) {
-    partials4[base + (row + 3u) * O] = c30;
-    partials4[base + (row + 3u) * O + 1u] = c31;
-  }
-  if (row + 4u < rows) {
-    partials4[base + (row + 4u) * O] = c40;
-    partials4[base + (row + 4u) * O + 1u] = c41;
-  }
-  if (row + 5u < rows) {
-    partials4[base + (row + 5u) * O] = c50;
-    partials4[base + (row + 5u) * O + 1u] = c51;
-  }
-  if (row + 6u < rows) {
-    partials4[base + (row + 6u) * O] = c60;
-    partials4[base + (row + 6u) * O + 1u] = c61;
-  }
-  if (row + 7u < rows) {
-    partials4[base + (row + 7u) * O] = c70;
-    partials4[base + (row + 7u) * O + 1u] = c71;
-  }
+// The same for four pixels.
+fn x_rows(r: Rows, f: Four) -> mat4x4f {
+  let base = ((vec4i(f.n * params.height) + f.y) * i32(params.width) + f.x) * i32(params.channels);
+  return mat4x4f(
+    load_rows(r, rows_inside(r, f.y.x) & vec4<bool>(f.there.x), f.x.x, base.x),
+    load_rows(r, rows_inside(r, f.y.y) & vec4<bool>(f.there.y), f.x.y, base.y),
+    load_rows(r, rows_inside(r, f.y.z) & vec4<bool>(f.there.z), f.x.z, base.z),
+    load_rows(r, rows_inside(r, f.y.w) & vec4<bool>(f.there.w), f.x.w, base.w));
 }
 
-// The same for any shape: 4 rows x 4 channels, all loads scalar; each split starts at a whole vec4
+// Any C, x one scalar at a time: 8 rows x 8 channels; O % 8 = 0
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let across = params.out_channels / 8u;
+  let rows = filter_rows();
+  let down = (rows + 7u) / 8u;
+  let split = index / (across * down);
+  if (split >= params.splits) { return; }
+  let o = index % across * 2u;
+  let row = index / across % down * 8u; // of (tap, c)
+  let r0 = rows_from(row);
+  let r1 = rows_from(row + 4u);
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var p = split_pixels(split);
+  while (p.first < p.end) {
+    let g = four_pixels(p);
+    let a0 = transpose(x_rows(r0, g));
+    let a1 = transpose(x_rows(r1, g));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
+    c00 += b0 * a0; c10 += b0 * a1;
+    let b1 = dz_block(z, 1u);
+    c01 += b1 * a0; c11 += b1 * a1;
+    p = pixels_after(p, g);
+  }
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
+}
+
+// The same with 12 rows (a 3 x 3 window has 9) x 16 channels; O % 16 = 0
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_narrow_12x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let across = params.out_channels / 16u;
+  let rows = filter_rows();
+  let down = (rows + 11u) / 12u;
+  let split = index / (across * down);
+  if (split >= params.splits) { return; }
+  let o = index % across * 4u;
+  let row = index / across % down * 12u; // of (tap, c)
+  let r0 = rows_from(row);
+  let r1 = rows_from(row + 4u);
+  let r2 = rows_from(row + 8u);
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var p = split_pixels(split);
+  while (p.first < p.end) {
+    let g = four_pixels(p);
+    let a0 = transpose(x_rows(r0, g));
+    let a1 = transpose(x_rows(r1, g));
+    let a2 = transpose(x_rows(r2, g));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
+    c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2;
+    let b1 = dz_block(z, 1u);
+    c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2;
+    let b2 = dz_block(z, 2u);
+    c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2;
+    let b3 = dz_block(z, 3u);
+    c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2;
+    p = pixels_after(p, g);
+  }
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01); put_partial(split, row, o + 2u, c02); put_partial(split, row, o + 3u, c03);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11); put_partial(split, row + 4u, o + 2u, c12); put_partial(split, row + 4u, o + 3u, c13);
+  put_partial(split, row + 8u, o, c20); put_partial(split, row + 8u, o + 1u, c21); put_partial(split, row + 8u, o + 2u, c22); put_partial(split, row + 8u, o + 3u, c23);
+}
+
+// Any shape: 4 rows x 4 channels, all loads scalar; each split starts at a whole vec4
 @compute @workgroup_size(64)
 fn conv2d_filter_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels;
-  let rows = params.kernel_height * params.kernel_width * params.channels;
+  let rows = filter_rows();
   let tiles = (O + 3u) / 4u;
   let row_tiles = (rows + 3u) / 4u;
   let split = index / (tiles * row_tiles);
@@ -840,7 +884,7 @@ fn conv2d_filter_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_
   let first = index % tiles * 4u;
   let o = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(O - 1u));
   let row = index / tiles % row_tiles * 4u;
-  let r0 = filter_rows(row);
+  let r0 = rows_from(row);
   var c00 = vec4f(0.0);
   var c10 = vec4f(0.0);
   var c20 = vec4f(0.0);

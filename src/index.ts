@@ -130,3 +130,15 @@ export {
   tanh,
 } from './ops/unary.ts';
 export * from './optim/index.ts';
+
+// Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
+export { alignment } from './measures/alignment.ts';
+export type { Rows } from './measures/compute.ts';
+export { effectiveRank } from './measures/effective_rank.ts';
+export { type EmbedOptions, embed } from './measures/embed.ts';
+export { type EvaluateOptions, evaluate, type Gauges } from './measures/evaluate.ts';
+export { knnAccuracy, knnPredict } from './measures/knn.ts';
+export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
+export { effectiveRankOf, liveGauges } from './measures/live.ts';
+export { embeddingStd } from './measures/std.ts';
+export { uniformity, uniformityOptimum } from './measures/uniformity.ts';

@@ -8,6 +8,7 @@ import { logSumExp } from '../ops/softmax.ts';
  * Uniformity: Wang & Isola 2020, arXiv 2005.10242, Equation 2: `log mean_{i<j} exp(-t |u_i - u_j|^2)` within one view.
  * 0 when all embeddings coincide; at best `-2t + log 0F1(; D/2; t^2)`, near -2t in many dimensions.
  * With |u_i - u_j|^2 = 2 - 2 u_i.u_j it is one log-sum-exp over pairs: InfoNCE without its positives.
+ * A zero row counts as orthogonal to all others.
  *
  * @param z embeddings [N, D], N >= 2; normalised here
  * @param t default 2 (the paper's)

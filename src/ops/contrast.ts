@@ -216,5 +216,5 @@ export function contrast(
     ...settings,
     labels: [la, lb],
   }).outputs;
-  return { loss, statistics };
+  return { loss, statistics: stopGradient(statistics) };
 }

@@ -1,6 +1,6 @@
 import conv2dWgsl from '../../shaders/conv2d.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import { type Call, call, type Kernel, type Op, op } from '../graph/op.ts';
+import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 
 /** Where a window stands: used by convolutions and pools alike. */
@@ -108,6 +108,9 @@ const block = (
 /** Fewer invocations than this leave a GPU idle: then smaller tiles are better. */
 const FEW = 4096;
 
+/** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
+const LARGE = 32768;
+
 interface Tile {
   entry: string;
   /** Pixels (or filter rows) and channels of one invocation. */
@@ -117,12 +120,13 @@ interface Tile {
 
 // ---- forward ----
 
-function forwardTile(channels: number, outChannels: number, pixels: number): Tile {
-  const large = outChannels % 8 === 0 && (pixels / 8) * (outChannels / 8) >= FEW;
-  if (channels % 4 === 0 && large) return { entry: 'conv2d_forward_8x8', rows: 8, columns: 8 };
-  if (channels % 4 === 0 && outChannels % 4 === 0)
-    return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
-  if (outChannels % 8 === 0) return { entry: 'conv2d_forward_narrow', rows: 8, columns: 8 };
+function forwardTile(channels: number, outChannels: number, pixels: number, { largeTiles }: Target): Tile {
+  const narrow = channels % 4 ? 'narrow_' : '';
+  if (largeTiles && outChannels % 16 === 0 && pixels * outChannels >= LARGE)
+    return { entry: `conv2d_forward_${narrow}16x16`, rows: 16, columns: 16 };
+  if (outChannels % 8 === 0 && (narrow || (pixels / 8) * (outChannels / 8) >= FEW))
+    return { entry: `conv2d_forward_${narrow}8x8`, rows: 8, columns: 8 };
+  if (!narrow && outChannels % 4 === 0) return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
   return { entry: 'conv2d_forward_any', rows: 4, columns: 4 };
 }
 
@@ -144,10 +148,10 @@ const conv2dOp: Op<Forward> = {
       fail('conv2d', `expected a bias [${O}], got ${show(bias.shape)}`);
     return [g.batch, g.outHeight, g.outWidth, O];
   },
-  kernel: ({ inputs: [x, filter], outputs: [y] }) => {
+  kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
     const [, , C, O] = filter!.shape;
     const pixels = y.size / O;
-    const { entry, rows, columns } = forwardTile(C, O, pixels);
+    const { entry, rows, columns } = forwardTile(C, O, pixels, target);
     return {
       ...{ source, entry, prelude: prelude(O), inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
       uniform: ({ inputs: [, , bias], options }) =>
@@ -191,21 +195,22 @@ interface Backward extends Conv2dOptions {
   shape: Shape;
 }
 
-function inputTile(channels: number, outChannels: number, pixels: number): Tile {
-  const large = channels % 8 === 0 && (pixels / 8) * (channels / 8) >= FEW;
-  if (large && outChannels % 4 === 0) return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
-  if (channels % 4 === 0 && outChannels % 4 === 0)
-    return { entry: 'conv2d_input_gradient_4x4', rows: 4, columns: 4 };
-  return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
+function inputTile(channels: number, outChannels: number, pixels: number, { largeTiles }: Target): Tile {
+  if (channels % 4 || outChannels % 4) return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
+  if (largeTiles && channels % 16 === 0 && pixels * channels >= LARGE)
+    return { entry: 'conv2d_input_gradient_16x16', rows: 16, columns: 16 };
+  if (channels % 8 === 0 && (pixels / 8) * (channels / 8) >= FEW)
+    return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
+  return { entry: 'conv2d_input_gradient_4x4', rows: 4, columns: 4 };
 }
 
 /** dx from dz [N, OH, OW, O] and the filter; each input pixel gathers the taps that it was under. */
 const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
   name: 'conv2dInputGradient',
   shape: (_, { shape }) => shape,
-  kernel: ({ inputs: [, filter], outputs: [dx] }) => {
+  kernel: ({ inputs: [, filter], outputs: [dx] }, target) => {
     const [, , C, O] = filter!.shape;
-    const { entry, rows, columns } = inputTile(C, O, dx.size / C);
+    const { entry, rows, columns } = inputTile(C, O, dx.size / C, target);
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
     return {
       ...{ source, entry, prelude: prelude(O), inputs: ['dz', 'filter'], outputs: ['dx'] },
@@ -227,10 +232,13 @@ const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
   },
 });
 
-function filterTile(channels: number, outChannels: number): Tile {
+function filterTile(channels: number, outChannels: number, { largeTiles }: Target): Tile {
   if (outChannels % 8) return { entry: 'conv2d_filter_gradient_any', rows: 4, columns: 4 };
-  if (channels % 8) return { entry: 'conv2d_filter_gradient_narrow', rows: 8, columns: 8 };
-  return { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 };
+  const large = largeTiles && outChannels % 16 === 0;
+  if (large && channels % 16 === 0) return { entry: 'conv2d_filter_gradient_16x16', rows: 16, columns: 16 };
+  if (channels % 8 === 0) return { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 };
+  if (large) return { entry: 'conv2d_filter_gradient_narrow_12x16', rows: 12, columns: 16 };
+  return { entry: 'conv2d_filter_gradient_narrow_8x8', rows: 8, columns: 8 };
 }
 
 /** Enough invocations for a GPU, of which each still does a sum worth its write. */
@@ -240,7 +248,7 @@ const PARTIAL_BYTES = 1 << 25;
 /** Into how many sums the pixels are cut: from the shapes alone, so that the order of additions is too. */
 function filterSplits([, OH, OW]: Shape, batch: number, filter: Shape): { splits: number; chunk: number } {
   const [KH, KW, C, O] = filter;
-  const { rows, columns } = filterTile(C, O);
+  const { rows, columns } = filterTile(C, O, { largeTiles: false });
   const tiles = Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns);
   const lines = batch * OH;
   const most = Math.min(256, Math.ceil((lines * OW) / 64), Math.floor(PARTIAL_BYTES / (4 * sizeOf(filter))));
@@ -258,10 +266,10 @@ const filterPartials = op<[x: Tensor, dz: Tensor], Backward>({
     filterSplits(dz.shape, dz.shape[0], shape).splits,
     wholeVectors(sizeOf(shape)),
   ],
-  kernel: ({ inputs: [x, dz], options }) => {
+  kernel: ({ inputs: [x, dz], options }, target) => {
     const { shape } = options;
     const [KH, KW, C, O] = shape;
-    const { entry, rows, columns } = filterTile(C, O);
+    const { entry, rows, columns } = filterTile(C, O, target);
     const split = filterSplits(dz!.shape, dz!.shape[0], shape);
     return {
       ...{ source, entry, prelude: prelude(O), inputs: ['x', 'dz'], outputs: ['partials'] },

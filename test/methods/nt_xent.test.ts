@@ -1,12 +1,12 @@
 import { compile } from '../../src/graph/compile.ts';
-import { input, scalar } from '../../src/graph/tensor.ts';
+import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { ntXent } from '../../src/methods/nt_xent.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
 
 const at = (temperature: number) => ({
-  loss: (...[a, b]: Parameters<typeof ntXent>) => ntXent(a, b, { temperature }),
+  loss: (a: Tensor, b: Tensor) => ntXent(a, b, { temperature }),
   expected: (a: reference.Ref, b: reference.Ref) => reference.ntXent(a, b, temperature),
 });
 
@@ -42,7 +42,7 @@ test('a temperature of 0.01', async () => {
 
 test('views that agree at a temperature of 0.01: similarities of 100 cancel down to a small loss', async () => {
   const { loss, expected } = at(0.01);
-  await checkAgainst(loss, expected, { sizes: [[40, 32]], noise: 0.05 });
+  await checkAgainst(loss, expected, { sizes: [[40, 8]], noise: 0.1, floor: 1e-5 });
 });
 
 test('random embeddings: about log(2N - 1)', async () => {

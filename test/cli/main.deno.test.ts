@@ -1,0 +1,234 @@
+import { fromArrays, parseImages, parseLabels } from '../../src/data/idx.ts';
+import { decodeSafetensors } from '../../src/data/safetensors.ts';
+import { readAsset, test } from '../harness.ts';
+
+const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-cli-' });
+addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
+
+/** Starts the program as build.mjs does. */
+function start(args: string[]): Deno.ChildProcess {
+  const flags = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main];
+  return new Deno.Command(Deno.execPath(), {
+    args: [...flags, ...args],
+    stdout: 'piped',
+    stderr: 'piped',
+  }).spawn();
+}
+
+async function finish(child: Deno.ChildProcess): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await child.output();
+  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+}
+
+const runCli = (args: string[]) => finish(start(args));
+
+/** An IDX file of u8. */
+function idx(shape: number[], data: Uint8Array): Uint8Array {
+  const file = new Uint8Array(4 + 4 * shape.length + data.length);
+  file.set([0, 0, 8, shape.length]);
+  const view = new DataView(file.buffer);
+  for (const [i, n] of shape.entries()) view.setUint32(4 + 4 * i, n);
+  file.set(data, 4 + 4 * shape.length);
+  return file;
+}
+
+/** A small pair of files from the real images: 600 of them. */
+async function smallData(): Promise<string> {
+  const images = await parseImages(await readAsset('demos/data/fashion-mnist-test-2k-images-idx3-ubyte.gz'));
+  const labels = await parseLabels(await readAsset('demos/data/fashion-mnist-test-2k-labels-idx1-ubyte.gz'));
+  const small = fromArrays(images.pixels.subarray(0, 600 * 784), [600, 28, 28]);
+  Deno.writeFileSync(`${folder}/images`, idx([600, 28, 28], small.pixels));
+  Deno.writeFileSync(`${folder}/labels`, idx([600], labels.subarray(0, 600)));
+  return `${folder}/images,${folder}/labels`;
+}
+
+const data = await smallData();
+const small = (out: string, ...more: string[]) => [
+  '--data',
+  data,
+  '--encoder',
+  'mlp',
+  '--batch',
+  '100',
+  '--out',
+  `${folder}/${out}`,
+  ...more,
+];
+const text = (path: string) => Deno.readTextFileSync(`${folder}/${path}`);
+
+function assert(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
+}
+
+test(
+  'the main job in a short form: trains, judges, writes everything; the same seed gives the same bytes',
+  async () => {
+    const first = await runCli(small('a', '--epochs', '4'));
+    assert(first.code === 0, `exit ${first.code}: ${first.err}${first.out}`);
+    assert(
+      /augmented/.test(first.out) && /report\.html/.test(first.out),
+      `no table or no report: ${first.out}`,
+    );
+    const report = JSON.parse(text('a/latest/report.json'));
+    for (const key of ['method', 'seed', 'steps', 'seconds', 'adapter', 'loss', 'gauges']) {
+      assert(key in report, `report.json has no "${key}"`);
+    }
+    assert(report.steps === 20, `20 steps of 100 of 500 images, got ${report.steps}`);
+    for (const encoder of ['raw', 'untrained', 'trained']) {
+      for (const gauge of ['knn', 'augKnn', 'linearProbe', 'linearProbe1000', 'linearProbe100']) {
+        assert(gauge in report.gauges[encoder], `gauges.${encoder} has no "${gauge}"`);
+      }
+      assert(report.gauges[encoder].knn > 0.4, `k-NN of ${encoder}: ${report.gauges[encoder].knn}`);
+    }
+    for (const gauge of ['alignment', 'uniformity', 'stdZ', 'rawStdZ', 'effectiveRankZ']) {
+      assert(
+        Number.isFinite(report.gauges.trained[gauge]),
+        `gauges.trained.${gauge}: ${report.gauges.trained[gauge]}`,
+      );
+    }
+    const metrics = text('a/latest/metrics.jsonl');
+    const lines = metrics
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert(
+      lines.at(-1).step === 20 && lines.at(-1).loss < lines[0].loss,
+      `the loss did not fall: ${metrics}`,
+    );
+    assert(!/second|time/.test(metrics), 'metrics.jsonl speaks of time');
+    assert(text('a/latest/report.html').length > 100_000, 'report.html is small');
+    const { tensors } = decodeSafetensors(Deno.readFileSync(`${folder}/a/latest/encoder.safetensors`));
+    assert(
+      [...tensors.keys()].every((name) => name.startsWith('encoder.')),
+      `encoder holds ${[...tensors.keys()]}`,
+    );
+
+    const second = await runCli(small('b', '--epochs', '4'));
+    assert(second.code === 0, second.err);
+    assert(text('b/latest/metrics.jsonl') === metrics, 'two runs with one seed differ');
+  },
+  { timeout: 240_000 },
+);
+
+test(
+  'Ctrl-C saves what there is; --resume goes on to the numbers of an uninterrupted run',
+  async () => {
+    const epochs = ['--epochs', '16'];
+    const whole = await runCli(small('whole', ...epochs));
+    assert(whole.code === 0, whole.err);
+
+    const child = start(small('cut', ...epochs));
+    const ended = finish(child);
+    for (let waited = 0; ; waited += 20) {
+      try {
+        Deno.statSync(`${folder}/cut/latest/checkpoint.safetensors`);
+        break;
+      } catch {
+        assert(waited < 120_000, 'no checkpoint in two minutes');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+    child.kill('SIGINT');
+    const cut = await ended;
+    assert(cut.code === 130, `expected exit 130, got ${cut.code}: ${cut.out}${cut.err}`);
+    assert(
+      /Stopped at step \d+ of 80/.test(cut.out) && /--resume/.test(cut.out),
+      `it does not say so: ${cut.out}`,
+    );
+
+    const resumed = await runCli(['--resume', `${folder}/cut/latest`]);
+    assert(resumed.code === 0, resumed.err);
+    assert(
+      text('cut/latest/metrics.jsonl') === text('whole/latest/metrics.jsonl'),
+      'metrics differ after the resume',
+    );
+    const [a, b] = ['cut', 'whole'].map((run) =>
+      Deno.readFileSync(`${folder}/${run}/latest/encoder.safetensors`),
+    );
+    assert(
+      a.length === b.length && a.every((byte, i) => byte === b[i]),
+      'the encoders differ after the resume',
+    );
+  },
+  { timeout: 300_000 },
+);
+
+/** Each must end with one clear line and a non-zero exit. */
+const bad: [name: string, args: () => string[], message: RegExp][] = [
+  ['an unknown option', () => ['--speed', '3'], /--speed/],
+  ['an unknown method', () => ['--method', 'simclear'], /simclear.*simclr/],
+  ['an unknown encoder', () => ['--encoder', 'vit'], /vit.*cnn/],
+  [
+    'a knob of another method',
+    () => ['--method', 'alignUniform', '--temperature', '1'],
+    /no such knob.*--align-weight/,
+  ],
+  ['no number', () => ['--epochs', 'many'], /--epochs.*many/],
+  ['half an epoch', () => ['--epochs', '1.5'], /whole number/],
+  ['a missing file', () => ['--data', `${folder}/none,${folder}/labels`], /none.*no such file/],
+  ['half a pair', () => ['--data', `${folder}/images`], /IMAGES,LABELS/],
+  [
+    'a truncated file',
+    () => ['--data', `${broken('short', (file) => file.subarray(0, 5000))},${folder}/labels`],
+    /short/,
+  ],
+  [
+    'no IDX file',
+    () => ['--data', `${broken('text', () => new TextEncoder().encode('hello'))},${folder}/labels`],
+    /text/,
+  ],
+  [
+    'a broken gzip',
+    () => ['--data', `${broken('gz', () => new Uint8Array([31, 139, 8, 0, 1, 2, 3]))},${folder}/labels`],
+    /gz/,
+  ],
+  [
+    'labels that do not match',
+    () => ['--data', `${folder}/images,${broken('few', () => idx([5], new Uint8Array(5)))}`],
+    /600 labels/,
+  ],
+  ['a batch larger than the data', () => ['--data', data, '--batch', '501'], /501 is larger than the data/],
+  [
+    'an unwritable folder',
+    () => ['--data', data, '--batch', '100', '--out', `${folder}/images/runs`],
+    /--out.*cannot be written/,
+  ],
+  ['no run folder', () => ['--resume', `${folder}/nothing`], /not a run folder/],
+];
+
+function broken(name: string, change: (file: Uint8Array) => Uint8Array): string {
+  Deno.writeFileSync(`${folder}/${name}`, change(Deno.readFileSync(`${folder}/images`)));
+  return `${folder}/${name}`;
+}
+
+for (const [name, args, message] of bad) {
+  test(`bad input: ${name}`, async () => {
+    const given = args();
+    const { code, out, err } = await runCli(
+      given.includes('--out') || given.includes('--resume') ? given : [...given, '--out', `${folder}/bad`],
+    );
+    assert(code === 1, `expected exit 1, got ${code}: ${out}`);
+    const line = err.trim();
+    assert(!line.includes('\n') && message.test(line), `expected one line like ${message}, got:\n${err}`);
+    let made: string[] = [];
+    try {
+      made = [...Deno.readDirSync(`${folder}/bad`)].map((entry) => entry.name);
+    } catch {
+      // Not even the folder was made.
+    }
+    assert(made.length === 0, `half a run was written: ${made}`);
+  });
+}
+
+test(
+  'a loss that is not finite stops the run, names the first op and keeps the last good checkpoint',
+  async () => {
+    const { code, err } = await runCli(small('nan', '--epochs', '4', '--learning-rate', '1e30'));
+    assert(code === 1, `expected exit 1, got ${code}: ${err}`);
+    assert(/not finite/.test(err) && /smaller learning rate/.test(err), err);
+    assert(!err.trim().includes('\n'), `more than one line: ${err}`);
+    assert(!text('nan/latest/options.json').includes('undefined'), 'options.json');
+  },
+  { timeout: 120_000 },
+);

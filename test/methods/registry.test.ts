@@ -1,0 +1,77 @@
+import { compile } from '../../src/graph/compile.ts';
+import { grad } from '../../src/graph/gradient.ts';
+import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
+import { methods } from '../../src/methods/registry.ts';
+import { close, device, freshSeed, random, test } from '../harness.ts';
+import * as reference from '../reference.ts';
+import { drawViews } from './check.ts';
+
+const [N, D] = [8, 4];
+
+/** What each method is, by the independent reference, at these knobs. */
+const expected: Record<
+  string,
+  (zA: reference.Ref, zB: reference.Ref, knobs: Record<string, number>, labels: number[]) => reference.Ref
+> = {
+  simclr: (zA, zB, { temperature }) => reference.ntXent(zA, zB, temperature),
+  infoNce: (zA, zB, { temperature }) => reference.infoNce(zA, zB, temperature),
+  supCon: (zA, zB, { temperature }, labels) =>
+    reference.supCon(reference.concatenate([zA, zB]), [...labels, ...labels], temperature),
+  alignUniform: (zA, zB, weights) => reference.alignUniform(zA, zB, weights),
+  alignment: (zA, zB) => reference.alignment(zA, zB),
+  uniformity: (zA, zB) => reference.uniformity(reference.concatenate([zA, zB])),
+};
+
+test('every method is described', () => {
+  const wrong = Object.entries(methods).flatMap(([name, { title, paper, year, summary, knobs }]) => [
+    ...(title && summary ? [] : [`${name}: title "${title}", summary "${summary}"`]),
+    // arXiv numbers begin with year and month.
+    ...(new RegExp(`arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{5}$`).test(paper)
+      ? []
+      : [`${name}: ${paper}, ${year}`]),
+    ...(Object.values(knobs).every(Number.isFinite) ? [] : [`${name}: knobs ${JSON.stringify(knobs)}`]),
+    ...(name in expected ? [] : [`${name}: has no reference in this test`]),
+  ]);
+  for (const name of Object.keys(expected)) if (!(name in methods)) wrong.push(`${name} is missing`);
+  if (wrong.length) throw new Error(wrong.join('\n'));
+});
+
+for (const [name, method] of Object.entries(methods)) {
+  test(`${name}: loss and gradients on embeddings [${N}, ${D}], with knobs as numbers and as inputs`, async () => {
+    const r = random(freshSeed());
+    const views = drawViews(r, N, D);
+    const labels = r.integers(N, 0, 3);
+    const leaves = [reference.leaf([N, D], views.zA), reference.leaf([N, D], views.zB)];
+    const names = Object.keys(method.knobs);
+    const tensors = { zA: input([N, D]), zB: input([N, D]), labels: input([N], 'u32') };
+    const knobInputs = Object.fromEntries(names.map((knob) => [knob, scalar()]));
+    for (const asInputs of [false, true]) {
+      const inputs: Record<string, Tensor> = { ...tensors, ...(asInputs ? knobInputs : {}) };
+      const step = await compile(
+        await device(),
+        ({ zA, zB, labels }) => {
+          const knobs = asInputs ? knobInputs : method.knobs;
+          const loss = method.loss(zA, zB, knobs, method.supervised ? labels : null);
+          if (loss.shape.length) throw new Error(`expected a scalar, got [${loss.shape}]`);
+          const [gA, gB] = grad(loss, [zA, zB]);
+          return { loss, gA, gB };
+        },
+        { inputs },
+      );
+      // The defaults, then each knob by itself at another value.
+      const settings = asInputs
+        ? [method.knobs, ...names.map((knob) => ({ ...method.knobs, [knob]: 0.37 }))]
+        : [method.knobs];
+      for (const knobs of settings) {
+        await step.run({ ...views, labels, ...(asInputs ? knobs : {}) });
+        const y = expected[name](leaves[0], leaves[1], knobs, [...labels]);
+        const what = `${JSON.stringify(knobs)}${asInputs ? ' as inputs' : ''}`;
+        close(await step.read('loss'), y.data, { rel: 2e-5, what });
+        const [gA, gB] = reference.gradient(y, leaves);
+        close(await step.read('gA'), gA, { rel: 1e-4, what });
+        close(await step.read('gB'), gB, { rel: 1e-4, what });
+      }
+      step.dispose();
+    }
+  });
+}

@@ -1,0 +1,128 @@
+import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { uniformityLoss } from '../../src/methods/uniformity.ts';
+import { concatenate } from '../../src/ops/shape.ts';
+import { close, freshSeed, random, test, throws } from '../harness.ts';
+import * as reference from '../reference.ts';
+import { checkAgainst, checkEdges, checkInvariants, compileLoss, uniformityByCosine } from './check.ts';
+
+/** The loss of one view; the other is left alone. */
+const at = (t: number) => ({
+  loss: (zA: Tensor) => uniformityLoss(zA, { t }),
+  expected: (zA: reference.Ref) => reference.uniformity(zA, t),
+});
+
+/** The least value, on the uniform distribution: -2t + log 0F1(; D/2; t^2). */
+function optimum(D: number, t: number): number {
+  let [sum, term] = [0, 1];
+  for (let k = 0; term > 1e-17 * sum; k++) {
+    sum += term;
+    term *= (t * t) / ((k + 1) * (D / 2 + k));
+  }
+  return -2 * t + Math.log(sum);
+}
+
+/** The loss of rows, and its gradient. */
+async function lossOf(z: Float32Array, N: number, D: number, t = 2) {
+  const compiled = await compileLoss(at(t).loss, N, D);
+  const { loss, gA } = await compiled.run({ zA: z, zB: z });
+  compiled.dispose();
+  return { loss, gradient: gA };
+}
+
+test('value and gradients', async () => {
+  for (const t of [0.5, 2, 3]) await checkAgainst(at(t).loss, at(t).expected, { what: `t = ${t}` });
+  await checkAgainst(at(2).loss, at(2).expected, { sizes: [[300, 12]] });
+  await checkAgainst((z) => uniformityLoss(z), at(2).expected, { what: 'default t', sizes: [[9, 8]] });
+});
+
+test('invariants', () => checkInvariants(at(2).loss));
+
+test('edges', async () => {
+  // Both views as one set of rows, so that checkEdges has both gradients.
+  const loss = (zA: Tensor, zB: Tensor) => uniformityLoss(concatenate([zA, zB], 0));
+  const expected = (zA: reference.Ref, zB: reference.Ref) =>
+    uniformityByCosine(reference.concatenate([zA, zB], 0));
+  await checkEdges(loss, expected, { collapsed: 0 });
+});
+
+test('the optima of the paper', () => {
+  close(
+    [optimum(128, 2), optimum(32, 2), optimum(8, 2), optimum(2, 2)],
+    [-3.9375, -3.7518, -3.0825, -1.575],
+    {
+      rel: 0,
+      abs: 1e-4,
+    },
+  );
+});
+
+test('random directions come near the optimum', async () => {
+  const N = 1024;
+  for (const [D, t] of [
+    [2, 2],
+    [8, 2],
+    [32, 3],
+    [128, 2],
+  ]) {
+    const { loss } = await lossOf(random(freshSeed()).normal(N * D), N, D, t);
+    close([loss], [optimum(D, t)], { rel: 0, abs: 0.02, what: `D = ${D}, t = ${t}` });
+  }
+});
+
+// With the pairs i = i the mean over all pairs is least on the uniform distribution, so for any N rows
+// exp(loss) >= (N exp(optimum) - 1) / (N - 1); rows spread evenly on a circle reach it.
+const bound = (N: number, D: number, t: number) => Math.log((N * Math.exp(optimum(D, t)) - 1) / (N - 1));
+
+test('points spread evenly on a circle are the best there is, and stay', async () => {
+  for (const [N, t] of [
+    [32, 2],
+    [65, 3],
+    [300, 2],
+  ]) {
+    const angle = (i: number) => (2 * Math.PI * Math.floor(i / 2)) / N;
+    const z = Float32Array.from({ length: 2 * N }, (_, i) =>
+      i % 2 ? Math.sin(angle(i)) : Math.cos(angle(i)),
+    );
+    const { loss, gradient } = await lossOf(z, N, 2, t);
+    close([loss], [bound(N, 2, t)], { rel: 0, abs: 5e-6, what: `${N} points` });
+    close(gradient, new Float32Array(2 * N), { abs: 1e-6, what: `${N} points: gradient` });
+  }
+});
+
+test('nothing is better than the optimum allows', async () => {
+  // Few rows in many dimensions, all as far apart as can be, and random ones.
+  for (const [N, D] of [
+    [16, 3],
+    [64, 4],
+    [200, 8],
+  ]) {
+    const { loss } = await lossOf(random(freshSeed()).normal(N * D), N, D);
+    if (N * Math.exp(optimum(D, 2)) > 1 && loss < bound(N, D, 2) - 1e-5)
+      throw new Error(`[${N}, ${D}]: ${loss} is below ${bound(N, D, 2)}`);
+  }
+  // Two opposite points: |u - v|^2 = 4.
+  const { loss } = await lossOf(Float32Array.of(1, 0, -1, 0), 2, 2);
+  close([loss], [-8], { rel: 1e-6 });
+});
+
+test('following the gradient spreads rows that lie together', async () => {
+  const [N, D] = [64, 3];
+  const compiled = await compileLoss(at(2).loss, N, D);
+  let z = random(freshSeed())
+    .normal(N * D)
+    .map((v, i) => 0.2 * v + Number(i % D === 0));
+  const losses: number[] = [];
+  for (let step = 0; step < 60; step++) {
+    const { loss, gA } = await compiled.run({ zA: z, zB: z });
+    losses.push(loss);
+    z = z.map((v, i) => v - 0.3 * N * gA[i]);
+  }
+  compiled.dispose();
+  const last = losses[losses.length - 1];
+  if (!(losses[0] > -1.2 && last < bound(N, D, 2) + 0.02 && last >= bound(N, D, 2) - 1e-5))
+    throw new Error(`from ${losses[0]} to ${last}, bound ${bound(N, D, 2)}`);
+});
+
+test('one row has no pairs', () => {
+  throws(() => uniformityLoss(input([1, 4])), /contrast: expected the same 2 rows or more/);
+});

@@ -13,7 +13,9 @@ async function findShaders(): Promise<string[]> {
     seen.add(path);
     if (!path.endsWith('.ts')) return;
     const code = await text(path);
-    const targets = [...code.matchAll(/(?:from|import\()\s*'(\.[^']+\.(?:ts|wgsl))'/g)].map(([, target]) => target);
+    const targets = [...code.matchAll(/(?:from|import\()\s*'(\.[^']+\.(?:ts|wgsl))'/g)].map(
+      ([, target]) => target,
+    );
     for (const target of targets) await visit(new URL(target, `http://x/${path}`).pathname.slice(1));
   };
   await visit('src/index.ts');
@@ -66,7 +68,9 @@ async function sourcesOf(path: string): Promise<string[]> {
   if (/\barray<lanes>/.test(code))
     return Promise.all(['1', '4'].map(async (n) => `${shared}\n${await text(`shaders/lib/lanes${n}.wgsl`)}`));
   if (/\barray<value>/.test(code))
-    return ['f32', 'vec4f'].map((t) => `${shared}\nalias value = ${t}; alias choice = ${t === 'f32' ? 'u32' : 'vec4u'};`);
+    return ['f32', 'vec4f'].map(
+      (t) => `${shared}\nalias value = ${t}; alias choice = ${t === 'f32' ? 'u32' : 'vec4u'};`,
+    );
   return [shared];
 }
 
@@ -76,24 +80,39 @@ test('the shaders are found', async () => {
 });
 
 for (const path of kernels) {
-  test(`${path}: every entry point compiles`, async () => {
-    const { gpu } = await device();
-    for (const code of await sourcesOf(path)) {
-      const module = gpu.createShaderModule({ label: path, code });
-      const { messages } = await module.getCompilationInfo();
-      const bad = messages.filter(({ type }) => type === 'error' || type === 'warning');
-      assert.equal(bad.map(({ type, lineNum, linePos, message }) => `${path}:${lineNum}:${linePos} ${type}: ${message}`), []);
-      const entries = entriesOf(code);
-      assert.ok(entries.length, 'no entry point');
-      await Promise.all(
-        entries.map(({ name }) =>
-          gpu.createComputePipelineAsync({ label: name, layout: 'auto', compute: { module, entryPoint: name } }).catch((error) => {
-            throw new Error(`${path}: ${name}: ${error.message}`);
-          }),
-        ),
-      );
-    }
-  }, { timeout: 120_000 });
+  test(
+    `${path}: every entry point compiles`,
+    async () => {
+      const { gpu } = await device();
+      for (const code of await sourcesOf(path)) {
+        const module = gpu.createShaderModule({ label: path, code });
+        const { messages } = await module.getCompilationInfo();
+        const bad = messages.filter(({ type }) => type === 'error' || type === 'warning');
+        assert.equal(
+          bad.map(
+            ({ type, lineNum, linePos, message }) => `${path}:${lineNum}:${linePos} ${type}: ${message}`,
+          ),
+          [],
+        );
+        const entries = entriesOf(code);
+        assert.ok(entries.length, 'no entry point');
+        await Promise.all(
+          entries.map(({ name }) =>
+            gpu
+              .createComputePipelineAsync({
+                label: name,
+                layout: 'auto',
+                compute: { module, entryPoint: name },
+              })
+              .catch((error) => {
+                throw new Error(`${path}: ${name}: ${error.message}`);
+              }),
+          ),
+        );
+      }
+    },
+    { timeout: 120_000 },
+  );
 
   test(`${path}: binding 0 is the uniform block, laid out in order; bindings and workgroups keep their limits`, async () => {
     for (const code of await sourcesOf(path)) {
@@ -118,8 +137,11 @@ for (const path of kernels) {
         assert.ok(binding >= 1 && binding <= 8, `${name} has binding ${binding}`);
         assert.match(access, /^(read|read_write)$/, name);
       }
-      for (const { name, workgroupSize } of entries) assert.ok(workgroupSize <= 256 && workgroupSize >= 1, `${name}: ${workgroupSize}`);
-      const shared = [...bare(code).matchAll(/var<workgroup>\s+(\w+)\s*:\s*([^;]+);/g)].map(([, , type]) => bytesOf(type, bare(code)));
+      for (const { name, workgroupSize } of entries)
+        assert.ok(workgroupSize <= 256 && workgroupSize >= 1, `${name}: ${workgroupSize}`);
+      const shared = [...bare(code).matchAll(/var<workgroup>\s+(\w+)\s*:\s*([^;]+);/g)].map(([, , type]) =>
+        bytesOf(type, bare(code)),
+      );
       const bytes = shared.reduce((a, b) => a + b, 0);
       assert.ok(bytes <= 16384, `${bytes} bytes of workgroup memory`);
       // A const-expression may not be infinite or NaN, and x != x folds away: tests look at bits.

@@ -21,7 +21,7 @@ import { initialOf, type Node, Tensor, type TypedArray, trace, type Variable } f
 export interface CompileOptions<I> {
   /** What every run is given: made with `input` and `scalar`. */
   inputs?: I;
-  /** Buffers of the caller, by the name of an input (read from) or an output (written to); f32 or u32 elements. */
+  /** Buffers of the caller, by the name of an input (read from) or an output (written to, also by the warm-up); f32 or u32. */
   buffers?: Record<string, GPUBuffer>;
   /** Called after each pipeline is ready. */
   onProgress?: (done: number, total: number) => void;
@@ -198,11 +198,13 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     () => {
       const bound = used.map((v) => ({ v, buffer: variableRange(device, v).buffer }));
       const external = externalSlots(made, outputs, buffers);
+      const leaves = makeLeaves(device, made, inputs, buffers, keep);
+      checkAliases(made, external, leaves);
       return {
         slots: made.slots.map(
           ({ bytes, label }, i) => external.get(i) ?? keep(memory.create(label, bytes, VALUE)),
         ),
-        leaves: makeLeaves(device, made, inputs, buffers, keep),
+        leaves,
         uniformBuffer: keep(memory.create('uniforms', uniforms.data.byteLength, VALUE | 0x40)),
         zeros: keep(memory.create('zeros', 256, VALUE)),
         bound,
@@ -279,7 +281,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   const writeInputs = (values: { [K in keyof I]?: number | Data }) => {
     assertUsable();
     for (const { v, buffer } of bound) {
-      if (storeOf(device).get(v) !== buffer)
+      if (storeOf(device).get(v) !== buffer || !memory.holds(buffer))
         throw new InputError(
           `variable "${v.name}" was freed or put into a flat one after this step was compiled; compile it again`,
         );
@@ -291,6 +293,8 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       if (x.node.kind === 'scalar') {
         if (typeof value !== 'number')
           throw new InputError(`run: expected a number for "${name}", got ${String(value)}`);
+        if (x.dtype === 'u32' && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32))
+          throw new InputError(`run: expected a whole number of [0, 2^32) for "${name}", got ${value}`);
         uniforms.set(x, value);
       } else if (buffers[name]) {
         if (value !== undefined)
@@ -584,6 +588,25 @@ function externalSlots(
   return external;
 }
 
+/** A caller's buffer may be both an input and an output, but not of one dispatch. */
+function checkAliases(made: Plan, external: Map<number, GPUBuffer>, leaves: Map<Tensor, GPUBuffer>): void {
+  const bufferOf = (x: Tensor) => {
+    const place = made.place(x);
+    return place.in === 'slot'
+      ? external.get(place.slot)
+      : place.in === 'leaf'
+        ? leaves.get(place.leaf)
+        : null;
+  };
+  for (const d of made.dispatches) {
+    const written = new Set(d.outputs.map(bufferOf).filter(Boolean));
+    if (written.size && d.inputs.some((x) => x && written.has(bufferOf(x))))
+      throw new InputError(
+        `buffers: ${d.op.name} would read and write one buffer; give its input and output a buffer each`,
+      );
+  }
+}
+
 /** Kernels move whole vec4s, so a caller's buffer holds whole ones. */
 function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
   const needed = Math.ceil(bytes / 16) * 16;
@@ -609,7 +632,7 @@ function makeLeaves(
   const read = [...made.dispatches.flatMap((d) => d.inputs), ...made.outputs.values()];
   for (const x of read) {
     const place = x && made.place(x);
-    if (!place || place.in !== 'leaf' || leaves.has(place.leaf)) continue;
+    if (place?.in !== 'leaf' || leaves.has(place.leaf)) continue;
     const { leaf } = place;
     const { kind, options } = leaf.node as Node;
     const name = names.get(leaf);

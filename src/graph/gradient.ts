@@ -52,7 +52,7 @@ export function grad<const X extends readonly Tensor[]>(
 }
 
 function backward(node: Node, dy: Tensor): (Tensor | null)[] {
-  if (node.kind === 'view') return node.options.stop ? [null] : [reshape(dy, node.inputs[0]!.shape)];
+  if (node.kind === 'view') return [reshape(dy, node.inputs[0]!.shape)];
   if (node.op?.vjp) return node.op.vjp(dy, node);
   throw new GradientError(
     `${label(node)}: this op has no gradient; put stopGradient around it, or give it a vjp`,

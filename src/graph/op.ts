@@ -69,7 +69,6 @@ export interface Look {
   only(x: Tensor | null): (Call & { op: Op }) | null;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: options are the op's own
 type Arguments<I extends readonly (Tensor | null)[], O> = O extends undefined ? [...I] : [...I, options?: O];
 export type OpFunction<I extends readonly (Tensor | null)[], O> = ((...args: Arguments<I, O>) => Tensor) & {
   op: Op;

@@ -231,6 +231,9 @@ export function flatten(variables: readonly Variable[], name = 'parameters'): Va
     throw new ShapeError(
       `flatten "${name}": variable "${taken.name}" already lies in "${taken.home!.flat.name}"`,
     );
+  const wrong = variables.find((v) => v.dtype !== 'f32');
+  if (wrong)
+    throw new ShapeError(`flatten "${name}": expected f32 variables, got ${wrong.dtype} "${wrong.name}"`);
   const { offsets, length } = layout(variables.map((v) => v.size));
   const flat = new Variable(name, [Math.max(length, PART)], 'f32', 0);
   for (const [i, member] of variables.entries()) {

@@ -14,7 +14,16 @@ export interface Counts {
 
 /** Runs `body` and tells what it asked of WebGPU. */
 export async function counting(body: () => unknown): Promise<Counts> {
-  const found: Counts = { created: {}, encoders: 0, submits: 0, passes: 0, dispatches: 0, maps: 0, copies: 0, writes: 0 };
+  const found: Counts = {
+    created: {},
+    encoders: 0,
+    submits: 0,
+    passes: 0,
+    dispatches: 0,
+    maps: 0,
+    copies: 0,
+    writes: 0,
+  };
   const undo: (() => void)[] = [];
   // biome-ignore lint/suspicious/noExplicitAny: any class of WebGPU
   const watch = (owner: any, name: string, seen: () => void) => {

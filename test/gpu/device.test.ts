@@ -11,18 +11,18 @@ import {
 } from '../../src/gpu/errors.ts';
 import { assign } from '../../src/graph/basic.ts';
 import { compile, freeVariables, readVariable, writeVariable } from '../../src/graph/compile.ts';
+import { grad } from '../../src/graph/gradient.ts';
 import { type OpFunction, op } from '../../src/graph/op.ts';
 import { input, type Tensor, variable } from '../../src/graph/tensor.ts';
+import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, mul } from '../../src/ops/binary.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
-import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { maxPool2d } from '../../src/ops/pool.ts';
 import { sum } from '../../src/ops/reduce.ts';
 import { exp, square } from '../../src/ops/unary.ts';
-import { grad } from '../../src/graph/gradient.ts';
-import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { smallModel } from '../graph/models.ts';
+import { close, freshSeed, random, test, throws } from '../harness.ts';
 
 const array = (...values: number[]) => Float32Array.from(values);
 
@@ -99,7 +99,10 @@ test('a training step works within WebGPU’s default limits', async () => {
   const image = await compile(
     device,
     ({ x, w, gamma, beta }) => {
-      const y = maxPool2d(batchNorm(conv2d(x, w, null, { padding: 1 }), gamma, beta, { activation: 'relu' }), { kernel: 2 });
+      const y = maxPool2d(
+        batchNorm(conv2d(x, w, null, { padding: 1 }), gamma, beta, { activation: 'relu' }),
+        { kernel: 2 },
+      );
       const loss = sum(square(y));
       const [dx, dw, dgamma] = grad(loss, [x, w, gamma]);
       return { loss, dx, dw, dgamma };
@@ -107,7 +110,12 @@ test('a training step works within WebGPU’s default limits', async () => {
     { inputs },
   );
   const draw = random(freshSeed());
-  await image.run({ x: draw.normal(2048), w: draw.normal(1152), gamma: draw.uniform(16, 1, 2), beta: draw.normal(16) });
+  await image.run({
+    x: draw.normal(2048),
+    w: draw.normal(1152),
+    gamma: draw.uniform(16, 1, 2),
+    beta: draw.normal(16),
+  });
   for (const name of ['loss', 'dx', 'dw', 'dgamma'] as const) {
     const values = await image.read(name);
     assert.ok(values.every(Number.isFinite) && values.some((v) => v !== 0), name);
@@ -209,7 +217,9 @@ test(
     const step = await model.train(device, { stepsInFlight: 2 });
     for (let i = 0; i < 3; i++) await step.run(model.values(i));
     await step.read('loss');
-    const compiling = smallModel().train(device).catch((error: unknown) => error);
+    const compiling = smallModel()
+      .train(device)
+      .catch((error: unknown) => error);
     const running = [3, 4, 5, 6].map((i) => step.run(model.values(i)).catch((error: unknown) => error));
     const pending = step.read('loss').catch((error: unknown) => error);
     device.gpu.destroy();
@@ -291,14 +301,19 @@ const head = `struct Params { count: u32 }
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 `;
-const body = (line: string) => `${head}@compute @workgroup_size(64)\nfn mine_forward(@builtin(global_invocation_id) i: vec3u) {\n${line}\n}\n`;
+const body = (line: string) =>
+  `${head}@compute @workgroup_size(64)\nfn mine_forward(@builtin(global_invocation_id) i: vec3u) {\n${line}\n}\n`;
 
 const badKernels: [what: string, source: string, pattern: RegExp][] = [
   ['a type error', body('  y[i.x] = x[i.x] + 1u;'), /kernel "mine_forward".*7:\d/s],
   ['an unknown name', body('  y[i.x] = nothing;'), /kernel "mine_forward".*7:\d+.*nothing/s],
   ['a syntax error', body('  y[i.x] = ;'), /kernel "mine_forward".*7:\d/s],
   ['another entry point', body('').replace('mine_forward', 'other'), /kernel "mine_forward"/],
-  ['a binding that is written but declared an input', body('y[0] = x[0];').replace('read>', 'read_write>'), /kernel "mine_forward"/],
+  [
+    'a binding that is written but declared an input',
+    body('y[0] = x[0];').replace('read>', 'read_write>'),
+    /kernel "mine_forward"/,
+  ],
 ];
 for (const [what, source, pattern] of badKernels) {
   test(`a bad kernel, ${what}: ValidationError with the line, and the device goes on`, async () => {
@@ -306,7 +321,9 @@ for (const [what, source, pattern] of badKernels) {
     const x = input([4]);
     const { bytes, buffers } = device.memory;
     for (let attempt = 0; attempt < 2; attempt++) {
-      const error = await thrown(ValidationError, () => compile(device, () => ({ y: kernelOf(source)(x) }), { inputs: { x } }));
+      const error = await thrown(ValidationError, () =>
+        compile(device, () => ({ y: kernelOf(source)(x) }), { inputs: { x } }),
+      );
       assert.match(error.message, pattern);
     }
     await device.gpu.queue.onSubmittedWorkDone();

@@ -45,7 +45,10 @@ test('a scope that fails takes back what it made, and nothing that others made m
 
 test('one buffer larger than the device allows is refused by name', async () => {
   const { memory, gpu, dispose } = await openDevice({ defaultLimits: true });
-  throws(() => memory.create('huge', gpu.limits.maxBufferSize + 1, VALUE), /"huge" needs \d+ bytes; this device allows/);
+  throws(
+    () => memory.create('huge', gpu.limits.maxBufferSize + 1, VALUE),
+    /"huge" needs \d+ bytes; this device allows/,
+  );
   assert.is(memory.buffers, 0);
   dispose();
 });
@@ -56,10 +59,12 @@ test('reads of every small size, in flight together, get their own bytes', async
   const buffer = gpu.memory.create('bytes', 600, VALUE);
   writeBuffer(gpu, buffer, 0, bytes);
   const reads = [1, 2, 3, 4, 5, 63, 64, 65, 255, 256, 257, 599, 600].flatMap((n) =>
-    [0, 4].filter((offset) => offset + n <= 600).map(async (offset) => {
-      const found = new Uint8Array(await readBuffer(gpu, buffer, offset, n));
-      close(found, bytes.subarray(offset, offset + n), { rel: 0, abs: 0, what: `${n} from ${offset}` });
-    }),
+    [0, 4]
+      .filter((offset) => offset + n <= 600)
+      .map(async (offset) => {
+        const found = new Uint8Array(await readBuffer(gpu, buffer, offset, n));
+        close(found, bytes.subarray(offset, offset + n), { rel: 0, abs: 0, what: `${n} from ${offset}` });
+      }),
   );
   await Promise.all(reads);
   gpu.memory.free(buffer);
@@ -77,7 +82,14 @@ test('reading again and again allocates nothing after the first time', async () 
 
 test('grids: every workgroup has a place within the limit', () => {
   assert.is(align(0), 0);
-  for (const [n, limit] of [[1, 65535], [65535, 65535], [65536, 65535], [1_000_000, 65535], [7, 3], [65537 * 3, 65535]]) {
+  for (const [n, limit] of [
+    [1, 65535],
+    [65535, 65535],
+    [65536, 65535],
+    [1_000_000, 65535],
+    [7, 3],
+    [65537 * 3, 65535],
+  ]) {
     const [x, y] = grid(n, limit);
     assert.ok(x <= limit && y <= limit && x * y >= n && x * y < n + x + y, `${n}: ${x} x ${y}`);
   }

@@ -3,9 +3,24 @@ import * as assert from 'uvu/assert';
 import { openDevice } from '../../src/gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../../src/gpu/errors.ts';
 import { assign, copy } from '../../src/graph/basic.ts';
-import { compile, freeVariables, readVariable, variableRange, writeVariable } from '../../src/graph/compile.ts';
+import {
+  compile,
+  freeVariables,
+  readVariable,
+  variableRange,
+  writeVariable,
+} from '../../src/graph/compile.ts';
 import { call } from '../../src/graph/op.ts';
-import { constant, flatten, input, pack, reshape, scalar, type Tensor, variable } from '../../src/graph/tensor.ts';
+import {
+  constant,
+  flatten,
+  input,
+  pack,
+  reshape,
+  scalar,
+  type Tensor,
+  variable,
+} from '../../src/graph/tensor.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, div, mul, sub } from '../../src/ops/binary.ts';
 import { matmul } from '../../src/ops/matmul.ts';
@@ -24,7 +39,15 @@ test('outputs that are inputs, constants, variables, scalars and views', async (
   const v = variable([3], { name: 'v', initial: array(7, 8, 9) });
   const step = await compile(
     gpu,
-    ({ x, s }) => ({ x, s, v, one: constant(1, [5]), list: constant(array(1, 2, 3), [3]), view: reshape(x, [4]), y: add(reshape(x, [4]), s) }),
+    ({ x, s }) => ({
+      x,
+      s,
+      v,
+      one: constant(1, [5]),
+      list: constant(array(1, 2, 3), [3]),
+      view: reshape(x, [4]),
+      y: add(reshape(x, [4]), s),
+    }),
     { inputs },
   );
   await step.run({ x: array(1, 2, 3, 4), s: 0.5 });
@@ -52,7 +75,13 @@ test('scalar inputs serve as uniforms and as tensors, f32 and u32', async () => 
   const inputs = { s: scalar(), n: scalar('u32'), x: input([3]) };
   const step = await compile(
     await device(),
-    ({ s, n, x }) => ({ s: pass(s), n: pass(n), product: mul(x, s), drawn: uniform([4], { seed: n }), fixed: uniform([4], { seed: 4_000_000_000 }) }),
+    ({ s, n, x }) => ({
+      s: pass(s),
+      n: pass(n),
+      product: mul(x, s),
+      drawn: uniform([4], { seed: n }),
+      fixed: uniform([4], { seed: 4_000_000_000 }),
+    }),
     { inputs },
   );
   for (const s of [2.5, -1e-3]) {
@@ -95,9 +124,9 @@ test('u8 and u32 inputs, variables and outputs keep every element and no padding
 });
 
 test('run says what is wrong with its inputs, and the step goes on afterwards', async () => {
-  const inputs = { x: input([4]), n: input([2], 'u32'), s: scalar() };
+  const inputs = { x: input([4]), n: input([2], 'u32'), s: scalar(), seed: scalar('u32') };
   const step = await compile(await device(), ({ x, s, n }) => ({ y: mul(x, s), n }), { inputs });
-  const good = { x: array(1, 2, 3, 4), n: new Uint32Array(2), s: 2 };
+  const good = { x: array(1, 2, 3, 4), n: new Uint32Array(2), s: 2, seed: 2 ** 32 - 1 };
   const bad: [object, RegExp][] = [
     [{}, /input "x": expected a Float32Array, got undefined/],
     [{ ...good, s: undefined }, /expected a number for "s", got undefined/],
@@ -105,6 +134,8 @@ test('run says what is wrong with its inputs, and the step goes on afterwards', 
     [{ ...good, x: array(1, 2, 3) }, /input "x": expected 4 elements, got 3/],
     [{ ...good, x: [1, 2, 3, 4] }, /input "x": expected a Float32Array, got Array/],
     [{ ...good, x: new Float64Array(4) }, /input "x": expected a Float32Array, got Float64Array/],
+    [{ ...good, seed: -1 }, /whole number of \[0, 2\^32\) for "seed", got -1/],
+    [{ ...good, seed: 0.5 }, /whole number .* for "seed", got 0.5/],
     [{ ...good, n: new Int32Array(2) }, /input "n": expected a Uint32Array, got Int32Array/],
     [{ ...good, extra: 1 }, /no input is called "extra"/],
     [{ ...good, toString: 1 }, /no input is called "toString"/],
@@ -134,8 +165,14 @@ test('compile says what is wrong with a step', async () => {
   const { bytes, buffers } = gpu.memory;
   await throws(() => compile(gpu, () => ({ y: square(x) })), /input tensor .* not in the `inputs`/);
   await throws(() => compile(gpu, () => ({ y: pass(s) })), /input .* not in the `inputs`/);
-  await throws(() => compile(gpu, () => ({ y: mul(constant(array(1, 2), [2]), s) })), /scalar input of this step/);
-  await throws(() => compile(gpu, () => ({ y: undefined as unknown as Tensor })), /output "y".*expected a tensor, got undefined/);
+  await throws(
+    () => compile(gpu, () => ({ y: mul(constant(array(1, 2), [2]), s) })),
+    /scalar input of this step/,
+  );
+  await throws(
+    () => compile(gpu, () => ({ y: undefined as unknown as Tensor })),
+    /output "y".*expected a tensor, got undefined/,
+  );
   await throws(() => compile(gpu, (async () => ({ y: x })) as never), /expected a record of tensors/);
   assert.equal([gpu.memory.bytes, gpu.memory.buffers], [bytes, buffers]);
 });
@@ -149,7 +186,8 @@ test('liveness: the bytes of a long chain do not grow with its length, and its v
       gpu,
       () => {
         let y: Tensor = x;
-        for (let i = 0; i < length; i++) y = add(matmul(reshape(y, [10, 100]), constant(identity(100), [100, 100])), i) as Tensor;
+        for (let i = 0; i < length; i++)
+          y = add(matmul(reshape(y, [10, 100]), constant(identity(100), [100, 100])), i) as Tensor;
         return { y };
       },
       { inputs: { x } },
@@ -174,7 +212,10 @@ test('slots are full of NaN before: padded sizes, packs and reused slots give th
       const parts = pack([h, matmul(reshape(h, [1, n]), w), square(x)]);
       return { parts: pass(parts), y: mean(exp(sub(h, sum(square(h))))), z: add(h, 1) };
     };
-    const [reused, apart] = [await compile(gpu, build, { inputs }), await compile(gpu, build, { inputs, check: true })];
+    const [reused, apart] = [
+      await compile(gpu, build, { inputs }),
+      await compile(gpu, build, { inputs, check: true }),
+    ];
     const nan = { x: new Float32Array(n).fill(Number.NaN), w: new Float32Array(3 * n).fill(Number.NaN) };
     const values = { x: draw.normal(n).map((v) => v / n), w: draw.normal(3 * n) };
     const ones = { x: new Float32Array(n).fill(1 / n), w: new Float32Array(3 * n).fill(1) };
@@ -199,7 +240,10 @@ test('slots are full of NaN before: padded sizes, packs and reused slots give th
 
 test('a variable is assigned from itself, through views, parts of one flat buffer, and in turn', async () => {
   const gpu = await device();
-  const [a, b] = [variable([2, 2], { name: 'a', initial: array(1, 2, 3, 4) }), variable([4], { name: 'b', initial: 5 })];
+  const [a, b] = [
+    variable([2, 2], { name: 'a', initial: array(1, 2, 3, 4) }),
+    variable([4], { name: 'b', initial: 5 }),
+  ];
   flatten([a, b]);
   const step = await compile(gpu, () => {
     const before = pass(a);
@@ -305,9 +349,15 @@ test('writeVariable checks its data', async () => {
   throws(() => writeVariable(gpu, v, array(1)), /variable "v": expected 3 elements, got 1/);
   throws(() => writeVariable(gpu, v, new Uint32Array(3)), /expected a Float32Array, got Uint32Array/);
   const wrong = variable([3], { name: 'wrong', initial: array(1) });
-  await throws(async () => readVariable(gpu, wrong), /variable "wrong": expected 3 elements for \[3\], got 1/);
+  await throws(
+    async () => readVariable(gpu, wrong),
+    /variable "wrong": expected 3 elements for \[3\], got 1/,
+  );
   const typed = variable([3], { name: 'typed', initial: new Uint8Array(3) });
-  await throws(async () => readVariable(gpu, typed), /variable "typed": expected a Float32Array for f32, got a Uint8Array/);
+  await throws(
+    async () => readVariable(gpu, typed),
+    /variable "typed": expected a Float32Array for f32, got a Uint8Array/,
+  );
   freeVariables(gpu, [v]);
 });
 
@@ -417,8 +467,15 @@ test('check: names the first op with a non-finite value and changes no variable'
 test('check: batch norm in training changes no running statistics', async () => {
   const gpu = await device();
   const inputs = { x: input([4, 2]) };
-  const [runningMean, runningVariance] = [variable([2], { name: 'mean' }), variable([2], { name: 'variance', initial: 1 })];
-  const check = await compile(gpu, ({ x }) => ({ y: batchNorm(x, null, null, { runningMean, runningVariance }) }), { inputs, check: true });
+  const [runningMean, runningVariance] = [
+    variable([2], { name: 'mean' }),
+    variable([2], { name: 'variance', initial: 1 }),
+  ];
+  const check = await compile(
+    gpu,
+    ({ x }) => ({ y: batchNorm(x, null, null, { runningMean, runningVariance }) }),
+    { inputs, check: true },
+  );
   assert.is(await check.firstNonFinite({ x: array(1, 2, 3, 4, 5, 6, 7, 9) }), null);
   close(await readVariable(gpu, runningMean), [0, 0]);
   close(await readVariable(gpu, runningVariance), [1, 1]);
@@ -437,15 +494,24 @@ test('an input is read from a caller’s buffer, an output written to one', asyn
   const gpu = await device();
   const [from, to] = [bufferOf(gpu.gpu, 8), bufferOf(gpu.gpu, 8)];
   const inputs = { x: input([8]), s: scalar() };
-  const step = await compile(gpu, ({ x, s }) => ({ y: mul(x, s), total: sum(x) }), { inputs, buffers: { x: from, y: to } });
+  const step = await compile(gpu, ({ x, s }) => ({ y: mul(x, s), total: sum(x) }), {
+    inputs,
+    buffers: { x: from, y: to },
+  });
   assert.is(step.buffer('y').buffer, to);
   for (const s of [2, 3]) {
     gpu.gpu.queue.writeBuffer(from, 0, array(1, 2, 3, 4, 5, 6, 7, s));
     await step.run({ s });
-    close(await step.read('y'), [1, 2, 3, 4, 5, 6, 7, s].map((v) => v * s));
+    close(
+      await step.read('y'),
+      [1, 2, 3, 4, 5, 6, 7, s].map((v) => v * s),
+    );
     close(await step.read('total'), [28 + s]);
   }
-  await throws(() => step.run({ s: 1, x: new Float32Array(8) }), /"x" is read from the buffer given to compile/);
+  await throws(
+    () => step.run({ s: 1, x: new Float32Array(8) }),
+    /"x" is read from the buffer given to compile/,
+  );
   step.dispose();
   // The caller's buffers are the caller's.
   const other = await compile(gpu, ({ x, s }) => ({ y: add(x, s) }), { inputs, buffers: { x: to } });
@@ -454,6 +520,29 @@ test('an input is read from a caller’s buffer, an output written to one', asyn
   other.dispose();
   from.destroy();
   to.destroy();
+});
+
+test('one buffer as input and output: not of one dispatch, else a state that goes on', async () => {
+  const gpu = await device();
+  const state = bufferOf(gpu.gpu, 4);
+  const inputs = { x: input([4]), y: input([4]) };
+  const { bytes, buffers } = gpu.memory;
+  const given = { x: state, next: state };
+  await throws(
+    () => compile(gpu, ({ x, y }) => ({ next: add(x, y) }), { inputs, buffers: given }),
+    /add would read and write one buffer/,
+  );
+  assert.equal([gpu.memory.bytes, gpu.memory.buffers], [bytes, buffers]);
+  const step = await compile(gpu, ({ x, y }) => ({ next: add(mul(x, 2), y) }), {
+    inputs,
+    buffers: given,
+    warmUp: false,
+  });
+  gpu.gpu.queue.writeBuffer(state, 0, array(1, 2, 3, 4));
+  for (let i = 0; i < 3; i++) await step.run({ y: array(1, 1, 1, 1) });
+  close(await step.read('next'), [15, 23, 31, 39]);
+  step.dispose();
+  state.destroy();
 });
 
 test('an output’s buffer needs only the output’s own bytes, whatever the plan reuses', async () => {
@@ -467,7 +556,11 @@ test('an output’s buffer needs only the output’s own bytes, whatever the pla
   const step = await compile(gpu, build, { inputs, buffers: { y: to } });
   await step.run({ x: new Float32Array(1000).fill(-100) });
   const total = 1000 * Math.E;
-  close(await step.read('y'), [1, 2, 3, 4, 5, 6, 7, 8].map((v) => v + total), { rel: 1e-5 });
+  close(
+    await step.read('y'),
+    [1, 2, 3, 4, 5, 6, 7, 8].map((v) => v + total),
+    { rel: 1e-5 },
+  );
   step.dispose();
   to.destroy();
 });
@@ -507,7 +600,11 @@ test('a plan that cannot be bound names its largest tensor, and nothing is alloc
   const limit = gpu.gpu.limits.maxStorageBufferBindingSize;
   const rows = limit / 4 / 1024 + 1;
   const { bytes, buffers } = gpu.memory;
-  const refuse = async (build: () => Record<string, Tensor>, inputs: Record<string, Tensor>, pattern: RegExp) => {
+  const refuse = async (
+    build: () => Record<string, Tensor>,
+    inputs: Record<string, Tensor>,
+    pattern: RegExp,
+  ) => {
     let error: unknown;
     await compile(gpu, build, { inputs }).catch((caught) => {
       error = caught;
@@ -518,10 +615,18 @@ test('a plan that cannot be bound names its largest tensor, and nothing is alloc
   };
   const column = input([rows, 1]);
   const w = variable([1, 1024], { name: 'w' });
-  await refuse(() => ({ y: sum(exp(matmul(column, w))) }), { column }, new RegExp(`matmul \\[${rows}, 1024\\]`));
+  await refuse(
+    () => ({ y: sum(exp(matmul(column, w))) }),
+    { column },
+    new RegExp(`matmul \\[${rows}, 1024\\]`),
+  );
   const x = input([rows, 1024]);
   await refuse(() => ({ y: sum(x) }), { x }, /input "x"/);
-  await refuse(() => ({ y: matmul(constant(1, [rows, 1024]), constant(1, [1024, 1])) }), {}, /constant \[\d+, 1024\]/);
+  await refuse(
+    () => ({ y: matmul(constant(1, [rows, 1024]), constant(1, [1024, 1])) }),
+    {},
+    /constant \[\d+, 1024\]/,
+  );
   const v = variable([rows, 1024], { name: 'huge' });
   await refuse(() => ({ y: sum(v) }), {}, /variable "huge"/);
   assert.is(gpu.error, null);
@@ -561,7 +666,10 @@ test('memory that runs out: OutOfMemoryError with the largest tensors, all is gi
   raw.popErrorScope = original;
   raw.pushErrorScope = push;
   assert.instance(error, OutOfMemoryError);
-  assert.match((error as Error).message, /this plan needs \d+ bytes; its largest tensors are concatenate \[600\] \(2400 bytes\)/);
+  assert.match(
+    (error as Error).message,
+    /this plan needs \d+ bytes; its largest tensors are concatenate \[600\] \(2400 bytes\)/,
+  );
   assert.equal([gpu.memory.bytes, gpu.memory.buffers], [bytes, buffers]);
   const step = await compile(gpu, build, { inputs: { x } });
   await step.run({ x: new Float32Array(300).fill(1) });

@@ -11,8 +11,8 @@ import { matmul } from '../../src/ops/matmul.ts';
 import { mean, sum } from '../../src/ops/reduce.ts';
 import { exp, square, tanh } from '../../src/ops/unary.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
-import * as reference from '../reference.ts';
 import { evaluate } from '../ops/check.ts';
+import * as reference from '../reference.ts';
 
 const opaque = op<[x: Tensor]>({
   name: 'opaque',
@@ -54,7 +54,11 @@ test('a tensor used several times gets the sum of its cotangents', async () => {
     },
     { x: [-1, 0.5, 2] },
   );
-  close(out.dx, [-1, 0.5, 2].map((v) => 2 * v + Math.exp(v) + 3), { rel: 1e-5 });
+  close(
+    out.dx,
+    [-1, 0.5, 2].map((v) => 2 * v + Math.exp(v) + 3),
+    { rel: 1e-5 },
+  );
 });
 
 test('the gradient of y itself, of the same tensor twice, and of a view', async () => {
@@ -96,7 +100,10 @@ test('stopGradient hides an op that has no gradient', async () => {
 
 test('zeros where y does not depend on x', async () => {
   const [x, other] = [input([3]), input([2, 2])];
-  const out = await evaluate({ x, other }, () => ({ d: grad(sum(x), [other])[0] }), { x: [1, 2, 3], other: [1, 2, 3, 4] });
+  const out = await evaluate({ x, other }, () => ({ d: grad(sum(x), [other])[0] }), {
+    x: [1, 2, 3],
+    other: [1, 2, 3, 4],
+  });
   close(out.d, [0, 0, 0, 0]);
 });
 

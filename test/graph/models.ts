@@ -13,7 +13,10 @@ const [I, H, D] = [10, 17, 6];
 
 export function smallModel() {
   const weight = (name: string, shape: number[], stream: number): Variable =>
-    variable(shape, { name, initial: () => normalArray(shape[0] * shape[1], { seed: 7, stream }).map((v) => 0.4 * v) });
+    variable(shape, {
+      name,
+      initial: () => normalArray(shape[0] * shape[1], { seed: 7, stream }).map((v) => 0.4 * v),
+    });
   const w1 = weight('w1', [I, H], 1);
   const b1 = variable([H], { name: 'b1' });
   const w2 = weight('w2', [H, D], 2);

@@ -1,5 +1,6 @@
 // What a replayed step asks of WebGPU, counted call by call; and that nothing grows.
 import * as assert from 'uvu/assert';
+import { decodeSafetensors, loadVariables, saveVariables } from '../../src/data/safetensors.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
 import { compile, freeVariables, readVariable, type Step } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, variable } from '../../src/graph/tensor.ts';
@@ -7,10 +8,9 @@ import { ntXent } from '../../src/methods/nt_xent.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/adam.ts';
-import { decodeSafetensors, loadVariables, saveVariables } from '../../src/data/safetensors.ts';
 import { optimizerStatus } from '../../src/optim/optimizer.ts';
-import { close, device, freshSeed, random, test } from '../harness.ts';
 import { type Counts, counting } from '../gpu/count.ts';
+import { close, device, freshSeed, random, test } from '../harness.ts';
 import { smallModel } from './models.ts';
 
 const total = (counts: Counts) => Object.values(counts.created).reduce((a, b) => a + b, 0);
@@ -34,7 +34,16 @@ test('a replayed step: one submit, one pass, no object, no map, no copy', async 
   assert.equal(counts.created, {});
   assert.equal(
     { ...counts, created: 0, writes: 0 },
-    { created: 0, encoders: runs, submits: runs, passes: runs, dispatches: runs * dispatches, maps: 0, copies: 0, writes: 0 },
+    {
+      created: 0,
+      encoders: runs,
+      submits: runs,
+      passes: runs,
+      dispatches: runs * dispatches,
+      maps: 0,
+      copies: 0,
+      writes: 0,
+    },
   );
   // The input, and one write of all scalars.
   assert.is(counts.writes, 2 * runs);
@@ -172,7 +181,10 @@ test(
       for (let i = 1; i < 1000; i++) {
         await step.run(model.values(i));
         if (i % 50) continue;
-        const [[loss], status] = await Promise.all([step.read('loss'), optimizerStatus(gpu, model.optimizer)]);
+        const [[loss], status] = await Promise.all([
+          step.read('loss'),
+          optimizerStatus(gpu, model.optimizer),
+        ]);
         assert.is(status.updates, i + 1);
         last = loss;
       }
@@ -218,7 +230,10 @@ test('the same seed gives the same bits over 50 steps on two devices of one adap
   assert.is(a.curve.length, 10);
   assert.equal(a.curve, b.curve);
   assert.is(a.file.length, b.file.length);
-  assert.ok(a.file.every((byte, i) => byte === b.file[i]), 'parameters and moments, bit by bit');
+  assert.ok(
+    a.file.every((byte, i) => byte === b.file[i]),
+    'parameters and moments, bit by bit',
+  );
   // Not because nothing happens.
   assert.ok(new Set(a.curve).size === 10);
 });

@@ -2,7 +2,19 @@
 import * as assert from 'uvu/assert';
 import { ShapeError } from '../../src/gpu/errors.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { constant, flatten, input, layer, layout, PART, pack, reshape, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
+import {
+  constant,
+  flatten,
+  input,
+  layer,
+  layout,
+  PART,
+  pack,
+  reshape,
+  type Tensor,
+  trace,
+  variable,
+} from '../../src/graph/tensor.ts';
 import { ntXent } from '../../src/methods/nt_xent.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, where } from '../../src/ops/binary.ts';
@@ -60,7 +72,8 @@ test('a layer that failed is left again', () => {
 });
 
 test('sizes must be positive whole numbers', () => {
-  for (const shape of [[0], [-1], [1.5], [2, Number.NaN]]) throws(() => t(...shape), /expected positive whole sizes/);
+  for (const shape of [[0], [-1], [1.5], [2, Number.NaN]])
+    throws(() => t(...shape), /expected positive whole sizes/);
   throws(() => variable([2, 0], { name: 'w' }), /"w".*\[2, 0\]/);
 });
 
@@ -76,7 +89,10 @@ test('reshape: the same shape is the same tensor, -1 is worked out, constants st
 
 test('constants have as many elements as their shape, of their type', () => {
   throws(() => constant(new Float32Array(3), [2, 2]), /constant: expected 4 elements for \[2, 2\], got 3/);
-  throws(() => constant(new Uint32Array(4), [4]), /constant: expected a Float32Array for f32, got a Uint32Array/);
+  throws(
+    () => constant(new Uint32Array(4), [4]),
+    /constant: expected a Float32Array for f32, got a Uint32Array/,
+  );
   assert.is(constant(new Uint32Array(4), [4], 'u32').dtype, 'u32');
 });
 
@@ -95,6 +111,7 @@ test('flatten: members keep name and shape; nothing lies in two flat variables',
   assert.equal([a.home?.offset, b.home?.offset], [0, 64]);
   assert.equal(a.shape, [3]);
   throws(() => flatten([b], 'more'), /flatten "more": variable "b" already lies in "all"/);
+  throws(() => flatten([variable([3], { name: 'u', dtype: 'u32' })]), /expected f32 variables, got u32 "u"/);
 });
 
 test('a variable is changed only inside compile, and by a value of its shape and type', () => {

@@ -104,8 +104,7 @@ test('forward and gradient, together with our own ops, at odd sizes', async () =
     );
     const x = draw.normal(N * D).map((v) => v / Math.sqrt(D));
     await step.run({ x, strength: 0.5 });
-    const row = (i: number, p: number) =>
-      x.subarray(i * D, (i + 1) * D).reduce((sum, v) => sum + v ** p, 0);
+    const row = (i: number, p: number) => x.subarray(i * D, (i + 1) * D).reduce((sum, v) => sum + v ** p, 0);
     const y = Float64Array.from({ length: N }, (_, i) => 0.5 * row(i, 2));
     const sharp = Float64Array.from({ length: N }, (_, i) => row(i, 4));
     close(await step.read('y'), y, { rel: 1e-5 });

@@ -1,0 +1,63 @@
+// The whole way in both runtimes: real images, views made on the GPU, an encoder, NT-Xent, Adam.
+import { augment, S1 } from '../src/data/augment.ts';
+import { dataset } from '../src/data/dataset.ts';
+import { fromArrays, parseImages } from '../src/data/idx.ts';
+import { openDevice } from '../src/gpu/device.ts';
+import { compile } from '../src/graph/compile.ts';
+import { scalar } from '../src/graph/tensor.ts';
+import { ntXent } from '../src/methods/nt_xent.ts';
+import * as nn from '../src/nn/index.ts';
+import { slice } from '../src/ops/shape.ts';
+import { adam } from '../src/optim/index.ts';
+import { readAsset, test } from './harness.ts';
+
+const STEPS = 24;
+const BATCH = 64;
+
+/** Losses of a short training run on a device of its own. */
+async function losses(seed: number): Promise<number[]> {
+  const all = await parseImages(await readAsset('demos/data/fashion-mnist-test-2k-images-idx3-ubyte.gz'));
+  const data = dataset(fromArrays(all.pixels.subarray(0, 1000 * 784), [1000, 28, 28]));
+  const device = await openDevice();
+  try {
+    const encoder = nn.cnnEncoder({ seed, widths: [8, 16], outputs: 64 });
+    const projector = nn.projector({ seed, inputs: 64, hidden: 64, outputs: 32 });
+    const optimizer = adam([...encoder.parameters, ...projector.parameters], { learningRate: 5e-3 });
+    const step = await compile(
+      device,
+      ({ step }) => {
+        const x = augment(data, { ...S1, batch: BATCH, seed, step });
+        const z = projector(encoder(x, { training: true }), { training: true });
+        const view = (start: number) => slice(z, { starts: [start, 0], sizes: [BATCH, -1] });
+        const loss = ntXent(view(0), view(BATCH));
+        optimizer.minimize(loss);
+        return { loss };
+      },
+      { inputs: { step: scalar('u32') } },
+    );
+    const seen: number[] = [];
+    for (let i = 0; i < STEPS; i++) {
+      await step.run({ step: i });
+      seen.push((await step.read('loss'))[0]);
+    }
+    return seen;
+  } finally {
+    device.dispose();
+  }
+}
+
+const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
+
+test(
+  'an encoder trains without labels on real images: the loss falls, the same seed gives the same bits',
+  async () => {
+    const first = await losses(0);
+    const [early, late] = [mean(first.slice(0, 4)), mean(first.slice(-4))];
+    if (!(late < early - 0.5)) throw new Error(`the loss went from ${early} to ${late}`);
+    const again = await losses(0);
+    if (first.some((loss, i) => loss !== again[i])) throw new Error('the same seed gave other losses');
+    const other = await losses(1);
+    if (other.every((loss, i) => loss === first[i])) throw new Error('another seed gave the same losses');
+  },
+  { timeout: 180_000 },
+);

@@ -38,16 +38,7 @@ export {
 } from './gpu/errors.ts';
 // Graph, gradients, compiled steps, ops of one's own.
 export { assign } from './graph/basic.ts';
-export {
-  type CompileOptions,
-  compile,
-  freeVariables,
-  readVariable,
-  type Step,
-  type StepStats,
-  variableRange,
-  writeVariable,
-} from './graph/compile.ts';
+export { type CompileOptions, compile, type Step, type StepStats } from './graph/compile.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
 export { type Call, call, f32, type Kernel, type Op, op } from './graph/op.ts';
 export {
@@ -65,6 +56,18 @@ export {
   Variable,
   variable,
 } from './graph/tensor.ts';
+export { freeVariables, readVariable, variableRange, writeVariable } from './graph/variables.ts';
+// Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
+export { alignment } from './measures/alignment.ts';
+export type { Rows } from './measures/compute.ts';
+export { effectiveRank } from './measures/effective_rank.ts';
+export { type EmbedOptions, embed } from './measures/embed.ts';
+export { type EvaluateOptions, evaluate, type Gauges } from './measures/evaluate.ts';
+export { knnAccuracy, knnPredict } from './measures/knn.ts';
+export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
+export { effectiveRankOf, liveGauges } from './measures/live.ts';
+export { embeddingStd } from './measures/std.ts';
+export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
 // Methods, one paper each.
 export { alignUniform } from './methods/align_uniform.ts';
 export { alignmentLoss } from './methods/alignment.ts';
@@ -130,15 +133,3 @@ export {
   tanh,
 } from './ops/unary.ts';
 export * from './optim/index.ts';
-
-// Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
-export { alignment } from './measures/alignment.ts';
-export type { Rows } from './measures/compute.ts';
-export { effectiveRank } from './measures/effective_rank.ts';
-export { type EmbedOptions, embed } from './measures/embed.ts';
-export { type EvaluateOptions, evaluate, type Gauges } from './measures/evaluate.ts';
-export { knnAccuracy, knnPredict } from './measures/knn.ts';
-export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
-export { effectiveRankOf, liveGauges } from './measures/live.ts';
-export { embeddingStd } from './measures/std.ts';
-export { uniformity, uniformityOptimum } from './measures/uniformity.ts';

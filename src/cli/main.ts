@@ -2,8 +2,8 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
 import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
-import { freeVariables } from '../graph/compile.ts';
 import { scalar } from '../graph/tensor.ts';
+import { freeVariables } from '../graph/variables.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
 import {

@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
-import { freeVariables, readVariable } from '../graph/compile.ts';
+import { freeVariables, readVariable } from '../graph/variables.ts';
 import { embed } from '../measures/embed.ts';
 import { type Model, represent } from './model.ts';
 import { principalPlane, type RunReport } from './report_html.ts';

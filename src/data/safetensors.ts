@@ -1,8 +1,8 @@
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { type Data, readRange } from '../gpu/values.ts';
-import { variableRange, writeVariable } from '../graph/compile.ts';
 import { type DType, type Shape, sameShape, show, sizeOf, type Variable } from '../graph/tensor.ts';
+import { variableRange, writeVariable } from '../graph/variables.ts';
 
 /** A tensor of a safetensors file. */
 export interface FileTensor {

@@ -3,19 +3,13 @@ import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { readBuffer } from '../gpu/read.ts';
-import {
-  COPY_SRC,
-  checkData,
-  type Data,
-  type Range,
-  readRange,
-  STORAGE,
-  VALUE,
-  writeBuffer,
-} from '../gpu/values.ts';
-import type { Kernel, UniformValue } from './op.ts';
+import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
+import type { Kernel } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
-import { initialOf, type Node, Tensor, type TypedArray, trace, type Variable } from './tensor.ts';
+import { Tensor, trace, type Variable } from './tensor.ts';
+import { layUniforms } from './uniforms.ts';
+import { liesIn, variableRange } from './variables.ts';
 
 /** Options of {@link compile}. */
 export interface CompileOptions<I> {
@@ -68,82 +62,6 @@ export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
   firstNonFinite(values?: { [K in keyof I]?: number | Data }): Promise<string | null>;
   /** Frees the plan's buffers; variables stay. */
   dispose(): void;
-}
-
-/** The buffers of variables, per device. */
-const stores = new WeakMap<Device, Map<Variable, GPUBuffer>>();
-const storeOf = (device: Device) => {
-  let store = stores.get(device);
-  if (!store) {
-    store = new Map();
-    stores.set(device, store);
-  }
-  return store;
-};
-
-/** Where a variable lies on a device; it is made there, with what it starts from, when it is not there yet. */
-export function variableRange(device: Device, v: Variable): Range {
-  const owner = v.home?.flat ?? v;
-  const store = storeOf(device);
-  let buffer = store.get(owner);
-  // A plan that ran out of memory takes back what it made.
-  if (!buffer || !device.memory.holds(buffer)) {
-    assertAlive(device);
-    const limit = device.gpu.limits.maxStorageBufferBindingSize;
-    if (owner.bytes > limit) {
-      throw new OutOfMemoryError(
-        `variable "${owner.name}" needs ${owner.bytes} bytes; this device binds ${limit} at most`,
-      );
-    }
-    const start = initialOf(owner);
-    buffer = device.memory.create(owner.name, owner.bytes, VALUE);
-    const data = typeof start === 'number' ? filled(start, owner.size, owner.dtype) : start;
-    if (data) writeBuffer(device, buffer, 0, data);
-    store.set(owner, buffer);
-    moveIn(device, owner, buffer);
-  }
-  return { buffer, offset: (v.home?.offset ?? 0) * 4, size: v.bytes };
-}
-
-/** Variables that had buffers of their own before they became parts of a flat one keep their values. */
-function moveIn(device: Device, flat: Variable, buffer: GPUBuffer): void {
-  const store = storeOf(device);
-  for (const member of flat.members) {
-    const old = store.get(member);
-    if (!old || !device.memory.holds(old)) continue;
-    const encoder = device.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(old, 0, buffer, member.home!.offset * 4, member.bytes);
-    device.gpu.queue.submit([encoder.finish()]);
-    device.memory.free(old);
-    store.delete(member);
-  }
-}
-
-function filled(value: number, size: number, dtype: Tensor['dtype']): TypedArray | null {
-  if (value === 0) return null; // WebGPU gives zeros
-  return new { f32: Float32Array, u32: Uint32Array, u8: Uint8Array }[dtype](size).fill(value);
-}
-
-/** The value of a variable on a device. */
-export const readVariable = (device: Device, v: Variable): Promise<Data> =>
-  readRange(device, variableRange(device, v), v.dtype, v.size);
-
-/** Sets a variable on a device. */
-export function writeVariable(device: Device, v: Variable, data: Data): void {
-  checkData(`variable "${v.name}"`, data, v.size, v.dtype);
-  const { buffer, offset } = variableRange(device, v);
-  writeBuffer(device, buffer, offset, data);
-}
-
-/** Frees variables on a device; a later use starts them anew. */
-export function freeVariables(device: Device, variables: readonly Variable[]): void {
-  const store = storeOf(device);
-  for (const v of variables) {
-    const owner = v.home?.flat ?? v;
-    const buffer = store.get(owner);
-    if (buffer) device.memory.free(buffer);
-    store.delete(owner);
-  }
 }
 
 interface Binding {
@@ -281,7 +199,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   const writeInputs = (values: { [K in keyof I]?: number | Data }) => {
     assertUsable();
     for (const { v, buffer } of bound) {
-      if (storeOf(device).get(v) !== buffer || !memory.holds(buffer))
+      if (!liesIn(device, v, buffer))
         throw new InputError(
           `variable "${v.name}" was freed or put into a flat one after this step was compiled; compile it again`,
         );
@@ -496,22 +414,6 @@ async function timeDispatches(
   return result;
 }
 
-/** The variables a plan binds, by the buffer they lie in. */
-function usedVariables(made: Plan): Variable[] {
-  const found = new Set<Variable>();
-  for (const d of made.dispatches) {
-    for (const x of [...d.inputs, ...d.state]) {
-      const place = x && made.place(x);
-      if (place?.in === 'variable') found.add(place.variable);
-    }
-  }
-  for (const x of made.outputs.values()) {
-    const place = made.place(x);
-    if (place.in === 'variable') found.add(place.variable);
-  }
-  return [...found];
-}
-
 function checkOutputs(outputs: unknown): void {
   if (typeof outputs !== 'object' || outputs === null || outputs instanceof Promise)
     throw new InputError('compile: expected a record of tensors from the step, which may not be async');
@@ -565,168 +467,18 @@ export const sourceOf = (k: Kernel): string => {
   return k.prelude ? `${text}\n${k.prelude}` : text;
 };
 
-/** Outputs that a caller's buffer takes. */
-function externalSlots(
-  made: Plan,
-  outputs: Record<string, Tensor>,
-  buffers: Record<string, GPUBuffer>,
-): Map<number, GPUBuffer> {
-  const external = new Map<number, GPUBuffer>();
-  for (const [name, buffer] of Object.entries(buffers)) {
-    if (!outputs[name]) continue;
-    const x = made.outputs.get(name)!;
-    const place = made.place(x);
-    if (place.in !== 'slot' || place.offset !== 0) {
-      throw new InputError(
-        `buffers: output "${name}" is not computed by this step, so it has no buffer to replace`,
-      );
-    }
-    checkExternal(name, buffer, x.bytes);
-    if (external.has(place.slot)) throw new InputError(`buffers: "${name}" is the same output as another`);
-    external.set(place.slot, buffer);
-  }
-  return external;
-}
-
-/** A caller's buffer may be both an input and an output, but not of one dispatch. */
-function checkAliases(made: Plan, external: Map<number, GPUBuffer>, leaves: Map<Tensor, GPUBuffer>): void {
-  const bufferOf = (x: Tensor) => {
-    const place = made.place(x);
-    return place.in === 'slot'
-      ? external.get(place.slot)
-      : place.in === 'leaf'
-        ? leaves.get(place.leaf)
-        : null;
-  };
+/** The variables a plan binds, by the buffer they lie in. */
+function usedVariables(made: Plan): Variable[] {
+  const found = new Set<Variable>();
   for (const d of made.dispatches) {
-    const written = new Set(d.outputs.map(bufferOf).filter(Boolean));
-    if (written.size && d.inputs.some((x) => x && written.has(bufferOf(x))))
-      throw new InputError(
-        `buffers: ${d.op.name} would read and write one buffer; give its input and output a buffer each`,
-      );
-  }
-}
-
-/** Kernels move whole vec4s, so a caller's buffer holds whole ones. */
-function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
-  const needed = Math.ceil(bytes / 16) * 16;
-  if (buffer.size < needed)
-    throw new InputError(
-      `buffers: "${name}" needs ${needed} bytes (whole vec4s), its buffer has ${buffer.size}`,
-    );
-  if (!(buffer.usage & STORAGE))
-    throw new InputError(`buffers: "${name}" lacks the usage STORAGE (0x${buffer.usage.toString(16)})`);
-}
-
-/** Buffers of inputs and constants that a plan reads. */
-function makeLeaves(
-  device: Device,
-  made: Plan,
-  inputs: Record<string, Tensor>,
-  buffers: Record<string, GPUBuffer>,
-  keep: (buffer: GPUBuffer) => GPUBuffer,
-): Map<Tensor, GPUBuffer> {
-  const names = new Map(Object.entries(inputs).map(([name, x]) => [x, name]));
-  const leaves = new Map<Tensor, GPUBuffer>();
-  const shared = new Map<string, GPUBuffer>();
-  const read = [...made.dispatches.flatMap((d) => d.inputs), ...made.outputs.values()];
-  for (const x of read) {
-    const place = x && made.place(x);
-    if (place?.in !== 'leaf' || leaves.has(place.leaf)) continue;
-    const { leaf } = place;
-    const { kind, options } = leaf.node as Node;
-    const name = names.get(leaf);
-    if (kind !== 'constant' && name === undefined)
-      throw new InputError('an input tensor of this step is not in the `inputs` given to compile');
-    if (kind === 'scalar') continue;
-    const limit = device.gpu.limits.maxStorageBufferBindingSize;
-    if (leaf.bytes > limit) {
-      throw new OutOfMemoryError(
-        `${kind} ${name ? `"${name}" ` : ''}[${leaf.shape.join(', ')}] needs ${leaf.bytes} bytes; this device binds ${limit} at most`,
-      );
-    }
-    if (kind === 'constant') {
-      const key = typeof options.value === 'number' ? `${options.value} ${leaf.dtype} ${leaf.size}` : '';
-      const buffer =
-        shared.get(key) ??
-        keep(device.memory.create(`constant [${leaf.shape.join(', ')}]`, leaf.bytes, VALUE));
-      const data =
-        typeof options.value === 'number' ? filled(options.value, leaf.size, leaf.dtype) : options.value;
-      if (data) writeBuffer(device, buffer, 0, data);
-      if (key) shared.set(key, buffer);
-      leaves.set(leaf, buffer);
-      continue;
-    }
-    const external = buffers[name!];
-    if (external) checkExternal(name!, external, leaf.bytes);
-    leaves.set(leaf, external ?? keep(device.memory.create(`input "${name}"`, leaf.bytes, VALUE)));
-  }
-  return leaves;
-}
-
-/** The uniform block of a plan: 256 bytes a dispatch, those that change from step to step first. */
-function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tensor>) {
-  const fields = dispatches.map((d) => Object.entries(d.kernel.uniform?.(d) ?? {}));
-  const dynamic = fields.map((list) => list.some(([, value]) => value instanceof Tensor));
-  const scalars = new Map<Tensor, number>();
-  let bytes = 0;
-  for (const x of Object.values(inputs)) {
-    if (x.node.kind !== 'scalar') continue;
-    scalars.set(x, bytes);
-    bytes += 256;
-  }
-  const offsets: number[] = new Array(dispatches.length);
-  for (const change of [true, false]) {
-    for (const i of dispatches.keys()) {
-      if (dynamic[i] !== change) continue;
-      offsets[i] = bytes;
-      bytes += 256;
+    for (const x of [...d.inputs, ...d.state]) {
+      const place = x && made.place(x);
+      if (place?.in === 'variable') found.add(place.variable);
     }
   }
-  const dynamicBytes = (scalars.size + dynamic.filter(Boolean).length) * 256;
-  const data = new ArrayBuffer(Math.max(bytes, 256));
-  const view = new DataView(data);
-  const places = new Map<Tensor, number[]>([...scalars].map(([x, at]) => [x, [at]]));
-  for (const [i, list] of fields.entries()) {
-    let at = offsets[i];
-    for (const [name, value] of list) at = put(`${dispatches[i].op.name}.${name}`, value, at);
-    if (at - offsets[i] > 256)
-      throw new InputError(`internal: ${dispatches[i].op.name}: more than 256 bytes of uniforms`);
+  for (const x of made.outputs.values()) {
+    const place = made.place(x);
+    if (place.in === 'variable') found.add(place.variable);
   }
-  function put(name: string, value: UniformValue, at: number): number {
-    if (value instanceof Tensor) {
-      const list = places.get(value);
-      if (!list)
-        throw new InputError(
-          `${name}: expected a number or a scalar input of this step, got a tensor [${value.shape.join(', ')}]`,
-        );
-      list.push(at);
-      return at + 4;
-    }
-    if (typeof value === 'number') {
-      view.setUint32(at, value, true);
-      return at + 4;
-    }
-    if (Array.isArray(value)) {
-      const size = value.length * 4;
-      const start = Math.ceil(at / size) * size;
-      for (const [j, n] of value.entries()) view.setUint32(start + 4 * j, n, true);
-      return start + size;
-    }
-    const { f32 } = value as { f32: number };
-    view.setFloat32(at, f32, true);
-    return at + 4;
-  }
-  return {
-    data,
-    offsets,
-    scalars,
-    dynamicBytes,
-    set(x: Tensor, value: number) {
-      for (const at of places.get(x)!) {
-        if (x.dtype === 'u32') view.setUint32(at, value, true);
-        else view.setFloat32(at, value, true);
-      }
-    },
-  };
+  return [...found];
 }

@@ -5,7 +5,7 @@ import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import { type Augmentation, augment } from '../data/augment.ts';
 import { cleanBatch, type Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
-import { compile, freeVariables } from '../graph/compile.ts';
+import { compile } from '../graph/compile.ts';
 import { call, type Op } from '../graph/op.ts';
 import {
   fail,
@@ -17,6 +17,7 @@ import {
   type Variable,
   variable,
 } from '../graph/tensor.ts';
+import { freeVariables } from '../graph/variables.ts';
 
 interface Options {
   start: Scalar;

@@ -1,7 +1,7 @@
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { freeVariables } from '../graph/compile.ts';
 import { constant } from '../graph/tensor.ts';
+import { freeVariables } from '../graph/variables.ts';
 import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
 import { compute, type Rows, tensorOf, variableOf } from './compute.ts';

@@ -1,9 +1,10 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import logisticWgsl from '../../shaders/logistic.wgsl' with { type: 'text' };
 import type { Device } from '../gpu/device.ts';
-import { compile, freeVariables, readVariable } from '../graph/compile.ts';
+import { compile } from '../graph/compile.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import { constant, reshape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import { freeVariables, readVariable } from '../graph/variables.ts';
 import { mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/reduce.ts';

@@ -2,7 +2,6 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import optimizerWgsl from '../../shaders/optimizer.wgsl' with { type: 'text' };
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { readVariable } from '../graph/compile.ts';
 import { grad } from '../graph/gradient.ts';
 import { call, f32, type Op, op } from '../graph/op.ts';
 import {
@@ -18,6 +17,7 @@ import {
   type Variable,
   variable,
 } from '../graph/tensor.ts';
+import { readVariable } from '../graph/variables.ts';
 
 /** What all optimisers take. */
 export interface OptimizerOptions {

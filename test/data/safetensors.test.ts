@@ -5,8 +5,8 @@ import {
   loadVariables,
   saveVariables,
 } from '../../src/data/safetensors.ts';
-import { readVariable, writeVariable } from '../../src/graph/compile.ts';
 import { flatten, variable } from '../../src/graph/tensor.ts';
+import { readVariable, writeVariable } from '../../src/graph/variables.ts';
 import { adam } from '../../src/optim/adam.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 

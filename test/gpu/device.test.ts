@@ -10,10 +10,11 @@ import {
   WebGPUMissingError,
 } from '../../src/gpu/errors.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { compile, freeVariables, readVariable, writeVariable } from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { type OpFunction, op } from '../../src/graph/op.ts';
 import { input, type Tensor, variable } from '../../src/graph/tensor.ts';
+import { freeVariables, readVariable, writeVariable } from '../../src/graph/variables.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, mul } from '../../src/ops/binary.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';

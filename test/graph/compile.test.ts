@@ -3,13 +3,7 @@ import * as assert from 'uvu/assert';
 import { openDevice } from '../../src/gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../../src/gpu/errors.ts';
 import { assign, copy } from '../../src/graph/basic.ts';
-import {
-  compile,
-  freeVariables,
-  readVariable,
-  variableRange,
-  writeVariable,
-} from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { call } from '../../src/graph/op.ts';
 import {
   constant,
@@ -21,6 +15,7 @@ import {
   type Tensor,
   variable,
 } from '../../src/graph/tensor.ts';
+import { freeVariables, readVariable, variableRange, writeVariable } from '../../src/graph/variables.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, div, mul, sub } from '../../src/ops/binary.ts';
 import { matmul } from '../../src/ops/matmul.ts';

@@ -2,10 +2,11 @@
 import * as assert from 'uvu/assert';
 import { GradientError } from '../../src/gpu/errors.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { compile, readVariable } from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { grad, stopGradient } from '../../src/graph/gradient.ts';
 import { op } from '../../src/graph/op.ts';
 import { constant, input, layer, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
+import { readVariable } from '../../src/graph/variables.ts';
 import { add, mul, sub } from '../../src/ops/binary.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { mean, sum } from '../../src/ops/reduce.ts';

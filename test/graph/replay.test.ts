@@ -2,8 +2,9 @@
 import * as assert from 'uvu/assert';
 import { decodeSafetensors, loadVariables, saveVariables } from '../../src/data/safetensors.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
-import { compile, freeVariables, readVariable, type Step } from '../../src/graph/compile.ts';
+import { compile, type Step } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, variable } from '../../src/graph/tensor.ts';
+import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { ntXent } from '../../src/methods/nt_xent.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';

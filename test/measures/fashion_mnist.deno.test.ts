@@ -1,8 +1,8 @@
 // The protocol's baselines on the real data: deterministic, so they should come out almost exactly.
 import { dataset } from '../../src/data/dataset.ts';
 import { parseImages, parseLabels } from '../../src/data/idx.ts';
-import { freeVariables, readVariable } from '../../src/graph/compile.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
+import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { embed } from '../../src/measures/embed.ts';
 import { knnAccuracy } from '../../src/measures/knn.ts';
 import { linearProbe } from '../../src/measures/linear_probe.ts';

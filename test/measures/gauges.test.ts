@@ -1,7 +1,8 @@
 import { dataset } from '../../src/data/dataset.ts';
-import { compile, freeVariables, readVariable } from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
+import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { alignment } from '../../src/measures/alignment.ts';
 import { effectiveRank, entropyRank } from '../../src/measures/effective_rank.ts';
 import { invertPositiveDefinite, symmetricEigenvalues } from '../../src/measures/eigen.ts';

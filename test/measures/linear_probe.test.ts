@@ -1,5 +1,5 @@
-import { freeVariables } from '../../src/graph/compile.ts';
 import { variable } from '../../src/graph/tensor.ts';
+import { freeVariables } from '../../src/graph/variables.ts';
 import { balancedDraw, linearProbe } from '../../src/measures/linear_probe.ts';
 import { fitLogistic } from '../../src/measures/logistic.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';

@@ -9,9 +9,18 @@ const at = (alpha: number) => ({
   expected: (zA: reference.Ref, zB: reference.Ref) => reference.alignment(zA, zB, alpha),
 });
 
+// The gradient of a distance is a direction, which f32 loses as two rows meet: they may in two dimensions.
+const APART = [
+  [2, 8],
+  [3, 5],
+  [17, 33],
+  [65, 16],
+];
+
 for (const alpha of [1, 2, 3]) {
   const { loss, expected } = at(alpha);
-  test(`value and gradients, alpha ${alpha}`, () => checkAgainst(loss, expected));
+  test(`value and gradients, alpha ${alpha}`, () =>
+    checkAgainst(loss, expected, alpha === 1 ? { sizes: APART } : {}));
   test(`invariants, alpha ${alpha}`, () => checkInvariants(loss));
   test(`edges, alpha ${alpha}`, () => checkEdges(loss, expected, { collapsed: 0 }));
 

@@ -70,10 +70,10 @@ function isOrthogonal({ zA, zB, gA, gB }: Found, N: number, D: number, what: str
   const of = (z: Float32Array, g: Float32Array) =>
     Array.from({ length: N }, (_, i) => [row(z, i, D), row(g, i, D)] as const);
   const pairs = [...of(zA, gA), ...of(zB, gB)];
-  const largest = Math.max(...pairs.map(([z, g]) => length(z) * length(g)), 1e-20);
+  const largest = Math.max(...pairs.map(([z, g]) => length(z) * length(g)), 0.1);
   for (const [i, [z, g]] of pairs.entries()) {
     const part = Math.abs(dot(z, g)) / largest;
-    if (!(part < 2e-6)) throw new Error(`${what}: gradient of row ${i} has ${part} of the largest along z`);
+    if (!(part < 1e-5)) throw new Error(`${what}: gradient of row ${i} has ${part} of the largest along z`);
   }
 }
 
@@ -201,7 +201,7 @@ export function uniformityByCosine(z: reference.Ref, t = 2): reference.Ref {
 export async function checkEdges(
   loss: Loss,
   expected: RefLoss,
-  { collapsed }: { collapsed?: number } = {},
+  { collapsed, floor }: { collapsed?: number; floor?: number } = {},
 ): Promise<void> {
   const [N, D] = [9, 8];
   const draw = random(freshSeed());
@@ -249,6 +249,6 @@ export async function checkEdges(
   const two = await compileLoss(loss, 2, D);
   const found = await two.run(drawViews(draw, 2, D));
   finite(found, 'N = 2');
-  agrees(found, expected, 2, D, 'N = 2');
+  agrees(found, expected, 2, D, 'N = 2', floor);
   two.dispose();
 }

@@ -1,6 +1,7 @@
-import { compile, readVariable } from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { initialOf, input, type Tensor } from '../../src/graph/tensor.ts';
+import { readVariable } from '../../src/graph/variables.ts';
 import { cnnEncoder, mlp, mlpEncoder, projector } from '../../src/nn/encoders.ts';
 import type { Layer } from '../../src/nn/layers.ts';
 import { mean } from '../../src/ops/reduce.ts';

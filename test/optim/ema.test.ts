@@ -1,5 +1,6 @@
-import { compile, readVariable } from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Variable, variable } from '../../src/graph/tensor.ts';
+import { readVariable } from '../../src/graph/variables.ts';
 import { ema } from '../../src/optim/ema.ts';
 import { sgd } from '../../src/optim/sgd.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';

@@ -1,5 +1,6 @@
-import { compile, readVariable } from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { input, variable } from '../../src/graph/tensor.ts';
+import { readVariable } from '../../src/graph/variables.ts';
 import { lars } from '../../src/optim/lars.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';

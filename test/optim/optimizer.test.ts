@@ -1,5 +1,6 @@
-import { compile, readVariable } from '../../src/graph/compile.ts';
+import { compile } from '../../src/graph/compile.ts';
 import { input, pack, reshape, scalar, variable } from '../../src/graph/tensor.ts';
+import { readVariable } from '../../src/graph/variables.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/adam.ts';
 import { optimizerStatus } from '../../src/optim/optimizer.ts';

@@ -1,0 +1,109 @@
+import type { Device } from '../gpu/device.ts';
+import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
+import { STORAGE, VALUE, writeBuffer } from '../gpu/values.ts';
+import type { Plan } from './plan.ts';
+import type { Node, Tensor } from './tensor.ts';
+import { filled } from './variables.ts';
+
+/** Outputs that a caller's buffer takes. */
+export function externalSlots(
+  made: Plan,
+  outputs: Record<string, Tensor>,
+  buffers: Record<string, GPUBuffer>,
+): Map<number, GPUBuffer> {
+  const external = new Map<number, GPUBuffer>();
+  for (const [name, buffer] of Object.entries(buffers)) {
+    if (!outputs[name]) continue;
+    const x = made.outputs.get(name)!;
+    const place = made.place(x);
+    if (place.in !== 'slot' || place.offset !== 0) {
+      throw new InputError(
+        `buffers: output "${name}" is not computed by this step, so it has no buffer to replace`,
+      );
+    }
+    checkExternal(name, buffer, x.bytes);
+    if (external.has(place.slot)) throw new InputError(`buffers: "${name}" is the same output as another`);
+    external.set(place.slot, buffer);
+  }
+  return external;
+}
+
+/** A caller's buffer may be both an input and an output, but not of one dispatch. */
+export function checkAliases(
+  made: Plan,
+  external: Map<number, GPUBuffer>,
+  leaves: Map<Tensor, GPUBuffer>,
+): void {
+  const bufferOf = (x: Tensor) => {
+    const place = made.place(x);
+    return place.in === 'slot'
+      ? external.get(place.slot)
+      : place.in === 'leaf'
+        ? leaves.get(place.leaf)
+        : null;
+  };
+  for (const d of made.dispatches) {
+    const written = new Set(d.outputs.map(bufferOf).filter(Boolean));
+    if (written.size && d.inputs.some((x) => x && written.has(bufferOf(x))))
+      throw new InputError(
+        `buffers: ${d.op.name} would read and write one buffer; give its input and output a buffer each`,
+      );
+  }
+}
+
+/** Kernels move whole vec4s, so a caller's buffer holds whole ones. */
+function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
+  const needed = Math.ceil(bytes / 16) * 16;
+  if (buffer.size < needed)
+    throw new InputError(
+      `buffers: "${name}" needs ${needed} bytes (whole vec4s), its buffer has ${buffer.size}`,
+    );
+  if (!(buffer.usage & STORAGE))
+    throw new InputError(`buffers: "${name}" lacks the usage STORAGE (0x${buffer.usage.toString(16)})`);
+}
+
+/** Buffers of inputs and constants that a plan reads. */
+export function makeLeaves(
+  device: Device,
+  made: Plan,
+  inputs: Record<string, Tensor>,
+  buffers: Record<string, GPUBuffer>,
+  keep: (buffer: GPUBuffer) => GPUBuffer,
+): Map<Tensor, GPUBuffer> {
+  const names = new Map(Object.entries(inputs).map(([name, x]) => [x, name]));
+  const leaves = new Map<Tensor, GPUBuffer>();
+  const shared = new Map<string, GPUBuffer>();
+  const read = [...made.dispatches.flatMap((d) => d.inputs), ...made.outputs.values()];
+  for (const x of read) {
+    const place = x && made.place(x);
+    if (place?.in !== 'leaf' || leaves.has(place.leaf)) continue;
+    const { leaf } = place;
+    const { kind, options } = leaf.node as Node;
+    const name = names.get(leaf);
+    if (kind !== 'constant' && name === undefined)
+      throw new InputError('an input tensor of this step is not in the `inputs` given to compile');
+    if (kind === 'scalar') continue;
+    const limit = device.gpu.limits.maxStorageBufferBindingSize;
+    if (leaf.bytes > limit) {
+      throw new OutOfMemoryError(
+        `${kind} ${name ? `"${name}" ` : ''}[${leaf.shape.join(', ')}] needs ${leaf.bytes} bytes; this device binds ${limit} at most`,
+      );
+    }
+    if (kind === 'constant') {
+      const key = typeof options.value === 'number' ? `${options.value} ${leaf.dtype} ${leaf.size}` : '';
+      const buffer =
+        shared.get(key) ??
+        keep(device.memory.create(`constant [${leaf.shape.join(', ')}]`, leaf.bytes, VALUE));
+      const data =
+        typeof options.value === 'number' ? filled(options.value, leaf.size, leaf.dtype) : options.value;
+      if (data) writeBuffer(device, buffer, 0, data);
+      if (key) shared.set(key, buffer);
+      leaves.set(leaf, buffer);
+      continue;
+    }
+    const external = buffers[name!];
+    if (external) checkExternal(name!, external, leaf.bytes);
+    leaves.set(leaf, external ?? keep(device.memory.create(`input "${name}"`, leaf.bytes, VALUE)));
+  }
+  return leaves;
+}

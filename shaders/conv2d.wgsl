@@ -38,8 +38,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y4: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> sums_beside: array<value>;
 
-// The tiles of 8 x 8 and 16 x 16 are made of 4 x 4 blocks. A column of a block is a row of the result, so
+// All tiles but those for any shape are made of 4 x 4 blocks. A column of a block is a row of the result, so
 // block += b_block * a_block. Whoever comes after the last pixel or row does the last one's work again.
+// Tiles of 16 x 16 are for llvmpipe, where the tests of taps cost as much as loads: their rows are the same pixel of 16
+// images, so that a tap is tested once and those outside are never met.
 
 fn outer(a: vec4f, b: vec4f) -> mat4x4f { return mat4x4f(a.x * b, a.y * b, a.z * b, a.w * b); }
 
@@ -106,14 +108,14 @@ fn activate(v: vec4f) -> vec4f { return select(v, vec4f(0.0), (v < vec4f(0.0)) &
 // Input pixels of one parity (of one residue of y and x by the strides) meet the same taps; tiles never mix parities.
 struct Parity { y: u32, x: u32, height: u32, width: u32, tile: u32, found: bool }
 
-// The parity and the tile in it of tile number `tile`, for tiles of `size` pixels.
-fn parity_of(tile_number: u32, size: u32) -> Parity {
+// The parity and the tile in it of tile number `tile`, for tiles of `size` pixels of `batch` images.
+fn parity_of(tile_number: u32, size: u32, batch: u32) -> Parity {
   var tile = tile_number;
   for (var cy = 0u; cy < params.stride_y; cy++) {
     for (var cx = 0u; cx < params.stride_x; cx++) {
       let h = (params.height + params.stride_y - 1u - cy) / params.stride_y;
       let w = (params.width + params.stride_x - 1u - cx) / params.stride_x;
-      let tiles = (params.batch * h * w + size - 1u) / size;
+      let tiles = (batch * h * w + size - 1u) / size;
       if (tile < tiles) { return Parity(cy, cx, h, w, tile, true); }
       tile -= tiles;
     }
@@ -156,10 +158,12 @@ fn x_values(t: Taps, c: u32) -> vec4f {
   return select(vec4f(0.0), vec4f(x[t.at.x + c], x[t.at.y + c], x[t.at.z + c], x[t.at.w + c]), t.inside);
 }
 
+fn bias_at(o: u32) -> vec4f { return bias4[select(0u, o, params.has_bias != 0u)]; }
+
 fn put_output(first: u32, o: u32, block: mat4x4f) {
   let O = params.out_channels / 4u;
   let at = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(output_count() - 1u)) * O + o;
-  let b = bias4[select(0u, o, params.has_bias != 0u)];
+  let b = bias_at(o);
   y4[at.x] = activate(block[0] + b);
   y4[at.y] = activate(block[1] + b);
   y4[at.z] = activate(block[2] + b);
@@ -231,56 +235,85 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11);
 }
 
-// 16 pixels x 16 channels; C % 4 = O % 16 = 0
+// The same pixel of four images.
+fn images(at: u32, pitch: u32) -> vec4u { return vec4u(at) + pitch * vec4u(0u, 1u, 2u, 3u); }
+
+fn x_images(at: vec4u) -> mat4x4f { return mat4x4f(x4[at.x], x4[at.y], x4[at.z], x4[at.w]); }
+
+// The taps [low, high) of `count` that lie in 0 .. size - 1 when the first lies at `first`.
+fn taps_inside(first: i32, size: u32, count: u32) -> vec2u {
+  let low = max(0, -first);
+  return vec2u(vec2i(low, max(low, min(i32(count), i32(size) - first))));
+}
+
+fn put_images(at: vec4u, block: mat4x4f, b: vec4f) {
+  y4[at.x] = activate(block[0] + b);
+  y4[at.y] = activate(block[1] + b);
+  y4[at.z] = activate(block[2] + b);
+  y4[at.w] = activate(block[3] + b);
+}
+
+// 16 images at one pixel x 16 channels; N % 16 = C % 4 = O % 16 = 0
 @compute @workgroup_size(64)
 fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
   let C = params.channels / 4u;
   let across = O / 4u;
-  let first = index / across * 16u;
-  if (first >= output_count()) { return; }
+  let pixels = params.out_height * params.out_width;
+  let n = index / (across * pixels) * 16u;
+  if (n >= params.batch) { return; }
   let o = index % across * 4u;
-  let p0 = output_pixels(first, C);
-  let p1 = output_pixels(first + 4u, C);
-  let p2 = output_pixels(first + 8u, C);
-  let p3 = output_pixels(first + 12u, C);
-  var t0 = input_taps(p0, 0u, 0u, C);
-  var t1 = input_taps(p1, 0u, 0u, C);
-  var t2 = input_taps(p2, 0u, 0u, C);
-  var t3 = input_taps(p3, 0u, 0u, C);
+  let pixel = index / across % pixels;
+  let iy = i32(pixel / params.out_width * params.stride_y) - i32(params.top);
+  let ix = i32(pixel % params.out_width * params.stride_x) - i32(params.left);
+  // Only the taps inside of the image: along a line, x and the filter are read from one end to the other.
+  let taps_y = taps_inside(iy, params.height, params.kernel_height);
+  let taps_x = taps_inside(ix, params.width, params.kernel_width);
+  let line = (taps_x.y - taps_x.x) * C;
+  let image = params.height * params.width * C;
+  let next_image = 4u * image;
+  let next_line = params.width * C - line;
+  let next_row = (params.kernel_width * C - line) * 4u * O;
+  var at = images(u32(((i32(n * params.height) + iy + i32(taps_y.x)) * i32(params.width) + ix + i32(taps_x.x)) * i32(C)), image);
+  var row = (taps_y.x * params.kernel_width + taps_x.x) * C * 4u * O + o;
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
-  var walk: Walk;
-  var at = o;
-  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
-    let a0 = x_block(t0, walk.c);
-    let a1 = x_block(t1, walk.c);
-    let a2 = x_block(t2, walk.c);
-    let a3 = x_block(t3, walk.c);
-    let b0 = filter_block(at, O);
+  var left = line;
+  for (var k = (taps_y.y - taps_y.x) * line; k > 0u; k--) {
+    let a0 = x_images(at);
+    let a1 = x_images(at + next_image);
+    let a2 = x_images(at + 2u * next_image);
+    let a3 = x_images(at + 3u * next_image);
+    let b0 = filter_block(row, O);
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
-    let b1 = filter_block(at + 1u, O);
+    let b1 = filter_block(row + 1u, O);
     c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
-    let b2 = filter_block(at + 2u, O);
+    let b2 = filter_block(row + 2u, O);
     c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
-    let b3 = filter_block(at + 3u, O);
+    let b3 = filter_block(row + 3u, O);
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
-    at += 4u * O;
-    walk = step_of(walk, params.kernel_width, C);
-    if (walk.c == 0u) {
-      t0 = input_taps(p0, walk.y, walk.x, C);
-      t1 = input_taps(p1, walk.y, walk.x, C);
-      t2 = input_taps(p2, walk.y, walk.x, C);
-      t3 = input_taps(p3, walk.y, walk.x, C);
+    at += 1u;
+    row += 4u * O;
+    left--;
+    if (left == 0u) {
+      left = line;
+      at += next_line;
+      row += next_row;
     }
   }
-  put_output(first, o, c00); put_output(first, o + 1u, c01); put_output(first, o + 2u, c02); put_output(first, o + 3u, c03);
-  put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11); put_output(first + 4u, o + 2u, c12); put_output(first + 4u, o + 3u, c13);
-  put_output(first + 8u, o, c20); put_output(first + 8u, o + 1u, c21); put_output(first + 8u, o + 2u, c22); put_output(first + 8u, o + 3u, c23);
-  put_output(first + 12u, o, c30); put_output(first + 12u, o + 1u, c31); put_output(first + 12u, o + 2u, c32); put_output(first + 12u, o + 3u, c33);
+  let to = images((n * pixels + pixel) * O + o, pixels * O);
+  let bias0 = bias_at(o);
+  let bias1 = bias_at(o + 1u);
+  let bias2 = bias_at(o + 2u);
+  let bias3 = bias_at(o + 3u);
+  let next_to = 4u * pixels * O;
+  put_images(to, c00, bias0); put_images(to + 1u, c01, bias1); put_images(to + 2u, c02, bias2); put_images(to + 3u, c03, bias3);
+  put_images(to + next_to, c10, bias0); put_images(to + next_to + 1u, c11, bias1); put_images(to + next_to + 2u, c12, bias2); put_images(to + next_to + 3u, c13, bias3);
+  put_images(to + 2u * next_to, c20, bias0); put_images(to + 2u * next_to + 1u, c21, bias1); put_images(to + 2u * next_to + 2u, c22, bias2); put_images(to + 2u * next_to + 3u, c23, bias3);
+  put_images(to + 3u * next_to, c30, bias0); put_images(to + 3u * next_to + 1u, c31, bias1); put_images(to + 3u * next_to + 2u, c32, bias2); put_images(to + 3u * next_to + 3u, c33, bias3);
 }
 
 // Any C (1 and 3 are what images have), x one scalar at a time: 8 pixels x 8 channels; O % 8 = 0
@@ -319,56 +352,69 @@ fn conv2d_forward_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11);
 }
 
-// The same with 16 pixels x 16 channels; O % 16 = 0
+fn x_scalars(at: vec4u) -> vec4f { return vec4f(x[at.x], x[at.y], x[at.z], x[at.w]); }
+
+// The same for any C: 16 images at one pixel x 16 channels; N % 16 = O % 16 = 0
 @compute @workgroup_size(64)
 fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
   let C = params.channels;
   let across = O / 4u;
-  let first = index / across * 16u;
-  if (first >= output_count()) { return; }
+  let pixels = params.out_height * params.out_width;
+  let n = index / (across * pixels) * 16u;
+  if (n >= params.batch) { return; }
   let o = index % across * 4u;
-  let p0 = output_pixels(first, C);
-  let p1 = output_pixels(first + 4u, C);
-  let p2 = output_pixels(first + 8u, C);
-  let p3 = output_pixels(first + 12u, C);
-  var t0 = input_taps(p0, 0u, 0u, C);
-  var t1 = input_taps(p1, 0u, 0u, C);
-  var t2 = input_taps(p2, 0u, 0u, C);
-  var t3 = input_taps(p3, 0u, 0u, C);
+  let pixel = index / across % pixels;
+  let iy = i32(pixel / params.out_width * params.stride_y) - i32(params.top);
+  let ix = i32(pixel % params.out_width * params.stride_x) - i32(params.left);
+  // Only the taps inside of the image: along a line, x and the filter are read from one end to the other.
+  let taps_y = taps_inside(iy, params.height, params.kernel_height);
+  let taps_x = taps_inside(ix, params.width, params.kernel_width);
+  let line = (taps_x.y - taps_x.x) * C;
+  let image = params.height * params.width * C;
+  let next_image = 4u * image;
+  let next_line = params.width * C - line;
+  let next_row = (params.kernel_width * C - line) * O;
+  var at = images(u32(((i32(n * params.height) + iy + i32(taps_y.x)) * i32(params.width) + ix + i32(taps_x.x)) * i32(C)), image);
+  var row = (taps_y.x * params.kernel_width + taps_x.x) * C * O + o;
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
-  var walk: Walk;
-  var at = o;
-  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
-    let a0 = x_values(t0, walk.c);
-    let a1 = x_values(t1, walk.c);
-    let a2 = x_values(t2, walk.c);
-    let a3 = x_values(t3, walk.c);
-    let b0 = filter4[at];
+  var left = line;
+  for (var k = (taps_y.y - taps_y.x) * line; k > 0u; k--) {
+    let a0 = x_scalars(at);
+    let a1 = x_scalars(at + next_image);
+    let a2 = x_scalars(at + 2u * next_image);
+    let a3 = x_scalars(at + 3u * next_image);
+    let b0 = filter4[row];
     c00 += outer(a0, b0); c10 += outer(a1, b0); c20 += outer(a2, b0); c30 += outer(a3, b0);
-    let b1 = filter4[at + 1u];
+    let b1 = filter4[row + 1u];
     c01 += outer(a0, b1); c11 += outer(a1, b1); c21 += outer(a2, b1); c31 += outer(a3, b1);
-    let b2 = filter4[at + 2u];
+    let b2 = filter4[row + 2u];
     c02 += outer(a0, b2); c12 += outer(a1, b2); c22 += outer(a2, b2); c32 += outer(a3, b2);
-    let b3 = filter4[at + 3u];
+    let b3 = filter4[row + 3u];
     c03 += outer(a0, b3); c13 += outer(a1, b3); c23 += outer(a2, b3); c33 += outer(a3, b3);
-    at += O;
-    walk = step_of(walk, params.kernel_width, C);
-    if (walk.c == 0u) {
-      t0 = input_taps(p0, walk.y, walk.x, C);
-      t1 = input_taps(p1, walk.y, walk.x, C);
-      t2 = input_taps(p2, walk.y, walk.x, C);
-      t3 = input_taps(p3, walk.y, walk.x, C);
+    at += 1u;
+    row += O;
+    left--;
+    if (left == 0u) {
+      left = line;
+      at += next_line;
+      row += next_row;
     }
   }
-  put_output(first, o, c00); put_output(first, o + 1u, c01); put_output(first, o + 2u, c02); put_output(first, o + 3u, c03);
-  put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11); put_output(first + 4u, o + 2u, c12); put_output(first + 4u, o + 3u, c13);
-  put_output(first + 8u, o, c20); put_output(first + 8u, o + 1u, c21); put_output(first + 8u, o + 2u, c22); put_output(first + 8u, o + 3u, c23);
-  put_output(first + 12u, o, c30); put_output(first + 12u, o + 1u, c31); put_output(first + 12u, o + 2u, c32); put_output(first + 12u, o + 3u, c33);
+  let to = images((n * pixels + pixel) * O + o, pixels * O);
+  let bias0 = bias_at(o);
+  let bias1 = bias_at(o + 1u);
+  let bias2 = bias_at(o + 2u);
+  let bias3 = bias_at(o + 3u);
+  let next_to = 4u * pixels * O;
+  put_images(to, c00, bias0); put_images(to + 1u, c01, bias1); put_images(to + 2u, c02, bias2); put_images(to + 3u, c03, bias3);
+  put_images(to + next_to, c10, bias0); put_images(to + next_to + 1u, c11, bias1); put_images(to + next_to + 2u, c12, bias2); put_images(to + next_to + 3u, c13, bias3);
+  put_images(to + 2u * next_to, c20, bias0); put_images(to + 2u * next_to + 1u, c21, bias1); put_images(to + 2u * next_to + 2u, c22, bias2); put_images(to + 2u * next_to + 3u, c23, bias3);
+  put_images(to + 3u * next_to, c30, bias0); put_images(to + 3u * next_to + 1u, c31, bias1); put_images(to + 3u * next_to + 2u, c32, bias2); put_images(to + 3u * next_to + 3u, c33, bias3);
 }
 
 // Any shape: 4 pixels x 4 channels, all loads scalar
@@ -461,7 +507,7 @@ fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
   let across = params.channels / 4u;
-  let parity = parity_of(index / across, 4u);
+  let parity = parity_of(index / across, 4u, params.batch);
   if (!parity.found) { return; }
   let c = index % across;
   let first = parity.tile * 4u;
@@ -491,7 +537,7 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
   let across = params.channels / 8u;
-  let parity = parity_of(index / across, 8u);
+  let parity = parity_of(index / across, 8u, params.batch);
   if (!parity.found) { return; }
   let c = index % across * 2u;
   let first = parity.tile * 8u;
@@ -523,58 +569,70 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11);
 }
 
-// 16 pixels x 16 channels; C % 16 = O % 4 = 0
+fn dy_images(at: vec4u) -> mat4x4f { return mat4x4f(dy4[at.x], dy4[at.y], dy4[at.z], dy4[at.w]); }
+
+// 16 images at one pixel x 16 channels; N % 16 = C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let O = params.out_channels / 4u;
-  let across = params.channels / 16u;
-  let parity = parity_of(index / across, 16u);
-  if (!parity.found) { return; }
+  let C = params.channels / 4u;
+  let across = C / 4u;
+  let pixels = params.height * params.width;
+  let n = index / (across * pixels) * 16u;
+  if (n >= params.batch) { return; }
   let c = index % across * 4u;
-  let first = parity.tile * 16u;
-  let g0 = input_pixels(parity, first, O);
-  let g1 = input_pixels(parity, first + 4u, O);
-  let g2 = input_pixels(parity, first + 8u, O);
-  let g3 = input_pixels(parity, first + 12u, O);
-  var t0 = output_taps(g0, 0u, 0u, O);
-  var t1 = output_taps(g1, 0u, 0u, O);
-  var t2 = output_taps(g2, 0u, 0u, O);
-  var t3 = output_taps(g3, 0u, 0u, O);
+  let parity = parity_of(index / across % pixels, 1u, 1u);
+  let own_y = parity.tile / parity.width;
+  let own_x = parity.tile % parity.width;
+  let oy = i32(own_y + (parity.y + params.top) / params.stride_y);
+  let ox = i32(own_x + (parity.x + params.left) / params.stride_x);
   let taps = taps_of(parity);
+  // Only the taps that an output pixel stands under: oy - ty in 0 .. out_height - 1.
+  let low_y = max(0, oy - i32(params.out_height) + 1);
+  let low_x = max(0, ox - i32(params.out_width) + 1);
+  let high_y = max(low_y, min(i32(taps.height), oy + 1));
+  let high_x = max(low_x, min(i32(taps.width), ox + 1));
+  let image = params.out_height * params.out_width * O;
+  let next_image = 4u * image;
+  let base = images(n * image, image);
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
-  var walk: Walk;
-  var at = filter_row(taps, walk, 4u * c) / 4u;
-  for (var k = taps.height * taps.width * O; k > 0u; k--) {
-    let a0 = dy_block(t0, walk.c);
-    let a1 = dy_block(t1, walk.c);
-    let a2 = dy_block(t2, walk.c);
-    let a3 = dy_block(t3, walk.c);
-    let b0 = transpose(filter_block(at, O));
+  var walk = Walk(u32(low_y), u32(low_x), 0u);
+  for (var k = u32((high_y - low_y) * (high_x - low_x)) * O; k > 0u; k--) {
+    let at = base + ((u32(oy) - walk.y) * params.out_width + u32(ox) - walk.x) * O + walk.c;
+    let row = filter_row(taps, walk, 4u * c) / 4u + walk.c;
+    let a0 = dy_images(at);
+    let a1 = dy_images(at + next_image);
+    let a2 = dy_images(at + 2u * next_image);
+    let a3 = dy_images(at + 3u * next_image);
+    let b0 = transpose(filter_block(row, O));
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
-    let b1 = transpose(filter_block(at + 4u * O, O));
+    let b1 = transpose(filter_block(row + 4u * O, O));
     c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
-    let b2 = transpose(filter_block(at + 8u * O, O));
+    let b2 = transpose(filter_block(row + 8u * O, O));
     c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
-    let b3 = transpose(filter_block(at + 12u * O, O));
+    let b3 = transpose(filter_block(row + 12u * O, O));
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
-    at++;
-    walk = step_of(walk, taps.width, O);
-    if (walk.c == 0u) {
-      t0 = output_taps(g0, walk.y, walk.x, O);
-      t1 = output_taps(g1, walk.y, walk.x, O);
-      t2 = output_taps(g2, walk.y, walk.x, O);
-      t3 = output_taps(g3, walk.y, walk.x, O);
-      at = filter_row(taps, walk, 4u * c) / 4u;
+    walk.c++;
+    if (walk.c == O) {
+      walk.c = 0u;
+      walk.x++;
+      if (walk.x == u32(high_x)) {
+        walk.x = u32(low_x);
+        walk.y++;
+      }
     }
   }
-  put_input(g0.own, c, c00); put_input(g0.own, c + 1u, c01); put_input(g0.own, c + 2u, c02); put_input(g0.own, c + 3u, c03);
-  put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11); put_input(g1.own, c + 2u, c12); put_input(g1.own, c + 3u, c13);
-  put_input(g2.own, c, c20); put_input(g2.own, c + 1u, c21); put_input(g2.own, c + 2u, c22); put_input(g2.own, c + 3u, c23);
-  put_input(g3.own, c, c30); put_input(g3.own, c + 1u, c31); put_input(g3.own, c + 2u, c32); put_input(g3.own, c + 3u, c33);
+  let y = own_y * params.stride_y + parity.y;
+  let x = own_x * params.stride_x + parity.x;
+  let to = images(((n * params.height + y) * params.width + x), pixels);
+  put_input(to, c, c00); put_input(to, c + 1u, c01); put_input(to, c + 2u, c02); put_input(to, c + 3u, c03);
+  put_input(to + 4u * pixels, c, c10); put_input(to + 4u * pixels, c + 1u, c11); put_input(to + 4u * pixels, c + 2u, c12); put_input(to + 4u * pixels, c + 3u, c13);
+  put_input(to + 8u * pixels, c, c20); put_input(to + 8u * pixels, c + 1u, c21); put_input(to + 8u * pixels, c + 2u, c22); put_input(to + 8u * pixels, c + 3u, c23);
+  put_input(to + 12u * pixels, c, c30); put_input(to + 12u * pixels, c + 1u, c31); put_input(to + 12u * pixels, c + 2u, c32); put_input(to + 12u * pixels, c + 3u, c33);
 }
 
 // Any shape: 4 pixels x 4 channels, all loads scalar
@@ -585,7 +643,7 @@ fn conv2d_input_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   let C = params.channels;
   let tiles = (C + 3u) / 4u;
   let row_tile = index / tiles;
-  let parity = parity_of(row_tile, 4u);
+  let parity = parity_of(row_tile, 4u, params.batch);
   if (!parity.found) { return; }
   let c = (index - row_tile * tiles) * 4u;
   let first = parity.tile * 4u;

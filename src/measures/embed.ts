@@ -45,7 +45,7 @@ const rowsOp: Op<Options> = {
 };
 
 export interface EmbedOptions {
-  /** Samples in one pass; it is one submit. Default 500. */
+  /** Samples in one pass; it is one submit. Default 512. */
   batch?: number;
   /** One random view of each sample instead of the clean image; `EVAL` for the gauges of the protocol. */
   augmentation?: Augmentation;
@@ -68,7 +68,7 @@ export async function embed<K extends string>(
   device: Device,
   data: Dataset,
   forward: (x: Tensor) => Record<K, Tensor>,
-  { batch: most = 500, augmentation, seed = 0, normalize = true, onProgress }: EmbedOptions = {},
+  { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress }: EmbedOptions = {},
 ): Promise<Record<K, Variable>> {
   const batch = Math.min(most, data.count);
   const result = {} as Record<K, Variable>;

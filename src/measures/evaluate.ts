@@ -46,7 +46,7 @@ export interface Gauges {
 export interface EvaluateOptions {
   /** Of the augmented queries; view B of alignment takes the next one. Default 5. */
   seed?: number;
-  /** Samples in one forward pass. Default 500. */
+  /** Samples in one forward pass. Default 512. */
   batch?: number;
   /** Leaves the linear probes out. Default true. */
   probes?: boolean;
@@ -66,7 +66,7 @@ export async function evaluate(
   device: Device,
   { train, test }: { train: Dataset; test: Dataset },
   forward: ((x: Tensor) => { h: Tensor; z: Tensor }) | null,
-  { seed = 5, batch = 500, probes = true, onProgress }: EvaluateOptions = {},
+  { seed = 5, batch = 512, probes = true, onProgress }: EvaluateOptions = {},
 ): Promise<Gauges> {
   if (!train.labels || !test.labels) throw new InputError('evaluate: both data sets need labels');
   const labels = {

@@ -120,11 +120,12 @@ interface Tile {
 
 // ---- forward ----
 
-function forwardTile(channels: number, outChannels: number, pixels: number, { largeTiles }: Target): Tile {
+function forwardTile(channels: number, { shape, size }: Tensor, { largeTiles }: Target): Tile {
+  const [batch, , , outChannels] = shape;
   const narrow = channels % 4 ? 'narrow_' : '';
-  if (largeTiles && outChannels % 16 === 0 && pixels * outChannels >= LARGE)
+  if (largeTiles && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
     return { entry: `conv2d_forward_${narrow}16x16`, rows: 16, columns: 16 };
-  if (outChannels % 8 === 0 && (narrow || (pixels / 8) * (outChannels / 8) >= FEW))
+  if (outChannels % 8 === 0 && (narrow || size / 64 >= FEW))
     return { entry: `conv2d_forward_${narrow}8x8`, rows: 8, columns: 8 };
   if (!narrow && outChannels % 4 === 0) return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
   return { entry: 'conv2d_forward_any', rows: 4, columns: 4 };
@@ -150,8 +151,7 @@ const conv2dOp: Op<Forward> = {
   },
   kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
     const [, , C, O] = filter!.shape;
-    const pixels = y.size / O;
-    const { entry, rows, columns } = forwardTile(C, O, pixels, target);
+    const { entry, rows, columns } = forwardTile(C, y, target);
     return {
       ...{ source, entry, prelude: prelude(O), inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
       uniform: ({ inputs: [, , bias], options }) =>
@@ -159,7 +159,7 @@ const conv2dOp: Op<Forward> = {
           { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
           { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
         ),
-      invocations: () => Math.ceil(pixels / rows) * Math.ceil(O / columns),
+      invocations: () => Math.ceil(y.size / O / rows) * Math.ceil(O / columns),
     };
   },
   vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options }) => {
@@ -195,11 +195,12 @@ interface Backward extends Conv2dOptions {
   shape: Shape;
 }
 
-function inputTile(channels: number, outChannels: number, pixels: number, { largeTiles }: Target): Tile {
+function inputTile({ shape, size }: Tensor, outChannels: number, { largeTiles }: Target): Tile {
+  const [batch, , , channels] = shape;
   if (channels % 4 || outChannels % 4) return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
-  if (largeTiles && channels % 16 === 0 && pixels * channels >= LARGE)
+  if (largeTiles && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE)
     return { entry: 'conv2d_input_gradient_16x16', rows: 16, columns: 16 };
-  if (channels % 8 === 0 && (pixels / 8) * (channels / 8) >= FEW)
+  if (channels % 8 === 0 && size / 64 >= FEW)
     return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
   return { entry: 'conv2d_input_gradient_4x4', rows: 4, columns: 4 };
 }
@@ -210,7 +211,7 @@ const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
   shape: (_, { shape }) => shape,
   kernel: ({ inputs: [, filter], outputs: [dx] }, target) => {
     const [, , C, O] = filter!.shape;
-    const { entry, rows, columns } = inputTile(C, O, dx.size / C, target);
+    const { entry, rows, columns } = inputTile(dx, O, target);
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
     return {
       ...{ source, entry, prelude: prelude(O), inputs: ['dz', 'filter'], outputs: ['dx'] },
@@ -244,6 +245,8 @@ function filterTile(channels: number, outChannels: number, { largeTiles }: Targe
 /** Enough invocations for a GPU, of which each still does a sum worth its write. */
 const ENOUGH = 16384;
 const PARTIAL_BYTES = 1 << 25;
+/** No sum of more terms: llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
+const MOST_TERMS = 1 << 14;
 
 /** Into how many sums the pixels are cut: from the shapes alone, so that the order of additions is too. */
 function filterSplits([, OH, OW]: Shape, batch: number, filter: Shape): { splits: number; chunk: number } {
@@ -252,7 +255,8 @@ function filterSplits([, OH, OW]: Shape, batch: number, filter: Shape): { splits
   const tiles = Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns);
   const lines = batch * OH;
   const most = Math.min(256, Math.ceil((lines * OW) / 64), Math.floor(PARTIAL_BYTES / (4 * sizeOf(filter))));
-  const wanted = Math.max(1, Math.min(Math.ceil(ENOUGH / tiles), most, lines));
+  const least = Math.ceil((lines * OW) / MOST_TERMS);
+  const wanted = Math.min(lines, Math.max(least, Math.min(Math.ceil(ENOUGH / tiles), most)));
   const chunk = Math.ceil(lines / wanted);
   return { splits: Math.ceil(lines / chunk), chunk };
 }
@@ -299,7 +303,8 @@ const filterGradient = (x: Tensor, dz: Tensor, options: Backward): Tensor =>
 function biasSplits([N, OH, OW, O]: Shape) {
   const rows = N * OH * OW;
   const columns = O % 4 ? O : O / 4;
-  const wanted = Math.max(1, Math.min(256, Math.ceil(ENOUGH / columns), Math.ceil(rows / 16)));
+  const least = Math.ceil(rows / MOST_TERMS);
+  const wanted = Math.max(least, Math.min(256, Math.ceil(ENOUGH / columns), Math.ceil(rows / 16)));
   const chunk = Math.ceil(rows / wanted);
   return { splits: Math.ceil(rows / chunk), chunk, columns, pitch: O % 4 ? wholeVectors(O) : columns };
 }

@@ -149,3 +149,18 @@ test('conv2d: the gradient of the filter is the same bits each time', async () =
   step.dispose();
   close(second, first, { rel: 0, abs: 0 });
 });
+
+for (const c of [
+  { x: [32, 14, 14, 16], filter: [3, 3, 32], options: { stride: 2, padding: 1, activation: 'relu' } },
+  { x: [32, 28, 28, 1], filter: [3, 3, 16], options: { stride: 2, padding: 1, activation: 'relu' } },
+  { x: [32, 13, 11, 3], filter: [3, 3, 32], options: { stride: [2, 1], padding: [1, 0, 2, 1] } },
+  { x: [32, 13, 11, 8], filter: [3, 4, 32], options: { stride: [1, 2], padding: [1, 0, 2, 1] } },
+  { x: [16, 9, 13, 32], filter: [5, 4, 48], options: { stride: [3, 2], padding: [2, 1, 3, 0] } },
+  { x: [48, 13, 7, 16], filter: [2, 2, 16], options: { stride: 4, padding: 1 } },
+  { x: [64, 9, 8, 16], filter: [3, 3, 16], options: { stride: 5, padding: [4, 3, 3, 4] } },
+  { x: [16, 13, 13, 48], filter: [1, 1, 16], options: { stride: 1 }, bias: false },
+  { x: [20, 13, 11, 16], filter: [3, 3, 16], options: { padding: 1 } },
+  { x: [64, 3, 3, 16], filter: [9, 9, 64], options: { padding: 4 } },
+  { x: [512, 3, 3, 16], filter: [3, 3, 16], options: { stride: 4, padding: [9, 1, 0, 9] } },
+] as Case[])
+  test(`conv2d 16x16: [${c.x}] * [${c.filter}]`, () => check(c));

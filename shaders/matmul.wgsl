@@ -10,7 +10,7 @@ override RELU: bool = false;        // c = max(c, 0)
 override GATE: bool = false;        // c = gate > 0 ? c : 0, the gradient of a ReLU whose output is the gate
 override SUMS: bool = false;        // sums_n = sum_k b_kn: the gradient of a bias beside that of its weight
 
-// ---- 8 x 8 and 16 x 16: m, n, k such that every load is a whole vec4 ----
+// ---- 8 x 8, 16 x 16 and 32 x 16: m, n, k such that every load is a whole vec4 ----
 // A tile is made of 4 x 4 blocks. In a block the columns of the mat4x4f are rows of C, so block += b_block * a_block.
 
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -64,6 +64,13 @@ fn put(row4: u32, column4: u32, batch: u32, block: mat4x4f) {
   if (row + 1u < params.m) { c[at + width] = finish(block[1], at + width, column4); }
   if (row + 2u < params.m) { c[at + 2u * width] = finish(block[2], at + 2u * width, column4); }
   if (row + 3u < params.m) { c[at + 3u * width] = finish(block[3], at + 3u * width, column4); }
+}
+
+fn put_four(row4: u32, column4: u32, batch: u32, b0: mat4x4f, b1: mat4x4f, b2: mat4x4f, b3: mat4x4f) {
+  put(row4, column4, batch, b0);
+  put(row4, column4 + 1u, batch, b1);
+  put(row4, column4 + 2u, batch, b2);
+  put(row4, column4 + 3u, batch, b3);
 }
 
 fn put_sum(column4: u32, sum: vec4f) {
@@ -136,14 +143,71 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
       sum2 += b2 * vec4f(1.0); sum3 += b3 * vec4f(1.0);
     }
   }
-  put(row4, column4, batch, c00); put(row4, column4 + 1u, batch, c01);
-  put(row4, column4 + 2u, batch, c02); put(row4, column4 + 3u, batch, c03);
-  put(row4 + 1u, column4, batch, c10); put(row4 + 1u, column4 + 1u, batch, c11);
-  put(row4 + 1u, column4 + 2u, batch, c12); put(row4 + 1u, column4 + 3u, batch, c13);
-  put(row4 + 2u, column4, batch, c20); put(row4 + 2u, column4 + 1u, batch, c21);
-  put(row4 + 2u, column4 + 2u, batch, c22); put(row4 + 2u, column4 + 3u, batch, c23);
-  put(row4 + 3u, column4, batch, c30); put(row4 + 3u, column4 + 1u, batch, c31);
-  put(row4 + 3u, column4 + 2u, batch, c32); put(row4 + 3u, column4 + 3u, batch, c33);
+  put_four(row4, column4, batch, c00, c01, c02, c03);
+  put_four(row4 + 1u, column4, batch, c10, c11, c12, c13);
+  put_four(row4 + 2u, column4, batch, c20, c21, c22, c23);
+  put_four(row4 + 3u, column4, batch, c30, c31, c32, c33);
+  if (SUMS && row4 == 0u) {
+    put_sum(column4, sum0); put_sum(column4 + 1u, sum1);
+    put_sum(column4 + 2u, sum2); put_sum(column4 + 3u, sum3);
+  }
+}
+
+// c = act(a b + bias) or gate(a b)
+@compute @workgroup_size(16)
+fn matmul_32x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 16u);
+  let across = (params.n + 15u) / 16u;
+  let down = (params.m + 31u) / 32u;
+  let batch = i / (across * down);
+  if (batch >= params.batches) { return; }
+  let row4 = (i / across) % down * 8u;
+  let column4 = i % across * 4u;
+  let base_a = batch * params.m * params.k / 4u;
+  let base_b = batch * params.k * params.n / 4u;
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
+  var c40: mat4x4f; var c41: mat4x4f; var c42: mat4x4f; var c43: mat4x4f;
+  var c50: mat4x4f; var c51: mat4x4f; var c52: mat4x4f; var c53: mat4x4f;
+  var c60: mat4x4f; var c61: mat4x4f; var c62: mat4x4f; var c63: mat4x4f;
+  var c70: mat4x4f; var c71: mat4x4f; var c72: mat4x4f; var c73: mat4x4f;
+  var sum0: vec4f; var sum1: vec4f; var sum2: vec4f; var sum3: vec4f;
+  for (var k4 = 0u; k4 < params.k / 4u; k4++) {
+    let b0 = columns_of_b(base_b, column4, k4);
+    let b1 = columns_of_b(base_b, column4 + 1u, k4);
+    let b2 = columns_of_b(base_b, column4 + 2u, k4);
+    let b3 = columns_of_b(base_b, column4 + 3u, k4);
+    if (SUMS) {
+      sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0);
+      sum2 += b2 * vec4f(1.0); sum3 += b3 * vec4f(1.0);
+    }
+    let a0 = rows_of_a(base_a, row4, k4);
+    c00 += b0 * a0; c01 += b1 * a0; c02 += b2 * a0; c03 += b3 * a0;
+    let a1 = rows_of_a(base_a, row4 + 1u, k4);
+    c10 += b0 * a1; c11 += b1 * a1; c12 += b2 * a1; c13 += b3 * a1;
+    let a2 = rows_of_a(base_a, row4 + 2u, k4);
+    c20 += b0 * a2; c21 += b1 * a2; c22 += b2 * a2; c23 += b3 * a2;
+    let a3 = rows_of_a(base_a, row4 + 3u, k4);
+    c30 += b0 * a3; c31 += b1 * a3; c32 += b2 * a3; c33 += b3 * a3;
+    let a4 = rows_of_a(base_a, row4 + 4u, k4);
+    c40 += b0 * a4; c41 += b1 * a4; c42 += b2 * a4; c43 += b3 * a4;
+    let a5 = rows_of_a(base_a, row4 + 5u, k4);
+    c50 += b0 * a5; c51 += b1 * a5; c52 += b2 * a5; c53 += b3 * a5;
+    let a6 = rows_of_a(base_a, row4 + 6u, k4);
+    c60 += b0 * a6; c61 += b1 * a6; c62 += b2 * a6; c63 += b3 * a6;
+    let a7 = rows_of_a(base_a, row4 + 7u, k4);
+    c70 += b0 * a7; c71 += b1 * a7; c72 += b2 * a7; c73 += b3 * a7;
+  }
+  put_four(row4, column4, batch, c00, c01, c02, c03);
+  put_four(row4 + 1u, column4, batch, c10, c11, c12, c13);
+  put_four(row4 + 2u, column4, batch, c20, c21, c22, c23);
+  put_four(row4 + 3u, column4, batch, c30, c31, c32, c33);
+  put_four(row4 + 4u, column4, batch, c40, c41, c42, c43);
+  put_four(row4 + 5u, column4, batch, c50, c51, c52, c53);
+  put_four(row4 + 6u, column4, batch, c60, c61, c62, c63);
+  put_four(row4 + 7u, column4, batch, c70, c71, c72, c73);
   if (SUMS && row4 == 0u) {
     put_sum(column4, sum0); put_sum(column4 + 1u, sum1);
     put_sum(column4 + 2u, sum2); put_sum(column4 + 3u, sum3);

@@ -46,20 +46,28 @@ function sizes(
   return [rank === 3 ? a.shape[0] : 1, m, n, k];
 }
 
+interface Tile {
+  entry: string;
+  rows: number;
+  columns: number;
+  workgroupSize: number;
+}
+
+/** Any shape; the others need whole vec4s on every load. */
+const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4, workgroupSize: 64 };
+const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8, workgroupSize: 64 };
+const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16, workgroupSize: 64 };
+const HUGE: Tile = { entry: 'matmul_32x16', rows: 32, columns: 16, workgroupSize: 16 };
+
 /**
- * The side of the tile that one invocation makes. 4 serves any shape; 8 and 16 need whole vec4s on every load.
- * 16 x 16 fills the registers of a GPU twice over, but llvmpipe wants few loads (docs/decisions.md).
+ * The tile of C that one invocation makes. The two large ones would spill the registers of a GPU, but llvmpipe wants
+ * few loads; a product must be worth the second that the largest takes to compile (docs/decisions.md).
  */
-function tile(
-  m: number,
-  n: number,
-  k: number,
-  { transposeA }: MatmulOptions,
-  { largeTiles }: Target,
-): 4 | 8 | 16 {
+function tile(m: number, n: number, k: number, { transposeA }: MatmulOptions, { largeTiles }: Target): Tile {
   const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
-  if (!whole) return 4;
-  return largeTiles && m * n >= 32768 ? 16 : 8;
+  if (!whole) return ANY;
+  if (!largeTiles || m * n < 32768) return SMALL;
+  return m * n * k < 2 ** 26 ? LARGE : HUGE;
 }
 
 const source = [matmulWgsl, gridWgsl];
@@ -69,10 +77,11 @@ function productKernel(
   target: Target,
 ): Kernel<ProductOptions> {
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
-  const side = tile(m, n, k, options, target);
+  const { entry, rows, columns, workgroupSize } = tile(m, n, k, options, target);
   return {
     source,
-    entry: { 4: 'matmul_4x4', 8: 'matmul_8x8', 16: 'matmul_16x16' }[side],
+    entry,
+    workgroupSize,
     inputs: ['a', 'b', 'bias', 'gate'],
     outputs: ['c', 'sums'],
     uniform: () => ({ m, n, k, batches }),
@@ -84,7 +93,7 @@ function productKernel(
       GATE: Number(gate !== null),
       SUMS: Number(options.sums ?? false),
     }),
-    invocations: () => batches * Math.ceil(m / side) * Math.ceil(n / side),
+    invocations: () => batches * Math.ceil(m / rows) * Math.ceil(n / columns),
   };
 }
 

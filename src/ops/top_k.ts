@@ -41,7 +41,12 @@ const chunkKernel: Kernel<Options> = {
 const topKChunk: Op<Options> = {
   name: 'topKSimilar',
   shape: (_, { chunks, queries, k }) => lists(chunks, queries, k),
-  kernel: ({ options }) => (options.size % 4 ? { ...chunkKernel, entry: 'top_k_chunk_scalar' } : chunkKernel),
+  kernel: ({ options }, target) => {
+    if (options.size % 4) return { ...chunkKernel, entry: 'top_k_chunk_scalar' };
+    const side = (globalThis as any).SIDE ?? 8;
+    if (!target.largeTiles || !side) return chunkKernel;
+    return { ...chunkKernel, entry: `top_k_chunk_${side}x16`, workgroupSize: 16, invocations: ({ options }) => Math.ceil(options.queries / side) * options.chunks };
+  },
 };
 
 const topKMerge: Op<Options> = {

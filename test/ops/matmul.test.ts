@@ -1,7 +1,7 @@
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
-import { input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
+import { constant, input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { ntXent } from '../../src/methods/nt_xent.ts';
 import { linear, type MatmulOptions, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
@@ -117,6 +117,55 @@ test('matmul, 16 x 16 tiles: batches, and gradients that use them too', () =>
     await checkProduct([192, 176, 188], { transposeA: true, transposeB: true });
   }));
 
+// 32 x 16 needs 2^26 products of numbers: its forms are compared with float64 in rows of C at the edges of tiles.
+for (const form of FORMS) {
+  test(`matmul, 32 x 16 tiles ${JSON.stringify(form)}`, () =>
+    withLargeTiles(true, async () => {
+      const [m, k, n] = [524, 516, 260];
+      const { a, b } = shapesOf([m, k, n], form);
+      const [entry] = entries(matmul(input(a), input(b), form), true);
+      if (entry !== 'matmul_32x16') throw new Error(entry);
+      const r = random(freshSeed());
+      const [x, y] = [r.normal(m * k), r.normal(k * n)];
+      const inputs = { a: input(a), b: input(b) };
+      const step = await compile(await device(), ({ a, b }) => ({ c: matmul(a, b, form) }), { inputs });
+      await step.run({ a: x, b: y });
+      const c = await step.read('c');
+      step.dispose();
+      for (const row of [0, 31, 32, 511, 512, 523]) {
+        const expected = new Float64Array(n);
+        for (let j = 0; j < n; j++) {
+          for (let i = 0; i < k; i++) {
+            const left = x[form.transposeA ? i * m + row : row * k + i];
+            expected[j] += left * y[form.transposeB ? j * k + i : i * n + j];
+          }
+        }
+        close(c.subarray(row * n, (row + 1) * n), expected, { rel: 4e-6, abs: 0, what: `row ${row}` });
+      }
+    }));
+}
+
+test('linear, 32 x 16 tiles: the bias gradient comes with that of the weight', () =>
+  withLargeTiles(true, async () => {
+    const [rows, width, outputs] = [516, 524, 260];
+    const r = random(freshSeed());
+    const [x, w, dy] = [r.normal(rows * width), r.normal(width * outputs), r.normal(rows * outputs)];
+    const inputs = { x: input([rows, width]), w: input([width, outputs]), dy: input([rows, outputs]) };
+    const step = await compile(
+      await device(),
+      ({ x, w, dy }) => {
+        const b = constant(0, [outputs]);
+        return { db: grad(linear(x, w, b), [b], dy)[0] };
+      },
+      { inputs },
+    );
+    await step.run({ x, w, dy });
+    const expected = new Float64Array(outputs);
+    for (let i = 0; i < dy.length; i++) expected[i % outputs] += dy[i];
+    close(await step.read('db'), expected, { rel: 4e-6, abs: 0 });
+    step.dispose();
+  }));
+
 test('the tile is chosen by shape and adapter', () => {
   const of = (a: number[], b: number[], form: MatmulOptions = {}, large = false) =>
     entries(matmul(input(a), input(b), form), large).join();
@@ -129,6 +178,8 @@ test('the tile is chosen by shape and adapter', () => {
   expected(of([512, 63], [63, 512], {}, true), 'matmul_4x4');
   expected(of([512, 64], [64, 511], {}, true), 'matmul_4x4');
   expected(of([511, 64], [64, 512], {}, true), 'matmul_16x16');
+  expected(of([512, 256], [256, 512], {}, true), 'matmul_32x16');
+  expected(of([512, 256], [256, 512]), 'matmul_8x8');
   expected(of([64, 511], [64, 512], { transposeA: true }, true), 'matmul_4x4');
 });
 

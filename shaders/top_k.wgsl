@@ -150,6 +150,8 @@ fn top_k_chunk(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
   if (q + 3u <= last) { put(&list3, row + 3u); }
 }
 
+// ---- 8 queries x 16 gallery rows in 4 x 4 blocks (columns: queries), where loads are dear ----
+
 // Four rows of the queries or the gallery, over the four numbers from 4 d on.
 fn four_queries(row: u32, d: u32) -> mat4x4f {
   let size = params.size / 4u;
@@ -226,6 +228,7 @@ fn top_k_chunk_8x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   }
   let row = chunk * params.queries + q;
   let left = params.queries - q;
+  // One copy of put(): eight take seconds to compile.
   for (var j = 0u; j < min(8u, left); j++) {
     var list = list0;
     switch j {
@@ -236,81 +239,6 @@ fn top_k_chunk_8x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
       case 5u: { list = list5; }
       case 6u: { list = list6; }
       case 7u: { list = list7; }
-      default: {}
-    }
-    put(&list, row + j);
-  }
-}
-
-// similarities, indices = top k of queries . gallery^T within a chunk; rows are whole vec4s
-@compute @workgroup_size(16)
-fn top_k_chunk_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 16u);
-  let blocks = (params.queries + 15u) / 16u;
-  let chunk = i / blocks;
-  if (chunk >= params.chunks) { return; }
-  let q = 16u * (i % blocks);
-  let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(); var list1 = start(); var list2 = start(); var list3 = start();
-  var list4 = start(); var list5 = start(); var list6 = start(); var list7 = start();
-  var list8 = start(); var list9 = start(); var list10 = start(); var list11 = start();
-  var list12 = start(); var list13 = start(); var list14 = start(); var list15 = start();
-  for (var n = chunk * params.chunk; n < end; n += 16u) {
-    var s00 = mat4x4f(); var s01 = mat4x4f(); var s02 = mat4x4f(); var s03 = mat4x4f();
-    var s10 = mat4x4f(); var s11 = mat4x4f(); var s12 = mat4x4f(); var s13 = mat4x4f();
-    var s20 = mat4x4f(); var s21 = mat4x4f(); var s22 = mat4x4f(); var s23 = mat4x4f();
-    var s30 = mat4x4f(); var s31 = mat4x4f(); var s32 = mat4x4f(); var s33 = mat4x4f();
-    for (var d = 0u; d < params.size / 4u; d++) {
-      let a0 = four_queries(q, d);
-      let a1 = four_queries(q + 4u, d);
-      let a2 = four_queries(q + 8u, d);
-      let a3 = four_queries(q + 12u, d);
-      let b0 = four_of_gallery(n, d);
-      s00 += b0 * a0; s10 += b0 * a1; s20 += b0 * a2; s30 += b0 * a3;
-      let b1 = four_of_gallery(n + 4u, d);
-      s01 += b1 * a0; s11 += b1 * a1; s21 += b1 * a2; s31 += b1 * a3;
-      let b2 = four_of_gallery(n + 8u, d);
-      s02 += b2 * a0; s12 += b2 * a1; s22 += b2 * a2; s32 += b2 * a3;
-      let b3 = four_of_gallery(n + 12u, d);
-      s03 += b3 * a0; s13 += b3 * a1; s23 += b3 * a2; s33 += b3 * a3;
-    }
-    offer16(&list0, s00[0], s01[0], s02[0], s03[0], n, end);
-    offer16(&list1, s00[1], s01[1], s02[1], s03[1], n, end);
-    offer16(&list2, s00[2], s01[2], s02[2], s03[2], n, end);
-    offer16(&list3, s00[3], s01[3], s02[3], s03[3], n, end);
-    offer16(&list4, s10[0], s11[0], s12[0], s13[0], n, end);
-    offer16(&list5, s10[1], s11[1], s12[1], s13[1], n, end);
-    offer16(&list6, s10[2], s11[2], s12[2], s13[2], n, end);
-    offer16(&list7, s10[3], s11[3], s12[3], s13[3], n, end);
-    offer16(&list8, s20[0], s21[0], s22[0], s23[0], n, end);
-    offer16(&list9, s20[1], s21[1], s22[1], s23[1], n, end);
-    offer16(&list10, s20[2], s21[2], s22[2], s23[2], n, end);
-    offer16(&list11, s20[3], s21[3], s22[3], s23[3], n, end);
-    offer16(&list12, s30[0], s31[0], s32[0], s33[0], n, end);
-    offer16(&list13, s30[1], s31[1], s32[1], s33[1], n, end);
-    offer16(&list14, s30[2], s31[2], s32[2], s33[2], n, end);
-    offer16(&list15, s30[3], s31[3], s32[3], s33[3], n, end);
-  }
-  let row = chunk * params.queries + q;
-  let left = params.queries - q;
-  for (var j = 0u; j < min(16u, left); j++) {
-    var list = list0;
-    switch j {
-      case 1u: { list = list1; }
-      case 2u: { list = list2; }
-      case 3u: { list = list3; }
-      case 4u: { list = list4; }
-      case 5u: { list = list5; }
-      case 6u: { list = list6; }
-      case 7u: { list = list7; }
-      case 8u: { list = list8; }
-      case 9u: { list = list9; }
-      case 10u: { list = list10; }
-      case 11u: { list = list11; }
-      case 12u: { list = list12; }
-      case 13u: { list = list13; }
-      case 14u: { list = list14; }
-      case 15u: { list = list15; }
       default: {}
     }
     put(&list, row + j);

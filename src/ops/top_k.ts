@@ -38,14 +38,20 @@ const chunkKernel: Kernel<Options> = {
   invocations: ({ options }) => Math.ceil(options.queries / 4) * options.chunks,
 };
 
+const largeKernel: Kernel<Options> = {
+  ...chunkKernel,
+  entry: 'top_k_chunk_8x16',
+  // Few invocations: small workgroups share them out among the cores.
+  workgroupSize: 16,
+  invocations: ({ options }) => Math.ceil(options.queries / 8) * options.chunks,
+};
+
 const topKChunk: Op<Options> = {
   name: 'topKSimilar',
   shape: (_, { chunks, queries, k }) => lists(chunks, queries, k),
-  kernel: ({ options }, target) => {
+  kernel: ({ options }, { largeTiles }) => {
     if (options.size % 4) return { ...chunkKernel, entry: 'top_k_chunk_scalar' };
-    const side = (globalThis as any).SIDE ?? 8;
-    if (!target.largeTiles || !side) return chunkKernel;
-    return { ...chunkKernel, entry: `top_k_chunk_${side}x16`, workgroupSize: 16, invocations: ({ options }) => Math.ceil(options.queries / side) * options.chunks };
+    return largeTiles && options.queries > 4 ? largeKernel : chunkKernel;
   },
 };
 
@@ -88,8 +94,9 @@ export function topKSimilar(
     fail('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${k}`);
   }
   // Chunks make invocations (a GPU wants a thousand and more), but each must fill its lists anew; lavapipe stops an
-  // invocation after 65,535 rounds of its loops: D (or D / 4) for 8 rows, and up to 4 for each row.
-  const rounds = (D % 4 ? D : D / 4) / 8 + 4;
+  // invocation after 65,535 rounds of its loops: D (or D / 4) for 8 rows, and up to 4 for each row;
+  // with larger tiles D / 4 for 16 rows, and up to 8 for each row and 8 for each tile.
+  const rounds = D % 4 ? D / 8 + 4 : Math.max(D / 32 + 4, D / 64 + 8.5);
   const wanted = Math.ceil(1024 / Math.ceil(M / 4));
   const chunk = Math.min(
     Math.max(Math.ceil(N / wanted), Math.min(N, 8 * k)),

@@ -47,6 +47,9 @@ for (const sizes of [
   [64, 127, 65, 5],
   [65, 2051, 12, 20],
   [127, 300, 33, 32],
+  [9, 131, 8, 1],
+  [63, 127, 64, 5],
+  [13, 1003, 100, 32],
 ]) {
   test(`[M, N, D, k] = [${sizes}]: as sorting in float64`, async () => {
     const [M, N, D, k] = sizes;
@@ -74,8 +77,12 @@ for (const sizes of [
 }
 
 test('ties: the smaller index first, within a chunk and across chunks', async () => {
-  for (const D of [4, 3]) {
-    const [M, N, k] = [3, 3000, 32];
+  for (const [M, D] of [
+    [3, 4],
+    [3, 3],
+    [9, 4],
+  ]) {
+    const [N, k] = [3000, 32];
     const r = random(freshSeed());
     const q = new Float32Array(M * D).map(() => 1);
     // Small whole numbers: sums are exact, and nearly all rows tie.

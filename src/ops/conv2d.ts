@@ -122,11 +122,11 @@ interface Tile {
 
 function forwardTile(channels: number, { shape, size }: Tensor, { largeTiles }: Target): Tile {
   const [batch, , , outChannels] = shape;
-  const narrow = channels % 4 ? 'narrow_' : '';
+  const narrow = channels % 4 !== 0;
   if (largeTiles && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
-    return { entry: `conv2d_forward_${narrow}16x16`, rows: 16, columns: 16 };
+    return { entry: narrow ? 'conv2d_forward_narrow_16x16' : 'conv2d_forward_16x16', rows: 16, columns: 16 };
   if (outChannels % 8 === 0 && (narrow || size / 64 >= FEW))
-    return { entry: `conv2d_forward_${narrow}8x8`, rows: 8, columns: 8 };
+    return { entry: narrow ? 'conv2d_forward_narrow_8x8' : 'conv2d_forward_8x8', rows: 8, columns: 8 };
   if (!narrow && outChannels % 4 === 0) return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
   return { entry: 'conv2d_forward_any', rows: 4, columns: 4 };
 }

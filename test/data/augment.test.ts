@@ -285,7 +285,7 @@ test('the same again for the same seed and step; other views, steps and seeds di
   };
   const seed = freshSeed();
   const first = await seen(seed, 4);
-  const others = [await seen(seed, 5), await seen(seed ^ 1, 4)];
+  const others = [await seen(seed, 5), await seen((seed ^ 1) >>> 0, 4)];
   close(await seen(seed, 4), first, { rel: 0, abs: 0, what: 'again' });
   const differ = (a: Float32Array, b: Float32Array) =>
     a.reduce((n, x, i) => n + Number(x !== b[i]), 0) / a.length;

@@ -306,7 +306,7 @@ fn logistic_advance(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   if (i < params.problems * each) { value[i] += lengths[i / each].t * change[i]; }
 }
 
-// ---- the two products with x for 12 lanes: a third of what tiles of 8 x 8 load for 12 columns goes ----
+// ---- the two products with x for 12 lanes: 16 rows or columns of x by 12, so that a load serves many sums ----
 
 @group(0) @binding(1) var<storage, read> points: array<vec4f>; // x
 @group(0) @binding(2) var<storage, read> vectors: array<vec4f>; // [problems, 12, width]
@@ -322,17 +322,19 @@ fn put_row(row: u32, v: mat3x4f) {
   product[3u * row + 2u] = v[2];
 }
 
-// product = x vectors^T, 8 rows of x by 12
+// product = x vectors^T, 16 rows of x by 12
 @compute @workgroup_size(64)
 fn logistic_logits(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
-  if (8u * i >= params.problems * params.rows) { return; }
+  if (16u * i >= params.problems * params.rows) { return; }
   let blocks = params.width / 4u;
-  let problem = 8u * i / params.rows;
+  let problem = 16u * i / params.rows;
   let base = problem * 12u * blocks;
-  let at = 8u * i * blocks;
+  let at = 16u * i * blocks;
   var r0: mat3x4f; var r1: mat3x4f; var r2: mat3x4f; var r3: mat3x4f;
   var r4: mat3x4f; var r5: mat3x4f; var r6: mat3x4f; var r7: mat3x4f;
+  var r8: mat3x4f; var r9: mat3x4f; var r10: mat3x4f; var r11: mat3x4f;
+  var r12: mat3x4f; var r13: mat3x4f; var r14: mat3x4f; var r15: mat3x4f;
   for (var k = 0u; k < blocks; k++) {
     let a = vectors_at(base + k, blocks);
     let b = vectors_at(base + 4u * blocks + k, blocks);
@@ -345,54 +347,65 @@ fn logistic_logits(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
     let x5 = points[at + 5u * blocks + k]; r5 += mat3x4f(a * x5, b * x5, c * x5);
     let x6 = points[at + 6u * blocks + k]; r6 += mat3x4f(a * x6, b * x6, c * x6);
     let x7 = points[at + 7u * blocks + k]; r7 += mat3x4f(a * x7, b * x7, c * x7);
+    let x8 = points[at + 8u * blocks + k]; r8 += mat3x4f(a * x8, b * x8, c * x8);
+    let x9 = points[at + 9u * blocks + k]; r9 += mat3x4f(a * x9, b * x9, c * x9);
+    let x10 = points[at + 10u * blocks + k]; r10 += mat3x4f(a * x10, b * x10, c * x10);
+    let x11 = points[at + 11u * blocks + k]; r11 += mat3x4f(a * x11, b * x11, c * x11);
+    let x12 = points[at + 12u * blocks + k]; r12 += mat3x4f(a * x12, b * x12, c * x12);
+    let x13 = points[at + 13u * blocks + k]; r13 += mat3x4f(a * x13, b * x13, c * x13);
+    let x14 = points[at + 14u * blocks + k]; r14 += mat3x4f(a * x14, b * x14, c * x14);
+    let x15 = points[at + 15u * blocks + k]; r15 += mat3x4f(a * x15, b * x15, c * x15);
   }
-  put_row(8u * i, r0); put_row(8u * i + 1u, r1); put_row(8u * i + 2u, r2); put_row(8u * i + 3u, r3);
-  put_row(8u * i + 4u, r4); put_row(8u * i + 5u, r5); put_row(8u * i + 6u, r6); put_row(8u * i + 7u, r7);
+  put_row(16u * i, r0); put_row(16u * i + 1u, r1); put_row(16u * i + 2u, r2); put_row(16u * i + 3u, r3);
+  put_row(16u * i + 4u, r4); put_row(16u * i + 5u, r5); put_row(16u * i + 6u, r6); put_row(16u * i + 7u, r7);
+  put_row(16u * i + 8u, r8); put_row(16u * i + 9u, r9); put_row(16u * i + 10u, r10); put_row(16u * i + 11u, r11);
+  put_row(16u * i + 12u, r12); put_row(16u * i + 13u, r13); put_row(16u * i + 14u, r14); put_row(16u * i + 15u, r15);
 }
 
 @group(0) @binding(2) var<storage, read> row_weights: array<vec4f>; // [problems, rows, 12]
 
-fn put_columns(at: u32, stride: u32, columns: mat4x4f) {
-  let v = transpose(columns);
-  product[at] = v[0];
-  product[at + stride] = v[1];
-  product[at + 2u * stride] = v[2];
-  product[at + 3u * stride] = v[3];
+// Four columns of x, from 4 column on, by 12
+fn put_columns(split: u32, column: u32, c0: mat3x4f, c1: mat3x4f, c2: mat3x4f, c3: mat3x4f) {
+  let blocks = params.width / 4u;
+  if (column >= blocks) { return; }
+  for (var part = 0u; part < 3u; part++) {
+    let v = transpose(mat4x4f(c0[part], c1[part], c2[part], c3[part]));
+    let at = (split * 12u + 4u * part) * blocks + column;
+    product[at] = v[0];
+    product[at + blocks] = v[1];
+    product[at + 2u * blocks] = v[2];
+    product[at + 3u * blocks] = v[3];
+  }
 }
 
-// product = row_weights^T x over the rows of a split, 12 by 8 columns of x
+// product = row_weights^T x over the rows of a split, 12 by 16 columns of x
 @compute @workgroup_size(64)
 fn logistic_products(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
-  let across = (params.width + 7u) / 8u;
+  let across = (params.width + 15u) / 16u;
   if (i >= params.problems * params.splits * across) { return; }
   let blocks = params.width / 4u;
   let split = i / across;
-  let left = i % across * 2u;
-  let right = min(left + 1u, blocks - 1u);
+  let column = i % across * 4u;
+  let last = blocks - 1u;
   let length = params.rows / params.splits;
-  var l0: mat3x4f; var l1: mat3x4f; var l2: mat3x4f; var l3: mat3x4f;
-  var r0: mat3x4f; var r1: mat3x4f; var r2: mat3x4f; var r3: mat3x4f;
+  var c00: mat3x4f; var c01: mat3x4f; var c02: mat3x4f; var c03: mat3x4f;
+  var c10: mat3x4f; var c11: mat3x4f; var c12: mat3x4f; var c13: mat3x4f;
+  var c20: mat3x4f; var c21: mat3x4f; var c22: mat3x4f; var c23: mat3x4f;
+  var c30: mat3x4f; var c31: mat3x4f; var c32: mat3x4f; var c33: mat3x4f;
   for (var row = split * length; row < (split + 1u) * length; row++) {
-    let p = row_weights[3u * row];
-    let q = row_weights[3u * row + 1u];
-    let s = row_weights[3u * row + 2u];
-    let x = points[row * blocks + left];
-    l0 += mat3x4f(p * x.x, q * x.x, s * x.x);
-    l1 += mat3x4f(p * x.y, q * x.y, s * x.y);
-    l2 += mat3x4f(p * x.z, q * x.z, s * x.z);
-    l3 += mat3x4f(p * x.w, q * x.w, s * x.w);
-    let y = points[row * blocks + right];
-    r0 += mat3x4f(p * y.x, q * y.x, s * y.x);
-    r1 += mat3x4f(p * y.y, q * y.y, s * y.y);
-    r2 += mat3x4f(p * y.z, q * y.z, s * y.z);
-    r3 += mat3x4f(p * y.w, q * y.w, s * y.w);
+    let w = mat3x4f(row_weights[3u * row], row_weights[3u * row + 1u], row_weights[3u * row + 2u]);
+    let x0 = points[row * blocks + column];
+    c00 += w * x0.x; c01 += w * x0.y; c02 += w * x0.z; c03 += w * x0.w;
+    let x1 = points[row * blocks + min(column + 1u, last)];
+    c10 += w * x1.x; c11 += w * x1.y; c12 += w * x1.z; c13 += w * x1.w;
+    let x2 = points[row * blocks + min(column + 2u, last)];
+    c20 += w * x2.x; c21 += w * x2.y; c22 += w * x2.z; c23 += w * x2.w;
+    let x3 = points[row * blocks + min(column + 3u, last)];
+    c30 += w * x3.x; c31 += w * x3.y; c32 += w * x3.z; c33 += w * x3.w;
   }
-  put_columns(split * 12u * blocks + left, blocks, mat4x4f(l0[0], l1[0], l2[0], l3[0]));
-  put_columns((split * 12u + 4u) * blocks + left, blocks, mat4x4f(l0[1], l1[1], l2[1], l3[1]));
-  put_columns((split * 12u + 8u) * blocks + left, blocks, mat4x4f(l0[2], l1[2], l2[2], l3[2]));
-  if (right == left) { return; }
-  put_columns(split * 12u * blocks + right, blocks, mat4x4f(r0[0], r1[0], r2[0], r3[0]));
-  put_columns((split * 12u + 4u) * blocks + right, blocks, mat4x4f(r0[1], r1[1], r2[1], r3[1]));
-  put_columns((split * 12u + 8u) * blocks + right, blocks, mat4x4f(r0[2], r1[2], r2[2], r3[2]));
+  put_columns(split, column, c00, c01, c02, c03);
+  put_columns(split, column + 1u, c10, c11, c12, c13);
+  put_columns(split, column + 2u, c20, c21, c22, c23);
+  put_columns(split, column + 3u, c30, c31, c32, c33);
 }

@@ -83,8 +83,8 @@ export function augmentationFor({
   return { ...S1, shift: S1.shift * ratio, erase: { ...S1.erase, size: [least, most] } };
 }
 
-/** How many batches the running statistics of an untrained encoder are taken from: momentum .1 then forgets 99 %. */
-const SETTLING = 45;
+/** How many batches the running statistics of an untrained encoder are the mean of. */
+const SETTLING = 12;
 
 /**
  * Lets batch norm see data without training. The untrained baseline is a random encoder with true statistics; with
@@ -99,12 +99,13 @@ export async function settleStatistics(
   const { batch, seed } = options;
   const step = await compile(
     device,
-    ({ step }) => {
+    ({ step, momentum }) => {
       const x = augment(data, { ...augmentationFor(data), batch, seed, step });
-      return { z: model.projector(model.encoder(x, { training: true }), { training: true }) };
+      const mode = { training: true, momentum };
+      return { z: model.projector(model.encoder(x, mode), mode) };
     },
-    { inputs: { step: scalar('u32') } },
+    { inputs: { step: scalar('u32'), momentum: scalar() } },
   );
-  for (let i = 0; i < SETTLING; i++) await step.run({ step: i });
+  for (let i = 0; i < SETTLING; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
   step.dispose();
 }

@@ -128,8 +128,11 @@ export function outputsOf<O>(
 
 /** What a choice among kernel variants may know of the adapter. */
 export interface Target {
-  /** The processor plays GPU and loads cost more than registers: tiles of 16 x 16 an invocation pay. */
-  largeTiles: boolean;
+  /**
+   * The processor plays GPU and loads cost more than registers: tiles of 16 x 16 an invocation pay, for products of at
+   * least so many multiply-adds; for less they take longer to compile than they ever save. Infinity: never.
+   */
+  largeTiles: number;
 }
 
 /** The kernel that a call runs with. */

@@ -47,7 +47,7 @@ export function plan(
   effects: readonly Node[],
   options: PlanOptions = {},
 ): Plan {
-  const { reuse = true, target = { largeTiles: false }, apart = [] } = options;
+  const { reuse = true, target = { largeTiles: Number.POSITIVE_INFINITY }, apart = [] } = options;
   const wanted = new Map(Object.entries(outputs));
   const live = reachable([...wanted.values()], effects);
   const { records, canon } = shareCommon(live);

@@ -124,13 +124,13 @@ const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) /
 
 const logitsOp = logisticOp(
   'logistic_logits',
-  (o) => (o.problems * o.rows) / 8,
+  (o) => (o.problems * o.rows) / 16,
   (_, o) => [o.problems, o.rows, 12],
   { inputs: ['points', 'vectors'], outputs: ['product'] },
 );
 const productsOp = logisticOp(
   'logistic_products',
-  (o) => o.problems * o.splits * Math.ceil(o.width / 8),
+  (o) => o.problems * o.splits * Math.ceil(o.width / 16),
   (_, o) => [o.problems * o.splits, 12, o.width],
   { inputs: ['points', 'row_weights'], outputs: ['product'] },
 );
@@ -176,7 +176,7 @@ export interface LogisticOptions {
 /** How much of the curvature bound the preconditioner assumes: p (1 - p) is far below its bound for most rows. */
 const CURVATURE = 0.01;
 const NEWTON_STEPS = 3;
-const multipleOf8 = (n: number) => Math.ceil(n / 8) * 8;
+const multipleOf16 = (n: number) => Math.ceil(n / 16) * 16;
 const multipleOf4 = (n: number) => Math.ceil(n / 4) * 4;
 
 /**
@@ -200,7 +200,7 @@ export async function fitLogistic(
   const lambda = options.lambda ?? 10 / used;
   const [, D] = features.shape;
   const splits = Math.ceil(used / 1024);
-  const rows = splits * multipleOf8(Math.ceil(used / splits));
+  const rows = splits * multipleOf16(Math.ceil(used / splits));
   const [width, lanes] = [multipleOf4(D + 1), multipleOf4(classes)];
   const sizes: Sizes = { problems, rows, used, features: D, width, classes, lanes, splits, lambda };
 

@@ -1,4 +1,4 @@
-import { fail, reshape, layer as scope, type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import { fail, reshape, type Scalar, layer as scope, type Tensor, type Variable, variable } from '../graph/tensor.ts';
 import { batchNorm as batchNormOp } from '../ops/batch_norm.ts';
 import { conv2d as conv2dOp } from '../ops/conv2d.ts';
 import { layerNorm as layerNormOp } from '../ops/layer_norm.ts';
@@ -11,6 +11,8 @@ import { he, type Initializer } from './init.ts';
 export interface Mode {
   /** Batch norm uses the batch and updates its running statistics, instead of using those. Default false. */
   training?: boolean;
+  /** Weight of the batch in the running statistics, for this use of batch norms instead of their own. */
+  momentum?: Scalar;
 }
 
 /** A function of tensors with its variables. Applied twice, it shares them. */
@@ -180,13 +182,13 @@ export function batchNorm({
   const runningVariance = vector(features, name, 'runningVariance', 1);
   return makeLayer(
     name,
-    (x, { training = false }) =>
+    (x, { training = false, momentum: given = momentum }) =>
       rest(
         batchNormOp(x, gamma, beta, {
           training,
           runningMean,
           runningVariance,
-          momentum,
+          momentum: given,
           epsilon,
           activation: fused,
         }),

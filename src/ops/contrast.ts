@@ -2,7 +2,7 @@ import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { stopGradient } from '../graph/gradient.ts';
 import { call, f32, type Op, type Target } from '../graph/op.ts';
-import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { fail, pack, type Scalar, type Shape, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import { pad } from './shape.ts';
 
@@ -53,7 +53,8 @@ function chunking(m: number, n: number, d: number): { chunks: number; width: num
 }
 
 /** The side of an invocation's tile of similarities: as in matmul.ts. */
-const tile = (rows: number, { largeTiles }: Target) => (largeTiles && rows >= 64 ? 16 : 8);
+const tile = (rows: number, [n, d]: Shape, { largeTiles }: Target) =>
+  rows >= 64 && rows * n * d >= largeTiles ? 16 : 8;
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
   m,
@@ -77,7 +78,7 @@ const partialOp: Op<Settings> = {
   name: 'contrastPartial',
   shape: ([a, b]) => [chunking(a.shape[0], b.shape[0], a.shape[1]).chunks, a.shape[0], 4],
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) => {
-    const side = tile(a!.shape[0], target);
+    const side = tile(a!.shape[0], b!.shape, target);
     return {
       source,
       entry: side === 16 ? 'contrast_partial_16' : 'contrast_partial_8',
@@ -127,7 +128,7 @@ const weightsOp: Op<Slab> = {
   name: 'contrastWeights',
   shape: ([, y], { rows }) => [rows, y.shape[0]],
   kernel: ({ inputs: [x, y], options: o }, target) => {
-    const side = tile(o.rows, target);
+    const side = tile(o.rows, y!.shape, target);
     const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
     return {
       source,

@@ -123,7 +123,7 @@ interface Tile {
 function forwardTile(channels: number, { shape, size }: Tensor, { largeTiles }: Target): Tile {
   const [batch, , , outChannels] = shape;
   const narrow = channels % 4 !== 0;
-  if (largeTiles && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
+  if (largeTiles < Infinity && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
     return { entry: narrow ? 'conv2d_forward_narrow_16x16' : 'conv2d_forward_16x16', rows: 16, columns: 16 };
   if (outChannels % 8 === 0 && (narrow || size / 64 >= FEW))
     return { entry: narrow ? 'conv2d_forward_narrow_8x8' : 'conv2d_forward_8x8', rows: 8, columns: 8 };
@@ -198,7 +198,7 @@ interface Backward extends Conv2dOptions {
 function inputTile({ shape, size }: Tensor, outChannels: number, { largeTiles }: Target): Tile {
   const [batch, , , channels] = shape;
   if (channels % 4 || outChannels % 4) return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
-  if (largeTiles && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE)
+  if (largeTiles < Infinity && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE)
     return { entry: 'conv2d_input_gradient_16x16', rows: 16, columns: 16 };
   if (channels % 8 === 0 && size / 64 >= FEW)
     return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
@@ -235,7 +235,7 @@ const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
 
 function filterTile(channels: number, outChannels: number, { largeTiles }: Target): Tile {
   if (outChannels % 8) return { entry: 'conv2d_filter_gradient_any', rows: 4, columns: 4 };
-  const large = largeTiles && outChannels % 16 === 0;
+  const large = largeTiles < Infinity && outChannels % 16 === 0;
   if (large && channels % 16 === 0) return { entry: 'conv2d_filter_gradient_16x16', rows: 16, columns: 16 };
   if (channels % 8 === 0) return { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 };
   if (large) return { entry: 'conv2d_filter_gradient_narrow_12x16', rows: 12, columns: 16 };
@@ -251,7 +251,7 @@ const MOST_TERMS = 1 << 14;
 /** Into how many sums the pixels are cut: from the shapes alone, so that the order of additions is too. */
 function filterSplits([, OH, OW]: Shape, batch: number, filter: Shape): { splits: number; chunk: number } {
   const [KH, KW, C, O] = filter;
-  const { rows, columns } = filterTile(C, O, { largeTiles: false });
+  const { rows, columns } = filterTile(C, O, { largeTiles: Infinity });
   const tiles = Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns);
   const lines = batch * OH;
   const most = Math.min(256, Math.ceil((lines * OW) / 64), Math.floor(PARTIAL_BYTES / (4 * sizeOf(filter))));

@@ -51,7 +51,7 @@ const topKChunk: Op<Options> = {
   shape: (_, { chunks, queries, k }) => lists(chunks, queries, k),
   kernel: ({ options }, { largeTiles }) => {
     if (options.size % 4) return { ...chunkKernel, entry: 'top_k_chunk_scalar' };
-    return largeTiles && options.queries > 4 ? largeKernel : chunkKernel;
+    return largeTiles < Infinity && options.queries > 4 ? largeKernel : chunkKernel;
   },
 };
 

@@ -98,6 +98,11 @@ test('batchNorm: training, running statistics, evaluation', async () => {
   await evaluate.run({ x: values });
   close(await evaluate.read('y'), reference.batchNorm(x, null, null, { mean, variance }).data, { rel: 1e-5 });
   close(await readVariable(gpu, plain.statistics[0]), mean.data, { rel: 1e-5, what: 'unchanged mean' });
+  // A momentum for this use: with 1 the statistics are the batch's alone.
+  const whole = await compile(gpu, ({ x }) => ({ y: plain(x, { training: true, momentum: 1 }) }), { inputs });
+  await whole.run({ x: values });
+  close(await readVariable(gpu, plain.statistics[0]), reference.mean(x, 0).data, { rel: 1e-5 });
+  whole.dispose();
   train.dispose();
   evaluate.dispose();
 });

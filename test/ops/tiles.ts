@@ -4,7 +4,7 @@ import { device } from '../harness.ts';
 export async function withLargeTiles<T>(largeTiles: boolean, body: () => T | Promise<T>): Promise<T> {
   const { target } = await device();
   const chosen = target.largeTiles;
-  Object.assign(target, { largeTiles });
+  Object.assign(target, { largeTiles: largeTiles ? 0 : Number.POSITIVE_INFINITY });
   try {
     return await body();
   } finally {

@@ -1,4 +1,12 @@
-import { fail, reshape, type Scalar, layer as scope, type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import {
+  fail,
+  reshape,
+  type Scalar,
+  layer as scope,
+  type Tensor,
+  type Variable,
+  variable,
+} from '../graph/tensor.ts';
 import { batchNorm as batchNormOp } from '../ops/batch_norm.ts';
 import { conv2d as conv2dOp } from '../ops/conv2d.ts';
 import { layerNorm as layerNormOp } from '../ops/layer_norm.ts';

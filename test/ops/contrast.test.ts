@@ -337,7 +337,9 @@ test('the tile is chosen by adapter and rows', async () => {
     const x = input([N, 8]);
     const { loss } = contrast(x, x, { excludeSelf: true });
     const [dx] = grad(loss, [x], constant(1, [N]));
-    return plan({ dx }, [], { target: { largeTiles: largeTiles ? 0 : Infinity } }).dispatches.map(({ kernel }) => kernel.entry);
+    return plan({ dx }, [], { target: { largeTiles: largeTiles ? 0 : Infinity } }).dispatches.map(
+      ({ kernel }) => kernel.entry,
+    );
   };
   for (const [N, large, partial, weights] of [
     [63, true, 8, 8],

@@ -27,7 +27,9 @@ function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: Matm
 
 /** The entry points that a graph runs. */
 const entries = (y: Tensor, largeTiles = false) =>
-  plan({ y }, [], { target: { largeTiles: largeTiles ? 0 : Infinity } }).dispatches.map(({ kernel }) => kernel.entry);
+  plan({ y }, [], { target: { largeTiles: largeTiles ? 0 : Infinity } }).dispatches.map(
+    ({ kernel }) => kernel.entry,
+  );
 
 function checkProduct(size: readonly number[], form: MatmulOptions, batch?: number) {
   return checkOp({

@@ -232,7 +232,9 @@ test('nothing live shares memory', () => {
           ? `s${place.slot}`
           : place.in === 'variable'
             ? place.variable.name
-            : `l${place.leaf.node.id}`;
+            : place.in === 'texture'
+              ? `t${place.texture}`
+              : `l${place.leaf.node.id}`;
       return Array.from({ length: Math.ceil(x.size / PART) }, (_, i) => `${where}@${place.offset + 256 * i}`);
     };
     const value = (x: Tensor, i: number): string => {

@@ -63,8 +63,12 @@ const libs = shaders.filter((path) => path.startsWith('shaders/lib/'));
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
 async function sourcesOf(path: string): Promise<string[]> {
   const code = await text(path);
-  const plain = libs.filter((lib) => !lib.includes('/lanes'));
+  const plain = libs.filter((lib) => !/\/(lanes|operands)/.test(lib));
   const shared = [code, ...(await Promise.all(plain.map(text)))].join('\n');
+  if (/\ba_at\(/.test(code))
+    return Promise.all(
+      ['buffer', 'texture'].map(async (n) => `${shared}\n${await text(`shaders/lib/operands_${n}.wgsl`)}`),
+    );
   if (/\barray<lanes>/.test(code))
     return Promise.all(['1', '4'].map(async (n) => `${shared}\n${await text(`shaders/lib/lanes${n}.wgsl`)}`));
   if (/\barray<value>/.test(code))
@@ -135,7 +139,8 @@ for (const path of kernels) {
       for (const { name, group, binding, access } of reflected.storage) {
         assert.is(group, 0, name);
         assert.ok(binding >= 1 && binding <= 8, `${name} has binding ${binding}`);
-        assert.match(access, /^(read|read_write)$/, name);
+        // Textures are only written here; read ones are no storage.
+        assert.match(access, /^(read|read_write|write)$/, name);
       }
       for (const { name, workgroupSize } of entries)
         assert.ok(workgroupSize <= 256 && workgroupSize >= 1, `${name}: ${workgroupSize}`);

@@ -142,11 +142,8 @@ const weightsOp: Op<Slab> = {
   },
 };
 
-/**
- * Rows of a slab: a quarter of all at most and 256 rows, so that memory stays O(N); whole vec4s and 256-byte parts.
- * From 2,048 rows on its product with Z is large enough for 256.
- */
-const slabRows = (m: number) => Math.min(m < 2048 ? 128 : 256, Math.ceil(m / 4 / 16) * 16);
+/** Rows of a slab: half of all at most and 256, so that memory stays O(N); whole vec4s and 256-byte parts. */
+const slabRows = (m: number) => Math.min(256, Math.ceil(m / 2 / 16) * 16);
 
 /** The gradient of x: a slab of weights at a time, times y. */
 function gradientOf(

@@ -60,8 +60,8 @@ interface Tile {
 const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
 const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
-/** Multiply-adds from which copies of A and B as textures pay: 16 x 16 tiles are then 1.5 times as fast on llvmpipe. */
-const TEXTURE_WORK = 2 ** 27;
+/** Copies of A and B as textures make 16 x 16 tiles 1.5 times as fast on llvmpipe; they pay in products so much larger. */
+const TEXTURES_FROM = 4;
 
 /**
  * The tile of C that one invocation makes. The large one would spill the registers of a GPU, but llvmpipe wants few
@@ -78,7 +78,10 @@ function tile(
   const work = m * n * k;
   if (work < target.largeTiles || m * n < 32768) return SMALL;
   const textures =
-    work >= TEXTURE_WORK && a.shape.length === 2 && fitsTexture(a, target) && fitsTexture(b, target);
+    work >= TEXTURES_FROM * target.largeTiles &&
+    a.shape.length === 2 &&
+    fitsTexture(a, target) &&
+    fitsTexture(b, target);
   return { ...LARGE, textures };
 }
 

@@ -21,12 +21,11 @@ override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of t
 
 const LOWEST = -3.4028234e38;
 
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;        // rows of a tile
-@group(0) @binding(2) var<storage, read> y: array<vec4f>;        // columns of a tile
 @group(0) @binding(3) var<storage, read> labels_x: array<u32>;
 @group(0) @binding(4) var<storage, read> labels_y: array<u32>;
 
-// Similarities in 4 x 4 blocks; the columns of a block are rows of x. 8 x 8, and 16 x 16 where loads are dear.
+// Similarities of rows of x (operand a) and of y (operand b) in 4 x 4 blocks, whose columns are rows of x: 8 x 8, and
+// 16 x 16 where loads are dear.
 struct Tile8 { s00: mat4x4f, s01: mat4x4f, s10: mat4x4f, s11: mat4x4f }
 struct Tile16 {
   s00: mat4x4f, s01: mat4x4f, s02: mat4x4f, s03: mat4x4f,
@@ -39,16 +38,16 @@ fn rows_of_x(row: u32, count: u32, k: u32) -> mat4x4f {
   let width = params.d / 4u;
   let last = count - 1u;
   return mat4x4f(
-    x[min(row, last) * width + k], x[min(row + 1u, last) * width + k],
-    x[min(row + 2u, last) * width + k], x[min(row + 3u, last) * width + k]);
+    a_at(min(row, last), width, k), a_at(min(row + 1u, last), width, k),
+    a_at(min(row + 2u, last), width, k), a_at(min(row + 3u, last), width, k));
 }
 
 fn rows_of_y(row: u32, count: u32, k: u32) -> mat4x4f {
   let width = params.d / 4u;
   let last = count - 1u;
   return mat4x4f(
-    y[min(row, last) * width + k], y[min(row + 1u, last) * width + k],
-    y[min(row + 2u, last) * width + k], y[min(row + 3u, last) * width + k]);
+    b_at(min(row, last), width, k), b_at(min(row + 1u, last), width, k),
+    b_at(min(row + 2u, last), width, k), b_at(min(row + 3u, last), width, k));
 }
 
 // Inner products of 8 rows of x (of mx) and 8 of y (of ny).

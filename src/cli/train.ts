@@ -62,9 +62,9 @@ export interface Trained {
 }
 
 /** How often the gauges of the curves are taken in an epoch. */
-const LOGS_PER_EPOCH = 3;
+const LOGS_PER_EPOCH = 2;
 /** Rows of the batch of test images that they are taken on. */
-const WATCHED = 512;
+const WATCHED = 256;
 /** A device that is lost over and over is not worth another try. */
 const MOST_LOSSES = 3;
 

@@ -61,7 +61,7 @@ const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
 const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
 /** Copies of A and B as textures make 16 x 16 tiles 1.5 times as fast on llvmpipe; they pay in products so much larger. */
-const TEXTURES_FROM = 4;
+export const TEXTURES_FROM = 4;
 
 /**
  * The tile of C that one invocation makes. The large one would spill the registers of a GPU, but llvmpipe wants few

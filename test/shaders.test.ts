@@ -65,17 +65,14 @@ async function sourcesOf(path: string): Promise<string[]> {
   const code = await text(path);
   const plain = libs.filter((lib) => !/\/(lanes|operands)/.test(lib));
   const shared = [code, ...(await Promise.all(plain.map(text)))].join('\n');
-  if (/\ba_at\(/.test(code))
-    return Promise.all(
-      ['buffer', 'texture'].map(async (n) => `${shared}\n${await text(`shaders/lib/operands_${n}.wgsl`)}`),
-    );
-  if (/\barray<lanes>/.test(code))
-    return Promise.all(['1', '4'].map(async (n) => `${shared}\n${await text(`shaders/lib/lanes${n}.wgsl`)}`));
-  if (/\barray<value>/.test(code))
-    return ['f32', 'vec4f'].map(
-      (t) => `${shared}\nalias value = ${t}; alias choice = ${t === 'f32' ? 'u32' : 'vec4u'};`,
-    );
-  return [shared];
+  const lib = (...names: string[]) => Promise.all(names.map((name) => text(`shaders/lib/${name}.wgsl`)));
+  const values = /\barray<lanes>/.test(code)
+    ? await lib('lanes1', 'lanes4')
+    : /\barray<value>/.test(code)
+      ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
+      : [''];
+  const operands = /\ba_at\(/.test(code) ? await lib('operands_buffer', 'operands_texture') : [''];
+  return values.flatMap((value) => operands.map((operand) => [shared, operand, value].join('\n')));
 }
 
 test('the shaders are found', async () => {

@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { constants, tmpdir } from 'node:os';
+import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -75,9 +75,17 @@ function denoBinary() {
   return runInstall();
 }
 
-/** wgpu asks for XDG_RUNTIME_DIR and complains on stderr without it. */
+/**
+ * wgpu asks for XDG_RUNTIME_DIR and complains on stderr without it. llvmpipe deals a dispatch out to its threads evenly and
+ * waits for the last: with two a core, one that is held up holds up less.
+ */
 function denoEnvironment() {
-  return { XDG_RUNTIME_DIR: tmpdir(), ...process.env, DENO_NO_UPDATE_CHECK: '1' };
+  const threads = String(2 * availableParallelism());
+  return {
+    ...{ XDG_RUNTIME_DIR: tmpdir(), LP_NUM_THREADS: threads },
+    ...process.env,
+    DENO_NO_UPDATE_CHECK: '1',
+  };
 }
 
 const denoFlags = ['run', '-A', '--no-lock', '--node-modules-dir=manual'];

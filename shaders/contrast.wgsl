@@ -21,11 +21,12 @@ override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of t
 
 const LOWEST = -3.4028234e38;
 
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;        // rows of a tile
+@group(0) @binding(2) var<storage, read> y: array<vec4f>;        // columns of a tile
 @group(0) @binding(3) var<storage, read> labels_x: array<u32>;
 @group(0) @binding(4) var<storage, read> labels_y: array<u32>;
 
-// Similarities of rows of x (operand a) and of y (operand b) in 4 x 4 blocks, whose columns are rows of x: 8 x 8, and
-// 16 x 16 where loads are dear.
+// Similarities in 4 x 4 blocks; the columns of a block are rows of x. 8 x 8, and 16 x 16 where loads are dear.
 struct Tile8 { s00: mat4x4f, s01: mat4x4f, s10: mat4x4f, s11: mat4x4f }
 struct Tile16 {
   s00: mat4x4f, s01: mat4x4f, s02: mat4x4f, s03: mat4x4f,
@@ -38,16 +39,16 @@ fn rows_of_x(row: u32, count: u32, k: u32) -> mat4x4f {
   let width = params.d / 4u;
   let last = count - 1u;
   return mat4x4f(
-    a_at(min(row, last), width, k), a_at(min(row + 1u, last), width, k),
-    a_at(min(row + 2u, last), width, k), a_at(min(row + 3u, last), width, k));
+    x[min(row, last) * width + k], x[min(row + 1u, last) * width + k],
+    x[min(row + 2u, last) * width + k], x[min(row + 3u, last) * width + k]);
 }
 
 fn rows_of_y(row: u32, count: u32, k: u32) -> mat4x4f {
   let width = params.d / 4u;
   let last = count - 1u;
   return mat4x4f(
-    b_at(min(row, last), width, k), b_at(min(row + 1u, last), width, k),
-    b_at(min(row + 2u, last), width, k), b_at(min(row + 3u, last), width, k));
+    y[min(row, last) * width + k], y[min(row + 1u, last) * width + k],
+    y[min(row + 2u, last) * width + k], y[min(row + 3u, last) * width + k]);
 }
 
 // Inner products of 8 rows of x (of mx) and 8 of y (of ny).
@@ -169,13 +170,27 @@ fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   let i = t / params.chunks * 16u;
   if (i >= params.m) { return; }
   var r0 = no_rows(); var r1 = no_rows(); var r2 = no_rows(); var r3 = no_rows();
+  var r: Rows;
+  var s0: mat4x4f; var s1: mat4x4f; var s2: mat4x4f; var s3: mat4x4f;
   let end = min(params.n, (chunk + 1u) * params.width);
   for (var j = chunk * params.width; j < end; j += 16u) {
     let s = tile_16(i, params.m, j, params.n);
-    r0 = absorb_four(r0, s.s00, s.s01, s.s02, s.s03, i, j, end);
-    r1 = absorb_four(r1, s.s10, s.s11, s.s12, s.s13, i + 4u, j, end);
-    r2 = absorb_four(r2, s.s20, s.s21, s.s22, s.s23, i + 8u, j, end);
-    r3 = absorb_four(r3, s.s30, s.s31, s.s32, s.s33, i + 12u, j, end);
+    // One copy of absorb_four(): four take seconds to compile.
+    for (var q = 0u; q < 4u; q++) {
+      switch q {
+        case 0u: { r = r0; s0 = s.s00; s1 = s.s01; s2 = s.s02; s3 = s.s03; }
+        case 1u: { r = r1; s0 = s.s10; s1 = s.s11; s2 = s.s12; s3 = s.s13; }
+        case 2u: { r = r2; s0 = s.s20; s1 = s.s21; s2 = s.s22; s3 = s.s23; }
+        default: { r = r3; s0 = s.s30; s1 = s.s31; s2 = s.s32; s3 = s.s33; }
+      }
+      r = absorb_four(r, s0, s1, s2, s3, i + 4u * q, j, end);
+      switch q {
+        case 0u: { r0 = r; }
+        case 1u: { r1 = r; }
+        case 2u: { r2 = r; }
+        default: { r3 = r; }
+      }
+    }
   }
   put_rows(chunk, i, r0);
   put_rows(chunk, i + 4u, r1);
@@ -321,8 +336,15 @@ fn contrast_weights_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   let s = tile_16(p.row, p.rows, p.column, p.columns);
-  put_column(p.row, end, p.column, p.columns, s.s00, s.s10, s.s20, s.s30);
-  put_column(p.row, end, p.column + 4u, p.columns, s.s01, s.s11, s.s21, s.s31);
-  put_column(p.row, end, p.column + 8u, p.columns, s.s02, s.s12, s.s22, s.s32);
-  put_column(p.row, end, p.column + 12u, p.columns, s.s03, s.s13, s.s23, s.s33);
+  var s0: mat4x4f; var s1: mat4x4f; var s2: mat4x4f; var s3: mat4x4f;
+  // One copy of put_column(), as above.
+  for (var q = 0u; q < 4u; q++) {
+    switch q {
+      case 0u: { s0 = s.s00; s1 = s.s10; s2 = s.s20; s3 = s.s30; }
+      case 1u: { s0 = s.s01; s1 = s.s11; s2 = s.s21; s3 = s.s31; }
+      case 2u: { s0 = s.s02; s1 = s.s12; s2 = s.s22; s3 = s.s32; }
+      default: { s0 = s.s03; s1 = s.s13; s2 = s.s23; s3 = s.s33; }
+    }
+    put_column(p.row, end, p.column + 4u * q, p.columns, s0, s1, s2, s3);
+  }
 }

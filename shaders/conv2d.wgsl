@@ -238,10 +238,7 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 // The same pixel of four images.
 fn images(at: u32, pitch: u32) -> vec4u { return vec4u(at) + pitch * vec4u(0u, 1u, 2u, 3u); }
 
-// A vec4 of four images of operand a (lib/operands_*), which has an image a row.
-fn images_of_a(n: u32, image: u32, at: u32) -> mat4x4f {
-  return mat4x4f(a_at(n, image, at), a_at(n + 1u, image, at), a_at(n + 2u, image, at), a_at(n + 3u, image, at));
-}
+fn x_images(at: vec4u) -> mat4x4f { return mat4x4f(x4[at.x], x4[at.y], x4[at.z], x4[at.w]); }
 
 // The taps [low, high) of `count` that lie in 0 .. size - 1 when the first lies at `first`.
 fn taps_inside(first: i32, size: u32, count: u32) -> vec2u {
@@ -275,9 +272,10 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
   let taps_x = taps_inside(ix, params.width, params.kernel_width);
   let line = (taps_x.y - taps_x.x) * C;
   let image = params.height * params.width * C;
+  let next_image = 4u * image;
   let next_line = params.width * C - line;
   let next_row = (params.kernel_width * C - line) * 4u * O;
-  var at = u32((iy + i32(taps_y.x)) * i32(params.width) + ix + i32(taps_x.x)) * C;
+  var at = images(u32(((i32(n * params.height) + iy + i32(taps_y.x)) * i32(params.width) + ix + i32(taps_x.x)) * i32(C)), image);
   var row = (taps_y.x * params.kernel_width + taps_x.x) * C * 4u * O + o;
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
@@ -285,10 +283,10 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var left = line;
   for (var k = (taps_y.y - taps_y.x) * line; k > 0u; k--) {
-    let a0 = images_of_a(n, image, at);
-    let a1 = images_of_a(n + 4u, image, at);
-    let a2 = images_of_a(n + 8u, image, at);
-    let a3 = images_of_a(n + 12u, image, at);
+    let a0 = x_images(at);
+    let a1 = x_images(at + next_image);
+    let a2 = x_images(at + 2u * next_image);
+    let a3 = x_images(at + 3u * next_image);
     let b0 = filter_block(row, O);
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
     let b1 = filter_block(row + 1u, O);
@@ -571,6 +569,8 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11);
 }
 
+fn dy_images(at: vec4u) -> mat4x4f { return mat4x4f(dy4[at.x], dy4[at.y], dy4[at.z], dy4[at.w]); }
+
 // 16 images at one pixel x 16 channels; N % 16 = C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -594,18 +594,20 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   let high_y = max(low_y, min(i32(taps.height), oy + 1));
   let high_x = max(low_x, min(i32(taps.width), ox + 1));
   let image = params.out_height * params.out_width * O;
+  let next_image = 4u * image;
+  let base = images(n * image, image);
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var walk = Walk(u32(low_y), u32(low_x), 0u);
   for (var k = u32((high_y - low_y) * (high_x - low_x)) * O; k > 0u; k--) {
-    let at = ((u32(oy) - walk.y) * params.out_width + u32(ox) - walk.x) * O + walk.c;
+    let at = base + ((u32(oy) - walk.y) * params.out_width + u32(ox) - walk.x) * O + walk.c;
     let row = filter_row(taps, walk, 4u * c) / 4u + walk.c;
-    let a0 = images_of_a(n, image, at);
-    let a1 = images_of_a(n + 4u, image, at);
-    let a2 = images_of_a(n + 8u, image, at);
-    let a3 = images_of_a(n + 12u, image, at);
+    let a0 = dy_images(at);
+    let a1 = dy_images(at + next_image);
+    let a2 = dy_images(at + 2u * next_image);
+    let a3 = dy_images(at + 3u * next_image);
     let b0 = transpose(filter_block(row, O));
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
     let b1 = transpose(filter_block(row + 4u * O, O));
@@ -699,9 +701,8 @@ fn split_pixels(split: u32) -> Run {
   return Run(line * params.out_width, end * params.out_width, n, line - n * params.out_height, 0u);
 }
 
-// Four output pixels: their image, the row and column of their first tap, which of them there are, where the next four
-// start, and their own place in the image.
-struct Four { n: vec4u, y: vec4i, x: vec4i, there: vec4<bool>, next: vec3u, own: vec4u }
+// Four output pixels: their image, the row and column of their first tap, and which of them there are.
+struct Four { n: vec4u, y: vec4i, x: vec4i, there: vec4<bool>, next: vec3u }
 
 fn four_pixels(r: Run) -> Four {
   let x = vec4u(r.x) + vec4u(0u, 1u, 2u, 3u);
@@ -717,7 +718,7 @@ fn four_pixels(r: Run) -> Four {
   let wrap = next_y == params.out_height;
   return Four(n, vec4i(own_y * params.stride_y) - i32(params.top), vec4i(own_x * params.stride_x) - i32(params.left),
     vec4u(0u, 1u, 2u, 3u) < vec4u(r.end - r.first),
-    vec3u(n.w + u32(wrap), select(next_y, 0u, wrap), select(next_x, 0u, turn)), own_y * params.out_width + own_x);
+    vec3u(n.w + u32(wrap), select(next_y, 0u, wrap), select(next_x, 0u, turn)));
 }
 
 fn pixels_after(r: Run, f: Four) -> Run { return Run(r.first + 4u, r.end, f.next.x, f.next.y, f.next.z); }
@@ -785,27 +786,6 @@ fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_
   put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
 }
 
-// tap_pixels within the images, and blocks of x (operand a) and dz (operand b), which have an image a row.
-fn taps_in_image(tap: vec3i, f: Four) -> Taps {
-  let y = f.y + tap.x;
-  let x = f.x + tap.y;
-  let inside = (vec4u(y) < vec4u(params.height)) & (vec4u(x) < vec4u(params.width)) & f.there;
-  let at = (y * i32(params.width) + x) * i32(params.channels / 4u) + tap.z;
-  return Taps(select(vec4u(0u), vec4u(at), inside), inside);
-}
-
-fn block_of_a(n: vec4u, t: Taps, c: u32) -> mat4x4f {
-  let image = params.height * params.width * params.channels / 4u;
-  return mat4x4f(
-    select(vec4f(0.0), a_at(n.x, image, t.at.x + c), t.inside.x), select(vec4f(0.0), a_at(n.y, image, t.at.y + c), t.inside.y),
-    select(vec4f(0.0), a_at(n.z, image, t.at.z + c), t.inside.z), select(vec4f(0.0), a_at(n.w, image, t.at.w + c), t.inside.w));
-}
-
-fn block_of_b(n: vec4u, at: vec4u) -> mat4x4f {
-  let image = params.out_height * params.out_width * params.out_channels / 4u;
-  return mat4x4f(b_at(n.x, image, at.x), b_at(n.y, image, at.y), b_at(n.z, image, at.z), b_at(n.w, image, at.w));
-}
-
 // 16 rows (tap, c) x 16 channels; C % 16 = O % 16 = 0
 @compute @workgroup_size(64)
 fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -825,20 +805,19 @@ fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(nu
   var p = split_pixels(split);
   while (p.first < p.end) {
     let g = four_pixels(p);
-    let t = taps_in_image(tap, g);
-    let n = min(g.n, vec4u(params.batch - 1u));
-    let a0 = transpose(block_of_a(n, t, 0u));
-    let a1 = transpose(block_of_a(n, t, 1u));
-    let a2 = transpose(block_of_a(n, t, 2u));
-    let a3 = transpose(block_of_a(n, t, 3u));
-    let z = g.own * (params.out_channels / 4u) + o;
-    let b0 = block_of_b(n, z);
+    let t = tap_pixels(tap, g);
+    let a0 = transpose(x_block(t, 0u));
+    let a1 = transpose(x_block(t, 1u));
+    let a2 = transpose(x_block(t, 2u));
+    let a3 = transpose(x_block(t, 3u));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
-    let b1 = block_of_b(n, z + 1u);
+    let b1 = dz_block(z, 1u);
     c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
-    let b2 = block_of_b(n, z + 2u);
+    let b2 = dz_block(z, 2u);
     c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
-    let b3 = block_of_b(n, z + 3u);
+    let b3 = dz_block(z, 3u);
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
     p = pixels_after(p, g);
   }

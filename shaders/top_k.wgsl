@@ -154,14 +154,14 @@ fn top_k_chunk(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
 
 // Four rows of the queries or the gallery, over the four numbers from 4 d on.
 fn four_queries(row: u32, d: u32) -> mat4x4f {
-  let width = params.size / 4u;
-  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.queries - 1u));
-  return mat4x4f(a_at(at.x, width, d), a_at(at.y, width, d), a_at(at.z, width, d), a_at(at.w, width, d));
+  let size = params.size / 4u;
+  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.queries - 1u)) * size + d;
+  return mat4x4f(queries[at.x], queries[at.y], queries[at.z], queries[at.w]);
 }
 fn four_of_gallery(row: u32, d: u32) -> mat4x4f {
-  let width = params.size / 4u;
-  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.gallery - 1u));
-  return transpose(mat4x4f(b_at(at.x, width, d), b_at(at.y, width, d), b_at(at.z, width, d), b_at(at.w, width, d)));
+  let size = params.size / 4u;
+  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.gallery - 1u)) * size + d;
+  return transpose(mat4x4f(gallery[at.x], gallery[at.y], gallery[at.z], gallery[at.w]));
 }
 
 // Takes in what is good enough of the sixteen candidates n... before `end`, best first.

@@ -6,37 +6,30 @@ export const ALIGNMENT = 256;
 /** Rounds bytes up to a whole number of {@link ALIGNMENT}. */
 export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-/** The buffers and textures of one device, counted. */
+/** The buffers of one device, counted. */
 export interface Memory {
   /** Bytes held now, and the most ever held. */
   readonly bytes: number;
   readonly peakBytes: number;
-  /** How many of them are alive. */
+  /** How many buffers are alive. */
   readonly buffers: number;
   create(label: string, bytes: number, usage: number): GPUBuffer;
-  /** A texture of vec4s that kernels write and read. */
-  createTexture(label: string, width: number, height: number): GPUTexture;
   /** Whether a buffer was made here and not freed. */
   holds(buffer: GPUBuffer): boolean;
-  free(resource: GPUBuffer | GPUTexture): void;
+  free(buffer: GPUBuffer): void;
   /** Runs `allocate` in an out-of-memory scope; frees what it made and throws when memory ran out. */
   scoped<T>(allocate: () => T, explain: () => string): Promise<T>;
   dispose(): void;
 }
 
 export function createMemory(gpu: GPUDevice): Memory {
-  const alive = new Map<GPUBuffer | GPUTexture, number>();
+  const alive = new Set<GPUBuffer>();
   let bytes = 0;
   let peakBytes = 0;
-  const keep = <T extends GPUBuffer | GPUTexture>(resource: T, size: number): T => {
-    alive.set(resource, size);
-    bytes += size;
-    peakBytes = Math.max(peakBytes, bytes);
-    return resource;
-  };
-  const free = (resource: GPUBuffer | GPUTexture) => {
-    bytes -= alive.get(resource) ?? 0;
-    if (alive.delete(resource)) resource.destroy();
+  const free = (buffer: GPUBuffer) => {
+    if (!alive.delete(buffer)) return;
+    bytes -= buffer.size;
+    buffer.destroy();
   };
   return {
     get bytes() {
@@ -55,17 +48,15 @@ export function createMemory(gpu: GPUDevice): Memory {
         );
       }
       const buffer = gpu.createBuffer({ label, size: align(Math.max(size, 1)), usage });
-      return keep(buffer, buffer.size);
-    },
-    createTexture(label, width, height) {
-      const usage = 0x04 | 0x08; // TEXTURE_BINDING | STORAGE_BINDING
-      const texture = gpu.createTexture({ label, size: [width, height], format: 'rgba32float', usage });
-      return keep(texture, 16 * width * height);
+      alive.add(buffer);
+      bytes += buffer.size;
+      peakBytes = Math.max(peakBytes, bytes);
+      return buffer;
     },
     free,
     holds: (buffer) => alive.has(buffer),
     async scoped(allocate, explain) {
-      const before = new Set(alive.keys());
+      const before = new Set(alive);
       // Writing to a buffer that there was no memory for is a validation error: it follows, and is not reported.
       gpu.pushErrorScope('validation');
       gpu.pushErrorScope('out-of-memory');
@@ -77,7 +68,7 @@ export function createMemory(gpu: GPUDevice): Memory {
         thrown = { error };
       }
       // Now: others may allocate while this waits.
-      const made = [...alive.keys()].filter((resource) => !before.has(resource));
+      const made = [...alive].filter((buffer) => !before.has(buffer));
       const scopes = [gpu.popErrorScope(), gpu.popErrorScope()];
       if (thrown) made.forEach(free);
       const [memory, validation] = await Promise.all(scopes);
@@ -88,7 +79,7 @@ export function createMemory(gpu: GPUDevice): Memory {
       throw new ValidationError(`internal: WebGPU: ${validation!.message}`);
     },
     dispose() {
-      for (const resource of [...alive.keys()]) free(resource);
+      for (const buffer of [...alive]) free(buffer);
     },
   };
 }

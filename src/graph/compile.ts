@@ -97,10 +97,10 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   const made = plan(outputs, effects, { reuse: !check, target: device.target, apart });
   const used = usedVariables(made);
   const pipelines = await buildPipelines(device, made.dispatches, options.onProgress);
-  const owned: (GPUBuffer | GPUTexture)[] = [];
-  const keep = <T extends GPUBuffer | GPUTexture>(resource: T): T => {
-    owned.push(resource);
-    return resource;
+  const owned: GPUBuffer[] = [];
+  const keep = (buffer: GPUBuffer) => {
+    owned.push(buffer);
+    return buffer;
   };
   const { memory, gpu } = device;
 
@@ -112,7 +112,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     );
 
   const uniforms = layUniforms(made.dispatches, inputs);
-  const { slots, textures, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
+  const { slots, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
     () => {
       const bound = used.map((v) => ({ v, buffer: variableRange(device, v).buffer }));
       const external = externalSlots(made, outputs, buffers);
@@ -121,9 +121,6 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       return {
         slots: made.slots.map(
           ({ bytes, label }, i) => external.get(i) ?? keep(memory.create(label, bytes, VALUE)),
-        ),
-        textures: made.textures.map(({ width, height, label }) =>
-          keep(memory.createTexture(label, width, height)).createView(),
         ),
         leaves,
         uniformBuffer: keep(memory.create('uniforms', uniforms.data.byteLength, VALUE | 0x40)),
@@ -141,26 +138,21 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     if (place.in === 'variable')
       return { ...variableRange(device, place.variable), offset: place.offset, size: x.bytes };
     if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size: x.bytes };
-    if (place.in === 'texture') throw new Error('internal: a texture is no range of a buffer');
     if (place.leaf.node.kind === 'scalar')
       return { buffer: uniformBuffer, offset: uniforms.scalars.get(place.leaf)!, size: 4 };
     return { buffer: leaves.get(place.leaf)!, offset: 0, size: x.bytes };
   };
 
-  const resourceOf = (x: Tensor | null): GPUBindingResource => {
-    if (!x) return { buffer: zeros, size: 16 };
-    const place = made.place(x);
-    if (place.in === 'texture') return textures[place.texture];
-    const { buffer, offset, size } = rangeOf(x);
-    // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
-    return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
-  };
-
   const bindings = made.dispatches.map((d, i): Binding => {
     const { pipeline, layout } = pipelines[i];
     const tensors = [...d.inputs, ...d.state, ...(d.inPlace ? [] : d.outputs)];
-    if (d.inPlace) tensors[0] = d.outputs[0];
-    const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
+    const ranges = tensors.map((x) => (x ? rangeOf(x) : { buffer: zeros, offset: 0, size: 16 }));
+    if (d.inPlace) ranges[0] = rangeOf(d.outputs[0]);
+    const entries = ranges.map(({ buffer, offset, size }, at) => ({
+      binding: at + 1,
+      // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
+      resource: { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) },
+    }));
     const group = gpu.createBindGroup({
       layout,
       entries: [
@@ -178,7 +170,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     dispatches: bindings.length,
     passes: 1,
     submits: 1,
-    plannedBytes: owned.reduce((sum, r) => sum + ('size' in r ? r.size : 0), textureBytes(made)),
+    plannedBytes: owned.reduce((sum, buffer) => sum + buffer.size, 0),
     variableBytes: used.reduce((sum, v) => sum + align(v.bytes), 0),
     pipelines: new Set(pipelines).size,
     largestBuffer: Math.max(0, ...slots.map((slot) => slot.size)),
@@ -284,7 +276,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       await self.run(values);
       for (const d of made.dispatches) {
         for (const y of d.outputs) {
-          if (y.dtype !== 'f32' || made.place(y).in === 'texture') continue;
+          if (y.dtype !== 'f32') continue;
           const data = await readRange(device, rangeOf(y), 'f32');
           const at = data.findIndex((value) => !Number.isFinite(value));
           if (at >= 0)
@@ -296,7 +288,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     dispose() {
       if (disposed) return;
       disposed = true;
-      for (const resource of owned) memory.free(resource);
+      for (const buffer of owned) memory.free(buffer);
     },
   };
 
@@ -431,10 +423,7 @@ function checkOutputs(outputs: unknown): void {
   }
 }
 
-const textureBytes = (made: Plan) =>
-  made.textures.reduce((sum, { width, height }) => sum + 16 * width * height, 0);
-const plannedBytes = (made: Plan) =>
-  made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0) + textureBytes(made);
+const plannedBytes = (made: Plan) => made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0);
 const largest = (made: Plan) =>
   [...made.slots]
     .sort((a, b) => b.bytes - a.bytes)
@@ -451,20 +440,13 @@ async function buildPipelines(
   const unique = new Map<Promise<Pipeline>, true>();
   const pending = dispatches.map((d) => {
     const { kernel: k, inPlace } = d;
-    const letters = (names: readonly string[] | undefined, count: number, [buffer, texture]: string) =>
-      Array.from({ length: count }, (_, i) => (names && k.textures?.includes(names[i]) ? texture : buffer));
     const access = inPlace
       ? `w${'r'.repeat(d.inputs.length - 1)}`
-      : [
-          ...letters(k.inputs, d.inputs.length, 'rt'),
-          ...letters(k.state, d.state.length, 'w'),
-          ...letters(k.outputs, d.outputs.length, 'ws'),
-        ].join('');
+      : 'r'.repeat(d.inputs.length) + 'w'.repeat(d.state.length + d.outputs.length);
     const most = device.gpu.limits.maxStorageBuffersPerShaderStage;
-    const buffers = access.replace(/[ts]/g, '').length;
-    if (buffers > most)
+    if (access.length > most)
       throw new InputError(
-        `${d.op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`,
+        `${d.op.name}: needs ${access.length} buffers in one kernel, this device allows ${most}`,
       );
     const entry = inPlace ? k.inPlace! : k.entry;
     return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access });

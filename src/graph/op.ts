@@ -33,11 +33,6 @@ export interface Kernel<O = any> {
   inputs?: readonly string[];
   state?: readonly string[];
   outputs?: readonly string[];
-  /**
-   * Which of them are bound as textures of vec4s, what lies at one place of the first axis being a row of texels: an input
-   * as `texture_2d<f32>`, of which the plan makes a copy, shared by all kernels that want it.
-   */
-  textures?: readonly string[];
   /** Fields of the uniform block in the order of the WGSL struct: u32, `f32(x)`, or 2 or 4 u32 for a vector. */
   uniform?: (call: Call<O>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
@@ -138,13 +133,7 @@ export interface Target {
    * least so many multiply-adds; for less they take longer to compile than they ever save. Infinity: never.
    */
   largeTiles: number;
-  /** The most texels on a side of a texture. Default 8192, which every device allows. */
-  textureSide?: number;
 }
-
-/** Whether a tensor can be read as a texture: see `Kernel.textures`. */
-export const fitsTexture = ({ shape: [rows], size }: Tensor, { textureSide = 8192 }: Target): boolean =>
-  (size / rows) % 4 === 0 && Math.max(rows, size / rows / 4) <= textureSide;
 
 /** The kernel that a call runs with. */
 export const kernelOf = (spec: Op, c: Call, target: Target): Kernel =>

@@ -1,11 +1,9 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import buffersWgsl from '../../shaders/lib/operands_buffer.wgsl' with { type: 'text' };
-import texturesWgsl from '../../shaders/lib/operands_texture.wgsl' with { type: 'text' };
 import { stopGradient } from '../graph/gradient.ts';
-import { call, f32, fitsTexture, type Kernel, type Op, type Target } from '../graph/op.ts';
-import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
-import { matmul, TEXTURES_FROM } from './matmul.ts';
+import { call, f32, type Op, type Target } from '../graph/op.ts';
+import { fail, pack, type Scalar, type Shape, show, type Tensor } from '../graph/tensor.ts';
+import { matmul } from './matmul.ts';
 import { pad } from './shape.ts';
 
 /** What counts as a candidate and as a positive for an anchor. */
@@ -38,7 +36,7 @@ interface Slab extends Settings {
   columnSide: boolean;
 }
 
-const source = [contrastWgsl, gridWgsl, buffersWgsl];
+const source = [contrastWgsl, gridWgsl];
 
 /** llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
 const MOST_ROUNDS = 32768;
@@ -54,19 +52,9 @@ function chunking(m: number, n: number, d: number): { chunks: number; width: num
   return { chunks: Math.ceil(n / width), width };
 }
 
-/** The side of an invocation's tile of similarities of so many rows of x, and where it reads x and y: as in matmul.ts. */
-function tile(
-  x: Tensor,
-  y: Tensor,
-  rows: number,
-  target: Target,
-): Pick<Kernel, 'source' | 'textures'> & { side: 8 | 16 } {
-  const work = rows * y.size;
-  if (rows < 64 || work < target.largeTiles) return { side: 8, source };
-  if (work < TEXTURES_FROM * target.largeTiles || !fitsTexture(x, target) || !fitsTexture(y, target))
-    return { side: 16, source };
-  return { side: 16, source: [contrastWgsl, gridWgsl, texturesWgsl], textures: ['x', 'y'] };
-}
+/** The side of an invocation's tile of similarities: as in matmul.ts. */
+const tile = (rows: number, [n, d]: Shape, { largeTiles }: Target) =>
+  rows >= 64 && rows * n * d >= largeTiles ? 16 : 8;
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
   m,
@@ -90,9 +78,9 @@ const partialOp: Op<Settings> = {
   name: 'contrastPartial',
   shape: ([a, b]) => [chunking(a.shape[0], b.shape[0], a.shape[1]).chunks, a.shape[0], 4],
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) => {
-    const { side, ...from } = tile(a!, b!, a!.shape[0], target);
+    const side = tile(a!.shape[0], b!.shape, target);
     return {
-      ...from,
+      source,
       entry: side === 16 ? 'contrast_partial_16' : 'contrast_partial_8',
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
       outputs: ['partial'],
@@ -140,10 +128,10 @@ const weightsOp: Op<Slab> = {
   name: 'contrastWeights',
   shape: ([, y], { rows }) => [rows, y.shape[0]],
   kernel: ({ inputs: [x, y], options: o }, target) => {
-    const { side, ...from } = tile(x!, y!, o.rows, target);
+    const side = tile(o.rows, y!.shape, target);
     const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
     return {
-      ...from,
+      source,
       entry: side === 16 ? 'contrast_weights_16' : 'contrast_weights_8',
       inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
       outputs: ['weights'],

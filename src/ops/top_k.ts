@@ -1,8 +1,6 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import buffersWgsl from '../../shaders/lib/operands_buffer.wgsl' with { type: 'text' };
-import texturesWgsl from '../../shaders/lib/operands_texture.wgsl' with { type: 'text' };
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
-import { type Call, call, fitsTexture, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 
 interface Options {
@@ -16,7 +14,7 @@ interface Options {
   chunk: number;
 }
 
-const source = [topKWgsl, gridWgsl, buffersWgsl];
+const source = [topKWgsl, gridWgsl];
 /** Places in a list of the kernel. */
 const MOST = 32;
 const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call<Options>) => ({
@@ -51,16 +49,9 @@ const largeKernel: Kernel<Options> = {
 const topKChunk: Op<Options> = {
   name: 'topKSimilar',
   shape: (_, { chunks, queries, k }) => lists(chunks, queries, k),
-  kernel: ({ inputs, options }, target) => {
+  kernel: ({ options }, { largeTiles }) => {
     if (options.size % 4) return { ...chunkKernel, entry: 'top_k_chunk_scalar' };
-    if (target.largeTiles === Infinity || options.queries <= 4) return chunkKernel;
-    const worth = options.queries * options.gallery * options.size >= target.largeTiles;
-    if (!worth || !inputs.every((x) => fitsTexture(x!, target))) return largeKernel;
-    return {
-      ...largeKernel,
-      source: [topKWgsl, gridWgsl, texturesWgsl],
-      textures: ['queries', 'gallery'],
-    };
+    return largeTiles < Infinity && options.queries > 4 ? largeKernel : chunkKernel;
   },
 };
 

@@ -80,9 +80,9 @@ function denoBinary() {
  * waits for the last: with two a core, one that is held up holds up less.
  */
 function denoEnvironment() {
-  const threads = String(2 * availableParallelism());
   return {
-    ...{ XDG_RUNTIME_DIR: tmpdir(), LP_NUM_THREADS: threads },
+    XDG_RUNTIME_DIR: tmpdir(),
+    LP_NUM_THREADS: String(2 * availableParallelism()),
     ...process.env,
     DENO_NO_UPDATE_CHECK: '1',
   };

@@ -48,13 +48,6 @@ function dense(
 const describe = (sizes: readonly number[], { labels, ...options }: Problem) =>
   `[${sizes}] ${JSON.stringify(options)}${labels ? ' by label' : ''}`;
 
-/**
- * Where the positive is the nearest its weight p - 1 cancels: what is left of the gradient is the rounding of a similarity
- * (up to 9 factor / D with these rows) times an element (up to 3 / sqrt(D)) times the factor.
- */
-const floor = (D: number, { scale = 1, temperature = 1 }: Problem) =>
-  Math.max(1e-6, (2e-8 * 27 * (scale / temperature) ** 2) / D ** 1.5);
-
 /** A against B, with the gradients of both. */
 function checkTwo([M, N, D]: readonly number[], problem: Problem = {}) {
   const { labels, ...options } = problem;
@@ -67,7 +60,6 @@ function checkTwo([M, N, D]: readonly number[], problem: Problem = {}) {
     },
     build: ({ a, b, la, lb }) => contrast(a, b, { ...options, labels: labels ? [la, lb] : undefined }).loss,
     reference: ({ a, b }) => dense(a, b, problem),
-    abs: floor(D, problem),
     what: describe([M, N, D], problem),
   });
 }
@@ -79,7 +71,6 @@ function checkOne([N, D]: readonly number[], problem: Problem = {}, x: InputSpec
     inputs: { x, l: { shape: [N], dtype: 'u32', values: labels?.[0] ?? (() => new Uint32Array(N)) } },
     build: ({ x, l }) => contrast(x, x, { ...options, labels: labels ? [l, l] : undefined }).loss,
     reference: ({ x }) => dense(x, x, problem),
-    abs: floor(D, problem),
     what: describe([N, D], problem),
   });
 }

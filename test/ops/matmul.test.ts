@@ -26,10 +26,8 @@ function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: Matm
 }
 
 /** The entry points that a graph runs. */
-const entries = (y: Tensor, largeTiles = false) =>
-  plan({ y }, [], { target: { largeTiles: largeTiles ? 0 : Infinity } }).dispatches.map(
-    ({ kernel }) => kernel.entry,
-  );
+const entries = (y: Tensor, large = false, from = large ? 0 : Infinity) =>
+  plan({ y }, [], { target: { largeTiles: from } }).dispatches.map(({ kernel }) => kernel.entry);
 
 function checkProduct(size: readonly number[], form: MatmulOptions, batch?: number) {
   return checkOp({
@@ -182,6 +180,12 @@ test('the tile is chosen by shape and adapter', () => {
   expected(of([511, 64], [64, 512], {}, true), 'matmul_16x16');
   expected(of([512, 512], [512, 512], {}, true), 'matmul_32x16');
   expected(of([512, 256], [256, 512]), 'matmul_8x8');
+  // From as many multiply-adds on as the adapter says, and not before.
+  for (const [k, wanted] of [
+    [124, 'matmul_8x8'],
+    [128, 'matmul_16x16'],
+  ] as const)
+    expected(entries(matmul(input([512, k]), input([k, 512])), true, 2 ** 25).join(), wanted);
   expected(of([64, 511], [64, 512], { transposeA: true }, true), 'matmul_4x4');
 });
 

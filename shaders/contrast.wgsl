@@ -198,9 +198,13 @@ fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   put_rows(chunk, i + 12u, r3);
 }
 
+// Of an anchor: the largest similarity, the log of sum_j exp(s_ij - high), how many positives. The log-sum-exp in one
+// number would cost the weights digits: exp(s - lse) - 1 cancels where the positive is the nearest.
+struct Statistics { high: f32, log_sum: f32, positives: f32 }
+
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(5) var<storage, read_write> statistics: array<vec2f>; // log-sum-exp, positives
+@group(0) @binding(5) var<storage, read_write> statistics: array<Statistics>;
 
 // loss_i = lse_i - mean of s over the positives; 0 for an anchor that lacks them where labels name them
 @compute @workgroup_size(64)
@@ -216,7 +220,7 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
     sum += p.y * exp(p.x - high);
     positive += p.zw;
   }
-  statistics[i] = vec2f(high + log(sum), positive.y);
+  statistics[i] = Statistics(high, log(sum), positive.y);
   if (LABELS && positive.y == 0.0) { loss[i] = 0.0; return; }
   // In this order: where the positive is the nearest the difference is exactly 0, however low the temperature.
   loss[i] = log(sum) + (high - positive.x / max(positive.y, 1.0));
@@ -224,19 +228,21 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
 
 // ---- backward ----
 
-@group(0) @binding(5) var<storage, read> stats: array<vec2f>;
+@group(0) @binding(5) var<storage, read> stats: array<Statistics>;
 @group(0) @binding(6) var<storage, read> dy: array<f32>;
 @group(0) @binding(7) var<storage, read_write> weights: array<f32>; // [rows, columns of y]
 
-// What the weights need of four anchors: log-sum-exp, cotangent, 1 / number of positives (0 where there are none).
-struct Anchors { lse: vec4f, dy: vec4f, share: vec4f }
+// What the weights need of four anchors: their statistics, cotangent, 1 / number of positives.
+struct Anchors { high: vec4f, log_sum: vec4f, dy: vec4f, share: vec4f }
 
 fn anchors(i: vec4u) -> Anchors {
   let j = min(i, vec4u(params.m - 1u));
   let s0 = stats[j.x]; let s1 = stats[j.y]; let s2 = stats[j.z]; let s3 = stats[j.w];
-  var a = Anchors(vec4f(s0.x, s1.x, s2.x, s3.x), vec4f(dy[j.x], dy[j.y], dy[j.z], dy[j.w]), vec4f(1.0));
+  var a = Anchors(
+    vec4f(s0.high, s1.high, s2.high, s3.high), vec4f(s0.log_sum, s1.log_sum, s2.log_sum, s3.log_sum),
+    vec4f(dy[j.x], dy[j.y], dy[j.z], dy[j.w]), vec4f(1.0));
   if (LABELS) {
-    let count = vec4f(s0.y, s1.y, s2.y, s3.y);
+    let count = vec4f(s0.positives, s1.positives, s2.positives, s3.positives);
     a.share = 1.0 / max(count, vec4f(1.0));
     a.dy = select(a.dy, vec4f(0.0), count == vec4f(0.0));
   }
@@ -244,10 +250,10 @@ fn anchors(i: vec4u) -> Anchors {
 }
 
 // dy (softmax - share of the positives): d loss / d s of four anchor-candidate pairs.
-fn weights4(s: vec4f, lse: vec4f, cotangent: vec4f, share: vec4f, positive: vec4<bool>) -> vec4f {
-  var w = exp(min(s - lse, vec4f(0.0)));
-  if (PAIRS || LABELS) { w -= select(vec4f(0.0), share, positive); }
-  return cotangent * w;
+fn weights4(s: vec4f, a: Anchors, positive: vec4<bool>) -> vec4f {
+  var w = exp(min((s - a.high) - a.log_sum, vec4f(0.0)));
+  if (PAIRS || LABELS) { w -= select(vec4f(0.0), a.share, positive); }
+  return a.dy * w;
 }
 
 fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Anchors) {
@@ -258,21 +264,14 @@ fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Ancho
   if (LABELS) { same = labels_of_y(j, columns) == vec4u(labels_x[row]); }
   var g = vec4f(0.0);
   if (ROW_SIDE) {
-    let mine = stats[row];
     var positive = same;
-    var cotangent = dy[row];
-    var share = 1.0;
-    if (LABELS) {
-      cotangent = select(cotangent, 0.0, mine.y == 0.0);
-      share = 1.0 / max(mine.y, 1.0);
-    }
     if (PAIRS) { positive = j == vec4u((row + params.offset) % params.n); }
-    g += weights4(s, vec4f(mine.x), vec4f(cotangent), vec4f(share), positive);
+    g += weights4(s, anchors(vec4u(row)), positive);
   }
   if (COLUMN_SIDE) {
     var positive = same;
     if (PAIRS) { positive = (j + params.offset) % params.n == vec4u(row); }
-    g += weights4(s, a.lse, a.dy, a.share, positive);
+    g += weights4(s, a, positive);
   }
   if (EXCLUDE_SELF) { g = select(g, vec4f(0.0), j == vec4u(row)); }
   g *= factor();

@@ -16,6 +16,6 @@ import { slice } from '../ops/shape.ts';
 export function supCon(z: Tensor, labels: Tensor, { temperature = 0.1 as Scalar } = {}): Tensor {
   const u = l2Normalize(z);
   const { loss, statistics } = contrast(u, u, { temperature, excludeSelf: true, labels: [labels, labels] });
-  const positives = slice(statistics, { starts: [0, 1], sizes: [z.shape[0], 1] });
+  const positives = slice(statistics, { starts: [0, 2], sizes: [z.shape[0], 1] });
   return div(sum(loss), maximum(sum(minimum(positives, 1)), 1));
 }

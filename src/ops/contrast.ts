@@ -98,7 +98,7 @@ interface CombineOptions extends Settings {
 // A and B are inputs for the sake of the gradient: the kernel reads the partial states only.
 const combineOp: Op<CombineOptions> = {
   name: 'contrast',
-  shape: ([, a]) => [{ shape: [a.shape[0]] }, { shape: [a.shape[0], 2] }],
+  shape: ([, a]) => [{ shape: [a.shape[0]] }, { shape: [a.shape[0], 3] }],
   kernel: {
     source,
     entry: 'contrast_combine',
@@ -173,8 +173,9 @@ function gradientOf(
  *
  * @param a anchors [M, D]
  * @param b candidates [N, D]
- * @returns `loss` [M], and `statistics` [M, 2]: the log-sum-exp, and how many positives the anchor has (no gradient).
- *   An anchor without a positive label has loss 0.
+ * @returns `loss` [M], and `statistics` [M, 3] (no gradient): the largest similarity of the anchor, the log of
+ *   `sum_j exp(s_ij - largest)` (their sum is the log-sum-exp), and how many positives it has. An anchor without a
+ *   positive label has loss 0.
  * @throws ShapeError
  */
 export function contrast(

@@ -237,9 +237,7 @@ export async function checkEdges(
   for (const g of [withZero.gA, gA]) g.fill(0, 3 * D, 4 * D);
   close([...withZero.gA, ...withZero.gB], [...gA, ...gB], {
     rel: GRADIENT,
-    // Low temperatures only (those with a floor): s is rounded at 1 / temperature, and its error reaches the gradient times
-    // 1 / temperature: 6e-8 / .07^2 = 1.2e-5.
-    abs: Math.min(floor ?? 1e-6, 1e-5),
+    abs: 1e-6,
     what: 'beside a zero row: gradient',
   });
 

@@ -1,17 +1,28 @@
 // What the graph itself needs: copying a tensor, and adding up cotangents. Four scalars an invocation.
-struct Params { count: u32 }
+struct Params {
+  count: u32,
+  width: u32, // of a row of texels
+}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> sum: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> a: array<vec4f>;
+@group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
 
 // y = x. Moves words of any type, so it selects bits and computes nothing with them.
 @compute @workgroup_size(256)
 fn copy_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
   if (4u * i < params.count) { y[i] = zero_tail(x[i], i, params.count); }
+}
+
+// texels = x
+@compute @workgroup_size(256)
+fn copy_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 256u);
+  if (4u * i < params.count) { textureStore(texels, vec2u(i % params.width, i / params.width), x[i]); }
 }
 
 // sum = x + b

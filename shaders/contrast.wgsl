@@ -21,12 +21,11 @@ override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of t
 
 const LOWEST = -3.4028234e38;
 
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;        // rows of a tile
-@group(0) @binding(2) var<storage, read> y: array<vec4f>;        // columns of a tile
 @group(0) @binding(3) var<storage, read> labels_x: array<u32>;
 @group(0) @binding(4) var<storage, read> labels_y: array<u32>;
 
-// Similarities in 4 x 4 blocks; the columns of a block are rows of x. 8 x 8, and 16 x 16 where loads are dear.
+// Similarities of rows of x (operand a) and of y (operand b) in 4 x 4 blocks, whose columns are rows of x: 8 x 8, and
+// 16 x 16 where loads are dear.
 struct Tile8 { s00: mat4x4f, s01: mat4x4f, s10: mat4x4f, s11: mat4x4f }
 struct Tile16 {
   s00: mat4x4f, s01: mat4x4f, s02: mat4x4f, s03: mat4x4f,
@@ -39,22 +38,22 @@ fn rows_of_x(row: u32, count: u32, k: u32) -> mat4x4f {
   let width = params.d / 4u;
   let last = count - 1u;
   return mat4x4f(
-    x[min(row, last) * width + k], x[min(row + 1u, last) * width + k],
-    x[min(row + 2u, last) * width + k], x[min(row + 3u, last) * width + k]);
+    a_at(min(row, last), width, k), a_at(min(row + 1u, last), width, k),
+    a_at(min(row + 2u, last), width, k), a_at(min(row + 3u, last), width, k));
 }
 
 fn rows_of_y(row: u32, count: u32, k: u32) -> mat4x4f {
   let width = params.d / 4u;
   let last = count - 1u;
   return mat4x4f(
-    y[min(row, last) * width + k], y[min(row + 1u, last) * width + k],
-    y[min(row + 2u, last) * width + k], y[min(row + 3u, last) * width + k]);
+    b_at(min(row, last), width, k), b_at(min(row + 1u, last), width, k),
+    b_at(min(row + 2u, last), width, k), b_at(min(row + 3u, last), width, k));
 }
 
 // Inner products of 8 rows of x (of mx) and 8 of y (of ny).
 fn tile_8(row: u32, mx: u32, column: u32, ny: u32) -> Tile8 {
   var t: Tile8;
-  for (var k = 0u; k < params.d / 4u; k++) {
+  for (var k = 0u; k < rounds(params.d / 4u); k++) {
     let x0 = rows_of_x(row, mx, k);
     let x1 = rows_of_x(row + 4u, mx, k);
     let y0 = transpose(rows_of_y(column, ny, k));
@@ -68,7 +67,7 @@ fn tile_8(row: u32, mx: u32, column: u32, ny: u32) -> Tile8 {
 // Inner products of 16 rows of x and 16 of y.
 fn tile_16(row: u32, mx: u32, column: u32, ny: u32) -> Tile16 {
   var t: Tile16;
-  for (var k = 0u; k < params.d / 4u; k++) {
+  for (var k = 0u; k < rounds(params.d / 4u); k++) {
     let x0 = rows_of_x(row, mx, k);
     let x1 = rows_of_x(row + 4u, mx, k);
     let x2 = rows_of_x(row + 8u, mx, k);
@@ -212,10 +211,10 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   let i = linear_index(group, groups, local, 64u);
   if (i >= params.m) { return; }
   var high = LOWEST;
-  for (var chunk = 0u; chunk < params.chunks; chunk++) { high = max(high, partials[chunk * params.m + i].x); }
+  for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) { high = max(high, partials[chunk * params.m + i].x); }
   var sum = 0.0;
   var positive = vec2f(0.0);
-  for (var chunk = 0u; chunk < params.chunks; chunk++) {
+  for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) {
     let p = partials[chunk * params.m + i];
     sum += p.y * exp(p.x - high);
     positive += p.zw;

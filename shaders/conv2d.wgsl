@@ -185,7 +185,7 @@ fn conv2d_forward_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   var c00: mat4x4f;
   var walk: Walk;
   var at = o;
-  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
+  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
     let a0 = x_block(t0, walk.c);
     let b0 = filter_block(at, O);
     c00 += b0 * a0;
@@ -217,7 +217,7 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   var walk: Walk;
   var at = o;
   // One loop, not three: each level costs a software adapter a copy of the tile.
-  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
+  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
     let a0 = x_block(t0, walk.c);
     let a1 = x_block(t1, walk.c);
     let b0 = filter_block(at, O);
@@ -238,7 +238,20 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 // The same pixel of four images.
 fn images(at: u32, pitch: u32) -> vec4u { return vec4u(at) + pitch * vec4u(0u, 1u, 2u, 3u); }
 
-fn x_images(at: vec4u) -> mat4x4f { return mat4x4f(x4[at.x], x4[at.y], x4[at.z], x4[at.w]); }
+// Vec4s of four images of an operand (lib/operands_*), which has an image a row.
+fn images_of_a(n: u32, image: u32, at: u32) -> mat4x4f {
+  return mat4x4f(a_at(n, image, at), a_at(n + 1u, image, at), a_at(n + 2u, image, at), a_at(n + 3u, image, at));
+}
+
+fn images_of_b(n: u32, image: u32, at: u32) -> mat4x4f {
+  return mat4x4f(b_at(n, image, at), b_at(n + 1u, image, at), b_at(n + 2u, image, at), b_at(n + 3u, image, at));
+}
+
+// filter_block() of operand b, the filter, with a line of taps a row.
+fn block_of_b(y: u32, at: u32, pitch: u32) -> mat4x4f {
+  let line = params.kernel_width * params.channels * params.out_channels / 4u;
+  return mat4x4f(b_at(y, line, at), b_at(y, line, at + pitch), b_at(y, line, at + 2u * pitch), b_at(y, line, at + 3u * pitch));
+}
 
 // The taps [low, high) of `count` that lie in 0 .. size - 1 when the first lies at `first`.
 fn taps_inside(first: i32, size: u32, count: u32) -> vec2u {
@@ -272,36 +285,37 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
   let taps_x = taps_inside(ix, params.width, params.kernel_width);
   let line = (taps_x.y - taps_x.x) * C;
   let image = params.height * params.width * C;
-  let next_image = 4u * image;
   let next_line = params.width * C - line;
-  let next_row = (params.kernel_width * C - line) * 4u * O;
-  var at = images(u32(((i32(n * params.height) + iy + i32(taps_y.x)) * i32(params.width) + ix + i32(taps_x.x)) * i32(C)), image);
-  var row = (taps_y.x * params.kernel_width + taps_x.x) * C * 4u * O + o;
+  var at = u32((iy + i32(taps_y.x)) * i32(params.width) + ix + i32(taps_x.x)) * C;
+  var y = taps_y.x;
+  let start = taps_x.x * C * 4u * O + o;
+  var w = start;
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var left = line;
-  for (var k = (taps_y.y - taps_y.x) * line; k > 0u; k--) {
-    let a0 = x_images(at);
-    let a1 = x_images(at + next_image);
-    let a2 = x_images(at + 2u * next_image);
-    let a3 = x_images(at + 3u * next_image);
-    let b0 = filter_block(row, O);
+  for (var k = rounds((taps_y.y - taps_y.x) * line); k > 0u; k--) {
+    let a0 = images_of_a(n, image, at);
+    let a1 = images_of_a(n + 4u, image, at);
+    let a2 = images_of_a(n + 8u, image, at);
+    let a3 = images_of_a(n + 12u, image, at);
+    let b0 = block_of_b(y, w, O);
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
-    let b1 = filter_block(row + 1u, O);
+    let b1 = block_of_b(y, w + 1u, O);
     c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
-    let b2 = filter_block(row + 2u, O);
+    let b2 = block_of_b(y, w + 2u, O);
     c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
-    let b3 = filter_block(row + 3u, O);
+    let b3 = block_of_b(y, w + 3u, O);
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
     at += 1u;
-    row += 4u * O;
+    w += 4u * O;
     left--;
     if (left == 0u) {
       left = line;
       at += next_line;
-      row += next_row;
+      y++;
+      w = start;
     }
   }
   let to = images((n * pixels + pixel) * O + o, pixels * O);
@@ -334,7 +348,7 @@ fn conv2d_forward_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   var c10: mat4x4f; var c11: mat4x4f;
   var walk: Walk;
   var at = o;
-  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
+  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
     let a0 = x_values(t0, walk.c);
     let a1 = x_values(t1, walk.c);
     let b0 = filter4[at];
@@ -383,7 +397,7 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var left = line;
-  for (var k = (taps_y.y - taps_y.x) * line; k > 0u; k--) {
+  for (var k = rounds((taps_y.y - taps_y.x) * line); k > 0u; k--) {
     let a0 = x_scalars(at);
     let a1 = x_scalars(at + next_image);
     let a2 = x_scalars(at + 2u * next_image);
@@ -437,7 +451,7 @@ fn conv2d_forward_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   var row = 0u;
   var walk: Walk;
   var t0 = input_taps(p0, 0u, 0u, C);
-  for (var k = params.kernel_height * params.kernel_width * C; k > 0u; k--) {
+  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
     let m = vec4f(filter1[row + o.x], filter1[row + o.y], filter1[row + o.z], filter1[row + o.w]);
     row += O;
     let a = x_values(t0, walk.c);
@@ -517,7 +531,7 @@ fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   var c00: mat4x4f;
   var walk: Walk;
   var at = filter_row(taps, walk, 4u * c) / 4u;
-  for (var k = taps.height * taps.width * O; k > 0u; k--) {
+  for (var k = rounds(taps.height * taps.width * O); k > 0u; k--) {
     let a0 = dy_block(t0, walk.c);
     let b0 = transpose(filter_block(at, O));
     c00 += b0 * a0;
@@ -550,7 +564,7 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   var c10: mat4x4f; var c11: mat4x4f;
   var walk: Walk;
   var at = filter_row(taps, walk, 4u * c) / 4u;
-  for (var k = taps.height * taps.width * O; k > 0u; k--) {
+  for (var k = rounds(taps.height * taps.width * O); k > 0u; k--) {
     let a0 = dy_block(t0, walk.c);
     let a1 = dy_block(t1, walk.c);
     let b0 = transpose(filter_block(at, O));
@@ -568,8 +582,6 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   put_input(g0.own, c, c00); put_input(g0.own, c + 1u, c01);
   put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11);
 }
-
-fn dy_images(at: vec4u) -> mat4x4f { return mat4x4f(dy4[at.x], dy4[at.y], dy4[at.z], dy4[at.w]); }
 
 // 16 images at one pixel x 16 channels; N % 16 = C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
 @compute @workgroup_size(64)
@@ -594,27 +606,26 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   let high_y = max(low_y, min(i32(taps.height), oy + 1));
   let high_x = max(low_x, min(i32(taps.width), ox + 1));
   let image = params.out_height * params.out_width * O;
-  let next_image = 4u * image;
-  let base = images(n * image, image);
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var walk = Walk(u32(low_y), u32(low_x), 0u);
-  for (var k = u32((high_y - low_y) * (high_x - low_x)) * O; k > 0u; k--) {
-    let at = base + ((u32(oy) - walk.y) * params.out_width + u32(ox) - walk.x) * O + walk.c;
-    let row = filter_row(taps, walk, 4u * c) / 4u + walk.c;
-    let a0 = dy_images(at);
-    let a1 = dy_images(at + next_image);
-    let a2 = dy_images(at + 2u * next_image);
-    let a3 = dy_images(at + 3u * next_image);
-    let b0 = transpose(filter_block(row, O));
+  for (var k = rounds(u32((high_y - low_y) * (high_x - low_x)) * O); k > 0u; k--) {
+    let at = ((u32(oy) - walk.y) * params.out_width + u32(ox) - walk.x) * O + walk.c;
+    let y = taps.y + walk.y * params.stride_y;
+    let w = ((taps.x + walk.x * params.stride_x) * params.channels + 4u * c) * O + walk.c;
+    let a0 = images_of_a(n, image, at);
+    let a1 = images_of_a(n + 4u, image, at);
+    let a2 = images_of_a(n + 8u, image, at);
+    let a3 = images_of_a(n + 12u, image, at);
+    let b0 = transpose(block_of_b(y, w, O));
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
-    let b1 = transpose(filter_block(row + 4u * O, O));
+    let b1 = transpose(block_of_b(y, w + 4u * O, O));
     c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
-    let b2 = transpose(filter_block(row + 8u * O, O));
+    let b2 = transpose(block_of_b(y, w + 8u * O, O));
     c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
-    let b3 = transpose(filter_block(row + 12u * O, O));
+    let b3 = transpose(block_of_b(y, w + 12u * O, O));
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
     walk.c++;
     if (walk.c == O) {
@@ -658,7 +669,7 @@ fn conv2d_input_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   var walk: Walk;
   var t0 = output_taps(g0, 0u, 0u, O);
   var row = rows + filter_row(taps, walk, 0u);
-  for (var k = taps.height * taps.width * O; k > 0u; k--) {
+  for (var k = rounds(taps.height * taps.width * O); k > 0u; k--) {
     let m = vec4f(filter1[row.x + walk.c], filter1[row.y + walk.c], filter1[row.z + walk.c], filter1[row.w + walk.c]);
     let a = select(vec4f(0.0), vec4f(dy[t0.at.x + walk.c], dy[t0.at.y + walk.c], dy[t0.at.z + walk.c], dy[t0.at.w + walk.c]), t0.inside);
     c00 += a.x * m;
@@ -786,40 +797,57 @@ fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_
   put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
 }
 
-// 16 rows (tap, c) x 16 channels; C % 16 = O % 16 = 0
+// The output pixels [low, high) of a line of `count` whose tap lies in 0 .. size - 1.
+fn pixels_under(tap: i32, stride: u32, before: u32, size: u32, count: u32) -> vec2u {
+  let first = tap - i32(before); // of the pixel at 0
+  let low = (max(0, -first) + i32(stride) - 1) / i32(stride);
+  let high = min(i32(count), (i32(size) - first + i32(stride) - 1) / i32(stride));
+  return vec2u(vec2i(low, max(low, high)));
+}
+
+// 16 rows (tap, c) x 16 channels; C % 16 = O % 16 = N % 4 = 0. Sums over the same pixel of four images.
 @compute @workgroup_size(64)
 fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
   let across = params.out_channels / 16u;
-  let rows = filter_rows();
-  let down = rows / 16u;
+  let down = filter_rows() / 16u;
   let split = index / (across * down);
   if (split >= params.splits) { return; }
   let o = index % across * 4u;
   let row = index / across % down * 16u; // of (tap, c)
   let tap = tap_of(row);
+  let C = params.channels / 4u;
+  let O = params.out_channels / 4u;
+  let image = params.height * params.width * C;
+  let out_image = params.out_height * params.out_width * O;
+  let ys = pixels_under(tap.x, params.stride_y, params.top, params.height, params.out_height);
+  let xs = pixels_under(tap.y, params.stride_x, params.left, params.width, params.out_width);
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
-  var p = split_pixels(split);
-  while (p.first < p.end) {
-    let g = four_pixels(p);
-    let t = tap_pixels(tap, g);
-    let a0 = transpose(x_block(t, 0u));
-    let a1 = transpose(x_block(t, 1u));
-    let a2 = transpose(x_block(t, 2u));
-    let a3 = transpose(x_block(t, 3u));
-    let z = dz_pixels(p, o);
-    let b0 = dz_block(z, 0u);
-    c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
-    let b1 = dz_block(z, 1u);
-    c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
-    let b2 = dz_block(z, 2u);
-    c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
-    let b3 = dz_block(z, 3u);
-    c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
-    p = pixels_after(p, g);
+  let share = (params.batch / 4u + params.splits - 1u) / params.splits * 4u;
+  let end = min(params.batch, (split + 1u) * share);
+  for (var n = split * share; n < end; n += 4u) {
+    for (var y = ys.x; y < ys.y; y++) {
+      let line = (i32(y * params.stride_y + u32(tap.x)) - i32(params.top)) * i32(params.width);
+      for (var x = xs.x; x < xs.y; x++) {
+        let at = u32(line + i32(x * params.stride_x + u32(tap.y)) - i32(params.left)) * C + u32(tap.z);
+        let a0 = transpose(images_of_a(n, image, at));
+        let a1 = transpose(images_of_a(n, image, at + 1u));
+        let a2 = transpose(images_of_a(n, image, at + 2u));
+        let a3 = transpose(images_of_a(n, image, at + 3u));
+        let z = (y * params.out_width + x) * O + o;
+        let b0 = images_of_b(n, out_image, z);
+        c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
+        let b1 = images_of_b(n, out_image, z + 1u);
+        c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
+        let b2 = images_of_b(n, out_image, z + 2u);
+        c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
+        let b3 = images_of_b(n, out_image, z + 3u);
+        c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
+      }
+    }
   }
   put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01); put_partial(split, row, o + 2u, c02); put_partial(split, row, o + 3u, c03);
   put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11); put_partial(split, row + 4u, o + 2u, c12); put_partial(split, row + 4u, o + 3u, c13);

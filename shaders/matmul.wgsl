@@ -10,41 +10,42 @@ override RELU: bool = false;        // c = max(c, 0)
 override GATE: bool = false;        // c = gate > 0 ? c : 0, the gradient of a ReLU whose output is the gate
 override SUMS: bool = false;        // sums_n = sum_k b_kn: the gradient of a bias beside that of its weight
 
-// ---- 8 x 8, 16 x 16 and 32 x 16: m, n, k such that every load is a whole vec4 ----
+// ---- 8 x 8 and 16 x 16: m, n, k such that every load is a whole vec4, of buffers or of textures (lib/operands_*) ----
 // A tile is made of 4 x 4 blocks. In a block the columns of the mat4x4f are rows of C, so block += b_block * a_block.
 
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read> gate: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> sums: array<vec4f>;
 
 // Four rows of A (columns of the result) from row 4 * row4, over the four k of k4.
-fn rows_of_a(base: u32, row4: u32, k4: u32) -> mat4x4f {
+fn rows_of_a(batch: u32, row4: u32, k4: u32) -> mat4x4f {
   if (TRANSPOSE_A) {
     let width = params.m / 4u;
-    let at = base + 4u * k4 * width + min(row4, width - 1u);
-    return transpose(mat4x4f(a[at], a[at + width], a[at + 2u * width], a[at + 3u * width]));
+    let at = min(row4, width - 1u);
+    let row = batch * params.k + 4u * k4;
+    return transpose(mat4x4f(a_at(row, width, at), a_at(row + 1u, width, at), a_at(row + 2u, width, at), a_at(row + 3u, width, at)));
   }
   let width = params.k / 4u;
+  let first = batch * params.m;
   let last = params.m - 1u;
   let row = 4u * row4;
   return mat4x4f(
-    a[base + min(row, last) * width + k4], a[base + min(row + 1u, last) * width + k4],
-    a[base + min(row + 2u, last) * width + k4], a[base + min(row + 3u, last) * width + k4]);
+    a_at(first + min(row, last), width, k4), a_at(first + min(row + 1u, last), width, k4),
+    a_at(first + min(row + 2u, last), width, k4), a_at(first + min(row + 3u, last), width, k4));
 }
 
 // The four k of k4 (columns of the result) over four columns of B from 4 * column4.
-fn columns_of_b(base: u32, column4: u32, k4: u32) -> mat4x4f {
+fn columns_of_b(batch: u32, column4: u32, k4: u32) -> mat4x4f {
   if (TRANSPOSE_B) {
     let width = params.k / 4u;
-    let at = base + 4u * min(column4, params.n / 4u - 1u) * width + k4;
-    return transpose(mat4x4f(b[at], b[at + width], b[at + 2u * width], b[at + 3u * width]));
+    let row = batch * params.n + 4u * min(column4, params.n / 4u - 1u);
+    return transpose(mat4x4f(b_at(row, width, k4), b_at(row + 1u, width, k4), b_at(row + 2u, width, k4), b_at(row + 3u, width, k4)));
   }
   let width = params.n / 4u;
-  let at = base + 4u * k4 * width + min(column4, width - 1u);
-  return mat4x4f(b[at], b[at + width], b[at + 2u * width], b[at + 3u * width]);
+  let at = min(column4, width - 1u);
+  let row = batch * params.k + 4u * k4;
+  return mat4x4f(b_at(row, width, at), b_at(row + 1u, width, at), b_at(row + 2u, width, at), b_at(row + 3u, width, at));
 }
 
 fn finish(value: vec4f, at: u32, column4: u32) -> vec4f {
@@ -87,17 +88,15 @@ fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
   if (batch >= params.batches) { return; }
   let row4 = (i / across) % down * 2u;
   let column4 = i % across * 2u;
-  let base_a = batch * params.m * params.k / 4u;
-  let base_b = batch * params.k * params.n / 4u;
   var c00: mat4x4f; var c01: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f;
   var sum0: vec4f; var sum1: vec4f;
-  for (var k4 = 0u; k4 < params.k / 4u; k4++) {
-    let a0 = rows_of_a(base_a, row4, k4);
-    let a1 = rows_of_a(base_a, row4 + 1u, k4);
-    let b0 = columns_of_b(base_b, column4, k4);
+  for (var k4 = 0u; k4 < rounds(params.k / 4u); k4++) {
+    let a0 = rows_of_a(batch, row4, k4);
+    let a1 = rows_of_a(batch, row4 + 1u, k4);
+    let b0 = columns_of_b(batch, column4, k4);
     c00 += b0 * a0; c10 += b0 * a1;
-    let b1 = columns_of_b(base_b, column4 + 1u, k4);
+    let b1 = columns_of_b(batch, column4 + 1u, k4);
     c01 += b1 * a0; c11 += b1 * a1;
     if (SUMS) { sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0); }
   }
@@ -118,25 +117,23 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
   if (batch >= params.batches) { return; }
   let row4 = (i / across) % down * 4u;
   let column4 = i % across * 4u;
-  let base_a = batch * params.m * params.k / 4u;
-  let base_b = batch * params.k * params.n / 4u;
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var sum0: vec4f; var sum1: vec4f; var sum2: vec4f; var sum3: vec4f;
-  for (var k4 = 0u; k4 < params.k / 4u; k4++) {
-    let a0 = rows_of_a(base_a, row4, k4);
-    let a1 = rows_of_a(base_a, row4 + 1u, k4);
-    let a2 = rows_of_a(base_a, row4 + 2u, k4);
-    let a3 = rows_of_a(base_a, row4 + 3u, k4);
-    let b0 = columns_of_b(base_b, column4, k4);
+  for (var k4 = 0u; k4 < rounds(params.k / 4u); k4++) {
+    let a0 = rows_of_a(batch, row4, k4);
+    let a1 = rows_of_a(batch, row4 + 1u, k4);
+    let a2 = rows_of_a(batch, row4 + 2u, k4);
+    let a3 = rows_of_a(batch, row4 + 3u, k4);
+    let b0 = columns_of_b(batch, column4, k4);
     c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
-    let b1 = columns_of_b(base_b, column4 + 1u, k4);
+    let b1 = columns_of_b(batch, column4 + 1u, k4);
     c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
-    let b2 = columns_of_b(base_b, column4 + 2u, k4);
+    let b2 = columns_of_b(batch, column4 + 2u, k4);
     c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
-    let b3 = columns_of_b(base_b, column4 + 3u, k4);
+    let b3 = columns_of_b(batch, column4 + 3u, k4);
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
     if (SUMS) {
       sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0);
@@ -153,67 +150,6 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
   }
 }
 
-// c = act(a b + bias) or gate(a b)
-@compute @workgroup_size(16)
-fn matmul_32x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 16u);
-  let across = (params.n + 15u) / 16u;
-  let down = (params.m + 31u) / 32u;
-  let batch = i / (across * down);
-  if (batch >= params.batches) { return; }
-  let row4 = (i / across) % down * 8u;
-  let column4 = i % across * 4u;
-  let base_a = batch * params.m * params.k / 4u;
-  let base_b = batch * params.k * params.n / 4u;
-  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
-  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
-  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
-  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
-  var c40: mat4x4f; var c41: mat4x4f; var c42: mat4x4f; var c43: mat4x4f;
-  var c50: mat4x4f; var c51: mat4x4f; var c52: mat4x4f; var c53: mat4x4f;
-  var c60: mat4x4f; var c61: mat4x4f; var c62: mat4x4f; var c63: mat4x4f;
-  var c70: mat4x4f; var c71: mat4x4f; var c72: mat4x4f; var c73: mat4x4f;
-  var sum0: vec4f; var sum1: vec4f; var sum2: vec4f; var sum3: vec4f;
-  for (var k4 = 0u; k4 < params.k / 4u; k4++) {
-    let b0 = columns_of_b(base_b, column4, k4);
-    let b1 = columns_of_b(base_b, column4 + 1u, k4);
-    let b2 = columns_of_b(base_b, column4 + 2u, k4);
-    let b3 = columns_of_b(base_b, column4 + 3u, k4);
-    if (SUMS) {
-      sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0);
-      sum2 += b2 * vec4f(1.0); sum3 += b3 * vec4f(1.0);
-    }
-    let a0 = rows_of_a(base_a, row4, k4);
-    c00 += b0 * a0; c01 += b1 * a0; c02 += b2 * a0; c03 += b3 * a0;
-    let a1 = rows_of_a(base_a, row4 + 1u, k4);
-    c10 += b0 * a1; c11 += b1 * a1; c12 += b2 * a1; c13 += b3 * a1;
-    let a2 = rows_of_a(base_a, row4 + 2u, k4);
-    c20 += b0 * a2; c21 += b1 * a2; c22 += b2 * a2; c23 += b3 * a2;
-    let a3 = rows_of_a(base_a, row4 + 3u, k4);
-    c30 += b0 * a3; c31 += b1 * a3; c32 += b2 * a3; c33 += b3 * a3;
-    let a4 = rows_of_a(base_a, row4 + 4u, k4);
-    c40 += b0 * a4; c41 += b1 * a4; c42 += b2 * a4; c43 += b3 * a4;
-    let a5 = rows_of_a(base_a, row4 + 5u, k4);
-    c50 += b0 * a5; c51 += b1 * a5; c52 += b2 * a5; c53 += b3 * a5;
-    let a6 = rows_of_a(base_a, row4 + 6u, k4);
-    c60 += b0 * a6; c61 += b1 * a6; c62 += b2 * a6; c63 += b3 * a6;
-    let a7 = rows_of_a(base_a, row4 + 7u, k4);
-    c70 += b0 * a7; c71 += b1 * a7; c72 += b2 * a7; c73 += b3 * a7;
-  }
-  put_four(row4, column4, batch, c00, c01, c02, c03);
-  put_four(row4 + 1u, column4, batch, c10, c11, c12, c13);
-  put_four(row4 + 2u, column4, batch, c20, c21, c22, c23);
-  put_four(row4 + 3u, column4, batch, c30, c31, c32, c33);
-  put_four(row4 + 4u, column4, batch, c40, c41, c42, c43);
-  put_four(row4 + 5u, column4, batch, c50, c51, c52, c53);
-  put_four(row4 + 6u, column4, batch, c60, c61, c62, c63);
-  put_four(row4 + 7u, column4, batch, c70, c71, c72, c73);
-  if (SUMS && row4 == 0u) {
-    put_sum(column4, sum0); put_sum(column4 + 1u, sum1);
-    put_sum(column4 + 2u, sum2); put_sum(column4 + 3u, sum3);
-  }
-}
-
 // ---- 4 x 4: any shape ----
 
 @group(0) @binding(1) var<storage, read> a1: array<f32>;
@@ -223,12 +159,12 @@ fn matmul_32x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
 @group(0) @binding(5) var<storage, read_write> c1: array<f32>;
 @group(0) @binding(6) var<storage, read_write> sums1: array<f32>;
 
-fn a_at(base: u32, row: u32, k: u32) -> f32 {
+fn scalar_a(base: u32, row: u32, k: u32) -> f32 {
   let r = min(row, params.m - 1u);
   return a1[base + select(r * params.k + k, k * params.m + r, TRANSPOSE_A)];
 }
 
-fn b_at(base: u32, k: u32, column: u32) -> f32 {
+fn scalar_b(base: u32, k: u32, column: u32) -> f32 {
   let j = min(column, params.n - 1u);
   return b1[base + select(k * params.n + j, j * params.k + k, TRANSPOSE_B)];
 }
@@ -236,11 +172,11 @@ fn b_at(base: u32, k: u32, column: u32) -> f32 {
 struct Tile4 { c0: vec4f, c1: vec4f, c2: vec4f, c3: vec4f, sum: vec4f }
 
 fn step_4x4(t: ptr<function, Tile4>, base_a: u32, base_b: u32, row: u32, column: u32, k: u32) {
-  let right = vec4f(b_at(base_b, k, column), b_at(base_b, k, column + 1u), b_at(base_b, k, column + 2u), b_at(base_b, k, column + 3u));
-  (*t).c0 += a_at(base_a, row, k) * right;
-  (*t).c1 += a_at(base_a, row + 1u, k) * right;
-  (*t).c2 += a_at(base_a, row + 2u, k) * right;
-  (*t).c3 += a_at(base_a, row + 3u, k) * right;
+  let right = vec4f(scalar_b(base_b, k, column), scalar_b(base_b, k, column + 1u), scalar_b(base_b, k, column + 2u), scalar_b(base_b, k, column + 3u));
+  (*t).c0 += scalar_a(base_a, row, k) * right;
+  (*t).c1 += scalar_a(base_a, row + 1u, k) * right;
+  (*t).c2 += scalar_a(base_a, row + 2u, k) * right;
+  (*t).c3 += scalar_a(base_a, row + 3u, k) * right;
   (*t).sum += right;
 }
 
@@ -250,13 +186,13 @@ fn tile_4x4(batch: u32, row: u32, column: u32) -> Tile4 {
   let base_b = batch * params.k * params.n;
   // Four a round: llvmpipe ends an invocation after 65,535 rounds of its loops, silently.
   let whole = params.k & ~3u;
-  for (var k = 0u; k < whole; k += 4u) {
+  for (var k = 0u; k < rounds(whole); k += 4u) {
     step_4x4(&t, base_a, base_b, row, column, k);
     step_4x4(&t, base_a, base_b, row, column, k + 1u);
     step_4x4(&t, base_a, base_b, row, column, k + 2u);
     step_4x4(&t, base_a, base_b, row, column, k + 3u);
   }
-  for (var k = whole; k < params.k; k++) { step_4x4(&t, base_a, base_b, row, column, k); }
+  for (var k = whole; k < rounds(params.k); k++) { step_4x4(&t, base_a, base_b, row, column, k); }
   return t;
 }
 

@@ -154,14 +154,14 @@ fn top_k_chunk(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
 
 // Four rows of the queries or the gallery, over the four numbers from 4 d on.
 fn four_queries(row: u32, d: u32) -> mat4x4f {
-  let size = params.size / 4u;
-  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.queries - 1u)) * size + d;
-  return mat4x4f(queries[at.x], queries[at.y], queries[at.z], queries[at.w]);
+  let width = params.size / 4u;
+  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.queries - 1u));
+  return mat4x4f(a_at(at.x, width, d), a_at(at.y, width, d), a_at(at.z, width, d), a_at(at.w, width, d));
 }
 fn four_of_gallery(row: u32, d: u32) -> mat4x4f {
-  let size = params.size / 4u;
-  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.gallery - 1u)) * size + d;
-  return transpose(mat4x4f(gallery[at.x], gallery[at.y], gallery[at.z], gallery[at.w]));
+  let width = params.size / 4u;
+  let at = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.gallery - 1u));
+  return transpose(mat4x4f(b_at(at.x, width, d), b_at(at.y, width, d), b_at(at.z, width, d), b_at(at.w, width, d)));
 }
 
 // Takes in what is good enough of the sixteen candidates n... before `end`, best first.
@@ -205,7 +205,7 @@ fn top_k_chunk_8x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   for (var n = chunk * params.chunk; n < end; n += 16u) {
     var s00 = mat4x4f(); var s01 = mat4x4f(); var s02 = mat4x4f(); var s03 = mat4x4f();
     var s10 = mat4x4f(); var s11 = mat4x4f(); var s12 = mat4x4f(); var s13 = mat4x4f();
-    for (var d = 0u; d < params.size / 4u; d++) {
+    for (var d = 0u; d < rounds(params.size / 4u); d++) {
       let a0 = four_queries(q, d);
       let a1 = four_queries(q + 4u, d);
       let b0 = four_of_gallery(n, d);
@@ -292,7 +292,7 @@ fn top_k_merge(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
   let query = linear_index(group, groups, local, 64u);
   if (query >= params.queries) { return; }
   var list = start();
-  for (var chunk = 0u; chunk < params.chunks; chunk++) {
+  for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) {
     let head = (chunk * params.queries + query) * params.k;
     for (var j = 0u; j < params.k; j++) {
       let s = listed_similarities[head + j];

@@ -63,15 +63,16 @@ const libs = shaders.filter((path) => path.startsWith('shaders/lib/'));
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
 async function sourcesOf(path: string): Promise<string[]> {
   const code = await text(path);
-  const plain = libs.filter((lib) => !lib.includes('/lanes'));
+  const plain = libs.filter((lib) => !/\/(lanes|operands)/.test(lib));
   const shared = [code, ...(await Promise.all(plain.map(text)))].join('\n');
-  if (/\barray<lanes>/.test(code))
-    return Promise.all(['1', '4'].map(async (n) => `${shared}\n${await text(`shaders/lib/lanes${n}.wgsl`)}`));
-  if (/\barray<value>/.test(code))
-    return ['f32', 'vec4f'].map(
-      (t) => `${shared}\nalias value = ${t}; alias choice = ${t === 'f32' ? 'u32' : 'vec4u'};`,
-    );
-  return [shared];
+  const lib = (...names: string[]) => Promise.all(names.map((name) => text(`shaders/lib/${name}.wgsl`)));
+  const values = /\barray<lanes>/.test(code)
+    ? await lib('lanes1', 'lanes4')
+    : /\barray<value>/.test(code)
+      ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
+      : [''];
+  const operands = /\ba_at\(/.test(code) ? await lib('operands_buffer', 'operands_texture') : [''];
+  return values.flatMap((value) => operands.map((operand) => [shared, operand, value].join('\n')));
 }
 
 test('the shaders are found', async () => {
@@ -135,7 +136,8 @@ for (const path of kernels) {
       for (const { name, group, binding, access } of reflected.storage) {
         assert.is(group, 0, name);
         assert.ok(binding >= 1 && binding <= 8, `${name} has binding ${binding}`);
-        assert.match(access, /^(read|read_write)$/, name);
+        // Textures are only written here; read ones are no storage.
+        assert.match(access, /^(read|read_write|write)$/, name);
       }
       for (const { name, workgroupSize } of entries)
         assert.ok(workgroupSize <= 256 && workgroupSize >= 1, `${name}: ${workgroupSize}`);

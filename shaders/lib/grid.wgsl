@@ -1,7 +1,15 @@
+// 0, which no compiler can know.
+var<private> nothing: u32;
+
 // The index of an invocation in a 1-D count that was folded into a 2-D grid.
 fn linear_index(group: vec3u, groups: vec3u, local: u32, size: u32) -> u32 {
+  nothing = group.z;
   return (group.y * groups.x + group.x) * size + local;
 }
+
+// The end of a loop that comes from the uniform block, hidden: lavapipe puts the value of such an end into the kernel and,
+// if that makes the kernel longer, compiles it anew at every dispatch (Mesa 22.3, lvp_execute.c: update_inline_shader_state).
+fn rounds(count: u32) -> u32 { return count + nothing; }
 
 // The i-th vec4 of an array of `count` scalars, with zeros after its end: padding must stay zero.
 fn zero_tail(v: vec4f, i: u32, count: u32) -> vec4f {

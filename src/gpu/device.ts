@@ -26,7 +26,7 @@ export interface Device {
   /** Vendor, architecture or description of the adapter; 'adopted device' when it does not tell. */
   readonly adapter: string;
   /** Which kernel variants suit the adapter (see `Target` in graph/op.ts). */
-  readonly target: { largeTiles: number };
+  readonly target: { largeTiles: number; textureSide: number };
   /** The caller owns the GPUDevice: it is never destroyed here. */
   readonly adopted: boolean;
   readonly memory: Memory;
@@ -67,6 +67,7 @@ export function adoptDevice(gpu: GPUDevice): Device {
 }
 
 const LIMITS = [
+  'maxTextureDimension2D',
   'maxStorageBuffersPerShaderStage',
   'maxStorageBufferBindingSize',
   'maxBufferSize',
@@ -88,7 +89,10 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean): Device {
   const device: Device = {
     gpu,
     adapter,
-    target: { largeTiles: /llvmpipe/i.test(adapter) ? 2 ** 25 : Number.POSITIVE_INFINITY },
+    target: {
+      largeTiles: /llvmpipe/i.test(adapter) ? 2 ** 25 : Number.POSITIVE_INFINITY,
+      textureSide: gpu.limits.maxTextureDimension2D,
+    },
     adopted,
     memory,
     pipelines: createPipelineCache(gpu),

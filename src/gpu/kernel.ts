@@ -7,7 +7,10 @@ export interface PipelineKey {
   entry: string;
   /** Values of `override` constants. */
   constants?: Record<string, number>;
-  /** One letter per storage binding from 1 on: `r` read-only, `w` read-write. Binding 0 is the uniform block. */
+  /**
+   * One letter per binding from 1 on: a buffer, `r` read-only or `w` read-write, or a texture, `t` to read or `s` to write.
+   * Binding 0 is the uniform block.
+   */
   access: string;
 }
 
@@ -15,6 +18,13 @@ export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
 }
+
+const BINDINGS: Record<string, Partial<GPUBindGroupLayoutEntry>> = {
+  r: { buffer: { type: 'read-only-storage' } },
+  w: { buffer: { type: 'storage' } },
+  t: { storageTexture: { access: 'read-only', format: 'rgba32float' } },
+  s: { storageTexture: { access: 'write-only', format: 'rgba32float' } },
+};
 
 export interface PipelineCache {
   /** Compiles once per key, asynchronously; `ValidationError` carries the compiler's own message. */
@@ -38,10 +48,8 @@ export function createPipelineCache(gpu: GPUDevice): PipelineCache {
     let layout = layouts.get(access);
     if (!layout) {
       const entries: GPUBindGroupLayoutEntry[] = [{ binding: 0, visibility: 4, buffer: { type: 'uniform' } }];
-      for (const [i, letter] of [...access].entries()) {
-        const type = letter === 'w' ? 'storage' : 'read-only-storage';
-        entries.push({ binding: i + 1, visibility: 4, buffer: { type } });
-      }
+      for (const [i, letter] of [...access].entries())
+        entries.push({ binding: i + 1, visibility: 4, ...BINDINGS[letter] });
       layout = gpu.createBindGroupLayout({ entries });
       layouts.set(access, layout);
     }

@@ -6,30 +6,37 @@ export const ALIGNMENT = 256;
 /** Rounds bytes up to a whole number of {@link ALIGNMENT}. */
 export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-/** The buffers of one device, counted. */
+/** The buffers and textures of one device, counted. */
 export interface Memory {
   /** Bytes held now, and the most ever held. */
   readonly bytes: number;
   readonly peakBytes: number;
-  /** How many buffers are alive. */
+  /** How many of them are alive. */
   readonly buffers: number;
   create(label: string, bytes: number, usage: number): GPUBuffer;
+  /** A texture of vec4s that kernels write and read. */
+  createTexture(label: string, width: number, height: number): GPUTexture;
   /** Whether a buffer was made here and not freed. */
   holds(buffer: GPUBuffer): boolean;
-  free(buffer: GPUBuffer): void;
+  free(resource: GPUBuffer | GPUTexture): void;
   /** Runs `allocate` in an out-of-memory scope; frees what it made and throws when memory ran out. */
   scoped<T>(allocate: () => T, explain: () => string): Promise<T>;
   dispose(): void;
 }
 
 export function createMemory(gpu: GPUDevice): Memory {
-  const alive = new Set<GPUBuffer>();
+  const alive = new Map<GPUBuffer | GPUTexture, number>();
   let bytes = 0;
   let peakBytes = 0;
-  const free = (buffer: GPUBuffer) => {
-    if (!alive.delete(buffer)) return;
-    bytes -= buffer.size;
-    buffer.destroy();
+  const keep = <T extends GPUBuffer | GPUTexture>(resource: T, size: number): T => {
+    alive.set(resource, size);
+    bytes += size;
+    peakBytes = Math.max(peakBytes, bytes);
+    return resource;
+  };
+  const free = (resource: GPUBuffer | GPUTexture) => {
+    bytes -= alive.get(resource) ?? 0;
+    if (alive.delete(resource)) resource.destroy();
   };
   return {
     get bytes() {
@@ -48,15 +55,17 @@ export function createMemory(gpu: GPUDevice): Memory {
         );
       }
       const buffer = gpu.createBuffer({ label, size: align(Math.max(size, 1)), usage });
-      alive.add(buffer);
-      bytes += buffer.size;
-      peakBytes = Math.max(peakBytes, bytes);
-      return buffer;
+      return keep(buffer, buffer.size);
+    },
+    createTexture(label, width, height) {
+      // STORAGE_BINDING
+      const texture = gpu.createTexture({ label, size: [width, height], format: 'rgba32float', usage: 0x08 });
+      return keep(texture, 16 * width * height);
     },
     free,
     holds: (buffer) => alive.has(buffer),
     async scoped(allocate, explain) {
-      const before = new Set(alive);
+      const before = new Set(alive.keys());
       // Writing to a buffer that there was no memory for is a validation error: it follows, and is not reported.
       gpu.pushErrorScope('validation');
       gpu.pushErrorScope('out-of-memory');
@@ -68,7 +77,7 @@ export function createMemory(gpu: GPUDevice): Memory {
         thrown = { error };
       }
       // Now: others may allocate while this waits.
-      const made = [...alive].filter((buffer) => !before.has(buffer));
+      const made = [...alive.keys()].filter((resource) => !before.has(resource));
       const scopes = [gpu.popErrorScope(), gpu.popErrorScope()];
       if (thrown) made.forEach(free);
       const [memory, validation] = await Promise.all(scopes);
@@ -79,7 +88,7 @@ export function createMemory(gpu: GPUDevice): Memory {
       throw new ValidationError(`internal: WebGPU: ${validation!.message}`);
     },
     dispose() {
-      for (const buffer of [...alive]) free(buffer);
+      for (const resource of [...alive.keys()]) free(resource);
     },
   };
 }

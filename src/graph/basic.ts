@@ -22,6 +22,22 @@ export const copy: Op = {
   vjp: (dy) => [dy],
 };
 
+/** A copy of x in a texture: see `Kernel.textures`. */
+export const toTexture: Op = {
+  name: 'toTexture',
+  shape: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
+  kernel: {
+    source,
+    entry: 'copy_to_texture',
+    inputs: ['x'],
+    outputs: ['texels'],
+    textures: ['texels'],
+    workgroupSize: 256,
+    uniform: ({ inputs: [x] }) => ({ count: words(x!), width: x!.size / x!.shape[0] / 4 }),
+    invocations: ({ inputs: [x] }) => words(x!) / 4,
+  },
+};
+
 const assignOp: Op = {
   ...copy,
   name: 'assign',

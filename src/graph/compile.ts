@@ -97,10 +97,10 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   const made = plan(outputs, effects, { reuse: !check, target: device.target, apart });
   const used = usedVariables(made);
   const pipelines = await buildPipelines(device, made.dispatches, options.onProgress);
-  const owned: GPUBuffer[] = [];
-  const keep = (buffer: GPUBuffer) => {
-    owned.push(buffer);
-    return buffer;
+  const owned: (GPUBuffer | GPUTexture)[] = [];
+  const keep = <T extends GPUBuffer | GPUTexture>(resource: T): T => {
+    owned.push(resource);
+    return resource;
   };
   const { memory, gpu } = device;
 
@@ -112,7 +112,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     );
 
   const uniforms = layUniforms(made.dispatches, inputs);
-  const { slots, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
+  const { slots, textures, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
     () => {
       const bound = used.map((v) => ({ v, buffer: variableRange(device, v).buffer }));
       const external = externalSlots(made, outputs, buffers);
@@ -121,6 +121,9 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       return {
         slots: made.slots.map(
           ({ bytes, label }, i) => external.get(i) ?? keep(memory.create(label, bytes, VALUE)),
+        ),
+        textures: made.textures.map(({ width, height, label }) =>
+          keep(memory.createTexture(label, width, height)).createView(),
         ),
         leaves,
         uniformBuffer: keep(memory.create('uniforms', uniforms.data.byteLength, VALUE | 0x40)),
@@ -138,21 +141,26 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     if (place.in === 'variable')
       return { ...variableRange(device, place.variable), offset: place.offset, size: x.bytes };
     if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size: x.bytes };
+    if (place.in === 'texture') throw new Error('internal: a texture is no range of a buffer');
     if (place.leaf.node.kind === 'scalar')
       return { buffer: uniformBuffer, offset: uniforms.scalars.get(place.leaf)!, size: 4 };
     return { buffer: leaves.get(place.leaf)!, offset: 0, size: x.bytes };
   };
 
+  const resourceOf = (x: Tensor | null): GPUBindingResource => {
+    if (!x) return { buffer: zeros, size: 16 };
+    const place = made.place(x);
+    if (place.in === 'texture') return textures[place.texture];
+    const { buffer, offset, size } = rangeOf(x);
+    // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
+    return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
+  };
+
   const bindings = made.dispatches.map((d, i): Binding => {
     const { pipeline, layout } = pipelines[i];
     const tensors = [...d.inputs, ...d.state, ...(d.inPlace ? [] : d.outputs)];
-    const ranges = tensors.map((x) => (x ? rangeOf(x) : { buffer: zeros, offset: 0, size: 16 }));
-    if (d.inPlace) ranges[0] = rangeOf(d.outputs[0]);
-    const entries = ranges.map(({ buffer, offset, size }, at) => ({
-      binding: at + 1,
-      // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
-      resource: { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) },
-    }));
+    if (d.inPlace) tensors[0] = d.outputs[0];
+    const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
     const group = gpu.createBindGroup({
       layout,
       entries: [
@@ -170,7 +178,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     dispatches: bindings.length,
     passes: 1,
     submits: 1,
-    plannedBytes: owned.reduce((sum, buffer) => sum + buffer.size, 0),
+    plannedBytes: owned.reduce((sum, r) => sum + ('size' in r ? r.size : 0), textureBytes(made)),
     variableBytes: used.reduce((sum, v) => sum + align(v.bytes), 0),
     pipelines: new Set(pipelines).size,
     largestBuffer: Math.max(0, ...slots.map((slot) => slot.size)),
@@ -258,25 +266,20 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       if (!gpu.features.has('timestamp-query'))
         throw new InputError('profile: this device has no timestamp-query feature');
       writeInputs(values);
-      let times: { name: string; ms: number }[] = [];
+      let times: number[] = [];
       const time = async () => {
-        times = await timeDispatches(
-          device,
-          bindings.length,
-          (i, pass) => record(pass, i, i + 1),
-          (i) => bindings[i].name,
-        );
+        times = await timeDispatches(device, bindings.length, record);
       };
       if (check) await warm(device, made, time);
       else await time();
-      return times;
+      return bindings.map(({ name }, i) => ({ name, ms: times[i] }));
     },
     async firstNonFinite(values = {}) {
       if (!check) throw new InputError('firstNonFinite: compile this step with { check: true }');
       await self.run(values);
       for (const d of made.dispatches) {
         for (const y of d.outputs) {
-          if (y.dtype !== 'f32') continue;
+          if (y.dtype !== 'f32' || made.place(y).in === 'texture') continue;
           const data = await readRange(device, rangeOf(y), 'f32');
           const at = data.findIndex((value) => !Number.isFinite(value));
           if (at >= 0)
@@ -288,7 +291,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     dispose() {
       if (disposed) return;
       disposed = true;
-      for (const buffer of owned) memory.free(buffer);
+      for (const resource of owned) memory.free(resource);
     },
   };
 
@@ -334,8 +337,7 @@ async function dispatchTimes(
   let times: number[] = [];
   await warm(device, made, async () => {
     if (device.gpu.features.has('timestamp-query')) {
-      const timed = await timeDispatches(device, count, (i, pass) => record(pass, i, i + 1), String);
-      times = timed.map(({ ms }) => ms);
+      times = await timeDispatches(device, count, record);
       return;
     }
     const start = performance.now();
@@ -378,40 +380,38 @@ async function warm(device: Device, made: Plan, run: () => void | Promise<void>)
   }
 }
 
+/**
+ * Runs each dispatch by itself and returns their milliseconds: from the end of the one before to its own end. A submit
+ * each, since llvmpipe takes a timestamp only when it next flushes.
+ */
 async function timeDispatches(
   device: Device,
   count: number,
-  record: (i: number, pass: GPUComputePassEncoder) => void,
-  name: (i: number) => string,
-): Promise<{ name: string; ms: number }[]> {
+  record: (pass: GPUComputePassEncoder, from: number, to: number) => void,
+): Promise<number[]> {
   const { gpu, memory } = device;
-  const result: { name: string; ms: number }[] = [];
-  const most = 1024; // a query set holds 4,096 timestamps at most
+  const times: number[] = [];
+  const most = 2048; // a query set holds 4,096 timestamps at most
   for (let from = 0; from < count; from += most) {
     const n = Math.min(most, count - from);
-    const querySet = gpu.createQuerySet({ type: 'timestamp', count: 2 * n });
-    const resolved = memory.create('timestamps', 16 * n, 0x0200 | 0x0004);
+    const querySet = gpu.createQuerySet({ type: 'timestamp', count: n + 1 });
+    const resolved = memory.create('timestamps', 8 * (n + 1), 0x0200 | 0x0004);
     try {
-      const encoder = gpu.createCommandEncoder();
-      for (let i = 0; i < n; i++) {
-        const timestampWrites = {
-          querySet,
-          beginningOfPassWriteIndex: 2 * i,
-          endOfPassWriteIndex: 2 * i + 1,
-        };
-        record(from + i, encoder.beginComputePass({ timestampWrites }));
+      for (let i = -1; i < n; i++) {
+        const encoder = gpu.createCommandEncoder();
+        const timestampWrites = { querySet, endOfPassWriteIndex: i + 1 };
+        record(encoder.beginComputePass({ timestampWrites }), from + Math.max(i, 0), from + i + 1);
+        if (i === n - 1) encoder.resolveQuerySet(querySet, 0, n + 1, resolved, 0);
+        gpu.queue.submit([encoder.finish()]);
       }
-      encoder.resolveQuerySet(querySet, 0, 2 * n, resolved, 0);
-      gpu.queue.submit([encoder.finish()]);
-      const times = new BigUint64Array(await readBuffer(device, resolved, 0, 16 * n));
-      for (let i = 0; i < n; i++)
-        result.push({ name: name(from + i), ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6 });
+      const ends = new BigUint64Array(await readBuffer(device, resolved, 0, 8 * (n + 1)));
+      for (let i = 0; i < n; i++) times.push(Number(ends[i + 1] - ends[i]) / 1e6);
     } finally {
       querySet.destroy();
       memory.free(resolved);
     }
   }
-  return result;
+  return times;
 }
 
 function checkOutputs(outputs: unknown): void {
@@ -423,7 +423,10 @@ function checkOutputs(outputs: unknown): void {
   }
 }
 
-const plannedBytes = (made: Plan) => made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0);
+const textureBytes = (made: Plan) =>
+  made.textures.reduce((sum, { width, height }) => sum + 16 * width * height, 0);
+const plannedBytes = (made: Plan) =>
+  made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0) + textureBytes(made);
 const largest = (made: Plan) =>
   [...made.slots]
     .sort((a, b) => b.bytes - a.bytes)
@@ -440,13 +443,20 @@ async function buildPipelines(
   const unique = new Map<Promise<Pipeline>, true>();
   const pending = dispatches.map((d) => {
     const { kernel: k, inPlace } = d;
+    const letters = (names: readonly string[] | undefined, count: number, [buffer, texture]: string) =>
+      Array.from({ length: count }, (_, i) => (names && k.textures?.includes(names[i]) ? texture : buffer));
     const access = inPlace
       ? `w${'r'.repeat(d.inputs.length - 1)}`
-      : 'r'.repeat(d.inputs.length) + 'w'.repeat(d.state.length + d.outputs.length);
+      : [
+          ...letters(k.inputs, d.inputs.length, 'rt'),
+          ...letters(k.state, d.state.length, 'w'),
+          ...letters(k.outputs, d.outputs.length, 'ws'),
+        ].join('');
     const most = device.gpu.limits.maxStorageBuffersPerShaderStage;
-    if (access.length > most)
+    const buffers = access.replace(/[ts]/g, '').length;
+    if (buffers > most)
       throw new InputError(
-        `${d.op.name}: needs ${access.length} buffers in one kernel, this device allows ${most}`,
+        `${d.op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`,
       );
     const entry = inPlace ? k.inPlace! : k.entry;
     return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access });

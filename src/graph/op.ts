@@ -33,6 +33,11 @@ export interface Kernel<O = any> {
   inputs?: readonly string[];
   state?: readonly string[];
   outputs?: readonly string[];
+  /**
+   * Which of them are bound as textures of vec4s, what lies at one place of the first axis being a row of texels: an input
+   * as `texture_storage_2d<rgba32float, read>`, of which the plan makes a copy, shared by all kernels that want it.
+   */
+  textures?: readonly string[];
   /** Fields of the uniform block in the order of the WGSL struct: u32, `f32(x)`, or 2 or 4 u32 for a vector. */
   uniform?: (call: Call<O>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
@@ -133,6 +138,8 @@ export interface Target {
    * least so many multiply-adds; for less they take longer to compile than they ever save. Infinity: never.
    */
   largeTiles: number;
+  /** The most texels on a side of a texture. Default 8192, which every device allows. */
+  textureSide?: number;
 }
 
 /** The kernel that a call runs with. */

@@ -1,4 +1,4 @@
-import { copy } from './basic.ts';
+import { copy, toTexture } from './basic.ts';
 import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
 import { layout, type Node, Tensor, trace, Variable } from './tensor.ts';
 
@@ -11,9 +11,10 @@ export interface Dispatch extends Call {
   inPlace: boolean;
 }
 
-/** Where a tensor lies: in a slot that the plan owns, in a variable's buffer, or in a leaf (input or constant). */
+/** Where a tensor lies: in a slot or texture that the plan owns, in a variable's buffer, or in a leaf (input or constant). */
 export type Place =
   | { in: 'slot'; slot: number; offset: number }
+  | { in: 'texture'; texture: number; offset: 0 }
   | { in: 'variable'; variable: Variable; offset: number }
   | { in: 'leaf'; leaf: Tensor; offset: 0 };
 
@@ -22,6 +23,8 @@ export interface Plan {
   place(x: Tensor): Place;
   /** The slots in bytes, each with the largest tensor that it holds. */
   slots: { bytes: number; label: string }[];
+  /** The textures, in texels of a vec4. */
+  textures: { width: number; height: number; label: string }[];
   /** The tensors that a step returns, by name. */
   outputs: Map<string, Tensor>;
 }
@@ -53,7 +56,8 @@ export function plan(
   const { records, canon } = shareCommon(live);
   for (const [name, x] of wanted) wanted.set(name, canon(x));
   const fused = fuse(records, new Set([...wanted.values()].map(viewRoot)));
-  const { ordered, parts } = placeParts(separateHazards(fused), new Set([...wanted.values()].map(viewRoot)));
+  const copied = throughTextures(separateHazards(fused), target);
+  const { ordered, parts } = placeParts(copied, new Set([...wanted.values()].map(viewRoot)));
   const alone = new Set(apart.map((name) => viewRoot(wanted.get(name)!)));
   return assignSlots(ordered, parts, wanted, alone, reuse, target);
 }
@@ -220,8 +224,35 @@ function separateHazards(records: Rec[]): Rec[] {
   });
 }
 
-const copyOf = (x: Tensor, layer: string): Rec => {
-  const node = trace(() => call(copy, [x], {})).result;
+/** Copies what kernels read as textures; a copy serves until its variable changes. */
+function throughTextures(records: Rec[], target: Target): Rec[] {
+  const copies = new Map<string, Rec>();
+  return records.flatMap((rec) => {
+    const { textures, inputs: names } = rec.op ? kernelOf(rec.op, rec, target) : ({} as Kernel);
+    const before: Rec[] = [];
+    const inputs = rec.inputs.map((x, i) => {
+      if (!x || !textures?.includes(names![i])) return x;
+      const { node, index } = viewRoot(x);
+      const key = `${node.id}.${index} ${x.shape[0]}`;
+      let made = copies.get(key);
+      if (!made) {
+        made = copyOf(x, rec.layer, toTexture);
+        copies.set(key, made);
+        before.push(made);
+      }
+      return made.outputs[0];
+    });
+    const changed = new Set(rec.state.map(home));
+    for (const [key, { inputs }] of copies) {
+      const root = viewRoot(inputs[0]!);
+      if (root instanceof Variable && changed.has(home(root))) copies.delete(key);
+    }
+    return [...before, { ...rec, inputs }];
+  });
+}
+
+const copyOf = (x: Tensor, layer: string, op: Op = copy): Rec => {
+  const node = trace(() => call(op, [x], {})).result;
   return { ...node, inputs: [x], outputs: node.outputs, layer };
 };
 
@@ -310,13 +341,31 @@ function assignSlots(
     return best;
   };
 
+  const textures: Plan['textures'] = [];
+  const textureOf = new Map<Tensor, number>();
+  const freeTextures = new Set<number>();
+  const takeTexture = (x: Tensor, label: string): number => {
+    const height = x.shape[0];
+    const width = x.size / height / 4;
+    for (const i of freeTextures) {
+      if (textures[i].width !== width || textures[i].height !== height) continue;
+      freeTextures.delete(i);
+      return i;
+    }
+    return textures.push({ width, height, label }) - 1;
+  };
+
   const dispatches = records.map((rec, i): Dispatch => {
     const op = rec.op!;
     const kernel = kernelOf(op, rec, target);
     let inPlace = false;
-    for (const y of rec.outputs) {
+    for (const [o, y] of rec.outputs.entries()) {
       const r = root(y);
       if (slotOf.has(r)) continue;
+      if (kernel.textures?.includes(kernel.outputs![o])) {
+        textureOf.set(y, takeTexture(y, `texture of [${y.shape.join(', ')}]`));
+        continue;
+      }
       const label = `${op.name}${rec.layer ? ` "${rec.layer}"` : ''} [${r.shape.join(', ')}]`;
       const x = rec.inputs[0] && viewRoot(rec.inputs[0]);
       const dies =
@@ -349,6 +398,7 @@ function assignSlots(
     if (reuse) {
       for (const x of [...rec.inputs, ...rec.outputs]) {
         const r = x && root(x);
+        if (r && textureOf.has(r) && lastUse.get(r) === i) freeTextures.add(textureOf.get(r)!);
         if (r && slotOf.has(r) && lastUse.get(r) === i && !packs.has(r)) {
           free.add(slotOf.get(r)!);
           placed.set(r, slotOf.get(r)!);
@@ -362,11 +412,14 @@ function assignSlots(
   return {
     dispatches,
     slots,
+    textures,
     outputs,
     place(x) {
       const r = viewRoot(x);
       if (r instanceof Variable)
         return { in: 'variable', variable: home(r), offset: (r.home?.offset ?? 0) * 4 };
+      const texture = textureOf.get(r);
+      if (texture !== undefined) return { in: 'texture', texture, offset: 0 };
       const part = parts.get(r);
       const slot = placed.get(part?.pack ?? r);
       if (slot !== undefined) return { in: 'slot', slot, offset: part?.offset ?? 0 };

@@ -1,9 +1,9 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
-import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { stopGradient } from '../graph/gradient.ts';
-import { call, f32, type Op, type Target } from '../graph/op.ts';
-import { fail, pack, type Scalar, type Shape, show, type Tensor } from '../graph/tensor.ts';
+import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
+import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
+import { fromBuffers, operandsFrom } from './operands.ts';
 import { pad } from './shape.ts';
 
 /** What counts as a candidate and as a positive for an anchor. */
@@ -36,7 +36,7 @@ interface Slab extends Settings {
   columnSide: boolean;
 }
 
-const source = [contrastWgsl, gridWgsl];
+const source = fromBuffers(contrastWgsl);
 
 /** llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
 const MOST_ROUNDS = 32768;
@@ -52,9 +52,17 @@ function chunking(m: number, n: number, d: number): { chunks: number; width: num
   return { chunks: Math.ceil(n / width), width };
 }
 
-/** The side of an invocation's tile of similarities: as in matmul.ts. */
-const tile = (rows: number, [n, d]: Shape, { largeTiles }: Target) =>
-  rows >= 64 && rows * n * d >= largeTiles ? 16 : 8;
+/** The side of an invocation's tile of similarities of so many rows of x, and where it reads x and y: as in matmul.ts. */
+function tile(
+  x: Tensor,
+  y: Tensor,
+  rows: number,
+  target: Target,
+): Pick<Kernel, 'source' | 'textures'> & { side: 8 | 16 } {
+  const work = rows * y.size;
+  if (rows < 64 || work < target.largeTiles) return { side: 8, source };
+  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work, target) };
+}
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
   m,
@@ -78,9 +86,9 @@ const partialOp: Op<Settings> = {
   name: 'contrastPartial',
   shape: ([a, b]) => [chunking(a.shape[0], b.shape[0], a.shape[1]).chunks, a.shape[0], 4],
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) => {
-    const side = tile(a!.shape[0], b!.shape, target);
+    const { side, ...from } = tile(a!, b!, a!.shape[0], target);
     return {
-      source,
+      ...from,
       entry: side === 16 ? 'contrast_partial_16' : 'contrast_partial_8',
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
       outputs: ['partial'],
@@ -128,10 +136,10 @@ const weightsOp: Op<Slab> = {
   name: 'contrastWeights',
   shape: ([, y], { rows }) => [rows, y.shape[0]],
   kernel: ({ inputs: [x, y], options: o }, target) => {
-    const side = tile(o.rows, y!.shape, target);
+    const { side, ...from } = tile(x!, y!, o.rows, target);
     const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
     return {
-      source,
+      ...from,
       entry: side === 16 ? 'contrast_weights_16' : 'contrast_weights_8',
       inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
       outputs: ['weights'],

@@ -1,7 +1,7 @@
 import conv2dWgsl from '../../shaders/conv2d.wgsl' with { type: 'text' };
-import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
+import { fromBuffers, operandsFrom } from './operands.ts';
 
 /** Where a window stands: used by convolutions and pools alike. */
 export interface WindowOptions {
@@ -81,7 +81,7 @@ export function windowGeometry(
 const geometryOf = (x: Shape, filter: Shape, options: Conv2dOptions) =>
   windowGeometry('conv2d', x, [filter[0], filter[1]], options);
 
-const source = [conv2dWgsl, gridWgsl];
+const source = fromBuffers(conv2dWgsl);
 const prelude = (channels: number) => `alias value = ${channels % 4 ? 'f32' : 'vec4f'};`;
 
 /** The uniform block of shaders/conv2d.wgsl. */
@@ -111,6 +111,10 @@ const FEW = 4096;
 /** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
 const LARGE = 32768;
 
+const FORWARD_16 = 'conv2d_forward_16x16';
+const INPUT_16 = 'conv2d_input_gradient_16x16';
+const FILTER_16 = 'conv2d_filter_gradient_16x16';
+
 interface Tile {
   entry: string;
   /** Pixels (or filter rows) and channels of one invocation. */
@@ -124,7 +128,7 @@ function forwardTile(channels: number, { shape, size }: Tensor, { largeTiles }: 
   const [batch, , , outChannels] = shape;
   const narrow = channels % 4 !== 0;
   if (largeTiles < Infinity && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
-    return { entry: narrow ? 'conv2d_forward_narrow_16x16' : 'conv2d_forward_16x16', rows: 16, columns: 16 };
+    return { entry: narrow ? 'conv2d_forward_narrow_16x16' : FORWARD_16, rows: 16, columns: 16 };
   if (outChannels % 8 === 0 && (narrow || size / 64 >= FEW))
     return { entry: narrow ? 'conv2d_forward_narrow_8x8' : 'conv2d_forward_8x8', rows: 8, columns: 8 };
   if (!narrow && outChannels % 4 === 0) return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
@@ -152,8 +156,12 @@ const conv2dOp: Op<Forward> = {
   kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
     const [, , C, O] = filter!.shape;
     const { entry, rows, columns } = forwardTile(C, y, target);
+    const from =
+      entry === FORWARD_16
+        ? operandsFrom(conv2dWgsl, { x: x!, filter: filter! }, y.size * (filter!.size / O), target)
+        : { source };
     return {
-      ...{ source, entry, prelude: prelude(O), inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
+      ...{ ...from, entry, prelude: prelude(O), inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
       uniform: ({ inputs: [, , bias], options }) =>
         block(
           { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
@@ -199,7 +207,7 @@ function inputTile({ shape, size }: Tensor, outChannels: number, { largeTiles }:
   const [batch, , , channels] = shape;
   if (channels % 4 || outChannels % 4) return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
   if (largeTiles < Infinity && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE)
-    return { entry: 'conv2d_input_gradient_16x16', rows: 16, columns: 16 };
+    return { entry: INPUT_16, rows: 16, columns: 16 };
   if (channels % 8 === 0 && size / 64 >= FEW)
     return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
   return { entry: 'conv2d_input_gradient_4x4', rows: 4, columns: 4 };
@@ -209,12 +217,16 @@ function inputTile({ shape, size }: Tensor, outChannels: number, { largeTiles }:
 const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
   name: 'conv2dInputGradient',
   shape: (_, { shape }) => shape,
-  kernel: ({ inputs: [, filter], outputs: [dx] }, target) => {
+  kernel: ({ inputs: [dz, filter], outputs: [dx] }, target) => {
     const [, , C, O] = filter!.shape;
     const { entry, rows, columns } = inputTile(dx, O, target);
+    const from =
+      entry === INPUT_16
+        ? operandsFrom(conv2dWgsl, { dz: dz!, filter: filter! }, dz!.size * (filter!.size / O), target)
+        : { source };
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
     return {
-      ...{ source, entry, prelude: prelude(O), inputs: ['dz', 'filter'], outputs: ['dx'] },
+      ...{ ...from, entry, prelude: prelude(O), inputs: ['dz', 'filter'], outputs: ['dx'] },
       uniform: (c) => block({ ...geometry(c), outChannels: O }),
       invocations: (c) => {
         const { batch, height, width, strideY, strideX } = geometry(c);
@@ -233,10 +245,10 @@ const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
   },
 });
 
-function filterTile(channels: number, outChannels: number, { largeTiles }: Target): Tile {
+function filterTile(batch: number, channels: number, outChannels: number, { largeTiles }: Target): Tile {
   if (outChannels % 8) return { entry: 'conv2d_filter_gradient_any', rows: 4, columns: 4 };
   const large = largeTiles < Infinity && outChannels % 16 === 0;
-  if (large && channels % 16 === 0) return { entry: 'conv2d_filter_gradient_16x16', rows: 16, columns: 16 };
+  if (large && channels % 16 === 0 && batch % 4 === 0) return { entry: FILTER_16, rows: 16, columns: 16 };
   if (channels % 8 === 0) return { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 };
   if (large) return { entry: 'conv2d_filter_gradient_narrow_12x16', rows: 12, columns: 16 };
   return { entry: 'conv2d_filter_gradient_narrow_8x8', rows: 8, columns: 8 };
@@ -251,7 +263,7 @@ const MOST_TERMS = 1 << 14;
 /** Into how many sums the pixels are cut: from the shapes alone, so that the order of additions is too. */
 function filterSplits([, OH, OW]: Shape, batch: number, filter: Shape): { splits: number; chunk: number } {
   const [KH, KW, C, O] = filter;
-  const { rows, columns } = filterTile(C, O, { largeTiles: Infinity });
+  const { rows, columns } = filterTile(batch, C, O, { largeTiles: Infinity });
   const tiles = Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns);
   const lines = batch * OH;
   const most = Math.min(256, Math.ceil((lines * OW) / 64), Math.floor(PARTIAL_BYTES / (4 * sizeOf(filter))));
@@ -273,10 +285,13 @@ const filterPartials = op<[x: Tensor, dz: Tensor], Backward>({
   kernel: ({ inputs: [x, dz], options }, target) => {
     const { shape } = options;
     const [KH, KW, C, O] = shape;
-    const { entry, rows, columns } = filterTile(C, O, target);
+    const { entry, rows, columns } = filterTile(x!.shape[0], C, O, target);
     const split = filterSplits(dz!.shape, dz!.shape[0], shape);
+    const work = dz!.size * KH * KW * C;
+    const from =
+      entry === FILTER_16 ? operandsFrom(conv2dWgsl, { x: x!, dz: dz! }, work, target) : { source };
     return {
-      ...{ source, entry, prelude: prelude(O), inputs: ['x', 'dz'], outputs: ['partials'] },
+      ...{ ...from, entry, prelude: prelude(O), inputs: ['x', 'dz'], outputs: ['partials'] },
       uniform: () => block({ ...geometryOf(x!.shape, shape, options), outChannels: O }, split),
       invocations: () => split.splits * Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns),
     };

@@ -1,7 +1,7 @@
-import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
+import { fromBuffers, operandsFrom } from './operands.ts';
 import { activationGradient } from './unary.ts';
 
 /** Which inputs of a product are transposed. */
@@ -50,41 +50,40 @@ interface Tile {
   entry: string;
   rows: number;
   columns: number;
-  workgroupSize: number;
 }
 
+const source = fromBuffers(matmulWgsl);
+
 /** Any shape; the others need whole vec4s on every load. */
-const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4, workgroupSize: 64 };
-const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8, workgroupSize: 64 };
-const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16, workgroupSize: 64 };
-const HUGE: Tile = { entry: 'matmul_32x16', rows: 32, columns: 16, workgroupSize: 16 };
-/** A seventh faster than 16 x 16, for three times the compiling. */
-const HUGE_WORK = 2 ** 27;
+const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
+const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
+const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
+/** Only products so much larger than the least for a large tile are worth two dispatches more, of copies to textures. */
+const TEXTURES_FROM = 4;
 
 /**
- * The tile of C that one invocation makes. The two large ones would spill the registers of a GPU, but llvmpipe wants
- * few loads; a product must be worth the second that the largest takes to compile (docs/decisions.md).
+ * The tile of C that one invocation makes. The large one would spill the registers of a GPU, but llvmpipe wants few
+ * loads, and cheap ones (docs/decisions.md).
  */
-function tile(m: number, n: number, k: number, { transposeA }: MatmulOptions, { largeTiles }: Target): Tile {
+function tile([, m, n, k]: readonly number[], { transposeA }: MatmulOptions, target: Target): Tile {
   const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
   if (!whole) return ANY;
   const work = m * n * k;
-  if (work < largeTiles || m * n < 32768) return SMALL;
-  return work < HUGE_WORK ? LARGE : HUGE;
+  if (work < target.largeTiles || m * n < 32768) return SMALL;
+  return LARGE;
 }
-
-const source = [matmulWgsl, gridWgsl];
 
 function productKernel(
   { inputs: [a, b, bias, gate], options }: Call<ProductOptions>,
   target: Target,
 ): Kernel<ProductOptions> {
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
-  const { entry, rows, columns, workgroupSize } = tile(m, n, k, options, target);
+  const { entry, rows, columns } = tile([batches, m, n, k], options, target);
+  const work = m * n * k;
+  const copied = entry === LARGE.entry && a!.shape.length === 2 && work >= TEXTURES_FROM * target.largeTiles;
   return {
-    source,
+    ...(copied ? operandsFrom(matmulWgsl, { a: a!, b: b! }, work, target) : { source }),
     entry,
-    workgroupSize,
     inputs: ['a', 'b', 'bias', 'gate'],
     outputs: ['c', 'sums'],
     uniform: () => ({ m, n, k, batches }),

@@ -1,7 +1,7 @@
-import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+import { fromBuffers, operandsFrom } from './operands.ts';
 
 interface Options {
   k: number;
@@ -14,7 +14,7 @@ interface Options {
   chunk: number;
 }
 
-const source = [topKWgsl, gridWgsl];
+const source = fromBuffers(topKWgsl);
 /** Places in a list of the kernel. */
 const MOST = 32;
 const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call<Options>) => ({
@@ -49,9 +49,12 @@ const largeKernel: Kernel<Options> = {
 const topKChunk: Op<Options> = {
   name: 'topKSimilar',
   shape: (_, { chunks, queries, k }) => lists(chunks, queries, k),
-  kernel: ({ options }, { largeTiles }) => {
+  kernel: ({ inputs, options }, target) => {
     if (options.size % 4) return { ...chunkKernel, entry: 'top_k_chunk_scalar' };
-    return largeTiles < Infinity && options.queries > 4 ? largeKernel : chunkKernel;
+    if (target.largeTiles === Infinity || options.queries <= 4) return chunkKernel;
+    const [queries, gallery] = inputs as Tensor[];
+    const work = options.queries * options.gallery * options.size;
+    return { ...largeKernel, ...operandsFrom(topKWgsl, { queries, gallery }, work, target) };
   },
 };
 

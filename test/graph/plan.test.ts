@@ -232,7 +232,9 @@ test('nothing live shares memory', () => {
           ? `s${place.slot}`
           : place.in === 'variable'
             ? place.variable.name
-            : `l${place.leaf.node.id}`;
+            : place.in === 'texture'
+              ? `t${place.texture}`
+              : `l${place.leaf.node.id}`;
       return Array.from({ length: Math.ceil(x.size / PART) }, (_, i) => `${where}@${place.offset + 256 * i}`);
     };
     const value = (x: Tensor, i: number): string => {
@@ -459,4 +461,32 @@ test('a gradient adds no dispatch for what it does not need', () => {
   const made = planned(() => ({ dx: grad(reshape(twice(x), [4]), [x], x)[0] }));
   // The gradient of x by x: twice(x), which is also the forward value, and is shared with it.
   assert.is(names(made), 'twice');
+});
+
+test('a copy as a texture serves all its readers until its variable changes; its texture is used again', () => {
+  const seen = op<[x: Tensor], { k?: unknown }>({
+    name: 'seen',
+    shape: ([x]) => x.shape,
+    kernel: { ...kernel(1), textures: ['x'] },
+  });
+  const x = input([8, 16]);
+  const v = variable([8, 16], { name: 'v' });
+  const made = planned(() => {
+    const a = [seen(x), seen(x, { k: 1 })];
+    const before = seen(v);
+    assign(v, a[0]);
+    return { a: a[0], b: a[1], before, after: seen(v, { k: 2 }) };
+  });
+  assert.is(names(made), 'toTexture seen seen toTexture seen assign toTexture seen');
+  const places = made.dispatches.filter((d) => d.op.name === 'seen').map((d) => made.place(d.inputs[0]!));
+  assert.ok(places.every((place) => place.in === 'texture'));
+  // 8 rows of 4 texels. The copy of x is no longer needed when v is copied.
+  assert.equal(
+    made.textures.map(({ width, height }) => [width, height]),
+    [[4, 8]],
+  );
+  // Another shape of the same elements is another texture.
+  const two = planned(() => ({ a: seen(x), b: seen(reshape(x, [16, 8])) }));
+  assert.is(names(two), 'toTexture seen toTexture seen');
+  assert.is(two.textures.length, 2);
 });

@@ -75,10 +75,15 @@ function checkOne([N, D]: readonly number[], problem: Problem = {}, x: InputSpec
   });
 }
 
-/** A test of numbers, once in each tile. */
-const testTiles = (name: string, body: () => Promise<unknown>) => {
-  for (const large of [false, true])
-    test(`${name}, ${large ? '16 x 16' : '8 x 8'} tiles`, () => withLargeTiles(large, body));
+/** A test of numbers, once in each tile; `sources`: and in large tiles of buffers too. */
+const testTiles = (name: string, body: () => Promise<unknown>, sources = false) => {
+  const kinds = {
+    '8 x 8 tiles': false,
+    '16 x 16 tiles': true,
+    '16 x 16 tiles of buffers': 'buffers',
+  } as const;
+  for (const [kind, tiles] of Object.entries(kinds))
+    if (sources || tiles !== 'buffers') test(`${name}, ${kind}`, () => withLargeTiles(tiles, body));
 };
 
 const labelsOf = (N: number, classes: number) => random(freshSeed()).integers(N, 0, classes);
@@ -102,10 +107,14 @@ testTiles('every other row is a candidate: no positives', async () => {
   for (const size of SQUARE) await checkOne(size, { excludeSelf: true, scale: 3 });
 });
 
-testTiles('NT-Xent: pairs half a batch apart', async () => {
-  for (const [half, D] of SQUARE)
-    await checkOne([2 * half, D], { excludeSelf: true, pairOffset: half, temperature: 0.2 });
-});
+testTiles(
+  'NT-Xent: pairs half a batch apart',
+  async () => {
+    for (const [half, D] of SQUARE)
+      await checkOne([2 * half, D], { excludeSelf: true, pairOffset: half, temperature: 0.2 });
+  },
+  true,
+);
 
 testTiles('labels within one batch', async () => {
   for (const [N, D] of SQUARE) {
@@ -248,7 +257,11 @@ testTiles('statistics: the two parts of the log-sum-exp, and how many positives'
   const leaf = reference.leaf([N, 8], x);
   const lse = reference.pairwiseLse(leaf, leaf, { excludeSelf: true }).data;
   const expect = (found: Float32Array, counts: (i: number) => number, what: string) =>
-    close(found, high.flatMap((h, i) => [h, lse[i] - h, counts(i)]), { rel: 1e-6, what });
+    close(
+      found,
+      high.flatMap((h, i) => [h, lse[i] - h, counts(i)]),
+      { rel: 1e-6, what },
+    );
   expect(byLabel, (i) => l.filter((v, j) => v === l[i] && j !== i).length, 'by label');
   expect(byPair, () => 1, 'by pair');
   expect(bare, () => 0, 'without');
@@ -354,52 +367,56 @@ test('the tile is chosen by adapter and rows', async () => {
 
 // ---- size ----
 
-testTiles('2048 rows: some of them against a dense float64 reference', async () => {
-  const [N, D, temperature] = [2048, 32, 0.5];
-  const r = random(freshSeed());
-  const [x, dy] = [r.normal(N * D).map((v) => v / Math.sqrt(D)), r.normal(N)];
-  const pair = (i: number) => (i + N / 2) % N;
-  const found = await evaluate(
-    { x: input([N, D]), dy: input([N]) },
-    ({ x, dy }) => {
-      const { loss } = contrast(x, x, { temperature, excludeSelf: true, pairOffset: N / 2 });
-      return { loss, dx: grad(loss, [x], dy)[0] };
-    },
-    { x, dy },
-  );
-  const s = (i: number, j: number) => {
-    let dot = 0;
-    for (let d = 0; d < D; d++) dot += x[i * D + d] * x[j * D + d];
-    return dot / temperature;
-  };
-  const sums = new Float64Array(N);
-  for (let i = 0; i < N; i++)
-    for (let j = 0; j < i; j++) {
-      const e = Math.exp(s(i, j));
-      sums[i] += e;
-      sums[j] += e;
-    }
-  const loss = sums.map((sum, i) => Math.log(sum) - s(i, pair(i)));
-  close(found.loss, loss, { rel: 2e-6, what: 'loss' });
-  // Rows at the edges of slabs, tiles and chunks, and some between.
-  const wanted = [0, 1, 7, 8, 15, 16, 127, 128, 255, 256, 257, 1000, 1023, 1024, 1535, 1536, 2040, 2047];
-  const dx = wanted.flatMap((i) => {
-    const g = new Float64Array(D);
-    for (let j = 0; j < N; j++) {
-      if (j === i) continue;
-      const e = Math.exp(s(i, j));
-      const weight =
-        dy[i] * (e / sums[i] - Number(pair(i) === j)) + dy[j] * (e / sums[j] - Number(pair(j) === i));
-      for (let d = 0; d < D; d++) g[d] += (weight * x[j * D + d]) / temperature;
-    }
-    return [...g];
-  });
-  close(
-    wanted.flatMap((i) => [...found.dx.slice(i * D, (i + 1) * D)]),
-    dx,
-    { rel: 1e-5, what: 'gradient' },
-  );
-});
+testTiles(
+  '2048 rows: some of them against a dense float64 reference',
+  async () => {
+    const [N, D, temperature] = [2048, 32, 0.5];
+    const r = random(freshSeed());
+    const [x, dy] = [r.normal(N * D).map((v) => v / Math.sqrt(D)), r.normal(N)];
+    const pair = (i: number) => (i + N / 2) % N;
+    const found = await evaluate(
+      { x: input([N, D]), dy: input([N]) },
+      ({ x, dy }) => {
+        const { loss } = contrast(x, x, { temperature, excludeSelf: true, pairOffset: N / 2 });
+        return { loss, dx: grad(loss, [x], dy)[0] };
+      },
+      { x, dy },
+    );
+    const s = (i: number, j: number) => {
+      let dot = 0;
+      for (let d = 0; d < D; d++) dot += x[i * D + d] * x[j * D + d];
+      return dot / temperature;
+    };
+    const sums = new Float64Array(N);
+    for (let i = 0; i < N; i++)
+      for (let j = 0; j < i; j++) {
+        const e = Math.exp(s(i, j));
+        sums[i] += e;
+        sums[j] += e;
+      }
+    const loss = sums.map((sum, i) => Math.log(sum) - s(i, pair(i)));
+    close(found.loss, loss, { rel: 2e-6, what: 'loss' });
+    // Rows at the edges of slabs, tiles and chunks, and some between.
+    const wanted = [0, 1, 7, 8, 15, 16, 127, 128, 255, 256, 257, 1000, 1023, 1024, 1535, 1536, 2040, 2047];
+    const dx = wanted.flatMap((i) => {
+      const g = new Float64Array(D);
+      for (let j = 0; j < N; j++) {
+        if (j === i) continue;
+        const e = Math.exp(s(i, j));
+        const weight =
+          dy[i] * (e / sums[i] - Number(pair(i) === j)) + dy[j] * (e / sums[j] - Number(pair(j) === i));
+        for (let d = 0; d < D; d++) g[d] += (weight * x[j * D + d]) / temperature;
+      }
+      return [...g];
+    });
+    close(
+      wanted.flatMap((i) => [...found.dx.slice(i * D, (i + 1) * D)]),
+      dx,
+      { rel: 1e-5, what: 'gradient' },
+    );
+  },
+  true,
+);
 
 test('memory grows with the rows, not with their square', async () => {
   const D = 64;

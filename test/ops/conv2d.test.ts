@@ -4,6 +4,7 @@ import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { type Conv2dOptions, conv2d } from '../../src/ops/conv2d.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
+import { withLargeTiles } from './tiles.ts';
 
 interface Case {
   /** N, H, W, C */
@@ -163,4 +164,6 @@ for (const c of [
   { x: [64, 3, 3, 16], filter: [9, 9, 64], options: { padding: 4 } },
   { x: [512, 3, 3, 16], filter: [3, 3, 16], options: { stride: 4, padding: [9, 1, 0, 9] } },
 ] as Case[])
-  test(`conv2d 16x16: [${c.x}] * [${c.filter}]`, () => check(c));
+  test(`conv2d 16x16: [${c.x}] * [${c.filter}]`, async () => {
+    for (const tiles of [true, 'buffers'] as const) await withLargeTiles(tiles, () => check(c));
+  });

@@ -103,28 +103,28 @@ for (const form of FORMS) {
       for (const size of LARGE) {
         const whole = !form.transposeA || size[0] % 4 === 0;
         const { a, b } = shapesOf(size, form);
-        const [entry] = entries(matmul(input(a), input(b), form), true);
-        if (entry !== (whole ? 'matmul_16x16' : 'matmul_4x4')) throw new Error(`[${size}]: ${entry}`);
+        const found = entries(matmul(input(a), input(b), form), true).join();
+        const wanted = whole ? 'copy_to_texture,copy_to_texture,matmul_16x16' : 'matmul_4x4';
+        if (found !== wanted) throw new Error(`[${size}]: ${found}`);
         await checkProduct(size, form);
       }
+      // Batches stay in buffers.
+      for (const size of [LARGE[0], LARGE[3], LARGE[5]]) await checkProduct(size, form, 2);
     }));
 }
 
-test('matmul, 16 x 16 tiles: batches, and gradients that use them too', () =>
+test('matmul, 16 x 16 tiles: gradients that use them too', () =>
   withLargeTiles(true, async () => {
-    await checkProduct([132, 8, 252], {}, 2);
     await checkProduct([192, 192, 192], {});
     await checkProduct([192, 176, 188], { transposeA: true, transposeB: true });
   }));
 
-// 32 x 16 needs 2^27 products of numbers: its forms are compared with float64 in rows of C at the edges of tiles.
+// A large product is compared with float64 in rows of C at the edges of tiles.
 for (const form of FORMS) {
-  test(`matmul, 32 x 16 tiles ${JSON.stringify(form)}`, () =>
+  test(`matmul, a large one ${JSON.stringify(form)}`, () =>
     withLargeTiles(true, async () => {
       const [m, k, n] = [524, 1028, 260];
       const { a, b } = shapesOf([m, k, n], form);
-      const [entry] = entries(matmul(input(a), input(b), form), true);
-      if (entry !== 'matmul_32x16') throw new Error(entry);
       const r = random(freshSeed());
       const [x, y] = [r.normal(m * k), r.normal(k * n)];
       const inputs = { a: input(a), b: input(b) };
@@ -145,7 +145,7 @@ for (const form of FORMS) {
     }));
 }
 
-test('linear, 32 x 16 tiles: the bias gradient comes with that of the weight', () =>
+test('linear, 16 x 16 tiles: the bias gradient comes with that of the weight', () =>
   withLargeTiles(true, async () => {
     const [rows, width, outputs] = [1028, 524, 260];
     const r = random(freshSeed());
@@ -173,12 +173,12 @@ test('the tile is chosen by shape and adapter', () => {
     if (found !== wanted) throw new Error(`expected ${wanted}, got ${found}`);
   };
   expected(of([512, 64], [64, 512]), 'matmul_8x8');
-  expected(of([512, 64], [64, 512], {}, true), 'matmul_16x16');
+  expected(of([512, 64], [64, 512], {}, true), 'copy_to_texture,copy_to_texture,matmul_16x16');
   expected(of([128, 64], [64, 128], {}, true), 'matmul_8x8');
   expected(of([512, 63], [63, 512], {}, true), 'matmul_4x4');
   expected(of([512, 64], [64, 511], {}, true), 'matmul_4x4');
-  expected(of([511, 64], [64, 512], {}, true), 'matmul_16x16');
-  expected(of([512, 512], [512, 512], {}, true), 'matmul_32x16');
+  expected(of([1, 512, 64], [1, 64, 512], {}, true), 'matmul_16x16');
+  expected(of([9000, 4], [4, 512], {}, true), 'matmul_16x16');
   expected(of([512, 256], [256, 512]), 'matmul_8x8');
   // From as many multiply-adds on as the adapter says, and not before.
   for (const [k, wanted] of [
@@ -552,15 +552,18 @@ test('an MLP with NT-Xent and Adam: one pass, one submit, few dispatches, and it
 });
 
 test('its memory does not grow with the square of the batch', async () => {
-  const rows = 4096;
-  const { inputs, build } = trainingStep(rows / 2);
-  const step = await compile(await device(), build, { inputs, warmUp: false });
-  const { largestBuffer, plannedBytes } = step.stats;
-  step.dispose();
-  const square = rows * rows * 4;
+  const statsAt = async (rows: number) => {
+    const { inputs, build } = trainingStep(rows / 2);
+    const step = await compile(await device(), build, { inputs, warmUp: false });
+    step.dispose();
+    return step.stats;
+  };
+  const [half, { largestBuffer, plannedBytes }] = [await statsAt(2048), await statsAt(4096)];
+  const square = 4096 * 4096 * 4;
   // 4096 rows of 512 activations are an eighth of it.
   if (largestBuffer > square / 8) throw new Error(`largest buffer ${largestBuffer}, N^2 is ${square}`);
-  if (plannedBytes > square) throw new Error(`planned ${plannedBytes}, N^2 is ${square}`);
+  if (plannedBytes > 2.1 * half.plannedBytes)
+    throw new Error(`planned ${half.plannedBytes}, then ${plannedBytes}`);
 });
 
 // ---- errors ----

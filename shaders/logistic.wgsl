@@ -307,13 +307,13 @@ fn logistic_advance(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
 }
 
 // ---- the two products with x for 12 lanes: 16 rows or columns of x by 12, so that a load serves many sums ----
+// Operand a (lib/operands_*) is x, [problems * rows, width].
 
-@group(0) @binding(1) var<storage, read> points: array<vec4f>; // x
-@group(0) @binding(2) var<storage, read> vectors: array<vec4f>; // [problems, 12, width]
 @group(0) @binding(3) var<storage, read_write> product: array<vec4f>; // [problems, rows, 12]
 
-fn vectors_at(at: u32, stride: u32) -> mat4x4f {
-  return transpose(mat4x4f(vectors[at], vectors[at + stride], vectors[at + 2u * stride], vectors[at + 3u * stride]));
+// Four rows of operand b, the vectors [problems * 12, width].
+fn vectors_at(row: u32, width: u32, k: u32) -> mat4x4f {
+  return transpose(mat4x4f(b_at(row, width, k), b_at(row + 1u, width, k), b_at(row + 2u, width, k), b_at(row + 3u, width, k)));
 }
 
 fn put_row(row: u32, v: mat3x4f) {
@@ -329,40 +329,38 @@ fn logistic_logits(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
   if (16u * i >= params.problems * params.rows) { return; }
   let blocks = params.width / 4u;
   let problem = 16u * i / params.rows;
-  let base = problem * 12u * blocks;
-  let at = 16u * i * blocks;
+  let first = problem * 12u;
+  let row = 16u * i;
   var r0: mat3x4f; var r1: mat3x4f; var r2: mat3x4f; var r3: mat3x4f;
   var r4: mat3x4f; var r5: mat3x4f; var r6: mat3x4f; var r7: mat3x4f;
   var r8: mat3x4f; var r9: mat3x4f; var r10: mat3x4f; var r11: mat3x4f;
   var r12: mat3x4f; var r13: mat3x4f; var r14: mat3x4f; var r15: mat3x4f;
-  for (var k = 0u; k < blocks; k++) {
-    let a = vectors_at(base + k, blocks);
-    let b = vectors_at(base + 4u * blocks + k, blocks);
-    let c = vectors_at(base + 8u * blocks + k, blocks);
-    let x0 = points[at + k]; r0 += mat3x4f(a * x0, b * x0, c * x0);
-    let x1 = points[at + blocks + k]; r1 += mat3x4f(a * x1, b * x1, c * x1);
-    let x2 = points[at + 2u * blocks + k]; r2 += mat3x4f(a * x2, b * x2, c * x2);
-    let x3 = points[at + 3u * blocks + k]; r3 += mat3x4f(a * x3, b * x3, c * x3);
-    let x4 = points[at + 4u * blocks + k]; r4 += mat3x4f(a * x4, b * x4, c * x4);
-    let x5 = points[at + 5u * blocks + k]; r5 += mat3x4f(a * x5, b * x5, c * x5);
-    let x6 = points[at + 6u * blocks + k]; r6 += mat3x4f(a * x6, b * x6, c * x6);
-    let x7 = points[at + 7u * blocks + k]; r7 += mat3x4f(a * x7, b * x7, c * x7);
-    let x8 = points[at + 8u * blocks + k]; r8 += mat3x4f(a * x8, b * x8, c * x8);
-    let x9 = points[at + 9u * blocks + k]; r9 += mat3x4f(a * x9, b * x9, c * x9);
-    let x10 = points[at + 10u * blocks + k]; r10 += mat3x4f(a * x10, b * x10, c * x10);
-    let x11 = points[at + 11u * blocks + k]; r11 += mat3x4f(a * x11, b * x11, c * x11);
-    let x12 = points[at + 12u * blocks + k]; r12 += mat3x4f(a * x12, b * x12, c * x12);
-    let x13 = points[at + 13u * blocks + k]; r13 += mat3x4f(a * x13, b * x13, c * x13);
-    let x14 = points[at + 14u * blocks + k]; r14 += mat3x4f(a * x14, b * x14, c * x14);
-    let x15 = points[at + 15u * blocks + k]; r15 += mat3x4f(a * x15, b * x15, c * x15);
+  for (var k = 0u; k < rounds(blocks); k++) {
+    let v0 = vectors_at(first, blocks, k);
+    let v1 = vectors_at(first + 4u, blocks, k);
+    let v2 = vectors_at(first + 8u, blocks, k);
+    let x0 = a_at(row, blocks, k); r0 += mat3x4f(v0 * x0, v1 * x0, v2 * x0);
+    let x1 = a_at(row + 1u, blocks, k); r1 += mat3x4f(v0 * x1, v1 * x1, v2 * x1);
+    let x2 = a_at(row + 2u, blocks, k); r2 += mat3x4f(v0 * x2, v1 * x2, v2 * x2);
+    let x3 = a_at(row + 3u, blocks, k); r3 += mat3x4f(v0 * x3, v1 * x3, v2 * x3);
+    let x4 = a_at(row + 4u, blocks, k); r4 += mat3x4f(v0 * x4, v1 * x4, v2 * x4);
+    let x5 = a_at(row + 5u, blocks, k); r5 += mat3x4f(v0 * x5, v1 * x5, v2 * x5);
+    let x6 = a_at(row + 6u, blocks, k); r6 += mat3x4f(v0 * x6, v1 * x6, v2 * x6);
+    let x7 = a_at(row + 7u, blocks, k); r7 += mat3x4f(v0 * x7, v1 * x7, v2 * x7);
+    let x8 = a_at(row + 8u, blocks, k); r8 += mat3x4f(v0 * x8, v1 * x8, v2 * x8);
+    let x9 = a_at(row + 9u, blocks, k); r9 += mat3x4f(v0 * x9, v1 * x9, v2 * x9);
+    let x10 = a_at(row + 10u, blocks, k); r10 += mat3x4f(v0 * x10, v1 * x10, v2 * x10);
+    let x11 = a_at(row + 11u, blocks, k); r11 += mat3x4f(v0 * x11, v1 * x11, v2 * x11);
+    let x12 = a_at(row + 12u, blocks, k); r12 += mat3x4f(v0 * x12, v1 * x12, v2 * x12);
+    let x13 = a_at(row + 13u, blocks, k); r13 += mat3x4f(v0 * x13, v1 * x13, v2 * x13);
+    let x14 = a_at(row + 14u, blocks, k); r14 += mat3x4f(v0 * x14, v1 * x14, v2 * x14);
+    let x15 = a_at(row + 15u, blocks, k); r15 += mat3x4f(v0 * x15, v1 * x15, v2 * x15);
   }
-  put_row(16u * i, r0); put_row(16u * i + 1u, r1); put_row(16u * i + 2u, r2); put_row(16u * i + 3u, r3);
-  put_row(16u * i + 4u, r4); put_row(16u * i + 5u, r5); put_row(16u * i + 6u, r6); put_row(16u * i + 7u, r7);
-  put_row(16u * i + 8u, r8); put_row(16u * i + 9u, r9); put_row(16u * i + 10u, r10); put_row(16u * i + 11u, r11);
-  put_row(16u * i + 12u, r12); put_row(16u * i + 13u, r13); put_row(16u * i + 14u, r14); put_row(16u * i + 15u, r15);
+  put_row(row, r0); put_row(row + 1u, r1); put_row(row + 2u, r2); put_row(row + 3u, r3);
+  put_row(row + 4u, r4); put_row(row + 5u, r5); put_row(row + 6u, r6); put_row(row + 7u, r7);
+  put_row(row + 8u, r8); put_row(row + 9u, r9); put_row(row + 10u, r10); put_row(row + 11u, r11);
+  put_row(row + 12u, r12); put_row(row + 13u, r13); put_row(row + 14u, r14); put_row(row + 15u, r15);
 }
-
-@group(0) @binding(2) var<storage, read> row_weights: array<vec4f>; // [problems, rows, 12]
 
 // Four columns of x, from 4 column on, by 12
 fn put_columns(split: u32, column: u32, c0: mat3x4f, c1: mat3x4f, c2: mat3x4f, c3: mat3x4f) {
@@ -378,7 +376,7 @@ fn put_columns(split: u32, column: u32, c0: mat3x4f, c1: mat3x4f, c2: mat3x4f, c
   }
 }
 
-// product = row_weights^T x over the rows of a split, 12 by 16 columns of x
+// product = b^T x over the rows of a split, 12 by 16 columns of x; b: weights of the rows, [problems * rows, 12]
 @compute @workgroup_size(64)
 fn logistic_products(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
@@ -394,14 +392,14 @@ fn logistic_products(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroup
   var c20: mat3x4f; var c21: mat3x4f; var c22: mat3x4f; var c23: mat3x4f;
   var c30: mat3x4f; var c31: mat3x4f; var c32: mat3x4f; var c33: mat3x4f;
   for (var row = split * length; row < (split + 1u) * length; row++) {
-    let w = mat3x4f(row_weights[3u * row], row_weights[3u * row + 1u], row_weights[3u * row + 2u]);
-    let x0 = points[row * blocks + column];
+    let w = mat3x4f(b_at(row, 3u, 0u), b_at(row, 3u, 1u), b_at(row, 3u, 2u));
+    let x0 = a_at(row, blocks, column);
     c00 += w * x0.x; c01 += w * x0.y; c02 += w * x0.z; c03 += w * x0.w;
-    let x1 = points[row * blocks + min(column + 1u, last)];
+    let x1 = a_at(row, blocks, min(column + 1u, last));
     c10 += w * x1.x; c11 += w * x1.y; c12 += w * x1.z; c13 += w * x1.w;
-    let x2 = points[row * blocks + min(column + 2u, last)];
+    let x2 = a_at(row, blocks, min(column + 2u, last));
     c20 += w * x2.x; c21 += w * x2.y; c22 += w * x2.z; c23 += w * x2.w;
-    let x3 = points[row * blocks + min(column + 3u, last)];
+    let x3 = a_at(row, blocks, min(column + 3u, last));
     c30 += w * x3.x; c31 += w * x3.y; c32 += w * x3.z; c33 += w * x3.w;
   }
   put_columns(split, column, c00, c01, c02, c03);

@@ -1,4 +1,3 @@
-import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import logisticWgsl from '../../shaders/logistic.wgsl' with { type: 'text' };
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
@@ -7,6 +6,7 @@ import { constant, reshape, type Tensor, type Variable, variable } from '../grap
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
+import { fromBuffers, operandsFrom } from '../ops/operands.ts';
 import { sum } from '../ops/reduce.ts';
 import { invertPositiveDefinite } from './eigen.ts';
 
@@ -27,7 +27,7 @@ interface Options extends Sizes {
   size?: number;
 }
 
-const source = [logisticWgsl, gridWgsl];
+const source = fromBuffers(logisticWgsl);
 const uniform = ({ options: o }: Call<Options>) => ({
   problems: o.problems,
   rows: o.rows,
@@ -122,28 +122,46 @@ const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) /
   workgroupSize: 256,
 });
 
-const logitsOp = logisticOp(
+/** A product for 12 lanes, its operands read as textures where that is faster, as in matmul.ts. */
+function productOp(
+  entry: string,
+  invocations: (o: Options) => number,
+  shape: Op<Options>['shape'],
+): Op<Options> {
+  const spec = logisticOp(entry, invocations, shape, { inputs: ['x', 'y'], outputs: ['product'] });
+  const kernel = spec.kernel as Kernel<Options>;
+  return {
+    ...spec,
+    kernel: ({ inputs: [x, y] }, target) => ({
+      ...kernel,
+      ...operandsFrom(logisticWgsl, { x: x!, y: y! }, 12 * x!.size, target),
+    }),
+  };
+}
+
+const logitsOp = productOp(
   'logistic_logits',
   (o) => (o.problems * o.rows) / 16,
   (_, o) => [o.problems, o.rows, 12],
-  { inputs: ['points', 'vectors'], outputs: ['product'] },
 );
-const productsOp = logisticOp(
+const productsOp = productOp(
   'logistic_products',
   (o) => o.problems * o.splits * Math.ceil(o.width / 16),
   (_, o) => [o.problems * o.splits, 12, o.width],
-  { inputs: ['points', 'row_weights'], outputs: ['product'] },
 );
+
+/** [a, b, c] as [a b, c] */
+const flat = (t: Tensor) => reshape(t, [-1, t.shape[2]]);
 
 /** x d^T: [problems, rows, lanes] */
 function alongOf(x: Tensor, d: Tensor, sizes: Sizes): Tensor {
-  if (sizes.lanes === 12) return call(logitsOp, [x, d], sizes).outputs[0];
+  if (sizes.lanes === 12) return call(logitsOp, [flat(x), flat(d)], sizes).outputs[0];
   return matmul(x, d, { transposeB: true });
 }
 
 /** r^T x over each split: [problems * splits, lanes, width] */
 function productsOf(r: Tensor, x: Tensor, sizes: Sizes): Tensor {
-  if (sizes.lanes === 12) return call(productsOp, [x, r], sizes).outputs[0];
+  if (sizes.lanes === 12) return call(productsOp, [flat(x), flat(r)], sizes).outputs[0];
   const split = (t: Tensor) => reshape(t, [sizes.problems * sizes.splits, sizes.rows / sizes.splits, -1]);
   return matmul(split(r), split(x), { transposeA: true });
 }
@@ -176,6 +194,7 @@ export interface LogisticOptions {
 /** How much of the curvature bound the preconditioner assumes: p (1 - p) is far below its bound for most rows. */
 const CURVATURE = 0.01;
 const NEWTON_STEPS = 3;
+const largestDivisor = (n: number, most: number): number => (n % most ? largestDivisor(n, most - 1) : most);
 const multipleOf16 = (n: number) => Math.ceil(n / 16) * 16;
 const multipleOf4 = (n: number) => Math.ceil(n / 4) * 4;
 
@@ -251,25 +270,31 @@ export async function fitLogistic(
     made.push(p);
     onProgress?.(0.1);
 
+    // Several iterations a step share what it copies into textures.
+    const together = largestDivisor(iterations, 10);
     const iterate = await compile(
       device,
       () => {
-        const residual = call(residualOp, [logits, y], sizes).outputs[0];
-        const products = productsOf(residual, x, sizes);
-        const g = call(gradientOp, [products, w], sizes).outputs[0];
-        const z = dual ? throughRows(g, x, p, lambda) : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
-        const parts = Math.min(64, Math.ceil((lanes * width) / 64));
-        const dots = call(dotsOp, [g, z, oldG, d, w], { ...sizes, parts }).outputs[0];
-        call(directionOp, [dots], { ...sizes, parts }, [search]);
-        call(turnOp, [g, z, search], sizes, [d, oldG]);
-        const along = alongOf(x, d, sizes);
-        for (let i = 0; i < NEWTON_STEPS; i++) {
-          const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
-          const slopes = call(slopesOp, [logits, along, y, search], of).outputs[0];
-          call(searchOp, [slopes], of, [search]);
+        for (let i = 0; i < together; i++) {
+          const residual = call(residualOp, [logits, y], sizes).outputs[0];
+          const products = productsOf(residual, x, sizes);
+          const g = call(gradientOp, [products, w], sizes).outputs[0];
+          const z = dual
+            ? throughRows(g, x, p, lambda)
+            : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
+          const parts = Math.min(64, Math.ceil((lanes * width) / 64));
+          const dots = call(dotsOp, [g, z, oldG, d, w], { ...sizes, parts }).outputs[0];
+          call(directionOp, [dots], { ...sizes, parts }, [search]);
+          call(turnOp, [g, z, search], sizes, [d, oldG]);
+          const along = alongOf(x, d, sizes);
+          for (let s = 0; s < NEWTON_STEPS; s++) {
+            const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
+            const slopes = call(slopesOp, [logits, along, y, search], of).outputs[0];
+            call(searchOp, [slopes], of, [search]);
+          }
+          call(advanceOp, [along, search], { ...sizes, size: rows * lanes }, [logits]);
+          call(advanceOp, [d, search], { ...sizes, size: lanes * width }, [w]);
         }
-        call(advanceOp, [along, search], { ...sizes, size: rows * lanes }, [logits]);
-        call(advanceOp, [d, search], { ...sizes, size: lanes * width }, [w]);
         return {};
       },
       { warmUp: false },
@@ -277,7 +302,7 @@ export async function fitLogistic(
     let done = 0;
     while (done < iterations) {
       const until = Math.min(done + 20, iterations);
-      for (; done < until; done++) await iterate.run();
+      for (; done < until; done += together) await iterate.run();
       const state = await readVariable(device, search);
       onProgress?.(0.1 + (0.9 * done) / iterations);
       // |gradient|^2 in the metric of the preconditioner is about how far above its minimum the objective is.

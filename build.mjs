@@ -82,7 +82,7 @@ function denoBinary() {
 function denoEnvironment() {
   return {
     XDG_RUNTIME_DIR: tmpdir(),
-    LP_NUM_THREADS: String(2 * availableParallelism()),
+    LP_NUM_THREADS: String(4 * availableParallelism()),
     ...process.env,
     DENO_NO_UPDATE_CHECK: '1',
   };

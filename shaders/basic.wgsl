@@ -2,6 +2,7 @@
 struct Params {
   count: u32,
   width: u32, // of a row of texels
+  count_b: u32, width_b: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -10,6 +11,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> sum: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> a: array<vec4f>;
 @group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(3) var texels_x: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(4) var texels_b: texture_storage_2d<rgba32float, write>;
 
 // y = x. Moves words of any type, so it selects bits and computes nothing with them.
 @compute @workgroup_size(256)
@@ -23,6 +26,14 @@ fn copy_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
 fn copy_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
   if (4u * i < params.count) { textureStore(texels, vec2u(i % params.width, i / params.width), x[i]); }
+}
+
+// texels_x = x and texels_b = b: both operands of a product
+@compute @workgroup_size(256)
+fn copy_to_textures(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 256u);
+  if (4u * i < params.count) { textureStore(texels_x, vec2u(i % params.width, i / params.width), x[i]); }
+  if (4u * i < params.count_b) { textureStore(texels_b, vec2u(i % params.width_b, i / params.width_b), b[i]); }
 }
 
 // sum = x + b

@@ -22,20 +22,25 @@ export const copy: Op = {
   vjp: (dy) => [dy],
 };
 
-/** A copy of x in a texture: see `Kernel.textures`. */
-export const toTexture: Op = {
-  name: 'toTexture',
-  shape: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
-  kernel: {
+const texelsOf = (x: Tensor) => ({ count: words(x), width: x.size / x.shape[0] / 4 });
+
+/** A copy in a texture of one tensor or of two: see `Kernel.textures`. */
+export const toTextures: Op = {
+  name: 'toTextures',
+  shape: (xs) => xs.map(({ shape, dtype }) => ({ shape, dtype })),
+  kernel: ({ inputs: [x, b] }) => ({
     source,
-    entry: 'copy_to_texture',
-    inputs: ['x'],
-    outputs: ['texels'],
-    textures: ['texels'],
+    ...(b
+      ? { entry: 'copy_to_textures', inputs: ['x', 'b'], outputs: ['texels_x', 'texels_b'] }
+      : { entry: 'copy_to_texture', inputs: ['x'], outputs: ['texels'] }),
+    textures: b ? ['texels_x', 'texels_b'] : ['texels'],
     workgroupSize: 256,
-    uniform: ({ inputs: [x] }) => ({ count: words(x!), width: x!.size / x!.shape[0] / 4 }),
-    invocations: ({ inputs: [x] }) => words(x!) / 4,
-  },
+    uniform: () => {
+      const { count, width } = b ? texelsOf(b) : { count: 0, width: 1 };
+      return { ...texelsOf(x!), countB: count, widthB: width };
+    },
+    invocations: () => Math.max(words(x!), b ? words(b) : 0) / 4,
+  }),
 };
 
 const assignOp: Op = {

@@ -1,4 +1,4 @@
-import { copy, toTexture } from './basic.ts';
+import { copy, toTextures } from './basic.ts';
 import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
 import { layout, type Node, Tensor, trace, Variable } from './tensor.ts';
 
@@ -224,35 +224,38 @@ function separateHazards(records: Rec[]): Rec[] {
   });
 }
 
-/** Copies what kernels read as textures; a copy serves until its variable changes. */
+/** Copies what kernels read as textures, a kernel's operands together; a copy serves until its variable changes. */
 function throughTextures(records: Rec[], target: Target): Rec[] {
-  const copies = new Map<string, Rec>();
+  const copies = new Map<string, { source: Tensor; texture: Tensor }>();
+  const keyOf = (x: Tensor) => {
+    const { node, index } = viewRoot(x);
+    return `${node.id}.${index} ${x.shape[0]}`;
+  };
   return records.flatMap((rec) => {
-    const { textures, inputs: names } = rec.op ? kernelOf(rec.op, rec, target) : ({} as Kernel);
+    const { textures = [], inputs: names = [] } = rec.op ? kernelOf(rec.op, rec, target) : ({} as Kernel);
+    const reads = (x: Tensor | null, i: number): x is Tensor => x !== null && textures.includes(names[i]);
+    const missing = new Map(rec.inputs.filter(reads).map((x) => [keyOf(x), x]));
+    for (const key of copies.keys()) missing.delete(key);
     const before: Rec[] = [];
-    const inputs = rec.inputs.map((x, i) => {
-      if (!x || !textures?.includes(names![i])) return x;
-      const { node, index } = viewRoot(x);
-      const key = `${node.id}.${index} ${x.shape[0]}`;
-      let made = copies.get(key);
-      if (!made) {
-        made = copyOf(x, rec.layer, toTexture);
-        copies.set(key, made);
-        before.push(made);
-      }
-      return made.outputs[0];
-    });
+    if (missing.size) {
+      const sources = [...missing.values()];
+      const node = trace(() => call(toTextures, sources, {})).result;
+      before.push({ ...node, inputs: sources, outputs: node.outputs, layer: rec.layer });
+      for (const [i, key] of [...missing.keys()].entries())
+        copies.set(key, { source: sources[i], texture: node.outputs[i] });
+    }
+    const inputs = rec.inputs.map((x, i) => (reads(x, i) ? copies.get(keyOf(x))!.texture : x));
     const changed = new Set(rec.state.map(home));
-    for (const [key, { inputs }] of copies) {
-      const root = viewRoot(inputs[0]!);
+    for (const [key, { source }] of copies) {
+      const root = viewRoot(source);
       if (root instanceof Variable && changed.has(home(root))) copies.delete(key);
     }
     return [...before, { ...rec, inputs }];
   });
 }
 
-const copyOf = (x: Tensor, layer: string, op: Op = copy): Rec => {
-  const node = trace(() => call(op, [x], {})).result;
+const copyOf = (x: Tensor, layer: string): Rec => {
+  const node = trace(() => call(copy, [x], {})).result;
   return { ...node, inputs: [x], outputs: node.outputs, layer };
 };
 

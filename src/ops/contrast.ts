@@ -61,7 +61,8 @@ function tile(
 ): Pick<Kernel, 'source' | 'textures'> & { side: 8 | 16 } {
   const work = rows * y.size;
   if (rows < 64 || work < target.largeTiles) return { side: 8, source };
-  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work, target) };
+  // A copy pays later than in a product: the exponentials cost as much as the loads.
+  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work / 4, target) };
 }
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({

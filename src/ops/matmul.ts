@@ -58,8 +58,6 @@ const source = fromBuffers(matmulWgsl);
 const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
 const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
-/** Only products so much larger than the least for a large tile are worth two dispatches more, of copies to textures. */
-const TEXTURES_FROM = 4;
 
 /**
  * The tile of C that one invocation makes. The large one would spill the registers of a GPU, but llvmpipe wants few
@@ -79,10 +77,9 @@ function productKernel(
 ): Kernel<ProductOptions> {
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
   const { entry, rows, columns } = tile([batches, m, n, k], options, target);
-  const work = m * n * k;
-  const copied = entry === LARGE.entry && a!.shape.length === 2 && work >= TEXTURES_FROM * target.largeTiles;
+  const copied = entry === LARGE.entry && a!.shape.length === 2;
   return {
-    ...(copied ? operandsFrom(matmulWgsl, { a: a!, b: b! }, work, target) : { source }),
+    ...(copied ? operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target) : { source }),
     entry,
     inputs: ['a', 'b', 'bias', 'gate'],
     outputs: ['c', 'sums'],

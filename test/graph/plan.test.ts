@@ -477,7 +477,7 @@ test('a copy as a texture serves all its readers until its variable changes; its
     assign(v, a[0]);
     return { a: a[0], b: a[1], before, after: seen(v, { k: 2 }) };
   });
-  assert.is(names(made), 'toTexture seen seen toTexture seen assign toTexture seen');
+  assert.is(names(made), 'toTextures seen seen toTextures seen assign toTextures seen');
   const places = made.dispatches.filter((d) => d.op.name === 'seen').map((d) => made.place(d.inputs[0]!));
   assert.ok(places.every((place) => place.in === 'texture'));
   // 8 rows of 4 texels. The copy of x is no longer needed when v is copied.
@@ -487,6 +487,6 @@ test('a copy as a texture serves all its readers until its variable changes; its
   );
   // Another shape of the same elements is another texture.
   const two = planned(() => ({ a: seen(x), b: seen(reshape(x, [16, 8])) }));
-  assert.is(names(two), 'toTexture seen toTexture seen');
+  assert.is(names(two), 'toTextures seen toTextures seen');
   assert.is(two.textures.length, 2);
 });

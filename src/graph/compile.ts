@@ -56,7 +56,7 @@ export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
   read(name: keyof O): Promise<Float32Array & Data>;
   /** Where an output lies, for drawing or for another plan. It stays valid until `dispose`. */
   buffer(name: keyof O): Range;
-  /** Runs once with one pass per dispatch and tells the milliseconds of each. Needs the timestamp-query feature. */
+  /** Runs once with one submit per dispatch and tells the milliseconds of each. Needs the timestamp-query feature. */
   profile(values?: { [K in keyof I]?: number | Data }): Promise<{ name: string; ms: number }[]>;
   /** In a plan compiled with `check`: runs, and describes the first op with a non-finite value; null if there is none. */
   firstNonFinite(values?: { [K in keyof I]?: number | Data }): Promise<string | null>;

@@ -77,7 +77,7 @@ function denoBinary() {
 
 /**
  * wgpu asks for XDG_RUNTIME_DIR and complains on stderr without it. llvmpipe deals a dispatch out to its threads evenly and
- * waits for the last: with two a core, one that is held up holds up less.
+ * waits for the last: with four a core, one that is held up holds up less.
  */
 function denoEnvironment() {
   return {

@@ -71,7 +71,7 @@ async function sourcesOf(path: string): Promise<string[]> {
     : /\barray<value>/.test(code)
       ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
       : [''];
-  const operands = /\ba_at\(/.test(code) ? await lib('operands_buffer', 'operands_texture') : [''];
+  const operands = /\ba_at\(/.test(code) ? await lib('operands_buffer', 'operands_texture', 'operands_sampled') : [''];
   return values.flatMap((value) => operands.map((operand) => [shared, operand, value].join('\n')));
 }
 

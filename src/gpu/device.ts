@@ -7,6 +7,7 @@ import {
   WebGPUMissingError,
 } from './errors.ts';
 import { createPipelineCache, type PipelineCache } from './kernel.ts';
+import type { Target } from '../graph/op.ts';
 import { createMemory, type Memory } from './memory.ts';
 
 /** What a {@link Device} is opened with. */
@@ -26,7 +27,7 @@ export interface Device {
   /** Vendor, architecture or description of the adapter; 'adopted device' when it does not tell. */
   readonly adapter: string;
   /** Which kernel variants suit the adapter (see `Target` in graph/op.ts). */
-  readonly target: { largeTiles: number; textureSide: number };
+  readonly target: Target;
   /** The caller owns the GPUDevice: it is never destroyed here. */
   readonly adopted: boolean;
   readonly memory: Memory;
@@ -84,15 +85,20 @@ function describe(info: GPUAdapterInfo | undefined): string {
   return [...new Set(words)].join(' ') || 'unnamed adapter';
 }
 
+/** Processors that play GPU want large tiles; where each reads fastest was measured (docs/decisions.md). */
+function targetOf(adapter: string, gpu: GPUDevice): Target {
+  const textureSide = gpu.limits.maxTextureDimension2D;
+  if (/llvmpipe/i.test(adapter)) return { largeTiles: 2 ** 25, textures: 'storage', textureSide };
+  if (/swiftshader/i.test(adapter)) return { largeTiles: 2 ** 22, textures: 'sampled', textureSide };
+  return { largeTiles: Number.POSITIVE_INFINITY, textureSide };
+}
+
 function wrap(gpu: GPUDevice, adapter: string, adopted: boolean): Device {
   const memory = createMemory(gpu);
   const device: Device = {
     gpu,
     adapter,
-    target: {
-      largeTiles: /llvmpipe/i.test(adapter) ? 2 ** 25 : Number.POSITIVE_INFINITY,
-      textureSide: gpu.limits.maxTextureDimension2D,
-    },
+    target: targetOf(adapter, gpu),
     adopted,
     memory,
     pipelines: createPipelineCache(gpu),

@@ -8,7 +8,8 @@ export interface PipelineKey {
   /** Values of `override` constants. */
   constants?: Record<string, number>;
   /**
-   * One letter per binding from 1 on: a buffer, `r` read-only or `w` read-write, or a texture, `t` to read or `s` to write.
+   * One letter per binding from 1 on: a buffer, `r` read-only or `w` read-write, or a texture, `t` to read,
+   * `l` to load from as a sampled one, or `s` to write.
    * Binding 0 is the uniform block.
    */
   access: string;
@@ -23,6 +24,7 @@ const BINDINGS: Record<string, Partial<GPUBindGroupLayoutEntry>> = {
   r: { buffer: { type: 'read-only-storage' } },
   w: { buffer: { type: 'storage' } },
   t: { storageTexture: { access: 'read-only', format: 'rgba32float' } },
+  l: { texture: { sampleType: 'unfilterable-float' } },
   s: { storageTexture: { access: 'write-only', format: 'rgba32float' } },
 };
 

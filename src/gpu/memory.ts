@@ -58,8 +58,8 @@ export function createMemory(gpu: GPUDevice): Memory {
       return keep(buffer, buffer.size);
     },
     createTexture(label, width, height) {
-      // STORAGE_BINDING
-      const texture = gpu.createTexture({ label, size: [width, height], format: 'rgba32float', usage: 0x08 });
+      // STORAGE_BINDING | TEXTURE_BINDING
+      const texture = gpu.createTexture({ label, size: [width, height], format: 'rgba32float', usage: 0x0c });
       return keep(texture, 16 * width * height);
     },
     free,

@@ -443,17 +443,18 @@ async function buildPipelines(
   const unique = new Map<Promise<Pipeline>, true>();
   const pending = dispatches.map((d) => {
     const { kernel: k, inPlace } = d;
+    const read = k.sampled ? 'rl' : 'rt';
     const letters = (names: readonly string[] | undefined, count: number, [buffer, texture]: string) =>
       Array.from({ length: count }, (_, i) => (names && k.textures?.includes(names[i]) ? texture : buffer));
     const access = inPlace
       ? `w${'r'.repeat(d.inputs.length - 1)}`
       : [
-          ...letters(k.inputs, d.inputs.length, 'rt'),
+          ...letters(k.inputs, d.inputs.length, read),
           ...letters(k.state, d.state.length, 'w'),
           ...letters(k.outputs, d.outputs.length, 'ws'),
         ].join('');
     const most = device.gpu.limits.maxStorageBuffersPerShaderStage;
-    const buffers = access.replace(/[ts]/g, '').length;
+    const buffers = access.replace(/[tls]/g, '').length;
     if (buffers > most)
       throw new InputError(
         `${d.op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`,

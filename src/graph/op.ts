@@ -38,6 +38,8 @@ export interface Kernel<O = any> {
    * as `texture_storage_2d<rgba32float, read>`, of which the plan makes a copy, shared by all kernels that want it.
    */
   textures?: readonly string[];
+  /** The textures that it reads are `texture_2d<f32>`. */
+  sampled?: boolean;
   /** Fields of the uniform block in the order of the WGSL struct: u32, `f32(x)`, or 2 or 4 u32 for a vector. */
   uniform?: (call: Call<O>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
@@ -138,6 +140,8 @@ export interface Target {
    * least so many multiply-adds; for less they take longer to compile than they ever save. Infinity: never.
    */
   largeTiles: number;
+  /** How kernels read the textures that their operands are copied into. Default 'storage'. */
+  textures?: 'storage' | 'sampled';
   /** The most texels on a side of a texture. Default 8192, which every device allows. */
   textureSide?: number;
 }

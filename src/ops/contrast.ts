@@ -58,7 +58,7 @@ function tile(
   y: Tensor,
   rows: number,
   target: Target,
-): Pick<Kernel, 'source' | 'textures'> & { side: 8 | 16 } {
+): Pick<Kernel, 'source' | 'textures' | 'sampled'> & { side: 8 | 16 } {
   const work = rows * y.size;
   if (rows < 64 || work < target.largeTiles) return { side: 8, source };
   // A copy pays later than in a product: the exponentials cost as much as the loads.

@@ -1,5 +1,6 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import buffersWgsl from '../../shaders/lib/operands_buffer.wgsl' with { type: 'text' };
+import sampledWgsl from '../../shaders/lib/operands_sampled.wgsl' with { type: 'text' };
 import texturesWgsl from '../../shaders/lib/operands_texture.wgsl' with { type: 'text' };
 import type { Kernel, Target } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -21,9 +22,13 @@ export function operandsFrom(
   operands: Record<string, Tensor>,
   work: number,
   target: Target,
-): Pick<Kernel, 'source' | 'textures'> {
+): Pick<Kernel, 'source' | 'textures' | 'sampled'> {
   const worth = work >= target.largeTiles && Object.values(operands).every((x) => fits(x, target));
-  return worth
-    ? { source: [wgsl, gridWgsl, texturesWgsl], textures: Object.keys(operands) }
-    : { source: fromBuffers(wgsl) };
+  if (!worth) return { source: fromBuffers(wgsl) };
+  const sampled = target.textures === 'sampled';
+  return {
+    source: [wgsl, gridWgsl, sampled ? sampledWgsl : texturesWgsl],
+    textures: Object.keys(operands),
+    sampled,
+  };
 }

@@ -6,8 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
@@ -171,29 +170,6 @@ function tool(name, args) {
 const tsc = (...args) => tool(['typescript', 'bin', 'tsc'], args);
 const biome = (...args) => tool(['@biomejs', 'biome', 'bin', 'biome'], args);
 
-/** esbuild's bundle of the library; both entry and output are as a web page would load them. */
-async function bundle(outfile) {
-  const esbuild = await import(pathToFileURL(inRoot('node_modules', 'esbuild', 'lib', 'main.js')));
-  const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: 'external' };
-  try {
-    await esbuild.build({
-      ...options,
-      entryPoints: [inRoot('src', 'index.ts')],
-      outfile,
-      logLevel: 'warning',
-    });
-  } catch {
-    console.log('FAIL esbuild bundle of src/index.ts');
-    return false;
-  }
-  const code = readFileSync(outfile);
-  const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
-  console.log(
-    `ok   esbuild bundle: ${kilobytes(code.length)}, gzipped ${kilobytes(gzipSync(code, { level: 9 }).length)}`,
-  );
-  return true;
-}
-
 /**
  * Runs one runtime's tests. It keeps its counts, and what it is busy with and until when, in a small file: so a
  * crash loses no counts, and a test that blocks its thread (no timer fires there) is ended from here.
@@ -237,13 +213,8 @@ const browserTests = (args, browser) =>
     PUPPETEER_EXECUTABLE_PATH: browser,
   });
 
-/** Types, lint and bundle: each one that fails counts as one failed. */
-async function checkEverything() {
-  const folder = mkdtempSync(join(tmpdir(), 'hypersphere-bundle-'));
-  const results = [tsc('--noEmit'), biome('check', '.'), await bundle(join(folder, 'hypersphere.js'))];
-  rmSync(folder, { recursive: true, force: true });
-  return results.filter((ok) => !ok).length;
-}
+/** Types and lint: each one that fails counts as one failed. */
+const checkEverything = () => [tsc('--noEmit'), biome('check', '.')].filter((ok) => !ok).length;
 
 async function test(args) {
   const one = args.includes('--deno') !== args.includes('--chromium');
@@ -253,8 +224,8 @@ async function test(args) {
   if (inDeno) setUpAdapter();
   const browser = inChromium ? setUpBrowser() : '';
   const total = { passed: 0, failed: 0 };
-  if (args.length) console.log('a part of the tests only, without types, lint and bundle');
-  else total.failed += await checkEverything();
+  if (args.length) console.log('a part of the tests only, without types and lint');
+  else total.failed += checkEverything();
   const runs = [inDeno && (() => denoTests(patterns)), inChromium && (() => browserTests(patterns, browser))];
   for (const run of runs.filter(Boolean)) {
     const { passed, failed } = await run();
@@ -268,8 +239,12 @@ async function test(args) {
 
 async function build() {
   rmSync(inRoot('dist'), { recursive: true, force: true });
-  const bundled = await bundle(inRoot('dist', 'hypersphere.js'));
-  return bundled && tsc('--project', 'tsconfig.build.json') ? 0 : 1;
+  const { buildLibrary, bundlePages } = await import('./bundle.mjs'); // now that esbuild is there
+  await buildLibrary(inRoot('dist'));
+  console.log('gzipped, in the bundle of a page that imports');
+  for (const [page, { gzipped }] of Object.entries(await bundlePages(root)))
+    console.log(`  ${page.padEnd(20)}${(gzipped / 1000).toFixed(1)} kB`);
+  return tsc('--project', 'tsconfig.build.json') ? 0 : 1;
 }
 
 async function main([command, ...args]) {

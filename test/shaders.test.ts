@@ -1,6 +1,7 @@
 // Every shader, with this runtime's own compiler, and the conventions that replace reflection at run time.
 import * as assert from 'uvu/assert';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
+import { minifyWgsl } from '../wgsl.mjs';
 import { device, readAsset, test } from './harness.ts';
 
 const text = async (path: string) => new TextDecoder().decode(await readAsset(path));
@@ -32,7 +33,7 @@ interface Entry {
 const bare = (code: string) => code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
 
 function entriesOf(code: string): Entry[] {
-  const pattern = /@compute\s+@workgroup_size\(([^)]*)\)\s*fn\s+(\w+)/g;
+  const pattern = /@compute\s*@workgroup_size\(([^)]*)\)\s*fn\s+(\w+)/g;
   return [...bare(code).matchAll(pattern)].map(([, size, name]) => ({
     name,
     workgroupSize: size.split(',').reduce((product, n) => product * Number(n.replace('u', '')), 1),
@@ -54,25 +55,39 @@ function declarations(code: string): string {
   }
   return rest;
 }
-const FUNCTION = /(@compute\s+@workgroup_size\([^)]*\)\s*)?\bfn\s+\w+/;
+const FUNCTION = /(@compute\s*@workgroup_size\([^)]*\)\s*)?\bfn\s+\w+/;
 
 const shaders = await findShaders();
 const kernels = shaders.filter((path) => !path.startsWith('shaders/lib/'));
 const libs = shaders.filter((path) => path.startsWith('shaders/lib/'));
+const written: Record<string, string> = {};
+for (const path of shaders) written[path] = await text(path);
+const minified = minifyWgsl(written);
 
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
-async function sourcesOf(path: string): Promise<string[]> {
-  const code = await text(path);
+function sourcesOf(path: string, files = written): string[] {
+  const code = written[path];
   const plain = libs.filter((lib) => !/\/(lanes|operands)/.test(lib));
-  const shared = [code, ...(await Promise.all(plain.map(text)))].join('\n');
-  const lib = (...names: string[]) => Promise.all(names.map((name) => text(`shaders/lib/${name}.wgsl`)));
+  const shared = [path, ...plain].map((name) => files[name]).join('\n');
+  const lib = (...names: string[]) => names.map((name) => files[`shaders/lib/${name}.wgsl`]);
   const values = /\barray<lanes>/.test(code)
-    ? await lib('lanes1', 'lanes4')
+    ? lib('lanes1', 'lanes4')
     : /\barray<value>/.test(code)
       ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
       : [''];
-  const operands = /\ba_at\(/.test(code) ? await lib('operands_buffer', 'operands_texture', 'operands_sampled') : [''];
+  const operands = /\ba_at\(/.test(code)
+    ? lib('operands_buffer', 'operands_texture', 'operands_sampled')
+    : [''];
   return values.flatMap((value) => operands.map((operand) => [shared, operand, value].join('\n')));
+}
+
+/** What the compiler says of a module, with `what` before it. */
+async function complaints(module: GPUShaderModule, what: string): Promise<string[]> {
+  const { messages } = await module.getCompilationInfo();
+  const bad = messages.filter(({ type }) => type === 'error' || type === 'warning');
+  return bad.map(
+    ({ type, lineNum, linePos, message }) => `${what}:${lineNum}:${linePos} ${type}: ${message}`,
+  );
 }
 
 test('the shaders are found', async () => {
@@ -85,16 +100,9 @@ for (const path of kernels) {
     `${path}: every entry point compiles`,
     async () => {
       const { gpu } = await device();
-      for (const code of await sourcesOf(path)) {
+      for (const code of sourcesOf(path)) {
         const module = gpu.createShaderModule({ label: path, code });
-        const { messages } = await module.getCompilationInfo();
-        const bad = messages.filter(({ type }) => type === 'error' || type === 'warning');
-        assert.equal(
-          bad.map(
-            ({ type, lineNum, linePos, message }) => `${path}:${lineNum}:${linePos} ${type}: ${message}`,
-          ),
-          [],
-        );
+        assert.equal(await complaints(module, path), []);
         const entries = entriesOf(code);
         assert.ok(entries.length, 'no entry point');
         await Promise.all(
@@ -116,7 +124,7 @@ for (const path of kernels) {
   );
 
   test(`${path}: binding 0 is the uniform block, laid out in order; bindings and workgroups keep their limits`, async () => {
-    for (const code of await sourcesOf(path)) {
+    for (const code of sourcesOf(path)) {
       const reflected = new WgslReflect(declarations(code));
       const entries = entriesOf(code);
       // `var<uniform> params: Params` and nothing else uniform.
@@ -152,12 +160,38 @@ for (const path of kernels) {
       assert.not.match(bare(code), /\batomic\w*<f32>/);
     }
   });
+
+  test(`${path}: minified, it compiles and looks the same from outside`, async () => {
+    const { gpu } = await device();
+    const short = sourcesOf(path, minified);
+    for (const [i, code] of sourcesOf(path).entries()) {
+      const module = gpu.createShaderModule({ label: path, code: short[i] });
+      assert.equal(await complaints(module, `${path}, minified`), []);
+      assert.equal(outside(short[i]), outside(code));
+    }
+  });
 }
 
-test('every entry point says what it computes', async () => {
+/** What the host knows of a shader: entry points, overrides, and the form of what is bound, whatever its name. */
+function outside(code: string) {
+  const { overrides, uniforms, storage } = new WgslReflect(declarations(code));
+  return {
+    entries: entriesOf(code),
+    overrides: overrides.map(({ name, type }) => [name, type?.name]),
+    uniforms: uniforms.map(({ members }) =>
+      members?.map(({ offset, type }) => [offset, type.getTypeName?.() ?? type.name]),
+    ),
+    storage: storage.map(({ binding, access, resourceType, size, stride }) => [
+      binding,
+      ...[access, resourceType, size, stride],
+    ]),
+  };
+}
+
+test('every entry point says what it computes', () => {
   const silent: string[] = [];
   for (const path of kernels) {
-    const lines = (await text(path)).split('\n');
+    const lines = written[path].split('\n');
     for (const [i, line] of lines.entries()) {
       if (!/^@compute/.test(line)) continue;
       if (!/^\/\/ ./.test(lines[i - 1] ?? '')) silent.push(`${path}:${i + 1}`);

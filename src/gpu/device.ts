@@ -1,3 +1,4 @@
+import type { Target } from '../graph/op.ts';
 import {
   AdapterMissingError,
   DeviceLostError,
@@ -7,7 +8,6 @@ import {
   WebGPUMissingError,
 } from './errors.ts';
 import { createPipelineCache, type PipelineCache } from './kernel.ts';
-import type { Target } from '../graph/op.ts';
 import { createMemory, type Memory } from './memory.ts';
 
 /** What a {@link Device} is opened with. */

@@ -33,6 +33,7 @@ export function checkWhole(op: string, name: string, value: Scalar): void {
   }
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 const drawOp = (name: string, entry: string, dtype: DType, lanes: number): Op<Drawn> => ({
   name,
   shape: (_, { shape, seed, stream }) => {

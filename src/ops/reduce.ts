@@ -71,6 +71,7 @@ function passKernel(kind: Kind, { options }: Call<Pass>): Kernel<Pass> {
 const passShape = (b: Block): Shape => [b.outer, segments(b), b.inner];
 const wholeShape = (b: Block): Shape => [b.outer, b.reduce, b.inner];
 
+/* @__NO_SIDE_EFFECTS__ */
 const passOp = (name: string, kind: Kind, vjp: Op<Pass>['vjp']): Op<Pass> => ({
   name,
   shape: (_, options) => passShape(options),

@@ -126,6 +126,7 @@ function stridedKernel({ options: { sizes, strides, offset } }: Call<Strided>): 
 
 type StridedVjp = (dy: Tensor, x: Tensor) => Tensor;
 /** y[i, ...] = x[offset + (i, ...) . strides]; each use knows its own gradient. */
+/* @__NO_SIDE_EFFECTS__ */
 function stridedCopy(name: string, gradient: (options: never) => StridedVjp) {
   const spec: Op<Strided & { own: unknown }> = {
     name,

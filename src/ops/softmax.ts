@@ -20,6 +20,7 @@ const forwardKernel = (x: Tensor, log: boolean): Kernel => ({
   invocations: () => rowInvocations(x),
 });
 
+/* @__NO_SIDE_EFFECTS__ */
 const gradientOp = (name: string, log: boolean): Op => ({
   name,
   shape: ([, y]) => y.shape,
@@ -36,6 +37,7 @@ const gradientKernel = (y: Tensor, log: boolean): Kernel => ({
   invocations: () => rowInvocations(y),
 });
 
+/* @__NO_SIDE_EFFECTS__ */
 const forwardOp = (name: string, log: boolean): Op => {
   const gradient = gradientOp(`${name}Gradient`, log);
   return {

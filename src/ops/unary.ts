@@ -12,6 +12,7 @@ interface Numbers {
   dy?: number;
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 const elementwise = (entry: string, inputs: string[], output: string, inPlace?: string): Kernel<Numbers> => ({
   source,
   entry,
@@ -31,6 +32,7 @@ const elementwise = (entry: string, inputs: string[], output: string, inPlace?: 
 type Gradient = (dy: Tensor, x: Tensor, y: Tensor, numbers: Numbers) => Tensor;
 
 /** A function of each element. `fold` computes it for a tensor that is one number everywhere. */
+/* @__NO_SIDE_EFFECTS__ */
 function unary(
   name: string,
   fold: (x: number, a: number, b: number) => number,
@@ -56,6 +58,7 @@ function unary(
 }
 
 /** dx from dy and x or y. A constant dy takes no buffer, and a zero one no work. */
+/* @__NO_SIDE_EFFECTS__ */
 function gradient(name: string, entry: string, inPlace?: string) {
   const kernel = elementwise(entry, ['dy', 'saved'], 'dx', inPlace);
   const spec: Op<Numbers> = {

@@ -1,0 +1,102 @@
+// Makes dist/ with esbuild, and measures what of it ends up in a page.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
+import { minifyWgsl } from './wgsl.mjs';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const web = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning', absWorkingDir: root };
+
+/** All shaders, by their paths from the root. */
+export function readShaders() {
+  const names = readdirSync(join(root, 'shaders'), { recursive: true }).filter((name) =>
+    name.endsWith('.wgsl'),
+  );
+  const paths = names.map((name) => join('shaders', name)).sort();
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+}
+
+/** Shaders are imported minified. */
+export const minifiedShaders = {
+  name: 'minified shaders',
+  setup({ onLoad }) {
+    const short = minifyWgsl(readShaders());
+    onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: short[relative(root, path)], loader: 'text' }));
+  },
+};
+
+/** Modules stay apart, so that what a page does not import stays out of its bundle with all that it imports. */
+const apart = {
+  name: 'modules apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\./ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path: path.replace(/\.(ts|wgsl)$/, '.js'), external: true } : null,
+    );
+  },
+};
+
+/**
+ * Builds the library: `hypersphere.js`, all of it in one minified file, and `src/index.js` with a file for each module,
+ * readable, for bundlers.
+ */
+export async function buildLibrary(outdir) {
+  const { metafile } = await esbuild.build({
+    ...web,
+    entryPoints: ['src/index.ts'],
+    outfile: join(outdir, 'hypersphere.js'),
+    plugins: [minifiedShaders],
+    minify: true,
+    sourcemap: 'external',
+    metafile: true,
+  });
+  await esbuild.build({
+    ...web,
+    entryPoints: Object.keys(metafile.inputs),
+    outbase: root,
+    outdir,
+    plugins: [apart, minifiedShaders],
+  });
+}
+
+/** The values that src/index.ts exports from a room. */
+function namesFrom(room) {
+  const index = readFileSync(join(root, 'src', 'index.ts'), 'utf8');
+  const lists = [...index.matchAll(new RegExp(`export {([^}]*)} from './${room}/`, 'g'))];
+  const names = lists.flatMap(([, list]) => list.split(',')).map((name) => name.trim());
+  return names.filter((name) => name && !name.startsWith('type '));
+}
+
+/**
+ * What a page may import of the library, and how large it may be then.
+ * @param {string[]} everything all names
+ */
+function pages(everything) {
+  const losses = namesFrom('methods');
+  const gauges = namesFrom('measures');
+  // The core: device, engine, all ops, layers and optimisers, one method.
+  const others = new Set([...losses, ...gauges, ...namesFrom('data')]);
+  const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
+  // Without the two that are about data sets: the others take embeddings of any origin.
+  const ofEmbeddings = gauges.filter((name) => name !== 'embed' && name !== 'evaluate');
+  return { core, losses, 'losses and gauges': [...losses, ...ofEmbeddings], everything };
+}
+
+/**
+ * Bundles pages that import parts of a built library, as their authors would.
+ * @param {string} folder of the package: package.json and dist/
+ * @returns {Promise<Record<string, { code: Uint8Array, gzipped: number }>>}
+ */
+export async function bundlePages(folder) {
+  const index = join(folder, 'dist', 'src', 'index.js');
+  const { metafile } = await esbuild.build({ ...web, entryPoints: [index], metafile: true, write: false });
+  const [{ exports: everything }] = Object.values(metafile.outputs);
+  const bundled = Object.entries(pages(everything)).map(async ([page, names]) => {
+    const stdin = { contents: `export { ${names} } from 'hypersphere'`, resolveDir: folder };
+    const { outputFiles } = await esbuild.build({ ...web, stdin, minify: true, write: false });
+    const [{ contents: code }] = outputFiles;
+    return [page, { code, gzipped: gzipSync(code, { level: 9 }).length }];
+  });
+  return Object.fromEntries(await Promise.all(bundled));
+}

@@ -1,0 +1,63 @@
+// The WGSL minifier by itself; that every minified shader compiles is in shaders.test.ts.
+import * as assert from 'uvu/assert';
+import { minifyWgsl } from '../wgsl.mjs';
+import { test } from './harness.ts';
+
+const minify = (code: string) => minifyWgsl({ 'a.wgsl': code })['a.wgsl'];
+
+test('comments and blanks go', () => {
+  assert.is(minify('// one\nlet a = 1u; /* two\n lines */ return  a ;\n'), 'let a=1u;return a;');
+});
+
+test('a blank stays where its neighbours would mean something else', () => {
+  const same = ['a- -b', 'a- --b', 'a& &b', 'a/ *b', 'array<f32,2> =b', 'a< <b', 'else if', 'return-1'];
+  for (const code of same) assert.is(minify(code), code);
+  assert.is(minify('a * -b < -c'), 'a*-b<-c');
+});
+
+test('numbers stay as they are', () => {
+  const numbers = '1e-4+0x1p-24+0x1BD11BDAu+.5+1.+2.5E+3-7';
+  assert.is(minify(numbers), numbers);
+});
+
+test('names become short, one for each', () => {
+  const code = minify(
+    'struct Pair { first: u32, second: u32 } fn swapped(pair: Pair) -> Pair { return pair; }',
+  );
+  assert.is(code, 'struct a{c:u32,d:u32}fn e(b:a)->a{return b;}');
+});
+
+test('names that the host says, swizzles and attributes stay', () => {
+  const code = minify(`override COUNT: u32 = 1u;
+    @compute @workgroup_size(64) fn entry_point(@builtin(local_invocation_index) group: u32) {}
+    @group(0) @binding(1) var<storage, read> rgb: array<vec4f>;`);
+  for (const kept of [
+    'override COUNT:',
+    'fn entry_point(@builtin(local_invocation_index)',
+    '@group(0)@binding(1)',
+  ])
+    assert.ok(code.includes(kept), `${kept} in ${code}`);
+  assert.match(code, /var<storage,read>rgb:/);
+});
+
+test('a new name is none that is there already', () => {
+  assert.is(minify('let a = 1; let b = 2; let third = a + b;'), 'let a=1;let b=2;let c=a+b;');
+});
+
+test('a name that a file uses without declaring it stays in all', () => {
+  const { 'a.wgsl': a } = minifyWgsl({
+    'a.wgsl': 'fn first(length: u32) -> u32 { return length + value; }',
+    'b.wgsl': 'fn second(v: vec2f, value: f32) -> f32 { return length(v); }',
+  });
+  assert.match(a, /\(length:u32\)->u32\{return length\+value;\}/);
+});
+
+test('what a library file declares is renamed where it is used', () => {
+  const made = minifyWgsl({
+    'a.wgsl': 'fn user() -> f32 { return helper(2.0); }',
+    'lib/b.wgsl': 'fn helper(number: f32) -> f32 { return number; }',
+  });
+  const [, name] = /fn (\w+)/.exec(made['lib/b.wgsl']) ?? [];
+  assert.is(name.length, 1);
+  assert.match(made['a.wgsl'], new RegExp(`return ${name}\\(2.0\\)`));
+});

@@ -1,8 +1,8 @@
 // What the graph itself needs: copying a tensor, and adding up cotangents. Four scalars an invocation.
 struct Params {
   count: u32,
-  width: u32, // of a row of texels
-  count_b: u32, width_b: u32,
+  rows: vec4u,    // of what is copied to textures, one tensor a component
+  columns: vec4u, // in numbers, or in vec4s where these are whole
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -10,9 +10,16 @@ struct Params {
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> sum: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> a: array<vec4f>;
-@group(0) @binding(2) var texels: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(3) var texels_x: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(4) var texels_b: texture_storage_2d<rgba32float, write>;
+
+// Up to three tensors (x, b, c; numbers: one whose rows are no whole vec4s) and their textures.
+@group(0) @binding(1) var<storage, read> numbers: array<f32>;
+@group(0) @binding(3) var<storage, read> c: array<vec4f>;
+@group(0) @binding(2) var x_of_1: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(3) var x_of_2: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(4) var b_of_2: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(4) var x_of_3: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(5) var b_of_3: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(6) var c_of_3: texture_storage_2d<rgba32float, write>;
 
 // y = x. Moves words of any type, so it selects bits and computes nothing with them.
 @compute @workgroup_size(256)
@@ -21,19 +28,51 @@ fn copy_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
   if (4u * i < params.count) { y[i] = zero_tail(x[i], i, params.count); }
 }
 
-// texels = x
+// The texel of a texture that an invocation writes, and whether tensor number k has one there: rows of zeros fill fours.
+struct Texel { at: vec2u, inside: bool, data: bool }
+
+fn texel(i: u32, k: u32, width: u32) -> Texel {
+  let at = vec2u(i % width, i / width);
+  return Texel(at, at.y < (params.rows[k] + 3u) / 4u * 4u, at.y < params.rows[k]);
+}
+
 @compute @workgroup_size(256)
 fn copy_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { textureStore(texels, vec2u(i % params.width, i / params.width), x[i]); }
+  let t = texel(i, 0u, params.columns.x);
+  if (t.inside) { textureStore(x_of_1, t.at, select(vec4f(0.0), x[i], t.data)); }
 }
 
-// texels_x = x and texels_b = b: both operands of a product
 @compute @workgroup_size(256)
-fn copy_to_textures(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn copy_to_textures_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { textureStore(texels_x, vec2u(i % params.width, i / params.width), x[i]); }
-  if (4u * i < params.count_b) { textureStore(texels_b, vec2u(i % params.width_b, i / params.width_b), b[i]); }
+  let t = texel(i, 0u, params.columns.x);
+  if (t.inside) { textureStore(x_of_2, t.at, select(vec4f(0.0), x[i], t.data)); }
+  let u = texel(i, 1u, params.columns.y);
+  if (u.inside) { textureStore(b_of_2, u.at, select(vec4f(0.0), b[i], u.data)); }
+}
+
+@compute @workgroup_size(256)
+fn copy_to_textures_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 256u);
+  let t = texel(i, 0u, params.columns.x);
+  if (t.inside) { textureStore(x_of_3, t.at, select(vec4f(0.0), x[i], t.data)); }
+  let u = texel(i, 1u, params.columns.y);
+  if (u.inside) { textureStore(b_of_3, u.at, select(vec4f(0.0), b[i], u.data)); }
+  let v = texel(i, 2u, params.columns.z);
+  if (v.inside) { textureStore(c_of_3, v.at, select(vec4f(0.0), c[i], v.data)); }
+}
+
+// Rows of any number of columns, with zeros up to whole vec4s.
+@compute @workgroup_size(256)
+fn copy_numbers_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let columns = params.columns.x;
+  let t = texel(linear_index(group, groups, local, 256u), 0u, (columns + 3u) / 4u);
+  if (!t.inside) { return; }
+  let column = 4u * t.at.x + vec4u(0u, 1u, 2u, 3u);
+  let at = t.at.y * columns + min(column, vec4u(columns - 1u));
+  let v = vec4f(numbers[at.x], numbers[at.y], numbers[at.z], numbers[at.w]);
+  textureStore(x_of_1, t.at, select(vec4f(0.0), v, (column < vec4u(columns)) & vec4<bool>(t.data)));
 }
 
 // sum = x + b

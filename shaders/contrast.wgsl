@@ -8,13 +8,14 @@ struct Params {
   rows: u32,        // rows of a slab
   chunks: u32,      // chunks of columns
   width: u32,       // columns in a chunk, a multiple of 8
-  offset: u32,      // the pair of anchor i is column (i + offset) mod n
+  offset: u32,      // the pair of anchor i is column (i + offset) mod n; below n
   scale: f32, temperature: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
 override EXCLUDE_SELF: bool = false; // j = i is no candidate
 override PAIRS: bool = false;        // P(i) = {(i + offset) mod n}
+override WRAPS: bool = false;        // m > n: i + offset may be 2 n and more
 override LABELS: bool = false;       // P(i) = the candidates with the label of i
 override ROW_SIDE: bool = false;     // weights of anchors that are rows of the slab
 override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of the slab
@@ -90,28 +91,74 @@ fn factor() -> f32 { return params.scale / params.temperature; }
 
 @group(0) @binding(5) var<storage, read_write> partial: array<vec4f>; // [chunks, m]: max, sum, sum of s over positives, their count
 
+// The column that is the pair of anchor i. A remainder by n would cost a tile more than its inner products.
+fn pair_of(i: u32) -> u32 {
+  if (WRAPS) { return (i + params.offset) % params.n; }
+  let j = i + params.offset;
+  return select(j, j - params.n, j >= params.n);
+}
+
+// The anchor whose pair is column j, unless WRAPS.
+fn anchor_of(j: u32) -> u32 {
+  return select(j - params.offset, j + params.n - params.offset, j < params.offset);
+}
+
 fn label_of_x(i: u32, count: u32) -> u32 { return labels_x[min(i, count - 1u)]; }
 fn labels_of_y(j: vec4u, count: u32) -> vec4u {
   let last = count - 1u;
   return vec4u(labels_y[min(j.x, last)], labels_y[min(j.y, last)], labels_y[min(j.z, last)], labels_y[min(j.w, last)]);
 }
 
+// Which of four columns from j on are candidates for row i.
+fn candidates(i: u32, j: vec4u, end: u32) -> vec4<bool> {
+  var valid = j < vec4u(end);
+  if (EXCLUDE_SELF) { valid = valid & (j != vec4u(i)); }
+  return valid;
+}
+
+// The sum of s over four columns that are positives of row i, and how many they are.
+fn positives(s: vec4f, i: u32, j: vec4u, valid: vec4<bool>) -> vec2f {
+  if (!PAIRS && !LABELS) { return vec2f(0.0); }
+  var positive = valid & (j == vec4u(pair_of(i)));
+  if (LABELS) { positive = valid & (labels_of_y(j, params.n) == vec4u(label_of_x(i, params.m))); }
+  return vec2f(dot(select(vec4f(0.0), s, positive), vec4f(1.0)), dot(select(vec4f(0.0), vec4f(1.0), positive), vec4f(1.0)));
+}
+
+fn largest(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+
 // Takes four columns from j on into the state (max, sum, positive sum, positive count) of row i.
 fn absorb(state: vec4f, dots: vec4f, i: u32, j: vec4u, end: u32) -> vec4f {
   let s = dots * factor();
-  var valid = j < vec4u(end);
-  if (EXCLUDE_SELF) { valid = valid & (j != vec4u(i)); }
+  let valid = candidates(i, j, end);
   let masked = select(vec4f(LOWEST), s, valid);
-  let high = max(max(max(masked.x, masked.y), max(masked.z, masked.w)), state.x);
+  let high = max(largest(masked), state.x);
   let terms = select(vec4f(0.0), exp(masked - high), valid);
-  var result = vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)), state.z, state.w);
-  if (PAIRS || LABELS) {
-    var positive = valid & (j == vec4u((i + params.offset) % params.n));
-    if (LABELS) { positive = valid & (labels_of_y(j, params.n) == vec4u(label_of_x(i, params.m))); }
-    result.z += dot(select(vec4f(0.0), s, positive), vec4f(1.0));
-    result.w += dot(select(vec4f(0.0), vec4f(1.0), positive), vec4f(1.0));
-  }
-  return result;
+  return vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)), state.zw + positives(s, i, j, valid));
+}
+
+// The same for sixteen columns.
+fn absorb_16(state: vec4f, d0: vec4f, d1: vec4f, d2: vec4f, d3: vec4f, i: u32, j0: u32, end: u32) -> vec4f {
+  let j = vec4u(j0) + vec4u(0u, 1u, 2u, 3u);
+  let s0 = d0 * factor();
+  let s1 = d1 * factor();
+  let s2 = d2 * factor();
+  let s3 = d3 * factor();
+  let valid0 = candidates(i, j, end);
+  let valid1 = candidates(i, j + 4u, end);
+  let valid2 = candidates(i, j + 8u, end);
+  let valid3 = candidates(i, j + 12u, end);
+  let low = vec4f(LOWEST);
+  let m0 = select(low, s0, valid0);
+  let m1 = select(low, s1, valid1);
+  let m2 = select(low, s2, valid2);
+  let m3 = select(low, s3, valid3);
+  let high = max(largest(max(max(m0, m1), max(m2, m3))), state.x);
+  let none = vec4f(0.0);
+  let terms = (select(none, exp(m0 - high), valid0) + select(none, exp(m1 - high), valid1)) +
+    (select(none, exp(m2 - high), valid2) + select(none, exp(m3 - high), valid3));
+  let positive = (positives(s0, i, j, valid0) + positives(s1, i, j + 4u, valid1)) +
+    (positives(s2, i, j + 8u, valid2) + positives(s3, i, j + 12u, valid3));
+  return vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)), state.zw + positive);
 }
 
 // The states of four rows.
@@ -157,8 +204,9 @@ fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 }
 
 fn absorb_four(r: Rows, s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f, i: u32, j: u32, end: u32) -> Rows {
-  let half = absorb_block(absorb_block(r, s0, i, j, end), s1, i, j + 4u, end);
-  return absorb_block(absorb_block(half, s2, i, j + 8u, end), s3, i, j + 12u, end);
+  return Rows(
+    absorb_16(r.p0, s0[0], s1[0], s2[0], s3[0], i, j, end), absorb_16(r.p1, s0[1], s1[1], s2[1], s3[1], i + 1u, j, end),
+    absorb_16(r.p2, s0[2], s1[2], s2[2], s3[2], i + 2u, j, end), absorb_16(r.p3, s0[3], s1[3], s2[3], s3[3], i + 3u, j, end));
 }
 
 // partial: the state of each row over one chunk of columns
@@ -229,10 +277,22 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
 
 @group(0) @binding(5) var<storage, read> stats: array<Statistics>;
 @group(0) @binding(6) var<storage, read> dy: array<f32>;
-@group(0) @binding(7) var<storage, read_write> weights: array<f32>; // [rows, columns of y]
+// c, by lib/result_*: weights [rows, columns of y]
 
 // What the weights need of four anchors: their statistics, cotangent, 1 / number of positives.
 struct Anchors { high: vec4f, log_sum: vec4f, dy: vec4f, share: vec4f }
+
+// One anchor, four times.
+fn anchor(i: u32) -> Anchors {
+  let j = min(i, params.m - 1u);
+  let s = stats[j];
+  var a = Anchors(vec4f(s.high), vec4f(s.log_sum), vec4f(dy[j]), vec4f(1.0));
+  if (LABELS) {
+    a.share = vec4f(1.0 / max(s.positives, 1.0));
+    a.dy = select(a.dy, vec4f(0.0), s.positives == 0.0);
+  }
+  return a;
+}
 
 fn anchors(i: vec4u) -> Anchors {
   let j = min(i, vec4u(params.m - 1u));
@@ -264,21 +324,17 @@ fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Ancho
   var g = vec4f(0.0);
   if (ROW_SIDE) {
     var positive = same;
-    if (PAIRS) { positive = j == vec4u((row + params.offset) % params.n); }
-    g += weights4(s, anchors(vec4u(row)), positive);
+    if (PAIRS) { positive = j == vec4u(pair_of(row)); }
+    g += weights4(s, anchor(row), positive);
   }
   if (COLUMN_SIDE) {
     var positive = same;
-    if (PAIRS) { positive = (j + params.offset) % params.n == vec4u(row); }
+    if (PAIRS && WRAPS) { positive = (j + params.offset) % params.n == vec4u(row); }
+    if (PAIRS && !WRAPS) { positive = j == vec4u(anchor_of(row)); }
     g += weights4(s, a, positive);
   }
   if (EXCLUDE_SELF) { g = select(g, vec4f(0.0), j == vec4u(row)); }
-  g *= factor();
-  let at = (row - params.first) * columns + column;
-  if (j.x < columns) { weights[at] = g.x; }
-  if (j.y < columns) { weights[at + 1u] = g.y; }
-  if (j.z < columns) { weights[at + 2u] = g.z; }
-  if (j.w < columns) { weights[at + 3u] = g.w; }
+  put_c(row - params.first, columns, column, g * factor());
 }
 
 fn put_block(row: u32, rows: u32, column: u32, columns: u32, block: mat4x4f, a: Anchors) {

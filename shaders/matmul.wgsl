@@ -10,61 +10,58 @@ override RELU: bool = false;        // c = max(c, 0)
 override GATE: bool = false;        // c = gate > 0 ? c : 0, the gradient of a ReLU whose output is the gate
 override SUMS: bool = false;        // sums_n = sum_k b_kn: the gradient of a bias beside that of its weight
 
-// ---- 8 x 8 and 16 x 16: m, n, k such that every load is a whole vec4, of buffers or of textures (lib/operands_*) ----
+// ---- 8 x 8 and 16 x 16: every load is a whole vec4, of buffers or of textures (lib/operands_*), whose rows end in zeros ----
 // A tile is made of 4 x 4 blocks. In a block the columns of the mat4x4f are rows of C, so block += b_block * a_block.
 
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read> gate: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> sums: array<vec4f>;
+
+fn quarter(count: u32) -> u32 { return (count + 3u) / 4u; }
 
 // Four rows of A (columns of the result) from row 4 * row4, over the four k of k4.
 fn rows_of_a(batch: u32, row4: u32, k4: u32) -> mat4x4f {
   if (TRANSPOSE_A) {
-    let width = params.m / 4u;
+    let width = quarter(params.m);
     let at = min(row4, width - 1u);
     let row = batch * params.k + 4u * k4;
-    return transpose(mat4x4f(a_at(row, width, at), a_at(row + 1u, width, at), a_at(row + 2u, width, at), a_at(row + 3u, width, at)));
+    return transpose(four_of_a(0u, row, row + 3u, width, at));
   }
-  let width = params.k / 4u;
-  let first = batch * params.m;
-  let last = params.m - 1u;
-  let row = 4u * row4;
-  return mat4x4f(
-    a_at(first + min(row, last), width, k4), a_at(first + min(row + 1u, last), width, k4),
-    a_at(first + min(row + 2u, last), width, k4), a_at(first + min(row + 3u, last), width, k4));
+  return four_of_a(batch * params.m, 4u * row4, params.m - 1u, quarter(params.k), k4);
 }
 
 // The four k of k4 (columns of the result) over four columns of B from 4 * column4.
 fn columns_of_b(batch: u32, column4: u32, k4: u32) -> mat4x4f {
   if (TRANSPOSE_B) {
-    let width = params.k / 4u;
-    let row = batch * params.n + 4u * min(column4, params.n / 4u - 1u);
+    let width = quarter(params.k);
+    let row = batch * params.n + 4u * min(column4, quarter(params.n) - 1u);
     return transpose(mat4x4f(b_at(row, width, k4), b_at(row + 1u, width, k4), b_at(row + 2u, width, k4), b_at(row + 3u, width, k4)));
   }
-  let width = params.n / 4u;
+  let width = quarter(params.n);
   let at = min(column4, width - 1u);
   let row = batch * params.k + 4u * k4;
   return mat4x4f(b_at(row, width, at), b_at(row + 1u, width, at), b_at(row + 2u, width, at), b_at(row + 3u, width, at));
 }
 
-fn finish(value: vec4f, at: u32, column4: u32) -> vec4f {
+fn finish(value: vec4f, row: u32, column4: u32) -> vec4f {
   var v = value;
   if (BIAS) { v += bias[column4]; }
   if (RELU) { v = max(v, vec4f(0.0)); }
-  if (GATE) { v = select(vec4f(0.0), v, gate[at] > vec4f(0.0)); }
+  if (GATE) { v = select(vec4f(0.0), v, gate[row * (params.n / 4u) + column4] > vec4f(0.0)); }
   return v;
 }
 
 fn put(row4: u32, column4: u32, batch: u32, block: mat4x4f) {
-  let width = params.n / 4u;
-  if (column4 >= width) { return; }
-  let row = 4u * row4;
-  let at = (batch * params.m + row) * width + column4;
-  if (row < params.m) { c[at] = finish(block[0], at, column4); }
-  if (row + 1u < params.m) { c[at + width] = finish(block[1], at + width, column4); }
-  if (row + 2u < params.m) { c[at + 2u * width] = finish(block[2], at + 2u * width, column4); }
-  if (row + 3u < params.m) { c[at + 3u * width] = finish(block[3], at + 3u * width, column4); }
+  if (4u * column4 >= params.n) { return; }
+  put_line(4u * row4, column4, batch, block[0]);
+  put_line(4u * row4 + 1u, column4, batch, block[1]);
+  put_line(4u * row4 + 2u, column4, batch, block[2]);
+  put_line(4u * row4 + 3u, column4, batch, block[3]);
+}
+
+fn put_line(row: u32, column4: u32, batch: u32, v: vec4f) {
+  let at = batch * params.m + row;
+  if (row < params.m) { put_c(at, params.n, 4u * column4, finish(v, at, column4)); }
 }
 
 fn put_four(row4: u32, column4: u32, batch: u32, b0: mat4x4f, b1: mat4x4f, b2: mat4x4f, b3: mat4x4f) {
@@ -74,6 +71,9 @@ fn put_four(row4: u32, column4: u32, batch: u32, b0: mat4x4f, b1: mat4x4f, b2: m
   put(row4, column4 + 3u, batch, b3);
 }
 
+// How many tiles of a side lie side by side; some have no columns where invocations share rows.
+fn shared_across(side: u32) -> u32 { return (params.n + side * SHARERS - 1u) / (side * SHARERS) * SHARERS; }
+
 fn put_sum(column4: u32, sum: vec4f) {
   if (4u * column4 < params.n) { sums[column4] = sum; }
 }
@@ -82,7 +82,7 @@ fn put_sum(column4: u32, sum: vec4f) {
 @compute @workgroup_size(64)
 fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
-  let across = (params.n + 7u) / 8u;
+  let across = shared_across(8u);
   let down = (params.m + 7u) / 8u;
   let batch = i / (across * down);
   if (batch >= params.batches) { return; }
@@ -91,7 +91,7 @@ fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
   var c00: mat4x4f; var c01: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f;
   var sum0: vec4f; var sum1: vec4f;
-  for (var k4 = 0u; k4 < rounds(params.k / 4u); k4++) {
+  for (var k4 = 0u; k4 < rounds(quarter(params.k)); k4++) {
     let a0 = rows_of_a(batch, row4, k4);
     let a1 = rows_of_a(batch, row4 + 1u, k4);
     let b0 = columns_of_b(batch, column4, k4);
@@ -111,7 +111,7 @@ fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 @compute @workgroup_size(64)
 fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
-  let across = (params.n + 15u) / 16u;
+  let across = shared_across(16u);
   let down = (params.m + 15u) / 16u;
   let batch = i / (across * down);
   if (batch >= params.batches) { return; }
@@ -122,7 +122,7 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var sum0: vec4f; var sum1: vec4f; var sum2: vec4f; var sum3: vec4f;
-  for (var k4 = 0u; k4 < rounds(params.k / 4u); k4++) {
+  for (var k4 = 0u; k4 < rounds(quarter(params.k)); k4++) {
     let a0 = rows_of_a(batch, row4, k4);
     let a1 = rows_of_a(batch, row4 + 1u, k4);
     let a2 = rows_of_a(batch, row4 + 2u, k4);

@@ -57,6 +57,8 @@ function declarations(code: string): string {
 }
 const FUNCTION = /(@compute\s*@workgroup_size\([^)]*\)\s*)?\bfn\s+\w+/;
 
+const RESULT = 'const RESULT = 5u; const BESIDE = 7u;\n';
+const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
 const shaders = await findShaders();
 const kernels = shaders.filter((path) => !path.startsWith('shaders/lib/'));
 const libs = shaders.filter((path) => path.startsWith('shaders/lib/'));
@@ -65,9 +67,9 @@ for (const path of shaders) written[path] = await text(path);
 const minified = minifyWgsl(written);
 
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
-function sourcesOf(path: string, files = written): string[] {
+function sourcesOf(path: string, files = written, fours = 'fours_alone'): string[] {
   const code = written[path];
-  const plain = libs.filter((lib) => !/\/(lanes|operands)/.test(lib));
+  const plain = libs.filter((lib) => !/\/(lanes|operands|fours|result)/.test(lib));
   const shared = [path, ...plain].map((name) => files[name]).join('\n');
   const lib = (...names: string[]) => names.map((name) => files[`shaders/lib/${name}.wgsl`]);
   const values = /\barray<lanes>/.test(code)
@@ -75,10 +77,19 @@ function sourcesOf(path: string, files = written): string[] {
     : /\barray<value>/.test(code)
       ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
       : [''];
-  const operands = /\ba_at\(/.test(code)
-    ? lib('operands_buffer', 'operands_texture', 'operands_sampled')
+  const results = /\bput_c\(/.test(code)
+    ? lib('result_buffer', 'result_numbers', 'result_texture', 'result_both').map((result) => RESULT + result)
     : [''];
-  return values.flatMap((value) => operands.map((operand) => [shared, operand, value].join('\n')));
+  const operands = /\b([ab]_at|four_of_a)\(/.test(code)
+    ? lib('operands_buffer', 'operands_texture', 'operands_sampled').map(
+        (operand) => `${operand}\n${lib(fours)[0]}`,
+      )
+    : [''];
+  // Each of a kind once, not all with all.
+  const most = Math.max(values.length, operands.length, results.length);
+  return Array.from({ length: most }, (_, i) =>
+    [shared, ...[values, operands, results].map((list) => list[i % list.length])].join('\n'),
+  );
 }
 
 /** What the compiler says of a module, with `what` before it. */
@@ -100,7 +111,10 @@ for (const path of kernels) {
     `${path}: every entry point compiles`,
     async () => {
       const { gpu } = await device();
-      for (const code of sourcesOf(path)) {
+      const sources = sourcesOf(path);
+      if (gpu.features.has('subgroups' as GPUFeatureName) && /four_of_a/.test(written[path]))
+        sources.push(...sourcesOf(path, written, 'fours_quad').map((code) => QUADS + code));
+      for (const code of sources) {
         const module = gpu.createShaderModule({ label: path, code });
         assert.equal(await complaints(module, path), []);
         const entries = entriesOf(code);

@@ -1,9 +1,13 @@
 // 0, which no compiler can know.
 var<private> nothing: u32;
 
+// Which of its quad an invocation is.
+var<private> lane: u32;
+
 // The index of an invocation in a 1-D count that was folded into a 2-D grid.
 fn linear_index(group: vec3u, groups: vec3u, local: u32, size: u32) -> u32 {
   nothing = group.z;
+  lane = local % 4u;
   return (group.y * groups.x + group.x) * size + local;
 }
 

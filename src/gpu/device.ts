@@ -89,7 +89,10 @@ function describe(info: GPUAdapterInfo | undefined): string {
 function targetOf(adapter: string, gpu: GPUDevice): Target {
   const textureSide = gpu.limits.maxTextureDimension2D;
   if (/llvmpipe/i.test(adapter)) return { largeTiles: 2 ** 25, textures: 'storage', textureSide };
-  if (/swiftshader/i.test(adapter)) return { largeTiles: 2 ** 22, textures: 'sampled', textureSide };
+  if (/swiftshader/i.test(adapter)) {
+    const quads = gpu.features.has('subgroups' as GPUFeatureName);
+    return { largeTiles: 2 ** 22, textures: 'sampled', quads, textureSide };
+  }
   return { largeTiles: Number.POSITIVE_INFINITY, textureSide };
 }
 

@@ -58,9 +58,16 @@ export function createMemory(gpu: GPUDevice): Memory {
       return keep(buffer, buffer.size);
     },
     createTexture(label, width, height) {
+      // No power of two: llvmpipe compiles a kernel once for each pattern of sides that are and are not.
+      const side = (n: number) => (n & (n - 1) || n >= gpu.limits.maxTextureDimension2D ? n : n + 1);
       // STORAGE_BINDING | TEXTURE_BINDING
-      const texture = gpu.createTexture({ label, size: [width, height], format: 'rgba32float', usage: 0x0c });
-      return keep(texture, 16 * width * height);
+      const texture = gpu.createTexture({
+        label,
+        size: [side(width), side(height)],
+        format: 'rgba32float',
+        usage: 0x0c,
+      });
+      return keep(texture, 16 * side(width) * side(height));
     },
     free,
     holds: (buffer) => alive.has(buffer),

@@ -22,25 +22,44 @@ export const copy: Op = {
   vjp: (dy) => [dy],
 };
 
-const texelsOf = (x: Tensor) => ({ count: words(x), width: x.size / x.shape[0] / 4 });
+/** How many texels wide and high a tensor is as a texture: see `Kernel.textures`. */
+export const texelsOf = ({ shape: [rows], size }: Tensor): [width: number, height: number] => [
+  Math.ceil(size / rows / 4),
+  Math.ceil(rows / 4) * 4,
+];
 
-/** A copy in a texture of one tensor or of two: see `Kernel.textures`. */
+/** The most tensors of one {@link toTextures}: a kernel may write four textures. */
+export const TEXTURES = 3;
+
+/** Whether the rows of a tensor are whole vec4s; others are copied to textures one at a time. */
+export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
+
+/** Copies in textures: see `Kernel.textures`. */
 export const toTextures: Op = {
   name: 'toTextures',
   shape: (xs) => xs.map(({ shape, dtype }) => ({ shape, dtype })),
-  kernel: ({ inputs: [x, b] }) => ({
-    source,
-    ...(b
-      ? { entry: 'copy_to_textures', inputs: ['x', 'b'], outputs: ['texels_x', 'texels_b'] }
-      : { entry: 'copy_to_texture', inputs: ['x'], outputs: ['texels'] }),
-    textures: b ? ['texels_x', 'texels_b'] : ['texels'],
-    workgroupSize: 256,
-    uniform: () => {
-      const { count, width } = b ? texelsOf(b) : { count: 0, width: 1 };
-      return { ...texelsOf(x!), countB: count, widthB: width };
-    },
-    invocations: () => Math.max(words(x!), b ? words(b) : 0) / 4,
-  }),
+  kernel: ({ inputs }) => {
+    const xs = inputs as Tensor[];
+    const whole = wholeRows(xs[0]);
+    const names = ['x', 'b', 'c'].slice(0, xs.length);
+    const textures = names.map((name) => `${name}_of_${xs.length}`);
+    const several = xs.length > 1 ? `copy_to_textures_${xs.length}` : 'copy_to_texture';
+    const four = (of: (x: Tensor) => number) => [0, 1, 2, 3].map((i) => (xs[i] ? of(xs[i]) : 0));
+    return {
+      source,
+      entry: whole ? several : 'copy_numbers_to_texture',
+      inputs: whole ? names : ['numbers'],
+      outputs: textures,
+      textures,
+      workgroupSize: 256,
+      uniform: () => ({
+        count: 0,
+        rows: four(({ shape }) => shape[0]),
+        columns: four((x) => (whole ? texelsOf(x)[0] : x.size / x.shape[0])),
+      }),
+      invocations: () => Math.max(...xs.map((x) => texelsOf(x)[0] * texelsOf(x)[1])),
+    };
+  },
 };
 
 const assignOp: Op = {

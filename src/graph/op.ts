@@ -34,12 +34,20 @@ export interface Kernel<O = any> {
   state?: readonly string[];
   outputs?: readonly string[];
   /**
-   * Which of them are bound as textures of vec4s, what lies at one place of the first axis being a row of texels: an input
+   * Which of them are bound as textures of vec4s, what lies at one place of the first axis being a row of texels; rows end
+   * in zeros, and up to three rows of zeros follow, so that whole blocks of 4 x 4 can be read. An input is bound
    * as `texture_storage_2d<rgba32float, read>`, of which the plan makes a copy, shared by all kernels that want it.
    */
   textures?: readonly string[];
+  /**
+   * The same kernel with its first output as a texture, laid out like those it reads: in the place of the buffer, or
+   * beside it as one more output.
+   */
+  toTexture?: (where: 'texture' | 'both') => Kernel<O>;
   /** The textures that it reads are `texture_2d<f32>`. */
   sampled?: boolean;
+  /** It exchanges values among the invocations of a quad, in control flow that only the host knows to be uniform there. */
+  quads?: boolean;
   /** Fields of the uniform block in the order of the WGSL struct: u32, `f32(x)`, or 2 or 4 u32 for a vector. */
   uniform?: (call: Call<O>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
@@ -142,6 +150,8 @@ export interface Target {
   largeTiles: number;
   /** How kernels read the textures that their operands are copied into. Default 'storage'. */
   textures?: 'storage' | 'sampled';
+  /** Invocations of a quad exchange values faster than they load them. Default false. */
+  quads?: boolean;
   /** The most texels on a side of a texture. Default 8192, which every device allows. */
   textureSide?: number;
 }

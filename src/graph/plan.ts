@@ -1,6 +1,7 @@
-import { copy, toTextures } from './basic.ts';
-import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
-import { layout, type Node, Tensor, trace, Variable } from './tensor.ts';
+import { copy, texelsOf } from './basic.ts';
+import { type Call, call, type Kernel, type Look, type Op, outputsOf, type Target } from './op.ts';
+import { home, layout, type Node, Tensor, trace, Variable, viewRoot } from './tensor.ts';
+import { kernelIn, throughTextures } from './textures.ts';
 
 /** One dispatch of a plan. */
 export interface Dispatch extends Call {
@@ -29,8 +30,11 @@ export interface Plan {
   outputs: Map<string, Tensor>;
 }
 
-interface Rec extends Call {
+/** A call on its way to a dispatch. */
+export interface Rec extends Call {
   op: Op | null;
+  /** Where its first output goes, if not to a buffer alone. */
+  result?: 'texture' | 'both';
   inputs: (Tensor | null)[];
   outputs: Tensor[];
   layer: string;
@@ -56,8 +60,9 @@ export function plan(
   const { records, canon } = shareCommon(live);
   for (const [name, x] of wanted) wanted.set(name, canon(x));
   const fused = fuse(records, new Set([...wanted.values()].map(viewRoot)));
-  const copied = throughTextures(separateHazards(fused), target);
-  const { ordered, parts } = placeParts(copied, new Set([...wanted.values()].map(viewRoot)));
+  const roots = new Set([...wanted.values()].map(viewRoot));
+  const copied = throughTextures(separateHazards(fused), target, reuse ? roots : null);
+  const { ordered, parts } = placeParts(copied, roots);
   const alone = new Set(apart.map((name) => viewRoot(wanted.get(name)!)));
   return assignSlots(ordered, parts, wanted, alone, reuse, target);
 }
@@ -72,9 +77,6 @@ function reachable(outputs: Tensor[], effects: readonly Node[]): Node[] {
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }
-
-/** The buffer that a variable's elements lie in. */
-const home = (v: Variable): Variable => v.home?.flat ?? v;
 
 /** Common-subexpression elimination. A variable that was changed in between is another value. */
 function shareCommon(nodes: Node[]): { records: Rec[]; canon: (x: Tensor) => Tensor } {
@@ -147,13 +149,6 @@ function opId(op: Op): string {
   return `${op.name}#${opIds.get(op)}`;
 }
 
-/** The tensor whose elements a view shows. */
-function viewRoot(x: Tensor): Tensor {
-  let root = x;
-  while (root.node.kind === 'view') root = root.node.inputs[0]!;
-  return root;
-}
-
 /** Lets ops take over the making of their inputs (`Op.fuse`), then drops what nobody reads any more. */
 function fuse(records: Rec[], outputs: Set<Tensor>): Rec[] {
   const makers = new Map<Tensor, Rec>();
@@ -221,36 +216,6 @@ function separateHazards(records: Rec[]): Rec[] {
       return copies.at(-1)!.outputs[0];
     });
     return [...copies, { ...rec, inputs }];
-  });
-}
-
-/** Copies what kernels read as textures, a kernel's operands together; a copy serves until its variable changes. */
-function throughTextures(records: Rec[], target: Target): Rec[] {
-  const copies = new Map<string, { source: Tensor; texture: Tensor }>();
-  const keyOf = (x: Tensor) => {
-    const { node, index } = viewRoot(x);
-    return `${node.id}.${index} ${x.shape[0]}`;
-  };
-  return records.flatMap((rec) => {
-    const { textures = [], inputs: names = [] } = rec.op ? kernelOf(rec.op, rec, target) : ({} as Kernel);
-    const reads = (x: Tensor | null, i: number): x is Tensor => x !== null && textures.includes(names[i]);
-    const missing = new Map(rec.inputs.filter(reads).map((x) => [keyOf(x), x]));
-    for (const key of copies.keys()) missing.delete(key);
-    const before: Rec[] = [];
-    if (missing.size) {
-      const sources = [...missing.values()];
-      const node = trace(() => call(toTextures, sources, {})).result;
-      before.push({ ...node, inputs: sources, outputs: node.outputs, layer: rec.layer });
-      for (const [i, key] of [...missing.keys()].entries())
-        copies.set(key, { source: sources[i], texture: node.outputs[i] });
-    }
-    const inputs = rec.inputs.map((x, i) => (reads(x, i) ? copies.get(keyOf(x))!.texture : x));
-    const changed = new Set(rec.state.map(home));
-    for (const [key, { source }] of copies) {
-      const root = viewRoot(source);
-      if (root instanceof Variable && changed.has(home(root))) copies.delete(key);
-    }
-    return [...before, { ...rec, inputs }];
   });
 }
 
@@ -348,8 +313,7 @@ function assignSlots(
   const textureOf = new Map<Tensor, number>();
   const freeTextures = new Set<number>();
   const takeTexture = (x: Tensor, label: string): number => {
-    const height = x.shape[0];
-    const width = x.size / height / 4;
+    const [width, height] = texelsOf(x);
     for (const i of freeTextures) {
       if (textures[i].width !== width || textures[i].height !== height) continue;
       freeTextures.delete(i);
@@ -360,7 +324,7 @@ function assignSlots(
 
   const dispatches = records.map((rec, i): Dispatch => {
     const op = rec.op!;
-    const kernel = kernelOf(op, rec, target);
+    const kernel = kernelIn(rec, target);
     let inPlace = false;
     for (const [o, y] of rec.outputs.entries()) {
       const r = root(y);

@@ -176,6 +176,16 @@ export function constant(value: number | TypedArray, shape: Shape = [], dtype: D
   return single('constant', shape, dtype, { options: { value } });
 }
 
+/** The tensor whose elements a view shows. */
+export function viewRoot(x: Tensor): Tensor {
+  let root = x;
+  while (root.node.kind === 'view') root = root.node.inputs[0]!;
+  return root;
+}
+
+/** The buffer that a variable's elements lie in. */
+export const home = (v: Variable): Variable => v.home?.flat ?? v;
+
 /** The number that a constant tensor holds everywhere, or null. */
 export const constantValue = (x: Tensor): number | null =>
   x.node.kind === 'constant' && typeof x.node.options.value === 'number' ? x.node.options.value : null;

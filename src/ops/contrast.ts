@@ -3,7 +3,7 @@ import { stopGradient } from '../graph/gradient.ts';
 import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
-import { fromBuffers, operandsFrom } from './operands.ts';
+import { fromBuffers, type Operands, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
 import { pad } from './shape.ts';
 
 /** What counts as a candidate and as a positive for an anchor. */
@@ -36,7 +36,8 @@ interface Slab extends Settings {
   columnSide: boolean;
 }
 
-const source = fromBuffers(contrastWgsl);
+/** `put_c` writes the weights; kernels that have none need its text all the same. */
+const source = [...fromBuffers(contrastWgsl), ...resultIn('numbers', 7)];
 
 /** llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
 const MOST_ROUNDS = 32768;
@@ -53,14 +54,9 @@ function chunking(m: number, n: number, d: number): { chunks: number; width: num
 }
 
 /** The side of an invocation's tile of similarities of so many rows of x, and where it reads x and y: as in matmul.ts. */
-function tile(
-  x: Tensor,
-  y: Tensor,
-  rows: number,
-  target: Target,
-): Pick<Kernel, 'source' | 'textures' | 'sampled'> & { side: 8 | 16 } {
+function tile(x: Tensor, y: Tensor, rows: number, target: Target): Operands & { side: 8 | 16 } {
   const work = rows * y.size;
-  if (rows < 64 || work < target.largeTiles) return { side: 8, source };
+  if (rows < 64 || work < target.largeTiles) return { side: 8, source: fromBuffers(contrastWgsl) };
   // A copy pays later than in a product: the exponentials cost as much as the loads.
   return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work / 4, target) };
 }
@@ -72,12 +68,13 @@ const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows =
   first,
   rows,
   ...chunking(m, n, d),
-  offset: o.pairOffset ?? 0,
+  offset: (o.pairOffset ?? 0) % n,
   scale: f32(o.scale),
   temperature: f32(o.temperature),
 });
 
-const flags = (o: Settings) => ({
+const flags = (o: Settings, m: number, n: number) => ({
+  WRAPS: Number(m > n),
   EXCLUDE_SELF: Number(o.excludeSelf),
   PAIRS: Number(o.pairOffset !== null),
   LABELS: Number(o.byLabel),
@@ -90,11 +87,12 @@ const partialOp: Op<Settings> = {
     const { side, ...from } = tile(a!, b!, a!.shape[0], target);
     return {
       ...from,
+      source: [...from.source, ...resultIn('numbers', 7)],
       entry: side === 16 ? 'contrast_partial_16' : 'contrast_partial_8',
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
       outputs: ['partial'],
       uniform: ({ options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
-      constants: ({ options }) => flags(options),
+      constants: ({ options }) => flags(options, a!.shape[0], b!.shape[0]),
       invocations: () => Math.ceil(a!.shape[0] / side) * partial.shape[0],
     };
   },
@@ -114,7 +112,7 @@ const combineOp: Op<CombineOptions> = {
     inputs: ['partials', 'x', 'y'],
     outputs: ['loss', 'statistics'],
     uniform: ({ inputs: [, a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
-    constants: ({ options }) => flags(options),
+    constants: ({ inputs: [, a, b], options }) => flags(options, a!.shape[0], b!.shape[0]),
     invocations: ({ inputs: [, a] }) => a!.shape[0],
   },
   vjp: (dy, { inputs: [, a, b], outputs: [, stats], options }) => {
@@ -139,20 +137,27 @@ const weightsOp: Op<Slab> = {
   kernel: ({ inputs: [x, y], options: o }, target) => {
     const { side, ...from } = tile(x!, y!, o.rows, target);
     const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
-    return {
+    const kernel = (result: Result): Kernel<Slab> => ({
       ...from,
+      source: [...from.source, ...resultIn(result, 7, 8)],
       entry: side === 16 ? 'contrast_weights_16' : 'contrast_weights_8',
       inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
-      outputs: ['weights'],
+      ...resultNames(result, ['c'], from.textures),
       uniform: () => uniform(m, n, x!.shape[1], o, o.first, o.rows),
-      constants: () => ({ ...flags(o), ROW_SIDE: Number(o.rowSide), COLUMN_SIDE: Number(o.columnSide) }),
+      constants: () => ({
+        ...flags(o, m, n),
+        ROW_SIDE: Number(o.rowSide),
+        COLUMN_SIDE: Number(o.columnSide),
+      }),
       invocations: () => Math.ceil(o.rows / side) * Math.ceil(y!.shape[0] / side),
-    };
+      ...(result === 'buffer' && o.rows % 4 === 0 ? { toTexture: kernel } : {}),
+    });
+    return kernel(y!.shape[0] % 4 ? 'numbers' : 'buffer');
   },
 };
 
-/** Rows of a slab: half of all at most, and few, so that memory stays O(N); whole vec4s and 256-byte parts. */
-const slabRows = (m: number) => Math.min(m <= 4096 ? 512 : 256, Math.ceil(m / 2 / 16) * 16);
+/** Rows of a slab: few, so that memory stays O(N); whole vec4s and 256-byte parts. */
+const slabRows = (m: number) => (m <= 4096 ? 512 : 256);
 
 /** The gradient of x: a slab of weights at a time, times y. */
 function gradientOf(

@@ -1,7 +1,7 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
-import { fromBuffers, operandsFrom } from './operands.ts';
+import { fromBuffers, type Operands, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
 import { activationGradient } from './unary.ts';
 
 /** Which inputs of a product are transposed. */
@@ -52,37 +52,49 @@ interface Tile {
   columns: number;
 }
 
-const source = fromBuffers(matmulWgsl);
-
-/** Any shape; the others need whole vec4s on every load. */
+/** Any shape; the others need whole vec4s on every load, and the large one makes them where it reads textures. */
 const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
 const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
 
 /**
- * The tile of C that one invocation makes. The large one would spill the registers of a GPU, but llvmpipe wants few
- * loads, and cheap ones (docs/decisions.md).
+ * The tile of C that one invocation makes, and where it reads A and B. The large one would spill the registers of a GPU,
+ * but processors that play GPU want few loads, and cheap ones (docs/decisions.md).
  */
-function tile([, m, n, k]: readonly number[], { transposeA }: MatmulOptions, target: Target): Tile {
-  const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
-  if (!whole) return ANY;
-  const work = m * n * k;
-  if (work < target.largeTiles || m * n < 32768) return SMALL;
-  return LARGE;
+function tile(
+  { inputs: [a, b, , gate], options }: Call<ProductOptions>,
+  target: Target,
+): { tile: Tile; operands: Operands } {
+  const [, m, n, k] = sizes('matmul', a!, b!, options);
+  const operands: Operands = { source: fromBuffers(matmulWgsl) };
+  const whole = n % 4 === 0 && k % 4 === 0 && (!options.transposeA || m % 4 === 0);
+  if (m * n * k >= target.largeTiles && m * n >= 32768) {
+    if (a!.shape.length === 2 && (whole || !gate)) {
+      const textures = operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target, { quads: true });
+      if (textures.textures) return { tile: LARGE, operands: textures };
+    }
+    if (whole) return { tile: LARGE, operands };
+  }
+  return { tile: whole ? SMALL : ANY, operands };
 }
 
-function productKernel(
-  { inputs: [a, b, bias, gate], options }: Call<ProductOptions>,
-  target: Target,
-): Kernel<ProductOptions> {
+function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductOptions> {
+  const {
+    inputs: [a, b, bias, gate],
+    options,
+  } = c;
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
-  const { entry, rows, columns } = tile([batches, m, n, k], options, target);
-  const copied = entry === LARGE.entry && a!.shape.length === 2;
-  return {
-    ...(copied ? operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target) : { source }),
+  const {
+    tile: { entry, rows, columns },
+    operands,
+  } = tile(c, target);
+  const sharers = operands.quads ? 4 : 1;
+  const kernel = (result: Result): Kernel<ProductOptions> => ({
+    ...operands,
+    source: [...operands.source, ...resultIn(result, 5, 7)],
     entry,
     inputs: ['a', 'b', 'bias', 'gate'],
-    outputs: ['c', 'sums'],
+    ...resultNames(result, ['c', 'sums'], operands.textures),
     uniform: () => ({ m, n, k, batches }),
     constants: () => ({
       TRANSPOSE_A: Number(options.transposeA ?? false),
@@ -92,8 +104,12 @@ function productKernel(
       GATE: Number(gate !== null),
       SUMS: Number(options.sums ?? false),
     }),
-    invocations: () => batches * Math.ceil(m / rows) * Math.ceil(n / columns),
-  };
+    invocations: () => batches * Math.ceil(m / rows) * Math.ceil(n / columns / sharers) * sharers,
+    ...(result === 'buffer' && batches === 1 && m % 4 === 0 && entry !== ANY.entry
+      ? { toTexture: kernel }
+      : {}),
+  });
+  return kernel(n % 4 || entry === ANY.entry ? 'numbers' : 'buffer');
 }
 
 const productShape =

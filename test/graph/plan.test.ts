@@ -477,7 +477,7 @@ test('a copy as a texture serves all its readers until its variable changes; its
     assign(v, a[0]);
     return { a: a[0], b: a[1], before, after: seen(v, { k: 2 }) };
   });
-  assert.is(names(made), 'toTextures seen seen toTextures seen assign toTextures seen');
+  assert.is(names(made), 'toTextures seen seen seen assign toTextures seen');
   const places = made.dispatches.filter((d) => d.op.name === 'seen').map((d) => made.place(d.inputs[0]!));
   assert.ok(places.every((place) => place.in === 'texture'));
   // 8 rows of 4 texels. The copy of x is no longer needed when v is copied.

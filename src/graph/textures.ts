@@ -1,0 +1,92 @@
+import { TEXTURES, toTextures, wholeRows } from './basic.ts';
+import { call, type Kernel, kernelOf, type Target } from './op.ts';
+import type { Rec } from './plan.ts';
+import { home, reshape, Tensor, trace, Variable, viewRoot } from './tensor.ts';
+
+/** The kernel of a call in a plan, as the plan wants its result. */
+export function kernelIn(rec: Rec, target: Target): Kernel {
+  const kernel = kernelOf(rec.op!, rec, target);
+  return rec.result ? kernel.toTexture!(rec.result) : kernel;
+}
+
+/** A tensor as the rows of texels that a kernel reads. */
+const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.shape[0]}`;
+
+/**
+ * Gives kernels the textures that they read (`Kernel.textures`). A product may write its result as one (`Kernel.toTexture`).
+ * The rest is copied: what the step starts from at its beginning, else before the first reader, together where possible;
+ * a copy serves until its variable changes.
+ * @param buffers tensors that must lie in a buffer; `null` for all
+ */
+export function throughTextures(records: Rec[], target: Target, buffers: Set<Tensor> | null): Rec[] {
+  const kernels = new Map(records.map((rec) => [rec, rec.op ? kernelOf(rec.op, rec, target) : null]));
+  if (![...kernels.values()].some((kernel) => kernel?.textures)) return records;
+  const reads = ({ inputs }: Rec, kernel: Kernel | null) =>
+    inputs.flatMap((x, i) => (x ? [{ x, i, texture: kernel?.textures?.includes(kernel.inputs![i]) }] : []));
+
+  /** How each tensor is read: as textures of these numbers of rows, as a buffer. */
+  const wanted = new Map<Tensor, { rows: Set<number>; buffer: boolean }>();
+  for (const [rec, kernel] of kernels) {
+    for (const { x, texture } of reads(rec, kernel)) {
+      const root = viewRoot(x);
+      const want = wanted.get(root) ?? { rows: new Set(), buffer: buffers?.has(root) ?? true };
+      wanted.set(root, want);
+      if (texture) want.rows.add(x.shape[0]);
+      else want.buffer = true;
+    }
+  }
+
+  const textures = new Map<string, { source: Tensor; texture: Tensor }>();
+  const made = new Set<Tensor>();
+  const changed = new Set<Variable>();
+  const copyAll = (xs: Tensor[], layer: string): Rec[] => {
+    const whole = xs.filter(wholeRows);
+    const groups = xs.filter((x) => !wholeRows(x)).map((x) => [x]);
+    for (let i = 0; i < whole.length; i += TEXTURES) groups.push(whole.slice(i, i + TEXTURES));
+    return groups.map((sources) => {
+      const node = trace(() => call(toTextures, sources, {})).result;
+      for (const [i, x] of sources.entries()) textures.set(keyOf(x), { source: x, texture: node.outputs[i] });
+      return { ...node, inputs: sources, outputs: node.outputs, layer };
+    });
+  };
+  const atStart = new Map<string, Tensor>();
+  const isStart = (x: Tensor) => {
+    const root = viewRoot(x);
+    return !made.has(root) && !(root instanceof Variable && changed.has(home(root)));
+  };
+  for (const [rec, kernel] of kernels) {
+    for (const { x, texture } of reads(rec, kernel)) if (texture && isStart(x)) atStart.set(keyOf(x), x);
+    for (const y of rec.outputs) made.add(y);
+    for (const v of rec.state) changed.add(home(v));
+  }
+  const start = copyAll([...atStart.values()], '');
+
+  const rest = [...kernels].flatMap(([rec, kernel]) => {
+    const mine = reads(rec, kernel).filter(({ texture }) => texture);
+    const missing = new Map(mine.map(({ x }) => [keyOf(x), x]));
+    for (const key of textures.keys()) missing.delete(key);
+    const copies = copyAll([...missing.values()], rec.layer);
+    const inputs = [...rec.inputs];
+    for (const { x, i } of mine) inputs[i] = reshape(textures.get(keyOf(x))!.texture, x.shape);
+    for (const [key, { source }] of textures) {
+      const root = viewRoot(source);
+      if (root instanceof Variable && rec.state.some((v) => home(v) === home(root))) textures.delete(key);
+    }
+    return [...copies, withTexture({ ...rec, inputs }, kernel)];
+  });
+  return [...start, ...rest];
+
+  /** A call that can write the texture itself does so. */
+  function withTexture(rec: Rec, kernel: Kernel | null): Rec {
+    const y = rec.outputs[0];
+    const want = y && wanted.get(y);
+    if (!kernel?.toTexture || !want?.rows.has(y.shape[0])) return rec;
+    if (!want.buffer && want.rows.size === 1) {
+      textures.set(keyOf(y), { source: y, texture: y });
+      return { ...rec, result: 'texture' };
+    }
+    const texture = new Tensor(y.node, rec.outputs.length, y.shape, 'f32');
+    textures.set(keyOf(y), { source: y, texture });
+    return { ...rec, result: 'both', outputs: [...rec.outputs, texture] };
+  }
+}

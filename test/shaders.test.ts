@@ -66,9 +66,12 @@ const minified = minifyWgsl(written);
 
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
 function sourcesOf(path: string, files = written): string[] {
-  const code = written[path];
-  const plain = libs.filter((lib) => !/\/(lanes|operands)/.test(lib));
-  const shared = [path, ...plain].map((name) => files[name]).join('\n');
+  const convolution = (name: string) => name.includes('/conv2d');
+  const plain = libs.filter(
+    (lib) => !/\/(lanes|operands)/.test(lib) && (!convolution(lib) || convolution(path)),
+  );
+  const parts = [path, ...plain];
+  const code = parts.map((name) => written[name]).join('\n');
   const lib = (...names: string[]) => names.map((name) => files[`shaders/lib/${name}.wgsl`]);
   const values = /\barray<lanes>/.test(code)
     ? lib('lanes1', 'lanes4')
@@ -78,7 +81,9 @@ function sourcesOf(path: string, files = written): string[] {
   const operands = /\ba_at\(/.test(code)
     ? lib('operands_buffer', 'operands_texture', 'operands_sampled')
     : [''];
-  return values.flatMap((value) => operands.map((operand) => [shared, operand, value].join('\n')));
+  return values.flatMap((value) =>
+    operands.map((operand) => [...parts.map((name) => files[name]), operand, value].join('\n')),
+  );
 }
 
 /** What the compiler says of a module, with `what` before it. */

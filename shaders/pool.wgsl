@@ -10,10 +10,14 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<value>;
 @group(0) @binding(1) var<storage, read> dy: array<value>;
 @group(0) @binding(2) var<storage, read_write> y: array<value>;
-@group(0) @binding(2) var<storage, read_write> average_dx: array<value>;
+@group(0) @binding(2) var<storage, read> average_gate: array<value>;
 @group(0) @binding(2) var<storage, read> chosen: array<choice>;
 @group(0) @binding(3) var<storage, read_write> winner: array<choice>;
-@group(0) @binding(3) var<storage, read_write> max_dx: array<value>;
+@group(0) @binding(3) var<storage, read_write> average_dx: array<value>;
+@group(0) @binding(3) var<storage, read> max_gate: array<value>;
+@group(0) @binding(4) var<storage, read_write> max_dx: array<value>;
+
+override GATE: bool = false; // dx = gate > 0 ? dx : 0, the gradient of a ReLU whose output is the gate
 
 struct Place { n: u32, y: u32, x: u32, c: u32 }
 
@@ -78,6 +82,7 @@ fn max_pool_2d_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
       total += select(value(0.0), dy[at], chosen[at] == choice(tap_row - ox * params.stride_x));
     }
   }
+  if (GATE) { total = select(value(0.0), total, max_gate[index] > value(0.0)); }
   max_dx[index] = total;
 }
 
@@ -117,5 +122,6 @@ fn average_pool_2d_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_wo
       total += d / f32(select(inside, params.kernel_height * params.kernel_width, params.count_padding != 0u));
     }
   }
+  if (GATE) { total = select(value(0.0), total, average_gate[index] > value(0.0)); }
   average_dx[index] = total;
 }

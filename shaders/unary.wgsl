@@ -243,18 +243,21 @@ fn clamp_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) 
   if (4u * i < params.count) { dx[i] = zero_tail(select(vec4f(0.0), cotangent(i), (saved[i] >= vec4f(params.a)) & (saved[i] <= vec4f(params.b))), i, params.count); }
 }
 
+// A relu's gradient is 0 below 0, whatever the cotangent: as where it is fused.
+fn sloped(dy: vec4f) -> vec4f { return select(params.a * dy, vec4f(0.0), params.a == 0.0); }
+
 // dx = dy where y > 0, else a dy; a is 0 for relu
 @compute @workgroup_size(256)
 fn activation_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(select(params.a * cotangent(i), cotangent(i), saved[i] > vec4f(0.0)), i, params.count); }
+  if (4u * i < params.count) { dx[i] = zero_tail(select(sloped(cotangent(i)), cotangent(i), saved[i] > vec4f(0.0)), i, params.count); }
 }
 
 // dx = dy where y > 0, else a dy; a is 0 for relu
 @compute @workgroup_size(256)
 fn activation_gradient_in_place(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dy_and_dx[i] = zero_tail(select(params.a * dy_and_dx[i], dy_and_dx[i], saved[i] > vec4f(0.0)), i, params.count); }
+  if (4u * i < params.count) { dy_and_dx[i] = zero_tail(select(sloped(dy_and_dx[i]), dy_and_dx[i], saved[i] > vec4f(0.0)), i, params.count); }
 }
 
 // dx = dy (s + x s (1 - s) u'), s = logistic(u), u = gelu_argument(x)

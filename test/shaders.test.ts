@@ -68,9 +68,13 @@ const minified = minifyWgsl(written);
 
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
 function sourcesOf(path: string, files = written, fours = 'fours_alone'): string[] {
-  const code = written[path];
-  const plain = libs.filter((lib) => !/\/(lanes|operands|fours|result)/.test(lib));
-  const shared = [path, ...plain].map((name) => files[name]).join('\n');
+  const convolution = (name: string) => name.includes('/conv2d');
+  const plain = libs.filter(
+    (lib) => !/\/(lanes|operands|fours|result)/.test(lib) && (!convolution(lib) || convolution(path)),
+  );
+  const parts = [path, ...plain];
+  const code = parts.map((name) => written[name]).join('\n');
+  const shared = parts.map((name) => files[name]).join('\n');
   const lib = (...names: string[]) => names.map((name) => files[`shaders/lib/${name}.wgsl`]);
   const values = /\barray<lanes>/.test(code)
     ? lib('lanes1', 'lanes4')

@@ -75,7 +75,16 @@ export interface Op<O = any> {
    */
   vjp?: (dy: Tensor, call: Node) => (Tensor | null)[];
   /** A cheaper call that does this one and the making of one of its inputs, if there is one. */
-  fuse?: (call: Call<O>, look: Look) => { op: Op; inputs: (Tensor | null)[]; options: unknown } | null;
+  fuse?: (call: Call<O>, look: Look) => Instead | null;
+  /** The call that makes the first output where `gate` > 0, else 0, if there is one: it takes in a ReLU's gradient. */
+  gated?: (call: Call<O>, gate: Tensor) => Instead | null;
+}
+
+/** A call in the place of another. */
+export interface Instead {
+  op: Op;
+  inputs: (Tensor | null)[];
+  options: unknown;
 }
 
 /** What `fuse` may look at. */

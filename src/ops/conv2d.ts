@@ -1,7 +1,11 @@
-import conv2dWgsl from '../../shaders/conv2d.wgsl' with { type: 'text' };
-import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
+import forwardWgsl from '../../shaders/conv2d.wgsl' with { type: 'text' };
+import filterWgsl from '../../shaders/conv2d_filter_gradient.wgsl' with { type: 'text' };
+import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 'text' };
+import sharedWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
+import { type Call, call, type Op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom } from './operands.ts';
+import { activationGradient } from './unary.ts';
 
 /** Where a window stands: used by convolutions and pools alike. */
 export interface WindowOptions {
@@ -81,13 +85,10 @@ export function windowGeometry(
 const geometryOf = (x: Shape, filter: Shape, options: Conv2dOptions) =>
   windowGeometry('conv2d', x, [filter[0], filter[1]], options);
 
-const source = fromBuffers(conv2dWgsl);
-const prelude = (channels: number) => `alias value = ${channels % 4 ? 'f32' : 'vec4f'};`;
-
-/** The uniform block of shaders/conv2d.wgsl. */
+/** The uniform block of shaders/lib/conv2d.wgsl. */
 const block = (
   g: Partial<Geometry> & { outChannels?: number },
-  { relu = 0, hasBias = 0, splits = 1, chunk = 0, columns = 0, pitch = 0, count = 0 } = {},
+  { relu = 0, hasBias = 0, splits = 1, chunk = 0 } = {},
 ) => ({
   batch: g.batch ?? 0,
   height: g.height ?? 0,
@@ -102,7 +103,7 @@ const block = (
   strideX: g.strideX ?? 0,
   top: g.top ?? 0,
   left: g.left ?? 0,
-  ...{ relu, hasBias, splits, chunk, columns, pitch, count },
+  ...{ relu, hasBias, splits, chunk },
 });
 
 /** Fewer invocations than this leave a GPU idle: then smaller tiles are better. */
@@ -111,10 +112,6 @@ const FEW = 4096;
 /** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
 const LARGE = 32768;
 
-const FORWARD_16 = 'conv2d_forward_16x16';
-const INPUT_16 = 'conv2d_input_gradient_16x16';
-const FILTER_16 = 'conv2d_filter_gradient_16x16';
-
 interface Tile {
   entry: string;
   /** Pixels (or filter rows) and channels of one invocation. */
@@ -122,13 +119,30 @@ interface Tile {
   columns: number;
 }
 
+const FORWARD_16: Tile = { entry: 'conv2d_forward_16x16', rows: 16, columns: 16 };
+const INPUT_16: Tile = { entry: 'conv2d_input_gradient_16x16', rows: 16, columns: 16 };
+const FILTER_16: Tile = { entry: 'conv2d_filter_gradient_16x16', rows: 16, columns: 16 };
+
+/** The source of a pass: only the tiles of 16 x 16 read their operands, the first two inputs, by a_at and b_at. */
+const sourceOf = (
+  wgsl: string,
+  tile: Tile,
+  operands: Record<string, Tensor>,
+  work: number,
+  target: Target,
+) => {
+  const large = tile === FORWARD_16 || tile === INPUT_16 || tile === FILTER_16;
+  const made = large ? operandsFrom(wgsl, operands, work, target) : { source: fromBuffers(wgsl) };
+  return { ...made, source: [...made.source, sharedWgsl] };
+};
+
 // ---- forward ----
 
 function forwardTile(channels: number, { shape, size }: Tensor, { largeTiles }: Target): Tile {
   const [batch, , , outChannels] = shape;
   const narrow = channels % 4 !== 0;
   if (largeTiles < Infinity && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
-    return { entry: narrow ? 'conv2d_forward_narrow_16x16' : FORWARD_16, rows: 16, columns: 16 };
+    return narrow ? { entry: 'conv2d_forward_narrow_16x16', rows: 16, columns: 16 } : FORWARD_16;
   if (outChannels % 8 === 0 && (narrow || size / 64 >= FEW))
     return { entry: narrow ? 'conv2d_forward_narrow_8x8' : 'conv2d_forward_8x8', rows: 8, columns: 8 };
   if (!narrow && outChannels % 4 === 0) return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
@@ -155,28 +169,26 @@ const conv2dOp: Op<Forward> = {
   },
   kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
     const [, , C, O] = filter!.shape;
-    const { entry, rows, columns } = forwardTile(C, y, target);
-    const from =
-      entry === FORWARD_16
-        ? operandsFrom(conv2dWgsl, { x: x!, filter: filter! }, y.size * (filter!.size / O), target)
-        : { source };
+    const tile = forwardTile(C, y, target);
+    const work = y.size * (filter!.size / O);
     return {
-      ...{ ...from, entry, prelude: prelude(O), inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
+      ...sourceOf(forwardWgsl, tile, { x: x!, filter: filter! }, work, target),
+      ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
       uniform: ({ inputs: [, , bias], options }) =>
         block(
           { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
           { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
         ),
-      invocations: () => Math.ceil(y.size / O / rows) * Math.ceil(O / columns),
+      invocations: () => Math.ceil(y.size / O / tile.rows) * Math.ceil(O / tile.columns),
     };
   },
-  vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options }) => {
-    const { dz, db } = throughEpilogue(dy, y, options, bias !== null);
-    return [
-      inputGradient(dz, filter!, { ...options, shape: x!.shape }),
-      filterGradient(x!, dz, { ...options, shape: filter!.shape }),
-      db,
-    ];
+  vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options: { activation, ...window } }) => {
+    const dz = activation === 'relu' ? activationGradient(dy, y, { activation }) : dy;
+    const [dx] = call(inputGradient, [dz, filter, null], { ...window, shape: x!.shape }).outputs;
+    const settings: FilterBackward = { ...window, shape: filter!.shape, bias: bias !== null };
+    const [partials] = call(filterPartials, [x, dz], settings).outputs;
+    const [dfilter, dbias] = call(sumPartials, [partials], settings).outputs;
+    return [dx, dfilter, bias && dbias];
   },
 };
 
@@ -198,7 +210,7 @@ export function conv2d(x: Tensor, filter: Tensor, bias: Tensor | null, options: 
 
 // ---- backward ----
 
-interface Backward extends Conv2dOptions {
+interface Backward extends WindowOptions {
   /** Of the result. */
   shape: Shape;
 }
@@ -206,27 +218,25 @@ interface Backward extends Conv2dOptions {
 function inputTile({ shape, size }: Tensor, outChannels: number, { largeTiles }: Target): Tile {
   const [batch, , , channels] = shape;
   if (channels % 4 || outChannels % 4) return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
-  if (largeTiles < Infinity && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE)
-    return { entry: INPUT_16, rows: 16, columns: 16 };
+  if (largeTiles < Infinity && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE) return INPUT_16;
   if (channels % 8 === 0 && size / 64 >= FEW)
     return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
   return { entry: 'conv2d_input_gradient_4x4', rows: 4, columns: 4 };
 }
 
 /** dx from dz [N, OH, OW, O] and the filter; each input pixel gathers the taps that it was under. */
-const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
+const inputGradient: Op<Backward> = {
   name: 'conv2dInputGradient',
   shape: (_, { shape }) => shape,
-  kernel: ({ inputs: [dz, filter], outputs: [dx] }, target) => {
+  kernel: ({ inputs: [dz, filter, gate], outputs: [dx] }, target) => {
     const [, , C, O] = filter!.shape;
-    const { entry, rows, columns } = inputTile(dx, O, target);
-    const from =
-      entry === INPUT_16
-        ? operandsFrom(conv2dWgsl, { dz: dz!, filter: filter! }, dz!.size * (filter!.size / O), target)
-        : { source };
+    const tile = inputTile(dx, O, target);
+    const work = dz!.size * (filter!.size / O);
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
     return {
-      ...{ ...from, entry, prelude: prelude(O), inputs: ['dz', 'filter'], outputs: ['dx'] },
+      ...sourceOf(inputWgsl, tile, { dz: dz!, filter: filter! }, work, target),
+      ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'], outputs: ['dx'] },
+      constants: () => ({ GATE: Number(gate !== null) }),
       uniform: (c) => block({ ...geometry(c), outChannels: O }),
       invocations: (c) => {
         const { batch, height, width, strideY, strideX } = geometry(c);
@@ -236,35 +246,46 @@ const inputGradient = op<[dz: Tensor, filter: Tensor], Backward>({
           for (let px = 0; px < strideX; px++) {
             const kind =
               Math.ceil(Math.max(0, height - py) / strideY) * Math.ceil(Math.max(0, width - px) / strideX);
-            tiles += Math.ceil((batch * kind) / rows);
+            tiles += Math.ceil((batch * kind) / tile.rows);
           }
         }
-        return tiles * Math.ceil(C / columns);
+        return tiles * Math.ceil(C / tile.columns);
       },
     };
   },
-});
+  gated: ({ inputs: [dz, filter, gate], options }, by) =>
+    gate ? null : { op: inputGradient, inputs: [dz, filter, by], options },
+};
 
-function filterTile(batch: number, channels: number, outChannels: number, { largeTiles }: Target): Tile {
-  if (outChannels % 8) return { entry: 'conv2d_filter_gradient_any', rows: 4, columns: 4 };
-  const large = largeTiles < Infinity && outChannels % 16 === 0;
-  if (large && channels % 16 === 0 && batch % 4 === 0) return { entry: FILTER_16, rows: 16, columns: 16 };
+interface FilterBackward extends Backward {
+  /** Also sum the pixels of dz. */
+  bias: boolean;
+}
+
+/** No sum of more terms: llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
+const MOST_TERMS = 1 << 14;
+
+function filterTile([batch, OH, OW, O]: Shape, channels: number, { largeTiles }: Target): Tile {
+  if (O % 8) return { entry: 'conv2d_filter_gradient_any', rows: 4, columns: 4 };
+  const large = largeTiles < Infinity && O % 16 === 0;
+  // A split of the large tile is at least four images.
+  if (large && channels % 16 === 0 && batch % 4 === 0 && OH * OW <= MOST_TERMS) return FILTER_16;
   if (channels % 8 === 0) return { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 };
   if (large) return { entry: 'conv2d_filter_gradient_narrow_12x16', rows: 12, columns: 16 };
   return { entry: 'conv2d_filter_gradient_narrow_8x8', rows: 8, columns: 8 };
 }
 
+const tilesOf = ([KH, KW, C, O]: Shape, { rows, columns }: Tile) =>
+  Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns);
+
 /** Enough invocations for a GPU, of which each still does a sum worth its write. */
 const ENOUGH = 16384;
 const PARTIAL_BYTES = 1 << 25;
-/** No sum of more terms: llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
-const MOST_TERMS = 1 << 14;
 
 /** Into how many sums the pixels are cut: from the shapes alone, so that the order of additions is too. */
-function filterSplits([, OH, OW]: Shape, batch: number, filter: Shape): { splits: number; chunk: number } {
-  const [KH, KW, C, O] = filter;
-  const { rows, columns } = filterTile(batch, C, O, { largeTiles: Infinity });
-  const tiles = Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns);
+function filterSplits(dz: Shape, filter: Shape): { splits: number; chunk: number } {
+  const [batch, OH, OW] = dz;
+  const tiles = tilesOf(filter, filterTile(dz, filter[2], { largeTiles: Infinity }));
   const lines = batch * OH;
   const most = Math.min(256, Math.ceil((lines * OW) / 64), Math.floor(PARTIAL_BYTES / (4 * sizeOf(filter))));
   const least = Math.ceil((lines * OW) / MOST_TERMS);
@@ -273,88 +294,44 @@ function filterSplits([, OH, OW]: Shape, batch: number, filter: Shape): { splits
   return { splits: Math.ceil(lines / chunk), chunk };
 }
 
-const wholeVectors = (n: number) => Math.ceil(n / 4) * 4;
+const vectors = (n: number) => Math.ceil(n / 4);
 
-/** Partial sums of dfilter [splits, KH * KW * C * O] from x and dz. */
-const filterPartials = op<[x: Tensor, dz: Tensor], Backward>({
+/** Partial sums of dfilter, and of the bias's gradient after them, [splits, ...] from x and dz. */
+const filterPartials: Op<FilterBackward> = {
   name: 'conv2dFilterGradient',
-  shape: ([, dz], { shape }) => [
-    filterSplits(dz.shape, dz.shape[0], shape).splits,
-    wholeVectors(sizeOf(shape)),
+  shape: ([, dz], { shape, bias }) => [
+    filterSplits(dz.shape, shape).splits,
+    4 * (vectors(sizeOf(shape)) + (bias ? vectors(shape[3]) : 0)),
   ],
   kernel: ({ inputs: [x, dz], options }, target) => {
-    const { shape } = options;
+    const { shape, bias } = options;
     const [KH, KW, C, O] = shape;
-    const { entry, rows, columns } = filterTile(x!.shape[0], C, O, target);
-    const split = filterSplits(dz!.shape, dz!.shape[0], shape);
-    const work = dz!.size * KH * KW * C;
-    const from =
-      entry === FILTER_16 ? operandsFrom(conv2dWgsl, { x: x!, dz: dz! }, work, target) : { source };
+    const tile = filterTile(dz!.shape, C, target);
+    const split = filterSplits(dz!.shape, shape);
     return {
-      ...{ ...from, entry, prelude: prelude(O), inputs: ['x', 'dz'], outputs: ['partials'] },
-      uniform: () => block({ ...geometryOf(x!.shape, shape, options), outChannels: O }, split),
-      invocations: () => split.splits * Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns),
+      ...sourceOf(filterWgsl, tile, { x: x!, dz: dz! }, dz!.size * KH * KW * C, target),
+      ...{ entry: tile.entry, inputs: ['x', 'dz'], outputs: ['partials'] },
+      uniform: () => {
+        const g = geometryOf(x!.shape, shape, options);
+        return block({ ...g, outChannels: O }, { ...split, hasBias: Number(bias) });
+      },
+      invocations: () => split.splits * (tilesOf(shape, tile) + (bias ? vectors(O) : 0)),
     };
   },
-});
+};
 
-/** [splits, length] -> shape: sums over the splits, always in the same order. */
-const sumPartials = op<[partials: Tensor], { shape: Shape }>({
+/** dfilter, and the gradient of the bias: sums over the splits, always in the same order. */
+const sumPartials: Op<FilterBackward> = {
   name: 'conv2dSumPartials',
-  shape: (_, { shape }) => shape,
+  shape: (_, { shape, bias }) => [{ shape }, { shape: [bias ? shape[3] : 1] }],
   kernel: {
-    ...{ source, entry: 'conv2d_sum_partials', prelude: prelude(4), inputs: ['partials'], outputs: ['sum'] },
-    uniform: ({ inputs: [partials], outputs: [sum] }) =>
-      block({}, { splits: partials!.shape[0], count: sum.size }),
-    invocations: ({ outputs: [sum] }) => Math.ceil(sum.size / 4),
+    source: [...fromBuffers(filterWgsl), sharedWgsl],
+    ...{ entry: 'conv2d_sum_partials', inputs: ['partials'], outputs: ['dfilter', 'dbias'] },
+    uniform: ({ inputs: [partials], options: { shape, bias } }) => {
+      const [kernelHeight, kernelWidth, channels, outChannels] = shape;
+      const sizes = { kernelHeight, kernelWidth, channels, outChannels };
+      return block(sizes, { splits: partials!.shape[0], hasBias: Number(bias) });
+    },
+    invocations: ({ inputs: [partials] }) => partials!.size / partials!.shape[0] / 4,
   },
-});
-
-const filterGradient = (x: Tensor, dz: Tensor, options: Backward): Tensor =>
-  sumPartials(filterPartials(x, dz, options), { shape: options.shape });
-
-// The epilogue: the cotangent before the activation, and the bias's.
-
-function biasSplits([N, OH, OW, O]: Shape) {
-  const rows = N * OH * OW;
-  const columns = O % 4 ? O : O / 4;
-  const least = Math.ceil(rows / MOST_TERMS);
-  const wanted = Math.max(least, Math.min(256, Math.ceil(ENOUGH / columns), Math.ceil(rows / 16)));
-  const chunk = Math.ceil(rows / wanted);
-  return { splits: Math.ceil(rows / chunk), chunk, columns, pitch: O % 4 ? wholeVectors(O) : columns };
-}
-
-const streamKernel = ({ shape }: Tensor): Omit<Kernel, 'entry'> => {
-  const [batch, outHeight, outWidth, outChannels] = shape;
-  const split = biasSplits(shape);
-  return {
-    ...{ source, prelude: prelude(outChannels) },
-    uniform: () => block({ batch, outHeight, outWidth, outChannels }, split),
-    invocations: () => split.splits * split.columns,
-  };
 };
-
-const biasPartials = op<[dz: Tensor]>({
-  name: 'conv2dBiasGradient',
-  shape: ([dz]) => [biasSplits(dz.shape).splits, wholeVectors(dz.shape[3])],
-  kernel: ({ inputs: [dz] }) => ({
-    ...streamKernel(dz!),
-    ...{ entry: 'conv2d_bias_gradient', inputs: ['dz'], outputs: ['sums'] },
-  }),
-});
-
-const activationGradient: Op = {
-  name: 'conv2dActivationGradient',
-  shape: ([dy]) => [{ shape: dy.shape }, { shape: [biasSplits(dy.shape).splits, wholeVectors(dy.shape[3])] }],
-  kernel: ({ inputs: [dy] }) => ({
-    ...streamKernel(dy!),
-    ...{ entry: 'conv2d_activation_gradient', inputs: ['dy', 'y'], outputs: ['dz', 'sums'] },
-  }),
-};
-
-function throughEpilogue(dy: Tensor, y: Tensor, { activation }: Conv2dOptions, hasBias: boolean) {
-  const shape = [dy.shape[3]];
-  if (activation !== 'relu') return { dz: dy, db: hasBias ? sumPartials(biasPartials(dy), { shape }) : null };
-  const [dz, sums] = call(activationGradient, [dy, y], {}).outputs;
-  return { dz, db: hasBias ? sumPartials(sums, { shape }) : null };
-}

@@ -133,6 +133,8 @@ const product: Op<ProductOptions> = {
     null,
     null,
   ],
+  gated: ({ inputs: [a, b, bias, gate], options }, by) =>
+    bias || gate || options.sums ? null : { op: product, inputs: [a, b, null, by], options },
 };
 
 /**
@@ -143,18 +145,6 @@ const product: Op<ProductOptions> = {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   return call(product, [a, b, null, null], options).outputs[0];
 }
-
-/** matmul(a, b) where `gate` > 0, else 0. */
-const gated = (c: Call & { op: Op }, gate: Tensor) =>
-  c.op === product && !c.inputs[2] && !c.inputs[3] && !c.options.sums
-    ? { op: product as Op, inputs: [c.inputs[0], c.inputs[1], null, gate], options: c.options }
-    : null;
-
-// The gradient of a ReLU goes into the product that made its cotangent: one dispatch and one pass over memory less.
-activationGradient.op.fuse = ({ inputs: [dy, y], options }, look) => {
-  const maker = options.activation === 'relu' ? look.only(dy) : null;
-  return maker && gated(maker, y!);
-};
 
 const linearOp = op<[x: Tensor, w: Tensor, b: Tensor | null, gate: null], ProductOptions>({
   ...product,

@@ -1,6 +1,6 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import poolWgsl from '../../shaders/pool.wgsl' with { type: 'text' };
-import { call, type Op, op } from '../graph/op.ts';
+import { type Call, call, type Op } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
 import { type Geometry, type WindowOptions, windowGeometry } from './conv2d.ts';
 
@@ -66,14 +66,19 @@ const outputShape = (name: string, options: Settings): Shape => {
   return [g.batch, g.outHeight, g.outWidth, g.channels];
 };
 
-const maxGradient = op<[dy: Tensor, winner: Tensor], Settings>({
+/** The last input of a pool's gradient: dx is 0 unless it is positive. */
+const constants = ({ inputs }: Call) => ({ GATE: Number(inputs.at(-1) !== null) });
+
+const maxGradient: Op<Settings> = {
   name: 'maxPool2dGradient',
   shape: (_, { shape }) => shape,
   kernel: (c) => ({
-    ...kernel('maxPool2d', c),
-    ...{ entry: 'max_pool_2d_gradient', inputs: ['dy', 'winner'], outputs: ['dx'] },
+    ...{ ...kernel('maxPool2d', c), constants },
+    ...{ entry: 'max_pool_2d_gradient', inputs: ['dy', 'winner', 'gate'], outputs: ['dx'] },
   }),
-});
+  gated: ({ inputs: [dy, winner, gate], options }, by) =>
+    gate ? null : { op: maxGradient, inputs: [dy, winner, by], options },
+};
 
 /** Its second output says which pixel of the window won. */
 const maxOp: Op<Settings> = {
@@ -86,7 +91,7 @@ const maxOp: Op<Settings> = {
     ...kernel('maxPool2d', c),
     ...{ entry: 'max_pool_2d_forward', inputs: ['x'], outputs: ['y', 'winner'] },
   }),
-  vjp: (dy, { outputs, options }) => [maxGradient(dy, outputs[1], options)],
+  vjp: (dy, { outputs, options }) => call(maxGradient, [dy, outputs[1], null], options).outputs,
 };
 
 /**
@@ -99,14 +104,16 @@ const maxOp: Op<Settings> = {
 export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
   call(maxOp, [x], settings(x, options)).outputs[0];
 
-const averageGradient = op<[dy: Tensor], Settings>({
+const averageGradient: Op<Settings> = {
   name: 'averagePool2dGradient',
   shape: (_, { shape }) => shape,
   kernel: (c) => ({
-    ...kernel('averagePool2d', c),
-    ...{ entry: 'average_pool_2d_gradient', inputs: ['dy'], outputs: ['dx'] },
+    ...{ ...kernel('averagePool2d', c), constants },
+    ...{ entry: 'average_pool_2d_gradient', inputs: ['dy', 'gate'], outputs: ['dx'] },
   }),
-});
+  gated: ({ inputs: [dy, gate], options }, by) =>
+    gate ? null : { op: averageGradient, inputs: [dy, by], options },
+};
 
 const averageOp: Op<Settings> = {
   name: 'averagePool2d',
@@ -115,7 +122,7 @@ const averageOp: Op<Settings> = {
     ...kernel('averagePool2d', c),
     ...{ entry: 'average_pool_2d_forward', inputs: ['x'], outputs: ['y'] },
   }),
-  vjp: (dy, { options }) => [averageGradient(dy, options)],
+  vjp: (dy, { options }) => call(averageGradient, [dy, null], options).outputs,
 };
 
 /**

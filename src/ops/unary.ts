@@ -191,6 +191,11 @@ export const activationGradientOp: Op<ActivationGradientOptions & { dy?: number 
     uniform: ({ outputs, inputs, state, options }) =>
       gated.uniform!({ outputs, inputs, state, options: { a: slopeOf(options), dy: options.dy } }),
   }),
+  // The gradient of a ReLU goes into what made its cotangent: one dispatch and one pass over memory less.
+  fuse: ({ inputs: [dy, y], options }, look) => {
+    const maker = options.activation === 'relu' ? look.only(dy) : null;
+    return maker?.op.gated?.(maker, y!) ?? null;
+  },
 };
 
 /**

@@ -1,9 +1,18 @@
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
-import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { plan } from '../../src/graph/plan.ts';
+import { input, type Tensor, trace, type Variable, variable } from '../../src/graph/tensor.ts';
+import { readVariable } from '../../src/graph/variables.ts';
+import { ntXent } from '../../src/methods/nt_xent.ts';
 import { type Conv2dOptions, conv2d } from '../../src/ops/conv2d.ts';
+import { linear } from '../../src/ops/matmul.ts';
+import { globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
+import { slice } from '../../src/ops/shape.ts';
+import { relu } from '../../src/ops/unary.ts';
+import { adam } from '../../src/optim/adam.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
+import { checkOp, evaluate } from './check.ts';
 import { withLargeTiles } from './tiles.ts';
 
 interface Case {
@@ -58,6 +67,9 @@ async function check({ x: xShape, filter: [KH, KW, O], options = {}, padding, bi
     { inputs },
   );
   try {
+    // What a kernel leaves unwritten is NaN then.
+    const nan = ({ size }: Tensor) => new Float32Array(size).fill(Number.NaN);
+    await step.run(Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, nan(x)])));
     await step.run({ ...values, dy });
     const what = JSON.stringify({ xShape, fShape, options });
     close(await step.read('y'), y.data, { what: `y of ${what}`, rel: 1e-5 });
@@ -130,27 +142,6 @@ test('conv2d: what is outside of the image stays out, even when pixel 0 is not f
   close(bad.length === 4 * 8 ? [1] : [0], [1], { what: `four pixels see the NaN, got ${bad.length / 8}` });
 });
 
-test('conv2d: the gradient of the filter is the same bits each time', async () => {
-  const r = random(freshSeed());
-  const inputs = { x: input([64, 9, 9, 8]), filter: input([3, 3, 8, 16]), dy: input([64, 5, 5, 16]) };
-  const step = await compile(
-    await device(),
-    (t) => ({ df: grad(conv2d(t.x, t.filter, null, { stride: 2, padding: 1 }), [t.filter], t.dy)[0] }),
-    { inputs },
-  );
-  const values = {
-    x: r.normal(inputs.x.size),
-    filter: r.normal(inputs.filter.size),
-    dy: r.normal(inputs.dy.size),
-  };
-  await step.run(values);
-  const first = await step.read('df');
-  await step.run(values);
-  const second = await step.read('df');
-  step.dispose();
-  close(second, first, { rel: 0, abs: 0 });
-});
-
 for (const c of [
   { x: [32, 14, 14, 16], filter: [3, 3, 32], options: { stride: 2, padding: 1, activation: 'relu' } },
   { x: [32, 28, 28, 1], filter: [3, 3, 16], options: { stride: 2, padding: 1, activation: 'relu' } },
@@ -167,3 +158,158 @@ for (const c of [
   test(`conv2d 16x16: [${c.x}] * [${c.filter}]`, async () => {
     for (const tiles of [true, 'buffers'] as const) await withLargeTiles(tiles, () => check(c));
   });
+
+// ---- the gradient of a relu, fused into the gradient of the input before it ----
+
+interface GateCase extends Case {
+  /** Tiles of 16 x 16, from textures and from buffers. */
+  large?: boolean;
+}
+
+const gates: GateCase[] = [
+  { x: [2, 5, 7, 3], filter: [3, 3, 5], options: { padding: 1 } },
+  { x: [3, 7, 5, 6], filter: [3, 2, 4], options: { stride: [2, 1], padding: [1, 0, 2, 1] } },
+  { x: [1, 1, 1, 1], filter: [1, 1, 1] },
+  { x: [3, 7, 5, 4], filter: [3, 3, 12], options: { stride: 2, padding: 1 } },
+  { x: [2, 8, 8, 12], filter: [1, 1, 20], options: { stride: 2 } },
+  { x: [67, 13, 13, 24], filter: [3, 3, 8], options: { stride: 2, padding: 1 } },
+  { x: [32, 14, 14, 16], filter: [3, 3, 32], options: { stride: 2, padding: 1 }, large: true },
+  { x: [16, 9, 13, 32], filter: [5, 4, 12], options: { stride: [3, 2], padding: [2, 1, 3, 0] }, large: true },
+];
+for (const {
+  x,
+  filter: [KH, KW, O],
+  options = {},
+  large = false,
+} of gates) {
+  const shapes = { x, filter: [KH, KW, x[3], O] };
+  const what = `[${x}] * [${KH},${KW},${O}]`;
+
+  test(`conv2d behind a relu ${what}: its gradient costs no dispatch`, async () => {
+    for (const tiles of large ? ([true, 'buffers'] as const) : [false]) {
+      const { dispatches } = await withLargeTiles(tiles, () =>
+        checkOp({
+          inputs: shapes,
+          build: (t) => conv2d(relu(t.x), t.filter, null, options),
+          reference: (t) =>
+            reference.conv2d(reference.relu(t.x), t.filter, undefined, {
+              ...options,
+              padding: options.padding as number,
+            }),
+        }),
+      );
+      // relu, conv2d, dx behind its gate, the filter's partial sums and their sum.
+      if (tiles !== true && dispatches !== 5) throw new Error(`expected 5 dispatches, got ${dispatches}`);
+    }
+  });
+
+  test(`conv2d behind a relu ${what}: fused or not, the same bits, also of what is not finite`, async () => {
+    const r = random(freshSeed());
+    const y = conv2d(input(x), input(shapes.filter), null, options);
+    const inputs = { x: input(x), filter: input(shapes.filter), dy: input(y.shape) };
+    const values = Object.fromEntries(
+      Object.entries(inputs).map(([name, { size }]) => [name, Float32Array.from(r.normal(size))]),
+    );
+    const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, -0];
+    for (const [i, v] of odd.entries()) {
+      values.x[(7 * i) % values.x.length] = v;
+      values.dy[(5 * i) % values.dy.length] = v;
+    }
+    const graph = (t: Record<string, Tensor>, seen: boolean): Record<string, Tensor> => {
+      const h = relu(t.x);
+      const [dh, dx] = grad(conv2d(h, t.filter, null, options), [h, t.x], t.dy);
+      // Where somebody else reads dh, it must be made by itself.
+      return seen ? { dx, dh } : { dx };
+    };
+    for (const tiles of large ? ([true, 'buffers'] as const) : [false])
+      await withLargeTiles(tiles, async () => {
+        const fused = await evaluate(inputs, (t: Record<string, Tensor>) => graph(t, false), values);
+        const plain = await evaluate(inputs, (t: Record<string, Tensor>) => graph(t, true), values);
+        if (plain.dispatches !== fused.dispatches + 1)
+          throw new Error(`${plain.dispatches} dispatches unfused, ${fused.dispatches} fused`);
+        close(fused.dx, plain.dx, { rel: 0, abs: 0, what });
+        const gated = plain.dh.map((d, i) => (values.x[i] > 0 ? d : 0));
+        close(fused.dx, gated, { rel: 0, abs: 0, what: `${what}, by its gate` });
+      });
+  });
+}
+
+// ---- a whole training step ----
+
+/** Three convolutions with ReLU and strides of 2, an average, a linear layer, NT-Xent, Adam, at the peers' size. */
+function cnnStep(batch: number, seed = freshSeed()) {
+  const widths = [1, 32, 64, 128];
+  const r = random(seed);
+  const weights = (shape: number[], gain: number) =>
+    variable(shape, {
+      name: 'w',
+      initial: r.normal(reference.sizeOf(shape)).map((v) => v * Math.sqrt(gain)),
+    });
+  const layers = widths.slice(1).map((O, i) => ({
+    w: weights([3, 3, widths[i], O], 2 / (9 * widths[i])),
+    b: variable([O], { name: `b${i}` }),
+  }));
+  const [w, b] = [weights([128, 64], 1 / 128), variable([64], { name: 'b' })];
+  const parameters: Variable[] = [...layers.flatMap((layer) => [layer.w, layer.b]), w, b];
+  const optimizer = adam(parameters, { learningRate: 1e-3 });
+  const inputs = { x: input([batch, 28, 28, 1]) };
+  const build = ({ x }: typeof inputs) => {
+    const options = { stride: 2, padding: 1, activation: 'relu' } as const;
+    const z = linear(globalAveragePool(layers.reduce((h, l) => conv2d(h, l.w, l.b, options), x)), w, b);
+    const half = (start: number) => slice(z, { starts: [start, 0], sizes: [batch / 2, -1] });
+    const loss = ntXent(half(0), half(batch / 2), { temperature: 0.5 });
+    optimizer.minimize(loss);
+    return { loss };
+  };
+  return { inputs, build, parameters };
+}
+
+test('the step of a CNN: 28 dispatches, of which 8 are the way back through three convolutions', async () => {
+  const { target } = await device();
+  const { inputs, build } = cnnStep(256);
+  const { result, effects } = trace(() => build(inputs));
+  for (const largeTiles of [1 << 25, Number.POSITIVE_INFINITY]) {
+    const made = plan(result, effects, { target: { ...target, largeTiles } });
+    const names = made.dispatches.map(({ op }) => op.name).filter((name) => name !== 'toTextures');
+    if (names.length !== 28) throw new Error(`expected 28 dispatches, got ${names.length}: ${names}`);
+    const back = names.filter((name) => /^conv2d./.test(name)).join(' ');
+    const filter = 'conv2dFilterGradient conv2dSumPartials';
+    const expected = `${filter} conv2dInputGradient ${filter} conv2dInputGradient ${filter}`;
+    if (back !== expected) throw new Error(`the way back is ${back}`);
+    if (names.includes('activationGradient')) throw new Error(`a gate of its own: ${names}`);
+  }
+});
+
+test('the step of a CNN: two runs have the same bits, and it learns', async () => {
+  const seed = freshSeed();
+  const x = random(freshSeed()).normal(32 * 784);
+  const train = async () => {
+    const { inputs, build, parameters } = cnnStep(32, seed);
+    const step = await compile(await device(), build, { inputs });
+    const losses: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      await step.run({ x });
+      losses.push((await step.read('loss'))[0]);
+    }
+    step.dispose();
+    const gpu = await device();
+    return { losses, values: await Promise.all(parameters.map((v) => readVariable(gpu, v))) };
+  };
+  const [first, second] = [await train(), await train()];
+  close(second.losses, first.losses, { rel: 0, abs: 0, what: 'losses' });
+  for (const [i, v] of first.values.entries())
+    close(second.values[i], v, { rel: 0, abs: 0, what: `parameter ${i}` });
+  if (!(first.losses[3] < first.losses[0])) throw new Error(`the loss does not fall: ${first.losses}`);
+});
+
+test('conv2d with relu before a pool: its gate goes into the gradient of the pool', async () => {
+  const { dispatches } = await checkOp({
+    inputs: { x: [3, 6, 6, 4], filter: [3, 3, 4, 8], bias: [8] },
+    build: ({ x, filter, bias }) =>
+      maxPool2d(conv2d(x, filter, bias, { padding: 1, activation: 'relu' }), { kernel: 2 }),
+    reference: ({ x, filter, bias }) =>
+      reference.maxPool2d(reference.relu(reference.conv2d(x, filter, bias, { padding: 1 })), { kernel: 2 }),
+  });
+  // Two forward; the pool's gradient, dx, the partial sums of filter and bias, their sum.
+  if (dispatches !== 6) throw new Error(`expected 6 dispatches, got ${dispatches}`);
+});

@@ -2,8 +2,10 @@ import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { averagePool2d, globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
+import { relu } from '../../src/ops/unary.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
+import { checkOp, evaluate } from './check.ts';
 
 async function check(
   shape: number[],
@@ -75,6 +77,43 @@ for (const shape of [
   [65, 3, 5, 7],
 ])
   test(`globalAveragePool [${shape}]`, () => check(shape, globalAveragePool, reference.globalAveragePool));
+
+for (const { shape, options } of cases) {
+  const name = `[${shape}] ${JSON.stringify(options)}`;
+  test(`pools behind a relu ${name}: the gradient of the relu costs no dispatch`, async () => {
+    for (const [ours, theirs] of [
+      [maxPool2d, reference.maxPool2d],
+      [averagePool2d, reference.averagePool2d],
+    ] as const) {
+      const { dispatches } = await checkOp({
+        inputs: { x: shape },
+        build: ({ x }) => ours(relu(x), options),
+        reference: ({ x }) => theirs(reference.relu(x), options),
+      });
+      if (dispatches !== 3) throw new Error(`expected 3 dispatches, got ${dispatches}`);
+    }
+  });
+}
+
+test('pools behind a relu: what is not finite stays behind a closed gate', async () => {
+  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+  const x = [1, 0, -1, nan, inf, -inf, -0, 2];
+  for (const pool of [maxPool2d, averagePool2d])
+    for (const dy of [inf, nan, -1]) {
+      const inputs = { x: input([1, 8, 1, 1]), dy: input([1, 8, 1, 1]) };
+      const { dx, dispatches } = await evaluate(
+        inputs,
+        (t) => ({ dx: grad(pool(relu(t.x), { kernel: 1 }), [t.x], t.dy)[0] }),
+        { x, dy: new Array(8).fill(dy) },
+      );
+      close(
+        dx,
+        x.map((v) => (v > 0 ? dy : 0)),
+        { rel: 0, abs: 0, what: `${dy}` },
+      );
+      if (dispatches > 3) throw new Error(`${dispatches} dispatches`);
+    }
+});
 
 test('pools: shapes that do not fit are named', () => {
   const x = input([2, 5, 5, 3]);

@@ -1,0 +1,423 @@
+// The gradients of a 2-D convolution's filter and bias as partial sums over splits of the pixels, and the sum of these:
+// partials[s, (tap, c), o] = sum over the pixels of split s of x[m + tap, c] dz[m, o], partials[s, bias, o] = of dz[m, o].
+// After the tiles come the invocations of the bias, which read dz alone. See lib/conv2d.wgsl.
+@group(0) @binding(2) var<storage, read> dz: array<f32>;
+@group(0) @binding(2) var<storage, read> dz4: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partials4: array<vec4f>;
+@group(0) @binding(1) var<storage, read> partials_in: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dfilter: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dbias: array<vec4f>;
+
+fn filter_rows() -> u32 { return params.kernel_height * params.kernel_width * params.channels; }
+
+// Vec4s of one split: of the filter, then of the bias.
+fn filter_vectors() -> u32 { return (filter_rows() * params.out_channels + 3u) / 4u; }
+fn split_vectors() -> u32 { return filter_vectors() + params.has_bias * ((params.out_channels + 3u) / 4u); }
+
+// Output pixels first .. end - 1 of a split, and the place of the first.
+struct Run { first: u32, end: u32, n: u32, y: u32, x: u32 }
+
+fn split_pixels(split: u32) -> Run {
+  let line = split * params.chunk;
+  let end = min(line + params.chunk, params.batch * params.out_height);
+  let n = line / params.out_height;
+  return Run(line * params.out_width, end * params.out_width, n, line - n * params.out_height, 0u);
+}
+
+// Four output pixels: their image, the row and column of their first tap, and which of them there are.
+struct Four { n: vec4u, y: vec4i, x: vec4i, there: vec4<bool>, next: vec3u }
+
+fn four_pixels(r: Run) -> Four {
+  let x = vec4u(r.x) + vec4u(0u, 1u, 2u, 3u);
+  let dy = small_quotient(x, params.out_width);
+  let y = vec4u(r.y) + dy;
+  let dn = small_quotient(y, params.out_height);
+  let n = vec4u(r.n) + dn;
+  let own_x = x - dy * params.out_width;
+  let own_y = y - dn * params.out_height;
+  let next_x = own_x.w + 1u;
+  let turn = next_x == params.out_width;
+  let next_y = own_y.w + u32(turn);
+  let wrap = next_y == params.out_height;
+  return Four(n, vec4i(own_y * params.stride_y) - i32(params.top), vec4i(own_x * params.stride_x) - i32(params.left),
+    vec4u(0u, 1u, 2u, 3u) < vec4u(r.end - r.first),
+    vec3u(n.w + u32(wrap), select(next_y, 0u, wrap), select(next_x, 0u, turn)));
+}
+
+fn pixels_after(r: Run, f: Four) -> Run { return Run(r.first + 4u, r.end, f.next.x, f.next.y, f.next.z); }
+
+// The row and column of a tap, and its channel (over 4).
+fn tap_of(row: u32) -> vec3i {
+  let tap = row / params.channels;
+  let y = tap / params.kernel_width;
+  return vec3i(vec3u(y, tap - y * params.kernel_width, (row - tap * params.channels) / 4u));
+}
+
+fn tap_pixels(tap: vec3i, f: Four) -> Taps {
+  let y = f.y + tap.x;
+  let x = f.x + tap.y;
+  let inside = (vec4u(y) < vec4u(params.height)) & (vec4u(x) < vec4u(params.width)) & f.there;
+  let at = ((vec4i(f.n * params.height) + y) * i32(params.width) + x) * i32(params.channels / 4u) + tap.z;
+  return Taps(select(vec4u(0u), vec4u(at), inside), inside);
+}
+
+fn dz_pixels(r: Run, o: u32) -> vec4u {
+  return min(vec4u(r.first) + vec4u(0u, 1u, 2u, 3u), vec4u(r.end - 1u)) * (params.out_channels / 4u) + o;
+}
+
+fn dz_block(at: vec4u, o: u32) -> mat4x4f {
+  return mat4x4f(dz4[at.x + o], dz4[at.y + o], dz4[at.z + o], dz4[at.w + o]);
+}
+
+fn put_partial(split: u32, row: u32, o: u32, block: mat4x4f) {
+  let rows = filter_rows();
+  let at = split * split_vectors() + min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (params.out_channels / 4u) + o;
+  partials4[at.x] = block[0];
+  partials4[at.y] = block[1];
+  partials4[at.z] = block[2];
+  partials4[at.w] = block[3];
+}
+
+// The bias's invocation number `job`: four channels of a split; O % 4 = 0
+fn bias_partial(job: u32) {
+  let O = params.out_channels / 4u;
+  let split = job / O;
+  if (split >= params.splits || params.has_bias == 0u) { return; }
+  let o = job % O;
+  let r = split_pixels(split);
+  var m = r.first;
+  // Four sums side by side, so that a GPU waits for four loads at once.
+  var four: mat4x4f;
+  for (; m + 4u <= r.end; m += 4u) { four += dz_block((vec4u(m) + vec4u(0u, 1u, 2u, 3u)) * O, o); }
+  var total = four * vec4f(1.0);
+  for (; m < r.end; m++) { total += dz4[m * O + o]; }
+  partials4[split * split_vectors() + filter_vectors() + o] = total;
+}
+
+// 8 rows (tap, c) x 8 channels; C % 8 = O % 8 = 0
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let across = params.out_channels / 8u;
+  let rows = filter_rows();
+  let down = rows / 8u;
+  let split = index / (across * down);
+  if (split >= params.splits) {
+    bias_partial(index - params.splits * across * down);
+    return;
+  }
+  let o = index % across * 2u;
+  let row = index / across % down * 8u; // of (tap, c)
+  let tap = tap_of(row);
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var p = split_pixels(split);
+  while (p.first < p.end) {
+    let g = four_pixels(p);
+    let t = tap_pixels(tap, g);
+    let a0 = transpose(x_block(t, 0u));
+    let a1 = transpose(x_block(t, 1u));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
+    c00 += b0 * a0; c10 += b0 * a1;
+    let b1 = dz_block(z, 1u);
+    c01 += b1 * a0; c11 += b1 * a1;
+    p = pixels_after(p, g);
+  }
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
+}
+
+// The output pixels [low, high) of a line of `count` whose tap lies in 0 .. size - 1.
+fn pixels_under(tap: i32, stride: u32, before: u32, size: u32, count: u32) -> vec2u {
+  let first = tap - i32(before); // of the pixel at 0
+  let low = (max(0, -first) + i32(stride) - 1) / i32(stride);
+  let high = min(i32(count), (i32(size) - first + i32(stride) - 1) / i32(stride));
+  return vec2u(vec2i(low, max(low, high)));
+}
+
+fn images_of_b(n: u32, image: u32, at: u32) -> mat4x4f {
+  return mat4x4f(b_at(n, image, at), b_at(n + 1u, image, at), b_at(n + 2u, image, at), b_at(n + 3u, image, at));
+}
+
+// The images first .. end - 1 of a split, a multiple of four.
+fn images_of_split(split: u32) -> vec2u {
+  let share = (params.batch / 4u + params.splits - 1u) / params.splits * 4u;
+  return min(vec2u(params.batch), vec2u(split, split + 1u) * share);
+}
+
+// bias_partial() where a split has the images of images_of_split().
+fn bias_partial_images(job: u32) {
+  let O = params.out_channels / 4u;
+  let split = job / O;
+  if (split >= params.splits || params.has_bias == 0u) { return; }
+  let o = job % O;
+  let out_image = params.out_height * params.out_width * O;
+  let range = images_of_split(split);
+  var four: mat4x4f;
+  for (var n = range.x; n < range.y; n += 4u) {
+    for (var at = o; at < rounds(out_image); at += O) { four += images_of_b(n, out_image, at); }
+  }
+  partials4[split * split_vectors() + filter_vectors() + o] = four * vec4f(1.0);
+}
+
+// 16 rows (tap, c) x 16 channels; C % 16 = O % 16 = N % 4 = 0. Sums over the same pixel of four images.
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let across = params.out_channels / 16u;
+  let down = filter_rows() / 16u;
+  let split = index / (across * down);
+  if (split >= params.splits) {
+    bias_partial_images(index - params.splits * across * down);
+    return;
+  }
+  let o = index % across * 4u;
+  let row = index / across % down * 16u; // of (tap, c)
+  let tap = tap_of(row);
+  let C = params.channels / 4u;
+  let O = params.out_channels / 4u;
+  let image = params.height * params.width * C;
+  let out_image = params.out_height * params.out_width * O;
+  let ys = pixels_under(tap.x, params.stride_y, params.top, params.height, params.out_height);
+  let xs = pixels_under(tap.y, params.stride_x, params.left, params.width, params.out_width);
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
+  let range = images_of_split(split);
+  for (var n = range.x; n < range.y; n += 4u) {
+    for (var y = ys.x; y < ys.y; y++) {
+      let line = (i32(y * params.stride_y + u32(tap.x)) - i32(params.top)) * i32(params.width);
+      for (var x = xs.x; x < xs.y; x++) {
+        let at = u32(line + i32(x * params.stride_x + u32(tap.y)) - i32(params.left)) * C + u32(tap.z);
+        let a0 = transpose(images_of_a(n, image, at));
+        let a1 = transpose(images_of_a(n, image, at + 1u));
+        let a2 = transpose(images_of_a(n, image, at + 2u));
+        let a3 = transpose(images_of_a(n, image, at + 3u));
+        let z = (y * params.out_width + x) * O + o;
+        let b0 = images_of_b(n, out_image, z);
+        c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
+        let b1 = images_of_b(n, out_image, z + 1u);
+        c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
+        let b2 = images_of_b(n, out_image, z + 2u);
+        c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
+        let b3 = images_of_b(n, out_image, z + 3u);
+        c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
+      }
+    }
+  }
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01); put_partial(split, row, o + 2u, c02); put_partial(split, row, o + 3u, c03);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11); put_partial(split, row + 4u, o + 2u, c12); put_partial(split, row + 4u, o + 3u, c13);
+  put_partial(split, row + 8u, o, c20); put_partial(split, row + 8u, o + 1u, c21); put_partial(split, row + 8u, o + 2u, c22); put_partial(split, row + 8u, o + 3u, c23);
+  put_partial(split, row + 12u, o, c30); put_partial(split, row + 12u, o + 1u, c31); put_partial(split, row + 12u, o + 2u, c32); put_partial(split, row + 12u, o + 3u, c33);
+}
+
+// Four rows (tap, c) of the filter: the tap, and where it lies from the pixel's first tap, in elements.
+struct Rows { ky: vec4i, kx: vec4i, offset: vec4i }
+
+fn rows_from(first: u32) -> Rows {
+  let rows = filter_rows();
+  let r = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
+  let tap = r / params.channels;
+  let c = r - tap * params.channels;
+  let ky = tap / params.kernel_width;
+  let kx = tap - ky * params.kernel_width;
+  return Rows(vec4i(ky), vec4i(kx), vec4i((ky * params.width + kx) * params.channels + c));
+}
+
+fn rows_inside(r: Rows, iy: i32) -> vec4<bool> { return vec4u(r.ky + vec4i(iy)) < vec4u(params.height); }
+
+// x at four rows of the filter for a pixel whose first tap is in column ix and whose element is `base`; 0 outside.
+fn load_rows(r: Rows, rows_inside: vec4<bool>, ix: i32, base: i32) -> vec4f {
+  let inside = rows_inside & (vec4u(r.kx + vec4i(ix)) < vec4u(params.width));
+  let at = select(vec4u(0u), vec4u(r.offset + vec4i(base)), inside);
+  return select(vec4f(0.0), vec4f(x[at.x], x[at.y], x[at.z], x[at.w]), inside);
+}
+
+// The same for four pixels.
+fn x_rows(r: Rows, f: Four) -> mat4x4f {
+  let base = ((vec4i(f.n * params.height) + f.y) * i32(params.width) + f.x) * i32(params.channels);
+  return mat4x4f(
+    load_rows(r, rows_inside(r, f.y.x) & vec4<bool>(f.there.x), f.x.x, base.x),
+    load_rows(r, rows_inside(r, f.y.y) & vec4<bool>(f.there.y), f.x.y, base.y),
+    load_rows(r, rows_inside(r, f.y.z) & vec4<bool>(f.there.z), f.x.z, base.z),
+    load_rows(r, rows_inside(r, f.y.w) & vec4<bool>(f.there.w), f.x.w, base.w));
+}
+
+// Any C, x one scalar at a time: 8 rows x 8 channels; O % 8 = 0
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let across = params.out_channels / 8u;
+  let rows = filter_rows();
+  let down = (rows + 7u) / 8u;
+  let split = index / (across * down);
+  if (split >= params.splits) {
+    bias_partial(index - params.splits * across * down);
+    return;
+  }
+  let o = index % across * 2u;
+  let row = index / across % down * 8u; // of (tap, c)
+  let r0 = rows_from(row);
+  let r1 = rows_from(row + 4u);
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var p = split_pixels(split);
+  while (p.first < p.end) {
+    let g = four_pixels(p);
+    let a0 = transpose(x_rows(r0, g));
+    let a1 = transpose(x_rows(r1, g));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
+    c00 += b0 * a0; c10 += b0 * a1;
+    let b1 = dz_block(z, 1u);
+    c01 += b1 * a0; c11 += b1 * a1;
+    p = pixels_after(p, g);
+  }
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
+}
+
+// The same with 12 rows (a 3 x 3 window has 9) x 16 channels; O % 16 = 0
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_narrow_12x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let across = params.out_channels / 16u;
+  let rows = filter_rows();
+  let down = (rows + 11u) / 12u;
+  let split = index / (across * down);
+  if (split >= params.splits) {
+    bias_partial(index - params.splits * across * down);
+    return;
+  }
+  let o = index % across * 4u;
+  let row = index / across % down * 12u; // of (tap, c)
+  let r0 = rows_from(row);
+  let r1 = rows_from(row + 4u);
+  let r2 = rows_from(row + 8u);
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var p = split_pixels(split);
+  while (p.first < p.end) {
+    let g = four_pixels(p);
+    let a0 = transpose(x_rows(r0, g));
+    let a1 = transpose(x_rows(r1, g));
+    let a2 = transpose(x_rows(r2, g));
+    let z = dz_pixels(p, o);
+    let b0 = dz_block(z, 0u);
+    c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2;
+    let b1 = dz_block(z, 1u);
+    c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2;
+    let b2 = dz_block(z, 2u);
+    c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2;
+    let b3 = dz_block(z, 3u);
+    c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2;
+    p = pixels_after(p, g);
+  }
+  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01); put_partial(split, row, o + 2u, c02); put_partial(split, row, o + 3u, c03);
+  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11); put_partial(split, row + 4u, o + 2u, c12); put_partial(split, row + 4u, o + 3u, c13);
+  put_partial(split, row + 8u, o, c20); put_partial(split, row + 8u, o + 1u, c21); put_partial(split, row + 8u, o + 2u, c22); put_partial(split, row + 8u, o + 3u, c23);
+}
+
+// bias_partial() for any O
+fn bias_partial_any(job: u32) {
+  let O = params.out_channels;
+  let tiles = (O + 3u) / 4u;
+  let split = job / tiles;
+  if (split >= params.splits || params.has_bias == 0u) { return; }
+  let first = job % tiles * 4u;
+  let o = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(O - 1u));
+  let r = split_pixels(split);
+  var total = vec4f(0.0);
+  for (var m = r.first; m < r.end; m++) {
+    let at = o + m * O;
+    total += vec4f(dz[at.x], dz[at.y], dz[at.z], dz[at.w]);
+  }
+  store_partial(4u * (split * split_vectors() + filter_vectors()) + first, O - first, total);
+}
+
+// Any shape: 4 rows x 4 channels, all loads scalar; each split starts at a whole vec4
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels;
+  let rows = filter_rows();
+  let tiles = (O + 3u) / 4u;
+  let row_tiles = (rows + 3u) / 4u;
+  let split = index / (tiles * row_tiles);
+  if (split >= params.splits) {
+    bias_partial_any(index - params.splits * tiles * row_tiles);
+    return;
+  }
+  let first = index % tiles * 4u;
+  let o = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(O - 1u));
+  let row = index / tiles % row_tiles * 4u;
+  let r0 = rows_from(row);
+  var c00 = vec4f(0.0);
+  var c10 = vec4f(0.0);
+  var c20 = vec4f(0.0);
+  var c30 = vec4f(0.0);
+  let end = min((split + 1u) * params.chunk, params.batch * params.out_height);
+  for (var line = split * params.chunk; line < end; line++) {
+    let n = line / params.out_height;
+    let iy = i32((line - n * params.out_height) * params.stride_y) - i32(params.top);
+    var ix = -i32(params.left);
+    var to = line * params.out_width * O;
+    let image = (i32(n * params.height) + iy) * i32(params.width);
+    let in0 = rows_inside(r0, iy);
+    for (var ox = 0u; ox < params.out_width; ox++) {
+      let a = load_rows(r0, in0, ix, (image + ix) * i32(params.channels));
+      let b = vec4f(dz[to + o.x], dz[to + o.y], dz[to + o.z], dz[to + o.w]);
+      c00 += a.x * b;
+      c10 += a.y * b;
+      c20 += a.z * b;
+      c30 += a.w * b;
+      ix += i32(params.stride_x);
+      to += O;
+    }
+  }
+  let base = 4u * split * split_vectors() + first;
+  if (row + 0u < rows) { store_partial(base + (row + 0u) * O, O - first, c00); }
+  if (row + 1u < rows) { store_partial(base + (row + 1u) * O, O - first, c10); }
+  if (row + 2u < rows) { store_partial(base + (row + 2u) * O, O - first, c20); }
+  if (row + 3u < rows) { store_partial(base + (row + 3u) * O, O - first, c30); }
+}
+
+// The first `left` of four elements.
+fn store_partial(at: u32, left: u32, v: vec4f) {
+  partials[at] = v.x;
+  if (left > 1u) { partials[at + 1u] = v.y; }
+  if (left > 2u) { partials[at + 2u] = v.z; }
+  if (left > 3u) { partials[at + 3u] = v.w; }
+}
+
+// dfilter[i] = sum over splits of partials[s, i], and dbias of what follows, in a fixed order
+@compute @workgroup_size(64)
+fn conv2d_sum_partials(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let size = split_vectors();
+  if (index >= size) { return; }
+  let splits = rounds(params.splits);
+  var total = vec4f(0.0);
+  var s = 0u;
+  // Four sums side by side, so that a GPU waits for four loads at once.
+  var t0 = vec4f(0.0); var t1 = vec4f(0.0); var t2 = vec4f(0.0); var t3 = vec4f(0.0);
+  for (; s + 4u <= splits; s += 4u) {
+    let at = s * size + index;
+    t0 += partials_in[at];
+    t1 += partials_in[at + size];
+    t2 += partials_in[at + 2u * size];
+    t3 += partials_in[at + 3u * size];
+  }
+  for (; s < splits; s++) { total += partials_in[s * size + index]; }
+  total += (t0 + t1) + (t2 + t3);
+  let filters = filter_vectors();
+  if (index < filters) {
+    dfilter[index] = zero_tail(total, index, filter_rows() * params.out_channels);
+  } else {
+    dbias[index - filters] = zero_tail(total, index - filters, params.out_channels);
+  }
+}

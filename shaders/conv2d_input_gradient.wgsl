@@ -1,0 +1,272 @@
+// The gradient of a 2-D convolution's input: dx[m, c] = sum over the taps that m was under, and o, of
+// dz[m - tap, o] filter[tap, c, o]. See lib/conv2d.wgsl.
+@group(0) @binding(1) var<storage, read> dz: array<f32>;
+@group(0) @binding(1) var<storage, read> dz4: array<vec4f>;
+@group(0) @binding(3) var<storage, read> gate: array<f32>;
+@group(0) @binding(3) var<storage, read> gate4: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx4: array<vec4f>;
+
+override GATE: bool = false; // dx = gate > 0 ? dx : 0, the gradient of a ReLU whose output is the gate
+
+// Input pixels of one parity (of one residue of y and x by the strides) meet the same taps; tiles never mix parities.
+struct Parity { y: u32, x: u32, height: u32, width: u32, tile: u32, found: bool }
+
+// The parity and the tile in it of tile number `tile`, for tiles of `size` pixels of `batch` images.
+fn parity_of(tile_number: u32, size: u32, batch: u32) -> Parity {
+  var tile = tile_number;
+  for (var cy = 0u; cy < params.stride_y; cy++) {
+    for (var cx = 0u; cx < params.stride_x; cx++) {
+      let h = (params.height + params.stride_y - 1u - cy) / params.stride_y;
+      let w = (params.width + params.stride_x - 1u - cx) / params.stride_x;
+      let tiles = (batch * h * w + size - 1u) / size;
+      if (tile < tiles) { return Parity(cy, cx, h, w, tile, true); }
+      tile -= tiles;
+    }
+  }
+  return Parity(0u, 0u, 1u, 1u, 0u, false);
+}
+
+// Four input pixels of a parity: the output row and column that their first tap came from, its element, and their own pixel.
+struct Gather { y: vec4i, x: vec4i, at: vec4i, own: vec4u }
+
+fn input_pixels(p: Parity, first: u32, step: u32) -> Gather {
+  let g = grid_pixels(first, p.height, p.width);
+  let iy = g.y * params.stride_y + p.y;
+  let ix = g.x * params.stride_x + p.x;
+  // One parity: the remainder by the stride is the same for all.
+  let y = vec4i(g.y + (p.y + params.top) / params.stride_y);
+  let x = vec4i(g.x + (p.x + params.left) / params.stride_x);
+  return Gather(y, x, ((vec4i(g.n * params.out_height) + y) * i32(params.out_width) + x) * i32(step),
+    (g.n * params.height + iy) * params.width + ix);
+}
+
+fn output_taps(g: Gather, ty: u32, tx: u32, step: u32) -> Taps {
+  let inside = (vec4u(g.y - i32(ty)) < vec4u(params.out_height)) & (vec4u(g.x - i32(tx)) < vec4u(params.out_width));
+  return Taps(select(vec4u(0u), vec4u(g.at - i32((ty * params.out_width + tx) * step)), inside), inside);
+}
+
+fn dz_block(t: Taps, o: u32) -> mat4x4f {
+  return mat4x4f(
+    select(vec4f(0.0), dz4[t.at.x + o], t.inside.x), select(vec4f(0.0), dz4[t.at.y + o], t.inside.y),
+    select(vec4f(0.0), dz4[t.at.z + o], t.inside.z), select(vec4f(0.0), dz4[t.at.w + o], t.inside.w));
+}
+
+// The taps of a parity: the first, and how many.
+struct ParityTaps { y: u32, x: u32, height: u32, width: u32 }
+
+fn taps_of(p: Parity) -> ParityTaps {
+  let y = (p.y + params.top) % params.stride_y;
+  let x = (p.x + params.left) % params.stride_x;
+  return ParityTaps(y, x,
+    (max(params.kernel_height, y) - y + params.stride_y - 1u) / params.stride_y,
+    (max(params.kernel_width, x) - x + params.stride_x - 1u) / params.stride_x);
+}
+
+// Where the filter's row (tap, c) starts, in elements.
+fn filter_row(taps: ParityTaps, walk: Walk, c: u32) -> u32 {
+  let y = taps.y + walk.y * params.stride_y;
+  let x = taps.x + walk.x * params.stride_x;
+  return ((y * params.kernel_width + x) * params.channels + c) * params.out_channels;
+}
+
+fn gated(v: vec4f, at: u32) -> vec4f {
+  if (GATE) { return select(vec4f(0.0), v, gate4[at] > vec4f(0.0)); }
+  return v;
+}
+
+fn put_input(own: vec4u, c: u32, block: mat4x4f) {
+  let at = own * (params.channels / 4u) + c;
+  dx4[at.x] = gated(block[0], at.x);
+  dx4[at.y] = gated(block[1], at.y);
+  dx4[at.z] = gated(block[2], at.z);
+  dx4[at.w] = gated(block[3], at.w);
+}
+
+// 4 pixels x 4 channels; C % 4 = O % 4 = 0
+@compute @workgroup_size(64)
+fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let across = params.channels / 4u;
+  let parity = parity_of(index / across, 4u, params.batch);
+  if (!parity.found) { return; }
+  let c = index % across;
+  let first = parity.tile * 4u;
+  let g0 = input_pixels(parity, first, O);
+  var t0 = output_taps(g0, 0u, 0u, O);
+  let taps = taps_of(parity);
+  var c00: mat4x4f;
+  var walk: Walk;
+  var at = filter_row(taps, walk, 4u * c) / 4u;
+  for (var k = rounds(taps.height * taps.width * O); k > 0u; k--) {
+    let a0 = dz_block(t0, walk.c);
+    let b0 = transpose(filter_block(at, O));
+    c00 += b0 * a0;
+    at++;
+    walk = step_of(walk, taps.width, O);
+    if (walk.c == 0u) {
+      t0 = output_taps(g0, walk.y, walk.x, O);
+      at = filter_row(taps, walk, 4u * c) / 4u;
+    }
+  }
+  put_input(g0.own, c, c00);
+}
+
+// 8 pixels x 8 channels; C % 8 = O % 4 = 0
+@compute @workgroup_size(64)
+fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let across = params.channels / 8u;
+  let parity = parity_of(index / across, 8u, params.batch);
+  if (!parity.found) { return; }
+  let c = index % across * 2u;
+  let first = parity.tile * 8u;
+  let g0 = input_pixels(parity, first, O);
+  let g1 = input_pixels(parity, first + 4u, O);
+  var t0 = output_taps(g0, 0u, 0u, O);
+  var t1 = output_taps(g1, 0u, 0u, O);
+  let taps = taps_of(parity);
+  var c00: mat4x4f; var c01: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f;
+  var walk: Walk;
+  var at = filter_row(taps, walk, 4u * c) / 4u;
+  for (var k = rounds(taps.height * taps.width * O); k > 0u; k--) {
+    let a0 = dz_block(t0, walk.c);
+    let a1 = dz_block(t1, walk.c);
+    let b0 = transpose(filter_block(at, O));
+    c00 += b0 * a0; c10 += b0 * a1;
+    let b1 = transpose(filter_block(at + 4u * O, O));
+    c01 += b1 * a0; c11 += b1 * a1;
+    at++;
+    walk = step_of(walk, taps.width, O);
+    if (walk.c == 0u) {
+      t0 = output_taps(g0, walk.y, walk.x, O);
+      t1 = output_taps(g1, walk.y, walk.x, O);
+      at = filter_row(taps, walk, 4u * c) / 4u;
+    }
+  }
+  put_input(g0.own, c, c00); put_input(g0.own, c + 1u, c01);
+  put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11);
+}
+
+// 16 images at one pixel x 16 channels; N % 16 = C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
+@compute @workgroup_size(64)
+fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels / 4u;
+  let C = params.channels / 4u;
+  let across = C / 4u;
+  let pixels = params.height * params.width;
+  let n = index / (across * pixels) * 16u;
+  if (n >= params.batch) { return; }
+  let c = index % across * 4u;
+  let parity = parity_of(index / across % pixels, 1u, 1u);
+  let own_y = parity.tile / parity.width;
+  let own_x = parity.tile % parity.width;
+  let oy = i32(own_y + (parity.y + params.top) / params.stride_y);
+  let ox = i32(own_x + (parity.x + params.left) / params.stride_x);
+  let taps = taps_of(parity);
+  // Only the taps that an output pixel stands under: oy - ty in 0 .. out_height - 1.
+  let low_y = max(0, oy - i32(params.out_height) + 1);
+  let low_x = max(0, ox - i32(params.out_width) + 1);
+  let high_y = max(low_y, min(i32(taps.height), oy + 1));
+  let high_x = max(low_x, min(i32(taps.width), ox + 1));
+  let image = params.out_height * params.out_width * O;
+  var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
+  var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
+  var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
+  var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
+  var walk = Walk(u32(low_y), u32(low_x), 0u);
+  for (var k = rounds(u32((high_y - low_y) * (high_x - low_x)) * O); k > 0u; k--) {
+    let at = ((u32(oy) - walk.y) * params.out_width + u32(ox) - walk.x) * O + walk.c;
+    let y = taps.y + walk.y * params.stride_y;
+    let w = ((taps.x + walk.x * params.stride_x) * params.channels + 4u * c) * O + walk.c;
+    let a0 = images_of_a(n, image, at);
+    let a1 = images_of_a(n + 4u, image, at);
+    let a2 = images_of_a(n + 8u, image, at);
+    let a3 = images_of_a(n + 12u, image, at);
+    let b0 = transpose(block_of_b(y, w, O));
+    c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
+    let b1 = transpose(block_of_b(y, w + 4u * O, O));
+    c01 += b1 * a0; c11 += b1 * a1; c21 += b1 * a2; c31 += b1 * a3;
+    let b2 = transpose(block_of_b(y, w + 8u * O, O));
+    c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
+    let b3 = transpose(block_of_b(y, w + 12u * O, O));
+    c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
+    walk.c++;
+    if (walk.c == O) {
+      walk.c = 0u;
+      walk.x++;
+      if (walk.x == u32(high_x)) {
+        walk.x = u32(low_x);
+        walk.y++;
+      }
+    }
+  }
+  let y = own_y * params.stride_y + parity.y;
+  let x = own_x * params.stride_x + parity.x;
+  let to = images(((n * params.height + y) * params.width + x), pixels);
+  put_input(to, c, c00); put_input(to, c + 1u, c01); put_input(to, c + 2u, c02); put_input(to, c + 3u, c03);
+  put_input(to + 4u * pixels, c, c10); put_input(to + 4u * pixels, c + 1u, c11); put_input(to + 4u * pixels, c + 2u, c12); put_input(to + 4u * pixels, c + 3u, c13);
+  put_input(to + 8u * pixels, c, c20); put_input(to + 8u * pixels, c + 1u, c21); put_input(to + 8u * pixels, c + 2u, c22); put_input(to + 8u * pixels, c + 3u, c23);
+  put_input(to + 12u * pixels, c, c30); put_input(to + 12u * pixels, c + 1u, c31); put_input(to + 12u * pixels, c + 2u, c32); put_input(to + 12u * pixels, c + 3u, c33);
+}
+
+// Any shape: 4 pixels x 4 channels, all loads scalar
+@compute @workgroup_size(64)
+fn conv2d_input_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, groups, local, 64u);
+  let O = params.out_channels;
+  let C = params.channels;
+  let tiles = (C + 3u) / 4u;
+  let row_tile = index / tiles;
+  let parity = parity_of(row_tile, 4u, params.batch);
+  if (!parity.found) { return; }
+  let c = (index - row_tile * tiles) * 4u;
+  let first = parity.tile * 4u;
+  let pixels = params.batch * parity.height * parity.width;
+  let g0 = input_pixels(parity, first, O);
+  let rows = min(vec4u(c) + vec4u(0u, 1u, 2u, 3u), vec4u(C - 1u)) * O;
+  var c00 = vec4f(0.0);
+  var c10 = vec4f(0.0);
+  var c20 = vec4f(0.0);
+  var c30 = vec4f(0.0);
+  let taps = taps_of(parity);
+  var walk: Walk;
+  var t0 = output_taps(g0, 0u, 0u, O);
+  var row = rows + filter_row(taps, walk, 0u);
+  for (var k = rounds(taps.height * taps.width * O); k > 0u; k--) {
+    let m = vec4f(filter1[row.x + walk.c], filter1[row.y + walk.c], filter1[row.z + walk.c], filter1[row.w + walk.c]);
+    let a = select(vec4f(0.0), vec4f(dz[t0.at.x + walk.c], dz[t0.at.y + walk.c], dz[t0.at.z + walk.c], dz[t0.at.w + walk.c]), t0.inside);
+    c00 += a.x * m;
+    c10 += a.y * m;
+    c20 += a.z * m;
+    c30 += a.w * m;
+    walk = step_of(walk, taps.width, O);
+    if (walk.c == 0u) {
+      t0 = output_taps(g0, walk.y, walk.x, O);
+      row = rows + filter_row(taps, walk, 0u);
+    }
+  }
+  if (first + 0u < pixels) { store_input(g0.own.x, c, c00); }
+  if (first + 1u < pixels) { store_input(g0.own.y, c, c10); }
+  if (first + 2u < pixels) { store_input(g0.own.z, c, c20); }
+  if (first + 3u < pixels) { store_input(g0.own.w, c, c30); }
+}
+
+fn gated_scalar(v: f32, at: u32) -> f32 {
+  if (GATE) { return select(0.0, v, gate[at] > 0.0); }
+  return v;
+}
+
+// Up to four channels of one input pixel, as many as there are.
+fn store_input(pixel: u32, c: u32, v: vec4f) {
+  let at = pixel * params.channels + c;
+  let left = params.channels - c;
+  dx[at] = gated_scalar(v.x, at);
+  if (left > 1u) { dx[at + 1u] = gated_scalar(v.y, at + 1u); }
+  if (left > 2u) { dx[at + 2u] = gated_scalar(v.z, at + 2u); }
+  if (left > 3u) { dx[at + 3u] = gated_scalar(v.w, at + 3u); }
+}

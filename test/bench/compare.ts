@@ -101,11 +101,10 @@ export async function compare(task: Compare, report: (message: Report) => Promis
       // Two steps less one: what reading the loss costs falls out. Where a step takes long, one step with it.
       const long = runner.estimate > 15_000;
       const before = countsOf(watched);
-      const { blockedMs } = watched;
-      const start = performance.now();
+      const start = performance.now() - watched.blockedMs;
       await time(runner, long ? 1 : 2);
       const both = difference(countsOf(watched), before);
-      const jsMs = (watched.lastSubmit - start - (watched.blockedMs - blockedMs)) / (long ? 1 : 2);
+      const jsMs = (watched.lastSubmit - start) / (long ? 1 : 2);
       const counts = long ? both : difference(both, single.get(engine)!);
       const fractionOfPeak = work.flops ? median(fractions) : null;
       const { peakBytes } = watched;

@@ -23,40 +23,40 @@ interface Target {
 }
 
 /** llvmpipe is what lavapipe's device calls itself. */
-function nameOf({ prefix }: Runtime, { description, software }: Adapter): string {
-  const short = /llvmpipe/i.test(description)
-    ? 'lavapipe'
-    : /swiftshader/i.test(description)
-      ? 'swiftshader'
-      : description;
-  return software && short === 'swiftshader' ? short : `${prefix}${short}`;
+function nameOf({ prefix }: Runtime, { description }: Adapter): string {
+  if (/swiftshader/i.test(description)) return 'swiftshader';
+  return `${prefix}${/llvmpipe/i.test(description) ? 'lavapipe' : description}`;
 }
 
 /** Finds out which adapters there are; a runtime without one stays in the results with the reason. */
 async function findTargets(tasks: Tasks, { adapters }: Options) {
   const { HYPERSPHERE_DENO, HYPERSPHERE_FIREFOX, PUPPETEER_EXECUTABLE_PATH } = process.env;
-  const wants = (name: string) => !adapters || adapters.includes(name) || adapters.includes('gpu');
   const found: Target[] = [];
   const missing: { name: string; reason: string }[] = [];
   const look = async (runtime: Runtime, usual: string) => {
     const { reports, broken } = await tasks.run(runtime, { kind: 'adapter' });
     const report = reports.find((one) => one.type === 'adapter');
     if (!report) return missing.push({ name: usual, reason: broken?.reason ?? 'no adapter' });
-    const { adapter } = report;
-    const name = nameOf(runtime, adapter);
-    if (!adapters || adapters.includes(adapter.software ? name : 'gpu'))
-      found.push({ name, runtime, adapter });
+    // Firefox does not name its adapter: it is Deno's, since both are wgpu on the same drivers.
+    const adapter = report.adapter.description ? report.adapter : (found[0]?.adapter ?? report.adapter);
+    found.push({ name: nameOf(runtime, adapter), runtime, adapter });
   };
-  if (wants('lavapipe')) await look(deno(HYPERSPHERE_DENO!, WORKER), 'lavapipe');
+  const wants = (name: string) => !adapters || adapters.includes(name) || adapters.includes('gpu');
+  await look(deno(HYPERSPHERE_DENO!, WORKER), 'lavapipe');
   if (wants('swiftshader')) await look(chromium(PUPPETEER_EXECUTABLE_PATH!), 'swiftshader');
   // Chromium is asked for a GPU only where Deno has found one: it would take a software adapter else.
-  if (found.some(({ adapter }) => !adapter.software))
+  if (found[0] && !found[0].adapter.software && wants('gpu'))
     await look(chromiumOnGpu(PUPPETEER_EXECUTABLE_PATH!), 'chromium-gpu');
   if (wants('firefox-lavapipe')) {
     if (HYPERSPHERE_FIREFOX) await look(firefox(HYPERSPHERE_FIREFOX), 'firefox-lavapipe');
     else missing.push({ name: 'firefox-lavapipe', reason: 'Firefox is not installed' });
   }
-  return { found, missing: missing.filter(({ name }) => !adapters || adapters.includes(name)) };
+  const asked = ({ name, adapter }: Target) =>
+    !adapters || adapters.includes(adapter.software ? name : 'gpu');
+  return {
+    found: found.filter(asked),
+    missing: missing.filter(({ name }) => !adapters || adapters.includes(name)),
+  };
 }
 
 /** All engines at one work. Whoever brings the process down is left out, and the others run again. */

@@ -21,6 +21,7 @@ export interface Effort {
 }
 
 export interface Adapter {
+  /** '' where the runtime does not tell. */
   description: string;
   software: boolean;
 }

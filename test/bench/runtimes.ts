@@ -90,7 +90,15 @@ function browser(name: string, prefix: string, options: LaunchOptions): Runtime 
         env: { ...process.env, ...env },
         ...{ handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false },
       });
-      const kill = () => launched.process()?.kill('SIGKILL');
+      const { pid } = launched.process()!;
+      // Puppeteer starts it as the leader of a group: its GPU process would work on alone for a while.
+      const kill = () => {
+        try {
+          process.kill(process.platform === 'win32' ? pid! : -pid!, 'SIGKILL');
+        } catch {
+          // It has gone already.
+        }
+      };
       children.add(kill);
       const tab = await launched.newPage();
       const ended = new Promise<string>((resolve) => {

@@ -26,6 +26,7 @@ const page =
 export async function bundleWorker(source: string, outfile: string): Promise<void> {
   const options = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning' } as const;
   await esbuild.build({ ...options, entryPoints: [source], outfile });
+  await esbuild.stop();
 }
 
 /** @param worker the bundle @param busy is told what runs */

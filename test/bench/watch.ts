@@ -12,7 +12,7 @@ export interface Watched extends Counts {
   /** Buffers and textures that it holds, and the most that it held. */
   bytes: number;
   peakBytes: number;
-  /** When its last submit returned, by performance.now(). */
+  /** When its last submit returned, by performance.now() less `blockedMs`. */
   lastSubmit: number;
   /**
    * Milliseconds in the calls that block until the GPU has worked, where it is this machine's CPU: lavapipe works inside
@@ -106,8 +106,8 @@ export function installWatch(): void {
     const start = performance.now();
     submit.call(this, commands);
     current.submits++;
-    current.lastSubmit = performance.now();
-    current.blockedMs += current.lastSubmit - start;
+    current.blockedMs += performance.now() - start;
+    current.lastSubmit = performance.now() - current.blockedMs;
     return undefined;
   };
   GPUQueue.prototype.onSubmittedWorkDone = function () {

@@ -18,7 +18,7 @@ async function describeAdapter(): Promise<void> {
   if (!adapter) throw new Error(navigator.gpu ? 'no WebGPU adapter' : 'no WebGPU');
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const words = [vendor, architecture, device, description].filter((word) => word && word !== '0');
-  const name = [...new Set(words)].join(' ') || 'unnamed adapter';
+  const name = [...new Set(words)].join(' ');
   const software = isFallbackAdapter === true || /llvmpipe|swiftshader/i.test(name);
   await report({ type: 'adapter', adapter: { description: name, software } });
 }

@@ -3,7 +3,7 @@ import { type Contender, type EngineName, open, Unsupported } from './engines/en
 import { openPeak, type Peak } from './peak.ts';
 import type { Measured, Report, Task } from './protocol.ts';
 import { median } from './statistics.ts';
-import { countsOf, unwatch, type Watched, watch } from './watch.ts';
+import { type Counts, countsOf, unwatch, type Watched, watch } from './watch.ts';
 import { inputsOf, type NtXent, TEMPERATURE, works } from './works.ts';
 
 const TOLERANCE = 1e-3;
@@ -11,6 +11,8 @@ const TOLERANCE = 1e-3;
 const WAITING = 0.1;
 /** Seconds that the steps between two waits may take the slowest engine. */
 const LONGEST = 6;
+/** Milliseconds of a step from which on no further step is spent on counts. */
+const LONG = 3000;
 
 interface Runner {
   engine: EngineName;
@@ -19,8 +21,17 @@ interface Runner {
   losses: number[];
   /** Milliseconds of a step, as far as known. */
   estimate: number;
+  /** The second step. */
+  one: Counted;
   runs: number[];
   fractions: number[];
+}
+
+/** What some steps took and asked of WebGPU. */
+interface Counted {
+  ms: number;
+  jsMs: number;
+  counts: Counts;
 }
 
 type Compare = Extract<Task, { kind: 'compare' }>;
@@ -37,7 +48,9 @@ export async function compare(task: Compare, report: (message: Report) => Promis
   };
   /** Does something with an engine; if that fails, the engine is out and the others go on. */
   const attempt = async (engine: EngineName, what: string, body: () => Promise<void>) => {
-    await report({ type: 'busy', what, engine, limit: effort.limit });
+    // The largest loss takes minutes on software.
+    const patience = work.kind === 'ntxent' && work.n > 8192 ? 4 : 1;
+    await report({ type: 'busy', what, engine, limit: patience * effort.limit });
     const watched = watch(engine);
     try {
       await body();
@@ -55,6 +68,19 @@ export async function compare(task: Compare, report: (message: Report) => Promis
     return performance.now() - start;
   };
 
+  /** Runs steps, and tells what they asked of WebGPU. */
+  const counted = async (runner: Runner, steps: number): Promise<Counted> => {
+    const { watched } = runner;
+    const before = countsOf(watched);
+    const start = performance.now() - watched.blockedMs;
+    const ms = await time(runner, steps);
+    return {
+      ms,
+      jsMs: (watched.lastSubmit - start) / steps,
+      counts: difference(countsOf(watched), before),
+    };
+  };
+
   await report({ type: 'busy', what: 'peak', limit: 60 });
   const peak = await openPeak();
 
@@ -65,19 +91,27 @@ export async function compare(task: Compare, report: (message: Report) => Promis
     await attempt(engine, 'first step', async () => {
       const contender = await (await open[engine]()).contender(work, inputs);
       const watched = watch(engine);
-      const runner: Runner = { engine, contender, watched, losses: [], estimate: 0, runs: [], fractions: [] };
+      const one: Counted = { ms: 0, jsMs: 0, counts: countsOf(watched) };
+      const runner: Runner = {
+        engine,
+        contender,
+        watched,
+        losses: [],
+        estimate: 0,
+        one,
+        runs: [],
+        fractions: [],
+      };
       await time(runner, 1);
       runner.losses.push(await contender.check());
       runners.push(runner);
     });
   }
   // The second step is known to need no compilation, and its loss tells whether the first one trained.
-  const single = new Map<EngineName, ReturnType<typeof countsOf>>();
   for (const runner of [...runners]) {
     await attempt(runner.engine, 'second step', async () => {
-      const before = countsOf(runner.watched);
-      runner.estimate = await time(runner, 1);
-      single.set(runner.engine, difference(countsOf(runner.watched), before));
+      runner.one = await counted(runner, 1);
+      runner.estimate = runner.one.ms;
       runner.losses.push(await runner.contender.check());
     });
   }
@@ -99,13 +133,9 @@ export async function compare(task: Compare, report: (message: Report) => Promis
     await attempt(runner.engine, 'counts', async () => {
       const { engine, watched, runs, losses, fractions } = runner;
       // Two steps less one: what reading the loss costs falls out. Where a step takes long, one step with it.
-      const long = runner.estimate > 15_000;
-      const before = countsOf(watched);
-      const start = performance.now() - watched.blockedMs;
-      await time(runner, long ? 1 : 2);
-      const both = difference(countsOf(watched), before);
-      const jsMs = (watched.lastSubmit - start) / (long ? 1 : 2);
-      const counts = long ? both : difference(both, single.get(engine)!);
+      const two = runner.estimate < LONG ? await counted(runner, 2) : runner.one;
+      const counts = two === runner.one ? two.counts : difference(two.counts, runner.one.counts);
+      const jsMs = two.jsMs;
       const fractionOfPeak = work.flops ? median(fractions) : null;
       const { peakBytes } = watched;
       measured.push({ engine, runs, steps, counts, jsMs, peakBytes, fractionOfPeak, loss: losses[0] });
@@ -114,9 +144,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
   await report({ type: 'measured', measured, peak: Math.max(...peaks), latency: peak.latency });
 }
 
-type Counted = ReturnType<typeof countsOf>;
-
-const difference = (a: Counted, b: Counted): Counted => ({
+const difference = (a: Counts, b: Counts): Counts => ({
   dispatches: a.dispatches - b.dispatches,
   submits: a.submits - b.submits,
   objects: a.objects - b.objects,
@@ -124,7 +152,8 @@ const difference = (a: Counted, b: Counted): Counted => ({
 
 /**
  * Times the engines in turn. The host's speed drifts, so the peak is measured before and after every repeat, and a repeat
- * is held against the better of the two.
+ * is held against the better of the two. An engine stops when its share of the time is spent; where one step takes all of
+ * it, the second step is its only repeat.
  */
 async function rounds(
   runners: () => Runner[],
@@ -139,10 +168,15 @@ async function rounds(
   const most = (1000 * Math.min(LONGEST, share)) / Math.max(...estimates);
   const steps = Math.max(1, Math.min(Math.ceil(wanted), Math.floor(most), 200));
   const peaks = [await peak.measure()];
+  for (const runner of runners()) {
+    if (runner.estimate < 1000 * share) continue;
+    runner.runs.push(runner.estimate);
+    runner.fractions.push((1e3 * flops) / runner.estimate / peaks[0]);
+  }
   for (let round = 0; round < repeats; round++) {
     for (const runner of runners()) {
       const spent = runner.runs.reduce((sum, ms) => sum + ms * steps, 0);
-      if (round > 0 && spent > 1000 * share) continue;
+      if (spent > 1000 * share) continue;
       await attempt(runner.engine, `repeat ${round + 1}`, async () => {
         const ms = (await time(runner, steps)) / steps;
         runner.runs.push(ms);

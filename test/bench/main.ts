@@ -1,6 +1,6 @@
 // The benchmark: npm run bench. build.mjs bundles this file for Node and runs it from the root of the project.
 import { writeFileSync } from 'node:fs';
-import type { EngineName } from './engines/engine.ts';
+import { type EngineName, engineNames } from './engines/engine.ts';
 import { pageOf } from './html.ts';
 import { firstWorks, help, type Options, parse } from './options.ts';
 import type { Adapter } from './protocol.ts';
@@ -63,10 +63,11 @@ async function findTargets(tasks: Tasks, { adapters }: Options) {
 async function compareAt(tasks: Tasks, target: Target, name: string, options: Options): Promise<Result[]> {
   const work = works.find((one) => one.name === name)!;
   const reasons = new Map<EngineName, string>();
+  const asked = options.engines ?? target.runtime.engines;
   const result = (engine: EngineName) => emptyResult(name, engine, target.name, reasons.get(engine));
   for (;;) {
-    const engines = options.engines.filter((engine) => !reasons.has(engine));
-    if (!engines.length) return options.engines.map(result);
+    const engines = asked.filter((engine) => !reasons.has(engine));
+    if (!engines.length) return asked.map(result);
     const { effort } = options;
     const { reports, broken } = await tasks.run(target.runtime, {
       kind: 'compare',
@@ -81,7 +82,7 @@ async function compareAt(tasks: Tasks, target: Target, name: string, options: Op
       continue;
     }
     const report = reports.find((one) => one.type === 'measured');
-    return options.engines.map((engine) => {
+    return asked.map((engine) => {
       const one = report?.measured.find((measured) => measured.engine === engine);
       if (!one || !report) return result(engine);
       const { counts, runs, steps, jsMs, peakBytes, fractionOfPeak, loss } = one;
@@ -162,7 +163,8 @@ async function run(options: Options): Promise<Results> {
   }
   for (const { name, reason } of missing)
     for (const work of options.works)
-      for (const engine of options.engines) all.results.push(emptyResult(work, engine, name, reason));
+      for (const engine of options.engines ?? engineNames)
+        all.results.push(emptyResult(work, engine, name, reason));
   // Once is enough: it is about shapes, not adapters. A GPU, where there is one, else what Deno has.
   const target = found.find(({ adapter }) => !adapter.software) ?? found[0];
   if (options.scaling && target) {

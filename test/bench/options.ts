@@ -13,7 +13,8 @@ export interface Options {
   scaling: boolean;
   /** Names of adapters, or 'gpu' for any that is no software; null for all. */
   adapters: string[] | null;
-  engines: EngineName[];
+  /** Null for those that each runtime is meant to compare. */
+  engines: EngineName[] | null;
   effort: Effort;
 }
 
@@ -75,8 +76,8 @@ export function parse(args: string[]): Options {
     works: workNames.filter((name) => (only ?? all).includes(name)),
     scaling: only ? only.includes('scaling') : !quick,
     adapters: list('adapter', [...SOFTWARE, 'gpu']),
-    engines: list('engine', engineNames) ?? [...engineNames],
-    effort: quick ? { repeats, share: 8, limit: 60 } : { repeats, share: 45, limit: 90 },
+    engines: list('engine', engineNames),
+    effort: quick ? { repeats, share: 6, limit: 60 } : { repeats, share: 30, limit: 90 },
   };
 }
 

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer, { type Browser, type LaunchOptions } from 'puppeteer';
+import { type EngineName, engineNames } from './engines/engine.ts';
 
 /** A worker that runs. */
 export interface Running {
@@ -16,6 +17,8 @@ export interface Runtime {
   name: string;
   /** What its adapters are called after: a real GPU is the same one in several runtimes. */
   prefix: string;
+  /** Compared unless others are asked for. */
+  engines: readonly EngineName[];
   /** @param env in addition to this process's */
   start(url: string, env: Record<string, string>): Promise<Running>;
 }
@@ -47,6 +50,7 @@ export function deno(binary: string, worker: string): Runtime {
   return {
     name: 'Deno',
     prefix: '',
+    engines: engineNames,
     async start(url, env) {
       const args = ['run', '-A', '--no-lock', '--node-modules-dir=manual', worker, url];
       const child = spawn(binary, args, {
@@ -79,10 +83,16 @@ export function deno(binary: string, worker: string): Runtime {
 }
 
 /** A browser for each task. */
-function browser(name: string, prefix: string, options: LaunchOptions): Runtime {
+function browser(
+  name: string,
+  prefix: string,
+  options: LaunchOptions,
+  engines: readonly EngineName[] = engineNames,
+): Runtime {
   return {
     name,
     prefix,
+    engines,
     async start(url, env) {
       const launched: Browser = await puppeteer.launch({
         ...options,
@@ -142,8 +152,9 @@ export const chromiumOnGpu = (executablePath: string): Runtime => {
   return browser('Chromium', 'chromium-', { executablePath, args: [...quiet, ...linux] });
 };
 
-export const firefox = (executablePath: string): Runtime =>
-  browser('Firefox', 'firefox-', {
+/** Without TensorFlow.js, whose times in Chromium say enough. */
+export const firefox = (executablePath: string): Runtime => {
+  const options: LaunchOptions = {
     browser: 'firefox',
     executablePath,
     extraPrefsFirefox: {
@@ -151,4 +162,6 @@ export const firefox = (executablePath: string): Runtime =>
       'gfx.webgpu.ignore-blocklist': true,
       'gfx.webgpu.force-enabled': true,
     },
-  });
+  };
+  return browser('Firefox', 'firefox-', options, ['hypersphere', 'jax-js']);
+};

@@ -48,7 +48,7 @@ export const titleOf = (work: string): string => works.find(({ name }) => name =
 /** What the words of the table mean. */
 export const legend =
   'A step: median of the repeats, without compilation. Of peak: against an FMA probe just before and after each repeat. ' +
-  'First step: fresh process, no cached shaders, compilation included. Dispatches, submits, objects created, JS: of one step.';
+  'First step: fresh process, no cached shaders, compilation included. Dispatches, submits, GPU objects created, JavaScript time (without waiting for the GPU): of one step; where it takes over 3 s, with the reading of its loss.';
 
 export function tableOf(all: Results): string {
   const blocks: string[] = [];

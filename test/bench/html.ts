@@ -8,16 +8,16 @@ const style = `
   --hypersphere: #1a6ab8; --jax-js: #b35c00; --tfjs: #66707a; }
 @media (prefers-color-scheme: dark) { :root { --page: #13171a; --text: #e7eaec; --muted: #a3adb6; --line: #333b42;
   --hypersphere: #6db1f0; --jax-js: #f0a254; --tfjs: #aab4bd; } }
-body { margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 3rem) 4rem; max-width: 90rem; background: var(--page);
+body { margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 3rem) 4rem; max-width: 100rem; background: var(--page);
   color: var(--text); font: 16px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; } .scroll:focus-visible { outline: 2px solid var(--hypersphere); }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 caption { text-align: left; color: var(--muted); padding-bottom: .5rem; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; }
-th[scope=row], th[scope=rowgroup], td.reason { text-align: left; }
+th, td { padding: .25rem .45rem; text-align: right; white-space: nowrap; }
+th[scope=row], th[scope=rowgroup], thead th:first-child, td.reason { text-align: left; }
 th[scope=rowgroup] { padding-top: 1rem; border-bottom: 1px solid var(--line); }
 th[scope=row] { font-weight: normal; }
-td.bar { width: 16rem; min-width: 8rem; }
+td.bar { min-width: 8rem; }
 .bar div { height: .8rem; border-radius: 2px; min-width: 2px; }
 .muted, .reason { color: var(--muted); }
 @media (forced-colors: active) { .bar div { border: 1px solid; } }

@@ -196,7 +196,8 @@ async function main(args: string[]): Promise<number> {
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`);
   if (options.html) writeFileSync(options.html, pageOf(results));
   const ours = results.results.filter(({ engine }) => engine === 'hypersphere');
-  return ours.some(({ ms }) => ms === null) || !results.results.length ? 1 : 0;
+  const nothing = !results.results.length && !results.scaling.length;
+  return nothing || ours.some(({ ms }) => ms === null) ? 1 : 0;
 }
 
 process.exit(await main(process.argv.slice(2)));

@@ -28,7 +28,7 @@ export const help = `Compares Hypersphere with @jax-js/jax and TensorFlow.js on 
 
   npm run bench -- [options]
 
-  --quick             ${QUICK.join(', ')} with few repeats: about 5 minutes instead of 40
+  --quick             ${QUICK.join(', ')} with few repeats
   --only WORK[,...]   ${workNames.slice(0, 6).join(', ')},
                       ${workNames.slice(6).join(', ')}, scaling
   --adapter NAME[,...]  ${SOFTWARE.join(', ')}, or gpu: a real one where there is one

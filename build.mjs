@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Sets the project up and runs its commands: node build.mjs start|test|build|check|format
+// Sets the project up and runs its commands: node build.mjs start|test|build|bench|check|format
 // Plain Node, nothing imported from node_modules at the top: it runs before they exist.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -16,7 +16,7 @@ const commands = {
   start: 'train, evaluate and export from the terminal: start -- help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   build: 'bundle the library and its types into dist/',
-  bench: 'compare with @jax-js/jax in one run, in Deno',
+  bench: 'compare with other engines in one run: bench -- --help',
   check: 'types, format and lint, without running tests',
   format: 'format, and repair what the linter can repair',
 };
@@ -51,21 +51,25 @@ function setUpPackages() {
   if (done.status !== 0) fail(`npm ci failed:\n${`${done.stderr}${done.error ?? ''}`.slice(0, 3000)}`);
 }
 
-/** Installs Debian packages, or says the line that does where this process may not. */
+/** Installs Debian packages, or ends with the line that does where this process may not. */
 function installDebian(packages, why) {
+  const problem = tryDebian(packages, why);
+  if (problem) fail(problem);
+}
+
+/** Installs Debian packages; returns what went wrong, if anything. */
+function tryDebian(packages, why) {
   const line = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
   const mayInstall =
     process.getuid?.() === 0 && existsSync('/usr/bin/apt-get') && existsSync('/etc/debian_version');
   if (!mayInstall) {
     const where = process.platform === 'linux' ? 'On Debian or Ubuntu run:' : 'On Debian it would be:';
-    fail(
-      `${why}, and it cannot be installed from here (no root, or no apt-get). ${where}\n  sudo sh -c '${line}'`,
-    );
+    return `${why}, and it cannot be installed from here (no root, or no apt-get). ${where}\n  sudo sh -c '${line}'`;
   }
   console.log(`set-up: apt-get install ${packages.join(' ')}, because ${why}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const done = spawnSync('sh', ['-c', line], { env, encoding: 'utf8', maxBuffer: 1 << 28 });
-  if (done.status !== 0) fail(`apt-get failed:\n${(done.stdout + done.stderr).slice(-4000)}`);
+  return done.status === 0 ? undefined : `apt-get failed:\n${(done.stdout + done.stderr).slice(-4000)}`;
 }
 
 /** The binary itself, not the wrapper of the npm package: signals and exit codes then need no second hop. */
@@ -131,6 +135,31 @@ function findBrowser() {
 function setUpBrowser() {
   if (!findBrowser()) installDebian(['chromium'], 'the tests run in Chromium too, and none was found');
   return findBrowser() ?? fail('no Chromium was found after installing it');
+}
+
+/** Firefox 140 was still built without WebGPU on Linux, whatever its preferences say. */
+const FIREFOX_WITHOUT_WEBGPU = 140;
+
+/** Firefox, or '' where there is none to be had: the benchmark does without it. */
+function setUpFirefox() {
+  const places = [
+    '/usr/bin/firefox-esr',
+    '/usr/bin/firefox',
+    '/Applications/Firefox.app/Contents/MacOS/firefox',
+  ];
+  const find = () => places.find((path) => existsSync(path)) ?? '';
+  const version = () => {
+    const { stdout = '' } = spawnSync(find(), ['--version'], { encoding: 'utf8' });
+    return Number(/\d+/.exec(stdout)?.[0] ?? Number.POSITIVE_INFINITY);
+  };
+  const why = !find()
+    ? 'the benchmark runs in Firefox too, and none was found'
+    : version() <= FIREFOX_WITHOUT_WEBGPU
+      ? `the benchmark runs in Firefox too, and version ${version()} has no WebGPU`
+      : '';
+  const problem = why && tryDebian(['firefox-esr'], why);
+  if (problem) console.error(`${problem}\nThe benchmark goes on without.`);
+  return find();
 }
 
 // ---- running things ----
@@ -247,6 +276,28 @@ async function build() {
   return tsc('--project', 'tsconfig.build.json') ? 0 : 1;
 }
 
+/** The orchestrator is TypeScript: it is bundled for Node, beside the packages that it imports. */
+async function bench(args) {
+  const env = {
+    ...denoEnvironment(),
+    HYPERSPHERE_ROOT: root,
+    HYPERSPHERE_DENO: denoBinary(),
+    PUPPETEER_EXECUTABLE_PATH: setUpBrowser(),
+    HYPERSPHERE_FIREFOX: setUpFirefox(),
+  };
+  const esbuild = await import(pathToFileURL(inRoot('node_modules', 'esbuild', 'lib', 'main.js')));
+  const outfile = inRoot('node_modules', '.cache', 'bench.mjs');
+  const options = {
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    logLevel: 'warning',
+  };
+  await esbuild.build({ ...options, entryPoints: [inRoot('test', 'bench', 'main.ts')], outfile });
+  return runInteractive(process.execPath, [outfile, ...args], env);
+}
+
 async function main([command, ...args]) {
   if (!(command in commands)) {
     const lines = Object.entries(commands).map(([name, text]) => `  ${name.padEnd(8)}${text}`);
@@ -259,8 +310,12 @@ async function main([command, ...args]) {
   if (command === 'check') return tsc('--noEmit') & biome('check', '.') ? 0 : 1;
   if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;
   setUpAdapter();
-  const program = command === 'bench' ? ['test', 'bench', 'main.ts'] : ['src', 'cli', 'main.ts'];
-  return runInteractive(denoBinary(), [...denoFlags, inRoot(...program), ...args], denoEnvironment());
+  if (command === 'bench') return bench(args);
+  return runInteractive(
+    denoBinary(),
+    [...denoFlags, inRoot('src', 'cli', 'main.ts'), ...args],
+    denoEnvironment(),
+  );
 }
 
 process.exitCode = await main(process.argv.slice(2));

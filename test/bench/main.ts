@@ -1,79 +1,203 @@
-// Hypersphere against @jax-js/jax on the same work in one run, alternating: medians and their ratio.
-// Run: npm run bench [-- REPEATS], or npm run bench -- large for NT-Xent at 32,768 rows.
-import { openDevice } from '../../src/gpu/device.ts';
-import { hypersphereMlp, hypersphereNtXent } from './hypersphere.ts';
-import { jaxMlp, jaxNtXent } from './jax.ts';
-import { large } from './large.ts';
+// The benchmark: npm run bench. build.mjs bundles this file for Node and runs it from the root of the project.
+import { writeFileSync } from 'node:fs';
+import { type EngineName, engineNames } from './engines/engine.ts';
+import { pageOf } from './html.ts';
+import { firstWorks, help, type Options, parse } from './options.ts';
+import type { Adapter } from './protocol.ts';
+import { emptyResult, type Growth, type Machine, type Result, type Results } from './results.ts';
+import { chromium, chromiumOnGpu, coldCaches, deno, firefox, type Runtime } from './runtimes.ts';
+import { exponent, median } from './statistics.ts';
+import { formatMs, tableOf } from './table.ts';
+import { bundleWorker, openTasks, type Tasks } from './tasks.ts';
+import { series, works } from './works.ts';
 
-/** One engine at one piece of work: `steps(n)` runs n steps and resolves with the last loss. */
-export interface Contender {
-  steps(n: number): Promise<number>;
-}
+const ROOT = process.env.HYPERSPHERE_ROOT!;
+const WORKER = `${ROOT}/node_modules/.cache/bench-worker.mjs`;
+const say = (line: string) => console.error(line);
 
-/** Numbers that are the same on every run; both engines get the same. */
-function numbers(count: number, scale: number, seed: number): Float32Array<ArrayBuffer> {
-  let state = seed * 2654435761 + 1;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state / 2 ** 32 - 0.5) * 2 * scale;
-  });
-}
-
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const spread = (values: number[]) => `${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)}`;
-
-if (Deno.args[0] === 'large') {
-  await large();
-  Deno.exit(0);
-}
-const repeats = Number(Deno.args[0] ?? 5);
-const device = await openDevice();
-const widths = [784, 512, 256, 128];
-const weights = widths.slice(1).map((out, i) => numbers(widths[i] * out, Math.sqrt(6 / widths[i]), i + 1));
-const x = numbers(512 * 784, 1, 9);
-const z = numbers(2048 * 128, 1, 10);
-
-const work: {
+/** A runtime with an adapter, by the name that the results have. */
+interface Target {
   name: string;
-  steps: number;
-  ours: () => Promise<Contender>;
-  theirs: () => Promise<Contender>;
-}[] = [
-  {
-    name: 'MLP 784-512-256-128, 512 rows, NT-Xent 0.5, Adam',
-    steps: 6,
-    ours: () => hypersphereMlp(device, widths, weights, x),
-    theirs: () => jaxMlp(widths, weights, x),
-  },
-  {
-    name: 'NT-Xent alone, 2048 x 128, forward + backward',
-    steps: 2,
-    ours: () => hypersphereNtXent(device, z, 128),
-    theirs: () => jaxNtXent(z, 128),
-  },
-];
+  runtime: Runtime;
+  adapter: Adapter;
+}
 
-console.log(`${device.adapter}; median ms a step of ${repeats} repeats (least-most), alternating`);
-for (const { name, steps, ours, theirs } of work) {
-  const contenders = { hypersphere: await ours(), 'jax-js': await theirs() };
-  const first: Record<string, number> = {};
-  const times: Record<string, number[]> = { hypersphere: [], 'jax-js': [] };
-  // The first step is compared, so that both have done the same work on the same numbers.
-  for (const [engine, contender] of Object.entries(contenders)) first[engine] = await contender.steps(1);
-  const difference = Math.abs(first.hypersphere - first['jax-js']) / Math.abs(first['jax-js']);
-  if (!(difference < 1e-3))
-    throw new Error(`${name}: losses ${JSON.stringify(first)} differ; nothing to compare`);
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    for (const [engine, contender] of Object.entries(contenders)) {
-      const start = performance.now();
-      await contender.steps(steps);
-      times[engine].push((performance.now() - start) / steps);
+/** llvmpipe is what lavapipe's device calls itself. */
+function nameOf({ prefix }: Runtime, { description }: Adapter): string {
+  if (/swiftshader/i.test(description)) return 'swiftshader';
+  return `${prefix}${/llvmpipe/i.test(description) ? 'lavapipe' : description}`;
+}
+
+/** Finds out which adapters there are; a runtime without one stays in the results with the reason. */
+async function findTargets(tasks: Tasks, { adapters }: Options) {
+  const { HYPERSPHERE_DENO, HYPERSPHERE_FIREFOX, PUPPETEER_EXECUTABLE_PATH } = process.env;
+  const found: Target[] = [];
+  const missing: { name: string; reason: string }[] = [];
+  const look = async (runtime: Runtime, usual: string) => {
+    const { reports, broken } = await tasks.run(runtime, { kind: 'adapter' });
+    const report = reports.find((one) => one.type === 'adapter');
+    if (!report) return missing.push({ name: usual, reason: broken?.reason ?? 'no adapter' });
+    // Firefox does not name its adapter: it is Deno's, since both are wgpu on the same drivers.
+    const adapter = report.adapter.description ? report.adapter : (found[0]?.adapter ?? report.adapter);
+    found.push({ name: nameOf(runtime, adapter), runtime, adapter });
+  };
+  const wants = (name: string) => !adapters || adapters.includes(name) || adapters.includes('gpu');
+  await look(deno(HYPERSPHERE_DENO!, WORKER), 'lavapipe');
+  if (wants('swiftshader')) await look(chromium(PUPPETEER_EXECUTABLE_PATH!), 'swiftshader');
+  // Chromium is asked for a GPU only where Deno has found one: it would take a software adapter else.
+  if (found[0] && !found[0].adapter.software && wants('gpu'))
+    await look(chromiumOnGpu(PUPPETEER_EXECUTABLE_PATH!), 'chromium-gpu');
+  if (wants('firefox-lavapipe')) {
+    if (HYPERSPHERE_FIREFOX) await look(firefox(HYPERSPHERE_FIREFOX), 'firefox-lavapipe');
+    else missing.push({ name: 'firefox-lavapipe', reason: 'Firefox is not installed' });
+  }
+  const asked = ({ name, adapter }: Target) =>
+    !adapters || adapters.includes(adapter.software ? name : 'gpu');
+  return {
+    found: found.filter(asked),
+    missing: missing.filter(({ name }) => !adapters || adapters.includes(name)),
+  };
+}
+
+/** All engines at one work. Whoever brings the process down is left out, and the others run again. */
+async function compareAt(tasks: Tasks, target: Target, name: string, options: Options): Promise<Result[]> {
+  const work = works.find((one) => one.name === name)!;
+  const reasons = new Map<EngineName, string>();
+  const asked = options.engines ?? target.runtime.engines;
+  const result = (engine: EngineName) => emptyResult(name, engine, target.name, reasons.get(engine));
+  for (;;) {
+    const engines = asked.filter((engine) => !reasons.has(engine));
+    if (!engines.length) return asked.map(result);
+    const { effort } = options;
+    const { reports, broken } = await tasks.run(target.runtime, {
+      kind: 'compare',
+      work: name,
+      engines,
+      effort,
+    });
+    for (const report of reports) if (report.type === 'failed') reasons.set(report.engine, report.reason);
+    if (broken) {
+      for (const engine of broken.engine ? [broken.engine] : engines)
+        if (!reasons.has(engine)) reasons.set(engine, broken.reason);
+      continue;
+    }
+    const report = reports.find((one) => one.type === 'measured');
+    return asked.map((engine) => {
+      const one = report?.measured.find((measured) => measured.engine === engine);
+      if (!one || !report) return result(engine);
+      const { counts, runs, steps, jsMs, peakBytes, fractionOfPeak, loss } = one;
+      const ms = median(runs);
+      return {
+        ...emptyResult(name, engine, target.name),
+        ...{ ms, ...counts, peakBytes, fractionOfPeak, jsMs, loss, runs, steps },
+        gflops: work.flops ? work.flops / ms / 1e6 : null,
+        rate: work.items ? (1000 * work.items.count) / ms : null,
+        unit: work.items?.unit ?? null,
+        peakGflops: report.peak / 1e9,
+        latencyMs: report.latency,
+      };
+    });
+  }
+}
+
+async function firstStep(tasks: Tasks, { runtime }: Target, { work, engine }: Result, { effort }: Options) {
+  const cold = coldCaches();
+  const { reports } = await tasks.run(runtime, { kind: 'first', work, engine, effort }, cold.env);
+  cold.remove();
+  return reports.find((one) => one.type === 'first')?.ms ?? null;
+}
+
+async function growth(tasks: Tasks, target: Target, name: string, { effort }: Options): Promise<Growth> {
+  const { title } = series.find((one) => one.name === name)!;
+  const { reports, broken } = await tasks.run(target.runtime, { kind: 'scaling', series: name, effort });
+  const points = reports.flatMap((one) => (one.type === 'point' ? [{ size: one.size, ms: one.ms }] : []));
+  const fit =
+    points.length > 1 ? exponent(...([points.map((p) => p.size), points.map((p) => p.ms)] as const)) : null;
+  return {
+    ...{ series: name, title, adapter: target.name, points, exponent: fit },
+    ...(broken ? { reason: broken.reason } : {}),
+  };
+}
+
+const summary = (results: Result[]) =>
+  results.map(
+    ({ engine, ms, reason }) => `${engine} ${ms === null ? `did not run: ${reason}` : formatMs(ms)}`,
+  );
+
+async function run(options: Options): Promise<Results> {
+  const started = Date.now();
+  const clock = () => `${((Date.now() - started) / 60_000).toFixed(1)} min`;
+  const tty = process.stderr.isTTY;
+  await bundleWorker(`${ROOT}/test/bench/worker.ts`, WORKER);
+  const tasks = await openTasks(WORKER, (what) => tty && process.stderr.write(`\r\x1b[K    ${what} `));
+  const step = (line: string) => say(`${tty ? '\r\x1b[K' : ''}${clock()}  ${line}`);
+  step('looking for adapters');
+  const { found, missing } = await findTargets(tasks, options);
+  const machine = ({ name, runtime, adapter }: Target): Machine => ({
+    ...{ name, description: adapter.description, runtime: runtime.name },
+  });
+  const all: Results = {
+    date: new Date().toISOString(),
+    quick: options.quick,
+    adapters: found.map(machine),
+    results: [],
+    scaling: [],
+  };
+  const firsts = firstWorks(options);
+  const total = found.length * options.works.length;
+  let count = 0;
+  for (const target of found) {
+    step(`${target.name}: ${target.adapter.description} in ${target.runtime.name}`);
+    for (const name of options.works) {
+      step(`${target.name}: ${name} (${++count} of ${total})`);
+      const results = await compareAt(tasks, target, name, options);
+      all.results.push(...results);
+      step(`  ${summary(results).join(', ')}`);
+      if (!firsts.includes(name)) continue;
+      for (const result of results.filter(({ ms }) => ms !== null))
+        result.firstMs = await firstStep(tasks, target, result, options);
+      step(
+        `  first step: ${results.map(({ engine, firstMs }) => `${engine} ${formatMs(firstMs)}`).join(', ')}`,
+      );
     }
   }
-  const [a, b] = [median(times.hypersphere), median(times['jax-js'])];
-  console.log(
-    `${name}\n  hypersphere ${a.toFixed(1)} (${spread(times.hypersphere)})  jax-js ${b.toFixed(1)} (${spread(times['jax-js'])})  ratio ${(b / a).toFixed(2)}`,
-  );
+  for (const { name, reason } of missing)
+    for (const work of options.works)
+      for (const engine of options.engines ?? engineNames)
+        all.results.push(emptyResult(work, engine, name, reason));
+  // Once is enough: it is about shapes, not adapters. A GPU, where there is one, else what Deno has.
+  const target = found.find(({ adapter }) => !adapter.software) ?? found[0];
+  if (options.scaling && target) {
+    for (const { name } of series) {
+      step(`${target.name}: how our cost grows with ${name}`);
+      all.scaling.push(await growth(tasks, target, name, options));
+    }
+  }
+  tasks.close();
+  step('done');
+  return all;
 }
-device.dispose();
-Deno.exit(0);
+
+async function main(args: string[]): Promise<number> {
+  const options = (() => {
+    try {
+      return parse(args);
+    } catch (error) {
+      say((error as Error).message);
+    }
+  })();
+  if (!options) return 1;
+  if (options.help) {
+    console.log(help);
+    return 0;
+  }
+  const results = await run(options);
+  console.log(tableOf(results));
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 1)}\n`);
+  if (options.html) writeFileSync(options.html, pageOf(results));
+  const ours = results.results.filter(({ engine }) => engine === 'hypersphere');
+  const nothing = !results.results.length && !results.scaling.length;
+  return nothing || ours.some(({ ms }) => ms === null) ? 1 : 0;
+}
+
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,123 @@
+// What of the benchmark can be tested without timing anything.
+import * as assert from 'uvu/assert';
+import { test, throws } from '../harness.ts';
+import { pageOf } from './html.ts';
+import { firstWorks, parse } from './options.ts';
+import { emptyResult, type Results } from './results.ts';
+import { exponent, median } from './statistics.ts';
+import { tableOf } from './table.ts';
+import { inputsOf, series, works } from './works.ts';
+
+const near = (actual: number, expected: number) =>
+  assert.ok(Math.abs(actual / expected - 1) < 1e-9, `expected ${expected}, got ${actual}`);
+const work = (name: string) => works.find((one) => one.name === name)!;
+
+test('median', () => {
+  assert.is(median([3]), 3);
+  assert.is(median([5, 1, 3]), 3);
+  assert.is(median([4, 1, 3, 2]), 2.5);
+});
+
+test('the fitted exponent is that of a power, whatever its factor', () => {
+  const x = [64, 128, 256, 1024];
+  for (const p of [0, 1, 1.5, 2])
+    assert.ok(
+      Math.abs(
+        exponent(
+          x,
+          x.map((one) => 3 * one ** p),
+        ) - p,
+      ) < 1e-12,
+    );
+});
+
+test('operations: products count two a multiply-add, layers three products, the first layer two', () => {
+  near(work('matmul-512').flops, 2 * 512 ** 3);
+  near(work('ntxent-2048').flops, 6 * 2048 * 2048 * 128);
+  const layers = 512 * (3 * (784 * 512 + 512 * 256 + 256 * 128) - 784 * 512);
+  near(work('mlp').flops, 2 * layers + 6 * 512 * 512 * 128);
+  const [c1, c2, c3] = [14 * 14 * 9 * 32, 7 * 7 * 9 * 32 * 64, 4 * 4 * 9 * 64 * 128];
+  near(work('cnn').flops, 2 * 256 * (2 * c1 + 3 * (c2 + c3 + 128 * 64)) + 6 * 256 * 256 * 64);
+  near(work('knn').flops, 2 * 2000 * 10000 * 128);
+});
+
+test('every work has its inputs, the same each time', () => {
+  const { x, w0, w2 } = inputsOf(work('mlp'));
+  assert.is(x.length, 512 * 784);
+  assert.is(w0.length, 784 * 512);
+  assert.is(w2.length, 256 * 128);
+  assert.equal(inputsOf(work('mlp')).w2.subarray(0, 8), w2.subarray(0, 8));
+  assert.is(new Set(works.map(({ name }) => name)).size, 12);
+  for (const { sizes, work } of series) for (const size of sizes) assert.ok(work(size).flops > 0);
+});
+
+test('options: defaults, lists, and a clear word on what is wrong', () => {
+  assert.is(parse([]).works.length, works.length);
+  assert.ok(parse([]).scaling);
+  const quick = parse(['--quick', '--json', 'a.json']);
+  assert.is(quick.json, 'a.json');
+  assert.not(quick.scaling);
+  assert.equal(firstWorks(quick), ['mlp', 'cnn']);
+  const some = parse(['--only', 'knn,mlp', '--engine', 'tfjs', '--adapter', 'gpu', '--repeats', '7']);
+  assert.equal(some.works, ['mlp', 'knn']);
+  assert.equal(some.engines, ['tfjs']);
+  assert.equal(some.adapters, ['gpu']);
+  assert.is(some.effort.repeats, 7);
+  assert.not(some.scaling);
+  throws(() => parse(['--wrong']), /'--wrong'.*--help/);
+  throws(() => parse(['--only', 'mlp,what']), /--only: "what" is unknown; expected matmul-256/);
+  throws(() => parse(['--engine', 'torch']), /--engine: "torch" is unknown; expected hypersphere/);
+  throws(() => parse(['--repeats', '0']), /--repeats: expected a whole number/);
+});
+
+const results = (): Results => ({
+  date: '2026-01-01T00:00:00.000Z',
+  quick: true,
+  adapters: [{ name: 'lavapipe', description: 'llvmpipe', runtime: 'Deno' }],
+  results: [
+    {
+      ...emptyResult('mlp', 'hypersphere', 'lavapipe'),
+      ...{ ms: 80, runs: [70, 80, 90], firstMs: 12000, dispatches: 24, submits: 1, objects: 0 },
+      ...{ peakBytes: 2 ** 21, fractionOfPeak: 0.42, jsMs: 0.4, gflops: 19, rate: 6400, unit: 'images/s' },
+    },
+    { ...emptyResult('mlp', 'jax-js', 'lavapipe'), ms: 320, runs: [320] },
+    emptyResult('mlp', 'tfjs', 'lavapipe', 'no <script> & no "device"'),
+  ],
+  scaling: [
+    {
+      ...{ series: 'batch', title: 'MLP step, rows', adapter: 'lavapipe', exponent: 1.5 },
+      points: [
+        { size: 64, ms: 10 },
+        { size: 4096, ms: 900 },
+      ],
+    },
+  ],
+});
+
+test('the table: a row for each engine, reasons in place of numbers', () => {
+  const text = tableOf(results());
+  for (const part of [
+    'lavapipe: llvmpipe in Deno',
+    'training step of an MLP',
+    '80.0 ms',
+    '70.0-90.0 ms',
+    'x 4.00',
+    '42 %',
+    '6,400 images/s',
+    '12.0 s',
+    'tfjs         did not run: no <script>',
+    'size^1.50',
+  ])
+    assert.ok(text.includes(part), `no "${part}" in\n${text}`);
+});
+
+test('the page: one real table for each adapter, everything escaped, nothing loaded', () => {
+  const page = pageOf(results());
+  assert.match(page, /<th scope="row">jax-js<\/th>/);
+  assert.match(page, /no &lt;script&gt; &amp; no &quot;device&quot;/);
+  assert.match(page, /prefers-color-scheme: dark/);
+  assert.match(page, /tabindex="0" role="region" aria-label="Results on lavapipe"/);
+  assert.match(page, /width:25\.0%/); // 80 of 320 ms
+  assert.not.match(page, /(src|href)=|https?:/);
+  assert.not.match(page, /undefined|NaN/);
+});

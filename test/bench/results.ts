@@ -1,0 +1,64 @@
+// What was found, in the order in which it is shown.
+import type { EngineName } from './engines/engine.ts';
+
+/** An engine at one work on one adapter; null is what was not measured, and `reason` tells why it did not run. */
+export interface Result {
+  work: string;
+  engine: EngineName;
+  adapter: string;
+  /** Median milliseconds of a step, compilation excluded. */
+  ms: number | null;
+  /** Milliseconds of the first step of a fresh process without cached shaders, compilation included. */
+  firstMs: number | null;
+  dispatches: number | null;
+  submits: number | null;
+  /** GPU objects created in a step. */
+  objects: number | null;
+  peakBytes: number | null;
+  fractionOfPeak: number | null;
+  /** JavaScript time of a step. */
+  jsMs: number | null;
+  gflops: number | null;
+  /** Items a second, where the work has items. */
+  rate: number | null;
+  unit: string | null;
+  loss: number | null;
+  /** Milliseconds a step of each repeat, and how many steps a repeat had. */
+  runs: number[];
+  steps: number | null;
+  /** Best GFLOP/s of the FMA probe while this work ran, and milliseconds from a submit to its answer. */
+  peakGflops: number | null;
+  latencyMs: number | null;
+  reason?: string;
+}
+
+/** How our cost grows along one series. */
+export interface Growth {
+  series: string;
+  title: string;
+  adapter: string;
+  points: { size: number; ms: number }[];
+  exponent: number | null;
+  reason?: string;
+}
+
+export interface Machine {
+  name: string;
+  description: string;
+  runtime: string;
+}
+
+export interface Results {
+  date: string;
+  quick: boolean;
+  adapters: Machine[];
+  results: Result[];
+  scaling: Growth[];
+}
+
+export const emptyResult = (work: string, engine: EngineName, adapter: string, reason?: string): Result => ({
+  ...{ work, engine, adapter, ms: null, firstMs: null, dispatches: null, submits: null, objects: null },
+  ...{ peakBytes: null, fractionOfPeak: null, jsMs: null, gflops: null, rate: null, unit: null, loss: null },
+  ...{ runs: [], steps: null, peakGflops: null, latencyMs: null },
+  ...(reason ? { reason } : {}),
+});

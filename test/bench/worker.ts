@@ -1,0 +1,83 @@
+// Runs one task in this process or page, and reports to the server that gave it.
+// Deno: deno run -A test/bench/worker.ts URL. A page imports the bundle.
+import { compare } from './compare.ts';
+import { open } from './engines/engine.ts';
+import { open as openOurs, type Tuning } from './engines/hypersphere.ts';
+import type { Report, Task } from './protocol.ts';
+import { median } from './statistics.ts';
+import { installWatch } from './watch.ts';
+import { inputsOf, series, works } from './works.ts';
+
+const base = 'Deno' in globalThis ? Deno.args[0] : globalThis.location.href;
+const report = async (message: Report): Promise<void> => {
+  await fetch(new URL('/report', base), { method: 'POST', body: JSON.stringify(message) });
+};
+
+async function describeAdapter(): Promise<void> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw new Error(navigator.gpu ? 'no WebGPU adapter' : 'no WebGPU');
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
+  const words = [vendor, architecture, device, description].filter((word) => word && word !== '0');
+  const name = [...new Set(words)].join(' ');
+  const software = isFallbackAdapter === true || /llvmpipe|swiftshader/i.test(name);
+  await report({ type: 'adapter', adapter: { description: name, software } });
+}
+
+/** From the call that compiles to the first loss; the library is loaded, its device open, its inputs uploaded. */
+async function first({ work: name, engine, effort }: Extract<Task, { kind: 'first' }>): Promise<void> {
+  const work = works.find((one) => one.name === name)!;
+  const inputs = inputsOf(work);
+  await report({ type: 'busy', what: 'first step', engine, limit: effort.limit });
+  const untuned: Tuning = { tune: false };
+  const opened = engine === 'hypersphere' ? await openOurs(untuned) : await open[engine]();
+  const contender = await opened.contender(work, inputs);
+  const start = performance.now();
+  await contender.steps(1);
+  await report({ type: 'first', ms: performance.now() - start });
+}
+
+/** Milliseconds of a step from which on one is enough. */
+const LONG = 10_000;
+
+async function scaling({ series: name, effort }: Extract<Task, { kind: 'scaling' }>): Promise<void> {
+  const { sizes, work: workOf } = series.find((one) => one.name === name)!;
+  const engine = 'hypersphere' as const;
+  const opened = await openOurs();
+  for (const size of sizes) {
+    await report({ type: 'busy', what: `${name} ${size}`, engine, limit: 2 * effort.limit });
+    const work = workOf(size);
+    const contender = await opened.contender(work, inputsOf(work));
+    const time = async (steps: number) => {
+      const start = performance.now();
+      await contender.steps(steps);
+      return (performance.now() - start) / steps;
+    };
+    // Of a long step, compilation is a small part.
+    const first = await time(1);
+    const once = first > LONG ? first : await time(1);
+    // Enough steps that the wait at their end counts little.
+    const steps = Math.min(64, Math.ceil(300 / once));
+    const runs: number[] = [];
+    while (once <= LONG && runs.length < 3) runs.push(await time(steps));
+    await report({ type: 'point', size, ms: runs.length ? median(runs) : once });
+  }
+}
+
+async function main(): Promise<void> {
+  const task: Task = await (await fetch(new URL('/task', base))).json();
+  try {
+    if (task.kind === 'adapter') await describeAdapter();
+    else {
+      installWatch();
+      if (task.kind === 'compare') await compare(task, report);
+      else if (task.kind === 'first') await first(task);
+      else await scaling(task);
+    }
+    await report({ type: 'done' });
+  } catch (error) {
+    await report({ type: 'broken', reason: error instanceof Error ? error.message : String(error) });
+  }
+  if ('Deno' in globalThis) Deno.exit(0);
+}
+
+await main();

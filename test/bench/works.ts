@@ -1,0 +1,207 @@
+// The works that every engine is given: shapes, floating-point operations, seeded inputs.
+
+interface Common {
+  name: string;
+  title: string;
+  /** Floating-point operations of a step: multiply-adds of products and convolutions count two, nothing else counts. */
+  flops: number;
+  /** What a step works through, where that says more than operations. */
+  items?: { count: number; unit: string };
+}
+
+export interface Matmul extends Common {
+  kind: 'matmul';
+  n: number;
+}
+/** Linear layers with ReLU between them, NT-Xent over the halves of the batch, Adam. */
+export interface Mlp extends Common {
+  kind: 'mlp';
+  widths: number[];
+  rows: number;
+}
+/** 3 x 3 convolutions of stride 2 with ReLU, global average pool, a linear layer, NT-Xent, Adam. */
+export interface Cnn extends Common {
+  kind: 'cnn';
+  size: number;
+  channels: number[];
+  outputs: number;
+  batch: number;
+  /** Batch norm (of the batch, with scale and shift) after each convolution, which then has no bias. */
+  batchNorm: boolean;
+}
+/** NT-Xent and its gradient with respect to z. */
+export interface NtXent extends Common {
+  kind: 'ntxent';
+  n: number;
+  d: number;
+}
+/** Two random views of each image. */
+export interface Augment extends Common {
+  kind: 'augment';
+  views: number;
+  size: number;
+}
+/** The k largest inner products of each query with the rows of a gallery. */
+export interface Knn extends Common {
+  kind: 'knn';
+  queries: number;
+  gallery: number;
+  d: number;
+  k: number;
+}
+export type Work = Matmul | Mlp | Cnn | NtXent | Augment | Knn;
+
+/** Of the loss, and of Adam; all engines are told the same. */
+export const TEMPERATURE = 0.5;
+export const LEARNING_RATE = 1e-3;
+
+// A layer is three products (forward, gradient of the weights, gradient of its input); the first layer, whose input
+// needs no gradient, two. NT-Xent is three products of n x d x n: similarities, and the two halves of the gradient.
+
+const lossFlops = (n: number, d: number) => 3 * 2 * n * n * d;
+
+/** Multiply-adds of each layer, forward, to operations of a training step. */
+const trainingFlops = (layers: number[]) => 2 * (3 * layers.reduce((sum, one) => sum + one, 0) - layers[0]);
+
+export function matmul(n: number): Matmul {
+  return { kind: 'matmul', name: `matmul-${n}`, title: `matmul ${n} x ${n} x ${n}`, n, flops: 2 * n ** 3 };
+}
+
+export function mlp(rows = 512, widths = [784, 512, 256, 128], name = 'mlp'): Mlp {
+  const layers = widths.slice(1).map((out, i) => rows * widths[i] * out);
+  return {
+    ...{ kind: 'mlp', name, rows, widths },
+    title: `training step of an MLP ${widths.join('-')}, ${rows} rows`,
+    flops: trainingFlops(layers) + lossFlops(rows, widths.at(-1)!),
+    items: { count: rows, unit: 'images/s' },
+  };
+}
+
+export function cnn(name: string, size: number, inputs: number, batchNorm: boolean): Cnn {
+  const batch = 256;
+  const outputs = 64;
+  const channels = [inputs, 32, 64, 128];
+  let side = size;
+  const layers = channels.slice(1).map((out, i) => {
+    side = Math.ceil(side / 2);
+    return batch * side * side * 9 * channels[i] * out;
+  });
+  const title = `training step of a CNN ${channels.join('-')}-${outputs}${batchNorm ? ' with batch norm' : ''}, ${batch} x ${size} x ${size} x ${inputs}`;
+  return {
+    ...{ kind: 'cnn', name, title, size, channels, outputs, batch, batchNorm },
+    flops: trainingFlops([...layers, batch * channels.at(-1)! * outputs]) + lossFlops(batch, outputs),
+    items: { count: batch, unit: 'images/s' },
+  };
+}
+
+export function ntxent(n: number, d = 128): NtXent {
+  const title = `NT-Xent, forward and backward, ${n} x ${d}`;
+  return { kind: 'ntxent', name: `ntxent-${n}`, title, n, d, flops: lossFlops(n, d) };
+}
+
+export const works: Work[] = [
+  ...[256, 512, 1024, 2048].map(matmul),
+  mlp(),
+  cnn('cnn', 28, 1, false),
+  cnn('cnn-bn', 32, 3, true),
+  ...[2048, 8192, 32768].map((n) => ntxent(n)),
+  {
+    ...{
+      kind: 'augment',
+      name: 'augment',
+      title: 'augmentation, 256 views of 28 x 28',
+      views: 256,
+      size: 28,
+    },
+    flops: 0,
+    items: { count: 256, unit: 'images/s' },
+  },
+  {
+    ...{ kind: 'knn', name: 'knn', queries: 2000, gallery: 10000, d: 128, k: 20 },
+    title: '20 nearest of 10,000 for 2,000 queries, 128 wide',
+    flops: 2 * 2000 * 10000 * 128,
+    items: { count: 2000, unit: 'queries/s' },
+  },
+];
+
+/** How our own cost grows: a series of works, and the size that grows. */
+export const series: { name: string; title: string; sizes: number[]; work: (size: number) => Work }[] = [
+  {
+    name: 'batch',
+    title: 'MLP step, rows',
+    sizes: [64, 128, 256, 512, 1024, 2048, 4096],
+    work: (rows) => mlp(rows),
+  },
+  {
+    name: 'loss',
+    title: 'NT-Xent, rows',
+    sizes: [512, 1024, 2048, 4096, 8192, 16384, 32768],
+    work: (n) => ntxent(n),
+  },
+  {
+    name: 'width',
+    title: 'MLP step, width of its two hidden layers',
+    sizes: [128, 256, 512, 1024, 2048],
+    work: (width) => mlp(512, [784, width, width, 128]),
+  },
+];
+
+export type Arrays = Record<string, Float32Array<ArrayBuffer>>;
+
+/** Numbers in [-scale, scale) that are the same on every run. */
+function numbers(count: number, scale: number, seed: number): Float32Array<ArrayBuffer> {
+  let state = (seed * 2654435761 + 1) >>> 0;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 32 - 0.5) * 2 * scale;
+  });
+}
+
+/** He's initialisation, uniform. */
+const weights = (fanIn: number, outputs: number, seed: number) =>
+  numbers(fanIn * outputs, Math.sqrt(6 / fanIn), seed);
+
+/** Pairs of rows, i and i + n / 2, that agree in part, as embeddings do. */
+function pairs(n: number, d: number): Float32Array<ArrayBuffer> {
+  const shared = numbers((n / 2) * d, 1, 11);
+  return numbers(n * d, 1, 12).map((x, i) => x + shared[i % shared.length]);
+}
+
+function unitRows(rows: number, d: number, seed: number): Float32Array<ArrayBuffer> {
+  const x = numbers(rows * d, 1, seed);
+  for (let i = 0; i < rows; i++) {
+    const row = x.subarray(i * d, (i + 1) * d);
+    const length = Math.hypot(...row);
+    for (let j = 0; j < d; j++) row[j] /= length;
+  }
+  return x;
+}
+
+/** The inputs of a work by name; images are [N, H, W, C] and filters [3, 3, C, K]. */
+export function inputsOf(work: Work): Arrays {
+  switch (work.kind) {
+    case 'matmul':
+      return { a: numbers(work.n ** 2, 1, 1), b: numbers(work.n ** 2, 1, 2) };
+    case 'mlp': {
+      const layers = work.widths.slice(1).map((out, i) => [`w${i}`, weights(work.widths[i], out, i + 1)]);
+      return { x: numbers(work.rows * work.widths[0], 1, 9), ...Object.fromEntries(layers) };
+    }
+    case 'cnn': {
+      const { batch, size, channels, outputs } = work;
+      const filters = channels
+        .slice(1)
+        .map((out, i) => [`w${i}`, weights(9 * channels[i], out, i + 1)] as const);
+      return {
+        x: numbers(batch * size * size * channels[0], 1, 9),
+        ...Object.fromEntries(filters),
+        dense: weights(channels.at(-1)!, outputs, 8),
+      };
+    }
+    case 'ntxent':
+      return { z: pairs(work.n, work.d) };
+    case 'augment':
+      return { pixels: numbers(work.views * work.size * work.size, 0.5, 3).map((x) => x + 0.5) };
+    case 'knn':
+      return { queries: unitRows(work.queries, work.d, 4), gallery: unitRows(work.gallery, work.d, 5) };
+  }
+}

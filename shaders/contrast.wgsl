@@ -16,6 +16,7 @@ struct Params {
 override EXCLUDE_SELF: bool = false; // j = i is no candidate
 override PAIRS: bool = false;        // P(i) = {(i + offset) mod n}
 override WRAPS: bool = false;        // m > n: i + offset may be 2 n and more
+override MEAN: bool = false;         // dy is that of the mean loss, one number
 override LABELS: bool = false;       // P(i) = the candidates with the label of i
 override ROW_SIDE: bool = false;     // weights of anchors that are rows of the slab
 override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of the slab
@@ -253,11 +254,8 @@ struct Statistics { high: f32, log_sum: f32, positives: f32 }
 @group(0) @binding(4) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(5) var<storage, read_write> statistics: array<Statistics>;
 
-// loss_i = lse_i - mean of s over the positives; 0 for an anchor that lacks them where labels name them
-@compute @workgroup_size(64)
-fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
-  if (i >= params.m) { return; }
+// Writes the statistics of an anchor from its partial states; its loss.
+fn combine(i: u32) -> f32 {
   var high = LOWEST;
   for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) { high = max(high, partials[chunk * params.m + i].x); }
   var sum = 0.0;
@@ -268,9 +266,30 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
     positive += p.zw;
   }
   statistics[i] = Statistics(high, log(sum), positive.y);
-  if (LABELS && positive.y == 0.0) { loss[i] = 0.0; return; }
+  if (LABELS && positive.y == 0.0) { return 0.0; }
   // In this order: where the positive is the nearest the difference is exactly 0, however low the temperature.
-  loss[i] = log(sum) + (high - positive.x / max(positive.y, 1.0));
+  return log(sum) + (high - positive.x / max(positive.y, 1.0));
+}
+
+// loss_i = lse_i - mean of s over the positives; 0 for an anchor that lacks them where labels name them
+@compute @workgroup_size(64)
+fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i < params.m) { loss[i] = combine(i); }
+}
+
+// The mean of the losses, by one workgroup: for few rows.
+var<workgroup> lane_sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn contrast_combine_mean(@builtin(local_invocation_index) local: u32) {
+  var sum = 0.0;
+  for (var i = local; i < params.m; i += 64u) { sum += combine(i); }
+  lane_sums[local] = sum;
+  workgroupBarrier();
+  if (local != 0u) { return; }
+  for (var i = 1u; i < 64u; i++) { sum += lane_sums[i]; }
+  loss[0] = sum / f32(params.m);
 }
 
 // ---- backward ----
@@ -286,7 +305,7 @@ struct Anchors { high: vec4f, log_sum: vec4f, dy: vec4f, share: vec4f }
 fn anchor(i: u32) -> Anchors {
   let j = min(i, params.m - 1u);
   let s = stats[j];
-  var a = Anchors(vec4f(s.high), vec4f(s.log_sum), vec4f(dy[j]), vec4f(1.0));
+  var a = Anchors(vec4f(s.high), vec4f(s.log_sum), dy_of(vec4u(j)), vec4f(1.0));
   if (LABELS) {
     a.share = vec4f(1.0 / max(s.positives, 1.0));
     a.dy = select(a.dy, vec4f(0.0), s.positives == 0.0);
@@ -294,12 +313,17 @@ fn anchor(i: u32) -> Anchors {
   return a;
 }
 
+fn dy_of(i: vec4u) -> vec4f {
+  if (MEAN) { return vec4f(dy[0] / f32(params.m)); }
+  return vec4f(dy[i.x], dy[i.y], dy[i.z], dy[i.w]);
+}
+
 fn anchors(i: vec4u) -> Anchors {
   let j = min(i, vec4u(params.m - 1u));
   let s0 = stats[j.x]; let s1 = stats[j.y]; let s2 = stats[j.z]; let s3 = stats[j.w];
   var a = Anchors(
     vec4f(s0.high, s1.high, s2.high, s3.high), vec4f(s0.log_sum, s1.log_sum, s2.log_sum, s3.log_sum),
-    vec4f(dy[j.x], dy[j.y], dy[j.z], dy[j.w]), vec4f(1.0));
+    dy_of(j), vec4f(1.0));
   if (LABELS) {
     let count = vec4f(s0.positives, s1.positives, s2.positives, s3.positives);
     a.share = 1.0 / max(count, vec4f(1.0));

@@ -114,11 +114,20 @@ fn taps_inside(first: i32, size: u32, count: u32) -> vec2u {
   return vec2u(vec2i(low, max(low, min(i32(count), i32(size) - first))));
 }
 
-fn put_images(at: vec4u, block: mat4x4f, b: vec4f) {
-  y4[at.x] = activate(block[0] + b);
-  y4[at.y] = activate(block[1] + b);
-  y4[at.z] = activate(block[2] + b);
-  y4[at.w] = activate(block[3] + b);
+// Four channels, from element `first` of an image on, of four images.
+fn put_images(n: u32, first: u32, b: vec4f, block: mat4x4f) {
+  let size = params.out_height * params.out_width * params.out_channels;
+  put_c(n, size, first, activate(block[0] + b));
+  put_c(n + 1u, size, first, activate(block[1] + b));
+  put_c(n + 2u, size, first, activate(block[2] + b));
+  put_c(n + 3u, size, first, activate(block[3] + b));
+}
+
+fn put_16_images(n: u32, first: u32, b: vec4f, c0: mat4x4f, c1: mat4x4f, c2: mat4x4f, c3: mat4x4f) {
+  put_images(n, first, b, c0);
+  put_images(n + 4u, first, b, c1);
+  put_images(n + 8u, first, b, c2);
+  put_images(n + 12u, first, b, c3);
 }
 
 // 16 images at one pixel x 16 channels; N % 16 = C % 4 = O % 16 = 0
@@ -173,16 +182,11 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
       w = start;
     }
   }
-  let to = images((n * pixels + pixel) * O + o, pixels * O);
-  let bias0 = bias_at(o);
-  let bias1 = bias_at(o + 1u);
-  let bias2 = bias_at(o + 2u);
-  let bias3 = bias_at(o + 3u);
-  let next_to = 4u * pixels * O;
-  put_images(to, c00, bias0); put_images(to + 1u, c01, bias1); put_images(to + 2u, c02, bias2); put_images(to + 3u, c03, bias3);
-  put_images(to + next_to, c10, bias0); put_images(to + next_to + 1u, c11, bias1); put_images(to + next_to + 2u, c12, bias2); put_images(to + next_to + 3u, c13, bias3);
-  put_images(to + 2u * next_to, c20, bias0); put_images(to + 2u * next_to + 1u, c21, bias1); put_images(to + 2u * next_to + 2u, c22, bias2); put_images(to + 2u * next_to + 3u, c23, bias3);
-  put_images(to + 3u * next_to, c30, bias0); put_images(to + 3u * next_to + 1u, c31, bias1); put_images(to + 3u * next_to + 2u, c32, bias2); put_images(to + 3u * next_to + 3u, c33, bias3);
+  let first = 4u * (pixel * O + o);
+  put_16_images(n, first, bias_at(o), c00, c10, c20, c30);
+  put_16_images(n, first + 4u, bias_at(o + 1u), c01, c11, c21, c31);
+  put_16_images(n, first + 8u, bias_at(o + 2u), c02, c12, c22, c32);
+  put_16_images(n, first + 12u, bias_at(o + 3u), c03, c13, c23, c33);
 }
 
 // Any C (1 and 3 are what images have), x one scalar at a time: 8 pixels x 8 channels; O % 8 = 0
@@ -274,16 +278,11 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
       row += next_row;
     }
   }
-  let to = images((n * pixels + pixel) * O + o, pixels * O);
-  let bias0 = bias_at(o);
-  let bias1 = bias_at(o + 1u);
-  let bias2 = bias_at(o + 2u);
-  let bias3 = bias_at(o + 3u);
-  let next_to = 4u * pixels * O;
-  put_images(to, c00, bias0); put_images(to + 1u, c01, bias1); put_images(to + 2u, c02, bias2); put_images(to + 3u, c03, bias3);
-  put_images(to + next_to, c10, bias0); put_images(to + next_to + 1u, c11, bias1); put_images(to + next_to + 2u, c12, bias2); put_images(to + next_to + 3u, c13, bias3);
-  put_images(to + 2u * next_to, c20, bias0); put_images(to + 2u * next_to + 1u, c21, bias1); put_images(to + 2u * next_to + 2u, c22, bias2); put_images(to + 2u * next_to + 3u, c23, bias3);
-  put_images(to + 3u * next_to, c30, bias0); put_images(to + 3u * next_to + 1u, c31, bias1); put_images(to + 3u * next_to + 2u, c32, bias2); put_images(to + 3u * next_to + 3u, c33, bias3);
+  let first = 4u * (pixel * O + o);
+  put_16_images(n, first, bias_at(o), c00, c10, c20, c30);
+  put_16_images(n, first + 4u, bias_at(o + 1u), c01, c11, c21, c31);
+  put_16_images(n, first + 8u, bias_at(o + 2u), c02, c12, c22, c32);
+  put_16_images(n, first + 12u, bias_at(o + 3u), c03, c13, c23, c33);
 }
 
 // Any shape: 4 pixels x 4 channels, all loads scalar

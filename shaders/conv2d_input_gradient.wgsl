@@ -83,6 +83,23 @@ fn put_input(own: vec4u, c: u32, block: mat4x4f) {
   dx4[at.w] = gated(block[3], at.w);
 }
 
+// Four channels, from element `first` of an image on, of four images.
+fn put_images(n: u32, first: u32, block: mat4x4f) {
+  let size = params.height * params.width * params.channels;
+  let at = (vec4u(n, n + 1u, n + 2u, n + 3u) * size + first) / 4u;
+  put_c(n, size, first, gated(block[0], at.x));
+  put_c(n + 1u, size, first, gated(block[1], at.y));
+  put_c(n + 2u, size, first, gated(block[2], at.z));
+  put_c(n + 3u, size, first, gated(block[3], at.w));
+}
+
+fn put_16_images(n: u32, first: u32, c0: mat4x4f, c1: mat4x4f, c2: mat4x4f, c3: mat4x4f) {
+  put_images(n, first, c0);
+  put_images(n + 4u, first, c1);
+  put_images(n + 8u, first, c2);
+  put_images(n + 12u, first, c3);
+}
+
 // 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -207,11 +224,11 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   }
   let y = own_y * params.stride_y + parity.y;
   let x = own_x * params.stride_x + parity.x;
-  let to = images(((n * params.height + y) * params.width + x), pixels);
-  put_input(to, c, c00); put_input(to, c + 1u, c01); put_input(to, c + 2u, c02); put_input(to, c + 3u, c03);
-  put_input(to + 4u * pixels, c, c10); put_input(to + 4u * pixels, c + 1u, c11); put_input(to + 4u * pixels, c + 2u, c12); put_input(to + 4u * pixels, c + 3u, c13);
-  put_input(to + 8u * pixels, c, c20); put_input(to + 8u * pixels, c + 1u, c21); put_input(to + 8u * pixels, c + 2u, c22); put_input(to + 8u * pixels, c + 3u, c23);
-  put_input(to + 12u * pixels, c, c30); put_input(to + 12u * pixels, c + 1u, c31); put_input(to + 12u * pixels, c + 2u, c32); put_input(to + 12u * pixels, c + 3u, c33);
+  let first = (y * params.width + x) * params.channels + 4u * c;
+  put_16_images(n, first, c00, c10, c20, c30);
+  put_16_images(n, first + 4u, c01, c11, c21, c31);
+  put_16_images(n, first + 8u, c02, c12, c22, c32);
+  put_16_images(n, first + 12u, c03, c13, c23, c33);
 }
 
 // Any shape: 4 pixels x 4 channels, all loads scalar

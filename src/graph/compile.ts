@@ -238,7 +238,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   let disposed = false;
   const waiting: Promise<unknown>[] = [];
   // Asking whether work is done costs Deno 10 ms, so only every half of the steps that may wait.
-  const half = Math.max(1, Math.floor(stepsInFlight / 2));
+  const stride = Math.max(1, Math.floor(stepsInFlight / 2));
   let unasked = 0;
   const self: Step<I, O> = {
     stats,
@@ -246,10 +246,10 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       writeInputs(values);
       if (check) await warm(device, made, submit);
       else submit();
-      if (++unasked < half) return;
+      if (++unasked < stride) return;
       unasked = 0;
       waiting.push(gpu.queue.onSubmittedWorkDone().catch(() => {}));
-      if (waiting.length > 1) {
+      if (waiting.length * stride + stride - 1 > stepsInFlight) {
         await waiting.shift();
         assertAlive(device);
       }

@@ -2,7 +2,6 @@ import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean } from '../ops/reduce.ts';
 import { checkViews } from './views.ts';
 
 /**
@@ -22,7 +21,7 @@ export function infoNce(
 ): Tensor {
   checkViews('infoNce', zA, zB);
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
-  const lossA = mean(contrast(uA, uB, { temperature, pairOffset: 0 }).loss);
+  const lossA = contrast(uA, uB, { temperature, pairOffset: 0, mean: true }).loss;
   if (!symmetric) return lossA;
-  return mul(add(lossA, mean(contrast(uB, uA, { temperature, pairOffset: 0 }).loss)), 0.5);
+  return mul(add(lossA, contrast(uB, uA, { temperature, pairOffset: 0, mean: true }).loss), 0.5);
 }

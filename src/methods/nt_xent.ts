@@ -1,7 +1,6 @@
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { checkViews } from './views.ts';
 
@@ -18,5 +17,5 @@ import { checkViews } from './views.ts';
 export function ntXent(zA: Tensor, zB: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
   checkViews('ntXent', zA, zB);
   const u = l2Normalize(concatenate([zA, zB], 0)); // [2N, D]
-  return mean(contrast(u, u, { temperature, excludeSelf: true, pairOffset: zA.shape[0] }).loss);
+  return contrast(u, u, { temperature, excludeSelf: true, pairOffset: zA.shape[0], mean: true }).loss;
 }

@@ -4,6 +4,7 @@ import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import { fromBuffers, type Operands, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
+import { mean } from './reduce.ts';
 import { pad } from './shape.ts';
 
 /** What counts as a candidate and as a positive for an anchor. */
@@ -18,6 +19,8 @@ export interface ContrastOptions {
   pairOffset?: number;
   /** u32 [M] and [N]: the positives of an anchor are all candidates with its label. */
   labels?: readonly [a: Tensor, b: Tensor];
+  /** The mean over the anchors instead of each one's loss. Default false. */
+  mean?: boolean;
 }
 
 interface Settings {
@@ -26,6 +29,7 @@ interface Settings {
   excludeSelf: boolean;
   pairOffset: number | null;
   byLabel: boolean;
+  mean: boolean;
 }
 
 /** Which anchors a slab of weights belongs to: its rows, its columns, or both (A and B the same rows). */
@@ -78,6 +82,7 @@ const flags = (o: Settings, m: number, n: number) => ({
   EXCLUDE_SELF: Number(o.excludeSelf),
   PAIRS: Number(o.pairOffset !== null),
   LABELS: Number(o.byLabel),
+  MEAN: Number(o.mean),
 });
 
 const partialOp: Op<Settings> = {
@@ -105,16 +110,16 @@ interface CombineOptions extends Settings {
 // A and B are inputs for the sake of the gradient: the kernel reads the partial states only.
 const combineOp: Op<CombineOptions> = {
   name: 'contrast',
-  shape: ([, a]) => [{ shape: [a.shape[0]] }, { shape: [a.shape[0], 3] }],
-  kernel: {
+  shape: ([, a], { mean }) => [{ shape: mean ? [] : [a.shape[0]] }, { shape: [a.shape[0], 3] }],
+  kernel: ({ options: { mean } }) => ({
     source,
-    entry: 'contrast_combine',
+    entry: mean ? 'contrast_combine_mean' : 'contrast_combine',
     inputs: ['partials', 'x', 'y'],
     outputs: ['loss', 'statistics'],
     uniform: ({ inputs: [, a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
     constants: ({ inputs: [, a, b], options }) => flags(options, a!.shape[0], b!.shape[0]),
-    invocations: ({ inputs: [, a] }) => a!.shape[0],
-  },
+    invocations: ({ inputs: [, a] }) => (mean ? 64 : a!.shape[0]),
+  }),
   vjp: (dy, { inputs: [, a, b], outputs: [, stats], options }) => {
     const [la, lb] = options.labels;
     const settings = { ...options, labels: undefined };
@@ -156,6 +161,9 @@ const weightsOp: Op<Slab> = {
   },
 };
 
+/** Up to so many partial states one workgroup may take the mean. */
+const FEW = 16384;
+
 /** Rows of a slab: few, so that memory stays O(N); whole vec4s and 256-byte parts. */
 const slabRows = (m: number) => (m <= 4096 ? 512 : 256);
 
@@ -187,7 +195,7 @@ function gradientOf(
  *
  * @param a anchors [M, D]
  * @param b candidates [N, D]
- * @returns `loss` [M], and `statistics` [M, 3] (no gradient): the largest similarity of the anchor, the log of
+ * @returns `loss` [M] (or [], the mean), and `statistics` [M, 3] (no gradient): the largest similarity of the anchor, the log of
  *   `sum_j exp(s_ij - largest)` (their sum is the log-sum-exp), and how many positives it has. An anchor without a
  *   positive label has loss 0.
  * @throws ShapeError
@@ -217,7 +225,12 @@ export function contrast(
       fail('contrast', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
   }
   if (labels && pairOffset !== null) fail('contrast', 'expected positives by pair or by label, got both');
-  const settings: Settings = { scale, temperature, excludeSelf, pairOffset, byLabel: labels !== null };
+  const [M, N] = [a.shape[0], b.shape[0]];
+  const few = M * chunking(M, N, a.shape[1]).chunks <= FEW;
+  const settings: Settings = {
+    ...{ scale, temperature, excludeSelf, pairOffset, byLabel: labels !== null },
+    mean: few && (options.mean ?? false),
+  };
   // Whole vec4s along D; zeros change no inner product.
   const fill = (x: Tensor) =>
     x.shape[1] % 4 ? pad(x, { before: [0, 0], after: [0, 4 - (x.shape[1] % 4)] }) : x;
@@ -229,5 +242,6 @@ export function contrast(
     ...settings,
     labels: [la, lb],
   }).outputs;
-  return { loss, statistics: stopGradient(statistics) };
+  const total = options.mean && !few ? mean(loss) : loss;
+  return { loss: total, statistics: stopGradient(statistics) };
 }

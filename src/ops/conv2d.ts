@@ -2,9 +2,9 @@ import forwardWgsl from '../../shaders/conv2d.wgsl' with { type: 'text' };
 import filterWgsl from '../../shaders/conv2d_filter_gradient.wgsl' with { type: 'text' };
 import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 'text' };
 import sharedWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
-import { type Call, call, type Op, type Target } from '../graph/op.ts';
+import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
-import { fromBuffers, operandsFrom } from './operands.ts';
+import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
 import { activationGradient } from './unary.ts';
 
 /** Where a window stands: used by convolutions and pools alike. */
@@ -171,16 +171,21 @@ const conv2dOp: Op<Forward> = {
     const [, , C, O] = filter!.shape;
     const tile = forwardTile(C, y, target);
     const work = y.size * (filter!.size / O);
-    return {
-      ...sourceOf(forwardWgsl, tile, { x: x!, filter: filter! }, work, target),
-      ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
+    const from = sourceOf(forwardWgsl, tile, { x: x!, filter: filter! }, work, target);
+    const kernel = (result: Result): Kernel<Forward> => ({
+      ...from,
+      source: [...from.source, ...resultIn(result, 4, 5)],
+      ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'] },
+      ...resultNames(result, ['c'], from.textures),
       uniform: ({ inputs: [, , bias], options }) =>
         block(
           { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
           { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
         ),
       invocations: () => Math.ceil(y.size / O / tile.rows) * Math.ceil(O / tile.columns),
-    };
+      ...(result === 'buffer' && tile.rows === 16 ? { toTexture: kernel } : {}),
+    });
+    return kernel('buffer');
   },
   vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options: { activation, ...window } }) => {
     const dz = activation === 'relu' ? activationGradient(dy, y, { activation }) : dy;
@@ -233,9 +238,12 @@ const inputGradient: Op<Backward> = {
     const tile = inputTile(dx, O, target);
     const work = dz!.size * (filter!.size / O);
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
-    return {
-      ...sourceOf(inputWgsl, tile, { dz: dz!, filter: filter! }, work, target),
-      ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'], outputs: ['dx'] },
+    const from = sourceOf(inputWgsl, tile, { dz: dz!, filter: filter! }, work, target);
+    const kernel = (result: Result): Kernel<Backward> => ({
+      ...from,
+      source: [...from.source, ...resultIn(result, 4, 5)],
+      ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'] },
+      ...resultNames(result, ['c'], from.textures),
       constants: () => ({ GATE: Number(gate !== null) }),
       uniform: (c) => block({ ...geometry(c), outChannels: O }),
       invocations: (c) => {
@@ -251,7 +259,9 @@ const inputGradient: Op<Backward> = {
         }
         return tiles * Math.ceil(C / tile.columns);
       },
-    };
+      ...(result === 'buffer' && tile.rows === 16 ? { toTexture: kernel } : {}),
+    });
+    return kernel('buffer');
   },
   gated: ({ inputs: [dz, filter, gate], options }, by) =>
     gate ? null : { op: inputGradient, inputs: [dz, filter, by], options },

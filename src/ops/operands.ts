@@ -46,7 +46,7 @@ export type Operands = Pick<Kernel, 'source' | 'textures' | 'sampled' | 'quads'>
 };
 
 /**
- * The same from textures, where a product of `work` multiply-adds is worth the copies and the operands fit; else from
+ * The same from textures, where a product of `work` multiply-adds (more than just worth a large tile) is worth the copies and the operands fit; else from
  * buffers. llvmpipe alone is worth it (docs/decisions.md).
  * @param operands the inputs that `a_at` and `b_at` read, by their names
  * @param options.quads whether four neighbouring invocations read the same rows of a by `four_of_a`
@@ -58,7 +58,7 @@ export function operandsFrom(
   target: Target,
   { quads = false } = {},
 ): Operands {
-  const worth = work >= target.largeTiles && Object.values(operands).every((x) => fits(x, target));
+  const worth = work > target.largeTiles && Object.values(operands).every((x) => fits(x, target));
   if (!worth) return { source: fromBuffers(wgsl) };
   const sampled = target.textures === 'sampled';
   const share = quads && (target.quads ?? false);

@@ -355,7 +355,7 @@ test('the tile is chosen by adapter and rows', async () => {
   };
   for (const [N, large, partial, weights] of [
     [63, true, 8, 8],
-    [64, true, 16, 8],
+    [64, true, 16, 16],
     [256, true, 16, 16],
     [256, false, 8, 8],
   ] as const) {

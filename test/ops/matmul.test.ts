@@ -96,16 +96,18 @@ const LARGE = [
   [141, 12, 268],
   [256, 20, 128],
   [260, 4, 132],
+  [131, 7, 253],
+  [257, 6, 129],
 ];
 for (const form of FORMS) {
   test(`matmul, 16 x 16 tiles ${JSON.stringify(form)}`, () =>
     withLargeTiles(true, async () => {
       for (const size of LARGE) {
-        const whole = !form.transposeA || size[0] % 4 === 0;
         const { a, b } = shapesOf(size, form);
         const found = entries(matmul(input(a), input(b), form), true).join();
-        const wanted = whole ? 'copy_to_textures_2,matmul_16x16' : 'matmul_4x4';
-        if (found !== wanted) throw new Error(`[${size}]: ${found}`);
+        const whole = [a, b].every(([, columns]) => columns % 4 === 0);
+        const copies = whole ? /^copy_to_textures_2,/ : /copy_numbers_to_texture,/;
+        if (!copies.test(found) || !found.endsWith('matmul_16x16')) throw new Error(`[${size}]: ${found}`);
         await checkProduct(size, form);
       }
       // Batches stay in buffers.
@@ -175,18 +177,21 @@ test('the tile is chosen by shape and adapter', () => {
   expected(of([512, 64], [64, 512]), 'matmul_8x8');
   expected(of([512, 64], [64, 512], {}, true), 'copy_to_textures_2,matmul_16x16');
   expected(of([128, 64], [64, 128], {}, true), 'matmul_8x8');
-  expected(of([512, 63], [63, 512], {}, true), 'matmul_4x4');
-  expected(of([512, 64], [64, 511], {}, true), 'matmul_4x4');
+  const odd = 'copy_numbers_to_texture,copy_to_texture,matmul_16x16';
+  expected(of([512, 63], [63, 512], {}, true), odd);
+  expected(of([512, 64], [64, 511], {}, true), odd);
   expected(of([1, 512, 64], [1, 64, 512], {}, true), 'matmul_16x16');
   expected(of([9000, 4], [4, 512], {}, true), 'matmul_16x16');
   expected(of([512, 256], [256, 512]), 'matmul_8x8');
   // From as many multiply-adds on as the adapter says, and not before.
   for (const [k, wanted] of [
     [124, 'matmul_8x8'],
-    [128, 'copy_to_textures_2,matmul_16x16'],
+    [128, 'matmul_16x16'],
+    [132, 'copy_to_textures_2,matmul_16x16'],
   ] as const)
     expected(entries(matmul(input([512, k]), input([k, 512])), true, 2 ** 25).join(), wanted);
-  expected(of([64, 511], [64, 512], { transposeA: true }, true), 'matmul_4x4');
+  expected(of([64, 511], [64, 512], { transposeA: true }, true), odd);
+  expected(of([512, 63], [63, 512]), 'matmul_4x4');
 });
 
 test('the three tiles agree to rounding on one product', async () => {
@@ -533,7 +538,7 @@ test('an MLP with NT-Xent and Adam: one pass, one submit, few dispatches, and it
   const { inputs, build } = trainingStep(256);
   const step = await compile(await device(), build, { inputs });
   const { dispatches, passes, submits, largestBuffer } = step.stats;
-  if (dispatches > 24) throw new Error(`expected 24 dispatches at most, got ${dispatches}`);
+  if (dispatches > 18) throw new Error(`expected 18 dispatches at most, got ${dispatches}`);
   if (passes !== 1 || submits !== 1) throw new Error(`${passes} passes, ${submits} submits`);
   // The largest is the parameters' gradient, or 512 activations of 512: nothing grows with pairs of samples.
   if (largestBuffer > 4 * 600_000) throw new Error(`largest buffer: ${largestBuffer} bytes`);

@@ -285,7 +285,7 @@ async function bench(args) {
     PUPPETEER_EXECUTABLE_PATH: setUpBrowser(),
     HYPERSPHERE_FIREFOX: setUpFirefox(),
   };
-  const esbuild = await import(pathToFileURL(inRoot('node_modules', 'esbuild', 'lib', 'main.js')));
+  const esbuild = await import('esbuild');
   const outfile = inRoot('node_modules', '.cache', 'bench.mjs');
   const options = {
     bundle: true,

@@ -50,50 +50,83 @@ interface Tile {
   entry: string;
   rows: number;
   columns: number;
+  /** Of a tile that a workgroup makes: its name among choices, its invocations, and how they lie. */
+  variant?: string;
+  workgroupSize?: number;
+  layout?: { SIDE: number; BLOCKS: number };
 }
 
 const source = fromBuffers(matmulWgsl);
 
 /** Any shape; the others need whole vec4s on every load. */
-const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
+const NARROW: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
+const ANY: Tile = { entry: 'matmul_any_8x8', rows: 8, columns: 8 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
 const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
+const shared = (entry: string, SIDE: number, BLOCKS: number): Tile => {
+  const [rows, columns] = [4 * SIDE * BLOCKS, 4 * SIDE];
+  const variant = `shared_${rows}x${columns}`;
+  return { entry, rows, columns, variant, workgroupSize: SIDE * SIDE, layout: { SIDE, BLOCKS } };
+};
+const SHARED = [1, 2].map((blocks) => shared('matmul_shared_64', 8, blocks));
+SHARED.push(...[1, 2].map((blocks) => shared('matmul_shared_256', 16, blocks)));
+
+/** Fewer tiles than this leave parts of a GPU idle. */
+const ENOUGH = 16;
 
 /**
- * The tile of C that one invocation makes. The large one would spill the registers of a GPU, but llvmpipe wants few
- * loads, and cheap ones (docs/decisions.md).
+ * The tiles of C to choose from, the default first; all of a list add in one order. The large one would spill the registers
+ * of a GPU, but llvmpipe wants few loads, and cheap ones; a GPU wants workgroup memory (docs/decisions.md).
  */
-function tile([, m, n, k]: readonly number[], { transposeA }: MatmulOptions, target: Target): Tile {
+function tiles([batches, m, n, k]: readonly number[], { transposeA }: MatmulOptions, target: Target): Tile[] {
   const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
-  if (!whole) return ANY;
+  if (!whole) return m <= 4 || n <= 4 ? [NARROW] : target.workgroupTiles ? [NARROW, ANY] : [ANY, NARROW];
+  if (target.workgroupTiles) {
+    const busy = ({ rows, columns }: Tile) =>
+      batches * Math.ceil(m / rows) * Math.ceil(n / columns) >= ENOUGH;
+    const [first, ...larger] = SHARED;
+    return m <= 8 || n <= 8 ? [SMALL, first] : [first, ...larger.filter(busy), SMALL];
+  }
   const work = m * n * k;
-  if (work < target.largeTiles || m * n < 32768) return SMALL;
-  return LARGE;
+  if (work < target.largeTiles || m * n < 32768) return [SMALL];
+  return [LARGE, SMALL];
 }
 
 function productKernel(
   { inputs: [a, b, bias, gate], options }: Call<ProductOptions>,
   target: Target,
-): Kernel<ProductOptions> {
+): Kernel<ProductOptions>[] {
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
-  const { entry, rows, columns } = tile([batches, m, n, k], options, target);
-  const copied = entry === LARGE.entry && a!.shape.length === 2;
-  return {
-    ...(copied ? operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target) : { source }),
+  const kernelOf = ({
     entry,
-    inputs: ['a', 'b', 'bias', 'gate'],
-    outputs: ['c', 'sums'],
-    uniform: () => ({ m, n, k, batches }),
-    constants: () => ({
-      TRANSPOSE_A: Number(options.transposeA ?? false),
-      TRANSPOSE_B: Number(options.transposeB ?? false),
-      BIAS: Number(bias !== null),
-      RELU: Number(options.activation === 'relu'),
-      GATE: Number(gate !== null),
-      SUMS: Number(options.sums ?? false),
-    }),
-    invocations: () => batches * Math.ceil(m / rows) * Math.ceil(n / columns),
+    rows,
+    columns,
+    variant,
+    workgroupSize,
+    layout,
+  }: Tile): Kernel<ProductOptions> => {
+    const copied = entry === LARGE.entry && a!.shape.length === 2;
+    return {
+      ...(copied ? operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target) : { source }),
+      entry,
+      variant,
+      workgroupSize,
+      inputs: ['a', 'b', 'bias', 'gate'],
+      outputs: ['c', 'sums'],
+      uniform: () => ({ m, n, k, batches }),
+      constants: () => ({
+        TRANSPOSE_A: Number(options.transposeA ?? false),
+        TRANSPOSE_B: Number(options.transposeB ?? false),
+        BIAS: Number(bias !== null),
+        RELU: Number(options.activation === 'relu'),
+        GATE: Number(gate !== null),
+        SUMS: Number(options.sums ?? false),
+        ...layout,
+      }),
+      invocations: () => batches * Math.ceil(m / rows) * Math.ceil(n / columns) * (workgroupSize ?? 1),
+    };
   };
+  return tiles([batches, m, n, k], options, target).map(kernelOf);
 }
 
 const productShape =

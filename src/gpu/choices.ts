@@ -34,9 +34,14 @@ export function createChoices(adapter: string, store: ChoiceStore | null): Choic
 
 /** A file per adapter in the user's cache directory in Deno, the Cache API in pages and workers, nothing elsewhere. */
 export function defaultStore(): ChoiceStore | null {
-  if ('Deno' in globalThis) return fileStore;
+  // A library makes Deno ask nobody for permissions.
+  if ('Deno' in globalThis) return PERMISSIONS.every(granted) ? fileStore : null;
   return 'caches' in globalThis ? cacheStore : null;
 }
+
+const PERMISSIONS = ['env', 'read', 'write'] as const;
+const granted = (name: (typeof PERMISSIONS)[number]) =>
+  Deno.permissions.querySync({ name }).state === 'granted';
 
 const cacheStore: ChoiceStore = {
   async load(adapter) {
@@ -63,13 +68,7 @@ const fileStore: ChoiceStore = {
   },
 };
 
-/** Throws where a permission is missing: a library makes Deno ask nobody. */
 function pathOf(adapter: string): string {
-  const need = (name: 'env' | 'read' | 'write') => {
-    if (Deno.permissions.querySync({ name }).state !== 'granted') throw new Error(`no permission: ${name}`);
-  };
-  (['env', 'read', 'write'] as const).forEach(need);
   const { XDG_CACHE_HOME, LOCALAPPDATA, HOME } = Deno.env.toObject();
-  const cache = XDG_CACHE_HOME || LOCALAPPDATA || `${HOME}/.cache`;
-  return `${cache}/hypersphere/${adapter.replace(/[^\w.-]+/g, '_')}.json`;
+  return `${XDG_CACHE_HOME || LOCALAPPDATA || `${HOME}/.cache`}/hypersphere/${adapter.replace(/[^\w.-]+/g, '_')}.json`;
 }

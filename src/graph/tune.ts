@@ -11,15 +11,14 @@ export interface Trial {
 
 /** A call that takes less is not worth a choice. */
 const CHEAP_MS = 0.05;
-/** Runs of a sample take at least so long together, and a kernel's time is the least of so many samples. */
+/** Runs of a sample take about so long together, and a kernel's time is the least of so many samples. */
 const SAMPLE_MS = 4;
 const SAMPLES = 3;
-/** What a kernel may take of the default's time to be chosen instead. */
+/** What part of the default's time a kernel may take to be chosen instead. */
 const FASTER = 0.95;
 
 /**
- * Measures the calls of a plan that have several kernels and no choice in the table yet, and adds the choices to it. Whoever
- * takes longest is measured first.
+ * Measures the calls of a plan that have several kernels and no choice in the table yet, and adds the choices to it.
  * @param attempt compiles a call alone with the kernel of that name; what fails is not chosen
  * @returns whether the table has changed
  */
@@ -31,56 +30,51 @@ export async function tune(
   attempt: (call: Dispatch, variant: string) => Promise<Trial>,
 ): Promise<boolean> {
   const end = performance.now() + budgetMs;
-  const timeLeft = () => performance.now() < end;
-  /** Milliseconds of a call with each of the kernels, Infinity for one that fails; all by turns. */
-  const measure = async (call: Dispatch, variants: readonly string[], samples: number) => {
-    const trials: (Trial & { best: number; runs: number })[] = [];
-    const failed = { time: async () => Number.POSITIVE_INFINITY, dispose() {} };
+  const timeIsUp = () => performance.now() >= end;
+  let changed = false;
+
+  /** The place of the fastest kernel, or null where the time is up before it is known. */
+  const fastest = async (call: Dispatch, variants: readonly string[]): Promise<number | null> => {
+    const trials: Trial[] = [];
+    const times: number[] = [];
+    const runs: number[] = [];
+    const sample = async (i: number) => {
+      times[i] = Math.min(times[i], (await trials[i].time(runs[i])) / runs[i]);
+    };
     try {
-      for (const variant of variants) {
-        if (!timeLeft()) return null;
-        const trial = await attempt(call, variant).catch(() => failed);
-        const first = await trial.time(1);
-        trials.push({ ...trial, best: first, runs: Math.ceil(Math.min(200, SAMPLE_MS / first)) || 1 });
+      for (const [i, variant] of variants.entries()) {
+        if (timeIsUp()) return null;
+        trials[i] = await attempt(call, variant).catch(() => FAILED);
+        times[i] = await trials[i].time(1);
+        runs[i] = Math.ceil(Math.min(200, SAMPLE_MS / times[i])) || 1;
+        await sample(i);
+        if (times[0] < CHEAP_MS) return 0;
       }
-      for (let i = 0; i < samples; i++) {
-        for (const trial of trials) {
-          if (!timeLeft()) return null;
-          trial.best = Math.min(trial.best, (await trial.time(trial.runs)) / trial.runs);
+      // By turns, so that what else the machine does meets all alike.
+      for (let round = 1; round < SAMPLES; round++) {
+        for (const i of variants.keys()) {
+          if (timeIsUp()) return null;
+          await sample(i);
         }
       }
-      return trials.map(({ best }) => best);
     } finally {
       for (const trial of trials) trial.dispose();
     }
+    const least = Math.min(...times);
+    return least < FASTER * times[0] ? times.indexOf(least) : 0;
   };
 
-  const open = new Map<string, { call: Dispatch; variants: string[]; count: number; ms: number }>();
   for (const call of dispatches) {
     const kernels = kernelsOf(call.op, call, target);
     const key = keyOf(call.op, call, kernels);
-    const known = open.get(key);
-    if (known) known.count++;
-    else if (kernels.length > 1 && !call.state.length && !(key in choices))
-      open.set(key, { call, variants: kernels.map(variantOf), count: 1, ms: 0 });
-  }
-  let changed = false;
-  const choose = (key: string, variant: string) => {
-    choices[key] = variant;
+    if (kernels.length < 2 || call.state.length || choices[key]) continue;
+    const variants = kernels.map(variantOf);
+    const best = await fastest(call, variants);
+    if (best === null) break;
+    choices[key] = variants[best];
     changed = true;
-    open.delete(key);
-  };
-  for (const [key, entry] of open) {
-    const [first] = entry.variants;
-    const ms = (await measure(entry.call, [first], 1))?.[0] ?? 0;
-    entry.ms = ms * entry.count;
-    if (ms && ms < CHEAP_MS) choose(key, first);
-  }
-  for (const [key, { call, variants }] of [...open].sort(([, a], [, b]) => b.ms - a.ms)) {
-    const times = await measure(call, variants, SAMPLES);
-    if (!times) break;
-    const best = times.indexOf(Math.min(...times));
-    choose(key, variants[times[best] < FASTER * times[0] ? best : 0]);
   }
   return changed;
 }
+
+const FAILED: Trial = { time: async () => Number.POSITIVE_INFINITY, dispose() {} };

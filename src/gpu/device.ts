@@ -1,4 +1,3 @@
-import type { Target } from '../graph/op.ts';
 import { type ChoiceStore, type ChoiceTable, createChoices, defaultStore } from './choices.ts';
 import {
   AdapterMissingError,
@@ -10,6 +9,7 @@ import {
 } from './errors.ts';
 import { createPipelineCache, type PipelineCache } from './kernel.ts';
 import { createMemory, type Memory } from './memory.ts';
+import type { Target } from './target.ts';
 
 /** How long choosing kernels by measuring may take. */
 export interface Tuning {
@@ -47,7 +47,7 @@ export interface Device {
   readonly gpu: GPUDevice;
   /** Vendor, architecture or description of the adapter; 'adopted device' when it does not tell. */
   readonly adapter: string;
-  /** Which kernel variants suit the adapter (see `Target` in graph/op.ts). */
+  /** Which kernel variants suit the adapter (see {@link Target}). */
   readonly target: Target;
   /** What `compile` does unless told: see {@link TuningOptions}. */
   readonly tune: false | Tuning;

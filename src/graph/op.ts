@@ -1,4 +1,7 @@
+import type { Target } from '../gpu/target.ts';
 import { addEffect, type DType, makeNode, type Node, type Shape, Tensor, type Variable } from './tensor.ts';
+
+export type { Target };
 
 /** A value of the uniform block: a plain number is u32; wrap floats in {@link f32}; an input is read each step. */
 export type UniformValue = number | Float | Tensor | readonly number[];
@@ -136,23 +139,6 @@ export function outputsOf<O>(
   if (typeof made[0] === 'object')
     return (made as { shape: Shape; dtype?: DType }[]).map((y) => typed(y.shape, y.dtype));
   return changes && made.length === 0 ? [] : [typed(made as Shape)];
-}
-
-/** What a choice among kernel variants may know of the adapter. */
-export interface Target {
-  /**
-   * The processor plays GPU and loads cost more than registers: tiles of 16 x 16 an invocation pay, for products of at
-   * least so many multiply-adds; for less they take longer to compile than they ever save. Infinity: never.
-   */
-  largeTiles: number;
-  /** How kernels read the textures that their operands are copied into. Default 'storage'. */
-  textures?: 'storage' | 'sampled';
-  /** The most texels on a side of a texture. Default 8192, which every device allows. */
-  textureSide?: number;
-  /** Workgroup memory is fast, as on every GPU and on no processor that plays one. Default false. */
-  workgroupTiles?: boolean;
-  /** What measuring chose for a call with several kernels: see {@link keyOf} and {@link variantOf}. */
-  choice?: (key: string) => string | undefined;
 }
 
 /** The kernels that a call may run with, the default first. */

@@ -80,7 +80,8 @@ const ENOUGH = 16;
  */
 function tiles([batches, m, n, k]: readonly number[], { transposeA }: MatmulOptions, target: Target): Tile[] {
   const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
-  if (!whole) return m <= 4 || n <= 4 ? [NARROW] : target.workgroupTiles ? [NARROW, ANY] : [ANY, NARROW];
+  // Small results need all the invocations they can get, as do GPUs.
+  if (!whole) return target.workgroupTiles || m * n < 4096 ? [NARROW, ANY] : [ANY, NARROW];
   if (target.workgroupTiles) {
     const busy = ({ rows, columns }: Tile) =>
       batches * Math.ceil(m / rows) * Math.ceil(n / columns) >= ENOUGH;

@@ -130,14 +130,22 @@ test('a layer and its gradients have the same bits with all tiles: bias, relu, g
 
 test('the two tiles of any shape have the same bits', async () => {
   for (const form of FORMS) {
-    const [m, k, n] = [131, 67, 45];
-    const { a, b } = shapesOf([m, k, n], form);
-    const draw = random(freshSeed());
-    const values = { a: draw.normal(m * k), b: draw.normal(k * n) };
-    const run = () => evaluate({ a: input(a), b: input(b) }, (t) => ({ c: matmul(t.a, t.b, form) }), values);
-    const { c } = await withTarget({ choice: () => 'matmul_4x4' }, run);
-    const other = await withTarget({ choice: () => 'matmul_any_8x8' }, run);
-    close(other.c, c, { rel: 0, abs: 0, what: JSON.stringify(form) });
+    for (const [m, k, n] of [
+      [131, 67, 45],
+      [1, 7, 9],
+      [9, 4, 6],
+      [8, 5, 13],
+      [14, 6, 1],
+    ]) {
+      const { a, b } = shapesOf([m, k, n], form);
+      const draw = random(freshSeed());
+      const values = { a: draw.normal(m * k), b: draw.normal(k * n) };
+      const run = () =>
+        evaluate({ a: input(a), b: input(b) }, (t) => ({ c: matmul(t.a, t.b, form) }), values);
+      const { c } = await withTarget({ choice: () => 'matmul_4x4' }, run);
+      const other = await withTarget({ choice: () => 'matmul_any_8x8' }, run);
+      close(other.c, c, { rel: 0, abs: 0, what: `[${[m, k, n]}] ${JSON.stringify(form)}` });
+    }
   }
 });
 

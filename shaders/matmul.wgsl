@@ -150,7 +150,99 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
   }
 }
 
-// ---- 4 x 4: any shape ----
+// ---- tiles in workgroup memory, for GPUs ----
+// A workgroup of SIDE x SIDE makes 4 SIDE BLOCKS rows and 4 SIDE columns of C, SIDE steps of k at a time: each invocation
+// fetches BLOCKS vec4s of A and one of B, and adds to BLOCKS blocks. Zeros after the end of k change no bit of a sum.
+
+override SIDE: u32 = 8u;
+override BLOCKS: u32 = 1u;
+var<workgroup> a_tile: array<vec4f, BLOCKS * SIDE * SIDE>;
+var<workgroup> b_tile: array<vec4f, SIDE * SIDE>;
+
+// The vec4 of an operand that an invocation fetches, whether there is one, and its place in the tile: the four rows of a
+// block lie SIDE apart, or the four steps of k of a block where rows of vec4s run across k.
+struct Fetch { row: u32, width: u32, column: u32, inside: bool, place: u32 }
+
+fn fetch(across: bool, count: u32, batch: u32, first4: u32, k: u32, local: u32) -> Fetch {
+  if (across) {
+    let step = k + local / SIDE;
+    let column = min(first4 + local % SIDE, count / 4u - 1u);
+    return Fetch(batch * params.k + min(step, params.k - 1u), count / 4u, column, step < params.k, local);
+  }
+  let row = local / (SIDE / 4u);
+  let k4 = local % (SIDE / 4u);
+  let width = params.k / 4u;
+  let column = k / 4u + k4;
+  let place = (4u * k4 + row % 4u) * SIDE + row / 4u;
+  return Fetch(batch * count + min(4u * first4 + row, count - 1u), width, min(column, width - 1u), column < width, place);
+}
+
+fn fetch_a(batch: u32, row4: u32, k: u32, local: u32, first: u32) {
+  let f = fetch(TRANSPOSE_A, params.m, batch, row4, k, local);
+  a_tile[first + f.place] = select(vec4f(0.0), a_at(f.row, f.width, f.column), f.inside);
+}
+
+fn fetch_b(batch: u32, column4: u32, k: u32, local: u32) {
+  let f = fetch(!TRANSPOSE_B, params.n, batch, column4, k, local);
+  b_tile[f.place] = select(vec4f(0.0), b_at(f.row, f.width, f.column), f.inside);
+}
+
+// As rows_of_a and columns_of_b.
+fn block_of_a(at: u32) -> mat4x4f {
+  let block = mat4x4f(a_tile[at], a_tile[at + SIDE], a_tile[at + 2u * SIDE], a_tile[at + 3u * SIDE]);
+  if (TRANSPOSE_A) { return transpose(block); }
+  return block;
+}
+
+fn block_of_b(at: u32) -> mat4x4f {
+  let block = mat4x4f(b_tile[at], b_tile[at + SIDE], b_tile[at + 2u * SIDE], b_tile[at + 3u * SIDE]);
+  if (TRANSPOSE_B) { return transpose(block); }
+  return block;
+}
+
+fn shared_tile(group: vec3u, groups: vec3u, local: u32) {
+  let i = group.y * groups.x + group.x;
+  let across = (params.n + 4u * SIDE - 1u) / (4u * SIDE);
+  let down = (params.m + 4u * SIDE * BLOCKS - 1u) / (4u * SIDE * BLOCKS);
+  let batch = i / (across * down);
+  if (batch >= params.batches) { return; }
+  let row4 = (i / across) % down * SIDE * BLOCKS;
+  let column4 = i % across * SIDE;
+  let y = local / SIDE;
+  let x = local % SIDE;
+  var c0: mat4x4f; var c1: mat4x4f;
+  var sum: vec4f;
+  for (var k = 0u; k < params.k; k += SIDE) {
+    fetch_a(batch, row4, k, local, 0u);
+    if (BLOCKS == 2u) { fetch_a(batch, row4 + SIDE, k, local, SIDE * SIDE); }
+    fetch_b(batch, column4, k, local);
+    workgroupBarrier();
+    for (var step = 0u; step < SIDE; step += 4u) {
+      let b = block_of_b(step * SIDE + x);
+      c0 += b * block_of_a(step * SIDE + y);
+      if (BLOCKS == 2u) { c1 += b * block_of_a((SIDE + step) * SIDE + y); }
+      if (SUMS) { sum += b * vec4f(1.0); }
+    }
+    workgroupBarrier();
+  }
+  put(row4 + y, column4 + x, batch, c0);
+  if (BLOCKS == 2u) { put(row4 + SIDE + y, column4 + x, batch, c1); }
+  if (SUMS && row4 + y == 0u) { put_sum(column4 + x, sum); }
+}
+
+// c = act(a b + bias) or gate(a b); SIDE = 8
+@compute @workgroup_size(64)
+fn matmul_shared_64(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  shared_tile(group, groups, local);
+}
+
+// c = act(a b + bias) or gate(a b); SIDE = 16
+@compute @workgroup_size(256)
+fn matmul_shared_256(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  shared_tile(group, groups, local);
+}
+
+// ---- 8 x 8 and 4 x 4 by scalars: any shape ----
 
 @group(0) @binding(1) var<storage, read> a1: array<f32>;
 @group(0) @binding(2) var<storage, read> b1: array<f32>;
@@ -159,41 +251,47 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
 @group(0) @binding(5) var<storage, read_write> c1: array<f32>;
 @group(0) @binding(6) var<storage, read_write> sums1: array<f32>;
 
-fn scalar_a(base: u32, row: u32, k: u32) -> f32 {
-  let r = min(row, params.m - 1u);
-  return a1[base + select(r * params.k + k, k * params.m + r, TRANSPOSE_A)];
+// Where four rows of A, or columns of B, start; after the end the last one again. They go on by step_of_a or step_of_b.
+fn rows_start(batch: u32, row: u32) -> vec4u {
+  let rows = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(params.m - 1u));
+  return batch * params.m * params.k + rows * select(params.k, 1u, TRANSPOSE_A);
 }
 
-fn scalar_b(base: u32, k: u32, column: u32) -> f32 {
-  let j = min(column, params.n - 1u);
-  return b1[base + select(k * params.n + j, j * params.k + k, TRANSPOSE_B)];
+fn columns_start(batch: u32, column: u32) -> vec4u {
+  let columns = min(column + vec4u(0u, 1u, 2u, 3u), vec4u(params.n - 1u));
+  return batch * params.k * params.n + columns * select(1u, params.k, TRANSPOSE_B);
 }
 
-struct Tile4 { c0: vec4f, c1: vec4f, c2: vec4f, c3: vec4f, sum: vec4f }
+fn step_of_a() -> u32 { return select(1u, params.m, TRANSPOSE_A); }
+fn step_of_b() -> u32 { return select(params.n, 1u, TRANSPOSE_B); }
+fn scalars_of_a(at: vec4u) -> vec4f { return vec4f(a1[at.x], a1[at.y], a1[at.z], a1[at.w]); }
+fn scalars_of_b(at: vec4u) -> vec4f { return vec4f(b1[at.x], b1[at.y], b1[at.z], b1[at.w]); }
+fn outer(a: vec4f, b: vec4f) -> mat4x4f { return mat4x4f(a.x * b, a.y * b, a.z * b, a.w * b); }
 
-fn step_4x4(t: ptr<function, Tile4>, base_a: u32, base_b: u32, row: u32, column: u32, k: u32) {
-  let right = vec4f(scalar_b(base_b, k, column), scalar_b(base_b, k, column + 1u), scalar_b(base_b, k, column + 2u), scalar_b(base_b, k, column + 3u));
-  (*t).c0 += scalar_a(base_a, row, k) * right;
-  (*t).c1 += scalar_a(base_a, row + 1u, k) * right;
-  (*t).c2 += scalar_a(base_a, row + 2u, k) * right;
-  (*t).c3 += scalar_a(base_a, row + 3u, k) * right;
-  (*t).sum += right;
+struct Tile {
+  c00: mat4x4f, c01: mat4x4f, c10: mat4x4f, c11: mat4x4f,
+  sum0: vec4f, sum1: vec4f,
+  at_a0: vec4u, at_a1: vec4u, at_b0: vec4u, at_b1: vec4u,
 }
 
-fn tile_4x4(batch: u32, row: u32, column: u32) -> Tile4 {
-  var t: Tile4;
-  let base_a = batch * params.m * params.k;
-  let base_b = batch * params.k * params.n;
-  // Four a round: llvmpipe ends an invocation after 65,535 rounds of its loops, silently.
-  let whole = params.k & ~3u;
-  for (var k = 0u; k < rounds(whole); k += 4u) {
-    step_4x4(&t, base_a, base_b, row, column, k);
-    step_4x4(&t, base_a, base_b, row, column, k + 1u);
-    step_4x4(&t, base_a, base_b, row, column, k + 2u);
-    step_4x4(&t, base_a, base_b, row, column, k + 3u);
+// The first block alone, or all four.
+fn step_of_k(t: ptr<function, Tile>, wide: bool) {
+  let a0 = scalars_of_a((*t).at_a0);
+  let b0 = scalars_of_b((*t).at_b0);
+  (*t).c00 += outer(a0, b0);
+  if (SUMS) { (*t).sum0 += b0; }
+  (*t).at_a0 += step_of_a();
+  (*t).at_b0 += step_of_b();
+  if (wide) {
+    let a1 = scalars_of_a((*t).at_a1);
+    (*t).c10 += outer(a1, b0);
+    let b1 = scalars_of_b((*t).at_b1);
+    (*t).c01 += outer(a0, b1);
+    (*t).c11 += outer(a1, b1);
+    if (SUMS) { (*t).sum1 += b1; }
+    (*t).at_a1 += step_of_a();
+    (*t).at_b1 += step_of_b();
   }
-  for (var k = whole; k < rounds(params.k); k++) { step_4x4(&t, base_a, base_b, row, column, k); }
-  return t;
 }
 
 fn put_scalar(row: u32, column: u32, batch: u32, value: f32) {
@@ -213,25 +311,55 @@ fn put_row(row: u32, column: u32, batch: u32, v: vec4f) {
   put_scalar(row, column + 3u, batch, v.w);
 }
 
+fn put_block(row: u32, column: u32, batch: u32, block: mat4x4f) {
+  put_row(row, column, batch, block[0]);
+  put_row(row + 1u, column, batch, block[1]);
+  put_row(row + 2u, column, batch, block[2]);
+  put_row(row + 3u, column, batch, block[3]);
+}
+
+fn put_scalar_sums(column: u32, sum: vec4f) {
+  for (var i = 0u; i < min(4u, params.n - min(column, params.n)); i++) { sums1[column + i] = sum[i]; }
+}
+
+fn tile_of_scalars(group: vec3u, groups: vec3u, local: u32, wide: bool) {
+  let i = linear_index(group, groups, local, 64u);
+  let side = select(4u, 8u, wide);
+  let across = (params.n + side - 1u) / side;
+  let down = (params.m + side - 1u) / side;
+  let batch = i / (across * down);
+  if (batch >= params.batches) { return; }
+  let row = (i / across) % down * side;
+  let column = i % across * side;
+  var t: Tile;
+  t.at_a0 = rows_start(batch, row);
+  t.at_a1 = rows_start(batch, row + 4u);
+  t.at_b0 = columns_start(batch, column);
+  t.at_b1 = columns_start(batch, column + 4u);
+  // Four a round: llvmpipe ends an invocation after 65,535 rounds of its loops, silently.
+  let whole = params.k & ~3u;
+  for (var k = 0u; k < rounds(whole); k += 4u) {
+    step_of_k(&t, wide); step_of_k(&t, wide); step_of_k(&t, wide); step_of_k(&t, wide);
+  }
+  for (var k = whole; k < rounds(params.k); k++) { step_of_k(&t, wide); }
+  put_block(row, column, batch, t.c00);
+  if (SUMS && row == 0u) { put_scalar_sums(column, t.sum0); }
+  if (wide) {
+    put_block(row, column + 4u, batch, t.c01);
+    put_block(row + 4u, column, batch, t.c10);
+    put_block(row + 4u, column + 4u, batch, t.c11);
+    if (SUMS && row == 0u) { put_scalar_sums(column + 4u, t.sum1); }
+  }
+}
+
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
 fn matmul_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
-  let across = (params.n + 3u) / 4u;
-  let down = (params.m + 3u) / 4u;
-  let batch = i / (across * down);
-  if (batch >= params.batches) { return; }
-  let row = (i / across) % down * 4u;
-  let column = i % across * 4u;
-  let t = tile_4x4(batch, row, column);
-  put_row(row, column, batch, t.c0);
-  put_row(row + 1u, column, batch, t.c1);
-  put_row(row + 2u, column, batch, t.c2);
-  put_row(row + 3u, column, batch, t.c3);
-  if (SUMS && row == 0u) {
-    sums1[column] = t.sum.x;
-    if (column + 1u < params.n) { sums1[column + 1u] = t.sum.y; }
-    if (column + 2u < params.n) { sums1[column + 2u] = t.sum.z; }
-    if (column + 3u < params.n) { sums1[column + 3u] = t.sum.w; }
-  }
+  tile_of_scalars(group, groups, local, false);
+}
+
+// c = act(a b + bias) or gate(a b)
+@compute @workgroup_size(64)
+fn matmul_any_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  tile_of_scalars(group, groups, local, true);
 }

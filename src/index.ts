@@ -24,7 +24,15 @@ export {
 } from './data/idx.ts';
 export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
 // The device, and what can go wrong with it.
-export { adoptDevice, type Device, type DeviceOptions, openDevice } from './gpu/device.ts';
+export type { ChoiceStore, Choices } from './gpu/choices.ts';
+export {
+  adoptDevice,
+  type Device,
+  type DeviceOptions,
+  openDevice,
+  type Tuning,
+  type TuningOptions,
+} from './gpu/device.ts';
 export {
   AdapterMissingError,
   DeviceLostError,

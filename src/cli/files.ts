@@ -1,4 +1,5 @@
 import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
+import { type ChoiceStore, defaultStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /** Where the Fashion-MNIST that comes with the project lies. */
@@ -159,6 +160,32 @@ export function openRunFolder(path: string): RunFolder {
       } catch (error) {
         throw new InputError(`${path}/${name} cannot be read: ${reason(error)}`);
       }
+    },
+  };
+}
+
+/**
+ * Where a run finds and keeps the kernels that measuring chose: its folder records them beside the user's cache, and a
+ * resumed run takes them from there alone.
+ */
+export function runChoices(folder: () => RunFolder, resumed: boolean): ChoiceStore {
+  const cache = defaultStore();
+  let latest: unknown;
+  const record = (choices: unknown) => {
+    latest = choices;
+    folder().write('tune.json', `${JSON.stringify(choices, null, 2)}\n`);
+  };
+  return {
+    async load(adapter) {
+      // Asked again after a lost device.
+      if (latest) return latest;
+      if (resumed) return JSON.parse(new TextDecoder().decode(folder().read('tune.json')));
+      record((await cache?.load(adapter).catch(() => null)) ?? {});
+      return latest;
+    },
+    async save(adapter, choices) {
+      record(choices);
+      await cache?.save(adapter, choices);
     },
   };
 }

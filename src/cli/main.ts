@@ -15,6 +15,7 @@ import {
   type RunFolder,
   readData,
   reason,
+  runChoices,
 } from './files.ts';
 import { buildModel, type Model, represent, settleStatistics } from './model.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
@@ -49,7 +50,12 @@ async function run(command: Command): Promise<number> {
   const images = await readData(options.data, options.test);
   const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
   const steps = stepsOf(options, data.train);
-  let device = await openDevice();
+  const given =
+    options.tune === undefined || options.tune === false ? options.tune : { budgetMs: options.tune };
+  // A resumed run measures nothing: it has the choices and the defaults that it began with.
+  const tune = earlier && given !== false ? { budgetMs: 0 } : given;
+  const choices = runChoices(() => folder, earlier !== null);
+  let device = await openDevice({ tune, choices });
   const { folder, resume } = earlier ?? {
     folder: createRunFolder(options.out, options.method, new Date()),
     resume: null,
@@ -101,7 +107,7 @@ async function run(command: Command): Promise<number> {
       watch: data.test,
       resume,
       open: async () => {
-        if (device.lost) device = await openDevice();
+        if (device.lost) device = await openDevice({ tune, choices });
         return device;
       },
       onReady: () => {

@@ -16,6 +16,8 @@ export interface RunOptions {
   data: [images: string, labels: string] | null;
   test: [images: string, labels: string] | null;
   out: string;
+  /** Milliseconds to choose kernels in; false: the shipped defaults. Absent: as suits the adapter. */
+  tune?: number | false;
 }
 
 /** A command line: what to run, or which run to go on with. */
@@ -67,6 +69,8 @@ export function help(): string {
   --data IMAGES,LABELS    an IDX pair of your own, gzipped or not (default: Fashion-MNIST, 10,000 images)
   --test IMAGES,LABELS    its test pair (default with --data: the last sixth of the images)
   --out FOLDER            where run folders go (default ${DEFAULTS.out})
+  --tune MS               choose kernels by measuring, for so long in each compilation (default 400 on a GPU, else none)
+  --no-tune               take the kernels that suit most adapters
   --resume RUN            go on with an interrupted run folder; only --epochs may not change
   --help
 
@@ -90,7 +94,7 @@ export function list(): string {
  * @throws InputError in one line for an unknown option, method or knob, or a value that is out of range
  */
 export function parse(args: string[]): Command {
-  const flags = ['help', 'list'];
+  const flags = ['help', 'list', 'no-tune'];
   const values = [
     'method',
     'encoder',
@@ -101,6 +105,7 @@ export function parse(args: string[]): Command {
     'data',
     'test',
     'out',
+    'tune',
     'resume',
   ];
   const options = Object.fromEntries([
@@ -149,6 +154,13 @@ export function parse(args: string[]): Command {
         .join(', ') || 'none';
     throw new InputError(`--${dashed(wrong)}: ${method} has no such knob; its knobs: ${knobs}`);
   }
+  if (given['no-tune'] && text('tune') !== undefined)
+    throw new InputError('--tune: --no-tune says the opposite');
+  const tune = given['no-tune']
+    ? false
+    : text('tune') === undefined
+      ? undefined
+      : number('tune', 0, { least: 0 });
   return {
     help: given.help === true,
     list: given.list === true,
@@ -169,6 +181,7 @@ export function parse(args: string[]): Command {
       data: pair('data', text('data')),
       test: pair('test', text('test')),
       out: text('out') ?? DEFAULTS.out,
+      ...(tune !== undefined && { tune }),
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Target } from '../graph/op.ts';
+import { type ChoiceStore, type ChoiceTable, createChoices, defaultStore } from './choices.ts';
 import {
   AdapterMissingError,
   DeviceLostError,
@@ -9,9 +9,30 @@ import {
 } from './errors.ts';
 import { createPipelineCache, type PipelineCache } from './kernel.ts';
 import { createMemory, type Memory } from './memory.ts';
+import type { Target } from './target.ts';
+
+/** How long choosing kernels by measuring may take. */
+export interface Tuning {
+  /**
+   * Milliseconds in one `compile`; the last kernel may run over. What there is no time for keeps its default, and is
+   * measured by the next `compile`. 0: only what is remembered.
+   */
+  budgetMs: number;
+}
+
+/** What a {@link Device} does about kernels that there are several of. */
+export interface TuningOptions {
+  /**
+   * What `compile` does unless told. `false`: the shipped defaults, whatever is remembered. Default: 400 ms on a GPU, where no
+   * default suits all; `false` on processors that play one, where the defaults are measured and kernels compile for long.
+   */
+  tune?: false | Tuning;
+  /** Where choices are remembered; null: nowhere. Default: the Cache API of the page, a file of the user's cache in Deno. */
+  choices?: ChoiceStore | null;
+}
 
 /** What a {@link Device} is opened with. */
-export interface DeviceOptions {
+export interface DeviceOptions extends TuningOptions {
   /** Which adapter to prefer on machines with two. Default: the browser's own choice. */
   powerPreference?: 'low-power' | 'high-performance';
   /** Ask only for WebGPU's default limits, to see that a program works within them. Default false. */
@@ -26,8 +47,12 @@ export interface Device {
   readonly gpu: GPUDevice;
   /** Vendor, architecture or description of the adapter; 'adopted device' when it does not tell. */
   readonly adapter: string;
-  /** Which kernel variants suit the adapter (see `Target` in graph/op.ts). */
+  /** Which kernel variants suit the adapter (see {@link Target}). */
   readonly target: Target;
+  /** What `compile` does unless told: see {@link TuningOptions}. */
+  readonly tune: false | Tuning;
+  /** What measuring chose on this adapter. */
+  readonly choices: ChoiceTable;
   /** The caller owns the GPUDevice: it is never destroyed here. */
   readonly adopted: boolean;
   readonly memory: Memory;
@@ -59,12 +84,12 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   }
   const requiredFeatures = WANTED.filter((feature) => adapter.features.has(feature));
   const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return wrap(gpu, describe(adapter.info), false);
+  return wrap(gpu, describe(adapter.info), false, options);
 }
 
 /** Works on a device that the caller already owns: its buffers can be shared, and it is never destroyed here. */
-export function adoptDevice(gpu: GPUDevice): Device {
-  return wrap(gpu, describe(gpu.adapterInfo), true);
+export function adoptDevice(gpu: GPUDevice, options: TuningOptions = {}): Device {
+  return wrap(gpu, describe(gpu.adapterInfo), true, options);
 }
 
 const LIMITS = [
@@ -93,15 +118,19 @@ function targetOf(adapter: string, gpu: GPUDevice): Target {
     const quads = gpu.features.has('subgroups' as GPUFeatureName);
     return { largeTiles: 2 ** 22, textures: 'sampled', quads, textureSide };
   }
-  return { largeTiles: Number.POSITIVE_INFINITY, textureSide };
+  return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };
 }
 
-function wrap(gpu: GPUDevice, adapter: string, adopted: boolean): Device {
+function wrap(gpu: GPUDevice, adapter: string, adopted: boolean, options: TuningOptions): Device {
   const memory = createMemory(gpu);
+  const target = targetOf(adapter, gpu);
+  const { tune = target.workgroupTiles ? { budgetMs: 400 } : false, choices = defaultStore() } = options;
   const device: Device = {
     gpu,
     adapter,
-    target: targetOf(adapter, gpu),
+    target,
+    tune,
+    choices: createChoices(adapter, choices),
     adopted,
     memory,
     pipelines: createPipelineCache(gpu),

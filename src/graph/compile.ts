@@ -1,13 +1,14 @@
-import { assertAlive, type Device } from '../gpu/device.ts';
+import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { readBuffer } from '../gpu/read.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
-import type { Kernel } from './op.ts';
+import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
-import { Tensor, trace, type Variable } from './tensor.ts';
+import { input, Tensor, trace, type Variable } from './tensor.ts';
+import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
 import { liesIn, variableRange } from './variables.ts';
 
@@ -27,6 +28,11 @@ export interface CompileOptions<I> {
   warmUp?: boolean;
   /** For finding a non-finite value: no memory is reused, and variables are put back after each run. Default false. */
   check?: boolean;
+  /**
+   * Measures the kernels of calls that have several, and remembers the fastest for this adapter; `false`: the shipped defaults.
+   * The bits are the same. Default: as the device was opened (see `TuningOptions`).
+   */
+  tune?: false | Tuning;
 }
 
 /** Exact counts of one run of a step. */
@@ -84,6 +90,16 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   step: (inputs: I) => O,
   options: CompileOptions<I> = {},
 ): Promise<Step<I, O>> {
+  return (await build(device, step, options)).step;
+}
+
+/** `variant`: the kernel that calls with several run with. */
+async function build<I extends Record<string, Tensor>, O extends Record<string, Tensor>>(
+  device: Device,
+  step: (inputs: I) => O,
+  options: CompileOptions<I>,
+  variant?: string,
+): Promise<{ step: Step<I, O>; time: Trial['time'] }> {
   assertAlive(device);
   const { buffers = {}, check = false, stepsInFlight = 8, warmUp = true } = options;
   const inputs = options.inputs ?? ({} as I);
@@ -94,7 +110,10 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
       throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
   }
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
-  const made = plan(outputs, effects, { reuse: !check, target: device.target, apart });
+  const planFor = (target: Target) => plan(outputs, effects, { reuse: !check, target, apart });
+  const made = variant
+    ? planFor({ ...device.target, choice: () => variant })
+    : await tuned(device, options.tune ?? device.tune, planFor);
   const used = usedVariables(made);
   const pipelines = await buildPipelines(device, made.dispatches, options.onProgress);
   const owned: (GPUBuffer | GPUTexture)[] = [];
@@ -184,9 +203,9 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     largestBuffer: Math.max(0, ...slots.map((slot) => slot.size)),
   };
 
-  const record = (pass: GPUComputePassEncoder, from: number, to: number) => {
-    for (let i = from; i < to; i++) {
-      const { pipeline, group, x, y } = bindings[i];
+  const record = (pass: GPUComputePassEncoder, from: number, to: number, times = 1) => {
+    for (let i = 0; i < times * (to - from); i++) {
+      const { pipeline, group, x, y } = bindings[from + (i % (to - from))];
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(x, y);
@@ -312,7 +331,40 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
     self.dispose();
     throw error;
   }
-  return self;
+  const time = async (runs: number) => {
+    const all = (pass: GPUComputePassEncoder, from: number, to: number) =>
+      record(pass, 0, to > from ? bindings.length : 0, runs);
+    return (await dispatchTimes(device, made, 1, all))[0];
+  };
+  return { step: self, time };
+}
+
+/** A plan with the kernels that measuring chose, now or earlier. */
+async function tuned(
+  device: Device,
+  tuning: false | Tuning,
+  planFor: (target: Target) => Plan,
+): Promise<Plan> {
+  if (!tuning) return planFor(device.target);
+  const choices = await device.choices.load();
+  const target = { ...device.target, choice: (key: string) => choices[key] };
+  const made = planFor(target);
+  const attempt = (call: Dispatch, variant: string) => alone(device, call, variant);
+  if (!(await tune(made.dispatches, device.target, choices, tuning.budgetMs, attempt))) return made;
+  assertAlive(device);
+  await device.choices.save();
+  return planFor(target);
+}
+
+/** Compiles a call with one of its kernels, on inputs of its own; copies that the kernel wants are part of it. */
+async function alone(device: Device, c: Call & { op: Op }, variant: string): Promise<Trial> {
+  const own = c.inputs.map((x) => x && input(x.shape, x.dtype));
+  const outputs = () => Object.fromEntries(call(c.op, own, c.options).outputs.map((y, i) => [i, y]));
+  const inputs = Object.fromEntries(
+    [...own.entries()].filter((entry): entry is [number, Tensor] => !!entry[1]),
+  );
+  const { step, time } = await build(device, outputs, { inputs }, variant);
+  return { time, dispose: step.dispose };
 }
 
 /** Cuts a list of times into runs of at most `most` (or of one, where one alone is longer). */

@@ -1,4 +1,7 @@
+import type { Target } from '../gpu/target.ts';
 import { addEffect, type DType, makeNode, type Node, type Shape, Tensor, type Variable } from './tensor.ts';
+
+export type { Target };
 
 /** A value of the uniform block: a plain number is u32; wrap floats in {@link f32}; an input is read each step. */
 export type UniformValue = number | Float | Tensor | readonly number[];
@@ -58,6 +61,8 @@ export interface Kernel<O = any> {
   workgroupSize?: number;
   /** An entry point that reads and writes the first input in one binding, in the place of the output. */
   inPlace?: string;
+  /** What a table of choices calls it, where kernels of one call share their entry point. Default: `entry`. */
+  variant?: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
@@ -67,8 +72,11 @@ export interface Op<O = any> {
   shape: (inputs: readonly Tensor[], options: O) => Shape | { shape: Shape; dtype?: DType }[];
   /** Of the output. f32 unless told. */
   dtype?: DType;
-  /** One kernel, or a choice among variants by shape. */
-  kernel: Kernel<O> | ((call: Call<O>, target: Target) => Kernel<O>);
+  /**
+   * One kernel, or a choice by shape and adapter. Of several the first is the default, and measuring may choose another:
+   * they must add in the same order, so that the bits are the same.
+   */
+  kernel: Kernel<O> | ((call: Call<O>, target: Target) => Kernel<O> | Kernel<O>[]);
   /**
    * Cotangents of the inputs from that of the first output; null for an input that cannot be differentiated.
    * Without a vjp the op has no gradient, and asking for one is an error.
@@ -150,21 +158,23 @@ export function outputsOf<O>(
   return changes && made.length === 0 ? [] : [typed(made as Shape)];
 }
 
-/** What a choice among kernel variants may know of the adapter. */
-export interface Target {
-  /**
-   * The processor plays GPU and loads cost more than registers: tiles of 16 x 16 an invocation pay, for products of at
-   * least so many multiply-adds; for less they take longer to compile than they ever save. Infinity: never.
-   */
-  largeTiles: number;
-  /** How kernels read the textures that their operands are copied into. Default 'storage'. */
-  textures?: 'storage' | 'sampled';
-  /** Invocations of a quad exchange values faster than they load them. Default false. */
-  quads?: boolean;
-  /** The most texels on a side of a texture. Default 8192, which every device allows. */
-  textureSide?: number;
+/** The kernels that a call may run with, the default first. */
+export const kernelsOf = ({ kernel }: Op, c: Call, target: Target): Kernel[] =>
+  [typeof kernel === 'function' ? kernel(c, target) : kernel].flat();
+
+/** What a table of choices calls a kernel. */
+export const variantOf = ({ variant, entry }: Kernel): string => variant ?? entry;
+
+/** What a choice is remembered by: the op, its shapes and options, and the kernels there were to choose from. */
+export function keyOf({ name }: Op, { inputs, outputs, options }: Call, kernels: readonly Kernel[]): string {
+  const shapes = [...inputs, ...outputs].map((x) => x && [x.dtype, ...x.shape].join(' '));
+  const plain = (_: string, value: unknown) => (value instanceof Tensor ? value.shape : value);
+  return JSON.stringify([name, shapes, options, kernels.map(variantOf)], plain);
 }
 
 /** The kernel that a call runs with. */
-export const kernelOf = (spec: Op, c: Call, target: Target): Kernel =>
-  typeof spec.kernel === 'function' ? spec.kernel(c, target) : spec.kernel;
+export function kernelOf(spec: Op, c: Call, target: Target): Kernel {
+  const kernels = kernelsOf(spec, c, target);
+  const chosen = kernels.length > 1 && target.choice?.(keyOf(spec, c, kernels));
+  return kernels.find((kernel) => variantOf(kernel) === chosen) ?? kernels[0];
+}

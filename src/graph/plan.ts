@@ -1,7 +1,7 @@
 import { copy, texelsOf } from './basic.ts';
-import { type Call, call, type Kernel, type Look, type Op, outputsOf, type Target } from './op.ts';
+import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
 import { home, layout, type Node, Tensor, trace, Variable, viewRoot } from './tensor.ts';
-import { kernelIn, throughTextures } from './textures.ts';
+import { throughTextures } from './textures.ts';
 
 /** One dispatch of a plan. */
 export interface Dispatch extends Call {
@@ -33,8 +33,8 @@ export interface Plan {
 /** A call on its way to a dispatch. */
 export interface Rec extends Call {
   op: Op | null;
-  /** Where its first output goes, if not to a buffer alone. */
-  result?: 'texture' | 'both';
+  /** The kernel that it runs with, once that is decided. */
+  kernel?: Kernel;
   inputs: (Tensor | null)[];
   outputs: Tensor[];
   layer: string;
@@ -324,7 +324,7 @@ function assignSlots(
 
   const dispatches = records.map((rec, i): Dispatch => {
     const op = rec.op!;
-    const kernel = kernelIn(rec, target);
+    const kernel = rec.kernel ?? kernelOf(op, rec, target);
     let inPlace = false;
     for (const [o, y] of rec.outputs.entries()) {
       const r = root(y);

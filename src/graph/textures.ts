@@ -3,12 +3,6 @@ import { call, type Kernel, kernelOf, type Target } from './op.ts';
 import type { Rec } from './plan.ts';
 import { home, reshape, Tensor, trace, Variable, viewRoot } from './tensor.ts';
 
-/** The kernel of a call in a plan, as the plan wants its result. */
-export function kernelIn(rec: Rec, target: Target): Kernel {
-  const kernel = kernelOf(rec.op!, rec, target);
-  return rec.result ? kernel.toTexture!(rec.result) : kernel;
-}
-
 /** A tensor as the rows of texels that a kernel reads. */
 const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.shape[0]}`;
 
@@ -72,21 +66,21 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
       const root = viewRoot(source);
       if (root instanceof Variable && rec.state.some((v) => home(v) === home(root))) textures.delete(key);
     }
-    return [...copies, withTexture({ ...rec, inputs }, kernel)];
+    return [...copies, kernel ? withTexture({ ...rec, inputs, kernel }, kernel) : { ...rec, inputs }];
   });
   return [...start, ...rest];
 
   /** A call that can write the texture itself does so. */
-  function withTexture(rec: Rec, kernel: Kernel | null): Rec {
+  function withTexture(rec: Rec, kernel: Kernel): Rec {
     const y = rec.outputs[0];
     const want = y && wanted.get(y);
-    if (!kernel?.toTexture || !want?.rows.has(y.shape[0])) return rec;
+    if (!kernel.toTexture || !want?.rows.has(y.shape[0])) return rec;
     if (!want.buffer && want.rows.size === 1) {
       textures.set(keyOf(y), { source: y, texture: y });
-      return { ...rec, result: 'texture' };
+      return { ...rec, kernel: kernel.toTexture('texture') };
     }
     const texture = new Tensor(y.node, rec.outputs.length, y.shape, 'f32');
     textures.set(keyOf(y), { source: y, texture });
-    return { ...rec, result: 'both', outputs: [...rec.outputs, texture] };
+    return { ...rec, kernel: kernel.toTexture('both'), outputs: [...rec.outputs, texture] };
   }
 }

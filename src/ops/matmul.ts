@@ -50,66 +50,98 @@ interface Tile {
   entry: string;
   rows: number;
   columns: number;
+  /** Of a tile that a workgroup makes: its name among choices, its invocations, and how they lie. */
+  variant?: string;
+  workgroupSize?: number;
+  layout?: { SIDE: number; BLOCKS: number };
 }
 
 /** Any shape; the others need whole vec4s on every load, and the large one makes them where it reads textures. */
-const ANY: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
+const NARROW: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
+const ANY: Tile = { entry: 'matmul_any_8x8', rows: 8, columns: 8 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
 const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
+const shared = (entry: string, SIDE: number, BLOCKS: number): Tile => {
+  const [rows, columns] = [4 * SIDE * BLOCKS, 4 * SIDE];
+  const variant = `shared_${rows}x${columns}`;
+  return { entry, rows, columns, variant, workgroupSize: SIDE * SIDE, layout: { SIDE, BLOCKS } };
+};
+const SHARED = [1, 2].map((blocks) => shared('matmul_shared_64', 8, blocks));
+SHARED.push(...[1, 2].map((blocks) => shared('matmul_shared_256', 16, blocks)));
+
+/** Fewer tiles than this leave parts of a GPU idle. */
+const ENOUGH = 16;
 
 /**
- * The tile of C that one invocation makes, and where it reads A and B. The large one would spill the registers of a GPU,
- * but processors that play GPU want few loads, and cheap ones (docs/decisions.md).
- */
-function tile(
-  { inputs: [a, b, , gate], options }: Call<ProductOptions>,
-  target: Target,
-): { tile: Tile; operands: Operands } {
-  const [, m, n, k] = sizes('matmul', a!, b!, options);
-  const operands: Operands = { source: fromBuffers(matmulWgsl) };
-  const whole = n % 4 === 0 && k % 4 === 0 && (!options.transposeA || m % 4 === 0);
-  if (m * n * k >= target.largeTiles && m * n >= 32768) {
-    if (a!.shape.length === 2 && (whole || !gate)) {
-      const textures = operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target, { quads: true });
-      if (textures.textures) return { tile: LARGE, operands: textures };
-    }
-    if (whole) return { tile: LARGE, operands };
-  }
-  return { tile: whole ? SMALL : ANY, operands };
+/** A tile of C, and where it reads A and B. */
+interface Candidate {
+  tile: Tile;
+  operands: Operands;
 }
 
-function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductOptions> {
+/**
+ * The tiles of C to choose from, the default first; all of a list add in one order. The large one would spill the registers
+ * of a GPU, but processors that play GPU want few loads, and cheap ones; a GPU wants workgroup memory (docs/decisions.md).
+ */
+function candidates({ inputs: [a, b, , gate], options }: Call<ProductOptions>, target: Target): Candidate[] {
+  const [batches, m, n, k] = sizes('matmul', a!, b!, options);
+  const inBuffers = { source: fromBuffers(matmulWgsl) };
+  const of = (...tiles: Tile[]) => tiles.map((tile) => ({ tile, operands: inBuffers }));
+  const whole = n % 4 === 0 && k % 4 === 0 && (!options.transposeA || m % 4 === 0);
+  const any = whole
+    ? of(SMALL)
+    : // Small results need all the invocations they can get, as do GPUs.
+      target.workgroupTiles || m * n < 4096
+      ? of(NARROW, ANY)
+      : of(ANY, NARROW);
+  if (target.workgroupTiles && whole) {
+    const busy = ({ rows, columns }: Tile) =>
+      batches * Math.ceil(m / rows) * Math.ceil(n / columns) >= ENOUGH;
+    const [first, ...larger] = SHARED;
+    return m <= 8 || n <= 8 ? of(SMALL, first) : of(first, ...larger.filter(busy), SMALL);
+  }
+  if (m * n * k < target.largeTiles || m * n < 32768) return any;
+  if (a!.shape.length === 2 && (whole || !gate)) {
+    const operands = operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target, { quads: true });
+    if (operands.textures) return [{ tile: LARGE, operands }, ...any];
+  }
+  return whole ? [...of(LARGE), ...any] : any;
+}
+
+function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductOptions>[] {
   const {
     inputs: [a, b, bias, gate],
     options,
   } = c;
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
-  const {
-    tile: { entry, rows, columns },
-    operands,
-  } = tile(c, target);
-  const sharers = operands.quads ? 4 : 1;
-  const kernel = (result: Result): Kernel<ProductOptions> => ({
-    ...operands,
-    source: [...operands.source, ...resultIn(result, 5, 7)],
-    entry,
-    inputs: ['a', 'b', 'bias', 'gate'],
-    ...resultNames(result, ['c', 'sums'], operands.textures),
-    uniform: () => ({ m, n, k, batches }),
-    constants: () => ({
-      TRANSPOSE_A: Number(options.transposeA ?? false),
-      TRANSPOSE_B: Number(options.transposeB ?? false),
-      BIAS: Number(bias !== null),
-      RELU: Number(options.activation === 'relu'),
-      GATE: Number(gate !== null),
-      SUMS: Number(options.sums ?? false),
-    }),
-    invocations: () => batches * Math.ceil(m / rows) * Math.ceil(n / columns / sharers) * sharers,
-    ...(result === 'buffer' && batches === 1 && m % 4 === 0 && entry !== ANY.entry
-      ? { toTexture: kernel }
-      : {}),
+  return candidates(c, target).map(({ tile, operands }) => {
+    const { entry, rows, columns, variant, workgroupSize, layout } = tile;
+    const sharers = operands.quads ? 4 : 1;
+    const scalar = tile === ANY || tile === NARROW;
+    const kernel = (result: Result): Kernel<ProductOptions> => ({
+      ...operands,
+      source: [...operands.source, ...resultIn(result, 5, 7)],
+      entry,
+      variant,
+      workgroupSize,
+      inputs: ['a', 'b', 'bias', 'gate'],
+      ...resultNames(result, ['c', 'sums'], operands.textures),
+      uniform: () => ({ m, n, k, batches }),
+      constants: () => ({
+        TRANSPOSE_A: Number(options.transposeA ?? false),
+        TRANSPOSE_B: Number(options.transposeB ?? false),
+        BIAS: Number(bias !== null),
+        RELU: Number(options.activation === 'relu'),
+        GATE: Number(gate !== null),
+        SUMS: Number(options.sums ?? false),
+        ...layout,
+      }),
+      invocations: () =>
+        batches * Math.ceil(m / rows) * Math.ceil(n / columns / sharers) * sharers * (workgroupSize ?? 1),
+      ...(result === 'buffer' && batches === 1 && m % 4 === 0 && !scalar ? { toTexture: kernel } : {}),
+    });
+    return kernel(n % 4 || scalar ? 'numbers' : 'buffer');
   });
-  return kernel(n % 4 || entry === ANY.entry ? 'numbers' : 'buffer');
 }
 
 const productShape =

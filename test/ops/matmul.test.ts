@@ -41,7 +41,7 @@ function checkProduct(size: readonly number[], form: MatmulOptions, batch?: numb
 
 // ---- the product ----
 
-// m, k, n around vec4s and tiles: those with whole vec4s run as 8 x 8, the others as 4 x 4.
+// m, k, n around vec4s and tiles: those with whole vec4s run as 8 x 8, the others by scalars.
 const SIZES = [
   [1, 1, 1],
   [1, 3, 4],
@@ -180,6 +180,9 @@ test('the tile is chosen by shape and adapter', () => {
   const odd = 'copy_numbers_to_texture,copy_to_texture,matmul_16x16';
   expected(of([512, 63], [63, 512], {}, true), odd);
   expected(of([512, 64], [64, 511], {}, true), odd);
+  expected(of([4, 64], [64, 511], {}, true), 'matmul_4x4');
+  expected(of([65, 65], [65, 65]), 'matmul_any_8x8');
+  expected(of([31, 31], [31, 31]), 'matmul_4x4');
   expected(of([1, 512, 64], [1, 64, 512], {}, true), 'matmul_16x16');
   expected(of([9000, 4], [4, 512], {}, true), 'matmul_16x16');
   expected(of([512, 256], [256, 512]), 'matmul_8x8');
@@ -191,7 +194,7 @@ test('the tile is chosen by shape and adapter', () => {
   ] as const)
     expected(entries(matmul(input([512, k]), input([k, 512])), true, 2 ** 25).join(), wanted);
   expected(of([64, 511], [64, 512], { transposeA: true }, true), odd);
-  expected(of([512, 63], [63, 512]), 'matmul_4x4');
+  expected(of([512, 63], [63, 512]), 'matmul_any_8x8');
 });
 
 test('the three tiles agree to rounding on one product', async () => {

@@ -1,14 +1,26 @@
+import type { Target } from '../../src/graph/op.ts';
 import { device } from '../harness.ts';
 
-/** Runs `body` with or without the 16 x 16 tiles, whatever the adapter would choose; `buffers`: with, but no textures. */
-export async function withLargeTiles<T>(tiles: boolean | 'buffers', body: () => T | Promise<T>): Promise<T> {
+/** Runs `body` as if the adapter were another. */
+export async function withTarget<T>(change: Partial<Target>, body: () => T | Promise<T>): Promise<T> {
   const { target } = await device();
-  const chosen = { ...target };
-  Object.assign(target, { largeTiles: tiles ? 0 : Number.POSITIVE_INFINITY });
-  if (tiles === 'buffers') Object.assign(target, { textureSide: 0 });
+  const given = { ...target };
+  Object.assign(target, change);
   try {
     return await body();
   } finally {
-    Object.assign(target, chosen);
+    for (const name of Object.keys(change)) delete target[name as keyof Target];
+    Object.assign(target, given);
   }
 }
+
+/** Runs `body` with or without the 16 x 16 tiles, whatever the adapter would choose; `buffers`: with, but no textures. */
+export const withLargeTiles = <T>(tiles: boolean | 'buffers', body: () => T | Promise<T>): Promise<T> =>
+  withTarget(
+    {
+      largeTiles: tiles ? 0 : Number.POSITIVE_INFINITY,
+      workgroupTiles: false,
+      ...(tiles === 'buffers' && { textureSide: 0 }),
+    },
+    body,
+  );

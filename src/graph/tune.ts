@@ -1,0 +1,84 @@
+import type { Choices } from '../gpu/choices.ts';
+import { kernelsOf, keyOf, type Target, variantOf } from './op.ts';
+import type { Dispatch } from './plan.ts';
+
+/** A call compiled alone, with one of its kernels. */
+export interface Trial {
+  /** Milliseconds of so many runs in one submit. */
+  time(runs: number): Promise<number>;
+  dispose(): void;
+}
+
+/** A call that takes less is not worth a choice. */
+const CHEAP_MS = 0.05;
+/** Runs of a sample take about so long together, and a kernel's time is the least of so many samples. */
+const SAMPLE_MS = 4;
+const SAMPLES = 3;
+const MOST_RUNS = 200;
+/** What part of the default's time a kernel may take to be chosen instead. */
+const FASTER = 0.95;
+
+/**
+ * Measures the calls of a plan that have several kernels and no choice in the table yet, and adds the choices to it.
+ * @param attempt compiles a call alone with the kernel of that name; what fails is not chosen
+ * @returns whether the table has changed
+ */
+export async function tune(
+  dispatches: readonly Dispatch[],
+  target: Target,
+  choices: Choices,
+  budgetMs: number,
+  attempt: (call: Dispatch, variant: string) => Promise<Trial>,
+): Promise<boolean> {
+  const end = performance.now() + budgetMs;
+  const timeIsUp = () => performance.now() >= end;
+  let changed = false;
+
+  /** The place of the fastest kernel, or null where the time is up before it is known. */
+  const fastest = async (call: Dispatch, variants: readonly string[]): Promise<number | null> => {
+    const trials: Trial[] = [];
+    const times: number[] = [];
+    const runs: number[] = [];
+    const sample = async (i: number) => {
+      times[i] = Math.min(times[i], (await trials[i].time(runs[i])) / runs[i]);
+    };
+    try {
+      for (const [i, variant] of variants.entries()) {
+        if (timeIsUp()) return null;
+        trials[i] = await attempt(call, variant).catch(() => FAILED);
+        times[i] = await trials[i].time(1);
+        // One run alone may seem much longer than it is.
+        do {
+          runs[i] = Math.ceil(Math.min(MOST_RUNS, SAMPLE_MS / times[i])) || 1;
+          await sample(i);
+        } while (runs[i] < MOST_RUNS && runs[i] * times[i] < SAMPLE_MS / 2);
+        if (times[0] < CHEAP_MS) return 0;
+      }
+      // By turns, so that what else the machine does meets all alike.
+      for (let round = 1; round < SAMPLES; round++) {
+        for (const i of variants.keys()) {
+          if (timeIsUp()) return null;
+          await sample(i);
+        }
+      }
+    } finally {
+      for (const trial of trials) trial.dispose();
+    }
+    const least = Math.min(...times);
+    return least < FASTER * times[0] ? times.indexOf(least) : 0;
+  };
+
+  for (const call of dispatches) {
+    const kernels = kernelsOf(call.op, call, target);
+    const key = keyOf(call.op, call, kernels);
+    if (kernels.length < 2 || call.state.length || choices[key]) continue;
+    const variants = kernels.map(variantOf);
+    const best = await fastest(call, variants);
+    if (best === null) break;
+    choices[key] = variants[best];
+    changed = true;
+  }
+  return changed;
+}
+
+const FAILED: Trial = { time: async () => Number.POSITIVE_INFINITY, dispose() {} };

@@ -5,6 +5,7 @@
  */
 
 export { type Augmentation, augment, EVAL, S1, simclrRgb } from './data/augment.ts';
+export { fileChoices } from './data/choices.ts';
 export {
   batchesPerEpoch,
   batchLabels,
@@ -75,6 +76,7 @@ export { knnAccuracy, knnPredict } from './measures/knn.ts';
 export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
 export { effectiveRankOf, liveGauges } from './measures/live.ts';
 export { embeddingStd } from './measures/std.ts';
+export { topKSimilar } from './measures/top_k.ts';
 export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
 // Methods, one paper each.
 export { alignUniform } from './methods/align_uniform.ts';
@@ -122,7 +124,6 @@ export {
 export { max, mean, min, std, sum, variance } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
-export { topKSimilar } from './ops/top_k.ts';
 export {
   abs,
   clamp,

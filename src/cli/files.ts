@@ -1,5 +1,6 @@
+import { fileChoices } from '../data/choices.ts';
 import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
-import { type ChoiceStore, defaultStore } from '../gpu/choices.ts';
+import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /** Where the Fashion-MNIST that comes with the project lies. */
@@ -169,7 +170,6 @@ export function openRunFolder(path: string): RunFolder {
  * resumed run takes them from there alone.
  */
 export function runChoices(folder: () => RunFolder, resumed: boolean): ChoiceStore {
-  const cache = defaultStore();
   let latest: unknown;
   const record = (choices: unknown) => {
     latest = choices;
@@ -180,12 +180,12 @@ export function runChoices(folder: () => RunFolder, resumed: boolean): ChoiceSto
       // Asked again after a lost device.
       if (latest) return latest;
       if (resumed) return JSON.parse(new TextDecoder().decode(folder().read('tune.json')));
-      record((await cache?.load(adapter).catch(() => null)) ?? {});
+      record((await fileChoices.load(adapter).catch(() => null)) ?? {});
       return latest;
     },
     async save(adapter, choices) {
       record(choices);
-      await cache?.save(adapter, choices);
+      await fileChoices.save(adapter, choices);
     },
   };
 }

@@ -32,16 +32,9 @@ export function createChoices(adapter: string, store: ChoiceStore | null): Choic
   return { load, save: async () => store?.save(adapter, await load()).catch(() => {}) };
 }
 
-/** A file per adapter in the user's cache directory in Deno, the Cache API in pages and workers, nothing elsewhere. */
-export function defaultStore(): ChoiceStore | null {
-  // A library makes Deno ask nobody for permissions.
-  if ('Deno' in globalThis) return PERMISSIONS.every(granted) ? fileStore : null;
-  return 'caches' in globalThis ? cacheStore : null;
-}
-
-const PERMISSIONS = ['env', 'read', 'write'] as const;
-const granted = (name: (typeof PERMISSIONS)[number]) =>
-  Deno.permissions.querySync({ name }).state === 'granted';
+/** The Cache API, which pages and workers have. Elsewhere nothing: see `fileChoices` for Deno. */
+export const defaultStore = (): ChoiceStore | null =>
+  'caches' in globalThis && !('Deno' in globalThis) ? cacheStore : null;
 
 const cacheStore: ChoiceStore = {
   async load(adapter) {
@@ -56,19 +49,3 @@ const cacheStore: ChoiceStore = {
 
 /** Of nothing that could be fetched: a worker may have no address to be relative to. */
 const addressOf = (adapter: string) => `https://hypersphere.invalid/choices/${encodeURIComponent(adapter)}`;
-
-const fileStore: ChoiceStore = {
-  load: async (adapter) => JSON.parse(await Deno.readTextFile(pathOf(adapter))),
-  async save(adapter, choices) {
-    const path = pathOf(adapter);
-    const temporary = `${path}.${crypto.randomUUID()}`;
-    await Deno.mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true });
-    await Deno.writeTextFile(temporary, JSON.stringify(choices, null, 1));
-    await Deno.rename(temporary, path);
-  },
-};
-
-function pathOf(adapter: string): string {
-  const { XDG_CACHE_HOME, LOCALAPPDATA, HOME } = Deno.env.toObject();
-  return `${XDG_CACHE_HOME || LOCALAPPDATA || `${HOME}/.cache`}/hypersphere/${adapter.replace(/[^\w.-]+/g, '_')}.json`;
-}

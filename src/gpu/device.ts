@@ -27,7 +27,7 @@ export interface TuningOptions {
    * default suits all; `false` on processors that play one, where the defaults are measured and kernels compile for long.
    */
   tune?: false | Tuning;
-  /** Where choices are remembered; null: nowhere. Default: the Cache API of the page, a file of the user's cache in Deno. */
+  /** Where choices are remembered; null: nowhere. Default: the Cache API in pages and workers; for Deno there is `fileChoices`. */
   choices?: ChoiceStore | null;
 }
 

@@ -43,11 +43,11 @@ export const toTextures: Op = {
     const whole = wholeRows(xs[0]);
     const names = ['x', 'b', 'c'].slice(0, xs.length);
     const textures = names.map((name) => `${name}_of_${xs.length}`);
-    const several = xs.length > 1 ? `copy_to_textures_${xs.length}` : 'copy_to_texture';
+    const entries = ['copy_to_texture', 'copy_to_textures_2', 'copy_to_textures_3'];
     const four = (of: (x: Tensor) => number) => [0, 1, 2, 3].map((i) => (xs[i] ? of(xs[i]) : 0));
     return {
       source,
-      entry: whole ? several : 'copy_numbers_to_texture',
+      entry: whole ? entries[xs.length - 1] : 'copy_numbers_to_texture',
       inputs: whole ? names : ['numbers'],
       outputs: textures,
       textures,

@@ -1,0 +1,18 @@
+import type { ChoiceStore } from '../gpu/choices.ts';
+
+/** Keeps choices in Deno: a file per adapter in the user's cache directory. */
+export const fileChoices: ChoiceStore = {
+  load: async (adapter) => JSON.parse(await Deno.readTextFile(pathOf(adapter))),
+  async save(adapter, choices) {
+    const path = pathOf(adapter);
+    const temporary = `${path}.${crypto.randomUUID()}`;
+    await Deno.mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true });
+    await Deno.writeTextFile(temporary, JSON.stringify(choices, null, 1));
+    await Deno.rename(temporary, path);
+  },
+};
+
+function pathOf(adapter: string): string {
+  const { XDG_CACHE_HOME, LOCALAPPDATA, HOME } = Deno.env.toObject();
+  return `${XDG_CACHE_HOME || LOCALAPPDATA || `${HOME}/.cache`}/hypersphere/${adapter.replace(/[^\w.-]+/g, '_')}.json`;
+}

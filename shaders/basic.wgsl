@@ -11,7 +11,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> sum: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> a: array<vec4f>;
 
-// Up to three tensors (x, b, c; numbers: one whose rows are no whole vec4s) and their textures.
+// Up to four tensors (x, b, c, d; numbers: one whose rows are no whole vec4s) and their textures.
 @group(0) @binding(1) var<storage, read> numbers: array<f32>;
 @group(0) @binding(3) var<storage, read> c: array<vec4f>;
 @group(0) @binding(2) var x_of_1: texture_storage_2d<rgba32float, write>;
@@ -20,6 +20,11 @@ struct Params {
 @group(0) @binding(4) var x_of_3: texture_storage_2d<rgba32float, write>;
 @group(0) @binding(5) var b_of_3: texture_storage_2d<rgba32float, write>;
 @group(0) @binding(6) var c_of_3: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(4) var<storage, read> d: array<vec4f>;
+@group(0) @binding(5) var x_of_4: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(6) var b_of_4: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(7) var c_of_4: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(8) var d_of_4: texture_storage_2d<rgba32float, write>;
 
 // y = x. Moves words of any type, so it selects bits and computes nothing with them.
 @compute @workgroup_size(256)
@@ -61,6 +66,19 @@ fn copy_to_textures_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   if (u.inside) { textureStore(b_of_3, u.at, select(vec4f(0.0), b[i], u.data)); }
   let v = texel(i, 2u, params.columns.z);
   if (v.inside) { textureStore(c_of_3, v.at, select(vec4f(0.0), c[i], v.data)); }
+}
+
+@compute @workgroup_size(256)
+fn copy_to_textures_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 256u);
+  let t = texel(i, 0u, params.columns.x);
+  if (t.inside) { textureStore(x_of_4, t.at, select(vec4f(0.0), x[i], t.data)); }
+  let u = texel(i, 1u, params.columns.y);
+  if (u.inside) { textureStore(b_of_4, u.at, select(vec4f(0.0), b[i], u.data)); }
+  let v = texel(i, 2u, params.columns.z);
+  if (v.inside) { textureStore(c_of_4, v.at, select(vec4f(0.0), c[i], v.data)); }
+  let w = texel(i, 3u, params.columns.w);
+  if (w.inside) { textureStore(d_of_4, w.at, select(vec4f(0.0), d[i], w.data)); }
 }
 
 // Rows of any number of columns, with zeros up to whole vec4s.

@@ -194,11 +194,22 @@ fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   if (i >= params.m) { return; }
   var top = no_rows();
   var bottom = no_rows();
+  var rows: Rows;
+  var block: mat4x4f;
   let end = min(params.n, (chunk + 1u) * params.width);
   for (var j = chunk * params.width; j < end; j += 8u) {
     let s = tile_8(i, params.m, j, params.n);
-    top = absorb_block(absorb_block(top, s.s00, i, j, end), s.s01, i, j + 4u, end);
-    bottom = absorb_block(absorb_block(bottom, s.s10, i + 4u, j, end), s.s11, i + 4u, j + 4u, end);
+    // One copy of absorb_block(): four take long to compile.
+    for (var q = 0u; q < 4u; q++) {
+      switch q {
+        case 0u: { rows = top; block = s.s00; }
+        case 1u: { rows = top; block = s.s01; }
+        case 2u: { rows = bottom; block = s.s10; }
+        default: { rows = bottom; block = s.s11; }
+      }
+      rows = absorb_block(rows, block, i + q / 2u * 4u, j + q % 2u * 4u, end);
+      if (q < 2u) { top = rows; } else { bottom = rows; }
+    }
   }
   put_rows(chunk, i, top);
   put_rows(chunk, i + 4u, bottom);
@@ -282,9 +293,9 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
 var<workgroup> lane_sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn contrast_combine_mean(@builtin(local_invocation_index) local: u32) {
+fn contrast_combine_mean(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   var sum = 0.0;
-  for (var i = local; i < params.m; i += 64u) { sum += combine(i); }
+  for (var i = linear_index(group, groups, local, 64u); i < rounds(params.m); i += 64u) { sum += combine(i); }
   lane_sums[local] = sum;
   workgroupBarrier();
   if (local != 0u) { return; }
@@ -305,7 +316,9 @@ struct Anchors { high: vec4f, log_sum: vec4f, dy: vec4f, share: vec4f }
 fn anchor(i: u32) -> Anchors {
   let j = min(i, params.m - 1u);
   let s = stats[j];
-  var a = Anchors(vec4f(s.high), vec4f(s.log_sum), dy_of(vec4u(j)), vec4f(1.0));
+  var a = Anchors(vec4f(s.high), vec4f(s.log_sum), vec4f(0.0), vec4f(1.0));
+  a.dy = vec4f(dy[select(j, 0u, MEAN)]);
+  if (MEAN) { a.dy /= f32(params.m); }
   if (LABELS) {
     a.share = vec4f(1.0 / max(s.positives, 1.0));
     a.dy = select(a.dy, vec4f(0.0), s.positives == 0.0);
@@ -391,12 +404,18 @@ fn contrast_weights_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   let s = tile_8(p.row, p.rows, p.column, p.columns);
-  let left = anchors_at(p.column);
-  put_block(p.row, end, p.column, p.columns, s.s00, left);
-  put_block(p.row + 4u, end, p.column, p.columns, s.s10, left);
-  let right = anchors_at(p.column + 4u);
-  put_block(p.row, end, p.column + 4u, p.columns, s.s01, right);
-  put_block(p.row + 4u, end, p.column + 4u, p.columns, s.s11, right);
+  var block: mat4x4f;
+  // One copy of put_block(), as above.
+  for (var q = 0u; q < 4u; q++) {
+    switch q {
+      case 0u: { block = s.s00; }
+      case 1u: { block = s.s10; }
+      case 2u: { block = s.s01; }
+      default: { block = s.s11; }
+    }
+    let column = p.column + q / 2u * 4u;
+    put_block(p.row + q % 2u * 4u, end, column, p.columns, block, anchors_at(column));
+  }
 }
 
 fn put_column(row: u32, end: u32, column: u32, columns: u32, s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f) {

@@ -183,10 +183,17 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
     }
   }
   let first = 4u * (pixel * O + o);
-  put_16_images(n, first, bias_at(o), c00, c10, c20, c30);
-  put_16_images(n, first + 4u, bias_at(o + 1u), c01, c11, c21, c31);
-  put_16_images(n, first + 8u, bias_at(o + 2u), c02, c12, c22, c32);
-  put_16_images(n, first + 12u, bias_at(o + 3u), c03, c13, c23, c33);
+  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
+  // One copy of put_16_images(): stores take long to compile.
+  for (var q = 0u; q < 4u; q++) {
+    switch q {
+      case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
+      case 1u: { c0 = c01; c1 = c11; c2 = c21; c3 = c31; }
+      case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
+      default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
+    }
+    put_16_images(n, first + 4u * q, bias_at(o + q), c0, c1, c2, c3);
+  }
 }
 
 // Any C (1 and 3 are what images have), x one scalar at a time: 8 pixels x 8 channels; O % 8 = 0
@@ -279,10 +286,17 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
     }
   }
   let first = 4u * (pixel * O + o);
-  put_16_images(n, first, bias_at(o), c00, c10, c20, c30);
-  put_16_images(n, first + 4u, bias_at(o + 1u), c01, c11, c21, c31);
-  put_16_images(n, first + 8u, bias_at(o + 2u), c02, c12, c22, c32);
-  put_16_images(n, first + 12u, bias_at(o + 3u), c03, c13, c23, c33);
+  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
+  // One copy of put_16_images(): stores take long to compile.
+  for (var q = 0u; q < 4u; q++) {
+    switch q {
+      case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
+      case 1u: { c0 = c01; c1 = c11; c2 = c21; c3 = c31; }
+      case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
+      default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
+    }
+    put_16_images(n, first + 4u * q, bias_at(o + q), c0, c1, c2, c3);
+  }
 }
 
 // Any shape: 4 pixels x 4 channels, all loads scalar

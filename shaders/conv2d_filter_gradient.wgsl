@@ -208,10 +208,20 @@ fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(nu
       }
     }
   }
-  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01); put_partial(split, row, o + 2u, c02); put_partial(split, row, o + 3u, c03);
-  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11); put_partial(split, row + 4u, o + 2u, c12); put_partial(split, row + 4u, o + 3u, c13);
-  put_partial(split, row + 8u, o, c20); put_partial(split, row + 8u, o + 1u, c21); put_partial(split, row + 8u, o + 2u, c22); put_partial(split, row + 8u, o + 3u, c23);
-  put_partial(split, row + 12u, o, c30); put_partial(split, row + 12u, o + 1u, c31); put_partial(split, row + 12u, o + 2u, c32); put_partial(split, row + 12u, o + 3u, c33);
+  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
+  // One copy of these: stores take long to compile.
+  for (var q = 0u; q < 4u; q++) {
+    switch q {
+      case 0u: { c0 = c00; c1 = c01; c2 = c02; c3 = c03; }
+      case 1u: { c0 = c10; c1 = c11; c2 = c12; c3 = c13; }
+      case 2u: { c0 = c20; c1 = c21; c2 = c22; c3 = c23; }
+      default: { c0 = c30; c1 = c31; c2 = c32; c3 = c33; }
+    }
+    put_partial(split, row + 4u * q, o, c0);
+    put_partial(split, row + 4u * q, o + 1u, c1);
+    put_partial(split, row + 4u * q, o + 2u, c2);
+    put_partial(split, row + 4u * q, o + 3u, c3);
+  }
 }
 
 // Four rows (tap, c) of the filter: the tap, and where it lies from the pixel's first tap, in elements.

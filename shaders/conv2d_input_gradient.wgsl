@@ -225,10 +225,17 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   let y = own_y * params.stride_y + parity.y;
   let x = own_x * params.stride_x + parity.x;
   let first = (y * params.width + x) * params.channels + 4u * c;
-  put_16_images(n, first, c00, c10, c20, c30);
-  put_16_images(n, first + 4u, c01, c11, c21, c31);
-  put_16_images(n, first + 8u, c02, c12, c22, c32);
-  put_16_images(n, first + 12u, c03, c13, c23, c33);
+  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
+  // One copy of put_16_images(): stores take long to compile.
+  for (var q = 0u; q < 4u; q++) {
+    switch q {
+      case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
+      case 1u: { c0 = c01; c1 = c11; c2 = c21; c3 = c31; }
+      case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
+      default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
+    }
+    put_16_images(n, first + 4u * q, c0, c1, c2, c3);
+  }
 }
 
 // Any shape: 4 pixels x 4 channels, all loads scalar

@@ -135,15 +135,20 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
     c02 += b2 * a0; c12 += b2 * a1; c22 += b2 * a2; c32 += b2 * a3;
     let b3 = columns_of_b(batch, column4 + 3u, k4);
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2; c33 += b3 * a3;
-    if (SUMS) {
-      sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0);
-      sum2 += b2 * vec4f(1.0); sum3 += b3 * vec4f(1.0);
-    }
+    if (SUMS) { sum2 += b2 * vec4f(1.0); sum3 += b3 * vec4f(1.0); }
+    if (SUMS) { sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0); }
   }
-  put_four(row4, column4, batch, c00, c01, c02, c03);
-  put_four(row4 + 1u, column4, batch, c10, c11, c12, c13);
-  put_four(row4 + 2u, column4, batch, c20, c21, c22, c23);
-  put_four(row4 + 3u, column4, batch, c30, c31, c32, c33);
+  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
+  // One copy of put_four(): stores take long to compile.
+  for (var q = 0u; q < 4u; q++) {
+    switch q {
+      case 0u: { c0 = c00; c1 = c01; c2 = c02; c3 = c03; }
+      case 1u: { c0 = c10; c1 = c11; c2 = c12; c3 = c13; }
+      case 2u: { c0 = c20; c1 = c21; c2 = c22; c3 = c23; }
+      default: { c0 = c30; c1 = c31; c2 = c32; c3 = c33; }
+    }
+    put_four(row4 + q, column4, batch, c0, c1, c2, c3);
+  }
   if (SUMS && row4 == 0u) {
     put_sum(column4, sum0); put_sum(column4 + 1u, sum1);
     put_sum(column4 + 2u, sum2); put_sum(column4 + 3u, sum3);

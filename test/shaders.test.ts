@@ -83,7 +83,9 @@ function sourcesOf(path: string, files = written, fours = 'fours_alone'): string
       : [''];
   const results = /\bput_c\(/.test(code)
     ? lib('result_buffer', 'result_numbers', 'result_texture', 'result_both').map((result) => RESULT + result)
-    : [''];
+    : /\bput_lanes\(/.test(code)
+      ? lib('result_lanes', 'result_lanes_texture').map((result) => RESULT + result)
+      : [''];
   const operands = /\b([ab]_at|four_of_a)\(/.test(code)
     ? lib('operands_buffer', 'operands_texture', 'operands_sampled').map(
         (operand) => `${operand}\n${lib(fours)[0]}`,

@@ -113,11 +113,13 @@ function describe(info: GPUAdapterInfo | undefined): string {
 /** Processors that play GPU want large tiles; where each reads fastest was measured (docs/decisions.md). */
 function targetOf(adapter: string, gpu: GPUDevice): Target {
   const textureSide = gpu.limits.maxTextureDimension2D;
-  if (/llvmpipe/i.test(adapter)) return { largeTiles: 2 ** 25, textures: 'storage', textureSide };
   if (/swiftshader/i.test(adapter)) {
     const quads = gpu.features.has('subgroups' as GPUFeatureName);
     return { largeTiles: 2 ** 22, textures: 'sampled', quads, textureSide };
   }
+  // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
+  if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
+    return { largeTiles: 2 ** 25, textures: 'storage', textureSide };
   return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };
 }
 

@@ -29,7 +29,7 @@ export const texelsOf = ({ shape: [rows], size }: Tensor): [width: number, heigh
 ];
 
 /** The most tensors of one {@link toTextures}: a kernel may write four textures. */
-export const TEXTURES = 3;
+export const TEXTURES = 4;
 
 /** Whether the rows of a tensor are whole vec4s; others are copied to textures one at a time. */
 export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
@@ -41,9 +41,9 @@ export const toTextures: Op = {
   kernel: ({ inputs }) => {
     const xs = inputs as Tensor[];
     const whole = wholeRows(xs[0]);
-    const names = ['x', 'b', 'c'].slice(0, xs.length);
+    const names = ['x', 'b', 'c', 'd'].slice(0, xs.length);
     const textures = names.map((name) => `${name}_of_${xs.length}`);
-    const entries = ['copy_to_texture', 'copy_to_textures_2', 'copy_to_textures_3'];
+    const entries = ['copy_to_texture', 'copy_to_textures_2', 'copy_to_textures_3', 'copy_to_textures_4'];
     const four = (of: (x: Tensor) => number) => [0, 1, 2, 3].map((i) => (xs[i] ? of(xs[i]) : 0));
     return {
       source,

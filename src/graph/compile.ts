@@ -177,7 +177,9 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
 
   const bindings = made.dispatches.map((d, i): Binding => {
     const { pipeline, layout } = pipelines[i];
-    const tensors = [...d.inputs, ...d.state, ...(d.inPlace ? [] : d.outputs)];
+    const { inputs = [], unread } = d.kernel;
+    const read = d.inputs.map((x, at) => (unread?.includes(inputs[at]) ? null : x));
+    const tensors = [...read, ...d.state, ...(d.inPlace ? [] : d.outputs)];
     if (d.inPlace) tensors[0] = d.outputs[0];
     const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
     const group = gpu.createBindGroup({

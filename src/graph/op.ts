@@ -36,6 +36,8 @@ export interface Kernel<O = any> {
   inputs?: readonly string[];
   state?: readonly string[];
   outputs?: readonly string[];
+  /** Inputs that only the gradient is about: their bindings hold zeros. */
+  unread?: readonly string[];
   /**
    * Which of them are bound as textures of vec4s, what lies at one place of the first axis being a row of texels; rows end
    * in zeros, and up to three rows of zeros follow, so that whole blocks of 4 x 4 can be read. An input is bound
@@ -44,9 +46,9 @@ export interface Kernel<O = any> {
   textures?: readonly string[];
   /**
    * The same kernel with its first output as a texture, laid out like those it reads: in the place of the buffer, or
-   * beside it as one more output.
+   * beside it as one more output. Null: it cannot.
    */
-  toTexture?: (where: 'texture' | 'both') => Kernel<O>;
+  toTexture?: (where: 'texture' | 'both') => Kernel<O> | null;
   /** The textures that it reads are `texture_2d<f32>`. */
   sampled?: boolean;
   /** It exchanges values among the invocations of a quad, in control flow that only the host knows to be uniform there. */

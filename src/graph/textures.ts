@@ -16,7 +16,11 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
   const kernels = new Map(records.map((rec) => [rec, rec.op ? kernelOf(rec.op, rec, target) : null]));
   if (![...kernels.values()].some((kernel) => kernel?.textures)) return records;
   const reads = ({ inputs }: Rec, kernel: Kernel | null) =>
-    inputs.flatMap((x, i) => (x ? [{ x, i, texture: kernel?.textures?.includes(kernel.inputs![i]) }] : []));
+    inputs.flatMap((x, i) =>
+      x && !kernel?.unread?.includes(kernel.inputs![i])
+        ? [{ x, i, texture: kernel?.textures?.includes(kernel.inputs![i]) }]
+        : [],
+    );
 
   /** How each tensor is read: as textures of these numbers of rows, as a buffer. */
   const wanted = new Map<Tensor, { rows: Set<number>; buffer: boolean }>();
@@ -75,12 +79,11 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
     const y = rec.outputs[0];
     const want = y && wanted.get(y);
     if (!kernel.toTexture || !want?.rows.has(y.shape[0])) return rec;
-    if (!want.buffer && want.rows.size === 1) {
-      textures.set(keyOf(y), { source: y, texture: y });
-      return { ...rec, kernel: kernel.toTexture('texture') };
-    }
-    const texture = new Tensor(y.node, rec.outputs.length, y.shape, 'f32');
+    const alone = !want.buffer && want.rows.size === 1;
+    const writing = kernel.toTexture(alone ? 'texture' : 'both');
+    if (!writing) return rec;
+    const texture = alone ? y : new Tensor(y.node, rec.outputs.length, y.shape, 'f32');
     textures.set(keyOf(y), { source: y, texture });
-    return { ...rec, kernel: kernel.toTexture('both'), outputs: [...rec.outputs, texture] };
+    return { ...rec, kernel: writing, outputs: alone ? rec.outputs : [...rec.outputs, texture] };
   }
 }

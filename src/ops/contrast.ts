@@ -62,7 +62,7 @@ function tile(x: Tensor, y: Tensor, rows: number, target: Target): Operands & { 
   const work = rows * y.size;
   if (rows < 64 || work < target.largeTiles) return { side: 8, source: fromBuffers(contrastWgsl) };
   // A copy pays later than in a product: the exponentials cost as much as the loads.
-  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work / 4, target) };
+  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work / 3, target) };
 }
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
@@ -115,6 +115,7 @@ const combineOp: Op<CombineOptions> = {
     source,
     entry: mean ? 'contrast_combine_mean' : 'contrast_combine',
     inputs: ['partials', 'x', 'y'],
+    unread: ['x', 'y'],
     outputs: ['loss', 'statistics'],
     uniform: ({ inputs: [, a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
     constants: ({ inputs: [, a, b], options }) => flags(options, a!.shape[0], b!.shape[0]),

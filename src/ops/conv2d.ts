@@ -117,11 +117,12 @@ interface Tile {
   /** Pixels (or filter rows) and channels of one invocation. */
   rows: number;
   columns: number;
+  /** It may read textures. */
+  textures?: boolean;
 }
 
-const FORWARD_16: Tile = { entry: 'conv2d_forward_16x16', rows: 16, columns: 16 };
-const INPUT_16: Tile = { entry: 'conv2d_input_gradient_16x16', rows: 16, columns: 16 };
-const FILTER_16: Tile = { entry: 'conv2d_filter_gradient_16x16', rows: 16, columns: 16 };
+/** A large tile: its operands may be textures. */
+const large = (entry: string): Tile => ({ entry, rows: 16, columns: 16, textures: true });
 
 /** The source of a pass: only the tiles of 16 x 16 read their operands, the first two inputs, by a_at and b_at. */
 const sourceOf = (
@@ -131,18 +132,19 @@ const sourceOf = (
   work: number,
   target: Target,
 ) => {
-  const large = tile === FORWARD_16 || tile === INPUT_16 || tile === FILTER_16;
-  const made = large ? operandsFrom(wgsl, operands, work, target) : { source: fromBuffers(wgsl) };
+  const made = tile.textures ? operandsFrom(wgsl, operands, work, target) : { source: fromBuffers(wgsl) };
   return { ...made, source: [...made.source, sharedWgsl] };
 };
 
 // ---- forward ----
 
-function forwardTile(channels: number, { shape, size }: Tensor, { largeTiles }: Target): Tile {
+function forwardTile(channels: number, { shape, size }: Tensor, target: Target): Tile {
   const [batch, , , outChannels] = shape;
   const narrow = channels % 4 !== 0;
-  if (largeTiles < Infinity && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
-    return narrow ? { entry: 'conv2d_forward_narrow_16x16', rows: 16, columns: 16 } : FORWARD_16;
+  if (target.largeTiles < Infinity && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
+    return narrow
+      ? { entry: 'conv2d_forward_narrow_16x16', rows: 16, columns: 16 }
+      : large('conv2d_forward_16x16');
   if (outChannels % 8 === 0 && (narrow || size / 64 >= FEW))
     return { entry: narrow ? 'conv2d_forward_narrow_8x8' : 'conv2d_forward_8x8', rows: 8, columns: 8 };
   if (!narrow && outChannels % 4 === 0) return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
@@ -220,10 +222,11 @@ interface Backward extends WindowOptions {
   shape: Shape;
 }
 
-function inputTile({ shape, size }: Tensor, outChannels: number, { largeTiles }: Target): Tile {
+function inputTile({ shape, size }: Tensor, outChannels: number, target: Target): Tile {
   const [batch, , , channels] = shape;
   if (channels % 4 || outChannels % 4) return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
-  if (largeTiles < Infinity && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE) return INPUT_16;
+  if (target.largeTiles < Infinity && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE)
+    return large('conv2d_input_gradient_16x16');
   if (channels % 8 === 0 && size / 64 >= FEW)
     return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
   return { entry: 'conv2d_input_gradient_4x4', rows: 4, columns: 4 };
@@ -275,13 +278,14 @@ interface FilterBackward extends Backward {
 /** No sum of more terms: llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
 const MOST_TERMS = 1 << 14;
 
-function filterTile([batch, OH, OW, O]: Shape, channels: number, { largeTiles }: Target): Tile {
+function filterTile([batch, OH, OW, O]: Shape, channels: number, target: Target): Tile {
   if (O % 8) return { entry: 'conv2d_filter_gradient_any', rows: 4, columns: 4 };
-  const large = largeTiles < Infinity && O % 16 === 0;
+  const sixteen = target.largeTiles < Infinity && O % 16 === 0;
   // A split of the large tile is at least four images.
-  if (large && channels % 16 === 0 && batch % 4 === 0 && OH * OW <= MOST_TERMS) return FILTER_16;
+  if (sixteen && channels % 16 === 0 && batch % 4 === 0 && OH * OW <= MOST_TERMS)
+    return large('conv2d_filter_gradient_16x16');
   if (channels % 8 === 0) return { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 };
-  if (large) return { entry: 'conv2d_filter_gradient_narrow_12x16', rows: 12, columns: 16 };
+  if (sixteen) return { entry: 'conv2d_filter_gradient_narrow_12x16', rows: 12, columns: 16 };
   return { entry: 'conv2d_filter_gradient_narrow_8x8', rows: 8, columns: 8 };
 }
 

@@ -1,6 +1,8 @@
 import l2NormalizeWgsl from '../../shaders/l2_normalize.wgsl' with { type: 'text' };
-import { type Call, call, f32, type Op } from '../graph/op.ts';
+import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type: 'text' };
+import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
+import { type Result, resultIn, resultNames } from './operands.ts';
 import { checkRows, rowInvocations, rowSource, rowsOf } from './rows.ts';
 
 interface Options {
@@ -12,31 +14,34 @@ const uniform = ({ outputs: [y], options: { epsilon } }: Call<Options>) => {
   return { rows, width, epsilon: f32(epsilon) };
 };
 
+/** Rows of whole vec4s may go to a texture, unless a buffer is wanted too. */
+function kernel(x: Tensor, wgsl: string, entry: string, inputs: string[]): Kernel<Options> {
+  const make = (result: Result): Kernel<Options> => ({
+    source: [...rowSource(wgsl, x), ...resultIn(result, inputs.length + 1)],
+    entry,
+    inputs,
+    ...resultNames(result, ['c']),
+    uniform,
+    invocations: () => rowInvocations(x),
+  });
+  const whole = x.shape.length === 2 && x.shape.every((n) => n % 4 === 0);
+  return {
+    ...make('lanes'),
+    ...(whole ? { toTexture: (where) => (where === 'texture' ? make('lanesTexture') : null) } : {}),
+  };
+}
+
 const l2NormalizeOp: Op<Options> = {
   name: 'l2Normalize',
   shape: ([x]) => x.shape,
-  kernel: ({ inputs: [x] }) => ({
-    source: rowSource(l2NormalizeWgsl, x!),
-    entry: 'l2_normalize_forward',
-    inputs: ['x'],
-    outputs: ['y'],
-    uniform,
-    invocations: () => rowInvocations(x!),
-  }),
+  kernel: ({ inputs: [x] }) => kernel(x!, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
   vjp: (dy, { inputs: [x], options }) => [call(l2NormalizeGradientOp, [dy, x], options).outputs[0]],
 };
 
 const l2NormalizeGradientOp: Op<Options> = {
   name: 'l2NormalizeGradient',
   shape: ([, x]) => x.shape,
-  kernel: ({ inputs: [, x] }) => ({
-    source: rowSource(l2NormalizeWgsl, x!),
-    entry: 'l2_normalize_gradient',
-    inputs: ['dy', 'x'],
-    outputs: ['dx'],
-    uniform,
-    invocations: () => rowInvocations(x!),
-  }),
+  kernel: ({ inputs: [, x] }) => kernel(x!, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
 };
 
 /**

@@ -6,6 +6,8 @@ import sampledWgsl from '../../shaders/lib/operands_sampled.wgsl' with { type: '
 import texturesWgsl from '../../shaders/lib/operands_texture.wgsl' with { type: 'text' };
 import resultBothWgsl from '../../shaders/lib/result_both.wgsl' with { type: 'text' };
 import resultBufferWgsl from '../../shaders/lib/result_buffer.wgsl' with { type: 'text' };
+import resultLanesWgsl from '../../shaders/lib/result_lanes.wgsl' with { type: 'text' };
+import resultLanesTextureWgsl from '../../shaders/lib/result_lanes_texture.wgsl' with { type: 'text' };
 import resultNumbersWgsl from '../../shaders/lib/result_numbers.wgsl' with { type: 'text' };
 import resultTextureWgsl from '../../shaders/lib/result_texture.wgsl' with { type: 'text' };
 import type { Kernel, Target } from '../graph/op.ts';
@@ -19,12 +21,14 @@ const RESULTS = {
   numbers: resultNumbersWgsl,
   texture: resultTextureWgsl,
   both: resultBothWgsl,
+  lanes: resultLanesWgsl,
+  lanesTexture: resultLanesTextureWgsl,
 };
 
 /** See {@link resultIn}. */
 export type Result = keyof typeof RESULTS;
 
-/** What `put_c` of a kernel writes to: whole vec4s of a buffer, numbers of one, a texture, or both. */
+/** What `put_c` of a kernel writes to: whole vec4s of a buffer, numbers of one, a texture, or both; `put_lanes`: lanes of one. */
 export const resultIn = (how: Result, binding: number, beside = 0): string[] => [
   `const RESULT = ${binding}u; const BESIDE = ${beside}u;`,
   RESULTS[how],
@@ -33,7 +37,10 @@ export const resultIn = (how: Result, binding: number, beside = 0): string[] => 
 /** The kernel's field `textures` and its outputs, with those that {@link resultIn} adds. */
 export const resultNames = (how: Result, outputs: string[], textures: readonly string[] = []) => ({
   outputs: how === 'both' ? [...outputs, 'texels'] : outputs,
-  textures: [...textures, ...(how === 'texture' ? ['c'] : how === 'both' ? ['texels'] : [])],
+  textures: [
+    ...textures,
+    ...(how === 'texture' || how === 'lanesTexture' ? ['c'] : how === 'both' ? ['texels'] : []),
+  ],
 });
 
 /** Whether a tensor can be read as a texture: see `Kernel.textures`. */

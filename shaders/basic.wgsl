@@ -41,6 +41,7 @@ fn texel(i: u32, k: u32, width: u32) -> Texel {
   return Texel(at, at.y < (params.rows[k] + 3u) / 4u * 4u, at.y < params.rows[k]);
 }
 
+// x_of_1 = x
 @compute @workgroup_size(256)
 fn copy_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
@@ -48,6 +49,7 @@ fn copy_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
   if (t.inside) { textureStore(x_of_1, t.at, select(vec4f(0.0), x[i], t.data)); }
 }
 
+// x_of_2 = x, b_of_2 = b
 @compute @workgroup_size(256)
 fn copy_to_textures_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
@@ -57,6 +59,7 @@ fn copy_to_textures_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   if (u.inside) { textureStore(b_of_2, u.at, select(vec4f(0.0), b[i], u.data)); }
 }
 
+// x_of_3 = x, b_of_3 = b, c_of_3 = c
 @compute @workgroup_size(256)
 fn copy_to_textures_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
@@ -68,6 +71,7 @@ fn copy_to_textures_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   if (v.inside) { textureStore(c_of_3, v.at, select(vec4f(0.0), c[i], v.data)); }
 }
 
+// x_of_4 = x, b_of_4 = b, c_of_4 = c, d_of_4 = d
 @compute @workgroup_size(256)
 fn copy_to_textures_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
@@ -81,7 +85,7 @@ fn copy_to_textures_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   if (w.inside) { textureStore(d_of_4, w.at, select(vec4f(0.0), d[i], w.data)); }
 }
 
-// Rows of any number of columns, with zeros up to whole vec4s.
+// x_of_1 = numbers: rows of any number of columns, with zeros up to whole vec4s
 @compute @workgroup_size(256)
 fn copy_numbers_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let columns = params.columns.x;

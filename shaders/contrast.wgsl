@@ -127,39 +127,20 @@ fn positives(s: vec4f, i: u32, j: vec4u, valid: vec4<bool>) -> vec2f {
 
 fn largest(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 
-// Takes four columns from j on into the state (max, sum, positive sum, positive count) of row i.
-fn absorb(state: vec4f, dots: vec4f, i: u32, j: vec4u, end: u32) -> vec4f {
-  let s = dots * factor();
-  let valid = candidates(i, j, end);
-  let masked = select(vec4f(LOWEST), s, valid);
-  let high = max(largest(masked), state.x);
-  let terms = select(vec4f(0.0), exp(masked - high), valid);
-  return vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)), state.zw + positives(s, i, j, valid));
-}
-
-// The same for sixteen columns.
-fn absorb_16(state: vec4f, d0: vec4f, d1: vec4f, d2: vec4f, d3: vec4f, i: u32, j0: u32, end: u32) -> vec4f {
-  let j = vec4u(j0) + vec4u(0u, 1u, 2u, 3u);
+// Takes eight columns from j on into the state (max, sum, positive sum, positive count) of row i.
+fn absorb(state: vec4f, d0: vec4f, d1: vec4f, i: u32, first: u32, end: u32) -> vec4f {
+  let j0 = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
+  let j1 = j0 + 4u;
   let s0 = d0 * factor();
   let s1 = d1 * factor();
-  let s2 = d2 * factor();
-  let s3 = d3 * factor();
-  let valid0 = candidates(i, j, end);
-  let valid1 = candidates(i, j + 4u, end);
-  let valid2 = candidates(i, j + 8u, end);
-  let valid3 = candidates(i, j + 12u, end);
-  let low = vec4f(LOWEST);
-  let m0 = select(low, s0, valid0);
-  let m1 = select(low, s1, valid1);
-  let m2 = select(low, s2, valid2);
-  let m3 = select(low, s3, valid3);
-  let high = max(largest(max(max(m0, m1), max(m2, m3))), state.x);
-  let none = vec4f(0.0);
-  let terms = (select(none, exp(m0 - high), valid0) + select(none, exp(m1 - high), valid1)) +
-    (select(none, exp(m2 - high), valid2) + select(none, exp(m3 - high), valid3));
-  let positive = (positives(s0, i, j, valid0) + positives(s1, i, j + 4u, valid1)) +
-    (positives(s2, i, j + 8u, valid2) + positives(s3, i, j + 12u, valid3));
-  return vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)), state.zw + positive);
+  let valid0 = candidates(i, j0, end);
+  let valid1 = candidates(i, j1, end);
+  let m0 = select(vec4f(LOWEST), s0, valid0);
+  let m1 = select(vec4f(LOWEST), s1, valid1);
+  let high = max(largest(max(m0, m1)), state.x);
+  let terms = select(vec4f(0.0), exp(m0 - high), valid0) + select(vec4f(0.0), exp(m1 - high), valid1);
+  return vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)),
+    state.zw + positives(s0, i, j0, valid0) + positives(s1, i, j1, valid1));
 }
 
 // The states of four rows.
@@ -170,11 +151,10 @@ fn no_rows() -> Rows {
   return Rows(nothing, nothing, nothing, nothing);
 }
 
-fn absorb_block(r: Rows, block: mat4x4f, i: u32, column: u32, end: u32) -> Rows {
-  let j = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
+fn absorb_blocks(r: Rows, s0: mat4x4f, s1: mat4x4f, i: u32, j: u32, end: u32) -> Rows {
   return Rows(
-    absorb(r.p0, block[0], i, j, end), absorb(r.p1, block[1], i + 1u, j, end),
-    absorb(r.p2, block[2], i + 2u, j, end), absorb(r.p3, block[3], i + 3u, j, end));
+    absorb(r.p0, s0[0], s1[0], i, j, end), absorb(r.p1, s0[1], s1[1], i + 1u, j, end),
+    absorb(r.p2, s0[2], s1[2], i + 2u, j, end), absorb(r.p3, s0[3], s1[3], i + 3u, j, end));
 }
 
 fn put_rows(chunk: u32, i: u32, r: Rows) {
@@ -194,31 +174,14 @@ fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   if (i >= params.m) { return; }
   var top = no_rows();
   var bottom = no_rows();
-  var rows: Rows;
-  var block: mat4x4f;
   let end = min(params.n, (chunk + 1u) * params.width);
   for (var j = chunk * params.width; j < end; j += 8u) {
     let s = tile_8(i, params.m, j, params.n);
-    // One copy of absorb_block(): four take long to compile.
-    for (var q = 0u; q < 4u; q++) {
-      switch q {
-        case 0u: { rows = top; block = s.s00; }
-        case 1u: { rows = top; block = s.s01; }
-        case 2u: { rows = bottom; block = s.s10; }
-        default: { rows = bottom; block = s.s11; }
-      }
-      rows = absorb_block(rows, block, i + q / 2u * 4u, j + q % 2u * 4u, end);
-      if (q < 2u) { top = rows; } else { bottom = rows; }
-    }
+    top = absorb_blocks(top, s.s00, s.s01, i, j, end);
+    bottom = absorb_blocks(bottom, s.s10, s.s11, i + 4u, j, end);
   }
   put_rows(chunk, i, top);
   put_rows(chunk, i + 4u, bottom);
-}
-
-fn absorb_four(r: Rows, s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f, i: u32, j: u32, end: u32) -> Rows {
-  return Rows(
-    absorb_16(r.p0, s0[0], s1[0], s2[0], s3[0], i, j, end), absorb_16(r.p1, s0[1], s1[1], s2[1], s3[1], i + 1u, j, end),
-    absorb_16(r.p2, s0[2], s1[2], s2[2], s3[2], i + 2u, j, end), absorb_16(r.p3, s0[3], s1[3], s2[3], s3[3], i + 3u, j, end));
 }
 
 // partial: the state of each row over one chunk of columns
@@ -234,7 +197,7 @@ fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   let end = min(params.n, (chunk + 1u) * params.width);
   for (var j = chunk * params.width; j < end; j += 16u) {
     let s = tile_16(i, params.m, j, params.n);
-    // One copy of absorb_four(): four take seconds to compile.
+    // One copy of absorb_blocks(): eight take seconds to compile.
     for (var q = 0u; q < 4u; q++) {
       switch q {
         case 0u: { r = r0; s0 = s.s00; s1 = s.s01; s2 = s.s02; s3 = s.s03; }
@@ -242,7 +205,8 @@ fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
         case 2u: { r = r2; s0 = s.s20; s1 = s.s21; s2 = s.s22; s3 = s.s23; }
         default: { r = r3; s0 = s.s30; s1 = s.s31; s2 = s.s32; s3 = s.s33; }
       }
-      r = absorb_four(r, s0, s1, s2, s3, i + 4u * q, j, end);
+      r = absorb_blocks(r, s0, s1, i + 4u * q, j, end);
+      r = absorb_blocks(r, s2, s3, i + 4u * q, j + 8u, end);
       switch q {
         case 0u: { r0 = r; }
         case 1u: { r1 = r; }
@@ -289,9 +253,9 @@ fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   if (i < params.m) { loss[i] = combine(i); }
 }
 
-// The mean of the losses, by one workgroup: for few rows.
 var<workgroup> lane_sums: array<f32, 64>;
 
+// loss = the mean of the losses, by one workgroup: for few rows
 @compute @workgroup_size(64)
 fn contrast_combine_mean(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   var sum = 0.0;

@@ -4,6 +4,11 @@
  * @module
  */
 
+// biome-ignore-all assist/source/organizeImports: products first, side by side; their shaders are much alike, and pack well together.
+export { conv2d } from './ops/conv2d.ts';
+export { type ContrastOptions, contrast } from './ops/contrast.ts';
+export { linear, matmul } from './ops/matmul.ts';
+// Data sets and views.
 export { type Augmentation, augment, EVAL, S1, simclrRgb } from './data/augment.ts';
 export { fileChoices } from './data/choices.ts';
 export {
@@ -104,12 +109,9 @@ export {
   sub,
   where,
 } from './ops/binary.ts';
-export { type ContrastOptions, contrast } from './ops/contrast.ts';
-export { conv2d } from './ops/conv2d.ts';
 export { crossEntropy } from './ops/cross_entropy.ts';
 export { l2Normalize } from './ops/l2_normalize.ts';
 export { layerNorm } from './ops/layer_norm.ts';
-export { linear, matmul } from './ops/matmul.ts';
 export { averagePool2d, globalAveragePool, maxPool2d } from './ops/pool.ts';
 export {
   bits,

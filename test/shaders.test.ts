@@ -57,7 +57,6 @@ function declarations(code: string): string {
 }
 const FUNCTION = /(@compute\s*@workgroup_size\([^)]*\)\s*)?\bfn\s+\w+/;
 
-const RESULT = 'const RESULT = 5u; const BESIDE = 7u;\n';
 const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
 const shaders = await findShaders();
 const kernels = shaders.filter((path) => !path.startsWith('shaders/lib/'));
@@ -81,6 +80,8 @@ function sourcesOf(path: string, files = written, fours = 'fours_alone'): string
     : /\barray<value>/.test(code)
       ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
       : [''];
+  // Behind all other bindings.
+  const RESULT = `const RESULT = ${/contrast/.test(path) ? 7 : 5}u; const BESIDE = 8u;\n`;
   const results = /\bput_c\(/.test(code)
     ? lib('result_buffer', 'result_numbers', 'result_texture', 'result_both').map((result) => RESULT + result)
     : /\bput_lanes\(/.test(code)

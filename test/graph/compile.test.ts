@@ -426,10 +426,12 @@ test('profile names every dispatch in order and its times are positive', async (
   const before = gpu.memory.buffers;
   const times = await step.profile(values);
   assert.is(times.length, step.stats.dispatches);
-  assert.match(times[0].name, /^matmul/);
-  assert.match(times[1].name, /^exp/);
+  // Some adapters copy what a product reads first.
+  const [product, exponential] = times.filter(({ name }) => name !== 'toTextures');
+  assert.match(product.name, /^matmul/);
+  assert.match(exponential.name, /^exp/);
   for (const { name, ms } of times) assert.ok(ms >= 0 && ms < 5000, `${name}: ${ms} ms`);
-  assert.ok(times[0].ms > 0);
+  assert.ok(product.ms > 0);
   assert.ok(gpu.memory.buffers <= before + 1);
   await throws(() => step.profile({}), /input "x"/);
   step.dispose();

@@ -165,7 +165,7 @@ const weightsOp: Op<Slab> = {
 /** Up to so many partial states one workgroup may take the mean. */
 const FEW = 16384;
 
-/** Rows of a slab: few, so that memory stays O(N); whole vec4s and 256-byte parts. */
+/** Rows of a slab: few, so that memory stays O(N), though up to 512 rows are one slab; whole vec4s and 256-byte parts. */
 const slabRows = (m: number) => (m <= 4096 ? 512 : 256);
 
 /** The gradient of x: a slab of weights at a time, times y. */
@@ -191,7 +191,7 @@ function gradientOf(
 /**
  * Per anchor i of A, against all candidates of B, with s_ij = scale <a_i, b_j> / temperature:
  * `log sum_j exp(s_ij) - mean over positives of s_ij` (without positives: the log-sum-exp alone). InfoNCE, NT-Xent,
- * CLIP, SupCon and the uniformity loss are all means or sums of it. Streamed: memory O(M + N), never M x N.
+ * CLIP, SupCon and the uniformity loss are all means or sums of it. Streamed: memory O(M + N); of M x N at most 512 rows at a time.
  * Rows are used as they are: normalise them first.
  *
  * @param a anchors [M, D]

@@ -11,6 +11,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> sum: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> a: array<vec4f>;
 
+// naga passes no storage texture to a function: each kernel below says the same of its own.
 // Up to four tensors (x, b, c, d; numbers: one whose rows are no whole vec4s) and their textures.
 @group(0) @binding(1) var<storage, read> numbers: array<f32>;
 @group(0) @binding(3) var<storage, read> c: array<vec4f>;

@@ -168,8 +168,9 @@ export const kernelsOf = ({ kernel }: Op, c: Call, target: Target): Kernel[] =>
 export const variantOf = ({ variant, entry }: Kernel): string => variant ?? entry;
 
 /** What a choice is remembered by: the op, its shapes and options, and the kernels there were to choose from. */
-export function keyOf({ name }: Op, { inputs, outputs, options }: Call, kernels: readonly Kernel[]): string {
-  const shapes = [...inputs, ...outputs].map((x) => x && [x.dtype, ...x.shape].join(' '));
+export function keyOf({ name }: Op, { inputs, options }: Call, kernels: readonly Kernel[]): string {
+  // Not of the outputs: these follow, and a plan may add a texture to them.
+  const shapes = inputs.map((x) => x && [x.dtype, ...x.shape].join(' '));
   const plain = (_: string, value: unknown) => (value instanceof Tensor ? value.shape : value);
   return JSON.stringify([name, shapes, options, kernels.map(variantOf)], plain);
 }

@@ -1,5 +1,6 @@
 // Choosing among kernels by measuring: an op with a slow kernel as its default and a fast one beside it.
 import * as assert from 'uvu/assert';
+import { kernelsOf, keyOf } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { tune } from '../../src/graph/tune.ts';
 import * as hs from '../../src/index.ts';
@@ -224,6 +225,24 @@ test(
   },
   { only: 'chromium' },
 );
+
+test('a plan that adds textures asks for the choices that tuning would remember', () => {
+  const asked = new Set<string>();
+  const choice = (key: string) => {
+    asked.add(key);
+    return undefined;
+  };
+  const x = hs.input([256, 256]);
+  const y = hs.matmul(x, x);
+  // y is read as a buffer and as a texture, so its call has one output more in the plan.
+  const { dispatches } = plan({ y, z: hs.matmul(y, x) }, [], { target: { largeTiles: 0, choice } });
+  const calls = dispatches.filter(({ op }) => op.name === 'matmul');
+  assert.equal(
+    calls.map(({ outputs }) => outputs.length),
+    [3, 2],
+  );
+  for (const c of calls) assert.ok(asked.has(keyOf(c.op, c, kernelsOf(c.op, c, { largeTiles: 0 }))));
+});
 
 test(
   "Deno remembers in a file of the user's cache",

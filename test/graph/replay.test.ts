@@ -55,7 +55,7 @@ test('a replayed step: one submit, one pass, no object, no map, no copy', async 
   freeVariables(gpu, model.variables);
 });
 
-test('the MLP step of 512 rows: at most 24 dispatches, and no buffer of N x N', async () => {
+test('the MLP step of 512 rows: at most 18 dispatches, and no buffer of N x N', async () => {
   const gpu = await device();
   const sizes = [784, 512, 256, 128];
   const w = sizes.slice(1).map((O, i) => variable([sizes[i], O], { name: `w${i}`, initial: 0.01 }));
@@ -75,13 +75,14 @@ test('the MLP step of 512 rows: at most 24 dispatches, and no buffer of N x N', 
     { inputs, warmUp: false },
   );
   const { stats } = step;
-  assert.ok(stats.dispatches <= 24, `${stats.dispatches} dispatches`);
+  assert.ok(stats.dispatches <= 18, `${stats.dispatches} dispatches`);
   assert.equal([stats.passes, stats.submits], [1, 1]);
   // Nothing is larger than the parameters; the whole is less than them, the batch, what the backward needs, and N x N.
   assert.ok(stats.largestBuffer <= optimizer.parameters.bytes, `${stats.largestBuffer} bytes`);
   const activations = 2 * 512 * (512 + 256 + 128) * 4;
-  // llvmpipe reads the largest products' operands from copies.
-  const copies = 4 * (512 * 784 + 784 * 512 + 512 * 512);
+  // Software adapters read the largest products' operands from textures, a texel longer where a side is a power of two.
+  const texture = (rows: number, columns: number) => 16 * (rows + 1) * (columns / 4 + 1);
+  const copies = texture(512, 784) + texture(784, 512) + texture(512, 512);
   const most = optimizer.parameters.bytes + 512 * 784 * 4 + activations + 512 * 512 * 4 + copies;
   assert.ok(stats.plannedBytes < most, `${stats.plannedBytes} of ${most} bytes`);
   step.dispose();

@@ -339,10 +339,11 @@ fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Ancho
 }
 
 fn put_block(row: u32, rows: u32, column: u32, columns: u32, block: mat4x4f, a: Anchors) {
-  put_row(row, rows, column, columns, block[0], a);
-  put_row(row + 1u, rows, column, columns, block[1], a);
-  put_row(row + 2u, rows, column, columns, block[2], a);
-  put_row(row + 3u, rows, column, columns, block[3], a);
+  var dots = block;
+  for (var i = 0u; i < rounds(4u); i++) {
+    put_row(row + i, rows, column, columns, dots[0], a);
+    dots[0] = dots[1]; dots[1] = dots[2]; dots[2] = dots[3];
+  }
 }
 
 // Where a tile of the slab lies, in `side` steps.

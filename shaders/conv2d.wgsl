@@ -123,13 +123,6 @@ fn put_images(n: u32, first: u32, b: vec4f, block: mat4x4f) {
   put_c(n + 3u, size, first, activate(block[3] + b));
 }
 
-fn put_16_images(n: u32, first: u32, b: vec4f, c0: mat4x4f, c1: mat4x4f, c2: mat4x4f, c3: mat4x4f) {
-  put_images(n, first, b, c0);
-  put_images(n + 4u, first, b, c1);
-  put_images(n + 8u, first, b, c2);
-  put_images(n + 12u, first, b, c3);
-}
-
 // 16 images at one pixel x 16 channels; N % 16 = C % 4 = O % 16 = 0
 @compute @workgroup_size(64)
 fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -184,7 +177,7 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
   }
   let first = 4u * (pixel * O + o);
   var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
-  // One copy of put_16_images(): stores take long to compile.
+  // One copy of put_images(): stores take long to compile.
   for (var q = 0u; q < 4u; q++) {
     switch q {
       case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
@@ -192,7 +185,11 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
       case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
       default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
     }
-    put_16_images(n, first + 4u * q, bias_at(o + q), c0, c1, c2, c3);
+    let b = bias_at(o + q);
+    for (var i = 0u; i < rounds(16u); i += 4u) {
+      put_images(n + i, first + 4u * q, b, c0);
+      c0 = c1; c1 = c2; c2 = c3;
+    }
   }
 }
 
@@ -287,7 +284,7 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   }
   let first = 4u * (pixel * O + o);
   var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
-  // One copy of put_16_images(): stores take long to compile.
+  // One copy of put_images(): stores take long to compile.
   for (var q = 0u; q < 4u; q++) {
     switch q {
       case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
@@ -295,7 +292,11 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
       case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
       default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
     }
-    put_16_images(n, first + 4u * q, bias_at(o + q), c0, c1, c2, c3);
+    let b = bias_at(o + q);
+    for (var i = 0u; i < rounds(16u); i += 4u) {
+      put_images(n + i, first + 4u * q, b, c0);
+      c0 = c1; c1 = c2; c2 = c3;
+    }
   }
 }
 

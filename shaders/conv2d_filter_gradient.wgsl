@@ -79,6 +79,15 @@ fn put_partial(split: u32, row: u32, o: u32, block: mat4x4f) {
   partials4[at.w] = block[3];
 }
 
+// One copy of put_partial(): stores take long to compile.
+fn put_partial_8x8(split: u32, row: u32, o: u32, c00: mat4x4f, c01: mat4x4f, c10: mat4x4f, c11: mat4x4f) {
+  var c0 = c00; var c1 = c01; var c2 = c10;
+  for (var i = 0u; i < rounds(4u); i++) {
+    put_partial(split, row + i / 2u * 4u, o + i % 2u, c0);
+    c0 = c1; c1 = c2; c2 = c11;
+  }
+}
+
 // The bias's invocation number `job`: four channels of a split; O % 4 = 0
 fn bias_partial(job: u32) {
   let O = params.out_channels / 4u;
@@ -125,8 +134,7 @@ fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_
     c01 += b1 * a0; c11 += b1 * a1;
     p = pixels_after(p, g);
   }
-  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01);
-  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
+  put_partial_8x8(split, row, o, c00, c01, c10, c11);
 }
 
 // The output pixels [low, high) of a line of `count` whose tap lies in 0 .. size - 1.
@@ -209,7 +217,7 @@ fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(nu
     }
   }
   var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
-  // One copy of these: stores take long to compile.
+  // One copy of put_partial(): stores take long to compile.
   for (var q = 0u; q < 4u; q++) {
     switch q {
       case 0u: { c0 = c00; c1 = c01; c2 = c02; c3 = c03; }
@@ -217,10 +225,10 @@ fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(nu
       case 2u: { c0 = c20; c1 = c21; c2 = c22; c3 = c23; }
       default: { c0 = c30; c1 = c31; c2 = c32; c3 = c33; }
     }
-    put_partial(split, row + 4u * q, o, c0);
-    put_partial(split, row + 4u * q, o + 1u, c1);
-    put_partial(split, row + 4u * q, o + 2u, c2);
-    put_partial(split, row + 4u * q, o + 3u, c3);
+    for (var i = 0u; i < rounds(4u); i++) {
+      put_partial(split, row + 4u * q, o + i, c0);
+      c0 = c1; c1 = c2; c2 = c3;
+    }
   }
 }
 
@@ -286,8 +294,7 @@ fn conv2d_filter_gradient_narrow_8x8(@builtin(workgroup_id) group: vec3u, @built
     c01 += b1 * a0; c11 += b1 * a1;
     p = pixels_after(p, g);
   }
-  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01);
-  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11);
+  put_partial_8x8(split, row, o, c00, c01, c10, c11);
 }
 
 // The same with 12 rows (a 3 x 3 window has 9) x 16 channels; O % 16 = 0
@@ -327,9 +334,11 @@ fn conv2d_filter_gradient_narrow_12x16(@builtin(workgroup_id) group: vec3u, @bui
     c03 += b3 * a0; c13 += b3 * a1; c23 += b3 * a2;
     p = pixels_after(p, g);
   }
-  put_partial(split, row, o, c00); put_partial(split, row, o + 1u, c01); put_partial(split, row, o + 2u, c02); put_partial(split, row, o + 3u, c03);
-  put_partial(split, row + 4u, o, c10); put_partial(split, row + 4u, o + 1u, c11); put_partial(split, row + 4u, o + 2u, c12); put_partial(split, row + 4u, o + 3u, c13);
-  put_partial(split, row + 8u, o, c20); put_partial(split, row + 8u, o + 1u, c21); put_partial(split, row + 8u, o + 2u, c22); put_partial(split, row + 8u, o + 3u, c23);
+  // One copy of put_partial(), as above.
+  for (var i = 0u; i < rounds(12u); i++) {
+    put_partial(split, row + i / 4u * 4u, o + i % 4u, c00);
+    c00 = c01; c01 = c02; c02 = c03; c03 = c10; c10 = c11; c11 = c12; c12 = c13; c13 = c20; c20 = c21; c21 = c22; c22 = c23;
+  }
 }
 
 // bias_partial() for any O

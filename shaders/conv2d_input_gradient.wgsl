@@ -93,13 +93,6 @@ fn put_images(n: u32, first: u32, block: mat4x4f) {
   put_c(n + 3u, size, first, gated(block[3], at.w));
 }
 
-fn put_16_images(n: u32, first: u32, c0: mat4x4f, c1: mat4x4f, c2: mat4x4f, c3: mat4x4f) {
-  put_images(n, first, c0);
-  put_images(n + 4u, first, c1);
-  put_images(n + 8u, first, c2);
-  put_images(n + 12u, first, c3);
-}
-
 // 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -226,7 +219,7 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   let x = own_x * params.stride_x + parity.x;
   let first = (y * params.width + x) * params.channels + 4u * c;
   var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
-  // One copy of put_16_images(): stores take long to compile.
+  // One copy of put_images(): stores take long to compile.
   for (var q = 0u; q < 4u; q++) {
     switch q {
       case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
@@ -234,7 +227,10 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
       case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
       default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
     }
-    put_16_images(n, first + 4u * q, c0, c1, c2, c3);
+    for (var i = 0u; i < rounds(16u); i += 4u) {
+      put_images(n + i, first + 4u * q, c0);
+      c0 = c1; c1 = c2; c2 = c3;
+    }
   }
 }
 

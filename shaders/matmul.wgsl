@@ -64,11 +64,13 @@ fn put_line(row: u32, column4: u32, batch: u32, v: vec4f) {
   if (row < params.m) { put_c(at, params.n, 4u * column4, finish(v, at, column4)); }
 }
 
-fn put_four(row4: u32, column4: u32, batch: u32, b0: mat4x4f, b1: mat4x4f, b2: mat4x4f, b3: mat4x4f) {
-  put(row4, column4, batch, b0);
-  put(row4, column4 + 1u, batch, b1);
-  put(row4, column4 + 2u, batch, b2);
-  put(row4, column4 + 3u, batch, b3);
+// Four blocks, `across` of them side by side; one copy of put(), as stores take long to compile.
+fn put_four(row4: u32, column4: u32, batch: u32, across: u32, b0: mat4x4f, b1: mat4x4f, b2: mat4x4f, b3: mat4x4f) {
+  var c0 = b0; var c1 = b1; var c2 = b2;
+  for (var i = 0u; i < rounds(4u); i++) {
+    put(row4 + i / across, column4 + i % across, batch, c0);
+    c0 = c1; c1 = c2; c2 = b3;
+  }
 }
 
 // How many tiles of a side lie side by side; some have no columns where invocations share rows.
@@ -100,10 +102,7 @@ fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
     c01 += b1 * a0; c11 += b1 * a1;
     if (SUMS) { sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0); }
   }
-  put(row4, column4, batch, c00);
-  put(row4, column4 + 1u, batch, c01);
-  put(row4 + 1u, column4, batch, c10);
-  put(row4 + 1u, column4 + 1u, batch, c11);
+  put_four(row4, column4, batch, 2u, c00, c01, c10, c11);
   if (SUMS && row4 == 0u) { put_sum(column4, sum0); put_sum(column4 + 1u, sum1); }
 }
 
@@ -139,7 +138,7 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
     if (SUMS) { sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0); }
   }
   var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
-  // One copy of put_four(): stores take long to compile.
+  // One copy of put_four(), as there.
   for (var q = 0u; q < 4u; q++) {
     switch q {
       case 0u: { c0 = c00; c1 = c01; c2 = c02; c3 = c03; }
@@ -147,7 +146,7 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
       case 2u: { c0 = c20; c1 = c21; c2 = c22; c3 = c23; }
       default: { c0 = c30; c1 = c31; c2 = c32; c3 = c33; }
     }
-    put_four(row4 + q, column4, batch, c0, c1, c2, c3);
+    put_four(row4 + q, column4, batch, 4u, c0, c1, c2, c3);
   }
   if (SUMS && row4 == 0u) {
     put_sum(column4, sum0); put_sum(column4 + 1u, sum1);

@@ -37,11 +37,7 @@ struct Tile16 {
 }
 
 fn rows_of_x(row: u32, count: u32, k: u32) -> mat4x4f {
-  let width = params.d / 4u;
-  let last = count - 1u;
-  return mat4x4f(
-    a_at(min(row, last), width, k), a_at(min(row + 1u, last), width, k),
-    a_at(min(row + 2u, last), width, k), a_at(min(row + 3u, last), width, k));
+  return four_of_a(0u, row, count - 1u, params.d / 4u, k);
 }
 
 fn rows_of_y(row: u32, count: u32, k: u32) -> mat4x4f {
@@ -188,14 +184,17 @@ fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 @compute @workgroup_size(64)
 fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let t = linear_index(group, groups, local, 64u);
-  let chunk = t % params.chunks;
-  let i = t / params.chunks * 16u;
+  let across = shared_by(params.chunks);
+  let chunk = t % across;
+  let i = t / across * 16u;
   if (i >= params.m) { return; }
   var r0 = no_rows(); var r1 = no_rows(); var r2 = no_rows(); var r3 = no_rows();
   var r: Rows;
   var s0: mat4x4f; var s1: mat4x4f; var s2: mat4x4f; var s3: mat4x4f;
   let end = min(params.n, (chunk + 1u) * params.width);
-  for (var j = chunk * params.width; j < end; j += 16u) {
+  // As many rounds for all: invocations that share rows never part.
+  for (var k = 0u; k < params.width; k += 16u) {
+    let j = chunk * params.width + k;
     let s = tile_16(i, params.m, j, params.n);
     // One copy of absorb_blocks(): eight take seconds to compile.
     for (var q = 0u; q < 4u; q++) {
@@ -215,6 +214,7 @@ fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
       }
     }
   }
+  if (chunk >= params.chunks) { return; }
   put_rows(chunk, i, r0);
   put_rows(chunk, i + 4u, r1);
   put_rows(chunk, i + 8u, r2);
@@ -352,7 +352,7 @@ struct Place { row: u32, rows: u32, column: u32, columns: u32 }
 fn place(t: u32, side: u32) -> Place {
   let mx = select(params.n, params.m, ROW_SIDE);
   let columns = select(params.m, params.n, ROW_SIDE);
-  let across = (columns + side - 1u) / side;
+  let across = shared_by((columns + side - 1u) / side);
   return Place(params.first + t / across * side, mx, t % across * side, columns);
 }
 

@@ -73,9 +73,6 @@ fn put_four(row4: u32, column4: u32, batch: u32, across: u32, b0: mat4x4f, b1: m
   }
 }
 
-// How many tiles of a side lie side by side; some have no columns where invocations share rows.
-fn shared_across(side: u32) -> u32 { return (params.n + side * SHARERS - 1u) / (side * SHARERS) * SHARERS; }
-
 fn put_sum(column4: u32, sum: vec4f) {
   if (4u * column4 < params.n) { sums[column4] = sum; }
 }
@@ -84,7 +81,7 @@ fn put_sum(column4: u32, sum: vec4f) {
 @compute @workgroup_size(64)
 fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
-  let across = shared_across(8u);
+  let across = shared_by((params.n + 7u) / 8u);
   let down = (params.m + 7u) / 8u;
   let batch = i / (across * down);
   if (batch >= params.batches) { return; }
@@ -110,7 +107,7 @@ fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 @compute @workgroup_size(64)
 fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
-  let across = shared_across(16u);
+  let across = shared_by((params.n + 15u) / 16u);
   let down = (params.m + 15u) / 16u;
   let batch = i / (across * down);
   if (batch >= params.batches) { return; }

@@ -3,7 +3,15 @@ import { stopGradient } from '../graph/gradient.ts';
 import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
-import { fromBuffers, type Operands, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
+import {
+  fromBuffers,
+  type Operands,
+  operandsFrom,
+  type Result,
+  resultIn,
+  resultNames,
+  sharedBy,
+} from './operands.ts';
 import { mean } from './reduce.ts';
 import { pad } from './shape.ts';
 
@@ -62,7 +70,7 @@ function tile(x: Tensor, y: Tensor, rows: number, target: Target): Operands & { 
   const work = rows * y.size;
   if (rows < 64 || work < target.largeTiles) return { side: 8, source: fromBuffers(contrastWgsl) };
   // A copy pays later than in a product: the exponentials cost as much as the loads.
-  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work / 3, target) };
+  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work / 3, target, { quads: true }) };
 }
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
@@ -98,7 +106,7 @@ const partialOp: Op<Settings> = {
       outputs: ['partial'],
       uniform: ({ options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
       constants: ({ options }) => flags(options, a!.shape[0], b!.shape[0]),
-      invocations: () => Math.ceil(a!.shape[0] / side) * partial.shape[0],
+      invocations: () => Math.ceil(a!.shape[0] / side) * sharedBy(from, partial.shape[0]),
     };
   },
 };
@@ -155,7 +163,7 @@ const weightsOp: Op<Slab> = {
         ROW_SIDE: Number(o.rowSide),
         COLUMN_SIDE: Number(o.columnSide),
       }),
-      invocations: () => Math.ceil(o.rows / side) * Math.ceil(y!.shape[0] / side),
+      invocations: () => Math.ceil(o.rows / side) * sharedBy(from, Math.ceil(y!.shape[0] / side)),
       ...(result === 'buffer' && o.rows % 4 === 0 ? { toTexture: kernel } : {}),
     });
     return kernel(y!.shape[0] % 4 ? 'numbers' : 'buffer');

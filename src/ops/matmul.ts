@@ -1,7 +1,15 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
-import { fromBuffers, type Operands, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
+import {
+  fromBuffers,
+  type Operands,
+  operandsFrom,
+  type Result,
+  resultIn,
+  resultNames,
+  sharedBy,
+} from './operands.ts';
 import { activationGradient } from './unary.ts';
 
 /** Which inputs of a product are transposed. */
@@ -72,7 +80,6 @@ SHARED.push(...[1, 2].map((blocks) => shared('matmul_shared_256', 16, blocks)));
 /** Fewer tiles than this leave parts of a GPU idle. */
 const ENOUGH = 16;
 
-/**
 /** A tile of C, and where it reads A and B. */
 interface Candidate {
   tile: Tile;
@@ -116,7 +123,6 @@ function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductO
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
   return candidates(c, target).map(({ tile, operands }) => {
     const { entry, rows, columns, variant, workgroupSize, layout } = tile;
-    const sharers = operands.quads ? 4 : 1;
     const scalar = tile === ANY || tile === NARROW;
     const kernel = (result: Result): Kernel<ProductOptions> => ({
       ...operands,
@@ -137,7 +143,7 @@ function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductO
         ...layout,
       }),
       invocations: () =>
-        batches * Math.ceil(m / rows) * Math.ceil(n / columns / sharers) * sharers * (workgroupSize ?? 1),
+        batches * Math.ceil(m / rows) * sharedBy(operands, Math.ceil(n / columns)) * (workgroupSize ?? 1),
       ...(result === 'buffer' && batches === 1 && m % 4 === 0 && !scalar ? { toTexture: kernel } : {}),
     });
     return kernel(n % 4 || scalar ? 'numbers' : 'buffer');

@@ -52,6 +52,10 @@ export type Operands = Pick<Kernel, 'source' | 'textures' | 'sampled' | 'quads'>
   source: readonly string[];
 };
 
+/** How many invocations stand side by side for so many tiles: some have none where quads share rows. */
+export const sharedBy = ({ quads }: Operands, tiles: number): number =>
+  quads ? Math.ceil(tiles / 4) * 4 : tiles;
+
 /**
  * The same from textures, where a product of `work` multiply-adds (more than just worth a large tile) is worth the copies and the operands fit; else from
  * buffers. llvmpipe alone is worth it (docs/decisions.md).

@@ -75,8 +75,8 @@ function namesFrom(room) {
 function pages(everything) {
   const losses = namesFrom('methods');
   const gauges = namesFrom('measures');
-  // The core: device, engine, all ops, layers and optimisers, one method.
-  const others = new Set([...losses, ...gauges, ...namesFrom('data')]);
+  // The core: device, engine, all ops, layers and optimisers, one method. Mixed precision comes with its import only.
+  const others = new Set([...losses, ...gauges, ...namesFrom('data'), 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
   // Without the two that are about data sets: the others take embeddings of any origin.
   const ofEmbeddings = gauges.filter((name) => name !== 'embed' && name !== 'evaluate');

@@ -19,7 +19,7 @@ function shorten(code, names = new Map()) {
       blank = true;
       continue;
     }
-    const word = names.get(token) ?? token;
+    const word = names.get(token) ?? token.replace(/^(\d+\.)0$/, '$1').replace(/^0(\.\d)/, '$1');
     if (blank && APART.test(short.slice(-1) + word[0])) short += ' ';
     short += word;
     blank = false;

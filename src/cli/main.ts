@@ -66,7 +66,10 @@ async function run(command: Command): Promise<number> {
   const columns = () => (terminal ? Deno.consoleSize().columns : 80);
   const progress = createProgress({ write: print, terminal, columns, imagesPerStep: 2 * options.batch });
   const { title, paper } = methods[options.method];
-  progress.say(`${title}, ${paper}: ${steps} steps of ${options.batch} samples on ${device.adapter}`);
+  const stored = options.precision === 'mixed' ? ', mixed precision' : '';
+  progress.say(
+    `${title}, ${paper}: ${steps} steps of ${options.batch} samples on ${device.adapter}${stored}`,
+  );
   progress.say(
     resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
   );

@@ -16,6 +16,8 @@ export interface RunOptions {
   data: [images: string, labels: string] | null;
   test: [images: string, labels: string] | null;
   out: string;
+  /** `mixed`: what layers make is stored as f16. */
+  precision: 'f32' | 'mixed';
   /** Milliseconds to choose kernels in; false: the shipped defaults. Absent: as suits the adapter. */
   tune?: number | false;
 }
@@ -35,12 +37,14 @@ const DEFAULTS: Omit<RunOptions, 'knobs'> = {
   batch: 256,
   learningRate: 2e-3,
   seed: 0,
+  precision: 'f32',
   data: null,
   test: null,
   out: 'runs',
 };
 
 const ENCODERS = ['cnn', 'cnn-average', 'mlp'];
+const PRECISIONS = ['f32', 'mixed'];
 
 /** Every knob of every method; `--help` and the parser know them from here. */
 const KNOBS = [...new Set(Object.values(methods).flatMap((method) => Object.keys(method.knobs)))];
@@ -66,6 +70,7 @@ export function help(): string {
   --batch N               samples in a step, two views of each (default ${DEFAULTS.batch})
   --learning-rate X       of Adam, cosine to 0 (default ${DEFAULTS.learningRate})
   --seed N                default ${DEFAULTS.seed}
+  --precision NAME        ${PRECISIONS.join(', ')} (default ${DEFAULTS.precision}); mixed stores what layers make as f16, where the GPU can
   --data IMAGES,LABELS    an IDX pair of your own, gzipped or not (default: Fashion-MNIST, 10,000 images)
   --test IMAGES,LABELS    its test pair (default with --data: the last sixth of the images)
   --out FOLDER            where run folders go (default ${DEFAULTS.out})
@@ -102,6 +107,7 @@ export function parse(args: string[]): Command {
     'batch',
     'learning-rate',
     'seed',
+    'precision',
     'data',
     'test',
     'out',
@@ -172,6 +178,11 @@ export function parse(args: string[]): Command {
       batch: number('batch', DEFAULTS.batch, { least: 2, whole: true }),
       learningRate: number('learning-rate', DEFAULTS.learningRate, { least: 0 }),
       seed: number('seed', DEFAULTS.seed, { least: 0, whole: true }),
+      precision: oneOf(
+        'precision',
+        text('precision') ?? DEFAULTS.precision,
+        PRECISIONS,
+      ) as RunOptions['precision'],
       knobs: Object.fromEntries(
         Object.entries(own).map(([knob, value]) => [
           knob,

@@ -4,6 +4,7 @@ import { decodeSafetensors, loadVariables, saveVariables } from '../data/safeten
 import type { Device } from '../gpu/device.ts';
 import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts';
 import { compile, type Step } from '../graph/compile.ts';
+import { mixed } from '../graph/mixed.ts';
 import { scalar, type Tensor } from '../graph/tensor.ts';
 import { effectiveRankOf, liveGauges } from '../measures/live.ts';
 import { optimizerStatus } from '../optim/index.ts';
@@ -114,7 +115,8 @@ async function trainOn(
   if (from) loadVariables(device, from.bytes, model.variables);
 
   const build = ({ step }: typeof inputs) => trainingStep(options, data, model, step);
-  const step = await compile(device, build, { inputs, onProgress: job.onCompile });
+  const precision = options.precision === 'mixed' ? mixed : undefined;
+  const step = await compile(device, build, { inputs, precision, onProgress: job.onCompile });
   const watch = await compileWatch(device, job.watch, model);
   const rate = cosineSchedule({ steps, base: options.learningRate });
   const run = (s: Step<typeof inputs>, at: number) => s.run({ step: at, learningRate: rate(at) });
@@ -143,7 +145,7 @@ async function trainOn(
   };
   /** Repeats the steps since the last good look in a plan that keeps every tensor, and names the first bad one. */
   const culprit = async (since: number, until: number): Promise<string> => {
-    const check = await compile(device, build, { inputs, check: true, warmUp: false });
+    const check = await compile(device, build, { inputs, precision, check: true, warmUp: false });
     try {
       for (let at = until - 1; at >= since; at--) {
         const found = await check.firstNonFinite({ step: at, learningRate: rate(at) });

@@ -1,4 +1,5 @@
 import { ValidationError } from './errors.ts';
+import { formatOf } from './memory.ts';
 
 /** What names one compute pipeline. */
 export interface PipelineKey {
@@ -9,7 +10,7 @@ export interface PipelineKey {
   constants?: Record<string, number>;
   /**
    * One letter per binding from 1 on: a buffer, `r` read-only or `w` read-write, or a texture, `t` to read,
-   * `l` to load from as a sampled one, or `s` to write.
+   * `l` to load from as a sampled one, or `s` to write; capitals are textures of f16.
    * Binding 0 is the uniform block.
    */
   access: string;
@@ -20,12 +21,16 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
-const BINDINGS: Record<string, Partial<GPUBindGroupLayoutEntry>> = {
-  r: { buffer: { type: 'read-only-storage' } },
-  w: { buffer: { type: 'storage' } },
-  t: { storageTexture: { access: 'read-only', format: 'rgba32float' } },
-  l: { texture: { sampleType: 'unfilterable-float' } },
-  s: { storageTexture: { access: 'write-only', format: 'rgba32float' } },
+const bindingOf = (letter: string): Partial<GPUBindGroupLayoutEntry> => {
+  const format = formatOf(letter < 'a');
+  const kinds: Record<string, Partial<GPUBindGroupLayoutEntry>> = {
+    r: { buffer: { type: 'read-only-storage' } },
+    w: { buffer: { type: 'storage' } },
+    t: { storageTexture: { access: 'read-only', format } },
+    l: { texture: { sampleType: 'unfilterable-float' } },
+    s: { storageTexture: { access: 'write-only', format } },
+  };
+  return kinds[letter.toLowerCase()];
 };
 
 export interface PipelineCache {
@@ -51,7 +56,7 @@ export function createPipelineCache(gpu: GPUDevice): PipelineCache {
     if (!layout) {
       const entries: GPUBindGroupLayoutEntry[] = [{ binding: 0, visibility: 4, buffer: { type: 'uniform' } }];
       for (const [i, letter] of [...access].entries())
-        entries.push({ binding: i + 1, visibility: 4, ...BINDINGS[letter] });
+        entries.push({ binding: i + 1, visibility: 4, ...bindingOf(letter) });
       layout = gpu.createBindGroupLayout({ entries });
       layouts.set(access, layout);
     }

@@ -6,6 +6,9 @@ export const ALIGNMENT = 256;
 /** Rounds bytes up to a whole number of {@link ALIGNMENT}. */
 export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
+/** The format of a texture of vec4s. */
+export const formatOf = (half = false): GPUTextureFormat => (half ? 'rgba16float' : 'rgba32float');
+
 /** The buffers and textures of one device, counted. */
 export interface Memory {
   /** Bytes held now, and the most ever held. */
@@ -14,10 +17,10 @@ export interface Memory {
   /** How many of them are alive. */
   readonly buffers: number;
   create(label: string, bytes: number, usage: number): GPUBuffer;
-  /** A texture of vec4s that kernels write and read. */
-  createTexture(label: string, width: number, height: number): GPUTexture;
-  /** Whether a buffer was made here and not freed. */
-  holds(buffer: GPUBuffer): boolean;
+  /** A texture of vec4s that kernels write and read, of f16 if told. */
+  createTexture(label: string, width: number, height: number, half?: boolean): GPUTexture;
+  /** Bytes of what was made here and not freed, else 0. */
+  sizeOf(resource: GPUBuffer | GPUTexture): number;
   free(resource: GPUBuffer | GPUTexture): void;
   /** Runs `allocate` in an out-of-memory scope; frees what it made and throws when memory ran out. */
   scoped<T>(allocate: () => T, explain: () => string): Promise<T>;
@@ -57,20 +60,20 @@ export function createMemory(gpu: GPUDevice): Memory {
       const buffer = gpu.createBuffer({ label, size: align(Math.max(size, 1)), usage });
       return keep(buffer, buffer.size);
     },
-    createTexture(label, width, height) {
+    createTexture(label, width, height, half) {
       // No power of two: llvmpipe compiles a kernel once for each pattern of sides that are and are not.
       const side = (n: number) => (n & (n - 1) || n >= gpu.limits.maxTextureDimension2D ? n : n + 1);
       // STORAGE_BINDING | TEXTURE_BINDING
       const texture = gpu.createTexture({
         label,
         size: [side(width), side(height)],
-        format: 'rgba32float',
+        format: formatOf(half),
         usage: 0x0c,
       });
-      return keep(texture, 16 * side(width) * side(height));
+      return keep(texture, (half ? 8 : 16) * side(width) * side(height));
     },
     free,
-    holds: (buffer) => alive.has(buffer),
+    sizeOf: (resource) => alive.get(resource) ?? 0,
     async scoped(allocate, explain) {
       const before = new Set(alive.keys());
       // Writing to a buffer that there was no memory for is a validation error: it follows, and is not reported.

@@ -5,9 +5,10 @@ import { align } from '../gpu/memory.ts';
 import { readBuffer } from '../gpu/read.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
+import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
-import { input, Tensor, trace, type Variable } from './tensor.ts';
+import { input, Tensor, trace, type Variable, viewRoot } from './tensor.ts';
 import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
 import { liesIn, variableRange } from './variables.ts';
@@ -33,6 +34,8 @@ export interface CompileOptions<I> {
    * The bits are the same. Default: as the device was opened (see `TuningOptions`).
    */
   tune?: false | Tuning;
+  /** `mixed`: what layers make is stored as f16. Default: all is f32. */
+  precision?: Precision;
 }
 
 /** Exact counts of one run of a step. */
@@ -101,7 +104,8 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   variant?: string,
 ): Promise<{ step: Step<I, O>; time: Trial['time'] }> {
   assertAlive(device);
-  const { buffers = {}, check = false, stepsInFlight = 8, warmUp = true } = options;
+  const { buffers = {}, check = false, stepsInFlight = 8, warmUp = true, precision } = options;
+  precision?.check(device.gpu);
   const inputs = options.inputs ?? ({} as I);
   const { result: outputs, effects } = trace(() => step(inputs));
   checkOutputs(outputs);
@@ -110,7 +114,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
   }
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
-  const planFor = (target: Target) => plan(outputs, effects, { reuse: !check, target, apart });
+  const planFor = (target: Target) => plan(outputs, effects, { reuse: !check, target, apart, precision });
   const made = variant
     ? planFor({ ...device.target, choice: () => variant })
     : await tuned(device, options.tune ?? device.tune, planFor);
@@ -141,8 +145,8 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
         slots: made.slots.map(
           ({ bytes, label }, i) => external.get(i) ?? keep(memory.create(label, bytes, VALUE)),
         ),
-        textures: made.textures.map(({ width, height, label }) =>
-          keep(memory.createTexture(label, width, height)).createView(),
+        textures: made.textures.map(({ width, height, half, label }) =>
+          keep(memory.createTexture(label, width, height, half)).createView(),
         ),
         leaves,
         uniformBuffer: keep(memory.create('uniforms', uniforms.data.byteLength, VALUE | 0x40)),
@@ -157,13 +161,14 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
 
   const rangeOf = (x: Tensor): Range => {
     const place: Place = made.place(x);
+    const size = viewRoot(x).bytes;
     if (place.in === 'variable')
-      return { ...variableRange(device, place.variable), offset: place.offset, size: x.bytes };
-    if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size: x.bytes };
+      return { ...variableRange(device, place.variable), offset: place.offset, size };
+    if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size };
     if (place.in === 'texture') throw new Error('internal: a texture is no range of a buffer');
     if (place.leaf.node.kind === 'scalar')
       return { buffer: uniformBuffer, offset: uniforms.scalars.get(place.leaf)!, size: 4 };
-    return { buffer: leaves.get(place.leaf)!, offset: 0, size: x.bytes };
+    return { buffer: leaves.get(place.leaf)!, offset: 0, size };
   };
 
   const resourceOf = (x: Tensor | null): GPUBindingResource => {
@@ -199,7 +204,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     dispatches: bindings.length,
     passes: 1,
     submits: 1,
-    plannedBytes: owned.reduce((sum, r) => sum + ('size' in r ? r.size : 16 * r.width * r.height), 0),
+    plannedBytes: owned.reduce((sum, resource) => sum + memory.sizeOf(resource), 0),
     variableBytes: used.reduce((sum, v) => sum + align(v.bytes), 0),
     pipelines: new Set(pipelines).size,
     largestBuffer: Math.max(0, ...slots.map((slot) => slot.size)),
@@ -305,7 +310,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       await self.run(values);
       for (const d of made.dispatches) {
         for (const y of d.outputs) {
-          if (y.dtype !== 'f32' || made.place(y).in === 'texture') continue;
+          if (y.dtype !== 'f32' || y.half || made.place(y).in === 'texture') continue;
           const data = await readRange(device, rangeOf(y), 'f32');
           const at = data.findIndex((value) => !Number.isFinite(value));
           if (at >= 0)
@@ -482,10 +487,9 @@ function checkOutputs(outputs: unknown): void {
   }
 }
 
-const textureBytes = (made: Plan) =>
-  made.textures.reduce((sum, { width, height }) => sum + 16 * width * height, 0);
 const plannedBytes = (made: Plan) =>
-  made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0) + textureBytes(made);
+  made.slots.reduce((sum, slot) => sum + align(slot.bytes), 0) +
+  made.textures.reduce((sum, { width, height, half }) => sum + (half ? 8 : 16) * width * height, 0);
 const largest = (made: Plan) =>
   [...made.slots]
     .sort((a, b) => b.bytes - a.bytes)
@@ -503,17 +507,24 @@ async function buildPipelines(
   const pending = dispatches.map((d) => {
     const { kernel: k, inPlace } = d;
     const read = k.sampled ? 'rl' : 'rt';
-    const letters = (names: readonly string[] | undefined, count: number, [buffer, texture]: string) =>
-      Array.from({ length: count }, (_, i) => (names && k.textures?.includes(names[i]) ? texture : buffer));
+    const letters = (
+      names: readonly string[] | undefined,
+      tensors: readonly (Tensor | null)[],
+      [buffer, texture]: string,
+    ) =>
+      tensors.map((x, i) => {
+        if (!names || !k.textures?.includes(names[i])) return buffer;
+        return viewRoot(x!).half ? texture.toUpperCase() : texture;
+      });
     const access = inPlace
       ? `w${'r'.repeat(d.inputs.length - 1)}`
       : [
-          ...letters(k.inputs, d.inputs.length, read),
-          ...letters(k.state, d.state.length, 'w'),
-          ...letters(k.outputs, d.outputs.length, 'ws'),
+          ...letters(k.inputs, d.inputs, read),
+          ...letters(k.state, d.state, 'w'),
+          ...letters(k.outputs, d.outputs, 'ws'),
         ].join('');
     const most = device.gpu.limits.maxStorageBuffersPerShaderStage;
-    const buffers = access.replace(/[tls]/g, '').length;
+    const buffers = access.replace(/[tls]/gi, '').length;
     if (buffers > most)
       throw new InputError(
         `${d.op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`,

@@ -1,4 +1,5 @@
 import { copy, texelsOf } from './basic.ts';
+import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
 import { home, layout, type Node, Tensor, trace, Variable, viewRoot } from './tensor.ts';
 import { throughTextures } from './textures.ts';
@@ -25,7 +26,7 @@ export interface Plan {
   /** The slots in bytes, each with the largest tensor that it holds. */
   slots: { bytes: number; label: string }[];
   /** The textures, in texels of a vec4. */
-  textures: { width: number; height: number; label: string }[];
+  textures: { width: number; height: number; half: boolean; label: string }[];
   /** The tensors that a step returns, by name. */
   outputs: Map<string, Tensor>;
 }
@@ -46,6 +47,7 @@ export interface PlanOptions {
   target?: Target;
   /** Outputs that share their slot with nothing: a caller's buffer takes its place. */
   apart?: readonly string[];
+  precision?: Precision;
 }
 
 /** From a traced step to dispatches in order and a place for every tensor. No GPU here. */
@@ -62,7 +64,8 @@ export function plan(
   const fused = fuse(records, new Set([...wanted.values()].map(viewRoot)));
   const roots = new Set([...wanted.values()].map(viewRoot));
   const copied = throughTextures(separateHazards(fused), target, reuse ? roots : null);
-  const { ordered, parts } = placeParts(copied, roots);
+  const stored = options.precision?.store(copied, roots, target) ?? copied;
+  const { ordered, parts } = placeParts(stored, roots);
   const alone = new Set(apart.map((name) => viewRoot(wanted.get(name)!)));
   return assignSlots(ordered, parts, wanted, alone, reuse, target);
 }
@@ -315,11 +318,12 @@ function assignSlots(
   const takeTexture = (x: Tensor, label: string): number => {
     const [width, height] = texelsOf(x);
     for (const i of freeTextures) {
-      if (textures[i].width !== width || textures[i].height !== height) continue;
+      const { width: w, height: h, half } = textures[i];
+      if (w !== width || h !== height || half !== x.half) continue;
       freeTextures.delete(i);
       return i;
     }
-    return textures.push({ width, height, label }) - 1;
+    return textures.push({ width, height, half: x.half, label }) - 1;
   };
 
   const dispatches = records.map((rec, i): Dispatch => {

@@ -28,11 +28,14 @@ export class Tensor {
   readonly index: number;
   readonly shape: Shape;
   readonly dtype: DType;
-  constructor(node: Node, index: number, shape: Shape, dtype: DType) {
+  /** A plan stores it as f16 (graph/mixed.ts). */
+  readonly half: boolean;
+  constructor(node: Node, index: number, shape: Shape, dtype: DType, half = false) {
     this.node = node;
     this.index = index;
     this.shape = shape;
     this.dtype = dtype;
+    this.half = half;
   }
   /** How many elements. */
   get size(): number {
@@ -40,7 +43,7 @@ export class Tensor {
   }
   /** How many bytes; u8 is padded to whole words. */
   get bytes(): number {
-    return this.dtype === 'u8' ? Math.ceil(this.size / 4) * 4 : this.size * 4;
+    return this.dtype === 'u8' ? Math.ceil(this.size / 4) * 4 : this.size * (this.half ? 2 : 4);
   }
 }
 

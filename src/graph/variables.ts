@@ -20,7 +20,7 @@ export function variableRange(device: Device, v: Variable): Range {
   const store = storeOf(device);
   let buffer = store.get(owner);
   // A plan that ran out of memory takes back what it made.
-  if (!buffer || !device.memory.holds(buffer)) {
+  if (!buffer || !device.memory.sizeOf(buffer)) {
     assertAlive(device);
     const limit = device.gpu.limits.maxStorageBufferBindingSize;
     if (owner.bytes > limit) {
@@ -43,7 +43,7 @@ function moveIn(device: Device, flat: Variable, buffer: GPUBuffer): void {
   const store = storeOf(device);
   for (const member of flat.members) {
     const old = store.get(member);
-    if (!old || !device.memory.holds(old)) continue;
+    if (!old || !device.memory.sizeOf(old)) continue;
     const encoder = device.gpu.createCommandEncoder();
     encoder.copyBufferToBuffer(old, 0, buffer, member.home!.offset * 4, member.bytes);
     device.gpu.queue.submit([encoder.finish()]);
@@ -60,7 +60,7 @@ export function filled(value: number, size: number, dtype: Tensor['dtype']): Typ
 
 /** Whether a variable still lies in this buffer. */
 export const liesIn = (device: Device, v: Variable, buffer: GPUBuffer): boolean =>
-  storeOf(device).get(v) === buffer && device.memory.holds(buffer);
+  storeOf(device).get(v) === buffer && device.memory.sizeOf(buffer) > 0;
 
 /** The value of a variable on a device. */
 export const readVariable = (device: Device, v: Variable): Promise<Data> =>

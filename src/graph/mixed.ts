@@ -1,0 +1,174 @@
+import { InputError } from '../gpu/errors.ts';
+import { toTextures } from './basic.ts';
+import { sourceOf } from './compile.ts';
+import { type Kernel, kernelOf, type Target } from './op.ts';
+import type { Rec } from './plan.ts';
+import { reshape, Tensor, viewRoot } from './tensor.ts';
+
+/** How a plan stores what its ops make: `compile(device, step, { precision: mixed })`. */
+export interface Precision {
+  /** @throws InputError on a device that cannot */
+  check(gpu: GPUDevice): void;
+  /** The same calls on tensors that say how they are stored; `wanted` stay as they are. */
+  store(records: Rec[], wanted: Set<Tensor>, target: Target): Rec[];
+}
+
+/** Ops whose result may lose half of its digits: layers of an encoder and what prepares its images, but no part of a loss. */
+const TOLERANT =
+  'linear conv2d batchNorm layerNorm maxPool2d averagePool2d relu leakyRelu gelu silu tanh sigmoid augment blur cleanBatch';
+
+/**
+ * Mixed precision: what the layers of an encoder make is stored as f16, which halves its memory and what is read of it; every
+ * sum is made in f32, and so are parameters, gradients, statistics and losses. Values beyond 65,504 become infinite.
+ * Needs the feature shader-f16.
+ */
+export const mixed: Precision = {
+  check(gpu) {
+    if (!gpu.features.has('shader-f16'))
+      throw new InputError(
+        'precision: mixed precision needs the feature shader-f16, which this device lacks',
+      );
+  },
+  store(records, wanted, target) {
+    const kernels = new Map(
+      records.map((rec) => [rec, rec.op && (rec.kernel ?? kernelOf(rec.op, rec, target))]),
+    );
+    const halves = new Map<Tensor, Tensor>();
+    for (const [rec, kernel] of kernels) {
+      for (const [i, y] of rec.outputs.entries()) {
+        const tolerant =
+          rec.op === toTextures
+            ? halves.has(viewRoot(rec.inputs[i]!))
+            : isTolerant(rec) && (i === 0 || kernel!.outputs![i] === 'texels');
+        if (tolerant && y.dtype === 'f32' && !wanted.has(y))
+          halves.set(y, new Tensor(y.node, y.index, y.shape, 'f32', true));
+      }
+    }
+    const halved = (rec: Rec) => bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
+    // A tensor stays whole where one of its readers or its writer cannot do otherwise, and then so do copies of it.
+    for (let before = -1; before !== halves.size; ) {
+      before = halves.size;
+      for (const [rec, kernel] of kernels) {
+        for (const [x, name] of halved(rec)) {
+          const copied =
+            rec.op !== toTextures ||
+            rec.outputs.includes(x) ||
+            halves.has(rec.outputs[rec.inputs.indexOf(x)]);
+          if (!kernel || !copied || !narrow(kernel, [name])) halves.delete(viewRoot(x));
+        }
+      }
+    }
+    return records.map((rec) => {
+      const kernel = kernels.get(rec);
+      const names = halved(rec).map(([, name]) => name);
+      if (!kernel || !names.length) return rec;
+      const inputs = rec.inputs.map((x) => {
+        const half = x && halves.get(viewRoot(x));
+        return half ? reshape(half, x.shape) : x;
+      });
+      return {
+        ...rec,
+        inputs,
+        outputs: rec.outputs.map((y) => halves.get(y) ?? y),
+        kernel: narrow(kernel, names)!,
+      };
+    });
+  },
+};
+
+const isTolerant = ({ op }: Rec) => TOLERANT.split(' ').includes(op?.name ?? '');
+
+/** What a call reads and writes of the plan's own tensors, each with its name in the kernel. */
+function bound({ inputs, outputs }: Rec, kernel: Kernel | null | undefined): [Tensor, string][] {
+  const reads = inputs.map((x, i) => [x, kernel?.inputs?.[i] ?? ''] as const);
+  const writes = outputs.map((y, i) => [y, kernel?.outputs?.[i] ?? ''] as const);
+  return [...reads, ...writes].filter(([x, name]) => x && !kernel?.unread?.includes(name)) as [
+    Tensor,
+    string,
+  ][];
+}
+
+const HALVES: Record<string, string> = { f32: 'f16', vec4f: 'vec4<f16>' };
+
+/**
+ * The kernel with the bindings of these names in f16: loads widen, stores round, all else is as it was. Null where its entry
+ * point does something else with them.
+ */
+export function narrow(kernel: Kernel, names: readonly string[]): Kernel | null {
+  let text = sourceOf({ ...kernel, quads: false }).replace(/\/\/.*$/gm, '');
+  const { inputs = [], state = [], outputs = [] } = kernel;
+  const all = [...inputs, ...state, ...outputs];
+  const wanted = new Set(names.map((name) => all.indexOf(name) + 1));
+  const used = wordsOf(text, [kernel.entry, kernel.inPlace ?? '']);
+  const known = new Map(
+    [...text.matchAll(/\b(?:alias|const)\s+(\w+)\s*=\s*(\w+?)u?\s*;/g)].map(([, a, b]) => [a, b]),
+  );
+  const types = new Map<string, string>();
+  text = text.replace(
+    /@binding\((\w+)\)\s*var(?:<storage,\s*\w+>)?\s*(\w+)\s*:\s*([^;]+);/g,
+    (whole, binding: string, name: string, type: string) => {
+      if (!used.has(name) || !wanted.has(Number(known.get(binding) ?? binding))) return whole;
+      if (!type.startsWith('array')) return whole.replace('rgba32float', 'rgba16float');
+      const element = /^array<(\w+)>/.exec(type)?.[1] ?? '';
+      const plain = known.get(element) ?? element;
+      types.set(name, plain);
+      return whole.replace(type, `array<${HALVES[plain]}>`);
+    },
+  );
+  for (const [name, type] of types) {
+    const changed = HALVES[type] ? throughHalf(text, name, type) : null;
+    if (changed === null) return null;
+    text = changed;
+  }
+  return { ...kernel, source: `enable f16;${text}`, prelude: undefined };
+}
+
+/** The words of functions and of all that they call. */
+function wordsOf(text: string, entries: string[]): Set<string> {
+  const bodies = new Map<string, string[]>();
+  for (const { 1: name, index } of text.matchAll(/\bfn\s+(\w+)/g)) {
+    const start = text.indexOf('{', index) + 1;
+    bodies.set(name, text.slice(start, closing(text, start)).match(/\w+/g) ?? []);
+  }
+  const found = new Set(entries);
+  for (const word of found) for (const next of bodies.get(word) ?? []) found.add(next);
+  return found;
+}
+
+/** The text with all loads and stores of the elements of an array converted. */
+function throughHalf(text: string, name: string, type: string): string | null {
+  if (new RegExp(`&\\s*${name}\\b`).test(text)) return null;
+  const use = new RegExp(`(?<![\\w.])${name}\\s*\\[`, 'g');
+  let out = '';
+  let from = 0;
+  for (let match = use.exec(text); match; match = use.exec(text)) {
+    const end = closing(text, use.lastIndex);
+    const index = throughHalf(text.slice(use.lastIndex, end), name, type);
+    const after = /^\s*(=(?!=)|[-+*/%&|^]=|<<=|>>=|\+\+|--|\.\w+\s*=(?!=))?/.exec(text.slice(end + 1))![1];
+    if (index === null || (after && after !== '=')) return null;
+    out += text.slice(from, match.index);
+    const element = `${name}[${index}]`;
+    if (after) {
+      const start = text.indexOf('=', end) + 1;
+      const stop = text.indexOf(';', start);
+      const value = throughHalf(text.slice(start, stop), name, type);
+      if (value === null) return null;
+      out += `${element} = ${HALVES[type]}(${value})`;
+      from = stop;
+    } else {
+      out += `${type}(${element})`;
+      from = end + 1;
+    }
+    use.lastIndex = from;
+  }
+  return out + text.slice(from);
+}
+
+/** Where the bracket closes that was opened before `from`. */
+function closing(text: string, from: number): number {
+  let depth = 1;
+  for (let i = from; ; i++) {
+    if (/[[{(]/.test(text[i])) depth++;
+    if (/[\]})]/.test(text[i]) && --depth === 0) return i;
+  }
+}

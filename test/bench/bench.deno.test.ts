@@ -38,6 +38,7 @@ test('operations: products count two a multiply-add, layers three products, the 
   near(work('mlp').flops, 2 * layers + 6 * 512 * 512 * 128);
   const [c1, c2, c3] = [14 * 14 * 9 * 32, 7 * 7 * 9 * 32 * 64, 4 * 4 * 9 * 64 * 128];
   near(work('cnn').flops, 2 * 256 * (2 * c1 + 3 * (c2 + c3 + 128 * 64)) + 6 * 256 * 256 * 64);
+  near(work('conv-forward').flops, 2 * 256 * 20 ** 2 * 32 * 64);
   near(work('knn').flops, 2 * 2000 * 10000 * 128);
 });
 
@@ -47,7 +48,7 @@ test('every work has its inputs, the same each time', () => {
   assert.is(w0.length, 784 * 512);
   assert.is(w2.length, 256 * 128);
   assert.equal(inputsOf(work('mlp')).w2.subarray(0, 8), w2.subarray(0, 8));
-  assert.is(new Set(works.map(({ name }) => name)).size, 12);
+  assert.is(new Set(works.map(({ name }) => name)).size, 14);
   for (const { sizes, work } of series) for (const size of sizes) assert.ok(work(size).flops > 0);
 });
 

@@ -29,6 +29,15 @@ export interface Cnn extends Common {
   /** Batch norm (of the batch, with scale and shift) after each convolution, which then has no bias. */
   batchNorm: boolean;
 }
+/** A 3 x 3 convolution of stride 2 (the second of the CNN), or the gradient of its input. */
+export interface Conv extends Common {
+  kind: 'conv';
+  gradient: boolean;
+  batch: number;
+  size: number;
+  channels: number;
+  outputs: number;
+}
 /** NT-Xent and its gradient with respect to z. */
 export interface NtXent extends Common {
   kind: 'ntxent';
@@ -49,7 +58,7 @@ export interface Knn extends Common {
   d: number;
   k: number;
 }
-export type Work = Matmul | Mlp | Cnn | NtXent | Augment | Knn;
+export type Work = Matmul | Mlp | Cnn | Conv | NtXent | Augment | Knn;
 
 /** Of the loss, and of Adam; all engines are told the same. */
 export const TEMPERATURE = 0.5;
@@ -94,6 +103,17 @@ export function cnn(name: string, size: number, inputs: number, batchNorm: boole
   };
 }
 
+export function conv(name: string, gradient: boolean): Conv {
+  const [batch, size, channels, outputs] = [256, 14, 32, 64];
+  // Three taps for each of size / 2 pixels a side, but for one that padding is under.
+  const taps = ((3 * size) / 2 - 1) ** 2;
+  const title = `${gradient ? 'input gradient of a convolution' : 'convolution'} 3 x 3, stride 2, ${batch} x ${size} x ${size} x ${channels} to ${outputs}`;
+  return {
+    ...{ kind: 'conv', name, title, gradient, batch, size, channels, outputs },
+    flops: 2 * batch * taps * channels * outputs,
+  };
+}
+
 export function ntxent(n: number, d = 128): NtXent {
   const title = `NT-Xent, forward and backward, ${n} x ${d}`;
   return { kind: 'ntxent', name: `ntxent-${n}`, title, n, d, flops: lossFlops(n, d) };
@@ -101,6 +121,8 @@ export function ntxent(n: number, d = 128): NtXent {
 
 export const works: Work[] = [
   ...[256, 512, 1024, 2048].map(matmul),
+  conv('conv-forward', false),
+  conv('conv-input-gradient', true),
   mlp(),
   cnn('cnn', 28, 1, false),
   cnn('cnn-bn', 32, 3, true),
@@ -195,6 +217,14 @@ export function inputsOf(work: Work): Arrays {
         x: numbers(batch * size * size * channels[0], 1, 9),
         ...Object.fromEntries(filters),
         dense: weights(channels.at(-1)!, outputs, 8),
+      };
+    }
+    case 'conv': {
+      const { batch, size, channels, outputs } = work;
+      return {
+        x: numbers(batch * size * size * channels, 1, 1),
+        w: weights(9 * channels, outputs, 2),
+        dy: numbers((batch * size * size * outputs) / 4, 1, 3),
       };
     }
     case 'ntxent':

@@ -93,6 +93,16 @@ function graphOf(work: Work, inputs: Arrays): Graph {
       return mlp(work, inputs);
     case 'cnn':
       return cnn(work, inputs);
+    case 'conv': {
+      const { batch, size, channels, outputs } = work;
+      const x = held(inputs.x, [batch, size, size, channels]);
+      const w = held(inputs.w, [3, 3, channels, outputs]);
+      const dy = held(inputs.dy, [batch, size / 2, size / 2, outputs]);
+      return () => {
+        const y = conv2d(x, w, null, { stride: 2, padding: 'same' });
+        return { value: work.gradient ? grad(y, [x], dy)[0] : y };
+      };
+    }
     case 'ntxent': {
       const z = held(inputs.z, [work.n, work.d]);
       return () => {

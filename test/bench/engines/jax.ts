@@ -17,9 +17,11 @@ const np: any = jax.numpy;
 const nn: any = jax.nn;
 const lax: any = jax.lax;
 const tree: any = jax.tree;
-const { jit, valueAndGrad } = jax as any;
+const { jit, grad, valueAndGrad } = jax as any;
 
 const array = (data: Float32Array, shape: number[]) => np.array(data).reshape(shape);
+
+const moved = (data: Float32Array, shape: number[], axes: number[]) => np.transpose(array(data, shape), axes);
 
 /** -1e9 on the diagonal; one-hot positives: rows i and i + n / 2. */
 function masks(n: number) {
@@ -111,8 +113,6 @@ function mlp({ widths, rows }: Mlp, inputs: Arrays): Contender {
 /** It wants images [N, C, H, W] and filters [K, C, 3, 3]. */
 function cnn({ size, channels, outputs, batch, batchNorm }: Cnn, inputs: Arrays): Contender {
   const n = channels.length - 1;
-  const moved = (data: Float32Array, shape: number[], axes: number[]) =>
-    np.transpose(array(data, shape), axes);
   const filters = channels
     .slice(1)
     .map((out, i) => moved(inputs[`w${i}`], [3, 3, channels[i], out], [3, 2, 0, 1]));
@@ -171,6 +171,20 @@ function contender(work: Work, inputs: Arrays): Contender {
       return independent(
         () => [product(a.ref, b.ref)],
         async ([c]) => meanSquare(await c.ref.data()),
+      );
+    }
+    case 'conv': {
+      const { batch, size, channels, outputs } = work;
+      const x = moved(inputs.x, [batch, size, size, channels], [0, 3, 1, 2]);
+      const w = moved(inputs.w, [3, 3, channels, outputs], [3, 2, 0, 1]);
+      const dy = moved(inputs.dy, [batch, size / 2, size / 2, outputs], [0, 3, 1, 2]);
+      const forward = (x: any, w: any) => lax.convGeneralDilated(x, w, [2, 2], 'SAME');
+      const step = jit(
+        work.gradient ? grad((x: any, w: any, dy: any) => forward(x, w).mul(dy).sum()) : forward,
+      );
+      return independent(
+        () => [work.gradient ? step(x.ref, w.ref, dy.ref) : step(x.ref, w.ref)],
+        async ([y]) => meanSquare(await y.ref.data()),
       );
     }
     case 'mlp':

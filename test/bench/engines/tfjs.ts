@@ -110,6 +110,15 @@ function contender(work: Work, inputs: Arrays): Contender {
       const [a, b] = [inputs.a, inputs.b].map((data) => tf.tensor2d(data, [work.n, work.n]));
       return independent(() => [tf.matMul(a, b)]);
     }
+    case 'conv': {
+      const { batch, size, channels, outputs } = work;
+      const x = tf.tensor4d(inputs.x, [batch, size, size, channels]);
+      const w = tf.tensor4d(inputs.w, [3, 3, channels, outputs]);
+      const dy = tf.tensor4d(inputs.dy, [batch, size / 2, size / 2, outputs]);
+      return independent(() => [
+        work.gradient ? tf.conv2dTranspose(dy, w, x.shape, 2, 'same') : tf.conv2d(x, w, 2, 'same'),
+      ]);
+    }
     case 'mlp':
       return mlp(work, inputs);
     case 'cnn':

@@ -158,8 +158,8 @@ const difference = (a: Counts, b: Counts): Counts => ({
 
 /**
  * Times the engines in turn. The host's speed drifts, so the peak is measured before and after every repeat, and a repeat
- * is held against the better of the two. An engine stops when its share of the time is spent; where one step takes all of
- * it, the second step is its only repeat.
+ * is held against the better of the two. An engine of which one step takes half of its share of the time stops when that is
+ * spent; where one takes all of it, the second step is its only repeat.
  */
 async function rounds(
   runners: () => Runner[],
@@ -182,7 +182,7 @@ async function rounds(
   for (let round = 0; round < repeats; round++) {
     for (const runner of runners()) {
       const spent = runner.runs.reduce((sum, ms) => sum + ms * steps, 0);
-      if (spent > 1000 * share) continue;
+      if (spent > 1000 * share && 2 * runner.estimate > 1000 * share) continue;
       await attempt(runner.engine, `repeat ${round + 1}`, async () => {
         const ms = (await time(runner, steps)) / steps;
         runner.runs.push(ms);

@@ -189,29 +189,19 @@ fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   let i = t / across * 16u;
   if (i >= params.m) { return; }
   var r0 = no_rows(); var r1 = no_rows(); var r2 = no_rows(); var r3 = no_rows();
-  var r: Rows;
-  var s0: mat4x4f; var s1: mat4x4f; var s2: mat4x4f; var s3: mat4x4f;
   let end = min(params.n, (chunk + 1u) * params.width);
   // As many rounds for all: invocations that share rows never part.
   for (var k = 0u; k < params.width; k += 16u) {
     let j = chunk * params.width + k;
-    let s = tile_16(i, params.m, j, params.n);
+    var s = tile_16(i, params.m, j, params.n);
     // One copy of absorb_blocks(): eight take seconds to compile.
-    for (var q = 0u; q < 4u; q++) {
-      switch q {
-        case 0u: { r = r0; s0 = s.s00; s1 = s.s01; s2 = s.s02; s3 = s.s03; }
-        case 1u: { r = r1; s0 = s.s10; s1 = s.s11; s2 = s.s12; s3 = s.s13; }
-        case 2u: { r = r2; s0 = s.s20; s1 = s.s21; s2 = s.s22; s3 = s.s23; }
-        default: { r = r3; s0 = s.s30; s1 = s.s31; s2 = s.s32; s3 = s.s33; }
-      }
-      r = absorb_blocks(r, s0, s1, i + 4u * q, j, end);
-      r = absorb_blocks(r, s2, s3, i + 4u * q, j + 8u, end);
-      switch q {
-        case 0u: { r0 = r; }
-        case 1u: { r1 = r; }
-        case 2u: { r2 = r; }
-        default: { r3 = r; }
-      }
+    for (var q = 0u; q < rounds(4u); q++) {
+      let r = absorb_blocks(r0, s.s00, s.s01, i + 4u * q, j, end);
+      r0 = r1; r1 = r2; r2 = r3;
+      r3 = absorb_blocks(r, s.s02, s.s03, i + 4u * q, j + 8u, end);
+      s.s00 = s.s10; s.s01 = s.s11; s.s02 = s.s12; s.s03 = s.s13;
+      s.s10 = s.s20; s.s11 = s.s21; s.s12 = s.s22; s.s13 = s.s23;
+      s.s20 = s.s30; s.s21 = s.s31; s.s22 = s.s32; s.s23 = s.s33;
     }
   }
   if (chunk >= params.chunks) { return; }
@@ -368,27 +358,13 @@ fn contrast_weights_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   let p = place(linear_index(group, groups, local, 64u), 8u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
-  let s = tile_8(p.row, p.rows, p.column, p.columns);
-  var block: mat4x4f;
+  var s = tile_8(p.row, p.rows, p.column, p.columns);
   // One copy of put_block(), as above.
-  for (var q = 0u; q < 4u; q++) {
-    switch q {
-      case 0u: { block = s.s00; }
-      case 1u: { block = s.s10; }
-      case 2u: { block = s.s01; }
-      default: { block = s.s11; }
-    }
+  for (var q = 0u; q < rounds(4u); q++) {
     let column = p.column + q / 2u * 4u;
-    put_block(p.row + q % 2u * 4u, end, column, p.columns, block, anchors_at(column));
+    put_block(p.row + q % 2u * 4u, end, column, p.columns, s.s00, anchors_at(column));
+    s.s00 = s.s10; s.s10 = s.s01; s.s01 = s.s11;
   }
-}
-
-fn put_column(row: u32, end: u32, column: u32, columns: u32, s0: mat4x4f, s1: mat4x4f, s2: mat4x4f, s3: mat4x4f) {
-  let a = anchors_at(column);
-  put_block(row, end, column, columns, s0, a);
-  put_block(row + 4u, end, column, columns, s1, a);
-  put_block(row + 8u, end, column, columns, s2, a);
-  put_block(row + 12u, end, column, columns, s3, a);
 }
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
@@ -397,16 +373,17 @@ fn contrast_weights_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   let p = place(linear_index(group, groups, local, 64u), 16u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
-  let s = tile_16(p.row, p.rows, p.column, p.columns);
-  var s0: mat4x4f; var s1: mat4x4f; var s2: mat4x4f; var s3: mat4x4f;
-  // One copy of put_column(), as above.
-  for (var q = 0u; q < 4u; q++) {
-    switch q {
-      case 0u: { s0 = s.s00; s1 = s.s10; s2 = s.s20; s3 = s.s30; }
-      case 1u: { s0 = s.s01; s1 = s.s11; s2 = s.s21; s3 = s.s31; }
-      case 2u: { s0 = s.s02; s1 = s.s12; s2 = s.s22; s3 = s.s32; }
-      default: { s0 = s.s03; s1 = s.s13; s2 = s.s23; s3 = s.s33; }
+  var s = tile_16(p.row, p.rows, p.column, p.columns);
+  // One copy of put_block(), as above.
+  for (var q = 0u; q < rounds(4u); q++) {
+    let column = p.column + 4u * q;
+    let a = anchors_at(column);
+    for (var i = 0u; i < rounds(16u); i += 4u) {
+      put_block(p.row + i, end, column, p.columns, s.s00, a);
+      s.s00 = s.s10; s.s10 = s.s20; s.s20 = s.s30;
     }
-    put_column(p.row, end, p.column + 4u * q, p.columns, s0, s1, s2, s3);
+    s.s00 = s.s01; s.s10 = s.s11; s.s20 = s.s21; s.s30 = s.s31;
+    s.s01 = s.s02; s.s11 = s.s12; s.s21 = s.s22; s.s31 = s.s32;
+    s.s02 = s.s03; s.s12 = s.s13; s.s22 = s.s23; s.s32 = s.s33;
   }
 }

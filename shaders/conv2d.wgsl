@@ -176,20 +176,16 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
     }
   }
   let first = 4u * (pixel * O + o);
-  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
   // One copy of put_images(): stores take long to compile.
-  for (var q = 0u; q < 4u; q++) {
-    switch q {
-      case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
-      case 1u: { c0 = c01; c1 = c11; c2 = c21; c3 = c31; }
-      case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
-      default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
-    }
+  for (var q = 0u; q < rounds(4u); q++) {
     let b = bias_at(o + q);
     for (var i = 0u; i < rounds(16u); i += 4u) {
-      put_images(n + i, first + 4u * q, b, c0);
-      c0 = c1; c1 = c2; c2 = c3;
+      put_images(n + i, first + 4u * q, b, c00);
+      c00 = c10; c10 = c20; c20 = c30;
     }
+    c00 = c01; c10 = c11; c20 = c21; c30 = c31;
+    c01 = c02; c11 = c12; c21 = c22; c31 = c32;
+    c02 = c03; c12 = c13; c22 = c23; c32 = c33;
   }
 }
 
@@ -283,20 +279,16 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
     }
   }
   let first = 4u * (pixel * O + o);
-  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
   // One copy of put_images(): stores take long to compile.
-  for (var q = 0u; q < 4u; q++) {
-    switch q {
-      case 0u: { c0 = c00; c1 = c10; c2 = c20; c3 = c30; }
-      case 1u: { c0 = c01; c1 = c11; c2 = c21; c3 = c31; }
-      case 2u: { c0 = c02; c1 = c12; c2 = c22; c3 = c32; }
-      default: { c0 = c03; c1 = c13; c2 = c23; c3 = c33; }
-    }
+  for (var q = 0u; q < rounds(4u); q++) {
     let b = bias_at(o + q);
     for (var i = 0u; i < rounds(16u); i += 4u) {
-      put_images(n + i, first + 4u * q, b, c0);
-      c0 = c1; c1 = c2; c2 = c3;
+      put_images(n + i, first + 4u * q, b, c00);
+      c00 = c10; c10 = c20; c20 = c30;
     }
+    c00 = c01; c10 = c11; c20 = c21; c30 = c31;
+    c01 = c02; c11 = c12; c21 = c22; c31 = c32;
+    c02 = c03; c12 = c13; c22 = c23; c32 = c33;
   }
 }
 

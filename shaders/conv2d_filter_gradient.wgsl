@@ -216,19 +216,15 @@ fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(nu
       }
     }
   }
-  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
   // One copy of put_partial(): stores take long to compile.
-  for (var q = 0u; q < 4u; q++) {
-    switch q {
-      case 0u: { c0 = c00; c1 = c01; c2 = c02; c3 = c03; }
-      case 1u: { c0 = c10; c1 = c11; c2 = c12; c3 = c13; }
-      case 2u: { c0 = c20; c1 = c21; c2 = c22; c3 = c23; }
-      default: { c0 = c30; c1 = c31; c2 = c32; c3 = c33; }
-    }
+  for (var q = 0u; q < rounds(4u); q++) {
     for (var i = 0u; i < rounds(4u); i++) {
-      put_partial(split, row + 4u * q, o + i, c0);
-      c0 = c1; c1 = c2; c2 = c3;
+      put_partial(split, row + 4u * q, o + i, c00);
+      c00 = c01; c01 = c02; c02 = c03;
     }
+    c00 = c10; c01 = c11; c02 = c12; c03 = c13;
+    c10 = c20; c11 = c21; c12 = c22; c13 = c23;
+    c20 = c30; c21 = c31; c22 = c32; c23 = c33;
   }
 }
 

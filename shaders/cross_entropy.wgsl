@@ -17,19 +17,19 @@ struct Params { rows: u32, width: u32 }
 fn cross_entropy_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = row_of(group, groups, local, params.rows, params.width);
   var top = lanes(-3.4028234e38);
-  for (var i = row.start; i < row.end; i += 8u) { top = max(top, x[i]); }
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) { top = max(top, x[i]); }
   let largest = row_max(lane_max(top), local);
   let label = labels[min(row.index, params.rows - 1u)];
   var total = lanes(0.0);
   var chosen = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     let v = x[i] - largest;
     total += exp(v);
     // Chosen, not multiplied by 0: what is not chosen may be infinite.
     chosen = select(chosen, v, one_hot((i - row.index * params.width) * WIDTH, label) > lanes(0.0));
   }
   let s = row_sum(vec2f(lane_sum(total), lane_sum(chosen)), local);
-  if (row.inside && local % 8u == 0u) {
+  if (row.inside && local % ROW_SHARERS == 0u) {
     let known = label < params.width * WIDTH;
     loss[row.index] = select(0.0, log(s.x) - s.y, known);
     statistics[row.index] = vec2f(largest, log(s.x));

@@ -8,7 +8,7 @@ struct Params { rows: u32, width: u32, epsilon: f32 }
 fn l2_normalize_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = row_of(group, groups, local, params.rows, params.width);
   var squares = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) { squares += x[i] * x[i]; }
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) { squares += x[i] * x[i]; }
   let size = max(sqrt(row_sum(vec2f(lane_sum(squares), 0.0), local).x), params.epsilon);
-  for (var i = row.start; i < row.end; i += 8u) { put_lanes(row.index, params.width, i - row.index * params.width, x[i] / size); }
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) { put_lanes(row.index, params.width, i - row.index * params.width, x[i] / size); }
 }

@@ -10,7 +10,7 @@ fn l2_normalize_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
   let row = row_of(group, groups, local, params.rows, params.width);
   var squares = lanes(0.0);
   var products = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     squares += x[i] * x[i];
     products += x[i] * dy[i];
   }
@@ -19,7 +19,7 @@ fn l2_normalize_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
   let long = size > params.epsilon;
   let along = select(0.0, s.y / s.x, long);
   let scale = 1.0 / select(params.epsilon, size, long);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     put_lanes(row.index, params.width, i - row.index * params.width, (dy[i] - x[i] * along) * scale);
   }
 }

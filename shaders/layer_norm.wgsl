@@ -29,22 +29,22 @@ fn layer_norm_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   let row = row_of(group, groups, local, params.rows, params.width);
   let count = f32(params.width * WIDTH);
   var total = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) { total += x[i]; }
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) { total += x[i]; }
   let mean = row_sum(vec2f(lane_sum(total), 0.0), local).x / count;
   var squares = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     let d = x[i] - mean;
     squares += d * d;
   }
   let rstd = inverseSqrt(row_sum(vec2f(lane_sum(squares), 0.0), local).x / count + params.epsilon);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     let c = i - row.index * params.width;
     var v = (x[i] - mean) * rstd;
     if (HAS_GAMMA) { v *= gamma[c]; }
     if (HAS_BETA) { v += beta[c]; }
     y[i] = v;
   }
-  if (row.inside && local % 8u == 0u) { statistics[row.index] = vec2f(mean, rstd); }
+  if (row.inside && local % ROW_SHARERS == 0u) { statistics[row.index] = vec2f(mean, rstd); }
 }
 
 // dx = rstd (g - mean(g) - u mean(g u)), g = dy gamma, u = (x - mean) rstd
@@ -54,14 +54,14 @@ fn layer_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   let m = saved_statistics[min(row.index, params.rows - 1u)];
   var sums = lanes(0.0);
   var products = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     var g = dy[i];
     if (HAS_GAMMA) { g *= scale[i - row.index * params.width]; }
     sums += g;
     products += g * (saved[i] - m.x) * m.y;
   }
   let s = row_sum(vec2f(lane_sum(sums), lane_sum(products)), local) / f32(params.width * WIDTH);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     var g = dy[i];
     if (HAS_GAMMA) { g *= scale[i - row.index * params.width]; }
     dx[i] = m.y * (g - s.x - (saved[i] - m.x) * m.y * s.y);

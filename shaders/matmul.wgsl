@@ -134,16 +134,12 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
     if (SUMS) { sum2 += b2 * vec4f(1.0); sum3 += b3 * vec4f(1.0); }
     if (SUMS) { sum0 += b0 * vec4f(1.0); sum1 += b1 * vec4f(1.0); }
   }
-  var c0: mat4x4f; var c1: mat4x4f; var c2: mat4x4f; var c3: mat4x4f;
   // One copy of put_four(), as there.
-  for (var q = 0u; q < 4u; q++) {
-    switch q {
-      case 0u: { c0 = c00; c1 = c01; c2 = c02; c3 = c03; }
-      case 1u: { c0 = c10; c1 = c11; c2 = c12; c3 = c13; }
-      case 2u: { c0 = c20; c1 = c21; c2 = c22; c3 = c23; }
-      default: { c0 = c30; c1 = c31; c2 = c32; c3 = c33; }
-    }
-    put_four(row4 + q, column4, batch, 4u, c0, c1, c2, c3);
+  for (var q = 0u; q < rounds(4u); q++) {
+    put_four(row4 + q, column4, batch, 4u, c00, c01, c02, c03);
+    c00 = c10; c01 = c11; c02 = c12; c03 = c13;
+    c10 = c20; c11 = c21; c12 = c22; c13 = c23;
+    c20 = c30; c21 = c31; c22 = c32; c23 = c33;
   }
   if (SUMS && row4 == 0u) {
     put_sum(column4, sum0); put_sum(column4 + 1u, sum1);

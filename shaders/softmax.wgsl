@@ -19,10 +19,10 @@ override LOG: bool = false;
 // The largest element, and the sum of exp(x - largest). A row of -Infinity has a finite largest, so that no NaN arises.
 fn largest_and_sum(row: Row, local: u32) -> vec2f {
   var top = lanes(-3.4028234e38);
-  for (var i = row.start; i < row.end; i += 8u) { top = max(top, x[i]); }
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) { top = max(top, x[i]); }
   let largest = row_max(lane_max(top), local);
   var total = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) { total += exp(x[i] - largest); }
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) { total += exp(x[i] - largest); }
   return vec2f(largest, row_sum(vec2f(lane_sum(total), 0.0), local).x);
 }
 
@@ -32,7 +32,7 @@ fn softmax_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
   let row = row_of(group, groups, local, params.rows, params.width);
   let m = largest_and_sum(row, local);
   let log_sum = log(m.y);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     let v = x[i] - m.x;
     if (LOG) { y[i] = v - log_sum; } else { y[i] = exp(v) / m.y; }
   }
@@ -43,11 +43,11 @@ fn softmax_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
 fn softmax_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = row_of(group, groups, local, params.rows, params.width);
   var total = lanes(0.0);
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     if (LOG) { total += dy[i]; } else { total += dy[i] * saved[i]; }
   }
   let s = row_sum(vec2f(lane_sum(total), 0.0), local).x;
-  for (var i = row.start; i < row.end; i += 8u) {
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     if (LOG) { dx[i] = dy[i] - exp(saved[i]) * s; } else { dx[i] = saved[i] * (dy[i] - s); }
   }
 }
@@ -57,7 +57,7 @@ fn softmax_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
 fn log_sum_exp_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let row = row_of(group, groups, local, params.rows, params.width);
   let m = largest_and_sum(row, local);
-  if (row.inside && local % 8u == 0u) {
+  if (row.inside && local % ROW_SHARERS == 0u) {
     // Some drivers give a finite log(0). Infinity is no constant in WGSL, so its bits are made at run time.
     let log_sum = select(log(m.y), bitcast<f32>(0xff800000u | (params.rows & 0u)), m.y == 0.0);
     totals[row.index] = m.x + log_sum;

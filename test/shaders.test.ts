@@ -66,17 +66,19 @@ for (const path of shaders) written[path] = await text(path);
 const minified = minifyWgsl(written);
 
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
-function sourcesOf(path: string, files = written, fours = 'fours_alone'): string[] {
+function sourcesOf(path: string, files = written, quads = false): string[] {
   const convolution = (name: string) => name.includes('/conv2d');
   const plain = libs.filter(
-    (lib) => !/\/(lanes|operands|fours|result)/.test(lib) && (!convolution(lib) || convolution(path)),
+    (lib) =>
+      !/\/(lanes|operands|fours|sums|rows|result)/.test(lib) && (!convolution(lib) || convolution(path)),
   );
   const parts = [path, ...plain];
   const code = parts.map((name) => written[name]).join('\n');
   const shared = parts.map((name) => files[name]).join('\n');
   const lib = (...names: string[]) => names.map((name) => files[`shaders/lib/${name}.wgsl`]);
+  const rows = lib('rows', quads ? 'sums_quad' : 'sums_workgroup').join('\n');
   const values = /\barray<lanes>/.test(code)
-    ? lib('lanes1', 'lanes4')
+    ? lib('lanes1', 'lanes4').map((lanes) => (/\brow_of\(/.test(code) ? `${lanes}\n${rows}` : lanes))
     : /\barray<value>/.test(code)
       ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
       : [''];
@@ -89,7 +91,7 @@ function sourcesOf(path: string, files = written, fours = 'fours_alone'): string
       : [''];
   const operands = /\b([ab]_at|four_of_a)\(/.test(code)
     ? lib('operands_buffer', 'operands_texture', 'operands_sampled').map(
-        (operand) => `${operand}\n${lib(fours)[0]}`,
+        (operand) => `${operand}\n${lib(quads ? 'fours_quad' : 'fours_alone')[0]}`,
       )
     : [''];
   // Each of a kind once, not all with all.
@@ -119,8 +121,8 @@ for (const path of kernels) {
     async () => {
       const { gpu } = await device();
       const sources = sourcesOf(path);
-      if (gpu.features.has('subgroups' as GPUFeatureName) && /four_of_a/.test(written[path]))
-        sources.push(...sourcesOf(path, written, 'fours_quad').map((code) => QUADS + code));
+      if (gpu.features.has('subgroups' as GPUFeatureName) && /four_of_a|row_of/.test(written[path]))
+        sources.push(...sourcesOf(path, written, true).map((code) => QUADS + code));
       for (const code of sources) {
         const module = gpu.createShaderModule({ label: path, code });
         assert.equal(await complaints(module, path), []);

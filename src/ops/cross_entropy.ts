@@ -1,7 +1,7 @@
 import crossEntropyWgsl from '../../shaders/cross_entropy.wgsl' with { type: 'text' };
 import { call, type Op } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
-import { checkRows, laneInvocations, rowInvocations, rowSource, rowsOf } from './rows.ts';
+import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
 
 const uniformOf = (logits: Tensor) => {
   const { rows, width } = rowsOf(logits);
@@ -11,13 +11,12 @@ const uniformOf = (logits: Tensor) => {
 const crossEntropyOp: Op = {
   name: 'crossEntropy',
   shape: ([logits]) => [{ shape: [logits.shape[0]] }, { shape: [logits.shape[0], 2] }],
-  kernel: ({ inputs: [logits] }) => ({
-    source: rowSource(crossEntropyWgsl, logits!),
+  kernel: ({ inputs: [logits] }, target) => ({
+    ...rowKernel(crossEntropyWgsl, logits!, target),
     entry: 'cross_entropy_forward',
     inputs: ['logits', 'labels'],
     outputs: ['loss', 'statistics'],
     uniform: () => uniformOf(logits!),
-    invocations: () => rowInvocations(logits!),
   }),
   vjp: (dy, { inputs: [logits, labels], outputs: [, statistics] }) => [
     call(crossEntropyGradientOp, [dy, logits, labels, statistics], {}).outputs[0],
@@ -28,8 +27,8 @@ const crossEntropyOp: Op = {
 const crossEntropyGradientOp: Op = {
   name: 'crossEntropyGradient',
   shape: ([, logits]) => logits.shape,
-  kernel: ({ inputs: [, logits] }) => ({
-    source: rowSource(crossEntropyWgsl, logits!),
+  kernel: ({ inputs: [, logits] }, target) => ({
+    ...rowKernel(crossEntropyWgsl, logits!, target),
     entry: 'cross_entropy_gradient',
     inputs: ['dy', 'logits', 'labels', 'statistics'],
     outputs: ['dx'],

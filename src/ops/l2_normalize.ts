@@ -1,9 +1,9 @@
 import l2NormalizeWgsl from '../../shaders/l2_normalize.wgsl' with { type: 'text' };
 import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type: 'text' };
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { type Result, resultIn, resultNames } from './operands.ts';
-import { checkRows, rowInvocations, rowSource, rowsOf } from './rows.ts';
+import { checkRows, rowKernel, rowsOf } from './rows.ts';
 
 interface Options {
   epsilon: number;
@@ -15,14 +15,15 @@ const uniform = ({ outputs: [y], options: { epsilon } }: Call<Options>) => {
 };
 
 /** Rows of whole vec4s may go to a texture, unless a buffer is wanted too. */
-function kernel(x: Tensor, wgsl: string, entry: string, inputs: string[]): Kernel<Options> {
+function kernel(x: Tensor, target: Target, wgsl: string, entry: string, inputs: string[]): Kernel<Options> {
+  const rows = rowKernel(wgsl, x, target);
   const make = (result: Result): Kernel<Options> => ({
-    source: [...rowSource(wgsl, x), ...resultIn(result, inputs.length + 1)],
+    ...rows,
+    source: [...rows.source, ...resultIn(result, inputs.length + 1)],
     entry,
     inputs,
     ...resultNames(result, ['c']),
     uniform,
-    invocations: () => rowInvocations(x),
   });
   const whole = x.shape.length === 2 && x.shape.every((n) => n % 4 === 0);
   return {
@@ -34,14 +35,15 @@ function kernel(x: Tensor, wgsl: string, entry: string, inputs: string[]): Kerne
 const l2NormalizeOp: Op<Options> = {
   name: 'l2Normalize',
   shape: ([x]) => x.shape,
-  kernel: ({ inputs: [x] }) => kernel(x!, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
+  kernel: ({ inputs: [x] }, target) => kernel(x!, target, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
   vjp: (dy, { inputs: [x], options }) => [call(l2NormalizeGradientOp, [dy, x], options).outputs[0]],
 };
 
 const l2NormalizeGradientOp: Op<Options> = {
   name: 'l2NormalizeGradient',
   shape: ([, x]) => x.shape,
-  kernel: ({ inputs: [, x] }) => kernel(x!, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
+  kernel: ({ inputs: [, x] }, target) =>
+    kernel(x!, target, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
 };
 
 /**

@@ -2,7 +2,7 @@ import layerNormWgsl from '../../shaders/layer_norm.wgsl' with { type: 'text' };
 import { type Call, call, f32, type Op } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 import { sum } from './reduce.ts';
-import { checkRows, rowInvocations, rowSource, rowsOf } from './rows.ts';
+import { checkRows, rowKernel, rowsOf } from './rows.ts';
 
 interface Options {
   epsilon: number;
@@ -19,14 +19,13 @@ const uniformOf = (x: Tensor, { options: { epsilon } }: Call<Options>) => {
 const layerNormOp: Op<Options> = {
   name: 'layerNorm',
   shape: ([x]) => [{ shape: x.shape }, { shape: [rowsOf(x).rows, 2] }],
-  kernel: ({ inputs: [x, gamma, beta] }) => ({
-    source: rowSource(layerNormWgsl, x!),
+  kernel: ({ inputs: [x, gamma, beta] }, target) => ({
+    ...rowKernel(layerNormWgsl, x!, target),
     entry: 'layer_norm_forward',
     inputs: ['x', 'gamma', 'beta'],
     outputs: ['y', 'statistics'],
     uniform: (c) => uniformOf(x!, c),
     constants: () => ({ HAS_GAMMA: +!!gamma, HAS_BETA: +!!beta }),
-    invocations: () => rowInvocations(x!),
   }),
   vjp: (dy, { inputs: [x, gamma, beta], outputs: [, statistics], options }) => {
     const dx = call(layerNormGradientOp, [dy, x, statistics, gamma], options).outputs[0];
@@ -39,14 +38,13 @@ const layerNormOp: Op<Options> = {
 const layerNormGradientOp: Op<Options> = {
   name: 'layerNormGradient',
   shape: ([, x]) => x.shape,
-  kernel: ({ inputs: [, x, , gamma] }) => ({
-    source: rowSource(layerNormWgsl, x!),
+  kernel: ({ inputs: [, x, , gamma] }, target) => ({
+    ...rowKernel(layerNormWgsl, x!, target),
     entry: 'layer_norm_gradient',
     inputs: ['dy', 'x', 'statistics', 'gamma'],
     outputs: ['dx'],
     uniform: (c) => uniformOf(x!, c),
     constants: () => ({ HAS_GAMMA: +!!gamma }),
-    invocations: () => rowInvocations(x!),
   }),
 };
 
@@ -58,8 +56,8 @@ const parameterGradientOp: Op<Options> = {
     const shape = [segments(x), rowsOf(x).columns];
     return [{ shape }, { shape }];
   },
-  kernel: ({ inputs: [, x] }) => ({
-    source: rowSource(layerNormWgsl, x!),
+  kernel: ({ inputs: [, x] }, target) => ({
+    ...rowKernel(layerNormWgsl, x!, target),
     entry: 'layer_norm_parameter_gradient',
     inputs: ['dy', 'x', 'statistics'],
     outputs: ['dgamma', 'dbeta'],

@@ -2,6 +2,9 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
+import quadWgsl from '../../shaders/lib/sums_quad.wgsl' with { type: 'text' };
+import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
+import type { Target } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 
 /** A tensor as rows of its last axis, read four scalars at a time where they divide a row. */
@@ -17,16 +20,18 @@ export function rowsOf(x: Tensor): Rows {
   return { rows: x.size / columns, columns, width: columns % 4 ? columns : columns / 4 };
 }
 
-/** A kernel's file with the lanes that fit x, and the functions for eight invocations a row. */
-export const rowSource = (wgsl: string, x: Tensor): string[] => [
-  wgsl,
-  rowsWgsl,
-  gridWgsl,
-  x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl,
-];
-
-/** Eight invocations a row, eight rows a workgroup. */
-export const rowInvocations = (x: Tensor): number => Math.ceil(rowsOf(x).rows / 8) * 64;
+/** Of a kernel on rows of x: its file with the lanes that fit, and the invocations that share a row, a quad or eight. */
+export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target) => ({
+  source: [
+    wgsl,
+    rowsWgsl,
+    quads ? quadWgsl : workgroupWgsl,
+    gridWgsl,
+    x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl,
+  ],
+  quads,
+  invocations: () => rowsOf(x).rows * (quads ? 4 : 8),
+});
 
 /** One invocation for each lane. */
 export const laneInvocations = (x: Tensor): number => rowsOf(x).rows * rowsOf(x).width;

@@ -1,7 +1,7 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
-import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
-import { checkRows, laneInvocations, rowInvocations, rowSource, rowsOf } from './rows.ts';
+import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
 
 const uniformOf = (x: Tensor) => {
   const { rows, width } = rowsOf(x);
@@ -10,31 +10,29 @@ const uniformOf = (x: Tensor) => {
 const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
 
 /** Kernels of softmax (`log` false) and logSoftmax. */
-const forwardKernel = (x: Tensor, log: boolean): Kernel => ({
-  source: rowSource(softmaxWgsl, x),
+const forwardKernel = (x: Tensor, log: boolean, target: Target): Kernel => ({
+  ...rowKernel(softmaxWgsl, x, target),
   entry: 'softmax_forward',
   inputs: ['x'],
   outputs: ['y'],
   uniform,
   constants: () => ({ LOG: +log }),
-  invocations: () => rowInvocations(x),
 });
 
 /* @__NO_SIDE_EFFECTS__ */
 const gradientOp = (name: string, log: boolean): Op => ({
   name,
   shape: ([, y]) => y.shape,
-  kernel: ({ inputs: [, y] }) => gradientKernel(y!, log),
+  kernel: ({ inputs: [, y] }, target) => gradientKernel(y!, log, target),
 });
 
-const gradientKernel = (y: Tensor, log: boolean): Kernel => ({
-  source: rowSource(softmaxWgsl, y),
+const gradientKernel = (y: Tensor, log: boolean, target: Target): Kernel => ({
+  ...rowKernel(softmaxWgsl, y, target),
   entry: 'softmax_gradient',
   inputs: ['dy', 'y'],
   outputs: ['dx'],
   uniform,
   constants: () => ({ LOG: +log }),
-  invocations: () => rowInvocations(y),
 });
 
 /* @__NO_SIDE_EFFECTS__ */
@@ -43,7 +41,7 @@ const forwardOp = (name: string, log: boolean): Op => {
   return {
     name,
     shape: ([x]) => x.shape,
-    kernel: ({ inputs: [x] }) => forwardKernel(x!, log),
+    kernel: ({ inputs: [x] }, target) => forwardKernel(x!, log, target),
     vjp: (dy, { outputs: [y] }) => [call(gradient, [dy, y], {}).outputs[0]],
   };
 };
@@ -65,13 +63,12 @@ export function logSoftmax(x: Tensor): Tensor {
 const logSumExpOp: Op = {
   name: 'logSumExp',
   shape: ([x]) => [{ shape: x.shape.slice(0, -1) }, { shape: [rowsOf(x).rows, 2] }],
-  kernel: ({ inputs: [x] }) => ({
-    source: rowSource(softmaxWgsl, x!),
+  kernel: ({ inputs: [x] }, target) => ({
+    ...rowKernel(softmaxWgsl, x!, target),
     entry: 'log_sum_exp_forward',
     inputs: ['x'],
     outputs: ['y', 'statistics'],
     uniform: () => uniformOf(x!),
-    invocations: () => rowInvocations(x!),
   }),
   vjp: (dy, { inputs: [x], outputs: [, statistics] }) => [
     call(logSumExpGradientOp, [dy, statistics, x], {}).outputs[0],
@@ -81,8 +78,8 @@ const logSumExpOp: Op = {
 const logSumExpGradientOp: Op = {
   name: 'logSumExpGradient',
   shape: ([, , x]) => x.shape,
-  kernel: ({ inputs: [, , x] }) => ({
-    source: rowSource(softmaxWgsl, x!),
+  kernel: ({ inputs: [, , x] }, target) => ({
+    ...rowKernel(softmaxWgsl, x!, target),
     entry: 'log_sum_exp_gradient',
     inputs: ['dy', 'statistics', 'x'],
     outputs: ['dx'],

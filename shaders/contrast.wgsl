@@ -7,7 +7,7 @@ struct Params {
   first: u32,       // first row of a slab
   rows: u32,        // rows of a slab
   chunks: u32,      // chunks of columns
-  width: u32,       // columns in a chunk, a multiple of 8
+  width: u32,       // columns in a chunk, a multiple of 16
   offset: u32,      // the pair of anchor i is column (i + offset) mod n; below n
   scale: f32, temperature: f32,
 }

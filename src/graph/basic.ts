@@ -4,7 +4,8 @@ import { call, type Kernel, type Op, op } from './op.ts';
 import { constant, constantValue, fail, sameShape, show, type Tensor, type Variable } from './tensor.ts';
 
 const source = [basicWgsl, gridWgsl];
-const words = (x: Tensor) => x.bytes / 4;
+/** However it is stored. */
+const words = (x: Tensor) => (x.dtype === 'u8' ? x.bytes / 4 : x.size);
 
 /** y = x: puts a tensor where its maker could not write it. */
 export const copy: Op = {

@@ -105,7 +105,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
 ): Promise<{ step: Step<I, O>; time: Trial['time'] }> {
   assertAlive(device);
   const { buffers = {}, check = false, stepsInFlight = 8, warmUp = true, precision } = options;
-  precision?.check(device.gpu);
+  precision?.check(device.gpu.features);
   const inputs = options.inputs ?? ({} as I);
   const { result: outputs, effects } = trace(() => step(inputs));
   checkOutputs(outputs);
@@ -310,11 +310,16 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       await self.run(values);
       for (const d of made.dispatches) {
         for (const y of d.outputs) {
-          if (y.dtype !== 'f32' || y.half || made.place(y).in === 'texture') continue;
-          const data = await readRange(device, rangeOf(y), 'f32');
-          const at = data.findIndex((value) => !Number.isFinite(value));
+          if (y.dtype !== 'f32' || made.place(y).in === 'texture') continue;
+          const data = await readRange(device, rangeOf(y), y.half ? 'u32' : 'f32');
+          // Two f16 a word: all ones in an exponent.
+          const at = data.findIndex((value) =>
+            y.half
+              ? (value & 0x7c00) === 0x7c00 || (value & 0x7c000000) === 0x7c000000
+              : !Number.isFinite(value),
+          );
           if (at >= 0)
-            return `${d.op.name}${d.layer ? ` "${d.layer}"` : ''} [${y.shape.join(', ')}]: ${data[at]} at element ${at}`;
+            return `${d.op.name}${d.layer ? ` "${d.layer}"` : ''} [${y.shape.join(', ')}]: ${y.half ? 'beyond f16' : data[at]} at element ${y.half ? 2 * at : at}`;
         }
       }
       return null;

@@ -8,14 +8,14 @@ import { reshape, Tensor, viewRoot } from './tensor.ts';
 /** How a plan stores what its ops make: `compile(device, step, { precision: mixed })`. */
 export interface Precision {
   /** @throws InputError on a device that cannot */
-  check(gpu: GPUDevice): void;
+  check(features: { has(name: string): boolean }): void;
   /** The same calls on tensors that say how they are stored; `wanted` stay as they are. */
   store(records: Rec[], wanted: Set<Tensor>, target: Target): Rec[];
 }
 
-/** Ops whose result may lose half of its digits: layers of an encoder and what prepares its images, but no part of a loss. */
+/** Ops whose result may lose half of its digits: layers of an encoder and what prepares its images. Losses made of these lose them too. */
 const TOLERANT =
-  'linear conv2d batchNorm layerNorm maxPool2d averagePool2d relu leakyRelu gelu silu tanh sigmoid augment blur cleanBatch';
+  'linear conv2d batchNorm layerNorm maxPool2d averagePool2d relu leakyRelu gelu silu tanh augment blur cleanBatch';
 
 /**
  * Mixed precision: what the layers of an encoder make is stored as f16, which halves its memory and what is read of it; every
@@ -23,8 +23,8 @@ const TOLERANT =
  * Needs the feature shader-f16.
  */
 export const mixed: Precision = {
-  check(gpu) {
-    if (!gpu.features.has('shader-f16'))
+  check(features) {
+    if (!features.has('shader-f16'))
       throw new InputError(
         'precision: mixed precision needs the feature shader-f16, which this device lacks',
       );
@@ -45,7 +45,7 @@ export const mixed: Precision = {
       }
     }
     const halved = (rec: Rec) => bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
-    // A tensor stays whole where one of its readers or its writer cannot do otherwise, and then so do copies of it.
+    // A tensor stays whole where its writer, a reader, or the reader of its copy in a texture cannot do otherwise.
     for (let before = -1; before !== halves.size; ) {
       before = halves.size;
       for (const [rec, kernel] of kernels) {
@@ -61,7 +61,7 @@ export const mixed: Precision = {
     return records.map((rec) => {
       const kernel = kernels.get(rec);
       const names = halved(rec).map(([, name]) => name);
-      if (!kernel || !names.length) return rec;
+      if (!kernel) return rec;
       const inputs = rec.inputs.map((x) => {
         const half = x && halves.get(viewRoot(x));
         return half ? reshape(half, x.shape) : x;
@@ -70,7 +70,7 @@ export const mixed: Precision = {
         ...rec,
         inputs,
         outputs: rec.outputs.map((y) => halves.get(y) ?? y),
-        kernel: narrow(kernel, names)!,
+        kernel: names.length ? narrow(kernel, names)! : kernel,
       };
     });
   },
@@ -90,35 +90,45 @@ function bound({ inputs, outputs }: Rec, kernel: Kernel | null | undefined): [Te
 
 const HALVES: Record<string, string> = { f32: 'f16', vec4f: 'vec4<f16>' };
 
+/** A variable with a binding: its attributes, name and type. */
+const BOUND = /((?:@\w+\s*\([^)]*\)\s*)+)var\s*(?:<[^>]*>)?\s*(\w+)\s*:\s*([^;]+);/g;
+
 /**
  * The kernel with the bindings of these names in f16: loads widen, stores round, all else is as it was. Null where its entry
- * point does something else with them.
+ * point does something else with them, or where its text is not understood.
  */
 export function narrow(kernel: Kernel, names: readonly string[]): Kernel | null {
-  let text = sourceOf({ ...kernel, quads: false }).replace(/\/\/.*$/gm, '');
+  let text = sourceOf({ ...kernel, quads: false }).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
   const { inputs = [], state = [], outputs = [] } = kernel;
   const all = [...inputs, ...state, ...outputs];
-  const wanted = new Set(names.map((name) => all.indexOf(name) + 1));
-  const used = wordsOf(text, [kernel.entry, kernel.inPlace ?? '']);
   const known = new Map(
-    [...text.matchAll(/\b(?:alias|const)\s+(\w+)\s*=\s*(\w+?)u?\s*;/g)].map(([, a, b]) => [a, b]),
+    [...text.matchAll(/\b(?:alias|const)\s+(\w+)\s*(?::\s*\w+\s*)?=\s*(\w+?)u?\s*;/g)].map(([, a, b]) => [
+      a,
+      b,
+    ]),
   );
-  const types = new Map<string, string>();
-  text = text.replace(
-    /@binding\((\w+)\)\s*var(?:<storage,\s*\w+>)?\s*(\w+)\s*:\s*([^;]+);/g,
-    (whole, binding: string, name: string, type: string) => {
-      if (!used.has(name) || !wanted.has(Number(known.get(binding) ?? binding))) return whole;
-      if (!type.startsWith('array')) return whole.replace('rgba32float', 'rgba16float');
-      const element = /^array<(\w+)>/.exec(type)?.[1] ?? '';
+  const used = wordsOf(text, [kernel.entry, kernel.inPlace ?? '']);
+  const variables = [...text.matchAll(BOUND)].map(([whole, attributes, name, type]) => {
+    const place = /@binding\s*\(\s*(\w+?)u?\s*\)/.exec(attributes)?.[1] ?? '';
+    return { whole, name, type: type.trim(), binding: Number(known.get(place) ?? place) };
+  });
+  const wanted = names.map((name) => all.indexOf(name) + 1);
+  const told = wanted.every((n) => n > 0 && variables.some(({ binding }) => binding === n));
+  if (!told || variables.length !== text.match(/@binding/g)!.length) return null;
+  for (const { whole, name, type, binding } of variables) {
+    if (Number.isNaN(binding)) return null;
+    if (!used.has(name) || !wanted.includes(binding)) continue;
+    if (type.startsWith('texture')) text = text.replace(whole, whole.replace('rgba32float', 'rgba16float'));
+    else {
+      const element = /^array<\s*(\w+)\s*>$/.exec(type)?.[1] ?? '';
       const plain = known.get(element) ?? element;
-      types.set(name, plain);
-      return whole.replace(type, `array<${HALVES[plain]}>`);
-    },
-  );
-  for (const [name, type] of types) {
-    const changed = HALVES[type] ? throughHalf(text, name, type) : null;
-    if (changed === null) return null;
-    text = changed;
+      const half = HALVES[plain];
+      const changed = half
+        ? throughHalf(text.replace(whole, whole.replace(type, `array<${half}>`)), name, plain)
+        : null;
+      if (changed === null) return null;
+      text = changed;
+    }
   }
   return { ...kernel, source: `enable f16;${text}`, prelude: undefined };
 }
@@ -135,7 +145,7 @@ function wordsOf(text: string, entries: string[]): Set<string> {
   return found;
 }
 
-/** The text with all loads and stores of the elements of an array converted. */
+/** The text with all loads and stores of the elements of an array converted; null for what is neither. */
 function throughHalf(text: string, name: string, type: string): string | null {
   if (new RegExp(`&\\s*${name}\\b`).test(text)) return null;
   const use = new RegExp(`(?<![\\w.])${name}\\s*\\[`, 'g');
@@ -144,11 +154,12 @@ function throughHalf(text: string, name: string, type: string): string | null {
   for (let match = use.exec(text); match; match = use.exec(text)) {
     const end = closing(text, use.lastIndex);
     const index = throughHalf(text.slice(use.lastIndex, end), name, type);
-    const after = /^\s*(=(?!=)|[-+*/%&|^]=|<<=|>>=|\+\+|--|\.\w+\s*=(?!=))?/.exec(text.slice(end + 1))![1];
-    if (index === null || (after && after !== '=')) return null;
+    const last = partsAfter(text, end + 1);
+    const change = /^\s*(=(?!=)|[-+*/%&|^]=|<<=|>>=|\+\+|--)/.exec(text.slice(last))?.[1];
+    if (index === null || (change && (change !== '=' || last > end + 1))) return null;
     out += text.slice(from, match.index);
     const element = `${name}[${index}]`;
-    if (after) {
+    if (change) {
       const start = text.indexOf('=', end) + 1;
       const stop = text.indexOf(';', start);
       const value = throughHalf(text.slice(start, stop), name, type);
@@ -164,11 +175,20 @@ function throughHalf(text: string, name: string, type: string): string | null {
   return out + text.slice(from);
 }
 
+/** Where the components and elements end that are picked from what ends at `from`: `.x`, `[i]`. */
+function partsAfter(text: string, from: number): number {
+  const part = /^\s*(\.\s*\w+|\[)/.exec(text.slice(from));
+  if (!part) return from;
+  const end = from + part[0].length;
+  return partsAfter(text, part[1] === '[' ? closing(text, end) + 1 : end);
+}
+
 /** Where the bracket closes that was opened before `from`. */
 function closing(text: string, from: number): number {
   let depth = 1;
-  for (let i = from; ; i++) {
+  for (let i = from; i < text.length; i++) {
     if (/[[{(]/.test(text[i])) depth++;
     if (/[\]})]/.test(text[i]) && --depth === 0) return i;
   }
+  return text.length;
 }

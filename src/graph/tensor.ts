@@ -41,9 +41,9 @@ export class Tensor {
   get size(): number {
     return sizeOf(this.shape);
   }
-  /** How many bytes; u8 is padded to whole words. */
+  /** How many bytes; u8 and halves are padded to whole words. */
   get bytes(): number {
-    return this.dtype === 'u8' ? Math.ceil(this.size / 4) * 4 : this.size * (this.half ? 2 : 4);
+    return Math.ceil(this.size / (this.dtype === 'u8' ? 4 : this.half ? 2 : 1)) * 4;
   }
 }
 

@@ -61,7 +61,9 @@ const MOST_ROUNDS = 32768;
 function chunking(m: number, n: number, d: number): { chunks: number; width: number } {
   const enough = Math.min(Math.ceil(n / 32), Math.ceil(16384 / Math.ceil(m / 8)));
   const short = Math.ceil(((n / 8) * (d / 4)) / MOST_ROUNDS);
-  const width = Math.ceil(n / Math.max(enough, short) / 16) * 16;
+  // Fours, since a quad may share an anchor's rows.
+  const wanted = Math.ceil(Math.max(enough, short) / 4) * 4;
+  const width = Math.ceil(n / wanted / 16) * 16;
   return { chunks: Math.ceil(n / width), width };
 }
 

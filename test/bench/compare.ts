@@ -13,6 +13,8 @@ const WAITING = 0.1;
 const LONGEST = 6;
 /** Milliseconds of a step from which on no further step is spent on counts. */
 const LONG = 3000;
+/** Milliseconds of a step up to which the fastest peer gets all its repeats. */
+const RIVAL = 20000;
 /** Single steps of which the median is the JavaScript time. */
 const SINGLE = 10;
 
@@ -158,8 +160,8 @@ const difference = (a: Counts, b: Counts): Counts => ({
 
 /**
  * Times the engines in turn. The host's speed drifts, so the peak is measured before and after every repeat, and a repeat
- * is held against the better of the two. An engine of which one step takes half of its share of the time stops when that is
- * spent; where one takes all of it, the second step is its only repeat.
+ * is held against the better of the two. An engine stops when its share of the time is spent, but for the fastest of the
+ * others; where one step takes all of it, the second step is its only repeat.
  */
 async function rounds(
   runners: () => Runner[],
@@ -174,15 +176,19 @@ async function rounds(
   const most = (1000 * Math.min(LONGEST, share)) / Math.max(...estimates);
   const steps = Math.max(1, Math.min(Math.ceil(wanted), Math.floor(most), 200));
   const peaks = [await peak.measure()];
+  // The fastest of the others is what we are held against.
+  const [rival] = runners()
+    .filter(({ engine, estimate }) => engine !== 'hypersphere' && estimate < RIVAL)
+    .sort((a, b) => a.estimate - b.estimate);
   for (const runner of runners()) {
-    if (runner.estimate < 1000 * share) continue;
+    if (runner.estimate < 1000 * share || runner === rival) continue;
     runner.runs.push(runner.estimate);
     runner.fractions.push((1e3 * flops) / runner.estimate / peaks[0]);
   }
   for (let round = 0; round < repeats; round++) {
     for (const runner of runners()) {
       const spent = runner.runs.reduce((sum, ms) => sum + ms * steps, 0);
-      if (spent > 1000 * share && 2 * runner.estimate > 1000 * share) continue;
+      if (spent > 1000 * share && runner !== rival) continue;
       await attempt(runner.engine, `repeat ${round + 1}`, async () => {
         const ms = (await time(runner, steps)) / steps;
         runner.runs.push(ms);

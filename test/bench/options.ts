@@ -20,7 +20,7 @@ export interface Options {
 
 export const SOFTWARE = ['lavapipe', 'swiftshader', 'firefox-lavapipe'];
 const QUICK = ['matmul-512', 'mlp', 'cnn', 'ntxent-2048'];
-const FIRST = ['matmul-512', 'mlp', 'cnn', 'cnn-bn', 'ntxent-2048'];
+const FIRST = ['matmul-512', 'mlp', 'cnn'];
 const QUICK_FIRST = ['mlp', 'cnn'];
 const workNames = works.map(({ name }) => name);
 
@@ -77,7 +77,7 @@ export function parse(args: string[]): Options {
     scaling: only ? only.includes('scaling') : !quick,
     adapters: list('adapter', [...SOFTWARE, 'gpu']),
     engines: list('engine', engineNames),
-    effort: quick ? { repeats, share: 6, limit: 60 } : { repeats, share: 30, limit: 90 },
+    effort: quick ? { repeats, share: 6, limit: 60 } : { repeats, share: 12, limit: 60 },
   };
 }
 

@@ -14,7 +14,7 @@ export type Task =
 
 export interface Effort {
   repeats: number;
-  /** Seconds of timed steps after which an engine that needs more than half of them for one takes no further part. */
+  /** Seconds of timed steps after which an engine takes no further part in a comparison, but for the fastest of the others. */
   share: number;
   /** Seconds that one wait for an engine may take. */
   limit: number;

@@ -1,14 +1,17 @@
 // Mixed precision: what layers make is stored as f16, everything else is as it was.
 import * as assert from 'uvu/assert';
 import { openDevice } from '../../src/gpu/device.ts';
+import { assign } from '../../src/graph/basic.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { mixed, narrow } from '../../src/graph/mixed.ts';
 import type { Kernel } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, initialOf, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
+import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { ntXent } from '../../src/methods/nt_xent.ts';
 import * as nn from '../../src/nn/index.ts';
+import { contrast } from '../../src/ops/contrast.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
 import { linear } from '../../src/ops/matmul.ts';
@@ -149,6 +152,43 @@ testHalf('training in mixed precision: nearly the same losses, the same bits aga
   assert.ok(half[5] < half[0]);
 });
 
+testHalf('what a step assigns or sees through a loss alone is whole', async () => {
+  const [rows, columns] = [8, 12];
+  const x = random(freshSeed()).normal(rows * columns);
+  const kept = variable([rows, columns]);
+  const step = await compile(
+    await device(),
+    ({ x }) => {
+      const y = relu(x);
+      assign(kept, y);
+      // Rows that are not normalised: the loss reads them in its gradient and in one kernel only.
+      const { loss } = contrast(gelu(x), gelu(x), { excludeSelf: true });
+      return { loss };
+    },
+    { inputs: { x: input([rows, columns]) }, precision: mixed },
+  );
+  await step.run({ x });
+  const wanted = x.map((v) => Math.max(v, 0));
+  close(await readVariable(await device(), kept), wanted, { rel: 1e-3 });
+  assert.ok([...(await step.read('loss'))].every(Number.isFinite));
+  step.dispose();
+  freeVariables(await device(), [kept]);
+});
+
+testHalf('a value beyond f16 is named where it is made', async () => {
+  const w = variable([3, 3], { initial: 300 });
+  const step = await compile(
+    await device(),
+    ({ x }) => ({ y: tanh(linear(relu(linear(x, w, null)), w, null)) }),
+    { inputs: { x: input([3, 3]) }, precision: mixed, check: true, warmUp: false },
+  );
+  assert.is(await step.firstNonFinite({ x: new Float32Array(9).fill(0.01) }), null);
+  const found = await step.firstNonFinite({ x: new Float32Array(9).fill(100) });
+  assert.match(String(found), /^linear \[3, 3\]: beyond f16 at element 0/);
+  step.dispose();
+  freeVariables(await device(), [w]);
+});
+
 // ---- the text of a kernel ----
 
 const kernel = (source: string, inputs = ['x'], outputs = ['y']): Kernel => ({
@@ -170,9 +210,23 @@ test('loads widen and stores round, nested ones too', () => {
 test('what else a kernel does with a binding is not touched: it stays f32', () => {
   const refused = ['y[0] += 1.0;', 'y[0]++;', 'let p = &y; (*p)[0] = 1.0;', 'change(&y[0]);'];
   for (const body of refused) assert.is(narrow(kernel(`${head} ${body} }`), ['y']), null, body);
+  const vectors = head.replace('read_write> y: array<f32>', 'read_write> y: array<vec4f>');
+  for (const body of ['y[0].x = 1.0;', 'y[0].x += 1.0;', 'y[0][1] = 1.0;', 'y[0][1]++;'])
+    assert.is(narrow(kernel(`${vectors} ${body} }`), ['y']), null, body);
+  assert.match(text(narrow(kernel(`${vectors} y[0] = y[1][2] * x[0]; }`), ['y'])), 'vec4f(y[1])[2] * x[0]');
   assert.ok(narrow(kernel(`${head} y[0] += x[0].x; }`), ['x']));
   const bits = head.replace('array<vec4f>', 'array<vec4u>');
   assert.is(narrow(kernel(`${bits} y[0] = bitcast<f32>(x[0].x); }`), ['x']), null);
+  // Declarations in other words are as good, or refused; a comment is no code.
+  const words =
+    '@binding(1u) @group(0) var<storage> x: array<f32>; const R: u32 = 2u; @group(0) @binding(R) var<storage, read_write> y: array<f32>;';
+  const main = '@compute @workgroup_size(1) fn main() { /* ( y[0] */ y[0] = x[0]; }';
+  assert.match(text(narrow(kernel(`${words} ${main}`), ['x', 'y'])), 'y[0] = f16( f32(x[0]));');
+  assert.is(
+    narrow(kernel(`struct B { of: array<f32> } ${words.replace('x: array<f32>', 'x: B')} ${main}`), ['x']),
+    null,
+  );
+  assert.is(narrow({ ...kernel(`${words} ${main}`), inputs: undefined }, ['']), null);
   // What another entry point has at the same binding does not matter.
   const other =
     '@group(0) @binding(1) var<storage, read_write> words: array<u32>; fn other() { words[0] += 1u; }';

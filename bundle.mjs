@@ -60,10 +60,10 @@ export async function buildLibrary(outdir) {
   });
 }
 
-/** The values that src/index.ts exports from a room. */
-function namesFrom(room) {
+/** The values that src/index.ts exports from files whose path from src begins with a pattern. */
+function namesFrom(place) {
   const index = readFileSync(join(root, 'src', 'index.ts'), 'utf8');
-  const lists = [...index.matchAll(new RegExp(`export {([^}]*)} from './${room}/`, 'g'))];
+  const lists = [...index.matchAll(new RegExp(`export {([^}]*)} from './${place}`, 'g'))];
   const names = lists.flatMap(([, list]) => list.split(',')).map((name) => name.trim());
   return names.filter((name) => name && !name.startsWith('type '));
 }
@@ -73,10 +73,11 @@ function namesFrom(room) {
  * @param {string[]} everything all names
  */
 function pages(everything) {
-  const losses = namesFrom('methods');
-  const gauges = namesFrom('measures');
+  // Without the registry, whose recipes bring layers and optimisers.
+  const losses = namesFrom('methods/(?!registry)');
+  const gauges = namesFrom('measures/');
   // The core: device, engine, all ops, layers and optimisers, one method. Mixed precision comes with its import only.
-  const others = new Set([...losses, ...gauges, ...namesFrom('data'), 'mixed']);
+  const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
   // Without the two that are about data sets: the others take embeddings of any origin.
   const ofEmbeddings = gauges.filter((name) => name !== 'embed' && name !== 'evaluate');

@@ -11,7 +11,7 @@ await buildLibrary(`${folder}/dist`);
 const pages = await bundlePages(folder);
 
 /** Bytes, gzipped at level 9. The core's is what the project promises, the others are a little above what they were. */
-const LIMITS = { core: 60_000, losses: 22_500, 'losses and gauges': 44_700 };
+const LIMITS = { core: 60_000, losses: 25_000, 'losses and gauges': 47_200 };
 
 for (const [page, limit] of Object.entries(LIMITS)) {
   test(`a page that imports ${page} has at most ${limit} bytes of the library, gzipped`, () => {

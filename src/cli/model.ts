@@ -3,17 +3,19 @@ import { batchLabels, type Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import { methods } from '../methods/registry.ts';
+import type { Network, Recipe } from '../methods/recipe.ts';
+import { methods, recipeOf } from '../methods/registry.ts';
 import { cnnEncoder, type Encoder, mlpEncoder, projector } from '../nn/encoders.ts';
-import type { Layer } from '../nn/layers.ts';
-import { slice } from '../ops/shape.ts';
+import { copyInitial } from '../nn/init.ts';
+import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
 import type { RunOptions } from './options.ts';
 
-/** What a run trains: encoder -> h, projector -> z, and its optimiser. */
+/** What a run trains: encoder -> h, projector -> z, what its method adds, and its optimiser. */
 export interface Model {
   encoder: Encoder;
   projector: Layer;
+  recipe: Recipe;
   optimizer: Optimizer;
   /** The scalar input that sets the learning rate. */
   learningRate: Tensor;
@@ -23,22 +25,56 @@ export interface Model {
   variables: Variable[];
 }
 
-/** Builds the model of a run from its options and its seed. */
-export function buildModel({ encoder: kind, seed }: RunOptions, data: Dataset, learningRate: Tensor): Model {
+/** How wide an embedding z is. */
+const WIDTH = 64;
+
+/** Encoder and projector of a run. */
+function buildNetwork({ encoder: kind, seed, method }: RunOptions, data: Dataset) {
   const { height, width, channels } = data;
   const encoder =
     kind === 'mlp'
       ? mlpEncoder({ seed, inputs: height * width * channels })
       : cnnEncoder({ seed, height, width, channels, pool: kind === 'cnn' ? 'flatten' : 'average' });
-  const head = projector({ seed, inputs: encoder.outputs });
-  const optimizer = adam([...encoder.parameters, ...head.parameters], { learningRate });
+  const { standardize } = methods[method];
+  const plain = projector({ seed, inputs: encoder.outputs, outputs: WIDTH });
+  const output = batchNorm({ name: 'projector.output', features: WIDTH, affine: false });
+  return { encoder, projector: standardize ? sequential('', [plain, output]) : plain };
+}
+
+type Built = ReturnType<typeof buildNetwork>;
+
+const networkOf = ({ encoder, projector: head }: Built): Network => ({
+  embed: (x, mode) => head(encoder(x, mode), mode),
+  parameters: [...encoder.parameters, ...head.parameters],
+  statistics: [...encoder.statistics, ...head.statistics],
+});
+
+/** Another network under a name of its own, with the values of this one at first. */
+function copyOf(network: Network, other: Network, name: string): Network {
+  copyInitial(other.parameters, network.parameters);
+  copyInitial(other.statistics, network.statistics);
+  for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
+  return other;
+}
+
+/** Builds the model of a run from its options and its seed. */
+export function buildModel(options: RunOptions, data: Dataset, learningRate: Tensor): Model {
+  const built = buildNetwork(options, data);
+  const network = networkOf(built);
+  const recipe = recipeOf(methods[options.method], {
+    ...{ network, width: WIDTH, seed: options.seed, knobs: options.knobs },
+    copy: (name) => copyOf(network, networkOf(buildNetwork(options, data)), name),
+  });
+  const { parameters = [], statistics = [], state = [] } = recipe;
+  const optimizer = adam([...network.parameters, ...parameters], { learningRate });
+  const { encoder } = built;
   return {
-    encoder,
-    projector: head,
+    ...built,
+    recipe,
     optimizer,
     learningRate,
     encoderVariables: [...encoder.parameters, ...encoder.statistics],
-    variables: [optimizer.parameters, ...optimizer.state, ...encoder.statistics, ...head.statistics],
+    variables: [optimizer.parameters, ...optimizer.state, ...network.statistics, ...statistics, ...state],
   };
 }
 
@@ -48,27 +84,21 @@ export function represent({ encoder, projector: head }: Model, x: Tensor): { h: 
   return { h, z: head(h) };
 }
 
-/** The first and the second half of the rows: view A and view B. */
-export function views(z: Tensor): [zA: Tensor, zB: Tensor] {
-  const [rows, width] = [z.shape[0] / 2, z.shape[1]];
-  const half = (start: number) => slice(z, { starts: [start, 0], sizes: [rows, width] });
-  return [half(0), half(rows)];
-}
-
-/** One training step: two augmented views in one forward pass, the method's loss, one update. */
+/** One training step: two augmented views, the method's loss, one update. `scalars`: the numbers of its schedules. */
 export function trainingStep(
   options: RunOptions,
   data: Dataset,
   model: Model,
   step: Scalar,
+  scalars: Record<string, Scalar>,
 ): { loss: Tensor } {
   const { batch, seed } = options;
   const method = methods[options.method];
   const x = augment(data, { ...augmentationFor(data), batch, seed, step });
   const labels = method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null;
-  const h = model.encoder(x, { training: true });
-  const loss = method.loss(...views(model.projector(h, { training: true })), options.knobs, labels);
+  const loss = model.recipe.loss({ x, labels });
   model.optimizer.minimize(loss);
+  model.recipe.after?.(scalars);
   return { loss };
 }
 

@@ -7,9 +7,10 @@ import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
 import { scalar, type Tensor } from '../graph/tensor.ts';
 import { effectiveRankOf, liveGauges } from '../measures/live.ts';
+import { halves } from '../methods/views.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
-import { buildModel, type Model, represent, trainingStep, views } from './model.ts';
+import { buildModel, type Model, represent, trainingStep } from './model.ts';
 import type { RunOptions } from './options.ts';
 
 /** A line of metrics.jsonl: after `step` updates. No times: same seed, same adapter, same bytes. */
@@ -109,17 +110,24 @@ async function trainOn(
   const steps = stepsOf(options, data);
   const perEpoch = batchesPerEpoch(data, options.batch);
   const every = Math.max(1, Math.round(perEpoch / LOGS_PER_EPOCH));
-  const inputs = { step: scalar('u32'), learningRate: scalar() };
-  const model = buildModel(options, data, inputs.learningRate);
+  const learningRate = scalar();
+  const model = buildModel(options, data, learningRate);
+  const { schedules = {} } = model.recipe;
+  const scalars = Object.fromEntries(Object.keys(schedules).map((name) => [name, scalar()]));
+  const inputs = { ...scalars, step: scalar('u32'), learningRate };
   job.onReady?.();
   if (from) loadVariables(device, from.bytes, model.variables);
 
-  const build = ({ step }: typeof inputs) => trainingStep(options, data, model, step);
+  const build = ({ step }: typeof inputs) => trainingStep(options, data, model, step, scalars);
   const precision = options.precision === 'mixed' ? mixed : undefined;
   const step = await compile(device, build, { inputs, precision, onProgress: job.onCompile });
   const watch = await compileWatch(device, job.watch, model);
   const rate = cosineSchedule({ steps, base: options.learningRate });
-  const run = (s: Step<typeof inputs>, at: number) => s.run({ step: at, learningRate: rate(at) });
+  const values = (at: number) => ({
+    ...Object.fromEntries(Object.entries(schedules).map(([name, of]) => [name, of(at / steps)])),
+    ...{ step: at, learningRate: rate(at) },
+  });
+  const run = (s: Step<typeof inputs>, at: number) => s.run(values(at));
 
   let good: Saved = from ?? { step: 0, bytes: await saveVariables(device, model.variables) };
   let checked = good.step;
@@ -148,7 +156,7 @@ async function trainOn(
     const check = await compile(device, build, { inputs, precision, check: true, warmUp: false });
     try {
       for (let at = until - 1; at >= since; at--) {
-        const found = await check.firstNonFinite({ step: at, learningRate: rate(at) });
+        const found = await check.firstNonFinite(values(at));
         if (found) return found;
       }
       return 'in an update that can no longer be repeated';
@@ -201,7 +209,7 @@ async function compileWatch(device: Device, data: Dataset, model: Model) {
   const batch = Math.min(WATCHED, data.count);
   return compile(device, (): { gauges: Tensor; covariance: Tensor } => {
     const x = augment(data, { ...EVAL, batch, start: 0, seed: 5 });
-    const [zA, zB] = views(represent(model, x).z);
+    const [zA, zB] = halves(represent(model, x).z);
     return liveGauges(zA, zB);
   });
 }

@@ -2,10 +2,17 @@ import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { concatenate } from '../ops/shape.ts';
 import { alignUniform } from './align_uniform.ts';
 import { alignmentLoss } from './alignment.ts';
+import { barlowTwins } from './barlow_twins.ts';
+import { byol } from './byol.ts';
+import { dcl } from './dcl.ts';
 import { infoNce } from './info_nce.ts';
 import { ntXent } from './nt_xent.ts';
+import type { Recipe, Setting } from './recipe.ts';
+import { simSiam } from './simsiam.ts';
 import { supCon } from './sup_con.ts';
 import { uniformityLoss } from './uniformity.ts';
+import { vicReg } from './vicreg.ts';
+import { halves } from './views.ts';
 
 /** The numbers that a method may be tuned by, each a number or a scalar input. */
 export type Knobs = Record<string, Scalar>;
@@ -20,8 +27,21 @@ export interface Method {
   knobs: Record<string, number>;
   /** Whether its loss reads the labels. */
   supervised?: boolean;
-  /** The loss of two views' embeddings [N, D] and, for a supervised one, their labels u32 [N]. */
-  loss: (zA: Tensor, zB: Tensor, knobs: Knobs, labels: Tensor | null) => Tensor;
+  /** Ends the projector with a batch norm without scale and shift. */
+  standardize?: boolean;
+  /** The loss of two views' embeddings [N, D] and, for a supervised one, their labels u32 [N], where that is all. */
+  loss?: (zA: Tensor, zB: Tensor, knobs: Knobs, labels: Tensor | null) => Tensor;
+  /** Else what it needs around its loss: a predictor, a target. */
+  recipe?: (setting: Setting) => Recipe;
+}
+
+/** A method at work. One that is only a loss of two views sees them in one forward pass. */
+export function recipeOf({ recipe, loss }: Method, setting: Setting): Recipe {
+  const ofViews: Recipe['loss'] = ({ x, labels }) => {
+    const [zA, zB] = halves(setting.network.embed(x, { training: true }));
+    return loss!(zA, zB, setting.knobs, labels);
+  };
+  return recipe?.(setting) ?? { loss: ofViews };
 }
 
 /** The methods by the names that `--method` takes. */
@@ -52,6 +72,14 @@ export const methods: Record<string, Method> = {
     loss: (zA, zB, { temperature }, labels) =>
       supCon(concatenate([zA, zB], 0), concatenate([labels!, labels!], 0), { temperature }),
   },
+  dcl: {
+    title: 'Decoupled contrastive learning (DCL)',
+    paper: 'Yeh et al., arXiv 2110.06848',
+    year: 2021,
+    summary: 'NT-Xent whose positive is no candidate: small batches do as well as large ones',
+    knobs: { temperature: 0.2 },
+    loss: (zA, zB, { temperature }) => dcl(zA, zB, { temperature }),
+  },
   alignUniform: {
     title: 'Alignment + uniformity',
     paper: 'Wang & Isola, arXiv 2005.10242',
@@ -75,5 +103,38 @@ export const methods: Record<string, Method> = {
     summary: 'spreads over the hypersphere and ignores which views belong together',
     knobs: {},
     loss: (zA, zB) => uniformityLoss(concatenate([zA, zB], 0)),
+  },
+  barlowTwins: {
+    title: 'Barlow Twins',
+    paper: 'Zbontar et al., arXiv 2103.03230',
+    year: 2021,
+    summary: 'features of the two views correlate with themselves and with no other',
+    knobs: { lambda: 0.05 },
+    loss: (zA, zB, { lambda }) => barlowTwins(zA, zB, { lambda }),
+  },
+  vicReg: {
+    title: 'VICReg',
+    paper: 'Bardes et al., arXiv 2105.04906',
+    year: 2021,
+    summary: 'views agree, each feature varies, features do not repeat each other: no negatives',
+    knobs: { invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 },
+    loss: (zA, zB, weights) => vicReg(zA, zB, weights),
+  },
+  byol: {
+    title: 'BYOL',
+    paper: 'Grill et al., arXiv 2006.07733',
+    year: 2020,
+    summary: 'predict what a slowly following copy of the network makes of the other view: no negatives',
+    knobs: { momentum: 0.99, predictor: 1 },
+    recipe: byol,
+  },
+  simSiam: {
+    title: 'SimSiam',
+    paper: 'Chen & He, arXiv 2011.10566',
+    year: 2020,
+    summary: 'predict the other view, which holds still: no negatives, no target network',
+    knobs: { stopGradient: 1 },
+    standardize: true,
+    recipe: simSiam,
   },
 };

@@ -17,26 +17,35 @@ const expected: Record<
   infoNce: (zA, zB, { temperature }) => reference.infoNce(zA, zB, temperature),
   supCon: (zA, zB, { temperature }, labels) =>
     reference.supCon(reference.concatenate([zA, zB]), [...labels, ...labels], temperature),
+  dcl: (zA, zB, { temperature }) => reference.dcl(zA, zB, temperature),
+  barlowTwins: (zA, zB, { lambda }) => reference.barlowTwins(zA, zB, lambda),
+  vicReg: (zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }) =>
+    reference.vicReg(zA, zB, [invarianceWeight, varianceWeight, covarianceWeight]),
   alignUniform: (zA, zB, weights) => reference.alignUniform(zA, zB, weights),
   alignment: (zA, zB) => reference.alignment(zA, zB),
   uniformity: (zA, zB) => reference.uniformity(reference.concatenate([zA, zB])),
 };
 
 test('every method is described', () => {
-  const wrong = Object.entries(methods).flatMap(([name, { title, paper, year, summary, knobs }]) => [
-    ...(title && summary ? [] : [`${name}: title "${title}", summary "${summary}"`]),
-    // arXiv numbers begin with year and month.
-    ...(new RegExp(`arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{5}$`).test(paper)
-      ? []
-      : [`${name}: ${paper}, ${year}`]),
-    ...(Object.values(knobs).every(Number.isFinite) ? [] : [`${name}: knobs ${JSON.stringify(knobs)}`]),
-    ...(name in expected ? [] : [`${name}: has no reference in this test`]),
-  ]);
+  const wrong = Object.entries(methods).flatMap(
+    ([name, { title, paper, year, summary, knobs, loss, recipe }]) => [
+      ...(title && summary ? [] : [`${name}: title "${title}", summary "${summary}"`]),
+      // arXiv numbers begin with year and month.
+      ...(new RegExp(`arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{5}$`).test(paper)
+        ? []
+        : [`${name}: ${paper}, ${year}`]),
+      ...(Object.values(knobs).every(Number.isFinite) ? [] : [`${name}: knobs ${JSON.stringify(knobs)}`]),
+      ...(name in expected || recipe ? [] : [`${name}: has no reference in this test`]),
+      ...(Number(!!recipe) + Number(!!loss) === 1 ? [] : [`${name}: a loss or a recipe`]),
+    ],
+  );
   for (const name of Object.keys(expected)) if (!(name in methods)) wrong.push(`${name} is missing`);
   if (wrong.length) throw new Error(wrong.join('\n'));
 });
 
-for (const [name, method] of Object.entries(methods)) {
+for (const [name, { loss: lossOf, ...method }] of Object.entries(methods)) {
+  // Those with a recipe have a test of their own.
+  if (!lossOf) continue;
   test(`${name}: loss and gradients on embeddings [${N}, ${D}], with knobs as numbers and as inputs`, async () => {
     const r = random(freshSeed());
     const views = drawViews(r, N, D);
@@ -51,7 +60,7 @@ for (const [name, method] of Object.entries(methods)) {
         await device(),
         ({ zA, zB, labels }) => {
           const knobs = asInputs ? knobInputs : method.knobs;
-          const loss = method.loss(zA, zB, knobs, method.supervised ? labels : null);
+          const loss = lossOf(zA, zB, knobs, method.supervised ? labels : null);
           if (loss.shape.length) throw new Error(`expected a scalar, got [${loss.shape}]`);
           const [gA, gB] = grad(loss, [zA, zB]);
           return { loss, gA, gB };

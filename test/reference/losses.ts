@@ -14,6 +14,8 @@ import {
   mul,
   neg,
   power,
+  relu,
+  sqrt,
   square,
   sub,
   sum,
@@ -125,3 +127,70 @@ export function alignUniform(
   const uniform = div(add(uniformity(zA, t), uniformity(zB, t)), 2);
   return add(mul(alignment(zA, zB, alpha), alignWeight), mul(uniform, uniformWeight));
 }
+
+/** Yeh et al. 2021, L_DC: as NT-Xent, but the positive is no candidate. */
+export function dcl(zA: Ref, zB: Ref, temperature = 0.1): Ref {
+  const N = zA.shape[0];
+  const u = l2Normalize(concatenate([zA, zB], 0));
+  const S = similarities(u, u, 1 / temperature);
+  const all = 2 * N;
+  const others = where(
+    mask(all, all, (i, j) => i % N === j % N),
+    -Infinity,
+    S,
+  );
+  const positive = sum(
+    mul(
+      S,
+      mask(all, all, (i, j) => j === (i + N) % all),
+    ),
+    1,
+  );
+  return mean(sub(logSumExp(others), positive));
+}
+
+/** Centred over the batch. */
+const centredColumns = (z: Ref) => sub(z, mean(z, 0, { keepDims: true }));
+
+/** Zbontar et al. 2021: (C_ii - 1)^2 on the diagonal, lambda C_ij^2 off it. */
+export function barlowTwins(zA: Ref, zB: Ref, lambda = 0.0051, eps = 1e-5): Ref {
+  const [N, D] = zA.shape;
+  const standard = (z: Ref) => {
+    const c = centredColumns(z);
+    return div(c, sqrt(add(mean(square(c), 0, { keepDims: true }), eps)));
+  };
+  const C = div(matmul(standard(zA), standard(zB), { transposeA: true }), N);
+  const identity = mask(D, D, (i, j) => i === j);
+  const weights = leaf(
+    [D, D],
+    identity.data.map((one) => (one ? 1 : lambda)),
+  );
+  return sum(mul(square(sub(C, identity)), weights));
+}
+
+/** Bardes et al. 2021, with the weights s, v, c of invariance, variance, covariance; the variance terms averaged. */
+export function vicReg(zA: Ref, zB: Ref, [s, v, c] = [25, 25, 1]): Ref {
+  const [N, D] = zA.shape;
+  const covariance = (z: Ref) =>
+    div(matmul(centredColumns(z), centredColumns(z), { transposeA: true }), N - 1);
+  const apart = mask(D, D, (i, j) => i !== j);
+  const redundancy = (z: Ref) => div(sum(square(mul(covariance(z), apart))), D);
+  const spread = (z: Ref) => {
+    const variances = div(sum(square(centredColumns(z)), 0), N - 1);
+    return mean(relu(sub(1, sqrt(add(variances, 1e-4)))));
+  };
+  const invariance = mean(square(sub(zA, zB)));
+  const variance = div(add(spread(zA), spread(zB)), 2);
+  return add(add(mul(invariance, s), mul(variance, v)), mul(add(redundancy(zA), redundancy(zB)), c));
+}
+
+/** Mean cosine of the rows of two matrices. */
+const meanCosine = (p: Ref, z: Ref) => mean(sum(mul(l2Normalize(p), l2Normalize(z)), -1));
+
+/** Grill et al. 2020: 2 - 2 cos, both directions added. */
+export const byol = (pA: Ref, pB: Ref, tA: Ref, tB: Ref): Ref =>
+  sub(4, mul(add(meanCosine(pA, tB), meanCosine(pB, tA)), 2));
+
+/** Chen and He 2020: minus the cosine, the mean of both directions. */
+export const simSiam = (pA: Ref, pB: Ref, zA: Ref, zB: Ref): Ref =>
+  mul(add(meanCosine(pA, zB), meanCosine(pB, zA)), -0.5);

@@ -1,0 +1,28 @@
+import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { batchNorm } from '../ops/batch_norm.ts';
+import { add, mul, sub } from '../ops/binary.ts';
+import { matmul } from '../ops/matmul.ts';
+import { mean, sum } from '../ops/reduce.ts';
+import { square } from '../ops/unary.ts';
+import { checkViews } from './views.ts';
+
+/**
+ * Barlow Twins: Zbontar et al. 2021, arXiv 2103.03230, Equations 1 and 2. C is the correlation of the D features of one view
+ * with those of the other over the batch; it is pulled to the identity: `sum_i (C_ii - 1)^2 + lambda sum_{i != j} C_ij^2`.
+ * The diagonal makes views agree, the rest makes features say different things. At best 0.
+ *
+ * @param zA embeddings of view A, [N, D], N >= 2; standardised over the batch here (biased variance, as in the paper's code)
+ * @param zB embeddings of view B, [N, D]
+ * @param lambda default 0.05: the paper's 0.0051 is for D = 8,192 and hardly decorrelates 64 features (docs/decisions.md)
+ * @throws ShapeError unless both views are [N, D], N >= 2
+ */
+export function barlowTwins(zA: Tensor, zB: Tensor, { lambda = 0.05 as Scalar } = {}): Tensor {
+  checkViews('barlowTwins', zA, zB);
+  const [N] = zA.shape;
+  const [a, b] = [batchNorm(zA, null, null), batchNorm(zB, null, null)];
+  const C = mul(matmul(a, b, { transposeA: true }), 1 / N); // [D, D]
+  const diagonal = mean(mul(a, b), { axes: [0] }); // [D]
+  const invariance = sum(square(sub(diagonal, 1)));
+  const redundancy = sub(sum(square(C)), sum(square(diagonal)));
+  return add(invariance, mul(redundancy, lambda));
+}

@@ -1,0 +1,48 @@
+import { stopGradient } from '../graph/gradient.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { projector } from '../nn/encoders.ts';
+import { add } from '../ops/binary.ts';
+import { ema } from '../optim/ema.ts';
+import { checkNumber } from '../optim/optimizer.ts';
+import { alignmentLoss } from './alignment.ts';
+import type { Recipe, Setting } from './recipe.ts';
+import { halves } from './views.ts';
+
+/**
+ * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the prediction from one view meets the target's
+ * projection of the other, as |p - t|^2 = 2 - 2 cos of unit vectors, summed over both directions. 0 to 8; at best 0.
+ *
+ * @param pA predictions from view A, [N, D]; normalised here
+ * @param pB predictions from view B, [N, D]
+ * @param tA the target network's projections of view A, [N, D]; no gradient flows into them
+ * @param tB those of view B, [N, D]
+ * @throws ShapeError unless all are [N, D]
+ */
+export const byolLoss = (pA: Tensor, pB: Tensor, tA: Tensor, tB: Tensor): Tensor =>
+  add(alignmentLoss(pA, stopGradient(tB)), alignmentLoss(pB, stopGradient(tA)));
+
+/**
+ * BYOL around its loss: a predictor behind the projector, and a target network that follows the trained one as a moving
+ * average, whose momentum rises to 1 along a cosine (Equation 1 and Section 3.3).
+ * Knobs: `momentum` .99 at first (.996 is for 1,000 epochs); `predictor` 0 leaves it out, and the embedding collapses.
+ */
+export function byol({ network, copy, width, seed, knobs }: Setting): Recipe {
+  const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
+  const predicts = knobs.predictor !== 0;
+  const target = copy('target');
+  checkNumber('byol: momentum', knobs.momentum, 0, 1);
+  return {
+    parameters: predicts ? predict.parameters : [],
+    statistics: predicts ? predict.statistics : [],
+    state: [...target.parameters, ...target.statistics],
+    schedules: { momentum: (done) => 1 - ((1 - knobs.momentum) * (Math.cos(Math.PI * done) + 1)) / 2 },
+    loss: ({ x }) => {
+      const z = network.embed(x, { training: true });
+      const [pA, pB] = halves(predicts ? predict(z, { training: true }) : z);
+      const [tA, tB] = halves(target.embed(x, { training: true }));
+      return byolLoss(pA, pB, tA, tB);
+    },
+    // Parameters alone: the target's batch norms see the same batches and keep their own statistics.
+    after: ({ momentum }) => ema(target.parameters, network.parameters, momentum),
+  };
+}

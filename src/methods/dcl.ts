@@ -1,0 +1,31 @@
+import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
+import { add, div, mul, sub } from '../ops/binary.ts';
+import { contrast } from '../ops/contrast.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { mean, sum } from '../ops/reduce.ts';
+import { concatenate } from '../ops/shape.ts';
+import { logSumExp } from '../ops/softmax.ts';
+import { checkViews } from './views.ts';
+
+/**
+ * Decoupled contrastive learning: Yeh et al. 2021, arXiv 2110.06848, Equation 6: NT-Xent whose positive is no candidate, so
+ * that an easy positive does not weaken the push of the negatives, and small batches do as well.
+ * `1/(2N) sum_i [ log sum_{k not i, p(i)} exp(u_i.u_k / temperature) - u_i.u_p(i) / temperature ]`
+ *
+ * @param zA embeddings of view A, [N, D], N >= 2; normalised here
+ * @param zB embeddings of view B, [N, D]
+ * @param temperature default 0.2, as for {@link ntXent} (the paper's CIFAR-10 runs use 0.07 and 0.1)
+ * @throws ShapeError unless both views are [N, D], N >= 2
+ */
+export function dcl(zA: Tensor, zB: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
+  checkViews('dcl', zA, zB);
+  const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
+  // Of either view all rows but the anchor's own: in the other view that is its positive.
+  const against = (u: Tensor, of: Tensor) =>
+    reshape(contrast(u, of, { temperature, excludeSelf: true }).loss, [-1, 1]);
+  const negatives = (u: Tensor, other: Tensor) =>
+    logSumExp(concatenate([against(u, u), against(u, other)], 1)); // [N]
+  const both = mul(add(negatives(uA, uB), negatives(uB, uA)), 0.5);
+  const positive = div(sum(mul(uA, uB), { axes: [1] }), temperature);
+  return mean(sub(both, positive));
+}

@@ -1,0 +1,42 @@
+import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
+import type { Mode } from '../nn/layers.ts';
+
+/** Encoder and projector together: images -> z. */
+export interface Network {
+  embed: (x: Tensor, mode?: Mode) => Tensor;
+  parameters: readonly Variable[];
+  statistics: readonly Variable[];
+}
+
+/** What a run gives a method to work with. */
+export interface Setting {
+  /** What is trained. */
+  network: Network;
+  /** Another network with the same values at first and variables of its own, under a name of its own. */
+  copy: (name: string) => Network;
+  /** Of an embedding. */
+  width: number;
+  seed: number;
+  knobs: Record<string, number>;
+}
+
+/** A batch of a step: two views of N samples, [2N, H, W, C], view A first; for a supervised method their labels, u32 [N]. */
+export interface Batch {
+  x: Tensor;
+  labels: Tensor | null;
+}
+
+/** A method at work: its loss, and what it trains and keeps besides encoder and projector. */
+export interface Recipe {
+  loss: (batch: Batch) => Tensor;
+  /** Trained with the network: a predictor. */
+  parameters?: readonly Variable[];
+  /** Their running statistics. */
+  statistics?: readonly Variable[];
+  /** What changes otherwise, and a checkpoint must hold: a target network, a queue. */
+  state?: readonly Variable[];
+  /** Numbers that change with the share of the training that is done, 0 to 1. */
+  schedules?: Record<string, (done: number) => number>;
+  /** What follows the optimiser's update, with the numbers of `schedules`. */
+  after?: (scalars: Record<string, Scalar>) => void;
+}

@@ -1,0 +1,45 @@
+import { stopGradient } from '../graph/gradient.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { projector } from '../nn/encoders.ts';
+import { add, mul } from '../ops/binary.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { mean, sum } from '../ops/reduce.ts';
+import type { Recipe, Setting } from './recipe.ts';
+import { checkViews, halves } from './views.ts';
+
+/**
+ * SimSiam's loss: Chen and He 2020, arXiv 2011.10566, Equations 1 to 4: minus the cosine of the prediction from one view and the
+ * projection of the other, the mean of both directions. -1 to 1; at best -1.
+ *
+ * @param pA predictions from view A, [N, D]; normalised here
+ * @param pB predictions from view B, [N, D]
+ * @param zA projections of view A, [N, D]
+ * @param zB projections of view B, [N, D]
+ * @param stop whether the projections are constants to the gradient (the paper's); without, the embedding loses its rank
+ * @throws ShapeError unless all are [N, D]
+ */
+export function simSiamLoss(pA: Tensor, pB: Tensor, zA: Tensor, zB: Tensor, { stop = true } = {}): Tensor {
+  const cosine = (p: Tensor, z: Tensor) => {
+    checkViews('simSiamLoss', p, z);
+    return mean(sum(mul(l2Normalize(p), l2Normalize(stop ? stopGradient(z) : z)), { axes: [1] }));
+  };
+  return mul(add(cosine(pA, zB), cosine(pB, zA)), -0.5);
+}
+
+/**
+ * SimSiam around its loss: a predictor with a narrow middle behind the projector, no target, no negatives.
+ * Knob: `stopGradient` 0 lets the gradient into the projections too.
+ */
+export function simSiam({ network, width, seed, knobs }: Setting): Recipe {
+  const predict = projector({ name: 'predictor', seed, inputs: width, hidden: width / 2, outputs: width });
+  return {
+    parameters: predict.parameters,
+    statistics: predict.statistics,
+    loss: ({ x }) => {
+      const z = network.embed(x, { training: true });
+      const [zA, zB] = halves(z);
+      const [pA, pB] = halves(predict(z, { training: true }));
+      return simSiamLoss(pA, pB, zA, zB, { stop: knobs.stopGradient !== 0 });
+    },
+  };
+}

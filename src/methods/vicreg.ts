@@ -1,0 +1,48 @@
+import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { add, mul, sub } from '../ops/binary.ts';
+import { matmul } from '../ops/matmul.ts';
+import { mean, std, sum, variance } from '../ops/reduce.ts';
+import { relu, square } from '../ops/unary.ts';
+import { checkViews } from './views.ts';
+
+/** Keeps the gradient of the standard deviation finite at 0 (the paper's). */
+const EPSILON = 1e-4;
+
+/** How far the features' standard deviations are below 1, on average. z: [N, D] */
+const varianceTerm = (z: Tensor) =>
+  mean(relu(sub(1, std(z, { axes: [0], unbiased: true, epsilon: EPSILON }))));
+
+/** The squared covariances of different features, summed, over D. z: [N, D] */
+function covarianceTerm(z: Tensor): Tensor {
+  const [N, D] = z.shape;
+  const centred = sub(z, mean(z, { axes: [0], keepDims: true }));
+  const covariance = mul(matmul(centred, centred, { transposeA: true }), 1 / (N - 1)); // [D, D]
+  const ofItself = sum(square(variance(z, { axes: [0], unbiased: true })));
+  return mul(sub(sum(square(covariance)), ofItself), 1 / D);
+}
+
+/**
+ * VICReg: Bardes, Ponce and LeCun 2021, arXiv 2105.04906, Equations 1 to 6: views agree (invariance), every feature varies
+ * (variance: against collapse to a point), features do not repeat each other (covariance: against collapse of dimensions).
+ * Embeddings are used as they are, not normalised. As in the authors' code and not
+ * in the paper, the invariance is a mean over features too, and the two variance terms are averaged.
+ *
+ * @param zA embeddings of view A, [N, D], N >= 2
+ * @param zB embeddings of view B, [N, D]
+ * @param invarianceWeight default 25, varianceWeight default 25, covarianceWeight default 1: the paper's
+ * @throws ShapeError unless both views are [N, D], N >= 2
+ */
+export function vicReg(
+  zA: Tensor,
+  zB: Tensor,
+  { invarianceWeight = 25 as Scalar, varianceWeight = 25 as Scalar, covarianceWeight = 1 as Scalar } = {},
+): Tensor {
+  checkViews('vicReg', zA, zB);
+  const invariance = mean(square(sub(zA, zB)));
+  const varying = mul(add(varianceTerm(zA), varianceTerm(zB)), 0.5);
+  const redundancy = add(covarianceTerm(zA), covarianceTerm(zB));
+  return add(
+    add(mul(invariance, invarianceWeight), mul(varying, varianceWeight)),
+    mul(redundancy, covarianceWeight),
+  );
+}

@@ -1,0 +1,76 @@
+import * as assert from 'uvu/assert';
+import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { vicReg } from '../../src/methods/vicreg.ts';
+import { close, freshSeed, random, test, throws } from '../harness.ts';
+import * as reference from '../reference.ts';
+import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+
+type Weights = [invariance: number, variance: number, covariance: number];
+
+const at = (...weights: Weights) => {
+  const [invarianceWeight, varianceWeight, covarianceWeight] = weights;
+  return {
+    loss: (a: Tensor, b: Tensor) => vicReg(a, b, { invarianceWeight, varianceWeight, covarianceWeight }),
+    expected: (a: reference.Ref, b: reference.Ref) => reference.vicReg(a, b, weights),
+  };
+};
+
+test('value and gradients: each term by itself, and all', async () => {
+  const cases: Weights[] = [
+    [1, 0, 0],
+    [0, 1, 0],
+    [0, 0, 1],
+    [25, 25, 1],
+  ];
+  for (const weights of cases) {
+    const { loss, expected } = at(...weights);
+    await checkAgainst(loss, expected, { what: `weights ${weights}`, normalizes: false });
+  }
+  await checkAgainst((a, b) => vicReg(a, b), at(25, 25, 1).expected, {
+    ...{ what: 'default weights', sizes: [[9, 8]] },
+    normalizes: false,
+  });
+});
+
+test('invariants: a permutation; invariance alone also a rotation', async () => {
+  await checkInvariants(at(25, 25, 1).loss, { rotates: false, normalizes: false });
+  await checkInvariants(at(1, 0, 0).loss, { normalizes: false });
+});
+
+test('edges', async () => {
+  const { loss, expected } = at(25, 25, 1);
+  // Collapse: standard deviations of sqrt(1e-4).
+  await checkEdges(loss, expected, { collapsed: 25 * (1 - 0.01) });
+});
+
+test('small features are pushed apart, and only they', async () => {
+  const [N, D] = [64, 8];
+  const draw = random(freshSeed());
+  const z = draw.normal(N * D).map((v, i) => (i % D < 4 ? 0.1 * v : 3 * v));
+  const compiled = await compileLoss(at(0, 1, 0).loss, N, D);
+  const { gA, zA } = await compiled.run({ ...drawViews(draw, N, D), zA: z });
+  compiled.dispose();
+  // A step against the gradient makes the standard deviation of the small ones grow; the others are left alone.
+  let outwards = 0;
+  for (let i = 0; i < N * D; i++) {
+    if (i % D < 4) outwards -= gA[i] * zA[i];
+    else assert.is(gA[i], 0);
+  }
+  assert.ok(outwards > 0);
+});
+
+test('views that agree, each feature of standard deviation 1 and apart from the others: 0', async () => {
+  const [N, D] = [8, 3];
+  const sign = (i: number, j: number) => ((i & j).toString(2).split('1').length % 2 ? 1 : -1);
+  const scale = Math.sqrt((N - 1) / N);
+  const z = Float32Array.from({ length: N * D }, (_, k) => scale * sign(Math.floor(k / D), (k % D) + 1));
+  const compiled = await compileLoss(at(25, 25, 1).loss, N, D);
+  const { loss } = await compiled.run({ zA: z, zB: z });
+  compiled.dispose();
+  close([loss], [0], { abs: 1e-5 });
+});
+
+test('errors', () => {
+  throws(() => vicReg(input([4, 3]), input([4, 2])), /vicReg: expected two views \[N, D\]/);
+  throws(() => vicReg(input([1, 3]), input([1, 3])), /at least 2 elements/);
+});

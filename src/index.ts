@@ -88,13 +88,9 @@ export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
 export { alignUniform } from './methods/align_uniform.ts';
 export { alignmentLoss } from './methods/alignment.ts';
 export { barlowTwins } from './methods/barlow_twins.ts';
-export { byolLoss } from './methods/byol.ts';
 export { dcl } from './methods/dcl.ts';
 export { infoNce } from './methods/info_nce.ts';
 export { ntXent } from './methods/nt_xent.ts';
-export type { Network, Recipe, Setting } from './methods/recipe.ts';
-export { type Method, methods, recipeOf } from './methods/registry.ts';
-export { simSiamLoss } from './methods/simsiam.ts';
 export { supCon } from './methods/sup_con.ts';
 export { uniformityLoss } from './methods/uniformity.ts';
 export { vicReg } from './methods/vicreg.ts';
@@ -151,3 +147,8 @@ export {
   tanh,
 } from './ops/unary.ts';
 export * from './optim/index.ts';
+// Methods with what stands around their losses.
+export { byolLoss } from './methods/byol.ts';
+export type { Network, Recipe, Setting } from './methods/recipe.ts';
+export { type Method, methods, recipeOf } from './methods/registry.ts';
+export { simSiamLoss } from './methods/simsiam.ts';

@@ -69,6 +69,7 @@ const NARROW: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
 const ANY: Tile = { entry: 'matmul_any_8x8', rows: 8, columns: 8 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
 const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
+const TALL: Tile = { entry: 'matmul_32x16', rows: 32, columns: 16 };
 const shared = (entry: string, SIDE: number, BLOCKS: number): Tile => {
   const [rows, columns] = [4 * SIDE * BLOCKS, 4 * SIDE];
   const variant = `shared_${rows}x${columns}`;
@@ -79,6 +80,9 @@ SHARED.push(...[1, 2].map((blocks) => shared('matmul_shared_256', 16, blocks)));
 
 /** Fewer tiles than this leave parts of a GPU idle. */
 const ENOUGH = 16;
+
+/** Of a result, from which TALL tiles occupy the two and more threads of a processor evenly. */
+const TALL_FROM = 2 ** 17;
 
 /** A tile of C, and where it reads A and B. */
 interface Candidate {
@@ -110,7 +114,9 @@ function candidates({ inputs: [a, b, , gate], options }: Call<ProductOptions>, t
   if (m * n * k < target.largeTiles || m * n < 32768) return any;
   if (a!.shape.length === 2 && (whole || !gate)) {
     const operands = operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target, { quads: true });
-    if (operands.textures) return [{ tile: LARGE, operands }, ...any];
+    // Where quads share the rows of A, more of them cost little.
+    const tile = operands.quads && m * n >= TALL_FROM ? TALL : LARGE;
+    if (operands.textures) return [{ tile, operands }, ...any];
   }
   return whole ? [...of(LARGE), ...any] : any;
 }

@@ -58,7 +58,7 @@ export const sharedBy = ({ quads }: Operands, tiles: number): number =>
 
 /**
  * The same from textures, where a product of `work` multiply-adds (more than just worth a large tile) is worth the copies and the operands fit; else from
- * buffers. llvmpipe alone is worth it (docs/decisions.md).
+ * buffers (docs/decisions.md).
  * @param operands the inputs that `a_at` and `b_at` read, by their names
  * @param options.quads whether four neighbouring invocations read the same rows of a by `four_of_a`
  */

@@ -115,6 +115,27 @@ for (const form of FORMS) {
     }));
 }
 
+// 32 x 16 are for adapters with quads (Chromium), and for at least 2 ** 17 products.
+for (const form of FORMS) {
+  test(`matmul, 32 x 16 tiles ${JSON.stringify(form)}`, () =>
+    withLargeTiles(true, async () => {
+      const { target } = await device();
+      const tile = target.quads ? 'matmul_32x16' : 'matmul_16x16';
+      for (const size of [
+        [512, 4, 256],
+        [332, 12, 396],
+        [359, 5, 367],
+        [257, 8, 516],
+      ]) {
+        const { a, b } = shapesOf(size, form);
+        const { dispatches } = plan({ y: matmul(input(a), input(b), form) }, [], { target });
+        const found = dispatches.at(-1)!.kernel.entry;
+        if (found !== tile) throw new Error(`[${size}]: ${found}`);
+        await checkProduct(size, form);
+      }
+    }));
+}
+
 test('matmul, 16 x 16 tiles: gradients that use them too', () =>
   withLargeTiles(true, async () => {
     await checkProduct([192, 192, 192], {});

@@ -82,7 +82,6 @@ export { knnAccuracy, knnPredict } from './measures/knn.ts';
 export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
 export { effectiveRankOf, liveGauges } from './measures/live.ts';
 export { embeddingStd } from './measures/std.ts';
-export { topKSimilar } from './measures/top_k.ts';
 export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
 // Methods, one paper each.
 export { alignUniform } from './methods/align_uniform.ts';
@@ -129,6 +128,7 @@ export {
 export { max, mean, min, std, sum, variance } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
+export { topKSimilar } from './ops/top_k.ts';
 export {
   abs,
   clamp,
@@ -149,6 +149,6 @@ export {
 export * from './optim/index.ts';
 // Methods with what stands around their losses.
 export { byolLoss } from './methods/byol.ts';
-export type { Network, Recipe, Setting } from './methods/recipe.ts';
+export type { Batch, Network, Recipe, Setting } from './methods/recipe.ts';
 export { type Method, methods, recipeOf } from './methods/registry.ts';
 export { simSiamLoss } from './methods/simsiam.ts';

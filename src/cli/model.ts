@@ -1,9 +1,9 @@
-import { augment, S1 } from '../data/augment.ts';
-import { batchLabels, type Dataset } from '../data/dataset.ts';
+import { type Augmentation, augment, S1 } from '../data/augment.ts';
+import { batchIndices, batchLabels, type Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import type { Network, Recipe } from '../methods/recipe.ts';
+import type { Batch, Network, Recipe } from '../methods/recipe.ts';
 import { methods, recipeOf } from '../methods/registry.ts';
 import { cnnEncoder, type Encoder, mlpEncoder, projector } from '../nn/encoders.ts';
 import { copyInitial } from '../nn/init.ts';
@@ -25,19 +25,17 @@ export interface Model {
   variables: Variable[];
 }
 
-/** How wide an embedding z is. */
-const WIDTH = 64;
-
 /** Encoder and projector of a run. */
-function buildNetwork({ encoder: kind, seed, method }: RunOptions, data: Dataset) {
+function buildNetwork({ encoder: kind, embedding, seed, method }: RunOptions, data: Dataset) {
   const { height, width, channels } = data;
+  const inputs = height * width * channels;
   const encoder =
-    kind === 'mlp'
-      ? mlpEncoder({ seed, inputs: height * width * channels })
+    kind === 'mlp' || kind === 'mlp-small'
+      ? mlpEncoder({ seed, inputs, widths: kind === 'mlp' ? [512, 256] : [256, 128] })
       : cnnEncoder({ seed, height, width, channels, pool: kind === 'cnn' ? 'flatten' : 'average' });
   const { standardize } = methods[method];
-  const plain = projector({ seed, inputs: encoder.outputs, outputs: WIDTH });
-  const output = batchNorm({ name: 'projector.output', features: WIDTH, affine: false });
+  const plain = projector({ seed, inputs: encoder.outputs, outputs: embedding });
+  const output = batchNorm({ name: 'projector.output', features: embedding, affine: false });
   return { encoder, projector: standardize ? sequential('', [plain, output]) : plain };
 }
 
@@ -62,7 +60,7 @@ export function buildModel(options: RunOptions, data: Dataset, learningRate: Ten
   const built = buildNetwork(options, data);
   const network = networkOf(built);
   const recipe = recipeOf(methods[options.method], {
-    ...{ network, width: WIDTH, seed: options.seed, knobs: options.knobs },
+    ...{ network, width: options.embedding, classes: data.classes, seed: options.seed, knobs: options.knobs },
     copy: (name) => copyOf(network, networkOf(buildNetwork(options, data)), name),
   });
   const { parameters = [], statistics = [], state = [] } = recipe;
@@ -96,17 +94,23 @@ export function trainingStep(
   const method = methods[options.method];
   const x = augment(data, { ...augmentationFor(data), batch, seed, step });
   const labels = method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null;
-  const loss = model.recipe.loss({ x, labels });
-  model.optimizer.minimize(loss);
+  const drawn: Batch = {
+    ...{ x, labels, step },
+    // The same samples; numbers of another seed.
+    views: (count, augmentation) => {
+      const indices = batchIndices(data, { rows: batch, seed, step });
+      return augment(data, { ...augmentation, views: count, batch, indices, seed: ~seed >>> 0, step });
+    },
+  };
+  const { loss, gradients } = model.recipe.gradients?.(drawn) ?? { loss: model.recipe.loss(drawn) };
+  if (gradients) model.optimizer.update(gradients);
+  else model.optimizer.minimize(loss);
   model.recipe.after?.(scalars);
   return { loss };
 }
 
 /** S1 as calibrated on 28 x 28 pixels, its lengths in proportion for other sizes. */
-export function augmentationFor({
-  height,
-  width,
-}: Dataset): typeof S1 | Parameters<typeof augment>[1] | object {
+export function augmentationFor({ height, width }: Dataset): Augmentation {
   const ratio = Math.min(height, width) / 28;
   if (ratio === 1) return S1;
   const [least, most] = S1.erase.size.map((pixels) => Math.max(1, Math.round(pixels * ratio)));

@@ -5,7 +5,9 @@ import { methods } from '../methods/registry.ts';
 /** What a run is asked to do. */
 export interface RunOptions {
   method: string;
-  encoder: 'cnn' | 'cnn-average' | 'mlp';
+  encoder: 'cnn' | 'cnn-average' | 'mlp' | 'mlp-small';
+  /** How many numbers an embedding z has. */
+  embedding: number;
   epochs: number;
   batch: number;
   learningRate: number;
@@ -33,6 +35,7 @@ export interface Command {
 const DEFAULTS: Omit<RunOptions, 'knobs'> = {
   method: 'simclr',
   encoder: 'cnn',
+  embedding: 64,
   epochs: 15,
   batch: 256,
   learningRate: 2e-3,
@@ -43,7 +46,7 @@ const DEFAULTS: Omit<RunOptions, 'knobs'> = {
   out: 'runs',
 };
 
-const ENCODERS = ['cnn', 'cnn-average', 'mlp'];
+const ENCODERS = ['cnn', 'cnn-average', 'mlp', 'mlp-small'];
 const PRECISIONS = ['f32', 'mixed'];
 
 /** Every knob of every method; `--help` and the parser know them from here. */
@@ -66,6 +69,7 @@ export function help(): string {
   --method NAME           ${Object.keys(methods).join(', ')} (default ${DEFAULTS.method})
   --list                  the methods, with paper, year and one line
   --encoder NAME          ${ENCODERS.join(', ')} (default ${DEFAULTS.encoder})
+  --embedding N           numbers in an embedding z (default ${DEFAULTS.embedding})
   --epochs N              default ${DEFAULTS.epochs}
   --batch N               samples in a step, two views of each (default ${DEFAULTS.batch})
   --learning-rate X       of Adam, cosine to 0 (default ${DEFAULTS.learningRate})
@@ -103,6 +107,7 @@ export function parse(args: string[]): Command {
   const values = [
     'method',
     'encoder',
+    'embedding',
     'epochs',
     'batch',
     'learning-rate',
@@ -174,6 +179,7 @@ export function parse(args: string[]): Command {
     options: {
       method,
       encoder: oneOf('encoder', text('encoder') ?? DEFAULTS.encoder, ENCODERS) as RunOptions['encoder'],
+      embedding: number('embedding', DEFAULTS.embedding, { least: 2, whole: true }),
       epochs: number('epochs', DEFAULTS.epochs, { least: 1, whole: true }),
       batch: number('batch', DEFAULTS.batch, { least: 2, whole: true }),
       learningRate: number('learning-rate', DEFAULTS.learningRate, { least: 0 }),

@@ -1,8 +1,8 @@
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
+import { topKSimilar } from '../ops/top_k.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
-import { topKSimilar } from './top_k.ts';
 
 export interface KnnOptions {
   /** Neighbours that vote. Default 20. */

@@ -1,3 +1,4 @@
+import type { Augmentation } from '../data/augment.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
 import type { Mode } from '../nn/layers.ts';
 
@@ -16,6 +17,8 @@ export interface Setting {
   copy: (name: string) => Network;
   /** Of an embedding. */
   width: number;
+  /** How many labels there are; 0 without labels. */
+  classes: number;
   seed: number;
   knobs: Record<string, number>;
 }
@@ -24,11 +27,17 @@ export interface Setting {
 export interface Batch {
   x: Tensor;
   labels: Tensor | null;
+  /** Which step of the run it is, u32: for random numbers that every step draws anew. */
+  step: Scalar;
+  /** More views of the same samples by another augmentation, [count N, H, W, C], view by view. */
+  views: (count: number, augmentation: Augmentation) => Tensor;
 }
 
 /** A method at work: its loss, and what it trains and keeps besides encoder and projector. */
 export interface Recipe {
   loss: (batch: Batch) => Tensor;
+  /** The same with gradients made otherwise than by `grad`, in the order of the network's parameters and of those below. */
+  gradients?: (batch: Batch) => { loss: Tensor; gradients: readonly Tensor[] };
   /** Trained with the network: a predictor. */
   parameters?: readonly Variable[];
   /** Their running statistics. */

@@ -7,9 +7,10 @@ export function checkViews(method: string, zA: Tensor, zB: Tensor): void {
     fail(method, `expected two views [N, D], got ${show(zA.shape)} and ${show(zB.shape)}`);
 }
 
-/** The first and the second half of the rows: view A and view B. z: [2N, D] */
-export function halves(z: Tensor): [zA: Tensor, zB: Tensor] {
-  const [rows, width] = [z.shape[0] / 2, z.shape[1]];
-  const half = (start: number) => slice(z, { starts: [start, 0], sizes: [rows, width] });
-  return [half(0), half(rows)];
+/** The first and the second half of the rows: view A and view B. x: [2N, ...] */
+export function halves(x: Tensor): [a: Tensor, b: Tensor] {
+  const [rows, ...rest] = x.shape;
+  const sizes = [rows / 2, ...rest];
+  const from = (start: number) => slice(x, { starts: [start, ...rest.map(() => 0)], sizes });
+  return [from(0), from(rows / 2)];
 }

@@ -4,8 +4,8 @@ import { cleanBatch, dataset, pixelStatistics } from '../../src/data/dataset.ts'
 import { checkLabels, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { topKSimilar } from '../../src/measures/top_k.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
+import { topKSimilar } from '../../src/ops/top_k.ts';
 import { close, device, readAsset, test } from '../harness.ts';
 
 async function load(part: string) {

@@ -2,16 +2,12 @@
 import * as assert from 'uvu/assert';
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
-import { input, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
+import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { byolLoss } from '../../src/methods/byol.ts';
-import type { Network } from '../../src/methods/recipe.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
 import { simSiamLoss } from '../../src/methods/simsiam.ts';
-import { mlp } from '../../src/nn/index.ts';
-import { adam } from '../../src/optim/index.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
+import { trainRecipe } from './recipe.ts';
 
 type Four<T> = [pA: T, pB: T, zA: T, zB: T];
 
@@ -82,62 +78,8 @@ test('at best 0 and -1, where prediction and target are one direction; zero rows
   throws(() => simSiamLoss(input([4, 3]), input([4, 3]), input([4, 2]), input([4, 2])), /expected two views/);
 });
 
-const [ROWS, INPUTS, WIDTH] = [8, 6, 4];
-
-/** A small network; the same names draw the same values. */
-function network(): Network {
-  const layers = mlp([INPUTS, 10, WIDTH], { name: 'net', seed: 3 });
-  return { embed: layers, parameters: layers.parameters, statistics: layers.statistics };
-}
-
-/** A method at work on it, for a few steps. */
-async function train(name: string, knobs: Record<string, number>, steps: number) {
-  const gpu = await device();
-  const mine = network();
-  let target: Network | undefined;
-  const method = methods[name];
-  const recipe = recipeOf(method, {
-    ...{ network: mine, width: WIDTH, seed: 1, knobs: { ...method.knobs, ...knobs } },
-    copy: () => (target = network()),
-  });
-  const { parameters = [], statistics = [], state = [], schedules = {} } = recipe;
-  const optimizer = adam([...mine.parameters, ...parameters], { learningRate: 0.05 });
-  const scalars = Object.fromEntries(Object.keys(schedules).map((key) => [key, scalar()]));
-  const inputs: Record<string, Tensor> = { x: input([2 * ROWS, INPUTS]), ...scalars };
-  const step = await compile(
-    gpu,
-    ({ x }) => {
-      const loss = recipe.loss({ x, labels: null });
-      optimizer.minimize(loss);
-      recipe.after?.(scalars);
-      return { loss };
-    },
-    { inputs },
-  );
-  const read = async (variables: readonly Variable[]) => {
-    const values: number[] = [];
-    for (const v of variables) values.push(...(await readVariable(gpu, v)));
-    return values;
-  };
-  const x = random(5).normal(2 * ROWS * INPUTS);
-  const losses: number[] = [];
-  const trail: { online: number[]; target: number[] }[] = [];
-  const look = async () =>
-    trail.push({ online: await read(mine.parameters), target: target ? await read(target.parameters) : [] });
-  await look();
-  for (let i = 0; i < steps; i++) {
-    const now = Object.entries(schedules).map(([key, of]) => [key, of(i / steps)]);
-    await step.run({ x, ...Object.fromEntries(now) });
-    losses.push((await step.read('loss'))[0]);
-    await look();
-  }
-  step.dispose();
-  freeVariables(gpu, [optimizer.parameters, ...optimizer.state, ...statistics, ...state]);
-  return { losses, trail, trained: parameters.length, schedules };
-}
-
 test('BYOL: the target begins as the network and follows it with the momentum of the step', async () => {
-  const { trail, losses, schedules } = await train('byol', { momentum: 0.9 }, 3);
+  const { trail, losses, schedules } = await trainRecipe('byol', { momentum: 0.9 }, 3);
   close(trail[0].target, trail[0].online, { rel: 0, abs: 0, what: 'at first' });
   for (let i = 1; i < trail.length; i++) {
     const momentum = schedules.momentum((i - 1) / 3);
@@ -155,7 +97,7 @@ test('the loss falls; without a predictor, or a stop-gradient, there is nothing 
     ['simSiam', {}, 6],
     ['simSiam', { stopGradient: 0 }, 6],
   ] as const) {
-    const { losses, trained } = await train(name, knobs, 20);
+    const { losses, trained } = await trainRecipe(name, knobs, 20);
     assert.ok(losses[19] < losses[0], `${name} ${JSON.stringify(knobs)}: ${losses[0]} to ${losses[19]}`);
     assert.is(trained > 0, extra > 0, name);
   }

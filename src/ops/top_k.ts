@@ -1,7 +1,7 @@
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
-import { fromBuffers, operandsFrom } from '../ops/operands.ts';
+import { fromBuffers, operandsFrom } from './operands.ts';
 
 interface Options {
   k: number;

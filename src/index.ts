@@ -73,6 +73,7 @@ export {
 } from './graph/tensor.ts';
 export { freeVariables, readVariable, variableRange, writeVariable } from './graph/variables.ts';
 // Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
+export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './measures/alarm.ts';
 export { alignment } from './measures/alignment.ts';
 export type { Rows } from './measures/compute.ts';
 export { effectiveRank } from './measures/effective_rank.ts';

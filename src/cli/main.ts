@@ -4,6 +4,7 @@ import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { scalar } from '../graph/tensor.ts';
 import { freeVariables } from '../graph/variables.ts';
+import { type CollapseKind, collapseAlarm, describe, type Look } from '../measures/alarm.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
 import {
@@ -23,7 +24,7 @@ import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
 import { type Report, renderReport } from './report_html.ts';
 import { type GaugeSet, gaugeTable, verdict } from './table.ts';
-import { type Metrics, type Saved, stepsOf, train } from './train.ts';
+import { lookOnce, type Metrics, type Saved, stepsOf, train } from './train.ts';
 
 const encoder = new TextEncoder();
 const print = (text: string) => Deno.stdout.writeSync(encoder.encode(text));
@@ -103,7 +104,11 @@ async function run(command: Command): Promise<number> {
     const untrained = buildModel(options, data.train, scalar());
     await settleStatistics(device, options, data.train, untrained);
     await judge('untrained', untrained);
+    const before = await lookOnce(device, data.test, untrained);
     freeVariables(device, untrained.variables);
+    const alarm = (looks: readonly Look[]) =>
+      collapseAlarm(looks, { width: options.embedding, untrained: before });
+    let heard: CollapseKind[] = [];
     const trained = await train({
       options,
       data: data.train,
@@ -131,6 +136,11 @@ async function run(command: Command): Promise<number> {
         timing.push({ step: latest.step, seconds: (performance.now() - started) / 1000 });
         folder.write('metrics.jsonl', lines(metrics));
         folder.write('timing.jsonl', lines(timing));
+        // A second look makes sure.
+        const sure = alarm(metrics).filter(({ since }) => since < latest!.step);
+        for (const collapse of sure)
+          if (!heard.includes(collapse.kind)) progress.say(`Alarm: ${describe(collapse)}`);
+        heard = sure.map(({ kind }) => kind);
       },
       onSave: ({ bytes }) => folder.write('checkpoint.safetensors', bytes),
       stopped: () => stopped,
@@ -155,6 +165,7 @@ async function run(command: Command): Promise<number> {
     }
     await judge('trained', model);
     const all = gauges as GaugeSet;
+    const collapses = alarm(metrics);
     const report: Report = {
       method: options.method,
       seed: options.seed,
@@ -163,7 +174,8 @@ async function run(command: Command): Promise<number> {
       adapter: device.adapter,
       loss: metrics.at(-1)?.loss ?? null,
       options: { ...options },
-      verdict: verdict(all, title),
+      verdict: verdict(all, title, collapses),
+      alarm: collapses,
       gauges: all,
     };
     progress.stage('report', 0.5);
@@ -175,7 +187,7 @@ async function run(command: Command): Promise<number> {
     folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
     progress.end();
     print(
-      `\n${gaugeTable(all)}\n\n${report.verdict}\n\nTrained in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`,
+      `\n${gaugeTable(all)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`,
     );
     return 0;
   } finally {

@@ -26,17 +26,16 @@ export interface Model {
 }
 
 /** Encoder and projector of a run. */
-function buildNetwork({ encoder: kind, embedding, seed, method }: RunOptions, data: Dataset) {
+function buildNetwork({ encoder: kind, embedding, seed, knobs }: RunOptions, data: Dataset) {
   const { height, width, channels } = data;
   const inputs = height * width * channels;
   const encoder =
     kind === 'mlp' || kind === 'mlp-small'
       ? mlpEncoder({ seed, inputs, widths: kind === 'mlp' ? [512, 256] : [256, 128] })
       : cnnEncoder({ seed, height, width, channels, pool: kind === 'cnn' ? 'flatten' : 'average' });
-  const { standardize } = methods[method];
   const plain = projector({ seed, inputs: encoder.outputs, outputs: embedding });
   const output = batchNorm({ name: 'projector.output', features: embedding, affine: false });
-  return { encoder, projector: standardize ? sequential('', [plain, output]) : plain };
+  return { encoder, projector: knobs.standardize === 1 ? sequential('', [plain, output]) : plain };
 }
 
 type Built = ReturnType<typeof buildNetwork>;

@@ -1,4 +1,5 @@
 // The report of a run: one HTML file that needs no network and no other file.
+import { type Collapse, describe } from '../measures/alarm.ts';
 import { Html, html, inline, scriptJson } from './html.ts';
 import { type Images, sheetOf, spriteSheet } from './png.ts';
 import {
@@ -34,6 +35,8 @@ export interface Report {
   options: Record<string, unknown>;
   /** One sentence: see verdict() in table.ts. */
   verdict: string;
+  /** What the alarm sees at the end; empty: nothing. */
+  alarm: readonly Collapse[];
   gauges: GaugeSet;
 }
 
@@ -112,6 +115,7 @@ export function renderReport(run: RunReport): string {
 <p class="eyebrow">Hypersphere · self-supervised training report</p>
 <h1>${report.method}</h1>
 <p class="lead"><span class="visually-hidden">Verdict: </span>${report.verdict.replace(/(\d) %/g, '$1\u00a0%')}</p>
+${report.alarm.map((collapse) => html`<p class="alarm"><strong>Alarm: </strong>${describe(collapse)}</p>`)}
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
 </header>
 <main>

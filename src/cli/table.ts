@@ -1,3 +1,5 @@
+import type { Collapse } from '../measures/alarm.ts';
+
 // The gauges of a run as a plain-text table and as one honest sentence.
 
 /** A measured number; null where it was not measured or not finite (JSON has no NaN). */
@@ -225,23 +227,6 @@ export function gaugeTable(gauges: GaugeSet): string {
   ].join('\n');
 }
 
-export type Health = 'healthy' | 'collapsing: complete' | 'collapsing: dimensional' | 'not measured';
-
-/**
- * Complete collapse: the embeddings are near one point (std under a quarter of 1/sqrt(d), uniformity above -0.3).
- * Dimensional collapse: they use under a tenth of the d dimensions (Jing et al. 2021, arXiv 2110.09348, name it).
- */
-export function health({ stdZ, stdIsotropic, uniformity, effectiveRankZ }: Gauges): Health {
-  const spread = isNumber(stdZ) && isNumber(stdIsotropic) ? stdZ / stdIsotropic : undefined;
-  if (spread !== undefined && spread < 0.25 && isNumber(uniformity) && uniformity > -0.3)
-    return 'collapsing: complete';
-  if (isNumber(effectiveRankZ) && isNumber(stdIsotropic) && effectiveRankZ < 0.1 / stdIsotropic ** 2)
-    return 'collapsing: dimensional';
-  return spread === undefined && !isNumber(uniformity) && !isNumber(effectiveRankZ)
-    ? 'not measured'
-    : 'healthy';
-}
-
 /** "61.2 % (raw pixels 40.1 %, untrained 55.0 %: better than both)" for one accuracy. */
 function comparison(gauges: GaugeSet, key: 'augKnn' | 'knn' | 'linearProbe1000', name: string): string[] {
   const trained = gauges.trained[key];
@@ -263,8 +248,11 @@ function comparison(gauges: GaugeSet, key: 'augKnn' | 'knn' | 'linearProbe1000',
   return [`${name} ${formatGauge(trained, 'accuracy')}${judged && `, ${judged}`}`];
 }
 
-/** One sentence on what the training was worth; accuracies closer than 1.5 points are called equal. */
-export function verdict(gauges: GaugeSet, method: string): string {
+/**
+ * One sentence on what the training was worth; accuracies closer than 1.5 points are called equal.
+ * @param collapses what the alarm sees
+ */
+export function verdict(gauges: GaugeSet, method: string, collapses: readonly Collapse[] = []): string {
   const { trained } = gauges;
   const accuracies = [
     ...comparison(gauges, 'augKnn', 'augmented k-NN'),
@@ -278,15 +266,15 @@ export function verdict(gauges: GaugeSet, method: string): string {
       `std ${formatGauge(trained.stdZ, 'number')}${isNumber(trained.stdIsotropic) ? ` of an even ${formatGauge(trained.stdIsotropic, 'number')}` : ''}`,
     isNumber(trained.effectiveRankZ) && `effective rank ${formatGauge(trained.effectiveRankZ, 'rank')}`,
   ].filter(Boolean);
-  const state = health(trained);
-  const embedding = `embedding ${state === 'not measured' ? 'not measured' : state}${spread.length ? ` (${spread.join(', ')})` : ''}`;
-  return `${[`${method}: ${overall(gauges)}`, ...accuracies, embedding].join('; ')}.`;
+  const state = collapses.length ? 'collapsing' : spread.length ? 'healthy' : 'not measured';
+  const embedding = `embedding ${state}${spread.length ? ` (${spread.join(', ')})` : ''}`;
+  return `${[`${method}: ${overall(gauges, collapses)}`, ...accuracies, embedding].join('; ')}.`;
 }
 
 /** The short answer before the numbers. */
-function overall(gauges: GaugeSet): string {
-  const state = health(gauges.trained);
-  if (state.startsWith('collapsing')) return `the embedding is ${state.replace(': ', ' (')})`;
+function overall(gauges: GaugeSet, collapses: readonly Collapse[]): string {
+  if (collapses.length)
+    return `the embedding is collapsing (${collapses.map(({ kind }) => kind).join(', ')})`;
   const keys = ['augKnn', 'knn', 'linearProbe1000'] as const;
   const gains = keys.flatMap((key) =>
     (['raw', 'untrained'] as const).flatMap((encoder) => {

@@ -6,6 +6,7 @@ import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts'
 import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
 import { scalar, type Tensor } from '../graph/tensor.ts';
+import type { Look } from '../measures/alarm.ts';
 import { effectiveRankOf, liveGauges } from '../measures/live.ts';
 import { halves } from '../methods/views.ts';
 import { optimizerStatus } from '../optim/index.ts';
@@ -14,13 +15,8 @@ import { buildModel, type Model, represent, trainingStep } from './model.ts';
 import type { RunOptions } from './options.ts';
 
 /** A line of metrics.jsonl: after `step` updates. No times: same seed, same adapter, same bytes. */
-export interface Metrics {
-  step: number;
+export interface Metrics extends Look {
   loss: number;
-  alignment: number;
-  uniformity: number;
-  std: number;
-  rank: number;
 }
 
 /** The state of a run on the CPU: what survives a lost device. */
@@ -133,14 +129,8 @@ async function trainOn(
   let checked = good.step;
   let done = good.step;
   const look = async (at: number) => {
-    const reading = [
-      step.read('loss'),
-      optimizerStatus(device, model.optimizer),
-      watch.run(),
-      watch.read('gauges'),
-      watch.read('covariance'),
-    ] as const;
-    const [[loss], status, , [alignment, uniformity, std], covariance] = await Promise.all(reading);
+    const reading = [step.read('loss'), optimizerStatus(device, model.optimizer), lookAt(watch)] as const;
+    const [[loss], status, gauges] = await Promise.all(reading);
     if (!Number.isFinite(loss) || status.skipped > 0) {
       throw new NonFiniteError(
         `The loss or its gradient is not finite at step ${at}: first ${await culprit(checked, at)}. ` +
@@ -148,7 +138,7 @@ async function trainOn(
       );
     }
     checked = at;
-    metrics.push({ step: at, loss, alignment, uniformity, std, rank: effectiveRankOf(covariance) });
+    metrics.push({ step: at, loss, ...gauges });
     job.onMetrics?.(metrics);
   };
   /** Repeats the steps since the last good look in a plan that keeps every tensor, and names the first bad one. */
@@ -212,4 +202,20 @@ async function compileWatch(device: Device, data: Dataset, model: Model) {
     const [zA, zB] = halves(represent(model, x).z);
     return liveGauges(zA, zB);
   });
+}
+
+async function lookAt(watch: Awaited<ReturnType<typeof compileWatch>>): Promise<Omit<Look, 'step'>> {
+  const reading = [watch.run(), watch.read('gauges'), watch.read('covariance')] as const;
+  const [, [alignment, uniformity, std, length], covariance] = await Promise.all(reading);
+  return { alignment, uniformity, std, rank: effectiveRankOf(covariance), length };
+}
+
+/** The gauges of the curves once: of the untrained model, which the alarm compares with. */
+export async function lookOnce(device: Device, data: Dataset, model: Model): Promise<Omit<Look, 'step'>> {
+  const watch = await compileWatch(device, data, model);
+  try {
+    return await lookAt(watch);
+  } finally {
+    watch.dispose();
+  }
 }

@@ -3,7 +3,9 @@ import { reshape, type Tensor } from '../graph/tensor.ts';
 import { alignmentLoss } from '../methods/alignment.ts';
 import { uniformityLoss } from '../methods/uniformity.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
+import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
+import { sqrt, square } from '../ops/unary.ts';
 import { covarianceOf, entropyRank, spectrumOf } from './effective_rank.ts';
 import { meanStd } from './std.ts';
 
@@ -12,13 +14,14 @@ import { meanStd } from './std.ts';
  * when they are to be shown.
  *
  * @param zA, zB embeddings of two views, [N, D]; normalised here
- * @returns `gauges` [3]: alignment, uniformity of view A, and mean std of view A's unit embeddings (1 / sqrt(D) when
- *   spread evenly); `covariance` [D, D] of view A's unit embeddings, for {@link effectiveRankOf}
+ * @returns `gauges` [4]: alignment, uniformity of view A, mean std of view A's unit embeddings (1 / sqrt(D) when
+ *   spread evenly), mean length of view A's embeddings; `covariance` [D, D] of view A's unit embeddings, for {@link effectiveRankOf}
  */
 export function liveGauges(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance: Tensor } {
   const [a, b] = [stopGradient(zA), stopGradient(zB)];
   const u = l2Normalize(a);
-  const numbers = [alignmentLoss(a, b), uniformityLoss(a), meanStd(u)];
+  const length = mean(sqrt(sum(square(a), { axes: 1 })));
+  const numbers = [alignmentLoss(a, b), uniformityLoss(a), meanStd(u), length];
   return {
     gauges: concatenate(numbers.map((x) => reshape(x, [1]))),
     covariance: covarianceOf(u),

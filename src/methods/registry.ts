@@ -23,12 +23,10 @@ export interface Method {
   paper: string;
   year: number;
   summary: string;
-  /** Its knobs with their defaults. */
+  /** Its knobs with their defaults; `standardize` 1 ends the projector with a batch norm without scale and shift. */
   knobs: Record<string, number>;
   /** Whether its loss reads the labels. */
   supervised?: boolean;
-  /** Ends the projector with a batch norm without scale and shift. */
-  standardize?: boolean;
   /** The loss of two views' embeddings [N, D] and, for a supervised one, their labels u32 [N], where that is all. */
   loss?: (zA: Tensor, zB: Tensor, knobs: Knobs, labels: Tensor | null) => Tensor;
   /** Else what it needs around its loss: a predictor, a target. */
@@ -133,8 +131,7 @@ export const methods: Record<string, Method> = {
     paper: 'Chen & He, arXiv 2011.10566',
     year: 2020,
     summary: 'predict the other view, which holds still: no negatives, no target network',
-    knobs: { stopGradient: 1 },
-    standardize: true,
+    knobs: { stopGradient: 1, standardize: 1 },
     recipe: simSiam,
   },
 };

@@ -28,7 +28,8 @@ export function simSiamLoss(pA: Tensor, pB: Tensor, zA: Tensor, zB: Tensor, { st
 
 /**
  * SimSiam around its loss: a predictor with a narrow middle behind the projector, no target, no negatives.
- * Knob: `stopGradient` 0 lets the gradient into the projections too.
+ * Knobs: `stopGradient` 0 lets the gradient into the projections too; `standardize` 0 leaves out the batch norm that
+ * the projector ends in, which hides the collapse from the std.
  */
 export function simSiam({ network, width, seed, knobs }: Setting): Recipe {
   const predict = projector({ name: 'predictor', seed, inputs: width, hidden: width / 2, outputs: width });

@@ -33,6 +33,7 @@ function mock(text = 'simclr', number = 0.5): RunReport {
       loss: number,
       options: { name: text, nested: { [text]: text }, list: [text], nothing: null },
       verdict: text,
+      alarm: [],
       gauges: { raw: measured, untrained: { ...measured, ...sphere }, trained: { ...measured, ...sphere } },
     },
     metrics: [1, 2, 3].map((step) => ({

@@ -5,7 +5,6 @@ import {
   type Gauges,
   gaugeRows,
   gaugeTable,
-  health,
   marks,
   verdict,
 } from '../../src/cli/table.ts';
@@ -94,18 +93,6 @@ test('the table fits a terminal, marks the best, and its columns line up', () =>
   lacks(text, 'effective rank of h');
 });
 
-test('health tells complete and dimensional collapse', () => {
-  const { trained } = gauges();
-  equal(health(trained), 'healthy');
-  equal(health({ ...trained, stdZ: 0.03, uniformity: -0.1 }), 'collapsing: complete');
-  // Both signs are asked for.
-  equal(health({ ...trained, stdZ: 0.03, uniformity: -0.4 }), 'healthy');
-  equal(health({ ...trained, stdZ: 0.032, uniformity: -0.1 }), 'healthy');
-  equal(health({ ...trained, effectiveRankZ: 6.3 }), 'collapsing: dimensional');
-  equal(health({ ...trained, effectiveRankZ: 6.5 }), 'healthy');
-  equal(health(none), 'not measured');
-});
-
 test('the verdict says better, worse and equal from the numbers', () => {
   const good = verdict(gauges({ knn: 0.83 }), 'simclr');
   has(good, 'simclr: training beat both baselines on every accuracy');
@@ -115,10 +102,8 @@ test('the verdict says better, worse and equal from the numbers', () => {
   has(verdict(gauges(), 'simclr'), 'k-NN 80.5 %, equal to raw pixels 80.0 %, better than untrained 78.0 %');
   has(verdict(gauges({ augKnn: 0.3 }), 'simclr'), 'worse than raw pixels 40.0 % and untrained 50.0 %');
   has(verdict(gauges({ augKnn: 0.3 }), 'simclr'), 'lost 2');
-  has(
-    verdict(gauges({ stdZ: 0.001, uniformity: -0.01 }), 'simclr'),
-    'the embedding is collapsing (complete)',
-  );
+  const collapse = { kind: 'complete', since: 20, evidence: [], remedy: '' } as const;
+  has(verdict(gauges(), 'simclr', [{ ...collapse, evidence: [] }]), 'the embedding is collapsing (complete)');
   has(verdict({ raw: none, untrained: none, trained: none }, 'x'), 'nothing to compare with');
 });
 

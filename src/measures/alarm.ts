@@ -1,0 +1,135 @@
+import { uniformityOptimum } from './uniformity.ts';
+
+/** What the alarm looks at after some step, of embeddings z [N, D] of held-out samples: see `liveGauges`. */
+export interface Look {
+  step: number;
+  alignment: number;
+  uniformity: number;
+  /** Mean std of the dimensions of unit embeddings. */
+  std: number;
+  /** Effective rank of unit embeddings. */
+  rank: number;
+  /** Mean length of z before it is normalised. */
+  length: number;
+  loss?: number;
+}
+
+/** What a representation may collapse to: a point, few dimensions, or a length near 0. */
+export type CollapseKind = 'complete' | 'dimensional' | 'scale';
+
+/** A collapse that the alarm sees. */
+export interface Collapse {
+  kind: CollapseKind;
+  /** The first step from which on it was seen at every look. */
+  since: number;
+  /** What it is seen by, a clause each. */
+  evidence: string[];
+  /** What usually helps. */
+  remedy: string;
+}
+
+export interface AlarmOptions {
+  /** D: how many numbers an embedding has. */
+  width: number;
+  /** The same gauges of the untrained encoder, its batch norms settled. Default: the first look. */
+  untrained?: Pick<Look, 'rank' | 'length'>;
+  /** The least that the loss can be, where that is known: reached, there is nothing left to learn from. */
+  best?: number;
+}
+
+/**
+ * Fitted on seed 0 of the small protocol, each midway (in the logarithm) between the worst healthy and the best collapsed
+ * run, and judged on seeds 1 and 2: docs/results.md.
+ */
+export const THRESHOLDS = {
+  /** Of the least uniformity that the width allows. */
+  uniformity: 0.38,
+  /** Of the std that directions spread evenly have. */
+  std: 0.65,
+  /** Of the untrained encoder's effective rank. */
+  rank: 0.24,
+  /** Of the untrained encoder's length of z. */
+  length: 0.3,
+};
+
+/** The gauges of a look as shares, 1 for a spread as even, or a rank or length as large, as can be hoped for. */
+export function sharesOf(look: Look, { width, untrained }: AlarmOptions): typeof THRESHOLDS {
+  const { rank, length } = untrained ?? look;
+  return {
+    uniformity: look.uniformity / uniformityOptimum(width),
+    std: look.std * Math.sqrt(width),
+    rank: look.rank / rank,
+    length: look.length / length,
+  };
+}
+
+/** What a look alone shows. Rank tells nothing by itself: a supervised encoder of ten classes has a rank of nine. */
+function kindsOf(shares: typeof THRESHOLDS): CollapseKind[] {
+  const low = (name: keyof typeof THRESHOLDS) => shares[name] < THRESHOLDS[name];
+  const kinds: CollapseKind[] = [];
+  if (low('uniformity') && low('std')) kinds.push('complete');
+  else if (low('uniformity') && low('rank')) kinds.push('dimensional');
+  if (low('length')) kinds.push('scale');
+  return kinds;
+}
+
+const REMEDIES: Record<CollapseKind, string> = {
+  complete:
+    'give the loss something that pushes embeddings apart (negatives, uniformity, a variance term), or break the symmetry of the branches (a predictor and a stop-gradient)',
+  dimensional:
+    'stop the gradient into the target branch, decorrelate the features (a covariance term, whitening), or lower the temperature',
+  scale: 'normalise the embeddings in the loss, or hold their variance up (a variance term)',
+};
+
+const number = (x: number) => (Math.abs(x) < 0.1 ? x.toPrecision(2) : x.toFixed(2)).replace('-', '−');
+const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+function evidenceOf(
+  kind: CollapseKind,
+  look: Look,
+  shares: typeof THRESHOLDS,
+  options: AlarmOptions,
+): string[] {
+  const { untrained, width, best } = options;
+  if (kind === 'scale')
+    return [
+      `z is ${number(look.length)} long on average, ${percent(shares.length)} of the untrained encoder's`,
+    ];
+  const evidence = [
+    `uniformity ${number(look.uniformity)} of an optimal ${number(uniformityOptimum(width))}`,
+  ];
+  if (kind === 'complete') evidence.push(`std of unit embeddings ${percent(shares.std)} of an even spread`);
+  else
+    evidence.push(
+      `effective rank ${look.rank.toFixed(1)}, ${percent(shares.rank)} of the ${(untrained ?? look).rank.toFixed(0)} untrained`,
+    );
+  if (look.alignment < 0.05)
+    evidence.push(`views are ${number(look.alignment)} apart: nothing is left to align`);
+  if (best !== undefined && look.loss !== undefined && look.loss - best < 0.03)
+    evidence.push(`loss ${number(look.loss)}, at best ${number(best)}`);
+  return evidence;
+}
+
+/**
+ * The collapse alarm: whether the embeddings collapse, how, on what evidence, since when, and what usually helps. Evidence
+ * is combined, since each gauge alone misses a case: k-NN does not see a complete collapse, the std of unit embeddings neither
+ * a loss of dimensions nor one of scale, and rank alone takes well separated classes for a collapse.
+ *
+ * @param looks gauges over the training, oldest first
+ * @returns nothing while all is well
+ */
+export function collapseAlarm(looks: readonly Look[], options: AlarmOptions): Collapse[] {
+  const last = looks.at(-1);
+  if (!last) return [];
+  const full = { ...options, untrained: options.untrained ?? looks[0] };
+  const seen = looks.map((look) => kindsOf(sharesOf(look, full)));
+  return seen.at(-1)!.map((kind) => {
+    const before = seen.findLastIndex((kinds) => !kinds.includes(kind));
+    const evidence = evidenceOf(kind, last, sharesOf(last, full), full);
+    return { kind, since: looks[before + 1].step, evidence, remedy: REMEDIES[kind] };
+  });
+}
+
+/** A collapse as one sentence. */
+export const describe = ({ kind, since, evidence, remedy }: Collapse): string =>
+  `${kind} collapse since step ${since}: ${evidence.join('; ')}. Usual remedy: ${remedy}.`;

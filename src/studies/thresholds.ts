@@ -1,0 +1,43 @@
+import { type CollapseKind, THRESHOLDS } from '../measures/alarm.ts';
+import { methods } from '../methods/registry.ts';
+import type { Result } from './results.ts';
+
+type Name = keyof typeof THRESHOLDS;
+
+/** Which runs a threshold stands between: those that must be above, and those that must be below. */
+const SIDES: Record<Name, (kinds: readonly CollapseKind[]) => 'above' | 'below' | undefined> = {
+  uniformity: (kinds) =>
+    kinds.includes('complete') || kinds.includes('dimensional')
+      ? 'below'
+      : kinds.length
+        ? undefined
+        : 'above',
+  // Whether a low uniformity is a point or few dimensions.
+  std: (kinds) => (kinds.includes('complete') ? 'below' : 'above'),
+  // Where uniformity is low and std is not.
+  rank: (kinds) => (kinds.includes('dimensional') ? 'below' : kinds.length ? undefined : 'above'),
+  length: (kinds) => (kinds.includes('scale') ? 'below' : 'above'),
+};
+
+/** What the runs of seed 0 ask of each threshold: "low .. high -> middle", in the logarithm. */
+export function fit(runs: readonly Result[]): {
+  thresholds: typeof THRESHOLDS;
+  fitted: Record<Name, string>;
+} {
+  const fitted = Object.fromEntries(
+    Object.keys(THRESHOLDS).map((key) => {
+      const name = key as Name;
+      const of = (side: 'above' | 'below') =>
+        runs
+          .filter((run) => SIDES[name](run.expected) === side)
+          // Well separated classes have little rank, and are no collapse.
+          .filter(({ method }) => name !== 'rank' || !methods[method].supervised)
+          .map((run) => run.shares![name]);
+      const [low, high] = [Math.max(...of('below')), Math.min(...of('above'))];
+      const middle = Math.sqrt(Math.max(low, 0) * high);
+      const text = (x: number) => (Number.isFinite(x) ? x.toFixed(3) : '–');
+      return [name, `${text(middle)} (${text(low)} and ${text(high)})`];
+    }),
+  ) as Record<Name, string>;
+  return { thresholds: THRESHOLDS, fitted };
+}

@@ -1,0 +1,81 @@
+// The alarm on the calibrated runs of the small protocol (D = 64; an untrained rank of 53.5) and of the 8 x 8 digits (D = 32).
+import * as assert from 'uvu/assert';
+import { collapseAlarm, describe, type Look } from '../../src/measures/alarm.ts';
+import { test } from '../harness.ts';
+
+const UNTRAINED = { rank: 53.5, length: 6 };
+const look = (uniformity: number, std: number, rank: number, alignment = 0.2, length = 6): Look => ({
+  ...{ step: 390, uniformity, std, rank, alignment, length },
+});
+const kinds = (looks: Look[], width = 64, untrained = UNTRAINED) =>
+  collapseAlarm(looks, { width, untrained }).map(({ kind }) => kind);
+
+// uniformity, std and rank of z at the end, every seed that there is.
+const HEALTHY: Record<string, Look[]> = {
+  untrained: [look(-2.17, 0.095, 54, 1.1), look(-2.26, 0.097, 53, 1.1)],
+  ntXent: [look(-3.262, 0.124, 36), look(-3.268, 0.124, 37), look(-2.748, 0.123, 22.6)],
+  alignUniform: [look(-3.465, 0.124, 46), look(-3.475, 0.124, 46)],
+  barlowTwins: [look(-2.35, 0.102, 38), look(-2.58, 0.108, 38), look(-2.1, 0.111, 22)],
+  vicReg: [look(-2.24, 0.112, 23), look(-2.33, 0.115, 24), look(-2.22, 0.111, 23)],
+  byol: [look(-2.01, 0.1095, 21, 0.198), look(-1.89, 0.1075, 22, 0.166), look(-1.98, 0.1125, 23, 0.155)],
+  simSiam: [look(-1.9, 0.119, 17.8), look(-2.05, 0.119, 21.1), look(-1.83, 0.119, 17.4)],
+  uniformity: [look(-3.771, 0.124, 62, 1.68)],
+  // Ten corners of a simplex: little rank, and no collapse.
+  tenClasses: [look(-2.2, 0.119, 9)],
+};
+const COMPLETE: Record<string, Look[]> = {
+  alignment: [look(-0.036, 0.0099, 24, 0.0012), look(-0.028, 0.0088, 27, 0.001)],
+  byolWithoutPredictor: [
+    look(-0.78, 0.057, 19, 0.024),
+    look(-0.85, 0.06, 19, 0.024),
+    look(-0.88, 0.062, 19, 0.025),
+  ],
+  simSiamWithoutStopGradientOrNorm: [look(-0.549, 0.049, 8.7, 0.02)],
+};
+const DIMENSIONAL: Record<string, Look[]> = {
+  simSiamWithoutStopGradient: [look(-0.76, 0.117, 5.4), look(-1.11, 0.122, 5.6), look(-0.75, 0.114, 5.9)],
+  vicRegWithoutCovariance: [look(-0.759, 0.115, 8.2)],
+};
+
+test('silent on every healthy run of the small protocol', () => {
+  for (const [name, looks] of Object.entries(HEALTHY))
+    for (const one of looks) assert.equal(kinds([one]), [], name);
+});
+
+test('names every collapse of the small protocol', () => {
+  for (const [name, looks] of Object.entries(COMPLETE))
+    for (const one of looks) assert.equal(kinds([one]), ['complete'], name);
+  for (const [name, looks] of Object.entries(DIMENSIONAL))
+    for (const one of looks) assert.equal(kinds([one]), ['dimensional'], name);
+});
+
+test('sees what one gauge alone misses', () => {
+  // VICReg without variance and covariance on the digits: directions spread as before, z has all but vanished.
+  assert.equal(kinds([look(-2.2, 0.107, 29, 0.3, 0.76)], 32, { rank: 26, length: 6 }), ['scale']);
+  // Hard triplets on the digits: k-NN of .89, and a point.
+  assert.equal(kinds([look(-0.014, 0.0104, 12, 0.0015)], 32, { rank: 26, length: 6 }), ['complete']);
+  // Both at once.
+  assert.equal(kinds([look(-0.207, 0.028, 52, 0.02, 1.19)]), ['complete', 'scale']);
+});
+
+test('says since when, on what evidence, and what helps', () => {
+  const well = look(-2.2, 0.1, 50);
+  const bad = look(-0.04, 0.01, 25, 0.001);
+  const at = (one: Look, step: number) => ({ ...one, step });
+  const looks = [at(bad, 10), at(well, 20), at(bad, 30), at(bad, 40)];
+  const [collapse] = collapseAlarm(looks, { width: 64, untrained: UNTRAINED });
+  assert.is(collapse.since, 30);
+  const text = describe(collapse);
+  for (const part of [
+    'complete collapse since step 30',
+    'uniformity −0.04',
+    '8.0 % of an even spread',
+    'predictor',
+  ])
+    assert.ok(text.includes(part), text);
+  assert.equal(collapseAlarm([...looks, at(well, 50)], { width: 64, untrained: UNTRAINED }), []);
+  assert.equal(collapseAlarm([], { width: 64 }), []);
+  // Without an untrained encoder the first look stands for it.
+  const short = [at(look(-3, 0.12, 40), 10), at(look(-0.8, 0.115, 6), 20)];
+  assert.equal(collapseAlarm(short, { width: 64 })[0].kind, 'dimensional');
+});

@@ -108,6 +108,44 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   put_output(first + 4u, o, c10); put_output(first + 4u, o + 1u, c11);
 }
 
+// 32 pixels x 32 channels by a workgroup (lib/tiles_shared.wgsl), which adds as the tiles above; C % 8 = O % 4 = 0
+@compute @workgroup_size(64)
+fn conv2d_forward_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let O = params.out_channels / 4u;
+  let C = params.channels / 4u;
+  let across = (O + 7u) / 8u;
+  let tile = group.y * groups.x + group.x;
+  let first = tile / across * 32u;
+  if (first >= output_count()) { return; }
+  let o = tile % across * 8u + local % 8u;
+  let mine = along_k(local);
+  let pixel = min(first + mine.row, output_count() - 1u);
+  let line = pixel / params.out_width;
+  let image = line / params.out_height;
+  let iy = i32((line - image * params.out_height) * params.stride_y) - i32(params.top);
+  let ix = i32((pixel - line * params.out_width) * params.stride_x) - i32(params.left);
+  var c00: mat4x4f;
+  var w = local / 8u * O + min(o, O - 1u);
+  for (var ky = 0u; ky < params.kernel_height; ky++) {
+    for (var kx = 0u; kx < params.kernel_width; kx++) {
+      let y = iy + i32(ky);
+      let x = ix + i32(kx);
+      let inside = u32(y) < params.height && u32(x) < params.width;
+      let at = select(0u, ((image * params.height + u32(y)) * params.width + u32(x)) * C, inside) + mine.k4;
+      for (var c = 0u; c < C; c += 2u) {
+        a_tile[mine.place] = select(vec4f(0.0), x4[at + c], inside);
+        b_tile[local] = filter4[w];
+        w += 8u * O;
+        workgroupBarrier();
+        c00 += shared_b(local % 8u) * shared_a(local / 8u);
+        c00 += shared_b(32u + local % 8u) * shared_a(32u + local / 8u);
+        workgroupBarrier();
+      }
+    }
+  }
+  if (o < O) { put_output(first + local / 8u * 4u, o, c00); }
+}
+
 // The taps [low, high) of `count` that lie in 0 .. size - 1 when the first lies at `first`.
 fn taps_inside(first: i32, size: u32, count: u32) -> vec2u {
   let low = max(0, -first);

@@ -137,6 +137,44 @@ fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_
   put_partial_8x8(split, row, o, c00, c01, c10, c11);
 }
 
+// 32 rows (tap, c) x 32 channels by a workgroup (lib/tiles_shared.wgsl), which adds as the tile above; C % 8 = O % 8 = 0
+@compute @workgroup_size(64)
+fn conv2d_filter_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let O = params.out_channels / 4u;
+  let rows = filter_rows();
+  let across = (O + 7u) / 8u;
+  let down = (rows + 31u) / 32u;
+  let tile = group.y * groups.x + group.x;
+  let split = tile / (across * down);
+  if (split >= params.splits) {
+    bias_partial((tile - params.splits * across * down) * 64u + local);
+    return;
+  }
+  let o = tile % across * 8u + local % 8u;
+  let row = tile / across % down * 32u;
+  let tap = tap_of(min(row + local % 8u * 4u, rows - 4u));
+  let z = min(o, O - 1u);
+  let pixels = split_pixels(split);
+  var c00: mat4x4f;
+  for (var k = pixels.first; k < pixels.end; k += 8u) {
+    let pixel = min(k + local / 8u, pixels.end - 1u);
+    let line = pixel / params.out_width;
+    let image = line / params.out_height;
+    let y = i32((line - image * params.out_height) * params.stride_y) - i32(params.top) + tap.x;
+    let x = i32((pixel - line * params.out_width) * params.stride_x) - i32(params.left) + tap.y;
+    let inside = k + local / 8u < pixels.end && u32(y) < params.height && u32(x) < params.width;
+    let at = ((image * params.height + u32(y)) * params.width + u32(x)) * (params.channels / 4u) + u32(tap.z);
+    a_tile[local] = select(vec4f(0.0), x4[select(0u, at, inside)], inside);
+    b_tile[local] = dz4[pixel * O + z];
+    workgroupBarrier();
+    c00 += shared_b(local % 8u) * transpose(shared_a(local / 8u));
+    c00 += shared_b(32u + local % 8u) * transpose(shared_a(32u + local / 8u));
+    workgroupBarrier();
+  }
+  let own = row + local / 8u * 4u;
+  if (own < rows && o < O) { put_partial(split, own, o, c00); }
+}
+
 // The output pixels [low, high) of a line of `count` whose tap lies in 0 .. size - 1.
 fn pixels_under(tap: i32, stride: u32, before: u32, size: u32, count: u32) -> vec2u {
   let first = tap - i32(before); // of the pixel at 0

@@ -161,6 +161,47 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11);
 }
 
+// 32 pixels x 32 channels by a workgroup (lib/tiles_shared.wgsl), which adds as the tiles above; C % 4 = O % 8 = 0
+@compute @workgroup_size(64)
+fn conv2d_input_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let O = params.out_channels / 4u;
+  let C = params.channels / 4u;
+  let across = (C + 7u) / 8u;
+  let tile = group.y * groups.x + group.x;
+  let parity = parity_of(tile / across, 32u, params.batch);
+  if (!parity.found) { return; }
+  let c = tile % across * 8u;
+  let first = parity.tile * 32u;
+  let mine = along_k(local);
+  let last = params.batch * parity.height * parity.width - 1u;
+  let pixel = min(first + mine.row, last);
+  let line = pixel / parity.width;
+  let image = line / parity.height;
+  let oy = i32(line - image * parity.height + (parity.y + params.top) / params.stride_y);
+  let ox = i32(pixel - line * parity.width + (parity.x + params.left) / params.stride_x);
+  let taps = taps_of(parity);
+  let row = min(4u * c + mine.row, params.channels - 1u);
+  var c00: mat4x4f;
+  for (var ty = 0u; ty < taps.height; ty++) {
+    for (var tx = 0u; tx < taps.width; tx++) {
+      let y = oy - i32(ty);
+      let x = ox - i32(tx);
+      let inside = u32(y) < params.out_height && u32(x) < params.out_width;
+      let at = select(0u, ((image * params.out_height + u32(y)) * params.out_width + u32(x)) * O, inside) + mine.k4;
+      let w = filter_row(taps, Walk(ty, tx, 0u), row) / 4u + mine.k4;
+      for (var o = 0u; o < O; o += 2u) {
+        a_tile[mine.place] = select(vec4f(0.0), dz4[at + o], inside);
+        b_tile[mine.place] = filter4[w + o];
+        workgroupBarrier();
+        c00 += transpose(shared_b(local % 8u)) * shared_a(local / 8u);
+        c00 += transpose(shared_b(32u + local % 8u)) * shared_a(32u + local / 8u);
+        workgroupBarrier();
+      }
+    }
+  }
+  if (c + local % 8u < C) { put_input(input_pixels(parity, first + local / 8u * 4u, O).own, c + local % 8u, c00); }
+}
+
 // 16 images at one pixel x 16 channels; N % 16 = C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {

@@ -1,7 +1,8 @@
 import forwardWgsl from '../../shaders/conv2d.wgsl' with { type: 'text' };
 import filterWgsl from '../../shaders/conv2d_filter_gradient.wgsl' with { type: 'text' };
 import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 'text' };
-import sharedWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
+import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
+import sharedWgsl from '../../shaders/lib/tiles_shared.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
@@ -114,15 +115,24 @@ const LARGE = 32768;
 
 interface Tile {
   entry: string;
-  /** Pixels (or filter rows) and channels of one invocation. */
+  /** Pixels (or filter rows) and channels of one invocation, or of the workgroup that makes the tile together. */
   rows: number;
   columns: number;
+  workgroup?: boolean;
   /** It may read textures. */
   textures?: boolean;
 }
 
 /** A large tile: its operands may be textures. */
 const large = (entry: string): Tile => ({ entry, rows: 16, columns: 16, textures: true });
+
+/** A tile in workgroup memory: the default of GPUs where there is enough to do, beside the one in registers. */
+const shared = (entry: string): Tile => ({ entry, rows: 32, columns: 32, workgroup: true });
+const withShared = (entry: string, worth: boolean | undefined, own: Tile): Tile[] =>
+  worth ? [shared(entry), own] : [own];
+
+/** How many invocations make so many tiles. */
+const invocationsFor = (tiles: number, { workgroup }: Tile): number => tiles * (workgroup ? 64 : 1);
 
 /** The source of a pass: only the tiles of 16 x 16 read their operands, the first two inputs, by a_at and b_at. */
 const sourceOf = (
@@ -133,7 +143,7 @@ const sourceOf = (
   target: Target,
 ) => {
   const made = tile.textures ? operandsFrom(wgsl, operands, work, target) : { source: fromBuffers(wgsl) };
-  return { ...made, source: [...made.source, sharedWgsl] };
+  return { ...made, source: [...made.source, commonWgsl, sharedWgsl] };
 };
 
 // ---- forward ----
@@ -171,23 +181,27 @@ const conv2dOp: Op<Forward> = {
   },
   kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
     const [, , C, O] = filter!.shape;
-    const tile = forwardTile(C, y, target);
+    const worth = target.workgroupTiles && C % 8 === 0 && O % 4 === 0 && O >= 16;
+    const own = forwardTile(C, y, target);
     const work = y.size * (filter!.size / O);
-    const from = sourceOf(forwardWgsl, tile, { x: x!, filter: filter! }, work, target);
-    const kernel = (result: Result): Kernel<Forward> => ({
-      ...from,
-      source: [...from.source, ...resultIn(result, 4, 5)],
-      ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'] },
-      ...resultNames(result, ['c'], from.textures),
-      uniform: ({ inputs: [, , bias], options }) =>
-        block(
-          { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
-          { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
-        ),
-      invocations: () => Math.ceil(y.size / O / tile.rows) * Math.ceil(O / tile.columns),
-      ...(result === 'buffer' && tile.rows === 16 ? { toTexture: kernel } : {}),
-    });
-    return kernel('buffer');
+    const kernel = (tile: Tile, result: Result): Kernel<Forward> => {
+      const from = sourceOf(forwardWgsl, tile, { x: x!, filter: filter! }, work, target);
+      return {
+        ...from,
+        source: [...from.source, ...resultIn(result, 4, 5)],
+        ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'] },
+        ...resultNames(result, ['c'], from.textures),
+        uniform: ({ inputs: [, , bias], options }) =>
+          block(
+            { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
+            { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
+          ),
+        invocations: () =>
+          invocationsFor(Math.ceil(y.size / O / tile.rows) * Math.ceil(O / tile.columns), tile),
+        ...(result === 'buffer' && tile.rows === 16 ? { toTexture: (how: Result) => kernel(tile, how) } : {}),
+      };
+    };
+    return withShared('conv2d_forward_shared', worth, own).map((tile) => kernel(tile, 'buffer'));
   },
   vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options: { activation, ...window } }) => {
     const dz = activation === 'relu' ? activationGradient(dy, y, { activation }) : dy;
@@ -238,33 +252,36 @@ const inputGradient: Op<Backward> = {
   shape: (_, { shape }) => shape,
   kernel: ({ inputs: [dz, filter, gate], outputs: [dx] }, target) => {
     const [, , C, O] = filter!.shape;
-    const tile = inputTile(dx, O, target);
+    const worth = target.workgroupTiles && O % 8 === 0 && C % 4 === 0 && C >= 16;
+    const own = inputTile(dx, O, target);
     const work = dz!.size * (filter!.size / O);
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
-    const from = sourceOf(inputWgsl, tile, { dz: dz!, filter: filter! }, work, target);
-    const kernel = (result: Result): Kernel<Backward> => ({
-      ...from,
-      source: [...from.source, ...resultIn(result, 4, 5)],
-      ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'] },
-      ...resultNames(result, ['c'], from.textures),
-      constants: () => ({ GATE: Number(gate !== null) }),
-      uniform: (c) => block({ ...geometry(c), outChannels: O }),
-      invocations: (c) => {
-        const { batch, height, width, strideY, strideX } = geometry(c);
-        // Pixels that leave the same remainder by the strides meet the same taps: a tile has one kind only.
-        let tiles = 0;
-        for (let py = 0; py < strideY; py++) {
-          for (let px = 0; px < strideX; px++) {
-            const kind =
-              Math.ceil(Math.max(0, height - py) / strideY) * Math.ceil(Math.max(0, width - px) / strideX);
-            tiles += Math.ceil((batch * kind) / tile.rows);
+    const kernel = (tile: Tile, result: Result): Kernel<Backward> => {
+      const from = sourceOf(inputWgsl, tile, { dz: dz!, filter: filter! }, work, target);
+      return {
+        ...from,
+        source: [...from.source, ...resultIn(result, 4, 5)],
+        ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'] },
+        ...resultNames(result, ['c'], from.textures),
+        constants: () => ({ GATE: Number(gate !== null) }),
+        uniform: (c) => block({ ...geometry(c), outChannels: O }),
+        invocations: (c) => {
+          const { batch, height, width, strideY, strideX } = geometry(c);
+          // Pixels that leave the same remainder by the strides meet the same taps: a tile has one kind only.
+          let tiles = 0;
+          for (let py = 0; py < strideY; py++) {
+            for (let px = 0; px < strideX; px++) {
+              const kind =
+                Math.ceil(Math.max(0, height - py) / strideY) * Math.ceil(Math.max(0, width - px) / strideX);
+              tiles += Math.ceil((batch * kind) / tile.rows);
+            }
           }
-        }
-        return tiles * Math.ceil(C / tile.columns);
-      },
-      ...(result === 'buffer' && tile.rows === 16 ? { toTexture: kernel } : {}),
-    });
-    return kernel('buffer');
+          return invocationsFor(tiles * Math.ceil(C / tile.columns), tile);
+        },
+        ...(result === 'buffer' && tile.rows === 16 ? { toTexture: (how: Result) => kernel(tile, how) } : {}),
+      };
+    };
+    return withShared('conv2d_input_gradient_shared', worth, own).map((tile) => kernel(tile, 'buffer'));
   },
   gated: ({ inputs: [dz, filter, gate], options }, by) =>
     gate ? null : { op: inputGradient, inputs: [dz, filter, by], options },
@@ -320,17 +337,19 @@ const filterPartials: Op<FilterBackward> = {
   kernel: ({ inputs: [x, dz], options }, target) => {
     const { shape, bias } = options;
     const [KH, KW, C, O] = shape;
-    const tile = filterTile(dz!.shape, C, target);
+    const worth = target.workgroupTiles && C % 8 === 0 && O % 8 === 0 && O >= 16;
+    const own = filterTile(dz!.shape, C, target);
     const split = filterSplits(dz!.shape, shape);
-    return {
+    return withShared('conv2d_filter_gradient_shared', worth, own).map((tile) => ({
       ...sourceOf(filterWgsl, tile, { x: x!, dz: dz! }, dz!.size * KH * KW * C, target),
       ...{ entry: tile.entry, inputs: ['x', 'dz'], outputs: ['partials'] },
       uniform: () => {
         const g = geometryOf(x!.shape, shape, options);
         return block({ ...g, outChannels: O }, { ...split, hasBias: Number(bias) });
       },
-      invocations: () => split.splits * (tilesOf(shape, tile) + (bias ? vectors(O) : 0)),
-    };
+      invocations: () =>
+        invocationsFor(split.splits * tilesOf(shape, tile), tile) + split.splits * (bias ? vectors(O) : 0),
+    }));
   },
 };
 
@@ -339,7 +358,7 @@ const sumPartials: Op<FilterBackward> = {
   name: 'conv2dSumPartials',
   shape: (_, { shape, bias }) => [{ shape }, { shape: [bias ? shape[3] : 1] }],
   kernel: {
-    source: [...fromBuffers(filterWgsl), sharedWgsl],
+    source: [...fromBuffers(filterWgsl), commonWgsl, sharedWgsl],
     ...{ entry: 'conv2d_sum_partials', inputs: ['partials'], outputs: ['dfilter', 'dbias'] },
     uniform: ({ inputs: [partials], options: { shape, bias } }) => {
       const [kernelHeight, kernelWidth, channels, outChannels] = shape;

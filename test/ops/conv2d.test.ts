@@ -13,7 +13,7 @@ import { adam } from '../../src/optim/adam.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { withLargeTiles } from './tiles.ts';
+import { withLargeTiles, withTarget } from './tiles.ts';
 
 interface Case {
   /** N, H, W, C */
@@ -312,4 +312,58 @@ test('conv2d with relu before a pool: its gate goes into the gradient of the poo
   });
   // Two forward; the pool's gradient, dx, the partial sums of filter and bias, their sum.
   if (dispatches !== 6) throw new Error(`expected 6 dispatches, got ${dispatches}`);
+});
+
+// ---- tiles in workgroup memory, as GPUs have them ----
+
+const gpu = (choice?: string) => ({
+  largeTiles: Number.POSITIVE_INFINITY,
+  workgroupTiles: true,
+  choice: choice === undefined ? undefined : () => choice,
+});
+/** Both gradients and the forward pass: C and O of at least 16, on edges of 32 pixels, 32 channels and 8 steps of k. */
+const SHARED: Case[] = [
+  { x: [2, 7, 5, 16], filter: [3, 3, 16], options: { padding: 1 } },
+  { x: [3, 9, 7, 24], filter: [3, 2, 40], options: { stride: 2, padding: [1, 0, 2, 1], activation: 'relu' } },
+  { x: [5, 3, 4, 40], filter: [1, 1, 16], options: { stride: [2, 3] }, bias: false },
+  { x: [1, 4, 3, 16], filter: [4, 3, 72], options: { stride: 5, padding: 3 } },
+  { x: [1, 1, 1, 16], filter: [1, 1, 16] },
+];
+for (const c of SHARED)
+  test(`conv2d, workgroup tiles: [${c.x}] * [${c.filter}] ${JSON.stringify(c.options ?? {})}`, () =>
+    withTarget(gpu(), async () => {
+      const [C, O] = [c.x[3], c.filter[2]];
+      const [x, filter] = [input(c.x), input([c.filter[0], c.filter[1], C, O])];
+      const y = conv2d(x, filter, null, c.options);
+      const [dx, dw] = grad(y, [x, filter], y);
+      const { target } = await device();
+      const entries = plan({ dx, dw }, [], { target }).dispatches.map(({ kernel }) => kernel.entry);
+      for (const pass of ['forward', 'input_gradient', 'filter_gradient'])
+        if (!entries.includes(`conv2d_${pass}_shared`)) throw new Error(`${pass}: ${entries}`);
+      await check(c);
+    }));
+
+test('conv2d, tiles in workgroup memory and in registers have the same bits', async () => {
+  const shapes = { x: [9, 11, 13, 24], filter: [3, 3, 24, 40], bias: [40], filter2: [3, 3, 40, 16] };
+  const inputs = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, input(shape)]));
+  const draw = random(freshSeed());
+  const values = Object.fromEntries(
+    Object.entries(inputs).map(([name, { size }]) => [name, draw.normal(size)]),
+  );
+  const run = () =>
+    evaluate(
+      inputs,
+      ({ x, filter, bias, filter2 }): Record<string, Tensor> => {
+        const window = { stride: 2, padding: 1 };
+        const h = conv2d(x, filter, bias, { ...window, activation: 'relu' });
+        const y = conv2d(h, filter2, null, window);
+        const [dx, dfilter, dbias, dfilter2] = grad(y, [x, filter, bias, filter2], y);
+        return { h, y, dx, dfilter, dbias, dfilter2 };
+      },
+      values,
+    );
+  const { dispatches: _, ...shared } = await withTarget(gpu(), run);
+  const { dispatches: __, ...registers } = await withTarget({ ...gpu(), workgroupTiles: false }, run);
+  for (const [name, array] of Object.entries(registers))
+    close(shared[name], array, { rel: 0, abs: 0, what: name });
 });

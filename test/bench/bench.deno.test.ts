@@ -55,6 +55,9 @@ test('every work has its inputs, the same each time', () => {
 test('options: defaults, lists, and a clear word on what is wrong', () => {
   assert.is(parse([]).works.length, works.length);
   assert.ok(parse([]).scaling);
+  assert.is(parse([]).minutes, 36);
+  assert.is(parse(['--minutes', '2']).minutes, 2);
+  throws(() => parse(['--minutes', '0']), /--minutes: expected a number above 0/);
   const quick = parse(['--quick', '--json', 'a.json']);
   assert.is(quick.json, 'a.json');
   assert.not(quick.scaling);

@@ -4,7 +4,7 @@ import { openPeak, type Peak } from './peak.ts';
 import type { Measured, Report, Task } from './protocol.ts';
 import { median } from './statistics.ts';
 import { type Counts, countsOf, unwatch, type Watched, watch } from './watch.ts';
-import { inputsOf, type NtXent, TEMPERATURE, works } from './works.ts';
+import { HEADLINES, inputsOf, type NtXent, TEMPERATURE, type Work, works } from './works.ts';
 
 const TOLERANCE = 1e-3;
 /** Waiting for the GPU at the end of the steps of a repeat is at most this share of it, for the fastest engine. */
@@ -13,8 +13,10 @@ const WAITING = 0.1;
 const LONGEST = 6;
 /** Milliseconds of a step from which on no further step is spent on counts. */
 const LONG = 3000;
-/** Milliseconds of a step up to which the fastest peer gets all its repeats. */
+/** Milliseconds of a step up to which the fastest peer gets all its repeats of a headline. */
 const RIVAL = 20000;
+/** Milliseconds of a peer's first step from which on it is its only one. */
+const ENDLESS = 30000;
 /** Single steps of which the median is the JavaScript time. */
 const SINGLE = 10;
 
@@ -106,13 +108,15 @@ export async function compare(task: Compare, report: (message: Report) => Promis
         runs: [],
         fractions: [],
       };
-      await time(runner, 1);
+      runner.one = await counted(runner, 1);
       runner.losses.push(await contender.check());
       runners.push(runner);
     });
   }
   // The second step is known to need no compilation, and its loss tells whether the first one trained.
   for (const runner of [...runners]) {
+    runner.estimate = runner.one.ms;
+    if (runner.engine !== 'hypersphere' && runner.estimate > ENDLESS) continue;
     await attempt(runner.engine, 'second step', async () => {
       runner.one = await counted(runner, 1);
       runner.estimate = runner.one.ms;
@@ -130,7 +134,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
     if (!(off < TOLERANCE)) await fail(ours.engine, `loss of a row is off by ${off} from float64`);
   }
 
-  const { steps, peaks } = await rounds(() => runners, peak, work.flops, effort, attempt, time);
+  const { steps, peaks } = await rounds(() => runners, peak, work, effort, attempt, time);
 
   const measured: Measured[] = [];
   for (const runner of [...runners]) {
@@ -166,7 +170,7 @@ const difference = (a: Counts, b: Counts): Counts => ({
 async function rounds(
   runners: () => Runner[],
   peak: Peak,
-  flops: number,
+  { name, flops }: Work,
   { repeats, share }: Compare['effort'],
   attempt: (engine: EngineName, what: string, body: () => Promise<void>) => Promise<void>,
   time: (runner: Runner, steps: number) => Promise<number>,
@@ -178,7 +182,9 @@ async function rounds(
   const peaks = [await peak.measure()];
   // The fastest of the others is what we are held against.
   const [rival] = runners()
-    .filter(({ engine, estimate }) => engine !== 'hypersphere' && estimate < RIVAL)
+    .filter(
+      ({ engine, estimate }) => engine !== 'hypersphere' && estimate < (HEADLINES.includes(name) ? RIVAL : 0),
+    )
     .sort((a, b) => a.estimate - b.estimate);
   for (const runner of runners()) {
     if (runner.estimate < 1000 * share || runner === rival) continue;

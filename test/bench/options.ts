@@ -13,6 +13,8 @@ export interface Options {
   scaling: boolean;
   /** Names of adapters, or 'gpu' for any that is no software; null for all. */
   adapters: string[] | null;
+  /** After how many minutes no further work begins. */
+  minutes: number;
   /** Null for those that each runtime is meant to compare. */
   engines: EngineName[] | null;
   effort: Effort;
@@ -34,6 +36,7 @@ export const help = `Compares Hypersphere with @jax-js/jax and TensorFlow.js on 
   --adapter NAME[,...]  ${SOFTWARE.join(', ')}, or gpu: a real one where there is one
   --engine NAME[,...]   ${engineNames.join(', ')}
   --repeats N         timed repeats of each engine (default 5; quick 3)
+  --minutes N         after which no further work begins (default 36; quick 4)
   --json FILE         the results as JSON
   --html FILE         the results as a page
   --help
@@ -45,7 +48,7 @@ export function parse(args: string[]): Options {
   const text = { type: 'string' as const };
   const options = {
     ...{ help: flag, quick: flag, json: text, html: text },
-    ...{ only: text, adapter: text, engine: text, repeats: text },
+    ...{ only: text, adapter: text, engine: text, repeats: text, minutes: text },
   };
   const given = (() => {
     try {
@@ -66,6 +69,8 @@ export function parse(args: string[]): Options {
   const repeats = Number(given.repeats ?? (quick ? 3 : 5));
   if (!Number.isInteger(repeats) || repeats < 1)
     throw new Error(`--repeats: expected a whole number of at least 1, got "${given.repeats}"`);
+  const minutes = Number(given.minutes ?? (quick ? 4 : 36));
+  if (!(minutes > 0)) throw new Error(`--minutes: expected a number above 0, got "${given.minutes}"`);
   const only = list('only', [...workNames, 'scaling']);
   const all = quick ? QUICK : workNames;
   return {
@@ -77,6 +82,7 @@ export function parse(args: string[]): Options {
     scaling: only ? only.includes('scaling') : !quick,
     adapters: list('adapter', [...SOFTWARE, 'gpu']),
     engines: list('engine', engineNames),
+    minutes,
     effort: quick ? { repeats, share: 6, limit: 60 } : { repeats, share: 12, limit: 60 },
   };
 }

@@ -146,6 +146,12 @@ export const works: Work[] = [
   },
 ];
 
+/** What the figures of the project stand on: run first, and in full. */
+export const HEADLINES = [
+  ...['matmul-512', 'matmul-1024', 'conv-forward', 'conv-input-gradient'],
+  ...['mlp', 'cnn', 'ntxent-2048'],
+];
+
 /** How our own cost grows: a series of works, and the size that grows. */
 export const series: { name: string; title: string; sizes: number[]; work: (size: number) => Work }[] = [
   {

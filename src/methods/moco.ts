@@ -39,7 +39,7 @@ export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, { temperature = 0.2
  */
 export function moco({ network, copy, width, seed, knobs }: Setting): Recipe {
   const target = copy('target');
-  const keys = queue({ rows: knobs.queue, width, seed });
+  const keys = queue({ name: 'queue', rows: knobs.queue, width, seed });
   let latest: Tensor;
   return {
     state: [...target.parameters, ...target.statistics, keys.rows],

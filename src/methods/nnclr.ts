@@ -46,7 +46,7 @@ export function nnclrLoss(
  */
 export function nnclr({ network, width, seed, knobs }: Setting): Recipe {
   const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
-  const past = queue({ rows: knobs.queue, width, seed });
+  const past = queue({ name: 'queue', rows: knobs.queue, width, seed });
   let latest: Tensor;
   return {
     parameters: predict.parameters,

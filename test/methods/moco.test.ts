@@ -1,7 +1,12 @@
 import * as assert from 'uvu/assert';
+import { compile } from '../../src/graph/compile.ts';
+import { grad } from '../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { mocoLoss } from '../../src/methods/moco.ts';
-import { close, freshSeed, random, test, throws } from '../harness.ts';
+import { queue } from '../../src/methods/queue.ts';
+import { l2Normalize } from '../../src/ops/l2_normalize.ts';
+import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkTensors, drawViews, evaluate, unitRows } from './check.ts';
 import { trainRecipe } from './recipe.ts';
@@ -66,6 +71,30 @@ test('edges: identical rows, zero rows, a queue of the keys themselves', async (
   const zero = { shape: [N, D], data: new Float32Array(N * D) };
   assert.ok((await evaluate(mocoLoss, [zero, k, keys])).finite);
   assert.ok((await evaluate(mocoLoss, [q, zero, keys])).finite);
+});
+
+test('logits before enqueueing: value and gradient are by the queue as it was, the next step sees the keys', async () => {
+  const gpu = await device();
+  const [N, K, D] = [5, 8, 4];
+  const { rows, push } = queue({ name: 'queue', rows: K, width: D, seed: freshSeed() });
+  const build = ({ q, k }: { q: Tensor; k: Tensor }) => {
+    const loss = mocoLoss(q, k, rows);
+    const [g] = grad(loss, [q]);
+    push(l2Normalize(k));
+    return { loss, g };
+  };
+  const step = await compile(gpu, build, { inputs: { q: input([N, D]), k: input([N, D]) } });
+  for (let i = 0; i < 3; i++) {
+    const [q, k] = draw(N, K, D).map(({ shape, data }) => reference.leaf(shape, data));
+    const y = reference.moco(q, k, reference.leaf([K, D], await readVariable(gpu, rows)));
+    await step.run({ q: Float32Array.from(q.data), k: Float32Array.from(k.data) });
+    close(await step.read('loss'), y.data, { rel: 2e-5, what: `loss ${i}` });
+    close(await step.read('g'), reference.gradient(y, [q])[0], { rel: 1e-4, what: `gradient ${i}` });
+    const newest = (await readVariable(gpu, rows)).slice(0, N * D);
+    close(newest, reference.l2Normalize(k).data, { rel: 1e-5, what: `queue ${i}` });
+  }
+  step.dispose();
+  freeVariables(gpu, [rows]);
 });
 
 test('errors', () => {

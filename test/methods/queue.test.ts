@@ -61,8 +61,8 @@ test('at first random unit rows, by seed and name', async () => {
 
 test('errors', () => {
   throws(() => queue({ name: 'keys', rows: 0, width: 4, seed: 0 }), /"keys": expected positive whole sizes/);
-  throws(() => queue({ rows: 2.5, width: 4, seed: 0 }), /expected positive whole sizes/);
-  const { push } = queue({ rows: 8, width: 4, seed: 0 });
+  throws(() => queue({ name: 'queue', rows: 2.5, width: 4, seed: 0 }), /expected positive whole sizes/);
+  const { push } = queue({ name: 'queue', rows: 8, width: 4, seed: 0 });
   throws(() => push(input([3, 5])), /expected f32 \[3, 5\].*got f32 \[8, 4\]/);
   throws(() => push(input([3, 4])), /only inside compile/);
 });

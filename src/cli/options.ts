@@ -192,7 +192,7 @@ export function parse(args: string[]): Command {
       knobs: Object.fromEntries(
         Object.entries(own).map(([knob, value]) => [
           knob,
-          number(dashed(knob), value, { least: knob === 'temperature' ? 1e-3 : 0 }),
+          number(dashed(knob), value, { least: /temperature|epsilon/i.test(knob) ? 1e-3 : 0 }),
         ]),
       ),
       data: pair('data', text('data')),

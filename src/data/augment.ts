@@ -58,6 +58,13 @@ export const S1 = {
   erase: { probability: 0.5, size: [4, 12] },
 } as const satisfies Augmentation;
 
+/** Zoomed-in views beside those of {@link S1}: the local crops of multi-crop. */
+export const LOCAL = {
+  crop: { area: [0.3, 0.6] },
+  rotation: 8,
+  gain: [0.5, 1.5],
+} as const satisfies Augmentation;
+
 /** The fixed distribution that queries of AUG-kNN are drawn from, whatever the training views were. */
 export const EVAL = {
   rotation: 15,

@@ -2,8 +2,7 @@ import { stopGradient } from '../graph/gradient.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { projector } from '../nn/encoders.ts';
 import { add } from '../ops/binary.ts';
-import { ema } from '../optim/ema.ts';
-import { checkNumber } from '../optim/optimizer.ts';
+import { ema, risingMomentum } from '../optim/ema.ts';
 import { alignmentLoss } from './alignment.ts';
 import type { Recipe, Setting } from './recipe.ts';
 import { halves } from './views.ts';
@@ -30,12 +29,11 @@ export function byol({ network, copy, width, seed, knobs }: Setting): Recipe {
   const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
   const predicts = knobs.predictor !== 0;
   const target = copy('target');
-  checkNumber('byol: momentum', knobs.momentum, 0, 1);
   return {
     parameters: predicts ? predict.parameters : [],
     statistics: predicts ? predict.statistics : [],
     state: [...target.parameters, ...target.statistics],
-    schedules: { momentum: (done) => 1 - ((1 - knobs.momentum) * (Math.cos(Math.PI * done) + 1)) / 2 },
+    schedules: { momentum: risingMomentum(knobs.momentum) },
     loss: ({ x }) => {
       const z = network.embed(x, { training: true });
       const [pA, pB] = halves(predicts ? predict(z, { training: true }) : z);

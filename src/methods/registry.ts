@@ -5,11 +5,15 @@ import { alignmentLoss } from './alignment.ts';
 import { barlowTwins } from './barlow_twins.ts';
 import { byol } from './byol.ts';
 import { dcl } from './dcl.ts';
+import { dino } from './dino.ts';
 import { infoNce } from './info_nce.ts';
+import { moco } from './moco.ts';
+import { nnclr } from './nnclr.ts';
 import { ntXent } from './nt_xent.ts';
 import type { Recipe, Setting } from './recipe.ts';
 import { simSiam } from './simsiam.ts';
 import { supCon } from './sup_con.ts';
+import { swav } from './swav.ts';
 import { uniformityLoss } from './uniformity.ts';
 import { vicReg } from './vicreg.ts';
 import { halves } from './views.ts';
@@ -133,5 +137,45 @@ export const methods: Record<string, Method> = {
     summary: 'predict the other view, which holds still: no negatives, no target network',
     knobs: { stopGradient: 1, standardize: 1 },
     recipe: simSiam,
+  },
+  moco: {
+    title: 'MoCo',
+    paper: 'He et al., arXiv 1911.05722',
+    year: 2019,
+    summary: 'tell the other view from a queue of keys that a slowly following copy of the network made',
+    knobs: { temperature: 0.2, momentum: 0.99, queue: 4096 },
+    recipe: moco,
+  },
+  nnclr: {
+    title: 'NNCLR',
+    paper: 'Dwibedi et al., arXiv 2104.14548',
+    year: 2021,
+    summary: 'the positive is the nearest neighbour among past embeddings: another sample like this one',
+    knobs: { temperature: 0.1, queue: 4096 },
+    recipe: nnclr,
+  },
+  swav: {
+    title: 'SwAV',
+    paper: 'Caron et al., arXiv 2006.09882',
+    year: 2020,
+    summary: 'predict which of the prototypes, all equally used, the other view is assigned to',
+    knobs: { prototypes: 256, temperature: 0.1, epsilon: 0.05, iterations: 3 },
+    recipe: swav,
+  },
+  dino: {
+    title: 'DINO',
+    paper: 'Caron et al., arXiv 2104.14294',
+    year: 2021,
+    summary:
+      'predict the centred and sharpened outputs of a slowly following teacher, from crops too: no negatives',
+    knobs: {
+      outputs: 256,
+      localViews: 2,
+      momentum: 0.99,
+      temperature: 0.1,
+      teacherTemperature: 0.04,
+      centre: 1,
+    },
+    recipe: dino,
   },
 };

@@ -7,10 +7,13 @@ export function checkViews(method: string, zA: Tensor, zB: Tensor): void {
     fail(method, `expected two views [N, D], got ${show(zA.shape)} and ${show(zB.shape)}`);
 }
 
-/** The first and the second half of the rows: view A and view B. x: [2N, ...] */
-export function halves(x: Tensor): [a: Tensor, b: Tensor] {
+/** As many equal parts of the rows, in order: the views of a batch. x: [count N, ...] -> [N, ...] each */
+export function parts(x: Tensor, count: number): Tensor[] {
   const [rows, ...rest] = x.shape;
-  const sizes = [rows / 2, ...rest];
+  const sizes = [rows / count, ...rest];
   const from = (start: number) => slice(x, { starts: [start, ...rest.map(() => 0)], sizes });
-  return [from(0), from(rows / 2)];
+  return Array.from({ length: count }, (_, i) => from(i * sizes[0]));
 }
+
+/** The first and the second half of the rows: view A and view B. x: [2N, ...] */
+export const halves = (x: Tensor) => parts(x, 2) as [a: Tensor, b: Tensor];

@@ -80,3 +80,9 @@ export function ema(
     call(emaOp, [o.flat], { momentum, count: whole, onlineStart: o.offset, targetStart: t.offset }, [t.flat]);
   }
 }
+
+/** The momentum of a target network over the share of training that is done: from `first` to 1 along a cosine (BYOL, Section 3.3). */
+export function risingMomentum(first: number): (done: number) => number {
+  checkNumber('risingMomentum: first', first, 0, 1);
+  return (done) => 1 - ((1 - first) * (Math.cos(Math.PI * done) + 1)) / 2;
+}

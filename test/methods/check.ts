@@ -257,3 +257,58 @@ export async function checkEdges(
   agrees(found, expected, 2, D, 'N = 2', floor);
   two.dispose();
 }
+
+/** Values of a tensor. */
+export interface Values {
+  shape: readonly number[];
+  data: Float32Array;
+}
+
+/** A loss of so many tensors as there are values. */
+type OfTensors<T> = (...x: never[]) => T;
+
+/** Compiles a loss of any tensors with its gradients by all of them, and runs it once. */
+export async function evaluate(loss: OfTensors<Tensor>, values: readonly Values[]) {
+  const inputs = Object.fromEntries(values.map(({ shape }, i) => [`x${i}`, input([...shape])]));
+  const step = await compile(
+    await device(),
+    (x) => {
+      const all = values.map((_, i) => x[`x${i}`]);
+      const y = loss(...(all as never[]));
+      const gradients = grad(y, all).map((g, i) => [`d${i}`, g]);
+      return { loss: y, ...Object.fromEntries(gradients) } as Record<string, Tensor>;
+    },
+    { inputs },
+  );
+  await step.run(Object.fromEntries(values.map(({ data }, i) => [`x${i}`, data])));
+  const [value] = await step.read('loss');
+  const gradients: Float32Array[] = [];
+  for (const i of values.keys()) gradients.push(await step.read(`d${i}`));
+  step.dispose();
+  return { value, gradients, finite: [value, ...gradients.flatMap((g) => [...g])].every(Number.isFinite) };
+}
+
+/** The value and the gradients by all tensors against the reference; from `constants` on they must be 0. */
+export async function checkTensors(
+  loss: OfTensors<Tensor>,
+  expected: OfTensors<reference.Ref>,
+  values: readonly Values[],
+  { what = '', constants = values.length, rel = LOSS } = {},
+): Promise<void> {
+  const { value, gradients } = await evaluate(loss, values);
+  const leaves = values.map(({ shape, data }) => reference.leaf(shape, data));
+  const y = expected(...(leaves as never[]));
+  close([value], y.data, { rel, abs: 1e-6, what: `${what}: loss` });
+  const trained = gradients.slice(0, constants).flatMap((g) => [...g]);
+  const wanted = reference.gradient(y, leaves.slice(0, constants)).flatMap((g) => [...g]);
+  close(trained, wanted, { rel: GRADIENT, abs: 1e-6, what: `${what}: gradients` });
+  for (const [i, g] of gradients.entries())
+    if (i >= constants && g.some((v) => v !== 0))
+      throw new Error(`${what}: a gradient flows into input ${i}`);
+}
+
+/** Random unit rows [N, D]. */
+export function unitRows(draw: Draw, N: number, D: number): Float32Array {
+  const x = draw.normal(N * D);
+  return x.map((v, i) => v / length(row(x, Math.floor(i / D), D)));
+}

@@ -8,6 +8,7 @@ import {
   gatherRows,
   l2Normalize,
   log,
+  logSoftmax,
   logSumExp,
   matmul,
   mean,
@@ -15,6 +16,7 @@ import {
   neg,
   power,
   relu,
+  softmax,
   sqrt,
   square,
   sub,
@@ -23,7 +25,7 @@ import {
   where,
 } from './ops.ts';
 import type { Ref } from './tape.ts';
-import { leaf } from './tape.ts';
+import { constant, leaf, stopGradient } from './tape.ts';
 
 /** A constant [M, N] matrix of zeros and ones. */
 const mask = (M: number, N: number, rule: (i: number, j: number) => boolean) =>
@@ -194,3 +196,72 @@ export const byol = (pA: Ref, pB: Ref, tA: Ref, tB: Ref): Ref =>
 /** Chen and He 2020: minus the cosine, the mean of both directions. */
 export const simSiam = (pA: Ref, pB: Ref, zA: Ref, zB: Ref): Ref =>
   mul(add(meanCosine(pA, zB), meanCosine(pB, zA)), -0.5);
+
+/** He et al. 2020: cross-entropy of [q.k, q.queue] / temperature with label 0. q, k: [N, D], queue: [K, D] */
+export function moco(q: Ref, k: Ref, queue: Ref, temperature = 0.2): Ref {
+  const [u, key] = [l2Normalize(q), l2Normalize(stopGradient(k))];
+  const positive = sum(mul(u, key), -1, { keepDims: true });
+  const logits = div(
+    concatenate([positive, matmul(u, stopGradient(queue), { transposeB: true })], 1),
+    temperature,
+  );
+  return mean(crossEntropy(logits, new Uint32Array(q.shape[0])));
+}
+
+/** Dwibedi et al. 2021: cross-entropy of nn(z).p / temperature with the own row, the mean of both directions. */
+export function nnclr(pA: Ref, pB: Ref, zA: Ref, zB: Ref, past: Ref, temperature = 0.1): Ref {
+  const own = Array.from({ length: pA.shape[0] }, (_, i) => i);
+  const direction = (z: Ref, p: Ref) => {
+    const K = past.shape[0];
+    const S = matmul(z, past, { transposeB: true }).data;
+    const nearest = own.map((i) => {
+      let best = 0;
+      for (let j = 1; j < K; j++) if (S[i * K + j] > S[i * K + best]) best = j;
+      return best;
+    });
+    const anchors = stopGradient(gatherRows(past, nearest));
+    const logits = div(matmul(anchors, l2Normalize(p), { transposeB: true }), temperature);
+    return mean(crossEntropy(logits, own));
+  };
+  return div(add(direction(zA, pB), direction(zB, pA)), 2);
+}
+
+/** Caron et al. 2020, as their listing: exp(scores / epsilon), then the columns and the rows divided by their sums. */
+export function sinkhorn(scores: Ref, epsilon = 0.05, iterations = 3): Ref {
+  let Q = exp(div(stopGradient(scores), epsilon));
+  for (let i = 0; i < iterations; i++) {
+    Q = div(Q, sum(Q, 0, { keepDims: true }));
+    Q = div(Q, sum(Q, 1, { keepDims: true }));
+  }
+  return stopGradient(Q);
+}
+
+/** -sum_k p_k log softmax(s / temperature)_k, the mean over rows. */
+const softCrossEntropy = (p: Ref, s: Ref, temperature: number) =>
+  neg(mean(sum(mul(p, logSoftmax(div(s, temperature))), -1)));
+
+export function swav(sA: Ref, sB: Ref, { temperature = 0.1, epsilon = 0.05, iterations = 3 } = {}): Ref {
+  const predict = (s: Ref, other: Ref) =>
+    softCrossEntropy(sinkhorn(other, epsilon, iterations), s, temperature);
+  return div(add(predict(sA, sB), predict(sB, sA)), 2);
+}
+
+/** Caron et al. 2021: H(softmax((t - c) / tau_t), softmax(s / tau_s)), the mean over the pairs of different views. */
+export function dino(
+  students: Ref[],
+  teachers: Ref[],
+  centre: Ref,
+  { temperature = 0.1, teacherTemperature = 0.04 } = {},
+): Ref {
+  let total = constant(0);
+  let count = 0;
+  for (const [g, teacher] of teachers.entries()) {
+    const p = stopGradient(softmax(div(sub(teacher, centre), teacherTemperature)));
+    for (const [v, student] of students.entries()) {
+      if (v === g) continue;
+      total = add(total, softCrossEntropy(p, student, temperature));
+      count++;
+    }
+  }
+  return div(total, count);
+}

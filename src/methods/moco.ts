@@ -1,0 +1,57 @@
+import { stopGradient } from '../graph/gradient.ts';
+import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { div, mul, sub } from '../ops/binary.ts';
+import { contrast } from '../ops/contrast.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { mean, sum } from '../ops/reduce.ts';
+import { concatenate } from '../ops/shape.ts';
+import { softplus } from '../ops/unary.ts';
+import { ema } from '../optim/ema.ts';
+import { queue } from './queue.ts';
+import type { Recipe, Setting } from './recipe.ts';
+import { checkViews, halves } from './views.ts';
+
+/**
+ * MoCo's loss: He et al. 2019, arXiv 1911.05722, Equation 1: InfoNCE of a query with its key, against the keys of earlier batches.
+ * `1/N sum_i [ log(exp(q_i.k_i / temperature) + sum_j exp(q_i.queue_j / temperature)) - q_i.k_i / temperature ]`
+ *
+ * @param q queries, [N, D]; normalised here
+ * @param k the key of each: the momentum encoder's embedding of the other view, [N, D]; normalised here, no gradient flows into it
+ * @param keys those of earlier batches, unit rows [K, D], the negatives; no gradient
+ * @param temperature default 0.2 (MoCo v2, arXiv 2003.04297; the first paper's is 0.07)
+ * @throws ShapeError unless q and k are [N, D] and keys is [K, D]
+ */
+export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
+  checkViews('mocoLoss', q, k);
+  if (keys.shape.length !== 2 || keys.shape[1] !== q.shape[1])
+    fail('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
+  const u = l2Normalize(q);
+  const positive = div(sum(mul(u, l2Normalize(stopGradient(k))), { axes: [1] }), temperature); // [N]
+  const negatives = contrast(u, stopGradient(keys), { temperature }).loss; // [N], log-sum-exp
+  // log(exp(p) + exp(n)) - p = log(1 + exp(n - p))
+  return mean(softplus(sub(negatives, positive)));
+}
+
+/**
+ * MoCo around its loss: the keys come from a network that follows the trained one as a moving average, so that keys of
+ * many batches go together. Both views are queries, as in version 3 (arXiv 2104.02057).
+ * Knobs: `temperature`, `momentum` .99 (.999 is for 200 epochs), `queue`: how many keys it holds.
+ */
+export function moco({ network, copy, width, seed, knobs }: Setting): Recipe {
+  const target = copy('target');
+  const keys = queue({ name: 'queue', rows: knobs.queue, width, seed });
+  let latest: Tensor;
+  return {
+    state: [...target.parameters, ...target.statistics, keys.rows],
+    loss: ({ x }) => {
+      const q = network.embed(x, { training: true });
+      latest = l2Normalize(target.embed(x, { training: true }));
+      const [kA, kB] = halves(latest);
+      return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, knobs);
+    },
+    after: () => {
+      ema(target.parameters, network.parameters, knobs.momentum);
+      keys.push(latest);
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { stopGradient } from '../graph/gradient.ts';
+import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
+import { projector } from '../nn/encoders.ts';
+import { add, mul } from '../ops/binary.ts';
+import { contrast } from '../ops/contrast.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { gather } from '../ops/shape.ts';
+import { topKSimilar } from '../ops/top_k.ts';
+import { queue } from './queue.ts';
+import type { Recipe, Setting } from './recipe.ts';
+import { checkViews, halves } from './views.ts';
+
+/**
+ * NNCLR's loss: Dwibedi et al. 2021, arXiv 2104.14548, Equation 3 and Appendix A: InfoNCE whose anchor is not a view itself but its
+ * nearest neighbour among past embeddings, so that another sample's view is a positive; the mean of both directions.
+ * `-1/N sum_i log softmax_j(nn(zA_i).pB_j / temperature)_i`
+ *
+ * @param pA predictions from view A, [N, D]; normalised here
+ * @param pB predictions from view B, [N, D]
+ * @param zA embeddings of view A, [N, D], whose neighbours are looked for; no gradient flows into them
+ * @param zB those of view B, [N, D]
+ * @param past embeddings of earlier batches, unit rows [K, D]; no gradient
+ * @param temperature default 0.1, the paper's
+ * @throws ShapeError unless all are [N, D], and past is [K, D]
+ */
+export function nnclrLoss(
+  pA: Tensor,
+  pB: Tensor,
+  zA: Tensor,
+  zB: Tensor,
+  past: Tensor,
+  { temperature = 0.1 as Scalar } = {},
+): Tensor {
+  const toward = (z: Tensor, p: Tensor) => {
+    checkViews('nnclrLoss', z, p);
+    const nearest = reshape(topKSimilar(l2Normalize(z), past, { k: 1 }).indices, [-1]); // [N]
+    const anchors = stopGradient(gather(past, nearest)); // [N, D]
+    return contrast(anchors, l2Normalize(p), { temperature, pairOffset: 0, mean: true }).loss;
+  };
+  return mul(add(toward(zA, pB), toward(zB, pA)), 0.5);
+}
+
+/**
+ * NNCLR around its loss: a predictor behind the projector, and a queue of the embeddings of view A.
+ * Knobs: `temperature`, `queue`: how many embeddings it holds.
+ */
+export function nnclr({ network, width, seed, knobs }: Setting): Recipe {
+  const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
+  const past = queue({ name: 'queue', rows: knobs.queue, width, seed });
+  let latest: Tensor;
+  return {
+    parameters: predict.parameters,
+    statistics: predict.statistics,
+    state: [past.rows],
+    loss: ({ x }) => {
+      const z = network.embed(x, { training: true });
+      const [zA, zB] = halves(z);
+      const [pA, pB] = halves(predict(z, { training: true }));
+      latest = l2Normalize(zA);
+      return nnclrLoss(pA, pB, zA, zB, past.rows, knobs);
+    },
+    after: () => past.push(latest),
+  };
+}

@@ -1,0 +1,63 @@
+import { stopGradient } from '../graph/gradient.ts';
+import { fail, type Scalar, type Tensor } from '../graph/tensor.ts';
+import { add, div, mul, sub } from '../ops/binary.ts';
+import { transpose } from '../ops/shape.ts';
+import { logSumExp } from '../ops/softmax.ts';
+import { exp } from '../ops/unary.ts';
+import { prototypes, softCrossEntropy } from './prototypes.ts';
+import type { Recipe, Setting } from './recipe.ts';
+import { checkViews, halves } from './views.ts';
+
+/**
+ * The codes of a batch: of all assignments that use every prototype equally, nearly the one with the largest scores (Equation 3;
+ * Sinkhorn and Knopp's rounds on logarithms, so that no exponential overflows). Each row sums to 1, each column nearly to N / K.
+ *
+ * @param scores [N, K]
+ * @param epsilon default 0.05; the larger, the softer the codes
+ * @param iterations rounds of columns and rows, default 3
+ * @returns [N, K]
+ * @throws ShapeError for less than one round
+ */
+export function sinkhorn(scores: Tensor, { epsilon = 0.05 as Scalar, iterations = 3 } = {}): Tensor {
+  if (!Number.isInteger(iterations) || iterations < 1)
+    fail('sinkhorn', `expected a positive whole number of iterations, got ${iterations}`);
+  let logs = div(scores, epsilon);
+  for (let i = 0; i < iterations; i++) {
+    logs = sub(logs, logSumExp(transpose(logs))); // columns: of each prototype, [K]
+    logs = sub(logs, logSumExp(logs, { keepDims: true })); // rows: of each sample, [N, 1]
+  }
+  return exp(logs);
+}
+
+/**
+ * SwAV's loss: Caron et al. 2020, arXiv 2006.09882, Equations 1 and 2: predict the code of one view from the other; the mean of both
+ * directions.
+ *
+ * @param sA cosines of view A with the prototypes, [N, K]
+ * @param sB those of view B, [N, K]
+ * @param temperature of the predictions, default 0.1
+ * @param epsilon and `iterations` of {@link sinkhorn}; no gradient flows through the codes
+ * @throws ShapeError unless both are [N, K]
+ */
+export function swavLoss(
+  sA: Tensor,
+  sB: Tensor,
+  { temperature = 0.1 as Scalar, epsilon = 0.05 as Scalar, iterations = 3 } = {},
+): Tensor {
+  checkViews('swavLoss', sA, sB);
+  const predict = (s: Tensor, other: Tensor) =>
+    softCrossEntropy(stopGradient(sinkhorn(other, { epsilon, iterations })), div(s, temperature));
+  return mul(add(predict(sA, sB), predict(sB, sA)), 0.5);
+}
+
+/** SwAV around its loss: prototypes, trained with the network. Knobs: `prototypes` how many, and those of {@link swavLoss}. */
+export function swav({ network, width, seed, knobs }: Setting): Recipe {
+  const score = prototypes({ name: 'prototypes', count: knobs.prototypes, width, seed });
+  return {
+    parameters: score.parameters,
+    loss: ({ x }) => {
+      const [sA, sB] = halves(score(network.embed(x, { training: true })));
+      return swavLoss(sA, sB, knobs);
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import * as assert from 'uvu/assert';
+import { compile } from '../../src/graph/compile.ts';
+import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { prototypes } from '../../src/methods/prototypes.ts';
+import { sinkhorn, swavLoss } from '../../src/methods/swav.ts';
+import { close, device, freshSeed, random, test, throws } from '../harness.ts';
+import * as reference from '../reference.ts';
+import { checkInvariants, checkTensors, evaluate } from './check.ts';
+import { trainRecipe } from './recipe.ts';
+
+const SIZES = [
+  [2, 2],
+  [3, 5],
+  [17, 33],
+  [65, 16],
+  [100, 64],
+];
+/** Cosines. */
+const scores = (N: number, K: number) => ({
+  shape: [N, K],
+  data: random(freshSeed()).uniform(N * K, -1, 1),
+});
+
+async function codesOf(data: Float32Array, N: number, K: number, options = {}): Promise<Float32Array> {
+  const inputs = { s: input([N, K]) };
+  const step = await compile(await device(), ({ s }) => ({ codes: sinkhorn(s, options) }), { inputs });
+  await step.run({ s: data });
+  const codes = await step.read('codes');
+  step.dispose();
+  return codes;
+}
+
+test('Sinkhorn: as dividing columns and rows by their sums', async () => {
+  for (const [N, K] of SIZES)
+    for (const [epsilon, iterations] of [
+      [0.05, 3],
+      [0.5, 1],
+    ]) {
+      const { shape, data } = scores(N, K);
+      const codes = await codesOf(data, N, K, { epsilon, iterations });
+      close(codes, reference.sinkhorn(reference.leaf(shape, data), epsilon, iterations).data, { rel: 2e-5 });
+    }
+});
+
+test('Sinkhorn: rows sum to 1, columns to N / K the more nearly the more rounds', async () => {
+  const [N, K] = [96, 24];
+  const { data } = scores(N, K);
+  const off: number[] = [];
+  for (const iterations of [1, 3, 30]) {
+    const codes = await codesOf(data, N, K, { epsilon: 0.2, iterations });
+    const rows = new Float64Array(N);
+    const columns = new Float64Array(K);
+    for (const [i, q] of codes.entries()) {
+      rows[Math.floor(i / K)] += q;
+      columns[i % K] += q;
+    }
+    close(rows, new Array(N).fill(1), { rel: 1e-5, what: 'rows' });
+    off.push(Math.max(...columns.map((c) => Math.abs(c - N / K))));
+  }
+  assert.ok(off[0] > off[1] && off[1] > off[2] && off[2] < 1e-3 * (N / K), `columns are off by ${off}`);
+});
+
+test('Sinkhorn: equal scores give equal codes; an epsilon of .001 overflows nothing', async () => {
+  const [N, K] = [8, 4];
+  close(await codesOf(new Float32Array(N * K).fill(0.7), N, K), new Array(N * K).fill(1 / K), { rel: 1e-5 });
+  const codes = await codesOf(scores(N, K).data, N, K, { epsilon: 0.001 });
+  assert.ok(codes.every((q) => q >= 0 && q < 1.001));
+});
+
+test('value and gradients', async () => {
+  for (const [N, K] of SIZES)
+    for (const options of [{}, { temperature: 0.5, epsilon: 0.3, iterations: 1 }, { temperature: 0.01 }])
+      await checkTensors(
+        (a: Tensor, b: Tensor) => swavLoss(a, b, options),
+        (a: reference.Ref, b: reference.Ref) => reference.swav(a, b, options),
+        [scores(N, K), scores(N, K)],
+        { what: `[${N}, ${K}] ${JSON.stringify(options)}` },
+      );
+});
+
+test('invariants: a permutation', () =>
+  checkInvariants((a: Tensor, b: Tensor) => swavLoss(a, b, { epsilon: 1, temperature: 1 }), {
+    rotates: false,
+    normalizes: false,
+  }));
+
+test('edges: equal scores, N = 2, one prototype', async () => {
+  const [N, K] = [8, 5];
+  const same = { shape: [N, K], data: new Float32Array(N * K).fill(0.3) };
+  const { value, finite } = await evaluate(swavLoss, [same, same]);
+  close([value], [Math.log(K)], { rel: 1e-5 });
+  assert.ok(finite);
+  const one = { shape: [2, 1], data: new Float32Array([0.1, -0.4]) };
+  close([(await evaluate(swavLoss, [one, one])).value], [0], { abs: 1e-6 });
+});
+
+test('prototypes: cosines, whatever the lengths', async () => {
+  const [N, K, D] = [5, 7, 3];
+  const layer = prototypes({ name: 'prototypes', count: K, width: D, seed: freshSeed() });
+  const z = random(freshSeed()).normal(N * D);
+  const inputs = { z: input([N, D]) };
+  const step = await compile(await device(), ({ z }) => ({ s: layer(z), w: layer.parameters[0] }), {
+    inputs,
+  });
+  await step.run({ z });
+  const [s, w] = [await step.read('s'), await step.read('w')];
+  step.dispose();
+  const unit = (data: ArrayLike<number>) => reference.l2Normalize(reference.leaf([data.length / D, D], data));
+  close(s, reference.matmul(unit(z), unit(w), { transposeB: true }).data, { rel: 1e-5 });
+});
+
+test('errors', () => {
+  throws(() => swavLoss(input([4, 3]), input([4, 2])), /swavLoss: expected two views/);
+  throws(() => sinkhorn(input([4, 3]), { iterations: 0 }), /sinkhorn: expected a positive whole number/);
+  throws(() => sinkhorn(input([4, 3]), { iterations: 1.5 }), /got 1.5/);
+  throws(
+    () => prototypes({ name: 'prototypes', count: 0, width: 4, seed: 0 }),
+    /"prototypes": expected positive whole sizes/,
+  );
+});
+
+test('the recipe: prototypes are trained, the loss falls', async () => {
+  const { losses, trained } = await trainRecipe('swav', { prototypes: 6 }, 20);
+  assert.ok(losses.every(Number.isFinite) && losses[19] < losses[0], `${losses}`);
+  assert.is(trained, 1);
+});

@@ -2,7 +2,7 @@
 // Sets the project up and runs its commands: node build.mjs start|test|build|bench|methods|check|format
 // Plain Node, nothing imported from node_modules at the top: it runs before they exist.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,6 +15,7 @@ const inRoot = (...parts) => join(root, ...parts);
 const commands = {
   start: 'train, evaluate and export from the terminal: start -- help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
+  'test:methods': 'test:methods [PATTERN...]: the slow tests (test/slow), in Deno',
   build: 'bundle the library and its types into dist/',
   bench: 'compare with other engines in one run: bench -- --help',
   methods: 'every method by the small protocol into docs/results.md: methods -- --help',
@@ -166,6 +167,31 @@ function setUpFirefox() {
   return find();
 }
 
+/**
+ * The 8 x 8 digits (UCI optdigits, CC-BY-4.0), one file of Debian's python3-sklearn. The package is unpacked, not
+ * installed: it would bring SciPy.
+ */
+function setUpDigits() {
+  const file = 'usr/lib/python3/dist-packages/sklearn/datasets/data/digits.csv.gz';
+  const cache = inRoot('node_modules', '.cache', 'digits');
+  const find = () => [join('/', file), join(cache, file)].find((path) => existsSync(path));
+  if (find()) return find();
+  mkdirSync(cache, { recursive: true });
+  const shell = (line) =>
+    spawnSync('sh', ['-c', line], { cwd: cache, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  console.log('set-up: apt-get download python3-sklearn, because tests read its digits');
+  const download = 'apt-get download python3-sklearn';
+  const done = shell(`${download} || { apt-get update && ${download}; }`);
+  const [deb] = readdirSync(cache).filter((name) => name.endsWith('.deb'));
+  const unpacked = deb && shell(`dpkg-deb -x '${deb}' . && rm '${deb}'`);
+  return (
+    find() ??
+    fail(
+      `the digits were not found after downloading them; on Debian: apt-get install python3-sklearn\n${done.stderr}${unpacked?.stderr ?? ''}`,
+    )
+  );
+}
+
 // ---- running things ----
 
 /**
@@ -240,7 +266,8 @@ function runTests(program, args, extra) {
   });
 }
 
-const denoTests = (args) => runTests(denoBinary(), [...denoFlags, inRoot('test', 'run.ts'), ...args]);
+const denoTests = (args, env) =>
+  runTests(denoBinary(), [...denoFlags, inRoot('test', 'run.ts'), ...args], env);
 const browserTests = (args, browser) =>
   runTests(process.execPath, [inRoot('test', 'browser.mjs'), ...args], {
     PUPPETEER_EXECUTABLE_PATH: browser,
@@ -268,6 +295,16 @@ async function test(args) {
   console.log(`${total.passed} passed, ${total.failed} failed`);
   // A run that found nothing to run is no success.
   return total.failed || !total.passed ? 1 : 0;
+}
+
+/** The tests that take minutes. */
+async function testMethods(args) {
+  setUpAdapter();
+  const env = { HYPERSPHERE_DIGITS: setUpDigits() };
+  const patterns = args.length ? args.map((arg) => `test/slow/${arg}`) : ['test/slow/'];
+  const { passed, failed } = await denoTests(patterns, env);
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed || !passed ? 1 : 0;
 }
 
 async function build() {
@@ -304,12 +341,13 @@ async function bench(args) {
 
 async function main([command, ...args]) {
   if (!(command in commands)) {
-    const lines = Object.entries(commands).map(([name, text]) => `  ${name.padEnd(8)}${text}`);
+    const lines = Object.entries(commands).map(([name, text]) => `  ${name.padEnd(14)}${text}`);
     console.log(['node build.mjs COMMAND', ...lines].join('\n'));
     return command === undefined || command === 'help' ? 0 : 1;
   }
   setUpPackages();
   if (command === 'test') return test(args);
+  if (command === 'test:methods') return testMethods(args);
   if (command === 'build') return build();
   if (command === 'check') return tsc('--noEmit') & biome('check', '.') ? 0 : 1;
   if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;

@@ -22,6 +22,7 @@ override ROW_SIDE: bool = false;     // weights of anchors that are rows of the 
 override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of the slab
 
 const LOWEST = -3.4028234e38;
+const NO_LABEL = 0xffffffffu;        // of what is no candidate
 
 @group(0) @binding(3) var<storage, read> labels_x: array<u32>;
 @group(0) @binding(4) var<storage, read> labels_y: array<u32>;
@@ -110,6 +111,7 @@ fn labels_of_y(j: vec4u, count: u32) -> vec4u {
 fn candidates(i: u32, j: vec4u, end: u32) -> vec4<bool> {
   var valid = j < vec4u(end);
   if (EXCLUDE_SELF) { valid = valid & (j != vec4u(i)); }
+  if (LABELS) { valid = valid & (labels_of_y(j, params.n) != vec4u(NO_LABEL)); }
   return valid;
 }
 
@@ -325,6 +327,7 @@ fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Ancho
     g += weights4(s, a, positive);
   }
   if (EXCLUDE_SELF) { g = select(g, vec4f(0.0), j == vec4u(row)); }
+  if (LABELS) { g = select(g, vec4f(0.0), max(labels_of_y(j, columns), vec4u(labels_x[row])) == vec4u(NO_LABEL)); }
   put_c(row - params.first, columns, column, g * factor());
 }
 

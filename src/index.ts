@@ -91,7 +91,10 @@ export { barlowTwins } from './methods/barlow_twins.ts';
 export { dcl } from './methods/dcl.ts';
 export { infoNce } from './methods/info_nce.ts';
 export { ntXent } from './methods/nt_xent.ts';
+export { proxyAnchor } from './methods/proxy_anchor.ts';
+export { proxyNca } from './methods/proxy_nca.ts';
 export { supCon } from './methods/sup_con.ts';
+export { triplet } from './methods/triplet.ts';
 export { uniformityLoss } from './methods/uniformity.ts';
 export { vicReg } from './methods/vicreg.ts';
 // Layers (`nn`), optimisers, data.

@@ -2,6 +2,7 @@
 
 export * from './reference/gauges.ts';
 export * from './reference/losses.ts';
+export * from './reference/metric.ts';
 export * from './reference/ops.ts';
 export * from './reference/optimisers.ts';
 export * from './reference/tape.ts';

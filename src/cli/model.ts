@@ -62,8 +62,8 @@ export function buildModel(options: RunOptions, data: Dataset, learningRate: Ten
     ...{ network, width: options.embedding, classes: data.classes, seed: options.seed, knobs: options.knobs },
     copy: (name) => copyOf(network, networkOf(buildNetwork(options, data)), name),
   });
-  const { parameters = [], statistics = [], state = [] } = recipe;
-  const optimizer = adam([...network.parameters, ...parameters], { learningRate });
+  const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
+  const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });
   const { encoder } = built;
   return {
     ...built,

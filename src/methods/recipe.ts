@@ -40,6 +40,8 @@ export interface Recipe {
   gradients?: (batch: Batch) => { loss: Tensor; gradients: readonly Tensor[] };
   /** Trained with the network: a predictor. */
   parameters?: readonly Variable[];
+  /** Factor of the learning rate for one of them; 1 unless told. */
+  learningRateFactor?: (parameter: Variable) => number;
   /** Their running statistics. */
   statistics?: readonly Variable[];
   /** What changes otherwise, and a checkpoint must hold: a target network, a queue. */

@@ -4,21 +4,26 @@ import { alignUniform } from './align_uniform.ts';
 import { alignmentLoss } from './alignment.ts';
 import { barlowTwins } from './barlow_twins.ts';
 import { byol } from './byol.ts';
+import { crossBatchMemory, type Memory } from './cross_batch_memory.ts';
 import { dcl } from './dcl.ts';
 import { dino } from './dino.ts';
+import { gradCache } from './grad_cache.ts';
 import { infoNce } from './info_nce.ts';
 import { moco } from './moco.ts';
 import { nnclr } from './nnclr.ts';
 import { ntXent } from './nt_xent.ts';
+import { proxyAnchorRecipe } from './proxy_anchor.ts';
+import { proxyNcaRecipe } from './proxy_nca.ts';
 import type { Recipe, Setting } from './recipe.ts';
 import { simSiam } from './simsiam.ts';
 import { supCon } from './sup_con.ts';
 import { swav } from './swav.ts';
+import { triplet } from './triplet.ts';
 import { uniformityLoss } from './uniformity.ts';
 import { vicReg } from './vicreg.ts';
 import { halves } from './views.ts';
 
-/** The numbers that a method may be tuned by, each a number or a scalar input. */
+/** The numbers that a method may be tuned by, each a number or a scalar input; switches and counts are numbers. */
 export type Knobs = Record<string, Scalar>;
 
 /** What the terminal program and the demos know of a method. */
@@ -27,24 +32,44 @@ export interface Method {
   paper: string;
   year: number;
   summary: string;
-  /** Its knobs with their defaults; `standardize` 1 ends the projector with a batch norm without scale and shift. */
+  /**
+   * Its knobs with their defaults; `standardize` 1 ends the projector with a batch norm without scale and shift. Of a method with a
+   * `loss`: `chunks` that a batch passes through the network in (see {@link gradCache}), rows of cross-batch `memory` (0: none).
+   */
   knobs: Record<string, number>;
   /** Whether its loss reads the labels. */
   supervised?: boolean;
-  /** The loss of two views' embeddings [N, D] and, for a supervised one, their labels u32 [N], where that is all. */
-  loss?: (zA: Tensor, zB: Tensor, knobs: Knobs, labels: Tensor | null) => Tensor;
+  /**
+   * The loss of two views' embeddings [N, D] and, for a supervised one, their labels u32 [N], where that is all; with
+   * the knob `memory`, what is remembered.
+   */
+  loss?: (zA: Tensor, zB: Tensor, knobs: Knobs, labels: Tensor | null, memory?: Memory | null) => Tensor;
   /** Else what it needs around its loss: a predictor, a target. */
   recipe?: (setting: Setting) => Recipe;
 }
 
-/** A method at work. One that is only a loss of two views sees them in one forward pass. */
+/** A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`. */
 export function recipeOf({ recipe, loss }: Method, setting: Setting): Recipe {
-  const ofViews: Recipe['loss'] = ({ x, labels }) => {
-    const [zA, zB] = halves(setting.network.embed(x, { training: true }));
-    return loss!(zA, zB, setting.knobs, labels);
+  if (recipe) return recipe(setting);
+  const { network, width, seed, knobs } = setting;
+  const { memory: rows = 0, chunks = 1 } = knobs;
+  const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
+  const ofViews = (z: Tensor, labels: Tensor | null) => {
+    const y = loss!(...halves(z), knobs, labels, memory);
+    memory?.push(z, twice(labels));
+    return y;
   };
-  return recipe?.(setting) ?? { loss: ofViews };
+  return {
+    state: memory?.state,
+    loss: ({ x, labels }) => ofViews(network.embed(x, { training: true }), labels),
+    ...(chunks !== 1 && {
+      gradients: ({ x, labels }) => gradCache(network, x, chunks, (z) => ofViews(z, labels)),
+    }),
+  };
 }
+
+/** The labels of both views. */
+const twice = (labels: Tensor | null): Tensor => concatenate([labels!, labels!]);
 
 /** The methods by the names that `--method` takes. */
 export const methods: Record<string, Method> = {
@@ -53,7 +78,7 @@ export const methods: Record<string, Method> = {
     paper: 'Chen et al., arXiv 2002.05709',
     year: 2020,
     summary: 'two views of a sample attract, all other rows of the batch repel',
-    knobs: { temperature: 0.2 },
+    knobs: { temperature: 0.2, chunks: 1 },
     loss: (zA, zB, { temperature }) => ntXent(zA, zB, { temperature }),
   },
   infoNce: {
@@ -61,7 +86,7 @@ export const methods: Record<string, Method> = {
     paper: 'van den Oord et al., arXiv 1807.03748',
     year: 2018,
     summary: 'tell the other view of a sample from the other views of the batch, both ways',
-    knobs: { temperature: 0.2 },
+    knobs: { temperature: 0.2, chunks: 1 },
     loss: (zA, zB, { temperature }) => infoNce(zA, zB, { temperature }),
   },
   supCon: {
@@ -69,17 +94,17 @@ export const methods: Record<string, Method> = {
     paper: 'Khosla et al., arXiv 2004.11362',
     year: 2020,
     summary: 'all rows of one label attract: the supervised upper reference',
-    knobs: { temperature: 0.1 },
+    knobs: { temperature: 0.1, memory: 0, chunks: 1 },
     supervised: true,
-    loss: (zA, zB, { temperature }, labels) =>
-      supCon(concatenate([zA, zB], 0), concatenate([labels!, labels!], 0), { temperature }),
+    loss: (zA, zB, { temperature }, labels, memory) =>
+      supCon(concatenate([zA, zB]), twice(labels), { temperature, memory }),
   },
   dcl: {
     title: 'Decoupled contrastive learning (DCL)',
     paper: 'Yeh et al., arXiv 2110.06848',
     year: 2021,
     summary: 'NT-Xent whose positive is no candidate: small batches do as well as large ones',
-    knobs: { temperature: 0.2 },
+    knobs: { temperature: 0.2, chunks: 1 },
     loss: (zA, zB, { temperature }) => dcl(zA, zB, { temperature }),
   },
   alignUniform: {
@@ -87,7 +112,7 @@ export const methods: Record<string, Method> = {
     paper: 'Wang & Isola, arXiv 2005.10242',
     year: 2020,
     summary: 'what InfoNCE tends to: views agree, embeddings spread over the hypersphere',
-    knobs: { alignWeight: 1, uniformWeight: 1 },
+    knobs: { alignWeight: 1, uniformWeight: 1, chunks: 1 },
     loss: (zA, zB, { alignWeight, uniformWeight }) => alignUniform(zA, zB, { alignWeight, uniformWeight }),
   },
   alignment: {
@@ -111,7 +136,7 @@ export const methods: Record<string, Method> = {
     paper: 'Zbontar et al., arXiv 2103.03230',
     year: 2021,
     summary: 'features of the two views correlate with themselves and with no other',
-    knobs: { lambda: 0.05 },
+    knobs: { lambda: 0.05, chunks: 1 },
     loss: (zA, zB, { lambda }) => barlowTwins(zA, zB, { lambda }),
   },
   vicReg: {
@@ -119,7 +144,7 @@ export const methods: Record<string, Method> = {
     paper: 'Bardes et al., arXiv 2105.04906',
     year: 2021,
     summary: 'views agree, each feature varies, features do not repeat each other: no negatives',
-    knobs: { invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 },
+    knobs: { invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1, chunks: 1 },
     loss: (zA, zB, weights) => vicReg(zA, zB, weights),
   },
   byol: {
@@ -177,5 +202,34 @@ export const methods: Record<string, Method> = {
       centre: 1,
     },
     recipe: dino,
+  },
+  triplet: {
+    title: 'Triplet loss with mining',
+    paper: 'Schroff et al., arXiv 1503.03832',
+    year: 2015,
+    summary:
+      'nearer to a positive than to a negative; semi-hard triplets, or the hardest (--hard 1), which may collapse',
+    knobs: { margin: 0.2, hard: 0, memory: 0, chunks: 1 },
+    supervised: true,
+    loss: (zA, zB, { margin, hard }, labels, memory) =>
+      triplet(concatenate([zA, zB]), twice(labels), { margin, hard: hard !== 0, memory }),
+  },
+  proxyNca: {
+    title: 'Proxy-NCA++',
+    paper: 'Teh et al., arXiv 2004.01113',
+    year: 2020,
+    summary: 'rows attract to a learned proxy of their class, away from those of the others: no mining',
+    knobs: { scale: 9, proxyRate: 10 },
+    supervised: true,
+    recipe: proxyNcaRecipe,
+  },
+  proxyAnchor: {
+    title: 'Proxy-Anchor',
+    paper: 'Kim et al., arXiv 2003.13911',
+    year: 2020,
+    summary: 'a learned proxy of each class pulls its farthest rows and pushes the nearest others',
+    knobs: { alpha: 32, delta: 0.1, proxyRate: 10 },
+    supervised: true,
+    recipe: proxyAnchorRecipe,
   },
 };

@@ -4,6 +4,7 @@ import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { sum } from '../ops/reduce.ts';
 import { slice } from '../ops/shape.ts';
+import { candidatesOf, type Memory } from './cross_batch_memory.ts';
 
 /**
  * Supervised contrastive loss: Khosla et al. 2020, arXiv 2004.11362, Equation 2 (the mean over positives outside the log).
@@ -12,10 +13,20 @@ import { slice } from '../ops/shape.ts';
  * @param z embeddings [M, D], all views together; normalised here
  * @param labels u32 [M]
  * @param temperature default 0.1 (the paper's)
+ * @param memory more candidates, of past batches; none unless told
  */
-export function supCon(z: Tensor, labels: Tensor, { temperature = 0.1 as Scalar } = {}): Tensor {
+export function supCon(
+  z: Tensor,
+  labels: Tensor,
+  { temperature = 0.1 as Scalar, memory = null as Memory | null } = {},
+): Tensor {
   const u = l2Normalize(z);
-  const { loss, statistics } = contrast(u, u, { temperature, excludeSelf: true, labels: [labels, labels] });
+  const [all, allLabels] = candidatesOf(u, labels, memory);
+  const { loss, statistics } = contrast(u, all, {
+    temperature,
+    excludeSelf: true,
+    labels: [labels, allLabels],
+  });
   const positives = slice(statistics, { starts: [0, 2], sizes: [z.shape[0], 1] });
   return div(sum(loss), maximum(sum(minimum(positives, 1)), 1));
 }

@@ -21,11 +21,11 @@ export interface ContrastOptions {
   scale?: Scalar;
   /** Default 1. */
   temperature?: Scalar;
-  /** Anchor i is no candidate for itself: A and B are the same rows. Default false. */
+  /** Anchor i is no candidate for itself: B begins with the rows of A. Default false. */
   excludeSelf?: boolean;
   /** The one positive of anchor i is candidate (i + pairOffset) mod N. */
   pairOffset?: number;
-  /** u32 [M] and [N]: the positives of an anchor are all candidates with its label. */
+  /** u32 [M] and [N]: the positives of an anchor are all candidates with its label. 0xffffffff: no candidate. */
   labels?: readonly [a: Tensor, b: Tensor];
   /** The mean over the anchors instead of each one's loss. Default false. */
   mean?: boolean;
@@ -224,7 +224,7 @@ export function contrast(
     if (dtype !== 'f32') fail('contrast', `expected f32, got ${dtype} ${show(shape)}`);
   if (pairOffset !== null && !(Number.isInteger(pairOffset) && pairOffset >= 0))
     fail('contrast', `expected a whole pairOffset of at least 0, got ${pairOffset}`);
-  if (excludeSelf && (a.shape[0] !== b.shape[0] || a.shape[0] < 2)) {
+  if (excludeSelf && b.shape[0] < Math.max(2, a.shape[0])) {
     fail(
       'contrast',
       `expected the same 2 rows or more to exclude self, got ${show(a.shape)} and ${show(b.shape)}`,

@@ -40,8 +40,8 @@ export async function trainRecipe(
     ...{ network: mine, width: WIDTH, classes: CLASSES, seed: 1, knobs: { ...method.knobs, ...knobs } },
     copy: () => (target = network()),
   });
-  const { parameters = [], statistics = [], state = [], schedules = {} } = recipe;
-  const optimizer = adam([...mine.parameters, ...parameters], { learningRate: 0.05 });
+  const { parameters = [], statistics = [], state = [], schedules = {}, learningRateFactor } = recipe;
+  const optimizer = adam([...mine.parameters, ...parameters], { learningRate: 0.05, learningRateFactor });
   const scalars = Object.fromEntries(Object.keys(schedules).map((key) => [key, scalar()]));
   const inputs: Record<string, Tensor> = {
     ...{ x: input([2 * ROWS, INPUTS]), labels: input([ROWS], 'u32'), step: scalar('u32') },

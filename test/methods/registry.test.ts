@@ -7,6 +7,8 @@ import * as reference from '../reference.ts';
 import { drawViews } from './check.ts';
 
 const [N, D] = [8, 4];
+/** Switches and counts that shape the graph: never inputs of a step. */
+const SHAPING = ['hard', 'memory', 'chunks'];
 
 /** What each method is, by the independent reference, at these knobs. */
 const expected: Record<
@@ -23,6 +25,8 @@ const expected: Record<
     reference.vicReg(zA, zB, [invarianceWeight, varianceWeight, covarianceWeight]),
   alignUniform: (zA, zB, weights) => reference.alignUniform(zA, zB, weights),
   alignment: (zA, zB) => reference.alignment(zA, zB),
+  triplet: (zA, zB, { margin, hard }, labels) =>
+    reference.triplet(reference.concatenate([zA, zB]), [...labels, ...labels], { margin, hard: hard !== 0 }),
   uniformity: (zA, zB) => reference.uniformity(reference.concatenate([zA, zB])),
 };
 
@@ -51,7 +55,7 @@ for (const [name, { loss: lossOf, ...method }] of Object.entries(methods)) {
     const views = drawViews(r, N, D);
     const labels = r.integers(N, 0, 3);
     const leaves = [reference.leaf([N, D], views.zA), reference.leaf([N, D], views.zB)];
-    const names = Object.keys(method.knobs);
+    const names = Object.keys(method.knobs).filter((knob) => !SHAPING.includes(knob));
     const tensors = { zA: input([N, D]), zB: input([N, D]), labels: input([N], 'u32') };
     const knobInputs = Object.fromEntries(names.map((knob) => [knob, scalar()]));
     for (const asInputs of [false, true]) {
@@ -59,7 +63,7 @@ for (const [name, { loss: lossOf, ...method }] of Object.entries(methods)) {
       const step = await compile(
         await device(),
         ({ zA, zB, labels }) => {
-          const knobs = asInputs ? knobInputs : method.knobs;
+          const knobs = { ...method.knobs, ...(asInputs ? knobInputs : {}) };
           const loss = lossOf(zA, zB, knobs, method.supervised ? labels : null);
           if (loss.shape.length) throw new Error(`expected a scalar, got [${loss.shape}]`);
           const [gA, gB] = grad(loss, [zA, zB]);
@@ -72,7 +76,8 @@ for (const [name, { loss: lossOf, ...method }] of Object.entries(methods)) {
         ? [method.knobs, ...names.map((knob) => ({ ...method.knobs, [knob]: 0.37 }))]
         : [method.knobs];
       for (const knobs of settings) {
-        await step.run({ ...views, labels, ...(asInputs ? knobs : {}) });
+        const given = asInputs ? names.map((knob) => [knob, knobs[knob]]) : [];
+        await step.run({ ...views, labels, ...Object.fromEntries(given) });
         const y = expected[name](leaves[0], leaves[1], knobs, [...labels]);
         const what = `${JSON.stringify(knobs)}${asInputs ? ' as inputs' : ''}`;
         close(await step.read('loss'), y.data, { rel: 2e-5, what });

@@ -176,6 +176,49 @@ testTiles('a queue: few anchors, many candidates, pairs first', () =>
   checkTwo([16, 1000, 24], { pairOffset: 0, temperature: 0.2 }),
 );
 
+testTiles('more candidates behind the anchors themselves, some without a label', async () => {
+  for (const [M, N, D] of [
+    [2, 3, 4],
+    [9, 17, 5],
+    [65, 130, 12],
+  ]) {
+    const of = labelsOf(N, 3).map((l, j) => (j % 4 === 3 ? 0xffffffff : l));
+    const la = of.slice(0, M);
+    await checkOp({
+      inputs: {
+        a: rows(M, D),
+        b: rows(N, D),
+        la: { shape: [M], dtype: 'u32', values: la },
+        lb: { shape: [N], dtype: 'u32', values: of },
+      },
+      build: ({ a, b, la, lb }) => contrast(a, b, { excludeSelf: true, labels: [la, lb] }).loss,
+      reference: ({ a, b }) => {
+        const S = reference.matmul(a, b, { transposeB: true });
+        const each = (rule: (i: number, j: number) => boolean) =>
+          reference.leaf(
+            [M, N],
+            Float64Array.from({ length: M * N }, (_, k) => +rule(Math.floor(k / N), k % N)),
+          );
+        const out = each((i, j) => i === j || of[j] === 0xffffffff);
+        const same = each((i, j) => i !== j && of[j] === la[i] && la[i] !== 0xffffffff);
+        const counts = reference.sum(same, 1).data;
+        const of1 = (f: (n: number) => number) => reference.leaf([M], counts.map(f));
+        const mean = reference.div(
+          reference.sum(reference.mul(S, same), 1),
+          of1((n) => Math.max(n, 1)),
+        );
+        const lse = reference.logSumExp(reference.where(out, -Infinity, S));
+        return reference.where(
+          of1((n) => Math.min(n, 1)),
+          reference.sub(lse, mean),
+          0,
+        );
+      },
+      what: `[${M}, ${N}, ${D}]`,
+    });
+  }
+});
+
 testTiles('one set of rows with two sets of labels', () => {
   const [N, D] = [21, 8];
   const [la, lb] = [labelsOf(N, 3), labelsOf(N, 3)];
@@ -477,7 +520,7 @@ test('what does not fit is named', () => {
   );
   throws(() => contrast(input([4]), b), /contrast: expected \[M, D\] and \[N, D\]/);
   throws(() => contrast(input([4, 3], 'u32'), b), /contrast: expected f32/);
-  throws(() => contrast(a, b, { excludeSelf: true }), /expected the same 2 rows or more to exclude self/);
+  throws(() => contrast(b, a, { excludeSelf: true }), /expected the same 2 rows or more to exclude self/);
   throws(() => contrast(input([1, 3]), input([1, 3]), { excludeSelf: true }), /2 rows or more/);
   throws(() => contrast(a, b, { labels: [labels, labels] }), /expected u32 labels \[5\], got u32 \[4\]/);
   throws(() => contrast(a, a, { labels: [input([4]), labels] }), /expected u32 labels \[4\], got f32 \[4\]/);

@@ -1,0 +1,51 @@
+import { assign } from '../graph/basic.ts';
+import { type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { concatenate, slice } from '../ops/shape.ts';
+import { queue } from './queue.ts';
+
+/** Label of an empty place: no class has it, and it is no candidate. */
+const EMPTY = 0xffffffff;
+
+/** Embeddings of past batches, unit rows [K, D], and their labels, u32 [K]. */
+export interface Memory {
+  rows: Tensor;
+  labels: Tensor;
+}
+
+/**
+ * Cross-batch memory: Wang et al. 2020, arXiv 1912.06798, Section 3.3: embeddings drift slowly, so those of past batches serve
+ * as candidates, without a gradient. Empty at first. Push a batch after it was compared, else its rows would meet themselves.
+ *
+ * @throws ShapeError unless `rows` is a positive whole number
+ */
+export function crossBatchMemory({
+  rows: count,
+  width,
+  seed,
+}: {
+  rows: number;
+  width: number;
+  seed: number;
+}) {
+  const { rows, push } = queue({ name: 'memory', rows: count, width, seed });
+  const labels = variable([count], { name: 'memory.labels', dtype: 'u32', initial: EMPTY });
+  return {
+    rows,
+    labels,
+    state: [rows, labels] as readonly Variable[],
+    /** z: [M, D], normalised here; of: u32 [M] */
+    push(z: Tensor, of: Tensor): void {
+      push(l2Normalize(z));
+      assign(labels, slice(concatenate([of, labels]), { starts: [0], sizes: [count] }));
+    },
+  };
+}
+
+/** The candidates of a batch u [M, D] with labels u32 [M]: its own rows, then what is remembered: [M + K, D], u32 [M + K]. */
+export const candidatesOf = (
+  u: Tensor,
+  labels: Tensor,
+  memory: Memory | null,
+): [rows: Tensor, labels: Tensor] =>
+  memory ? [concatenate([u, memory.rows]), concatenate([labels, memory.labels])] : [u, labels];

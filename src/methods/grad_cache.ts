@@ -1,0 +1,47 @@
+import { copy } from '../graph/basic.ts';
+import { grad, stopGradient } from '../graph/gradient.ts';
+import { call } from '../graph/op.ts';
+import { fail, type Tensor } from '../graph/tensor.ts';
+import { add } from '../ops/binary.ts';
+import { concatenate, slice } from '../ops/shape.ts';
+import type { Network } from './recipe.ts';
+
+/**
+ * GradCache: Gao et al. 2021, arXiv 2101.06983, Section 3.2: the gradients of a loss of the whole batch, with the activations of one
+ * chunk at a time. First the embeddings alone, chunk by chunk, and the loss's gradient on them; then each chunk forward
+ * again, and backward from its part of that gradient. Exact where a sample's embedding does not depend on its chunk: batch
+ * norm then normalises by the chunk, and the result is another; its running statistics follow the second pass only.
+ *
+ * @param x images of all views [M, ...]
+ * @param chunks 1 to M
+ * @param loss of all embeddings [M, D]
+ * @returns the loss, and the gradients of the network's parameters
+ * @throws ShapeError for another number of chunks
+ */
+export function gradCache(
+  { embed, parameters }: Network,
+  x: Tensor,
+  chunks: number,
+  loss: (z: Tensor) => Tensor,
+): { loss: Tensor; gradients: Tensor[] } {
+  const [M] = x.shape;
+  if (!Number.isInteger(chunks) || chunks < 1 || chunks > M)
+    fail('gradCache', `expected 1 to ${M} chunks, got ${chunks}`);
+  const bounds = Array.from({ length: chunks + 1 }, (_, i) => Math.floor((i * M) / chunks));
+  const chunk = (y: Tensor, i: number) => {
+    const sizes = [bounds[i + 1] - bounds[i], ...y.shape.slice(1)];
+    return slice(y, { starts: sizes.map((_, axis) => (axis ? 0 : bounds[i])), sizes });
+  };
+  const parts = Array.from({ length: chunks }, (_, i) => embed(chunk(x, i), { training: true, momentum: 0 }));
+  const z = stopGradient(concatenate(parts)); // [M, D]
+  const y = loss(z);
+  const [dz] = grad(y, [z]);
+  let gradients: Tensor[] = [];
+  for (let i = 0; i < chunks; i++) {
+    // Of a copy, so that the plan does not take this pass for the first one and keep the activations of all chunks.
+    const [again] = call(copy, [chunk(x, i)], {}).outputs;
+    const next = grad(embed(again, { training: true }), parameters, chunk(dz, i));
+    gradients = i ? gradients.map((sum, k) => add(sum, next[k])) : next;
+  }
+  return { loss: y, gradients };
+}

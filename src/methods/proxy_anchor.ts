@@ -1,0 +1,50 @@
+import { constant, type Scalar, type Tensor } from '../graph/tensor.ts';
+import { add, div, maximum, mul, sub, where } from '../ops/binary.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { matmul } from '../ops/matmul.ts';
+import { max, mean, sum } from '../ops/reduce.ts';
+import { gather, transpose } from '../ops/shape.ts';
+import { logSumExp } from '../ops/softmax.ts';
+import { softplus } from '../ops/unary.ts';
+import { aroundProxies } from './proxies.ts';
+import type { Recipe, Setting } from './recipe.ts';
+
+/** Rows of the identity: class -> [0, 1, 0, ...]. */
+const identity = (C: number) =>
+  constant(
+    Float32Array.from({ length: C * C }, (_, i) => Number(i % (C + 1) === 0)),
+    [C, C],
+  );
+
+/**
+ * Proxy-Anchor: Kim et al. 2020, arXiv 2003.13911, Equation 4: each proxy is an anchor that pulls the batch's rows of its class, the
+ * farthest most, and pushes the others, the nearest most. The pull is a mean over the classes that the batch has, the push over all.
+ *
+ * @param z embeddings [M, D]; normalised here
+ * @param labels u32 [M], each below C
+ * @param proxies [C, D]; normalised here
+ * @param alpha default 32, delta default 0.1: the paper's
+ * @throws ShapeError
+ */
+export function proxyAnchor(
+  z: Tensor,
+  labels: Tensor,
+  proxies: Tensor,
+  { alpha = 32 as Scalar, delta = 0.1 as Scalar } = {},
+): Tensor {
+  const s = matmul(l2Normalize(proxies), l2Normalize(z), { transposeB: true }); // [C, M]
+  const own = transpose(gather(identity(proxies.shape[0]), labels)); // [C, M]
+  // log(1 + sum exp), with 0 where nothing is summed.
+  const soft = (x: Tensor) => softplus(logSumExp(x)); // [C]
+  const pull = soft(where(own, mul(sub(delta, s), alpha), Number.NEGATIVE_INFINITY));
+  const push = soft(where(own, Number.NEGATIVE_INFINITY, mul(add(s, delta), alpha)));
+  const present = maximum(sum(max(own, { axes: 1 })), 1);
+  return add(div(sum(pull), present), mean(push));
+}
+
+/** Proxy-Anchor with its proxies. */
+export const proxyAnchorRecipe = (setting: Setting): Recipe =>
+  aroundProxies(setting, (z, labels, proxies) => {
+    const { alpha, delta } = setting.knobs;
+    return proxyAnchor(z, labels, proxies, { alpha, delta });
+  });

@@ -1,0 +1,30 @@
+import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { mul } from '../ops/binary.ts';
+import { crossEntropy } from '../ops/cross_entropy.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { matmul } from '../ops/matmul.ts';
+import { mean } from '../ops/reduce.ts';
+import { aroundProxies } from './proxies.ts';
+import type { Recipe, Setting } from './recipe.ts';
+
+/**
+ * Proxy-NCA: Movshovitz-Attias et al. 2017, arXiv 1703.07464, in the form of Proxy-NCA++, Teh et al. 2020, arXiv 2004.01113,
+ * Equation 6: the probability of the own class's proxy among all, `softmax_c(-scale |u - p_c|^2)`. No mining: there are few proxies.
+ *
+ * @param z embeddings [M, D]; normalised here
+ * @param labels u32 [M], each below C
+ * @param proxies [C, D]; normalised here
+ * @param scale default 9, the paper's temperature of 1/9; 1 is too soft, since |u - p|^2 is at most 4
+ * @throws ShapeError
+ */
+export function proxyNca(z: Tensor, labels: Tensor, proxies: Tensor, { scale = 9 as Scalar } = {}): Tensor {
+  // |u - p|^2 = 2 - 2 u.p, and a softmax does not see the 2.
+  const similarities = matmul(l2Normalize(z), l2Normalize(proxies), { transposeB: true }); // [M, C]
+  return mean(crossEntropy(mul(mul(similarities, 2), scale), labels));
+}
+
+/** Proxy-NCA with its proxies. */
+export const proxyNcaRecipe = (setting: Setting): Recipe =>
+  aroundProxies(setting, (z, labels, proxies) =>
+    proxyNca(z, labels, proxies, { scale: setting.knobs.scale }),
+  );

@@ -1,0 +1,73 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import tripletsWgsl from '../../shaders/triplets.wgsl' with { type: 'text' };
+import { call, f32, type Op } from '../graph/op.ts';
+import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+
+interface Options {
+  margin: Scalar;
+  hard: boolean;
+}
+
+const source = [tripletsWgsl, gridWgsl];
+/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently; the gradient has two. */
+const MOST = 32767;
+
+const tripletsOp: Op<Options> = {
+  name: 'triplets',
+  shape: ([{ shape }]) => [{ shape }, { shape, dtype: 'u32' }],
+  kernel: {
+    source,
+    entry: 'triplets_forward',
+    inputs: ['distances', 'anchor_labels', 'candidate_labels'],
+    outputs: ['terms', 'negatives'],
+    uniform: ({ outputs: [{ shape }], options }) => ({
+      m: shape[0],
+      n: shape[1],
+      margin: f32(options.margin),
+    }),
+    constants: ({ options }) => ({ HARD: Number(options.hard) }),
+    invocations: ({ outputs: [y] }) => y.size,
+  },
+  vjp: (dy, { outputs: [, negatives] }) => [
+    call(tripletsGradientOp, [dy, negatives], {}).outputs[0],
+    null,
+    null,
+  ],
+};
+
+const tripletsGradientOp: Op = {
+  name: 'tripletsGradient',
+  shape: ([dy]) => dy.shape,
+  kernel: {
+    source,
+    entry: 'triplets_gradient',
+    inputs: ['dy', 'chosen'],
+    outputs: ['ddistances'],
+    uniform: ({ outputs: [{ shape }] }) => ({ m: shape[0], n: shape[1] }),
+    invocations: ({ outputs: [{ shape }] }) => shape[0],
+  },
+};
+
+/**
+ * `max(0, d_ij - d_ik + margin)` for anchors i and candidates j of the same label, with k mined among those of other labels: the
+ * nearest one that is farther than j (semi-hard). `hard`: for the farthest j of each i only, with the nearest k there is.
+ * 0 for all other pairs, and where there is no such k; of equally far ones the first counts.
+ *
+ * @param distances [M, N], N up to 32,767; the first M candidates are the anchors themselves
+ * @param labels u32 [M] and [N]; 0xffffffff is no anchor and no candidate
+ * @returns [M, N]
+ * @throws ShapeError
+ */
+export function triplets(
+  distances: Tensor,
+  [anchors, candidates]: readonly [Tensor, Tensor],
+  { margin, hard }: Options,
+): Tensor {
+  const [M, N] = distances.shape;
+  if (distances.shape.length !== 2 || M > N || N > MOST)
+    fail('triplets', `expected distances [M, N], M <= N <= ${MOST}, got ${show(distances.shape)}`);
+  for (const [x, rows] of [[anchors, M] as const, [candidates, N] as const])
+    if (x.dtype !== 'u32' || x.size !== rows)
+      fail('triplets', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
+  return call(tripletsOp, [distances, anchors, candidates], { margin, hard }).outputs[0];
+}

@@ -1,0 +1,94 @@
+import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { triplet } from '../../src/methods/triplet.ts';
+import { concatenate } from '../../src/ops/shape.ts';
+import { close, freshSeed, random, test, throws } from '../harness.ts';
+import * as reference from '../reference.ts';
+import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews, type Views } from './check.ts';
+import { trainRecipe } from './recipe.ts';
+
+// Both views as one set of rows, as the registry has it.
+const at = (hard: boolean, margin = 0.2) => ({
+  loss: (zA: Tensor, zB: Tensor, labels: Tensor) =>
+    triplet(concatenate([zA, zB]), concatenate([labels, labels]), { hard, margin }),
+  expected: (zA: reference.Ref, zB: reference.Ref, labels: ArrayLike<number>) =>
+    reference.triplet(reference.concatenate([zA, zB]), [...Array.from(labels), ...Array.from(labels)], {
+      ...{ hard, margin },
+    }),
+});
+
+/** Drawn again where f32 might choose another triplet than f64. */
+const suits =
+  (margin = 0.2) =>
+  ({ zA, zB, labels }: Required<Views>, D: number) =>
+    reference.closestCall(
+      reference.leaf([2 * labels.length, D], [...zA, ...zB]),
+      [...labels, ...labels],
+      margin,
+    ) > 1.5e-6;
+
+const SIZES = [
+  [2, 2],
+  [3, 5],
+  [8, 4],
+  [17, 33],
+  [33, 16],
+];
+
+for (const hard of [false, true]) {
+  const name = hard ? 'hard' : 'semi-hard';
+
+  test(`${name}: value and gradients`, async () => {
+    for (const margin of [0.2, 1]) {
+      const { loss, expected } = at(hard, margin);
+      const options = { what: `margin ${margin}`, sizes: SIZES, suits: suits(margin) };
+      await checkAgainst(loss, expected, options);
+    }
+    const { loss, expected } = at(hard);
+    await checkAgainst(loss, expected, { classes: 12, sizes: [[33, 12]], suits: suits() });
+  });
+
+  test(`${name}: invariants`, () => checkInvariants(at(hard).loss, { N: 17, suits: suits() }));
+
+  // One class only: no negatives, and no loss.
+  test(`${name}: edges`, () => {
+    const { loss, expected } = at(hard);
+    return checkEdges(loss, expected, { collapsed: 0 });
+  });
+
+  test(`${name}: where all embeddings coincide the loss is ${hard ? 'the margin' : '0'}, and has no gradient`, async () => {
+    const [N, D] = [9, 8];
+    const compiled = await compileLoss(at(hard).loss, N, D);
+    const { normal } = random(freshSeed());
+    const one = normal(D);
+    const z = Float32Array.from({ length: N * D }, (_, i) => one[i % D]);
+    const labels = Uint32Array.from({ length: N }, (_, i) => i % 3);
+    const { loss, gA } = await compiled.run({ zA: z, zB: z, labels });
+    compiled.dispose();
+    close([loss], [hard ? 0.2 : 0], { abs: 1e-6 });
+    close(gA, new Float32Array(N * D), { abs: 1e-6 });
+  });
+}
+
+test('a class of its own for each row: no positives, no loss', async () => {
+  const [N, D] = [7, 4];
+  const compiled = await compileLoss((zA, _, labels) => triplet(zA, labels), N, D);
+  const labels = Uint32Array.from({ length: N }, (_, i) => i);
+  const { loss, gA } = await compiled.run({ ...drawViews(random(freshSeed()), N, D), labels });
+  compiled.dispose();
+  close([loss, ...gA], new Float32Array(1 + N * D), { abs: 0 });
+});
+
+test('at work: the loss falls', async () => {
+  for (const hard of [0, 1]) {
+    const { losses } = await trainRecipe('triplet', { margin: 1, hard }, 20);
+    if (!(losses[19] < losses[0])) throw new Error(`${hard}: ${losses}`);
+  }
+});
+
+test('what does not fit is named', () => {
+  throws(() => triplet(input([4]), input([4], 'u32')), /triplet: expected embeddings \[M, D\], got \[4\]/);
+  throws(
+    () => triplet(input([4, 3]), input([5], 'u32')),
+    /triplets: expected u32 labels \[4\], got u32 \[5\]/,
+  );
+});

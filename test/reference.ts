@@ -5,3 +5,4 @@ export * from './reference/losses.ts';
 export * from './reference/ops.ts';
 export * from './reference/optimisers.ts';
 export * from './reference/tape.ts';
+export * from './reference/whiten.ts';

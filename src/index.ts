@@ -90,13 +90,18 @@ export { alignmentLoss } from './methods/alignment.ts';
 export { barlowTwins } from './methods/barlow_twins.ts';
 export { dcl } from './methods/dcl.ts';
 export { infoNce } from './methods/info_nce.ts';
+export { leJepaLoss } from './methods/lejepa.ts';
+export { nceLoss } from './methods/nce.ts';
 export { ntXent } from './methods/nt_xent.ts';
 export { proxyAnchor } from './methods/proxy_anchor.ts';
 export { proxyNca } from './methods/proxy_nca.ts';
+export { quarterTurns, rotationLoss } from './methods/rotation.ts';
+export { sigReg } from './methods/sigreg.ts';
 export { supCon } from './methods/sup_con.ts';
 export { triplet } from './methods/triplet.ts';
 export { uniformityLoss } from './methods/uniformity.ts';
 export { vicReg } from './methods/vicreg.ts';
+export { whiten, wMse } from './methods/w_mse.ts';
 // Layers (`nn`), optimisers, data.
 export * as nn from './nn/index.ts';
 // Ops.

@@ -101,6 +101,13 @@ const rows: Row[] = [
   ['alignment', (a, b) => ref.alignment(a, b), zA, zB],
   ['alignment alpha', (a, b) => ref.alignment(a, b, 1), zA, zB],
   ['uniformity', (a) => ref.uniformity(a), zA],
+  ['cos', ref.cos, x],
+  ['sin', ref.sin, x],
+  ['characteristic', (a) => ref.characteristic(a, { knots: 4, step: 0.3 }), random([2, 3, 4])],
+  ['whiten', (a) => ref.whiten(a), random([9, 4])],
+  ['wMse', ref.wMse, random([9, 4]), random([9, 4], 2)],
+  ['leJepa', (a, b) => ref.leJepa(a, b, 0.3), random([3, 5, 4]), random([6, 4], 2)],
+  ['nce', (a, b, c, d) => ref.nce([a, b], [c, d], 3), beta, gamma, random([7], 8), random([7], 9)],
   ['alignUniform', (a, b) => ref.alignUniform(a, b, { alignWeight: 3, t: 3 }), zA, zB],
 ];
 

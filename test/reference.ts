@@ -6,3 +6,4 @@ export * from './reference/metric.ts';
 export * from './reference/ops.ts';
 export * from './reference/optimisers.ts';
 export * from './reference/tape.ts';
+export * from './reference/whiten.ts';

@@ -7,6 +7,7 @@ import { freeVariables } from '../graph/variables.ts';
 import { type CollapseKind, collapseAlarm, describe, type Look } from '../measures/alarm.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
+import { runDensity } from './density.ts';
 import {
   createRunFolder,
   lines,
@@ -41,6 +42,8 @@ async function main(args: string[]): Promise<number> {
   const command = parse(args);
   if (command.help) print(help());
   else if (command.list) print(`${list()}\n`);
+  else if (command.resume === null && methods[command.options.method].density)
+    return runDensity(command.options, print);
   else return run(command);
   return 0;
 }
@@ -205,6 +208,8 @@ function datasetOf({ builtIn, ...images }: RunData, part: 'train' | 'test'): Dat
 function reopen(path: string): Start {
   const folder = openRunFolder(path);
   const options = JSON.parse(new TextDecoder().decode(folder.read('options.json'))) as RunOptions;
+  if (methods[options.method].density)
+    throw new InputError(`${path} has no checkpoint: ${options.method} takes seconds, start it again`);
   const bytes = folder.read('checkpoint.safetensors');
   const step = Number(decodeSafetensors(bytes).metadata.step);
   if (!Number.isInteger(step)) throw new InputError(`${path}/checkpoint.safetensors does not say its step`);

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { InputError } from '../gpu/errors.ts';
 import { methods } from '../methods/registry.ts';
+import { densities } from './densities.ts';
 
 /** What a run is asked to do. */
 export interface RunOptions {
@@ -18,6 +19,8 @@ export interface RunOptions {
   data: [images: string, labels: string] | null;
   test: [images: string, labels: string] | null;
   out: string;
+  /** What a density method fits, instead of images. */
+  density?: string;
   /** `mixed`: what layers make is stored as f16. */
   precision: 'f32' | 'mixed';
   /** Milliseconds to choose kernels in; false: the shipped defaults. Absent: as suits the adapter. */
@@ -46,6 +49,11 @@ const DEFAULTS: Omit<RunOptions, 'knobs'> = {
   out: 'runs',
 };
 
+/** Of a density method, which takes Adam's steps through few parameters. */
+const DENSITY_RATE = 1e-2;
+/** What it has no use for. */
+const OF_IMAGES = ['encoder', 'embedding', 'epochs', 'batch', 'precision', 'data', 'test'];
+
 const ENCODERS = ['cnn', 'cnn-average', 'mlp', 'mlp-small'];
 const PRECISIONS = ['f32', 'mixed'];
 
@@ -72,11 +80,12 @@ export function help(): string {
   --embedding N           numbers in an embedding z (default ${DEFAULTS.embedding})
   --epochs N              default ${DEFAULTS.epochs}
   --batch N               samples in a step, two views of each (default ${DEFAULTS.batch})
-  --learning-rate X       of Adam, cosine to 0 (default ${DEFAULTS.learningRate})
+  --learning-rate X       of Adam, cosine to 0 (default ${DEFAULTS.learningRate}; nce ${DENSITY_RATE})
   --seed N                default ${DEFAULTS.seed}
   --precision NAME        ${PRECISIONS.join(', ')} (default ${DEFAULTS.precision}); mixed stores what layers make as f16, where the GPU can
   --data IMAGES,LABELS    an IDX pair of your own, gzipped or not (default: Fashion-MNIST, 10,000 images)
   --test IMAGES,LABELS    its test pair (default with --data: the last sixth of the images)
+  --density NAME          of nce, instead of images: ${Object.keys(densities).join(', ')} (default ${Object.keys(densities)[0]})
   --out FOLDER            where run folders go (default ${DEFAULTS.out})
   --tune MS               choose kernels by measuring, for so long in each compilation (default 400 on a GPU, else none)
   --no-tune               take the kernels that suit most adapters
@@ -115,6 +124,7 @@ export function parse(args: string[]): Command {
     'precision',
     'data',
     'test',
+    'density',
     'out',
     'tune',
     'resume',
@@ -165,6 +175,14 @@ export function parse(args: string[]): Command {
         .join(', ') || 'none';
     throw new InputError(`--${dashed(wrong)}: ${method} has no such knob; its knobs: ${knobs}`);
   }
+  const { density = false } = methods[method];
+  if (text('density') !== undefined && !density)
+    throw new InputError(`--density: ${method} trains on images, see --data`);
+  const ofImages = OF_IMAGES.find((name) => text(name) !== undefined);
+  if (density && ofImages)
+    throw new InputError(
+      `--${ofImages}: ${method} has no images, it fits a density on the plane: see --density`,
+    );
   if (given['no-tune'] && text('tune') !== undefined)
     throw new InputError('--tune: --no-tune says the opposite');
   const tune = given['no-tune']
@@ -182,7 +200,7 @@ export function parse(args: string[]): Command {
       embedding: number('embedding', DEFAULTS.embedding, { least: 2, whole: true }),
       epochs: number('epochs', DEFAULTS.epochs, { least: 1, whole: true }),
       batch: number('batch', DEFAULTS.batch, { least: 2, whole: true }),
-      learningRate: number('learning-rate', DEFAULTS.learningRate, { least: 0 }),
+      learningRate: number('learning-rate', density ? DENSITY_RATE : DEFAULTS.learningRate, { least: 0 }),
       seed: number('seed', DEFAULTS.seed, { least: 0, whole: true }),
       precision: oneOf(
         'precision',
@@ -198,6 +216,9 @@ export function parse(args: string[]): Command {
       data: pair('data', text('data')),
       test: pair('test', text('test')),
       out: text('out') ?? DEFAULTS.out,
+      ...(density && {
+        density: oneOf('density', text('density') ?? Object.keys(densities)[0], Object.keys(densities)),
+      }),
       ...(tune !== undefined && { tune }),
     },
   };

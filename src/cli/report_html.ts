@@ -77,11 +77,12 @@ export interface RunReport {
   neighbours?: Neighbours[];
 }
 
-const read = (path: string) => Deno.readTextFileSync(new URL(path, import.meta.url));
+export const read = (path: string) => Deno.readTextFileSync(new URL(path, import.meta.url));
 const uplot = (file: string) => read(`../../node_modules/uplot/dist/${file}`);
 
 // Nothing may be loaded from anywhere: even text that slipped through the escaping could not call home.
-const policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:";
+export const policy =
+  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:";
 
 /** The whole page. Every string of the run is escaped; numbers that are missing or not finite show as a dash. */
 export function renderReport(run: RunReport): string {
@@ -246,7 +247,7 @@ function describeCurve(metrics: Metric[], key: (typeof curves)[number]['key'], n
 
 const least = (values: number[]) => values.reduce((a, b) => Math.min(a, b));
 const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b));
-const fixed = (value: number | null | undefined, digits: number) =>
+export const fixed = (value: number | null | undefined, digits: number) =>
   isNumber(value) ? value.toFixed(digits).replace('-', '−') : '–';
 
 /** About `count` of a list, evenly spaced, with its first and last. */
@@ -331,7 +332,7 @@ export function niceRange(values: number[]): { low: number; high: number; step: 
   return { low: from * step, high: to * step, step, ticks };
 }
 
-const tick = (value: number, { step }: { step: number }) =>
+export const tick = (value: number, { step }: { step: number }) =>
   fixed(Math.abs(value) < step / 2 ? 0 : value, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
 
 function spectrumFigure({ spectrum }: RunReport): Html | undefined {
@@ -457,7 +458,7 @@ function sheetRule(name: string, images: Images | undefined): Html | undefined {
   );
 }
 
-function base64(bytes: Uint8Array): string {
+export function base64(bytes: Uint8Array): string {
   let text = '';
   for (let i = 0; i < bytes.length; i += 0x8000)
     text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));

@@ -9,12 +9,14 @@ import { dcl } from './dcl.ts';
 import { dino } from './dino.ts';
 import { gradCache } from './grad_cache.ts';
 import { infoNce } from './info_nce.ts';
+import { leJepa } from './lejepa.ts';
 import { moco } from './moco.ts';
 import { nnclr } from './nnclr.ts';
 import { ntXent } from './nt_xent.ts';
 import { proxyAnchorRecipe } from './proxy_anchor.ts';
 import { proxyNcaRecipe } from './proxy_nca.ts';
 import type { Recipe, Setting } from './recipe.ts';
+import { rotation } from './rotation.ts';
 import { simSiam } from './simsiam.ts';
 import { supCon } from './sup_con.ts';
 import { swav } from './swav.ts';
@@ -22,6 +24,7 @@ import { triplet } from './triplet.ts';
 import { uniformityLoss } from './uniformity.ts';
 import { vicReg } from './vicreg.ts';
 import { halves } from './views.ts';
+import { wMse } from './w_mse.ts';
 
 /** The numbers that a method may be tuned by, each a number or a scalar input; switches and counts are numbers. */
 export type Knobs = Record<string, Scalar>;
@@ -46,6 +49,8 @@ export interface Method {
   loss?: (zA: Tensor, zB: Tensor, knobs: Knobs, labels: Tensor | null, memory?: Memory | null) => Tensor;
   /** Else what it needs around its loss: a predictor, a target. */
   recipe?: (setting: Setting) => Recipe;
+  /** Or it fits a density on the plane, and needs no images: the terminal program has a run of its own for it. */
+  density?: boolean;
 }
 
 /** A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`. */
@@ -231,5 +236,38 @@ export const methods: Record<string, Method> = {
     knobs: { alpha: 32, delta: 0.1, proxyRate: 10 },
     supervised: true,
     recipe: proxyAnchorRecipe,
+  },
+  wMse: {
+    title: 'W-MSE',
+    paper: 'Ermolov et al., arXiv 2007.06346',
+    year: 2020,
+    summary: 'embeddings are whitened over the batch, then views agree: what is white cannot collapse',
+    knobs: {},
+    loss: (zA, zB) => wMse(zA, zB),
+  },
+  leJepa: {
+    title: 'LeJEPA (SIGReg)',
+    paper: 'Balestriero & LeCun, arXiv 2511.08544',
+    year: 2025,
+    summary:
+      'views agree, and embeddings look Gaussian from every direction: no negatives, no target, no stop-gradient',
+    knobs: { lambda: 0.05, directions: 256, localViews: 0 },
+    recipe: leJepa,
+  },
+  rotation: {
+    title: 'Rotation prediction',
+    paper: 'Gidaris et al., arXiv 1803.07728',
+    year: 2018,
+    summary: 'tell by which of four quarter turns an image was turned: a pretext, no pairs of views',
+    knobs: {},
+    recipe: rotation,
+  },
+  nce: {
+    title: 'Noise-contrastive estimation (NCE)',
+    paper: 'Gutmann & Hyvärinen, AISTATS',
+    year: 2010,
+    summary: 'fits a density on the plane by telling data from noise; its normaliser is learned with it',
+    knobs: { k: 5, noise: 2.5, steps: 3000 },
+    density: true,
   },
 };

@@ -28,19 +28,22 @@ const expected: Record<
   triplet: (zA, zB, { margin, hard }, labels) =>
     reference.triplet(reference.concatenate([zA, zB]), [...labels, ...labels], { margin, hard: hard !== 0 }),
   uniformity: (zA, zB) => reference.uniformity(reference.concatenate([zA, zB])),
+  wMse: (zA, zB) => reference.wMse(zA, zB),
 };
 
 test('every method is described', () => {
   const wrong = Object.entries(methods).flatMap(
-    ([name, { title, paper, year, summary, knobs, loss, recipe }]) => [
+    ([name, { title, paper, year, summary, knobs, loss, recipe, density }]) => [
       ...(title && summary ? [] : [`${name}: title "${title}", summary "${summary}"`]),
-      // arXiv numbers begin with year and month.
-      ...(new RegExp(`arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{5}$`).test(paper)
+      // arXiv numbers begin with year and month; older papers have none.
+      ...(new RegExp(`arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{5}$|^[^\\d]+$`).test(paper)
         ? []
         : [`${name}: ${paper}, ${year}`]),
       ...(Object.values(knobs).every(Number.isFinite) ? [] : [`${name}: knobs ${JSON.stringify(knobs)}`]),
-      ...(name in expected || recipe ? [] : [`${name}: has no reference in this test`]),
-      ...(Number(!!recipe) + Number(!!loss) === 1 ? [] : [`${name}: a loss or a recipe`]),
+      ...(name in expected || recipe || density ? [] : [`${name}: has no reference in this test`]),
+      ...(Number(!!recipe) + Number(!!loss) + Number(!!density) === 1
+        ? []
+        : [`${name}: a loss, a recipe or a density`]),
     ],
   );
   for (const name of Object.keys(expected)) if (!(name in methods)) wrong.push(`${name} is missing`);

@@ -2,6 +2,7 @@
 import {
   add,
   concatenate,
+  cos,
   crossEntropy,
   div,
   exp,
@@ -16,6 +17,9 @@ import {
   neg,
   power,
   relu,
+  reshape,
+  sin,
+  slice,
   softmax,
   sqrt,
   square,
@@ -26,6 +30,7 @@ import {
 } from './ops.ts';
 import type { Ref } from './tape.ts';
 import { constant, leaf, stopGradient } from './tape.ts';
+import { whiten } from './whiten.ts';
 
 /** A constant [M, N] matrix of zeros and ones. */
 const mask = (M: number, N: number, rule: (i: number, j: number) => boolean) =>
@@ -264,4 +269,37 @@ export function dino(
     }
   }
   return div(total, count);
+}
+
+/** Ermolov et al. 2021: 2 - 2 cos of views that are whitened each by itself, exactly. */
+export const wMse = (zA: Ref, zB: Ref): Ref => sub(2, mul(meanCosine(whiten(zA), whiten(zB)), 2));
+
+/**
+ * Balestriero and LeCun 2025: N int_-3^3 |phi - exp(-t^2/2)|^2 exp(-t^2/2) dt by trapezoids of 33 knots over the whole range,
+ * the mean over views and directions. z: [V, N, D], directions: [K, D]
+ */
+export function sigReg(z: Ref, directions: Ref): Ref {
+  const [V, N, D] = z.shape;
+  const p = reshape(matmul(reshape(z, [V * N, D]), directions, { transposeB: true }), [V, N, -1, 1]);
+  const t = Float64Array.from({ length: 33 }, (_, j) => (3 * (j - 16)) / 16);
+  const normal = t.map((x) => Math.exp((-x * x) / 2));
+  const weights = normal.map((g, j) => (j % 32 ? 3 / 16 : 3 / 32) * g);
+  const waves = mul(p, leaf([33], t));
+  const real = sub(mean(cos(waves), 1), leaf([33], normal)); // [V, K, 33]
+  const apart = add(square(real), square(mean(sin(waves), 1)));
+  return mul(mean(sum(mul(apart, leaf([33], weights)), -1)), N);
+}
+
+/** The same with the distance to the centre of the first two views, a mean over all. z: [V, N, D] */
+export function leJepa(z: Ref, directions: Ref, lambda = 0.05): Ref {
+  const [, N, D] = z.shape;
+  const centre = mean(slice(z, [0, 0, 0], [2, N, D]), 0, { keepDims: true });
+  return add(mul(sigReg(z, directions), lambda), mul(mean(square(sub(z, centre))), 1 - lambda));
+}
+
+/** Gutmann and Hyvarinen 2010, as it is written: by the posterior that a point is data, p / (p + k q). */
+export function nce(onData: [model: Ref, noise: Ref], onNoise: [model: Ref, noise: Ref], k: number): Ref {
+  const posterior = ([model, noise]: [Ref, Ref]) => div(exp(model), add(exp(model), mul(exp(noise), k)));
+  const data = mean(log(posterior(onData)));
+  return neg(add(data, mul(mean(log(sub(1, posterior(onNoise)))), k)));
 }

@@ -3,6 +3,7 @@ import {
   accumulate,
   broadcastMap,
   elementwise,
+  leaf,
   node,
   sizeOf,
   stopGradient,
@@ -65,6 +66,8 @@ export const neg = unary(
 export const exp = unary(Math.exp, (_x, y) => y);
 export const log = unary(Math.log, (x) => 1 / x);
 export const sqrt = unary(Math.sqrt, (_x, y) => 0.5 / y);
+export const cos = unary(Math.cos, (x) => -Math.sin(x));
+export const sin = unary(Math.sin, (x) => Math.cos(x));
 export const square = unary(
   (x) => x * x,
   (x) => 2 * x,
@@ -379,5 +382,19 @@ export function crossEntropy(logits: Ref, labels: ArrayLike<number>): Ref {
       [N],
       Int32Array.from({ length: N }, (_, i) => i * C + labels[i]),
     ),
+  );
+}
+
+/** Means over rows of cos(t p) and sin(t p) at t = 0, step, ... p: [B, N, K] -> [B, K, knots, 2] */
+export function characteristic(p: Ref, { knots, step }: { knots: number; step: number }): Ref {
+  const t = leaf(
+    [knots],
+    Float64Array.from({ length: knots }, (_, j) => j * step),
+  );
+  const waves = mul(reshape(p, [...p.shape, 1]), t); // [B, N, K, knots]
+  const shape = [p.shape[0], p.shape[2], knots, 1];
+  return concatenate(
+    [cos(waves), sin(waves)].map((w) => reshape(mean(w, 1), shape)),
+    -1,
   );
 }

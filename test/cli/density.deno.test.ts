@@ -1,0 +1,105 @@
+// Noise-contrastive estimation by the command line: the calibrated Gaussian, and a density of many parts.
+import * as assert from 'uvu/assert';
+import { densities, logDensity, samplePoints } from '../../src/cli/densities.ts';
+import { test } from '../harness.ts';
+
+const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-density-' });
+addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
+
+async function run(...args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ['run', '-A', '--no-lock', '--node-modules-dir=manual', main, '--method', 'nce', ...args],
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), err: text(stderr) };
+}
+const file = (out: string, name: string) => Deno.readTextFileSync(`${folder}/${out}/latest/${name}`);
+
+test('points are drawn from the densities, which integrate to 1', () => {
+  for (const [name, density] of Object.entries(densities)) {
+    const [cells, half] = [200, 6];
+    const cell = (2 * half) / cells;
+    let [mass, mean] = [0, 0];
+    for (let i = 0; i < cells * cells; i++) {
+      const [x, y] = [i % cells, Math.floor(i / cells)].map((k) => cell * (k + 0.5) - half);
+      const p = Math.exp(logDensity(density, x, y)) * cell ** 2;
+      mass += p;
+      mean += p * logDensity(density, x, y);
+    }
+    assert.ok(Math.abs(mass - 1) < 1e-4, `${name}: mass ${mass}`);
+    const points = samplePoints(density, 20000, 3);
+    let found = 0;
+    for (let i = 0; i < points.length; i += 2) found += logDensity(density, points[i], points[i + 1]) / 20000;
+    assert.ok(Math.abs(found - mean) < 0.03, `${name}: minus entropy ${mean}, of points ${found}`);
+  }
+});
+
+test(
+  'the Gaussian: its constant and its mean',
+  async () => {
+    const { code, out, err } = await run('--out', `${folder}/gaussian`);
+    assert.is(code, 0, err);
+    const report = JSON.parse(file('gaussian', 'report.json'));
+    assert.ok(Math.abs(report.c - report.trueC) < 0.05, `c ${report.c}, true ${report.trueC}`);
+    assert.ok(Math.abs(report.c - report.minusLogZ) < 0.05, `c ${report.c}, needed ${report.minusLogZ}`);
+    for (const axis of [0, 1])
+      assert.ok(Math.abs(report.mean[axis] - report.trueMean[axis]) < 0.05, `mean ${report.mean}`);
+    assert.ok(report.divergence < 0.01, `divergence ${report.divergence}`);
+    assert.match(out, /normalised the model by itself/);
+    assert.is(file('gaussian', 'metrics.jsonl').trim().split('\n').length, 60);
+    const page = file('gaussian', 'report.html');
+    assert.is(page.match(/<img /g)?.length, 3);
+    assert.match(page, /true density/);
+    assert.not.match(page, /NaN|undefined|http:|https:/);
+
+    const again = await run('--out', `${folder}/again`);
+    assert.is(again.code, 0, again.err);
+    assert.is(file('again', 'metrics.jsonl'), file('gaussian', 'metrics.jsonl'), 'one seed, two results');
+  },
+  { timeout: 120_000 },
+);
+
+test(
+  'eight Gaussians by a network: it integrates to 1 without having been told to',
+  async () => {
+    const { code, err } = await run('--density', 'eightGaussians', '--out', `${folder}/eight`);
+    assert.is(code, 0, err);
+    const report = JSON.parse(file('eight', 'report.json'));
+    assert.ok(Math.abs(report.c - report.minusLogZ) < 0.1, `c ${report.c}, needed ${report.minusLogZ}`);
+    assert.ok(report.divergence < 0.1, `divergence ${report.divergence}`);
+    assert.is(report.trueC, null);
+  },
+  { timeout: 240_000, slow: true },
+);
+
+const bad: [name: string, args: string[], message: RegExp][] = [
+  ['an unknown density', ['--density', 'cube'], /--density: "cube" is unknown; expected gaussian/],
+  ['an option of images', ['--encoder', 'mlp'], /--encoder: nce has no images.*--density/],
+  ['images', ['--data', 'a,b'], /--data: nce has no images/],
+  ['a knob of another method', ['--temperature', '1'], /no such knob.*--k, --noise, --steps/],
+  ['half a point of noise', ['--k', '1.5'], /--k: expected a whole number/],
+  ['no noise', ['--noise', '0'], /--noise: expected a standard deviation/],
+  [
+    'a density for images',
+    ['--method', 'simclr', '--density', 'moons'],
+    /--density: simclr trains on images/,
+  ],
+];
+for (const [name, args, message] of bad)
+  test(`bad input: ${name}`, async () => {
+    const { code, err } = await run(...args, '--out', `${folder}/bad`);
+    assert.is(code, 1);
+    assert.match(err, message);
+    assert.not.match(err.trim(), /\n/);
+  });
+
+test('it cannot be resumed, and says so', async () => {
+  const out = `${folder}/resumed`;
+  Deno.mkdirSync(out);
+  Deno.writeTextFileSync(`${out}/options.json`, JSON.stringify({ method: 'nce' }));
+  const args = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main, '--resume', out];
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  assert.is(code, 1);
+  assert.match(new TextDecoder().decode(stderr), /has no checkpoint: nce takes seconds, start it again/);
+});

@@ -14,6 +14,7 @@ const inRoot = (...parts) => join(root, ...parts);
 
 const commands = {
   start: 'train, evaluate and export from the terminal: start -- help',
+  measure: 'gauges of embeddings of your own, NumPy files: measure -- --help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   build: 'bundle the library and its types into dist/',
   bench: 'compare with other engines in one run: bench -- --help',
@@ -313,7 +314,7 @@ async function main([command, ...args]) {
   if (command === 'bench') return bench(args);
   return runInteractive(
     denoBinary(),
-    [...denoFlags, inRoot('src', 'cli', 'main.ts'), ...args],
+    [...denoFlags, inRoot('src', 'cli', command === 'measure' ? 'measure.ts' : 'main.ts'), ...args],
     denoEnvironment(),
   );
 }

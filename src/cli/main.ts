@@ -125,6 +125,7 @@ async function run(command: Command): Promise<number> {
           alignment: latest?.alignment,
           uniformity: latest?.uniformity,
           rank: latest?.rank,
+          knn: latest?.knn,
         }),
       onMetrics(metrics) {
         latest = metrics.at(-1)!;

@@ -1,13 +1,20 @@
 import { augment, EVAL } from '../data/augment.ts';
-import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
+import { batchesPerEpoch, type Dataset, rows } from '../data/dataset.ts';
 import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
 import type { Device } from '../gpu/device.ts';
 import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts';
 import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
-import { scalar, type Tensor } from '../graph/tensor.ts';
+import { constant, scalar } from '../graph/tensor.ts';
+import { readVariable } from '../graph/variables.ts';
+import { spacedRows } from '../measures/compute.ts';
+import { vote } from '../measures/knn.ts';
 import { effectiveRankOf, liveGauges } from '../measures/live.ts';
+import { accuracyOf } from '../measures/per_class.ts';
 import { halves } from '../methods/views.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { concatenate } from '../ops/shape.ts';
+import { topKSimilar } from '../ops/top_k.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
 import { buildModel, type Model, represent, trainingStep } from './model.ts';
@@ -21,6 +28,8 @@ export interface Metrics {
   uniformity: number;
   std: number;
   rank: number;
+  /** k-NN accuracy of the watched test images, augmented, among some clean training images; on h. */
+  knn: number;
 }
 
 /** The state of a run on the CPU: what survives a lost device. */
@@ -67,6 +76,9 @@ export interface Trained {
 const LOGS_PER_EPOCH = 2;
 /** Rows of the batch of test images that they are taken on. */
 const WATCHED = 256;
+/** Training images that they find their neighbours among, and how many of these go through the encoder at a time. */
+const GALLERY = 1024;
+const GALLERY_BATCH = 512;
 /** A device that is lost over and over is not worth another try. */
 const MOST_LOSSES = 3;
 
@@ -121,7 +133,7 @@ async function trainOn(
   const build = ({ step }: typeof inputs) => trainingStep(options, data, model, step, scalars);
   const precision = options.precision === 'mixed' ? mixed : undefined;
   const step = await compile(device, build, { inputs, precision, onProgress: job.onCompile });
-  const watch = await compileWatch(device, job.watch, model);
+  const watch = await compileWatch(device, job, model);
   const rate = cosineSchedule({ steps, base: options.learningRate });
   const values = (at: number) => ({
     ...Object.fromEntries(Object.entries(schedules).map(([name, of]) => [name, of(at / steps)])),
@@ -139,8 +151,9 @@ async function trainOn(
       watch.run(),
       watch.read('gauges'),
       watch.read('covariance'),
+      watch.knn(),
     ] as const;
-    const [[loss], status, , [alignment, uniformity, std], covariance] = await Promise.all(reading);
+    const [[loss], status, , [alignment, uniformity, std], covariance, knn] = await Promise.all(reading);
     if (!Number.isFinite(loss) || status.skipped > 0) {
       throw new NonFiniteError(
         `The loss or its gradient is not finite at step ${at}: first ${await culprit(checked, at)}. ` +
@@ -148,7 +161,7 @@ async function trainOn(
       );
     }
     checked = at;
-    metrics.push({ step: at, loss, alignment, uniformity, std, rank: effectiveRankOf(covariance) });
+    metrics.push({ step: at, loss, alignment, uniformity, std, rank: effectiveRankOf(covariance), knn });
     job.onMetrics?.(metrics);
   };
   /** Repeats the steps since the last good look in a plan that keeps every tensor, and names the first bad one. */
@@ -204,12 +217,31 @@ async function trainOn(
   }
 }
 
-/** Gauges of the curves, on two EVAL views of fixed test images, in inference mode. */
-async function compileWatch(device: Device, data: Dataset, model: Model) {
-  const batch = Math.min(WATCHED, data.count);
-  return compile(device, (): { gauges: Tensor; covariance: Tensor } => {
-    const x = augment(data, { ...EVAL, batch, start: 0, seed: 5 });
-    const [zA, zB] = halves(represent(model, x).z);
-    return liveGauges(zA, zB);
+/**
+ * Gauges of the curves, in inference mode: of z, on two EVAL views of fixed test images; and the accuracy of 20-NN on h, view A
+ * of these among clean training images, evenly spaced. The votes are counted on the CPU, while training goes on.
+ */
+async function compileWatch(device: Device, { watch: queries, data }: Training, model: Model) {
+  const batch = Math.min(WATCHED, queries.count);
+  const gallery = spacedRows(data.count, Math.min(GALLERY, data.count));
+  const k = Math.min(20, gallery.length);
+  const [galleryLabels, labels] = await Promise.all(
+    [data, queries].map(async (set) => readVariable(device, set.labels!)),
+  );
+  const nearby = Uint32Array.from(gallery, (i) => galleryLabels[i]);
+  const step = await compile(device, () => {
+    const { h, z } = represent(model, augment(queries, { ...EVAL, batch, start: 0, seed: 5 }));
+    const [[zA, zB], [hA]] = [halves(z), halves(h)];
+    const parts = Array.from({ length: Math.ceil(gallery.length / GALLERY_BATCH) }, (_, i) => {
+      const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
+      return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
+    });
+    const { indices: neighbours } = topKSimilar(l2Normalize(hA), l2Normalize(concatenate(parts)), { k });
+    return { ...liveGauges(zA, zB), neighbours };
   });
+  const knn = async () => {
+    const predicted = vote(await step.read('neighbours'), nearby, { k, classes: data.classes });
+    return accuracyOf(predicted, labels.subarray(0, batch));
+  };
+  return { ...step, knn };
 }

@@ -14,6 +14,7 @@ const inRoot = (...parts) => join(root, ...parts);
 
 const commands = {
   start: 'train, evaluate and export from the terminal: start -- help',
+  measure: 'gauges of embeddings of your own, NumPy files: measure -- --help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   'test:methods': 'test:methods [PATTERN...]: the slow tests (test/slow), in Deno',
   build: 'bundle the library and its types into dist/',
@@ -24,7 +25,11 @@ const commands = {
 };
 
 /** Those that Deno runs, by their files under src. */
-const programs = { start: ['cli', 'main.ts'], methods: ['studies', 'methods.ts'] };
+const programs = {
+  start: ['cli', 'main.ts'],
+  measure: ['cli', 'measure.ts'],
+  methods: ['studies', 'methods.ts'],
+};
 
 /** Stops with a message that says what to do. */
 function fail(message) {

@@ -79,8 +79,9 @@ function pages(everything) {
   // The core: device, engine, all ops, layers and optimisers, one method. Mixed precision comes with its import only.
   const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
-  // Without the two that are about data sets: the others take embeddings of any origin.
-  const ofEmbeddings = gauges.filter((name) => name !== 'embed' && name !== 'evaluate');
+  // Without those that are about data sets: the others take embeddings of any origin.
+  const ofData = new Set(['embed', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
+  const ofEmbeddings = gauges.filter((name) => !ofData.has(name));
   return { core, losses, 'losses and gauges': [...losses, ...ofEmbeddings], everything };
 }
 

@@ -28,6 +28,7 @@ export {
   parseImages,
   parseLabels,
 } from './data/idx.ts';
+export { type Npy, npyLabels, npyRows, parseNpy } from './data/npy.ts';
 export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
 // The device, and what can go wrong with it.
 export type { ChoiceStore, Choices } from './gpu/choices.ts';
@@ -73,15 +74,28 @@ export {
 } from './graph/tensor.ts';
 export { freeVariables, readVariable, variableRange, writeVariable } from './graph/variables.ts';
 // Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
+export { adjustedRandIndex, normalizedMutualInformation } from './measures/agreement.ts';
 export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './measures/alarm.ts';
 export { alignment } from './measures/alignment.ts';
+export { type Analogy, analogyAccuracy } from './measures/analogy.ts';
+export { anisotropy } from './measures/anisotropy.ts';
+export { linearCka } from './measures/cka.ts';
 export type { Rows } from './measures/compute.ts';
 export { effectiveRank } from './measures/effective_rank.ts';
 export { type EmbedOptions, embed } from './measures/embed.ts';
+export { equivariance, type Pair } from './measures/equivariance.ts';
 export { type EvaluateOptions, evaluate, type Gauges } from './measures/evaluate.ts';
+export { hubness } from './measures/hubness.ts';
+export { invariance } from './measures/invariance.ts';
+export { type Clustering, type KMeansOptions, kMeans } from './measures/kmeans.ts';
 export { knnAccuracy, knnPredict } from './measures/knn.ts';
+export { lidar } from './measures/lidar.ts';
 export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
 export { effectiveRankOf, liveGauges } from './measures/live.ts';
+export { accuracyOf, classAccuracies, worstClass } from './measures/per_class.ts';
+export { SHIFTS, type ShiftOptions, shiftAccuracies } from './measures/shifts.ts';
+export { type SimilarityHistogram, similarityHistogram } from './measures/similarity_histogram.ts';
+export { participationRatio, type Spectrum, spectrum, spectrumSlope } from './measures/spectrum.ts';
 export { embeddingStd } from './measures/std.ts';
 export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
 // Methods, one paper each.

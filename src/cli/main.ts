@@ -107,7 +107,7 @@ async function run(command: Command): Promise<number> {
     const untrained = buildModel(options, data.train, scalar());
     await settleStatistics(device, options, data.train, untrained);
     await judge('untrained', untrained);
-    const before = await lookOnce(device, data.test, untrained);
+    const before = await lookOnce(device, { watch: data.test, data: data.train }, untrained);
     freeVariables(device, untrained.variables);
     const alarm = (looks: readonly Look[]) =>
       collapseAlarm(looks, { width: options.embedding, untrained: before });
@@ -133,6 +133,7 @@ async function run(command: Command): Promise<number> {
           alignment: latest?.alignment,
           uniformity: latest?.uniformity,
           rank: latest?.rank,
+          knn: latest?.knn,
         }),
       onMetrics(metrics) {
         latest = metrics.at(-1)!;

@@ -8,6 +8,8 @@ export interface TrainingState {
   alignment?: number | null;
   uniformity?: number | null;
   rank?: number | null;
+  /** A share. */
+  knn?: number | null;
 }
 
 export interface Pace {
@@ -80,7 +82,7 @@ function fit(parts: string[], columns: number): string {
 
 /** The line of a training step, at most `columns` wide; narrow terminals lose the parts at the end. */
 export function trainingLine(
-  { step, steps, loss, alignment, uniformity, rank }: TrainingState,
+  { step, steps, loss, alignment, uniformity, rank, knn }: TrainingState,
   { imagesPerSecond, secondsLeft }: Pace = {},
   columns = 80,
 ): string {
@@ -95,6 +97,7 @@ export function trainingLine(
     given('align', alignment, 3),
     given('unif', uniformity, 3),
     given('rank', rank, 1),
+    given('knn', knn, 3),
     imagesPerSecond === undefined ? '' : `${formatCount(imagesPerSecond)} img/s`,
   ];
   const width = columns >= 100 ? 24 : columns >= 60 ? 12 : 0;

@@ -27,6 +27,21 @@ export interface Gauges {
   rawStdZ?: Gauge;
   effectiveRankZ?: Gauge;
   effectiveRankH?: Gauge;
+  worstClass?: Gauge;
+  invariance?: Gauge;
+  nmi?: Gauge;
+  ari?: Gauge;
+  anisotropy?: Gauge;
+  anisotropyZ?: Gauge;
+  hubness?: Gauge;
+  hubnessZ?: Gauge;
+  rankMeZ?: Gauge;
+  rankMeH?: Gauge;
+  participationRatioZ?: Gauge;
+  participationRatioH?: Gauge;
+  spectrumSlopeZ?: Gauge;
+  spectrumSlopeH?: Gauge;
+  lidarZ?: Gauge;
 }
 
 export const encoders = ['raw', 'untrained', 'trained'] as const;
@@ -54,6 +69,8 @@ export interface GaugeRow {
   spread?: keyof Gauges;
   /** The gauge that holds its theoretical value, with words for it. */
   target?: { key: keyof Gauges; name: string };
+  /** Left to the report: the terminal's table stays short. */
+  detail?: true;
   /** One or two sentences for the glossary. */
   text: string;
 }
@@ -66,6 +83,13 @@ export const gaugeRows: GaugeRow[] = [
     kind: 'accuracy',
     better: 'higher',
     text: 'Test images classified by a vote of their nearest training images, compared by cosine similarity. It needs no further training, and raw pixels are a strong opponent on centred images.',
+  },
+  {
+    key: 'worstClass',
+    name: 'k-NN, worst class',
+    kind: 'accuracy',
+    better: 'higher',
+    text: 'k-NN accuracy on the class that it serves worst. A mean over classes can rise while one of them is given up.',
   },
   {
     key: 'augKnn',
@@ -150,6 +174,109 @@ export const gaugeRows: GaugeRow[] = [
     kind: 'rank',
     text: 'The same for the representation h in front of the projector.',
   },
+  {
+    key: 'invariance',
+    name: 'invariance of h',
+    kind: 'number',
+    better: 'higher',
+    detail: true,
+    text: 'How little random augmentation moves the representation: 1 not at all, 0 as far as to another image.',
+  },
+  {
+    key: 'nmi',
+    name: 'clusters: NMI',
+    kind: 'number',
+    better: 'higher',
+    detail: true,
+    text: 'k-means on the test images’ representations with as many clusters as classes: its mutual information with the labels, 1 when they are the same.',
+  },
+  {
+    key: 'ari',
+    name: 'clusters: ARI',
+    kind: 'number',
+    better: 'higher',
+    detail: true,
+    text: 'The same clusters by the adjusted Rand index: the share of pairs on which clusters and labels agree, 0 by chance and 1 when they are the same.',
+  },
+  {
+    key: 'anisotropy',
+    name: 'anisotropy of h',
+    kind: 'number',
+    detail: true,
+    text: 'Mean cosine of two different images’ representations: 0 when directions cancel out, near 1 when all lie in a narrow cone. Behind a ReLU it is never near 0.',
+  },
+  {
+    key: 'anisotropyZ',
+    name: 'anisotropy of z',
+    kind: 'number',
+    detail: true,
+    text: 'The same for the embedding z; 1 is complete collapse.',
+  },
+  {
+    key: 'hubness',
+    name: 'hubness of h',
+    kind: 'number',
+    better: 'lower',
+    detail: true,
+    text: 'Skew of how often each image is among the 10 nearest of another. Large when a few images, the hubs, are everybody’s neighbours, which spoils retrieval.',
+  },
+  {
+    key: 'hubnessZ',
+    name: 'hubness of z',
+    kind: 'number',
+    better: 'lower',
+    detail: true,
+    text: 'The same for the embedding z.',
+  },
+  {
+    key: 'participationRatioZ',
+    name: 'participation ratio of z',
+    kind: 'rank',
+    detail: true,
+    text: 'How many directions share the variance of the unit embedding: d when all have the same, 1 when one has all. Small directions count less than in the effective rank.',
+  },
+  {
+    key: 'participationRatioH',
+    name: 'participation ratio of h',
+    kind: 'rank',
+    detail: true,
+    text: 'The same for the representation h.',
+  },
+  {
+    key: 'spectrumSlopeZ',
+    name: 'spectrum slope of z',
+    kind: 'number',
+    detail: true,
+    text: 'Exponent of the power law by which the variances of the unit embedding fall, largest first: 0 is a flat spectrum, the more the fewer directions.',
+  },
+  {
+    key: 'spectrumSlopeH',
+    name: 'spectrum slope of h',
+    kind: 'number',
+    detail: true,
+    text: 'The same for the representation h; good ones were found near 1 (Agrawal et al. 2022).',
+  },
+  {
+    key: 'rankMeZ',
+    name: 'RankMe of z',
+    kind: 'rank',
+    detail: true,
+    text: 'The effective rank without subtracting the mean first, of z as it is (Garrido et al. 2023). A large mean lowers it.',
+  },
+  {
+    key: 'rankMeH',
+    name: 'RankMe of h',
+    kind: 'rank',
+    detail: true,
+    text: 'The same for the representation h.',
+  },
+  {
+    key: 'lidarZ',
+    name: 'LiDAR of z',
+    kind: 'rank',
+    detail: true,
+    text: 'Effective rank of what tells images apart, in units of what tells two views of an image apart (Thilak et al. 2023): a direction on which the views agree counts most.',
+  },
 ];
 
 export const isNumber = (value: unknown): value is number =>
@@ -195,25 +322,29 @@ export function targetOf(gauges: GaugeSet, { target }: GaugeRow): number | undef
     .find(isNumber);
 }
 
-/** The plain-text table for the terminal: 78 columns, best marked with *, as good as the best (noise) with ~. */
+/** The plain-text table for the terminal, without the details: 78 columns, best marked with *, as good as the best (noise) with ~. */
 export function gaugeTable(gauges: GaugeSet): string {
   const widths = { raw: 15, untrained: 15, trained: 15 };
   const symbol: Record<Mark, string> = { best: '*', near: '~', '': ' ' };
   const used = new Set<Mark>();
-  const lines = measuredRows(gauges).map((row) => {
-    const mark = marks(gauges, row);
-    const cells = encoders.map((encoder) => {
-      used.add(mark[encoder]);
-      const spread = row.spread && gauges[encoder][row.spread];
-      const value = formatGauge(gauges[encoder][row.key], row.kind);
-      const text = isNumber(spread) ? value.replace(' %', ` ±${(100 * spread).toFixed(1)} %`) : value;
-      return `${text} ${symbol[mark[encoder]]}`.padStart(widths[encoder]);
+  const lines = measuredRows(gauges)
+    .filter(({ detail }) => !detail)
+    .map((row) => {
+      const mark = marks(gauges, row);
+      const cells = encoders.map((encoder) => {
+        used.add(mark[encoder]);
+        const spread = row.spread && gauges[encoder][row.spread];
+        const value = formatGauge(gauges[encoder][row.key], row.kind);
+        const text = isNumber(spread) ? value.replace(' %', ` ±${(100 * spread).toFixed(1)} %`) : value;
+        return `${text} ${symbol[mark[encoder]]}`.padStart(widths[encoder]);
+      });
+      const target = targetOf(gauges, row);
+      const name =
+        target === undefined
+          ? row.name
+          : `${row.name} (${row.target!.name} ${formatGauge(target, row.kind)})`;
+      return `${name.padEnd(32)}${cells.join('')}`.trimEnd();
     });
-    const target = targetOf(gauges, row);
-    const name =
-      target === undefined ? row.name : `${row.name} (${row.target!.name} ${formatGauge(target, row.kind)})`;
-    return `${name.padEnd(32)}${cells.join('')}`.trimEnd();
-  });
   const header = `${''.padEnd(32)}${encoders.map((name) => `${encoderNames[name]}  `.padStart(widths[name])).join('')}`;
   const legend = [
     used.has('best') && '* best of the row',

@@ -1,14 +1,21 @@
 import { augment, EVAL } from '../data/augment.ts';
-import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
+import { batchesPerEpoch, type Dataset, rows } from '../data/dataset.ts';
 import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
 import type { Device } from '../gpu/device.ts';
 import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts';
 import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
-import { scalar, type Tensor } from '../graph/tensor.ts';
+import { constant, scalar } from '../graph/tensor.ts';
+import { readVariable } from '../graph/variables.ts';
 import type { Look } from '../measures/alarm.ts';
+import { spacedRows } from '../measures/compute.ts';
+import { vote } from '../measures/knn.ts';
 import { effectiveRankOf, liveGauges } from '../measures/live.ts';
+import { accuracyOf } from '../measures/per_class.ts';
 import { halves } from '../methods/views.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
+import { concatenate } from '../ops/shape.ts';
+import { topKSimilar } from '../ops/top_k.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
 import { buildModel, type Model, represent, trainingStep } from './model.ts';
@@ -17,6 +24,8 @@ import type { RunOptions } from './options.ts';
 /** A line of metrics.jsonl: after `step` updates. No times: same seed, same adapter, same bytes. */
 export interface Metrics extends Look {
   loss: number;
+  /** k-NN accuracy of the watched test images, augmented, among some clean training images; on h. */
+  knn: number;
 }
 
 /** The state of a run on the CPU: what survives a lost device. */
@@ -63,6 +72,9 @@ export interface Trained {
 const LOGS_PER_EPOCH = 2;
 /** Rows of the batch of test images that they are taken on. */
 const WATCHED = 256;
+/** Training images that they find their neighbours among, and how many of these go through the encoder at a time. */
+const GALLERY = 1024;
+const GALLERY_BATCH = 512;
 /** A device that is lost over and over is not worth another try. */
 const MOST_LOSSES = 3;
 
@@ -117,7 +129,7 @@ async function trainOn(
   const build = ({ step }: typeof inputs) => trainingStep(options, data, model, step, scalars);
   const precision = options.precision === 'mixed' ? mixed : undefined;
   const step = await compile(device, build, { inputs, precision, onProgress: job.onCompile });
-  const watch = await compileWatch(device, job.watch, model);
+  const watch = await compileWatch(device, job, model);
   const rate = cosineSchedule({ steps, base: options.learningRate });
   const values = (at: number) => ({
     ...Object.fromEntries(Object.entries(schedules).map(([name, of]) => [name, of(at / steps)])),
@@ -194,25 +206,48 @@ async function trainOn(
   }
 }
 
-/** Gauges of the curves, on two EVAL views of fixed test images, in inference mode. */
-async function compileWatch(device: Device, data: Dataset, model: Model) {
-  const batch = Math.min(WATCHED, data.count);
-  return compile(device, (): { gauges: Tensor; covariance: Tensor } => {
-    const x = augment(data, { ...EVAL, batch, start: 0, seed: 5 });
-    const [zA, zB] = halves(represent(model, x).z);
-    return liveGauges(zA, zB);
+/**
+ * Gauges of the curves, in inference mode: of z, on two EVAL views of fixed test images; and the accuracy of 20-NN on h, view A
+ * of these among clean training images, evenly spaced. The votes are counted on the CPU, while training goes on.
+ */
+async function compileWatch(device: Device, { watch: queries, data }: Watched, model: Model) {
+  const batch = Math.min(WATCHED, queries.count);
+  const gallery = spacedRows(data.count, Math.min(GALLERY, data.count));
+  const k = Math.min(20, gallery.length);
+  const [galleryLabels, labels] = await Promise.all(
+    [data, queries].map(async (set) => readVariable(device, set.labels!)),
+  );
+  const nearby = Uint32Array.from(gallery, (i) => galleryLabels[i]);
+  const step = await compile(device, () => {
+    const { h, z } = represent(model, augment(queries, { ...EVAL, batch, start: 0, seed: 5 }));
+    const [[zA, zB], [hA]] = [halves(z), halves(h)];
+    const parts = Array.from({ length: Math.ceil(gallery.length / GALLERY_BATCH) }, (_, i) => {
+      const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
+      return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
+    });
+    const { indices: neighbours } = topKSimilar(l2Normalize(hA), l2Normalize(concatenate(parts)), { k });
+    return { ...liveGauges(zA, zB), neighbours };
   });
+  const knn = async () => {
+    const predicted = vote(await step.read('neighbours'), nearby, { k, classes: data.classes });
+    return accuracyOf(predicted, labels.subarray(0, batch));
+  };
+  return { ...step, knn };
 }
 
-async function lookAt(watch: Awaited<ReturnType<typeof compileWatch>>): Promise<Omit<Look, 'step'>> {
-  const reading = [watch.run(), watch.read('gauges'), watch.read('covariance')] as const;
-  const [, [alignment, uniformity, std, length], covariance] = await Promise.all(reading);
-  return { alignment, uniformity, std, rank: effectiveRankOf(covariance), length };
+/** The watched test images, and the training images. */
+type Watched = Pick<Training, 'watch' | 'data'>;
+type Gauges = Omit<Metrics, 'step' | 'loss'>;
+
+async function lookAt(watch: Awaited<ReturnType<typeof compileWatch>>): Promise<Gauges> {
+  const reading = [watch.run(), watch.read('gauges'), watch.read('covariance'), watch.knn()] as const;
+  const [, [alignment, uniformity, std, length], covariance, knn] = await Promise.all(reading);
+  return { alignment, uniformity, std, rank: effectiveRankOf(covariance), length, knn };
 }
 
 /** The gauges of the curves once: of the untrained model, which the alarm compares with. */
-export async function lookOnce(device: Device, data: Dataset, model: Model): Promise<Omit<Look, 'step'>> {
-  const watch = await compileWatch(device, data, model);
+export async function lookOnce(device: Device, sets: Watched, model: Model): Promise<Gauges> {
+  const watch = await compileWatch(device, sets, model);
   try {
     return await lookAt(watch);
   } finally {

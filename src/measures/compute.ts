@@ -1,6 +1,6 @@
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
-import { constant, fail, show, Tensor, Variable } from '../graph/tensor.ts';
+import { constant, fail, sameShape, show, Tensor, Variable } from '../graph/tensor.ts';
 
 /** Rows to measure, [N, D]: a variable on the GPU, or an array with its shape. */
 export type Rows = Variable | { readonly data: Float32Array; readonly shape: readonly number[] };
@@ -12,6 +12,16 @@ export function tensorOf(name: string, rows: Rows): Tensor {
     fail(name, `expected f32 rows [N, D], got ${x.dtype} ${show(x.shape)}`);
   return x;
 }
+
+/** Throws unless all have the shape of the first. */
+export function sameShapes(name: string, ...[first, ...others]: readonly Rows[]): void {
+  const other = others.find(({ shape }) => !sameShape(shape, first.shape));
+  if (other) fail(name, `expected rows of one shape, got ${show(first.shape)} and ${show(other.shape)}`);
+}
+
+/** `count` of N rows, evenly spaced. */
+export const spacedRows = (N: number, count: number): Uint32Array =>
+  Uint32Array.from({ length: count }, (_, i) => Math.floor((i * N) / count));
 
 /** Rows as a variable; `made` says whether it was made here, for freeing. */
 export function variableOf(name: string, rows: Rows): { rows: Variable; made: boolean } {

@@ -4,11 +4,19 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { reshape, type Tensor, type Variable } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
+import { adjustedRandIndex, normalizedMutualInformation } from './agreement.ts';
 import { alignment } from './alignment.ts';
+import { anisotropy } from './anisotropy.ts';
 import { effectiveRank } from './effective_rank.ts';
 import { embed } from './embed.ts';
-import { knnAccuracy } from './knn.ts';
+import { hubness } from './hubness.ts';
+import { invariance } from './invariance.ts';
+import { kMeans } from './kmeans.ts';
+import { knnAccuracy, knnPredict } from './knn.ts';
+import { lidar } from './lidar.ts';
 import { linearProbe } from './linear_probe.ts';
+import { accuracyOf, worstClass } from './per_class.ts';
+import { spectrum } from './spectrum.ts';
 import { embeddingStd } from './std.ts';
 import { uniformity, uniformityOptimum } from './uniformity.ts';
 
@@ -16,6 +24,8 @@ import { uniformity, uniformityOptimum } from './uniformity.ts';
 export interface Gauges {
   /** 20-NN in cosine, gallery = clean training samples, queries = clean test samples; on h. */
   knn: number;
+  /** Of the class that this serves worst. */
+  worstClass: number;
   /** The same with queries under `EVAL`. */
   augKnn: number;
   /** Logistic regression on h with all labels, and the mean and spread of 10 draws of 1,000 and of 100. */
@@ -24,6 +34,14 @@ export interface Gauges {
   linearProbe1000Std: number | null;
   linearProbe100: number | null;
   linearProbe100Std: number | null;
+  /** How little `EVAL` moves h: 1 not at all, 0 as far as to another sample. */
+  invariance: number;
+  /** k-means on h of the test samples, with as many clusters as classes, against the labels. */
+  nmi: number;
+  ari: number;
+  /** Mean cosine, and skew of the 10-occurrences, of h of the test samples. */
+  anisotropy: number;
+  hubness: number;
   /** Of an encoder only, as all below: on z. */
   knnZ?: number;
   augKnnZ?: number;
@@ -39,6 +57,18 @@ export interface Gauges {
   /** Centred; z normalised, h as it is. */
   effectiveRankZ?: number;
   effectiveRankH?: number;
+  /** Not centred, of z and h as they are: RankMe. */
+  rankMeZ?: number;
+  rankMeH?: number;
+  /** Of the spectra of the two effective ranks. */
+  participationRatioZ?: number;
+  participationRatioH?: number;
+  spectrumSlopeZ?: number;
+  spectrumSlopeH?: number;
+  anisotropyZ?: number;
+  hubnessZ?: number;
+  /** Of the two EVAL views. */
+  lidarZ?: number;
   /** Singular values over sqrt(N) of the centred unit embeddings, largest first. */
   spectrumZ?: Float64Array;
 }
@@ -100,15 +130,26 @@ export async function evaluate(
     const viewA = await encode(test, seed, 0.8, forward ? 0.9 : 1);
     const knn = (g: Variable, q: Variable) =>
       knnAccuracy(device, g, labels.train, q, labels.test, { classes });
+    /** Of 10 neighbours, or as many as there are. */
+    const hubnessOf = async (x: Variable) =>
+      (await hubness(device, x, { k: Math.min(10, test.count - 1) })).skew;
     report('k-NN', 0);
+    const predicted = await knnPredict(device, gallery.h, labels.train, clean.h, { classes });
+    const { clusters } = await kMeans(device, clean.h, { k: Math.min(classes, test.count) });
     const result: Gauges = {
-      knn: await knn(gallery.h, clean.h),
+      knn: accuracyOf(predicted, labels.test),
+      worstClass: worstClass(predicted, labels.test).accuracy,
       augKnn: await knn(gallery.h, viewA.h),
       linearProbe: null,
       linearProbe1000: null,
       linearProbe1000Std: null,
       linearProbe100: null,
       linearProbe100Std: null,
+      invariance: await invariance(device, clean.h, viewA.h),
+      nmi: normalizedMutualInformation(clusters, labels.test),
+      ari: adjustedRandIndex(clusters, labels.test),
+      anisotropy: await anisotropy(device, clean.h),
+      hubness: await hubnessOf(clean.h),
     };
     if (forward && gallery.z && clean.z && viewA.z) {
       report('k-NN', 0.7);
@@ -121,10 +162,20 @@ export async function evaluate(
       result.uniformityOptimum = uniformityOptimum(clean.z.shape[1]);
       const { std, isotropic, raw } = await embeddingStd(device, clean.z);
       Object.assign(result, { stdZ: std, stdIsotropic: isotropic, rawStdZ: raw });
-      const z = await effectiveRank(device, clean.z, { normalized: true });
+      const z = await spectrum(device, clean.z, { normalized: true });
+      const h = await spectrum(device, clean.h);
       result.effectiveRankZ = z.rank;
-      result.spectrumZ = z.spectrum;
-      result.effectiveRankH = (await effectiveRank(device, clean.h)).rank;
+      result.spectrumZ = z.values;
+      result.effectiveRankH = h.rank;
+      result.rankMeZ = (await effectiveRank(device, clean.z, { centred: false })).rank;
+      result.rankMeH = (await effectiveRank(device, clean.h, { centred: false })).rank;
+      Object.assign(result, {
+        ...{ participationRatioZ: z.participationRatio, participationRatioH: h.participationRatio },
+        ...{ spectrumSlopeZ: z.slope, spectrumSlopeH: h.slope },
+      });
+      result.anisotropyZ = await anisotropy(device, clean.z);
+      result.hubnessZ = await hubnessOf(clean.z);
+      result.lidarZ = await lidar(device, [viewA.z, viewB.z!]);
     }
     if (probes) {
       const probe = (few: 'all' | number, stage: Stage, from: number, to: number) =>

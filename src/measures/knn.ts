@@ -3,6 +3,7 @@ import { InputError } from '../gpu/errors.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { topKSimilar } from '../ops/top_k.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
+import { accuracyOf, countClasses } from './per_class.ts';
 
 export interface KnnOptions {
   /** Neighbours that vote. Default 20. */
@@ -25,19 +26,21 @@ export async function knnPredict(
     const [q, g] = [queries, gallery].map((rows) => l2Normalize(tensorOf('knn', rows)));
     return { indices: topKSimilar(q, g, { k }).indices };
   });
-  const votes = new Uint32Array(classes ?? countClasses(galleryLabels));
-  return Uint32Array.from({ length: queries.shape[0] }, (_, i) => {
-    votes.fill(0);
-    for (let j = 0; j < k; j++) votes[galleryLabels[indices[i * k + j]]]++;
-    return votes.indexOf(Math.max(...votes));
-  });
+  return vote(indices, galleryLabels, { k, classes: classes ?? countClasses(galleryLabels) });
 }
 
-/** One more than the largest label. */
-export function countClasses(labels: ArrayLike<number>): number {
-  let most = 0;
-  for (let i = 0; i < labels.length; i++) most = Math.max(most, labels[i]);
-  return most + 1;
+/** The class that most of each query's k neighbours have; of equal votes the smallest class. neighbours: [M * k] */
+export function vote(
+  neighbours: ArrayLike<number>,
+  galleryLabels: ArrayLike<number>,
+  { k, classes }: Required<KnnOptions>,
+): Uint32Array {
+  const votes = new Uint32Array(classes);
+  return Uint32Array.from({ length: neighbours.length / k }, (_, i) => {
+    votes.fill(0);
+    for (let j = 0; j < k; j++) votes[galleryLabels[neighbours[i * k + j]]]++;
+    return votes.indexOf(Math.max(...votes));
+  });
 }
 
 /**
@@ -54,6 +57,5 @@ export async function knnAccuracy(
 ): Promise<number> {
   if (queryLabels.length !== queries.shape[0])
     throw new InputError(`knn: expected ${queries.shape[0]} query labels, got ${queryLabels.length}`);
-  const predicted = await knnPredict(device, gallery, galleryLabels, queries, options);
-  return predicted.reduce((right, c, i) => right + Number(c === queryLabels[i]), 0) / predicted.length;
+  return accuracyOf(await knnPredict(device, gallery, galleryLabels, queries, options), queryLabels);
 }

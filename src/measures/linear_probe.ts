@@ -5,8 +5,8 @@ import { freeVariables } from '../graph/variables.ts';
 import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
 import { compute, type Rows, tensorOf, variableOf } from './compute.ts';
-import { countClasses } from './knn.ts';
 import { fitLogistic } from './logistic.ts';
+import { countClasses } from './per_class.ts';
 
 /** A share of right answers: of several draws the mean, and how far they spread. */
 export interface ProbeResult {

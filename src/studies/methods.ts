@@ -99,7 +99,7 @@ async function baseline(device: Device, seed: number): Promise<Result> {
   const options = optionsOf({ method: 'simclr', variant: '', seeds: [], expected: [] }, seed);
   const model = buildModel(options, data.train, scalar());
   await settleStatistics(device, options, data.train, model);
-  const look = await lookOnce(device, data.test, model);
+  const look = await lookOnce(device, { watch: data.test, data: data.train }, model);
   const judged = await judge(device, model);
   freeVariables(device, model.variables);
   return { method: 'untrained', variant: '', seed, expected: [], alarm: [], words: [], look, ...judged };

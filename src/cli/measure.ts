@@ -1,0 +1,238 @@
+// `npm run measure`: every gauge that embeddings from anywhere allow.
+import { parseArgs } from 'node:util';
+import { npyLabels, npyRows } from '../data/npy.ts';
+import { type Device, openDevice } from '../gpu/device.ts';
+import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { adjustedRandIndex, normalizedMutualInformation } from '../measures/agreement.ts';
+import { alignment } from '../measures/alignment.ts';
+import { anisotropy } from '../measures/anisotropy.ts';
+import { linearCka } from '../measures/cka.ts';
+import { effectiveRank } from '../measures/effective_rank.ts';
+import { equivariance } from '../measures/equivariance.ts';
+import { hubness } from '../measures/hubness.ts';
+import { invariance } from '../measures/invariance.ts';
+import { kMeans } from '../measures/kmeans.ts';
+import { knnPredict } from '../measures/knn.ts';
+import { lidar } from '../measures/lidar.ts';
+import { linearProbe } from '../measures/linear_probe.ts';
+import { accuracyOf, worstClass } from '../measures/per_class.ts';
+import { spectrum } from '../measures/spectrum.ts';
+import { embeddingStd } from '../measures/std.ts';
+import { uniformity, uniformityOptimum } from '../measures/uniformity.ts';
+import { reason } from './files.ts';
+import { formatGauge, type GaugeRow } from './table.ts';
+
+const HELP = `Measures embeddings: a NumPy file [N, D] of float32 or float64.
+
+  npm run measure -- EMBEDDINGS.npy [LABELS.npy] [options]
+
+  LABELS.npy       [N] of an integer type: k-NN, linear probe and clusters too; the last sixth of the rows is the test
+  --views FILE     the same samples under another transformation, [N, D]: alignment, invariance, LiDAR, equivariance
+  --other FILE     the same samples by another encoder, [N, E]: CKA
+  --json FILE      writes the numbers there
+  --help
+`;
+
+type Kind = GaugeRow['kind'];
+interface Embeddings {
+  data: Float32Array;
+  shape: [number, number];
+}
+/** A gauge's name in the JSON file, what it is called, and how it is shown. */
+type Line = [key: string, name: string, value: number, kind: Kind, note?: string];
+
+/** Neighbours that vote, or are counted: as many as there are, at most. */
+const neighbours = (most: number, rows: number) => Math.min(most, rows);
+
+/** Of the rows alone. */
+async function geometry(device: Device, x: Embeddings): Promise<Line[]> {
+  const [N, D] = x.shape;
+  const { std, isotropic, raw } = await embeddingStd(device, x);
+  const { rank, participationRatio, slope } = await spectrum(device, x);
+  const lines: Line[] = [
+    ['std', 'std of unit rows', std, 'number', `1/√d ${formatGauge(isotropic, 'number')}`],
+    ['rawStd', 'std, not normalised', raw, 'number'],
+    ['effectiveRank', 'effective rank', rank, 'rank', `of ${D}`],
+    [
+      'effectiveRankUnit',
+      'effective rank of unit rows',
+      (await effectiveRank(device, x, { normalized: true })).rank,
+      'rank',
+    ],
+    ['rankMe', 'RankMe (not centred)', (await effectiveRank(device, x, { centred: false })).rank, 'rank'],
+    ['participationRatio', 'participation ratio', participationRatio, 'rank'],
+    ['spectrumSlope', 'spectrum slope', slope, 'number'],
+  ];
+  if (N < 2) return lines;
+  const k = neighbours(10, N - 1);
+  return [
+    [
+      'uniformity',
+      'uniformity',
+      await uniformity(device, x),
+      'number',
+      `optimum ${formatGauge(uniformityOptimum(D), 'number')}`,
+    ],
+    ...lines,
+    ['anisotropy', 'anisotropy', await anisotropy(device, x), 'number'],
+    ['hubness', 'hubness', (await hubness(device, x, { k })).skew, 'number', `k = ${k}`],
+  ];
+}
+
+/** Rows [from, to). */
+function part({ data, shape: [, D] }: Embeddings, from: number, to: number): Embeddings {
+  return { data: data.subarray(from * D, to * D), shape: [to - from, D] };
+}
+
+/** Where the test rows begin: the last sixth. */
+const trainingRows = ({ shape: [N] }: Embeddings) => N - Math.floor(N / 6);
+
+/** Of rows and labels. */
+async function withLabels(
+  device: Device,
+  x: Embeddings,
+  labels: Uint32Array,
+  values: number[],
+): Promise<Line[]> {
+  const [N] = x.shape;
+  const classes = values.length;
+  const { clusters } = await kMeans(device, x, { k: classes });
+  const clustered: Line[] = [
+    [
+      'nmi',
+      'clusters: NMI',
+      normalizedMutualInformation(clusters, labels),
+      'number',
+      `k-means, ${classes} clusters`,
+    ],
+    ['ari', 'clusters: ARI', adjustedRandIndex(clusters, labels), 'number'],
+  ];
+  const cut = trainingRows(x);
+  if (cut === N) return clustered;
+  const [train, test] = [part(x, 0, cut), part(x, cut, N)];
+  const [known, asked] = [labels.subarray(0, cut), labels.subarray(cut)];
+  const k = neighbours(20, cut);
+  const predicted = await knnPredict(device, train, known, test, { k, classes });
+  const worst = worstClass(predicted, asked);
+  const probe = await linearProbe(device, train, known, test, asked, { classes });
+  const lines: Line[] = [
+    ['knn', 'k-NN accuracy', accuracyOf(predicted, asked), 'accuracy', `k = ${k}, ${N - cut} test rows`],
+    ['worstClass', 'k-NN, worst class', worst.accuracy, 'accuracy', `class ${values[worst.label]}`],
+    ['linearProbe', 'linear probe, all labels', probe.accuracy, 'accuracy'],
+  ];
+  const least = Math.min(...values.map((_, c) => known.reduce((n, label) => n + Number(label === c), 0)));
+  for (const each of [100, 10]) {
+    if (least < each) continue;
+    const few = await linearProbe(device, train, known, test, asked, { classes, labels: each * classes });
+    lines.push([
+      `linearProbe${each}PerClass`,
+      `linear probe, ${each} a class`,
+      few.accuracy,
+      'accuracy',
+      `±${(100 * few.std).toFixed(1)} over 10 draws`,
+    ]);
+  }
+  return [...lines, ...clustered];
+}
+
+/** Of rows and the same samples under a transformation. */
+async function withViews(device: Device, x: Embeddings, y: Embeddings): Promise<Line[]> {
+  const [N] = x.shape;
+  const cut = trainingRows(x);
+  const lines: Line[] = [
+    ['alignment', 'alignment', await alignment(device, x, y), 'number'],
+    ['lidar', 'LiDAR', await lidar(device, [x, y]), 'rank'],
+  ];
+  if (N > 1) lines.push(['invariance', 'invariance', await invariance(device, x, y), 'number']);
+  if (N - cut > 1) {
+    const pair = (from: number, to: number) => ({ fx: part(x, from, to), fgx: part(y, from, to) });
+    const { r2 } = await equivariance(device, pair(0, cut), pair(cut, N));
+    lines.push(['equivariance', 'equivariance', r2, 'number', 'R² of a linear map']);
+  }
+  return lines;
+}
+
+const table = (lines: Line[]) =>
+  lines
+    .map(([, name, value, kind, note = '']) =>
+      `${name.padEnd(30)}${formatGauge(value, kind).padStart(10)}   ${note}`.trimEnd(),
+    )
+    .join('\n');
+
+function read(path: string): Uint8Array {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    throw new InputError(`${path} cannot be read: ${reason(error)}`);
+  }
+}
+
+async function main(args: string[]): Promise<void> {
+  const text = { type: 'string' as const };
+  const options = { views: text, other: text, json: text, help: { type: 'boolean' as const } };
+  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
+  try {
+    parsed = parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    throw new InputError(
+      `${(error as Error).message.split('. ')[0]}; npm run measure -- --help lists the options`,
+    );
+  }
+  const { views, other, json, help } = parsed.values;
+  const [path, labelPath, ...more] = parsed.positionals;
+  if (help) return console.log(HELP);
+  if (path === undefined || more.length)
+    throw new InputError('expected EMBEDDINGS.npy [LABELS.npy]; npm run measure -- --help tells more');
+
+  const x = npyRows(read(path), path);
+  const [N, D] = x.shape;
+  const beside = (file: string) => {
+    const rows = npyRows(read(file), file);
+    if (rows.shape[0] !== N)
+      throw new InputError(`${file}: expected ${N} rows as in ${path}, got ${rows.shape[0]}`);
+    return rows;
+  };
+  const known = labelPath === undefined ? null : npyLabels(read(labelPath), labelPath);
+  if (known && known.labels.length !== N)
+    throw new InputError(`${labelPath}: expected ${N} labels, one for each row, got ${known.labels.length}`);
+  const [y, z] = [views, other].map((file) => (file === undefined ? null : beside(file)));
+  if (y && y.shape[1] !== D)
+    throw new InputError(`${views}: expected rows of ${D} as in ${path}, got ${y.shape[1]}`);
+
+  const device = await openDevice();
+  try {
+    const lines = [
+      ...(known ? await withLabels(device, x, known.labels, known.values) : []),
+      ...(await geometry(device, x)),
+      ...(y ? await withViews(device, x, y) : []),
+      ...(z ? [['cka', 'linear CKA', await linearCka(device, x, z), 'number'] satisfies Line] : []),
+    ];
+    console.log(
+      `${path}: ${N} rows of ${D}${known ? `, ${known.values.length} classes` : ''}\n\n${table(lines)}`,
+    );
+    if (!json) return;
+    const report = {
+      file: path,
+      rows: N,
+      dimensions: D,
+      ...Object.fromEntries(lines.map(([key, , value]) => [key, value])),
+    };
+    try {
+      Deno.writeTextFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+    } catch (error) {
+      throw new InputError(`--json: ${json} cannot be written: ${reason(error)}`);
+    }
+  } finally {
+    device.dispose();
+  }
+}
+
+try {
+  await main(Deno.args);
+} catch (error) {
+  const known = error instanceof HypersphereError;
+  console.error(
+    known ? `${error.name}: ${error.message}` : `internal: ${(error as Error).stack ?? reason(error)}`,
+  );
+  Deno.exit(1);
+}

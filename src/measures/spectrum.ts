@@ -1,0 +1,64 @@
+import type { Device } from '../gpu/device.ts';
+import type { Rows } from './compute.ts';
+import { type EffectiveRankOptions, effectiveRank } from './effective_rank.ts';
+
+/** Singular values over sqrt(N), largest first, and what they say. */
+export interface Spectrum {
+  values: Float64Array;
+  /** exp of their entropy: see `effectiveRank`. */
+  rank: number;
+  participationRatio: number;
+  slope: number;
+}
+
+/**
+ * How many directions share the variance, (sum v)^2 / sum v^2 of the variances v = s^2: D when all have the same, 1 when
+ * one has all. Large variances count more than in the effective rank. 0 when there is none.
+ * @param spectrum singular values s
+ */
+export function participationRatio(spectrum: ArrayLike<number>): number {
+  let [total, squares] = [0, 0];
+  for (let i = 0; i < spectrum.length; i++) {
+    total += spectrum[i] ** 2;
+    squares += spectrum[i] ** 4;
+  }
+  return total === 0 ? 0 : total ** 2 / squares;
+}
+
+/** Smaller ones, over the largest, are noise: see `effectiveRank`. */
+const NOISE = 3e-4;
+
+/**
+ * The exponent a of a power law v_i ~ i^-a through the variances v = s^2: least squares of log v on log i (Agrawal et al.
+ * 2022, arXiv 2202.05808). Near 1 is what they find in good representations; 0 is white, more leaves few directions.
+ *
+ * @param spectrum singular values s, largest first
+ * @param first, last the range of i, from 1; Stringer et al. 2019 fit 11 to 500. Default: all above f32's noise
+ * @returns NaN with fewer than two values there
+ */
+export function spectrumSlope(
+  spectrum: ArrayLike<number>,
+  { first = 1, last = spectrum.length }: { first?: number; last?: number } = {},
+): number {
+  let [n, sx, sy, sxx, sxy] = [0, 0, 0, 0, 0];
+  for (let i = first; i <= Math.min(last, spectrum.length); i++) {
+    if (!(spectrum[i - 1] > NOISE * spectrum[0])) break;
+    const [x, y] = [Math.log(i), 2 * Math.log(spectrum[i - 1])];
+    n++;
+    sx += x;
+    sy += y;
+    sxx += x * x;
+    sxy += x * y;
+  }
+  return n < 2 ? Number.NaN : (sx * sy - n * sxy) / (n * sxx - sx * sx);
+}
+
+/** The singular values of rows, with their effective rank, participation ratio and slope. @param x f32 [N, D] */
+export async function spectrum(
+  device: Device,
+  x: Rows,
+  options: EffectiveRankOptions = {},
+): Promise<Spectrum> {
+  const { rank, spectrum: values } = await effectiveRank(device, x, options);
+  return { values, rank, participationRatio: participationRatio(values), slope: spectrumSlope(values) };
+}

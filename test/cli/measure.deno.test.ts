@@ -1,0 +1,92 @@
+import { freshSeed, random, readAsset, test } from '../harness.ts';
+import { npyFile } from '../npy.ts';
+
+const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-measure-' });
+addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
+const at = (name: string) => `${folder}/${name}.npy`;
+
+async function measure(...args: string[]) {
+  const main = new URL('../../src/cli/measure.ts', import.meta.url).pathname;
+  const flags = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...flags, ...args],
+    stdout: 'piped',
+    stderr: 'piped',
+  }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, out, err };
+}
+
+const [N, D, classes] = [1200, 12, 3];
+const r = random(freshSeed());
+const labels = Int16Array.from({ length: N }, (_, i) => 10 * (i % classes) - 10);
+const x = Float64Array.from(r.normal(N * D), (v, i) => v + 6 * Number(i % D === Math.floor(i / D) % classes));
+// The same samples turned in a plane, and a little noise; and through a rotation of all, scaled.
+const views = Float32Array.from(x, (v, i) => (i % D < 2 ? x[i + 1 - 2 * (i % 2)] : v) + 0.1 * r.normal(1)[0]);
+const other = Float32Array.from(x, (_, i) => 3 * x[i - (i % D) + ((i + 5) % D)]);
+Deno.writeFileSync(at('x'), npyFile('<f8', [N, D], x));
+Deno.writeFileSync(at('y'), npyFile('<i2', [N], labels));
+Deno.writeFileSync(at('views'), npyFile('<f4', [N, D], views));
+Deno.writeFileSync(at('other'), npyFile('<f4', [N, D], other));
+Deno.writeFileSync(at('few'), npyFile('<f4', [2, 2], Float32Array.of(1, 2, 3, 4)));
+
+function assert(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
+}
+
+test(
+  'every gauge that the inputs allow, as a table and as JSON',
+  async () => {
+    const json = `${folder}/all.json`;
+    const files = [at('x'), at('y'), '--views', at('views'), '--other', at('other')];
+    const { code, out, err } = await measure(...files, '--json', json);
+    assert(code === 0, `exit ${code}: ${err}`);
+    const report = JSON.parse(Deno.readTextFileSync(json));
+    const between = (key: string, low: number, high: number) =>
+      assert(report[key] >= low && report[key] <= high, `${key}: ${report[key]}\n${out}`);
+    for (const key of ['knn', 'worstClass', 'linearProbe', 'nmi', 'ari']) between(key, 0.95, 1);
+    for (const key of ['linearProbe100PerClass', 'linearProbe10PerClass']) between(key, 0.9, 1);
+    for (const key of ['effectiveRank', 'rankMe', 'participationRatio', 'effectiveRankUnit', 'lidar'])
+      between(key, 1, D);
+    between('cka', 0.999, 1.001);
+    between('equivariance', 0.95, 1);
+    between('invariance', 0.2, 0.99);
+    between('uniformity', -4, 0);
+    for (const key of ['alignment', 'std', 'rawStd', 'spectrumSlope', 'anisotropy', 'hubness'])
+      assert(Number.isFinite(report[key]), `${key}: ${report[key]}`);
+    assert(out.includes(`${N} rows of ${D}, 3 classes`) && /class (-10|0|10)\n/.test(out), out);
+    assert(
+      out.split('\n').every((line) => line.length <= 80 || line.includes(folder)),
+      `too wide:\n${out}`,
+    );
+    const alone = await measure(at('few'));
+    assert(alone.code === 0 && !/k-NN|CKA|NaN/.test(alone.out), `${alone.err}${alone.out}`);
+  },
+  { timeout: 240_000 },
+);
+
+test('bad input is one line', async () => {
+  const bad: [string[], RegExp][] = [
+    [[], /expected EMBEDDINGS.npy/],
+    [[at('none')], /none.npy cannot be read: no such file/],
+    [[at('y')], /y.npy: expected embeddings \[N, D\]/],
+    [[at('x'), at('x')], /x.npy: expected labels \[N\]/],
+    [[at('few'), at('y')], /expected 2 labels, one for each row, got 1200/],
+    [[at('x'), '--other', at('few')], /few.npy: expected 1200 rows/],
+    [[at('x'), '--speed', '1'], /--speed/],
+  ];
+  for (const [args, pattern] of bad) {
+    const { code, err } = await measure(...args);
+    assert(code === 1 && pattern.test(err) && !err.trim().includes('\n'), `${args}: ${code} ${err}`);
+  }
+});
+
+test('npm run measure starts it', async () => {
+  const { scripts } = JSON.parse(new TextDecoder().decode(await readAsset('package.json')));
+  assert(scripts.measure === 'exec node build.mjs measure', scripts.measure);
+  const build = new URL('../../build.mjs', import.meta.url).pathname;
+  const args = [build, 'measure', '--help'];
+  const { code, stdout } = await new Deno.Command('node', { args, stdout: 'piped' }).output();
+  const out = new TextDecoder().decode(stdout);
+  assert(code === 0 && out.includes('npm run measure -- EMBEDDINGS.npy'), out);
+});

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Sets the project up and runs its commands: node build.mjs start|test|build|bench|check|format
+// Sets the project up and runs its commands: node build.mjs start|test|build|bench|studies|check|format
 // Plain Node, nothing imported from node_modules at the top: it runs before they exist.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -17,6 +17,7 @@ const commands = {
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   build: 'bundle the library and its types into dist/',
   bench: 'compare with other engines in one run: bench -- --help',
+  studies: 'measure and draw what the theory says: studies -- --help',
   check: 'types, format and lint, without running tests',
   format: 'format, and repair what the linter can repair',
 };
@@ -311,11 +312,8 @@ async function main([command, ...args]) {
   if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;
   setUpAdapter();
   if (command === 'bench') return bench(args);
-  return runInteractive(
-    denoBinary(),
-    [...denoFlags, inRoot('src', 'cli', 'main.ts'), ...args],
-    denoEnvironment(),
-  );
+  const program = inRoot('src', command === 'studies' ? 'studies' : 'cli', 'main.ts');
+  return runInteractive(denoBinary(), [...denoFlags, program, ...args], denoEnvironment());
 }
 
 process.exitCode = await main(process.argv.slice(2));

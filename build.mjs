@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Sets the project up and runs its commands: node build.mjs start|test|build|bench|methods|check|format
+// Sets the project up and runs its commands: node build.mjs COMMAND; without one it lists them.
 // Plain Node, nothing imported from node_modules at the top: it runs before they exist.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -20,6 +20,7 @@ const commands = {
   build: 'bundle the library and its types into dist/',
   bench: 'compare with other engines in one run: bench -- --help',
   methods: 'every method by the small protocol into docs/results.md: methods -- --help',
+  studies: 'measure and draw what the theory says: studies -- --help',
   check: 'types, format and lint, without running tests',
   format: 'format, and repair what the linter can repair',
 };
@@ -29,6 +30,7 @@ const programs = {
   start: ['cli', 'main.ts'],
   measure: ['cli', 'measure.ts'],
   methods: ['studies', 'methods.ts'],
+  studies: ['studies', 'main.ts'],
 };
 
 /** Stops with a message that says what to do. */

@@ -15,6 +15,7 @@ const levels: Record<string, number> = {
   measures: 4,
   'index.ts': 5,
   cli: 6,
+  studies: 7,
 };
 
 /** Paths from the root of all files under a folder with this ending; none where the folder does not exist. */

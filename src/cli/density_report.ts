@@ -1,8 +1,9 @@
 // The report of a density run: one HTML file that needs no network and no other file.
+
+import { fixed, niceRange, tick } from './axes.ts';
 import type { DensityMetrics, DensityReport } from './density.ts';
 import { type Html, html, inline } from './html.ts';
 import { spriteSheet } from './png.ts';
-import { base64, fixed, niceRange, policy, read, tick } from './report_html.ts';
 
 /** What is drawn: densities at the cells of a grid over +-half, row by row from below. */
 export interface DensityPictures {

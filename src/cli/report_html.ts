@@ -1,5 +1,6 @@
 // The report of a run: one HTML file that needs no network and no other file.
 import { type Collapse, describe } from '../measures/alarm.ts';
+import { fixed, least, most, niceRange, tick } from './axes.ts';
 import { Html, html, inline, scriptJson } from './html.ts';
 import { type Images, sheetOf, spriteSheet } from './png.ts';
 import {
@@ -248,11 +249,6 @@ function describeCurve(metrics: Metric[], key: (typeof curves)[number]['key'], n
   return `${name} over training: ${at(known[0])}, ${at(known.at(-1)!)}, ${extremes}`;
 }
 
-const least = (values: number[]) => values.reduce((a, b) => Math.min(a, b));
-const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b));
-export const fixed = (value: number | null | undefined, digits: number) =>
-  isNumber(value) ? value.toFixed(digits).replace('-', '−') : '–';
-
 /** About `count` of a list, evenly spaced, with its first and last. */
 function spaced<T>(list: T[], count: number): T[] {
   if (list.length <= count) return list;
@@ -320,23 +316,6 @@ function averaged(points: { x: number; y: number }[], count: number): { x: numbe
   const parts = Array.from({ length: count }, (_, i) => points.slice(at(i), at(i + 1)));
   return [points[0], ...parts.map((part) => ({ x: mean(part, 'x'), y: mean(part, 'y') }))];
 }
-
-/** A range that begins and ends on a tick, with about five of them. */
-export function niceRange(values: number[]): { low: number; high: number; step: number; ticks: number[] } {
-  const finite = values.filter(isNumber);
-  let [low, high] = finite.length ? [least(finite), most(finite)] : [0, 1];
-  // One value only: some room on both sides.
-  if (high - low < 1e-9 * Math.max(1, Math.abs(low))) [low, high] = [low - 0.5, high + 0.5];
-  const rough = (high - low) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) ?? 10);
-  const [from, to] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
-  const ticks = Array.from({ length: to - from + 1 }, (_, i) => (from + i) * step);
-  return { low: from * step, high: to * step, step, ticks };
-}
-
-export const tick = (value: number, { step }: { step: number }) =>
-  fixed(Math.abs(value) < step / 2 ? 0 : value, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
 
 function spectrumFigure({ spectrum }: RunReport): Html | undefined {
   const [trained, untrained] = [Array.from(spectrum.trained), Array.from(spectrum.untrained)];

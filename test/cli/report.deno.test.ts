@@ -1,6 +1,7 @@
+import { niceRange } from '../../src/cli/axes.ts';
 import { html, inline, scriptJson } from '../../src/cli/html.ts';
 import { spriteSheet } from '../../src/cli/png.ts';
-import { niceRange, principalPlane, type RunReport, renderReport } from '../../src/cli/report_html.ts';
+import { principalPlane, type RunReport, renderReport } from '../../src/cli/report_html.ts';
 import { freshSeed, random, test, throws } from '../harness.ts';
 
 const evil = `</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&\u2028 https://evil.example/x.png`;

@@ -1,0 +1,26 @@
+// Numbers and ranges of pictures.
+import { isNumber } from './table.ts';
+
+export const least = (values: number[]) => values.reduce((a, b) => Math.min(a, b));
+export const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b));
+/** With a true minus sign; a dash for what is missing or not finite. */
+export const fixed = (value: number | null | undefined, digits: number) =>
+  isNumber(value) ? value.toFixed(digits).replace('-', '−') : '–';
+
+/** A range that begins and ends on a tick, with about five of them. */
+export function niceRange(values: number[]): { low: number; high: number; step: number; ticks: number[] } {
+  const finite = values.filter(isNumber);
+  let [low, high] = finite.length ? [least(finite), most(finite)] : [0, 1];
+  // One value only: some room on both sides.
+  if (high - low < 1e-9 * Math.max(1, Math.abs(low))) [low, high] = [low - 0.5, high + 0.5];
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) ?? 10);
+  const [from, to] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
+  const ticks = Array.from({ length: to - from + 1 }, (_, i) => (from + i) * step);
+  return { low: from * step, high: to * step, step, ticks };
+}
+
+/** The number at a tick, with as many digits as the step needs. */
+export const tick = (value: number, { step }: { step: number }) =>
+  fixed(Math.abs(value) < step / 2 ? 0 : value, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));

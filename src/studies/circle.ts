@@ -1,0 +1,164 @@
+// Where encoders with a 2-D embedding put the test images on the circle: Figure 3 of Wang & Isola 2020, arXiv 2005.10242.
+import { fixed } from '../cli/axes.ts';
+import { FASHION_CLASSES } from '../cli/files.ts';
+import { html } from '../cli/html.ts';
+import { buildModel, type Model, represent, settleStatistics } from '../cli/model.ts';
+import { parse } from '../cli/options.ts';
+import { scalar } from '../graph/tensor.ts';
+import { freeVariables, readVariable } from '../graph/variables.ts';
+import { embed } from '../measures/embed.ts';
+import { evaluate } from '../measures/evaluate.ts';
+import { colours, figure, px } from './figure.ts';
+import { type Lab, type Study, short, trained } from './study.ts';
+
+interface Row {
+  encoder: string;
+  args: string;
+  alignment: number;
+  uniformity: number;
+  uniformityOptimum: number;
+  knnZ: number;
+  /** Of the test images of each class, in radians. */
+  angles: number[][];
+}
+
+const COMMON = '--embedding 2 --encoder mlp-small --batch 256 --epochs 10 --seed 0';
+const encoders: Record<string, string> = {
+  untrained: '--method simclr',
+  'supervised (SupCon)': '--method supCon',
+  'NT-Xent': '--method simclr --temperature 0.2',
+  'align + uniform': '--method alignUniform',
+};
+
+async function* measure(lab: Lab, rows: readonly Row[]) {
+  for (const [encoder, method] of Object.entries(encoders)) {
+    if (rows.some((row) => row.encoder === encoder)) continue;
+    lab.say(`  ${encoder}`);
+    const args = `${method} ${COMMON}`;
+    const model = encoder === 'untrained' ? await untrained(lab, args) : await trained(lab, args);
+    yield { encoder, args, ...(await look(lab, model)) };
+    freeVariables(lab.device, model.variables);
+  }
+}
+
+async function untrained({ device, data }: Lab, args: string): Promise<Model> {
+  const { options } = parse(args.split(' '));
+  const model = buildModel(options, data.train, scalar());
+  await settleStatistics(device, options, data.train, model);
+  return model;
+}
+
+async function look({ device, data }: Lab, model: Model): Promise<Omit<Row, 'encoder' | 'args'>> {
+  const gauges = await evaluate(device, data, (x) => represent(model, x), { probes: false });
+  const made = await embed(device, data.test, (x) => ({ z: represent(model, x).z }));
+  const [z, labels] = [await readVariable(device, made.z), await readVariable(device, data.test.labels!)];
+  freeVariables(device, [made.z]);
+  const angles = Array.from({ length: data.test.classes }, (): number[] => []);
+  for (const [i, label] of labels.entries())
+    angles[label].push(Number(Math.atan2(z[2 * i + 1], z[2 * i]).toFixed(3)));
+  const { alignment, uniformity, uniformityOptimum, knnZ } = gauges as Required<typeof gauges>;
+  return {
+    alignment: short(alignment),
+    uniformity: short(uniformity),
+    uniformityOptimum: short(uniformityOptimum),
+    ...{ knnZ, angles },
+  };
+}
+
+function summary(rows: readonly Row[]): string {
+  return rows
+    .map(
+      (row) =>
+        `${row.encoder}: alignment ${fixed(row.alignment, 3)}, uniformity ${fixed(row.uniformity, 3)} (optimum ${fixed(row.uniformityOptimum, 3)}), k-NN on z ${(100 * row.knnZ).toFixed(1)} %`,
+    )
+    .join('\n');
+}
+
+// ---- the picture ----
+
+/** The classes that have a column of their own: one that stands apart, two that look alike. */
+const SHOWN = [1, 7, 9];
+/** Concentration of the von Mises kernel: about 6 degrees. */
+const KAPPA = 90;
+const PARTS = 180;
+const RADIUS = 40;
+
+/** Density of angles around the circle, in units of the even one: `PARTS` values. */
+export function density(angles: readonly number[]): number[] {
+  const at = Array.from({ length: PARTS }, (_, i) => (2 * Math.PI * i) / PARTS);
+  const kernel = (turn: number) => Math.exp(KAPPA * (Math.cos(turn) - 1));
+  const sums = at.map((place) => angles.reduce((sum, angle) => sum + kernel(angle - place), 0));
+  const total = sums.reduce((a, b) => a + b, 0);
+  return sums.map((sum) => (sum * PARTS) / total);
+}
+
+/** Points on the circle, and around it how densely they lie: the area's height is the density, its peak as high as there is room. */
+function ring([cx, cy]: readonly [number, number], angles: readonly number[], colour: string) {
+  const dense = density(angles);
+  const height = 26 / Math.max(...dense);
+  const at = (radius: number, i: number) => {
+    const angle = (2 * Math.PI * i) / PARTS;
+    return `${px(cx + radius * Math.cos(angle))} ${px(cy - radius * Math.sin(angle))}`;
+  };
+  const around = (radius: (i: number) => number) =>
+    `M${Array.from({ length: PARTS }, (_, i) => at(radius(i), i)).join('L')}Z`;
+  // Dots lie a little apart inwards, so that many in one place are seen as many.
+  const dots = angles
+    .slice(0, 600)
+    .map((angle, i) => {
+      const radius = RADIUS - 3 - 7 * ((i * 0.618) % 1);
+      return `M${px(cx + radius * Math.cos(angle))} ${px(cy - radius * Math.sin(angle))}h0`;
+    })
+    .join('');
+  return html`<path d="${around((i) => RADIUS + height * dense[i])}${around(() => RADIUS)}" style="fill:${colour};fill-rule:evenodd;opacity:.85"/>
+<circle class="guide" cx="${px(cx)}" cy="${px(cy)}" r="${px(RADIUS + height)}"/>
+<path d="${dots}" style="stroke:${colour};stroke-width:2.2;stroke-linecap:round;opacity:.35"/>`;
+}
+
+function draw(rows: readonly Row[]): string {
+  const [first, width, height] = [210, 150, 152];
+  const columns = [
+    { name: 'all classes', of: (row: Row) => interleaved(row.angles), colour: 'var(--muted)' },
+    ...SHOWN.map((c, i) => ({
+      name: FASHION_CLASSES[c],
+      of: (row: Row) => row.angles[c],
+      colour: colours[i],
+    })),
+  ];
+  const centre = (row: number, column: number) =>
+    [first + width * column + width / 2, 78 + height * row + height / 2] as const;
+  const words = (row: Row) => [
+    `alignment ${fixed(row.alignment, 3)}`,
+    `uniformity ${fixed(row.uniformity, 3)}`,
+    `(at best ${fixed(row.uniformityOptimum, 3)})`,
+    `k-NN on z ${(100 * row.knnZ).toFixed(1)} %`,
+  ];
+  return figure(
+    {
+      title: 'Test images on the circle: encoders with a 2-D embedding',
+      description: `After Figure 3 of Wang and Isola: for each encoder the directions of the embeddings of 2,000 test images, as dots and as a density around the circle, of all classes and of ${SHOWN.map((c) => FASHION_CLASSES[c]).join(', ')}; the dashed circle is the even density. ${rows.map((row) => `${row.encoder}: ${words(row).join(', ')}`).join('. ')}.`,
+      width: first + width * columns.length + 10,
+      height: 78 + height * rows.length + 14,
+    },
+    [
+      html`<text x="20" y="50">dots: images; area: how densely they lie; dashed: evenly spread</text>`,
+      html`${columns.map(({ name }, column) => html`<text class="strong" x="${px(centre(0, column)[0])}" y="76" text-anchor="middle">${name}</text>`)}`,
+      html`${rows.map((row, r) => {
+        const top = centre(r, 0)[1] - 30;
+        const lines = words(row).map(
+          (text, i) => html`<text x="20" y="${px(top + 20 + 17 * i)}">${text}</text>`,
+        );
+        return html`<text class="strong" x="20" y="${px(top)}" style="font-weight:600">${row.encoder}</text>${lines}
+${columns.map(({ of, colour }, column) => ring(centre(r, column), of(row), colour))}`;
+      })}`,
+    ],
+  );
+}
+
+/** The classes by turns: the first few hundred are then of all of them. */
+const interleaved = (angles: readonly number[][]): number[] =>
+  Array.from({ length: Math.max(...angles.map(({ length }) => length)) }, (_, i) =>
+    angles.flatMap((some) => (i < some.length ? [some[i]] : [])),
+  ).flat();
+
+export const circle: Study<Row> = { measure, draw, summary };

@@ -1,0 +1,245 @@
+// Wang & Isola 2020, arXiv 2005.10242, Section 5: over many encoders, accuracy against alignment and uniformity.
+import { fixed } from '../cli/axes.ts';
+import { html } from '../cli/html.ts';
+import { represent } from '../cli/model.ts';
+import { freeVariables, readVariable } from '../graph/variables.ts';
+import { embed } from '../measures/embed.ts';
+import { evaluate } from '../measures/evaluate.ts';
+import { linearProbe } from '../measures/linear_probe.ts';
+import { uniformityOptimum } from '../measures/uniformity.ts';
+import { chart, colours, figure, linear, mark, path, px, type Shape } from './figure.ts';
+import { interval, partialSpearman, spearman } from './statistics.ts';
+import { type Lab, type Study, short, trained } from './study.ts';
+
+/** One trained encoder. Accuracies are shares; alignment and uniformity are of z, as evaluate() defines them. */
+export interface Run {
+  /** What `npm start` would be given. */
+  args: string;
+  alignment: number;
+  uniformity: number;
+  /** Of h, with all labels. */
+  linearProbe: number;
+  knn: number;
+  knnZ: number;
+}
+
+const PROTOCOL = '--encoder mlp-small --epochs 5';
+const contrastive = (temperature: number, batch = 256) =>
+  `--method simclr --temperature ${temperature} --batch ${batch}`;
+const alignUniform = (align: number, uniform: number, batch = 256) =>
+  `--method alignUniform --align-weight ${align} --uniform-weight ${uniform} --batch ${batch}`;
+
+/** The runs, by what tells them apart. */
+const GRID = [
+  ...[0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2].map((temperature) => contrastive(temperature)),
+  ...[0.1, 0.25, 0.5, 1, 2, 3, 5, 10].map((weight) => alignUniform(weight, 1)),
+  '--method alignment --batch 256',
+  '--method uniformity --batch 256',
+  ...[0.2, 0.5].flatMap((temperature) => [64, 128, 512].map((batch) => contrastive(temperature, batch))),
+  ...[1, 2].flatMap((weight) => [64, 128, 512].map((batch) => alignUniform(weight, 1, batch))),
+];
+/** Of the best run of each family: the best of many with one seed was also lucky. */
+const FRESH_SEEDS = [1, 2, 3];
+
+const families = {
+  simclr: { name: 'NT-Xent', shape: 'circle' },
+  alignUniform: { name: 'align + uniform', shape: 'diamond' },
+  alignment: { name: 'alignment only', shape: 'up' },
+  uniformity: { name: 'uniformity only', shape: 'down' },
+} as const satisfies Record<string, { name: string; shape: Shape }>;
+type Family = keyof typeof families;
+
+const option = ({ args }: Run, name: string): string => new RegExp(`--${name} (\\S+)`).exec(args)?.[1] ?? '';
+const familyOf = (run: Run) => option(run, 'method') as Family;
+const seedOf = (run: Run) => option(run, 'seed');
+const grid = (runs: readonly Run[]) => runs.filter((run) => seedOf(run) === '0');
+const best = (runs: readonly Run[], family: Family): Run | undefined =>
+  grid(runs)
+    .filter((run) => familyOf(run) === family)
+    .sort((a, b) => b.linearProbe - a.linearProbe)[0];
+const withSeed = ({ args }: Run, seed: number) => args.replace(/--seed \d+/, `--seed ${seed}`);
+
+async function* measure(lab: Lab, runs: readonly Run[]) {
+  const missing = (args: string) => !runs.some((run) => run.args === args);
+  for (const args of GRID.map((what) => `${what} ${PROTOCOL} --seed 0`).filter(missing))
+    yield await one(lab, args);
+  const winners = (['simclr', 'alignUniform'] as const).map((family) => best(runs, family)!);
+  const again = winners.flatMap((run) => FRESH_SEEDS.map((seed) => withSeed(run, seed)));
+  for (const args of again.filter(missing)) yield await one(lab, args);
+}
+
+/** Trains one encoder and measures it. */
+async function one(lab: Lab, args: string): Promise<Run> {
+  const { device, data } = lab;
+  const model = await trained(lab, args);
+  const gauges = await evaluate(device, data, (x) => represent(model, x), { probes: false });
+  const h = async (set: typeof data.test) => (await embed(device, set, (x) => ({ h: model.encoder(x) }))).h;
+  const [train, test] = [await h(data.train), await h(data.test)];
+  const labels = (set: typeof data.test) => readVariable(device, set.labels!);
+  const probe = await linearProbe(device, train, await labels(data.train), test, await labels(data.test));
+  freeVariables(device, [train, test, ...model.variables]);
+  const run = {
+    args,
+    alignment: short(gauges.alignment!),
+    uniformity: short(gauges.uniformity!),
+    linearProbe: probe.accuracy,
+    knn: gauges.knn,
+    knnZ: gauges.knnZ!,
+  };
+  lab.say(
+    `  probe ${percent(run.linearProbe)}, alignment ${run.alignment}, uniformity ${run.uniformity}: ${args}`,
+  );
+  return run;
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/** "temperature 0.2, batch 256" */
+const settings = (run: Run): string =>
+  [
+    ['temperature', 'temperature'],
+    ['align-weight', 'weight of alignment'],
+    ['batch', 'batch'],
+  ]
+    .flatMap(([name, words]) => (option(run, name) ? [`${words} ${option(run, name)}`] : []))
+    .join(', ');
+
+/** Rank correlations of the probe's accuracy: positive where better goes with more accurate. */
+export function correlations(runs: readonly Run[]) {
+  const of = (f: (run: Run) => number) => runs.map(f);
+  const [accuracy, align, uniform] = [
+    of((r) => r.linearProbe),
+    of((r) => -r.alignment),
+    of((r) => -r.uniformity),
+  ];
+  return {
+    alignment: spearman(accuracy, align),
+    uniformity: spearman(accuracy, uniform),
+    both: spearman(
+      accuracy,
+      of((r) => -r.alignment - r.uniformity),
+    ),
+    alignmentGivenUniformity: partialSpearman(accuracy, align, uniform),
+    uniformityGivenAlignment: partialSpearman(accuracy, uniform, align),
+    knn: spearman(
+      accuracy,
+      of((r) => r.knn),
+    ),
+  };
+}
+
+const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+
+function summary(runs: readonly Run[]): string {
+  const all = grid(runs);
+  const line = (name: string, some: readonly Run[]) => {
+    const cells = Object.entries(correlations(some)).map(([key, value]) => {
+      const [low, high] = interval(value, some.length);
+      return `${key} ${signed(value)} (${signed(low)} to ${signed(high)})`;
+    });
+    return `${name}, ${some.length} runs: ${cells.join('; ')}`;
+  };
+  const family = (which: Family) => all.filter((run) => familyOf(run) === which);
+  const fresh = (['simclr', 'alignUniform'] as const).flatMap((which) => {
+    const winner = best(runs, which);
+    if (!winner) return [];
+    const again = FRESH_SEEDS.flatMap((seed) => runs.filter(({ args }) => args === withSeed(winner, seed)));
+    const others = again.map((run) => percent(run.linearProbe)).join(', ');
+    return [
+      `best ${families[which].name} (${settings(winner)}): ${percent(winner.linearProbe)}; fresh seeds: ${others}`,
+    ];
+  });
+  return [
+    'Spearman of the linear probe with (positive: better goes with more accurate):',
+    line('all', all),
+    line('without the two single terms', [...family('simclr'), ...family('alignUniform')]),
+    line('NT-Xent', family('simclr')),
+    line('align + uniform', family('alignUniform')),
+    ...fresh,
+  ].join('\n');
+}
+
+// ---- the picture ----
+
+/** Viridis (van der Walt & Smith): even steps of lightness, read in any colour blindness. */
+const VIRIDIS = [
+  '#440154',
+  '#472d7b',
+  '#3b528b',
+  '#2c728e',
+  '#21918c',
+  '#28ae80',
+  '#5ec962',
+  '#addc30',
+  '#fde725',
+];
+
+function viridis(share: number): string {
+  const at = Math.min(1, Math.max(0, share)) * (VIRIDIS.length - 1);
+  const [from, to] = [VIRIDIS[Math.floor(at)], VIRIDIS[Math.ceil(at)]];
+  const part = (color: string, i: number) => Number.parseInt(color.slice(1 + 2 * i, 3 + 2 * i), 16);
+  const mixed = [0, 1, 2].map((i) => Math.round(part(from, i) + (at % 1) * (part(to, i) - part(from, i))));
+  return `rgb(${mixed.join(' ')})`;
+}
+
+/** Larger batches are larger marks. */
+const radius = (run: Run) => 2.5 + Math.log2(Number(option(run, 'batch')) / 16);
+
+function draw(runs: readonly Run[]): string {
+  const all = grid(runs);
+  const box = { left: 72, top: 92, width: 520, height: 400 };
+  const optimum = uniformityOptimum(64);
+  const x = linear('← alignment: better to the left', [0, ...all.map((run) => run.alignment)]);
+  const y = linear('← uniformity: better below', [0, optimum, ...all.map((run) => run.uniformity)]);
+  const { atX, atY, grid: lines } = chart(box, x, y);
+  const scale = linear(
+    'linear probe on h, %',
+    all.map((run) => 100 * run.linearProbe),
+  );
+  const share = (percent: number) => (percent - scale.low) / (scale.high - scale.low);
+  const place = (run: Run) => [atX(run.alignment), atY(run.uniformity)] as const;
+  const { alignment, uniformity, both } = correlations(all);
+  const winners = (['simclr', 'alignUniform'] as const).flatMap((family) => best(runs, family) ?? []);
+  const bar = { left: 640, top: 132, width: 18, height: 320 };
+  const atBar = (percent: number) => bar.top + bar.height * (1 - share(percent));
+  const used = (Object.keys(families) as Family[]).filter((family) =>
+    all.some((run) => familyOf(run) === family),
+  );
+  const names = used.map((family, i) => {
+    const { name, shape } = families[family];
+    const [left, top] = [80 + 130 * i, 72];
+    return html`${mark(shape, [left, top - 4], 5, 'none')}<text x="${left + 12}" y="${top}">${name}</text>`;
+  });
+  return figure(
+    {
+      title: `Alignment, uniformity and accuracy of ${all.length} encoders`,
+      description: `Scatter plot after Wang and Isola's: alignment on x, uniformity on y, linear-probe accuracy as colour, from ${percent(Math.min(...all.map((r) => r.linearProbe)))} to ${percent(Math.max(...all.map((r) => r.linearProbe)))}. The most accurate encoders lie at the lower left. Spearman's correlation of accuracy with better alignment ${signed(alignment)}, with better uniformity ${signed(uniformity)}, with the better sum of both ${signed(both)}. ${winners.map((run) => `The best ${families[familyOf(run)].name} reaches ${percent(run.linearProbe)} (${settings(run)})`).join('; ')}.`,
+      width: 740,
+      height: 550,
+    },
+    [
+      html`<text x="20" y="50">Spearman of accuracy with better alignment ${signed(alignment)}, better uniformity ${signed(uniformity)}, better sum of both ${signed(both)}; larger mark: larger batch</text>`,
+      html`${names}`,
+      lines,
+      html`<path class="guide" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) - 6)}" text-anchor="end">even over the sphere: ${fixed(optimum, 2)}</text>`,
+      html`${[...all]
+        .sort((a, b) => radius(b) - radius(a))
+        .map((run) =>
+          mark(families[familyOf(run)].shape, place(run), radius(run), viridis(share(100 * run.linearProbe))),
+        )}`,
+      html`${winners.map((run, i) => {
+        const [cx, cy] = place(run);
+        const [tx, ty] = [box.left + 0.3 * box.width, box.top + box.height * (0.2 + 0.1 * i)];
+        return html`<path d="${path([
+          [tx - 6, ty - 4],
+          [cx, cy],
+        ])}" style="stroke:${colours[i]};fill:none"/><text class="label" x="${px(tx)}" y="${px(ty)}">best ${families[familyOf(run)].name}: ${percent(run.linearProbe)} (${settings(run)})</text>`;
+      })}`,
+      html`<text class="strong" x="${bar.left - 8}" y="${bar.top - 22}">linear probe</text><text x="${bar.left - 8}" y="${bar.top - 8}">on h, %</text>`,
+      html`${Array.from({ length: 40 }, (_, i) => html`<rect x="${bar.left}" y="${px(bar.top + (bar.height * i) / 40)}" width="${bar.width}" height="${px(bar.height / 40 + 0.5)}" style="fill:${viridis(1 - (i + 0.5) / 40)}"/>`)}`,
+      html`${scale.ticks.map(({ at, text }) => html`<text x="${bar.left + bar.width + 6}" y="${px(atBar(at) + 4)}">${text}</text>`)}`,
+    ],
+  );
+}
+
+export const wangIsola: Study<Run> = { measure, draw, summary };

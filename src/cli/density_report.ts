@@ -4,6 +4,7 @@ import { fixed, niceRange, tick } from './axes.ts';
 import type { DensityMetrics, DensityReport } from './density.ts';
 import { type Html, html, inline } from './html.ts';
 import { spriteSheet } from './png.ts';
+import { base64, policy, read } from './report_html.ts';
 
 /** What is drawn: densities at the cells of a grid over +-half, row by row from below. */
 export interface DensityPictures {

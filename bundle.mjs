@@ -76,8 +76,9 @@ function pages(everything) {
   // Without the registry, whose recipes bring layers and optimisers.
   const losses = namesFrom('methods/(?!registry)');
   const gauges = namesFrom('measures/');
-  // The core: device, engine, all ops, layers and optimisers, one method. Mixed precision comes with its import only.
-  const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), 'mixed']);
+  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or gauge come with that, mixed precision with its import.
+  const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
+  const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), ...special, 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
   // Without those that are about data sets: the others take embeddings of any origin.
   const ofData = new Set(['embed', 'evaluate', 'SHIFTS', 'shiftAccuracies']);

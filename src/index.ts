@@ -175,8 +175,6 @@ export { byolLoss } from './methods/byol.ts';
 export { dinoLoss } from './methods/dino.ts';
 export { mocoLoss } from './methods/moco.ts';
 export { nnclrLoss } from './methods/nnclr.ts';
-export { prototypes } from './methods/prototypes.ts';
-export { type Queue, queue } from './methods/queue.ts';
 export type { Batch, Network, Recipe, Setting } from './methods/recipe.ts';
 export { type Method, methods, recipeOf } from './methods/registry.ts';
 export { simSiamLoss } from './methods/simsiam.ts';

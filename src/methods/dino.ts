@@ -38,8 +38,7 @@ export function dinoLoss(
 
 /**
  * DINO around its loss: prototypes behind the projector, and a teacher that follows as a moving average (Section 3.1).
- * Knobs: `outputs` prototypes; `localViews` crops that the student alone sees; `momentum` of the teacher at first; the temperatures;
- * `centre` 0 leaves the centre at 0.
+ * Knobs: `outputs` prototypes; `localViews` crops for the student alone; the teacher's `momentum` at first; temperatures; `centre` 0: none.
  */
 export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
   const { outputs: count, localViews } = knobs;
@@ -55,14 +54,12 @@ export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
     state: [...followers, ...target.statistics, centre],
     schedules: { momentum: risingMomentum(knobs.momentum) },
     loss: ({ x, views }) => {
-      const students = parts(student(network.embed(x, { training: true })), 2);
-      if (localViews) {
-        // Running statistics are those of whole views, which the encoder will be used on.
-        const z = network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
-        students.push(...parts(student(z), localViews));
-      }
+      const z = network.embed(x, { training: true });
+      // Running statistics are those of whole views, which the encoder will be used on.
+      const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
+      const local = localViews ? parts(student(crops()), localViews) : [];
       latest = teacher(target.embed(x, { training: true }));
-      return dinoLoss(students, parts(latest, 2), centre, knobs);
+      return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), centre, knobs);
     },
     after: ({ momentum }) => {
       ema(followers, [...network.parameters, ...student.parameters], momentum);

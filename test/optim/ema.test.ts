@@ -1,7 +1,7 @@
 import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Variable, variable } from '../../src/graph/tensor.ts';
 import { readVariable } from '../../src/graph/variables.ts';
-import { ema } from '../../src/optim/ema.ts';
+import { ema, risingMomentum } from '../../src/optim/ema.ts';
 import { sgd } from '../../src/optim/sgd.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
@@ -82,4 +82,10 @@ test('ema: errors', () => {
   throws(() => ema(t, o, 1.5), /momentum: expected a number from 0 to 1, got 1.5/);
   throws(() => ema(t, o, input([2])), /momentum/);
   throws(() => ema(t, o, 0.5), /only inside compile/);
+});
+
+test('risingMomentum: from the first number to 1 along a cosine', () => {
+  const at = risingMomentum(0.9);
+  close([at(0), at(0.5), at(1)], [0.9, 0.95, 1], { abs: 1e-12 });
+  throws(() => risingMomentum(1.5), /risingMomentum: first: expected a number from 0 to 1, got 1.5/);
 });

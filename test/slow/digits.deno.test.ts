@@ -28,8 +28,8 @@ for (const [name, options] of [
   ['alignUniform', {}],
   ['supCon', { epochs: 30 }],
   ['supCon', { epochs: 30, knobs: { memory: 1024 } }],
-  ['proxyNca', { epochs: 30 }],
-  ['proxyAnchor', { epochs: 30 }],
+  ['proxyNca', {}],
+  ['proxyAnchor', { learningRate: 1e-2, epochs: 30 }],
   ['triplet', { learningRate: 1e-2, knobs: { memory: 1024 } }],
 ] as [string, DigitsRun][])
   test(

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { test } from '../harness.ts';
 import { type DigitsRun, digits } from './digits.ts';
 
-const SLOW = { timeout: 10 * 60_000, only: 'deno' } as const;
+const SLOW = { timeout: 30 * 60_000, only: 'deno' } as const;
 
 async function run(name: string | null, options: DigitsRun = {}) {
   const found = await digits(name, options);

@@ -175,8 +175,8 @@ function setUpFirefox() {
 }
 
 /**
- * The 8 x 8 digits (UCI optdigits, CC-BY-4.0), one file of Debian's python3-sklearn. The package is unpacked, not
- * installed: it would bring SciPy.
+ * The 8 x 8 digits (UCI optdigits, CC-BY-4.0), one file of Debian's python3-sklearn. Nothing is installed: the
+ * package would bring SciPy.
  */
 function setUpDigits() {
   const file = 'usr/lib/python3/dist-packages/sklearn/datasets/data/digits.csv.gz';
@@ -190,7 +190,7 @@ function setUpDigits() {
   const download = 'apt-get download python3-sklearn';
   const done = shell(`${download} || { apt-get update && ${download}; }`);
   const [deb] = readdirSync(cache).filter((name) => name.endsWith('.deb'));
-  const unpacked = deb && shell(`dpkg-deb -x '${deb}' . && rm '${deb}'`);
+  const unpacked = deb && shell(`dpkg-deb --fsys-tarfile '${deb}' | tar x './${file}' && rm '${deb}'`);
   return (
     find() ??
     fail(

@@ -1,7 +1,5 @@
-import { copy } from '../graph/basic.ts';
 import { grad, stopGradient } from '../graph/gradient.ts';
-import { call } from '../graph/op.ts';
-import { fail, type Tensor } from '../graph/tensor.ts';
+import { fail, reshape, type Tensor } from '../graph/tensor.ts';
 import { add } from '../ops/binary.ts';
 import { concatenate, slice } from '../ops/shape.ts';
 import type { Network } from './recipe.ts';
@@ -28,9 +26,11 @@ export function gradCache(
   if (!Number.isInteger(chunks) || chunks < 1 || chunks > M)
     fail('gradCache', `expected 1 to ${M} chunks, got ${chunks}`);
   const bounds = Array.from({ length: chunks + 1 }, (_, i) => Math.floor((i * M) / chunks));
-  const chunk = (y: Tensor, i: number) => {
-    const sizes = [bounds[i + 1] - bounds[i], ...y.shape.slice(1)];
-    return slice(y, { starts: sizes.map((_, axis) => (axis ? 0 : bounds[i])), sizes });
+  const chunk = (y: Tensor, i: number, lead: number[] = []) => {
+    const rows = bounds[i + 1] - bounds[i];
+    const starts = [...lead.map(() => 0), bounds[i], 0];
+    const part = slice(reshape(y, [...lead, M, -1]), { starts, sizes: [...lead, rows, -1] });
+    return reshape(part, [rows, ...y.shape.slice(1)]);
   };
   const parts = Array.from({ length: chunks }, (_, i) => embed(chunk(x, i), { training: true, momentum: 0 }));
   const z = stopGradient(concatenate(parts)); // [M, D]
@@ -38,9 +38,9 @@ export function gradCache(
   const [dz] = grad(y, [z]);
   let gradients: Tensor[] = [];
   for (let i = 0; i < chunks; i++) {
-    // Of a copy, so that the plan does not take this pass for the first one and keep the activations of all chunks.
-    const [again] = call(copy, [chunk(x, i)], {}).outputs;
-    const next = grad(embed(again, { training: true }), parameters, chunk(dz, i));
+    // Cut from another view of x: the plan would share a cut, and all that follows from it, and keep it from pass to pass.
+    const again = embed(chunk(x, i, [1]), { training: true });
+    const next = grad(again, parameters, chunk(dz, i));
     gradients = i ? gradients.map((sum, k) => add(sum, next[k])) : next;
   }
   return { loss: y, gradients };

@@ -15,19 +15,14 @@ const MOST = 32767;
 const tripletsOp: Op<Options> = {
   name: 'triplets',
   shape: ([{ shape }]) => [{ shape }, { shape, dtype: 'u32' }],
-  kernel: {
+  kernel: ({ outputs: [{ shape }], options: { margin, hard } }) => ({
     source,
-    entry: 'triplets_forward',
+    entry: hard ? 'triplets_hard' : 'triplets_semi_hard',
     inputs: ['distances', 'anchor_labels', 'candidate_labels'],
     outputs: ['terms', 'negatives'],
-    uniform: ({ outputs: [{ shape }], options }) => ({
-      m: shape[0],
-      n: shape[1],
-      margin: f32(options.margin),
-    }),
-    constants: ({ options }) => ({ HARD: Number(options.hard) }),
-    invocations: ({ outputs: [y] }) => y.size,
-  },
+    uniform: () => ({ m: shape[0], n: shape[1], margin: f32(margin) }),
+    invocations: () => shape[0] * (hard ? 1 : Math.ceil(shape[1] / 4)),
+  }),
   vjp: (dy, { outputs: [, negatives] }) => [
     call(tripletsGradientOp, [dy, negatives], {}).outputs[0],
     null,

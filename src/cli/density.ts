@@ -139,7 +139,8 @@ async function fit(
       optimizer.minimize(loss);
       return { loss };
     },
-    { inputs: { step: scalar('u32'), learningRate } },
+    // Steps are short, and Deno looks for their end only every 10 ms.
+    { inputs: { step: scalar('u32'), learningRate }, stepsInFlight: 50 },
   );
   const onGrid = await compile(device, () => {
     const log = energy.log(constant(data.grid, [data.grid.length / 2, 2]));
@@ -179,18 +180,19 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
   const name = options.density!;
   const density = densities[name];
   const { tune: budget } = options;
-  const folderOf = () => folder;
   const device = await openDevice({
     tune: budget === undefined || budget === false ? budget : { budgetMs: budget },
-    choices: runChoices(folderOf, false),
+    choices: runChoices(() => folder, false),
   });
   const folder = createRunFolder(options.out, options.method, new Date());
   try {
-    folder.write('options.json', `${JSON.stringify(options, null, 2)}\n`);
+    const { method, seed, learningRate, out } = options;
+    const given = { method, density: name, seed, learningRate, knobs: options.knobs, out };
+    folder.write('options.json', `${JSON.stringify(given, null, 2)}\n`);
     const terminal = Deno.stdout.isTerminal();
     const columns = () => (terminal ? Deno.consoleSize().columns : 80);
     const progress = createProgress({ write: print, terminal, columns });
-    const { title, paper, year } = methods[options.method];
+    const { title, paper, year } = methods[method];
     progress.say(`${title}, ${paper} ${year}: the density "${name}" on ${device.adapter}`);
     progress.say(`Writing to ${folder.path}`);
 
@@ -200,7 +202,7 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     const grid = Float32Array.from({ length: 2 * CELLS * CELLS }, (_, i) =>
       place(i % 2 ? Math.floor(i / 2 / CELLS) : (i >> 1) % CELLS),
     );
-    const points = samplePoints(density, POINTS, options.seed);
+    const points = samplePoints(density, POINTS, seed);
     const started = performance.now();
     const data = { points, grid, area: cell ** 2 };
     const fitted = await fit(device, options, knobs, data, (metrics) => {
@@ -221,9 +223,9 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     );
     const last = fitted.metrics.at(-1)!;
     const report: DensityReport = {
-      method: options.method,
+      method,
       density: name,
-      seed: options.seed,
+      seed,
       steps: knobs.steps,
       seconds: Number(seconds.toFixed(1)),
       adapter: device.adapter,
@@ -231,7 +233,7 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
       ...truthOf(density, fitted.mean),
       mean: fitted.mean,
       divergence,
-      options: { ...options },
+      options: given,
       verdict: '',
     };
     report.verdict = verdictOf(report);

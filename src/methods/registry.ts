@@ -148,6 +148,7 @@ export const methods: Record<string, Method> = {
     year: 2020,
     summary: 'embeddings are whitened over the batch, then views agree: what is white cannot collapse',
     knobs: {},
+    standardize: true,
     loss: (zA, zB) => wMse(zA, zB),
   },
   leJepa: {

@@ -172,6 +172,7 @@ async function fit(
   };
 }
 
+/** What counts as no density at all. */
 const KL_FLOOR = 1e-12;
 
 /** Fits the density of a command line, writes its run folder, prints what came out. */
@@ -217,11 +218,12 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     const truth = Float64Array.from({ length: CELLS * CELLS }, (_, i) =>
       Math.exp(logDensity(density, grid[2 * i], grid[2 * i + 1])),
     );
+    const last = fitted.metrics.at(-1)!;
+    // The learned density has the mass exp(c + log Z), which is divided out.
     const divergence = truth.reduce(
       (total, p, i) => total + (p > KL_FLOOR ? p * Math.log(p / fitted.density[i]) * cell ** 2 : 0),
-      0,
+      last.c - last.minusLogZ,
     );
-    const last = fitted.metrics.at(-1)!;
     const report: DensityReport = {
       method,
       density: name,

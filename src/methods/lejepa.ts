@@ -28,17 +28,16 @@ export function leJepaLoss(z: Tensor, directions: Tensor, { lambda = 0.05 as Sca
   return add(distance, mul(sub(sigReg(z, directions), distance), lambda));
 }
 
-/** Local views: small parts of the image, at its size. */
-const LOCAL: Augmentation = { ...S1, crop: { area: [0.25, 0.6] } };
-
 /** LeJEPA around its loss. Knobs: `lambda`, how many `directions` a step draws, and `localViews` besides the two global ones. */
 export function leJepa({ network, width, seed, knobs: { lambda, directions, localViews } }: Setting): Recipe {
   checkWhole('leJepa', 'localViews', localViews);
   checkWhole('leJepa', 'directions', directions);
   checkNumber('leJepa: directions', directions, 1);
+  // A part of the image, at its size.
+  const local: Augmentation = { ...S1, crop: { area: [0.25, 0.6] } };
   return {
     loss: ({ x, step, views }) => {
-      const all = localViews ? concatenate([x, views(localViews, LOCAL)], 0) : x;
+      const all = localViews ? concatenate([x, views(localViews, local)], 0) : x;
       const z = network.embed(all, { training: true });
       const drawn = l2Normalize(normal([directions, width], { seed, stream: step }));
       return leJepaLoss(reshape(z, [2 + localViews, -1, width]), drawn, { lambda });

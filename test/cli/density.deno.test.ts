@@ -18,20 +18,20 @@ const file = (out: string, name: string) => Deno.readTextFileSync(`${folder}/${o
 
 test('points are drawn from the densities, which integrate to 1', () => {
   for (const [name, density] of Object.entries(densities)) {
-    const [cells, half] = [200, 6];
+    const [cells, half] = [100, 5];
     const cell = (2 * half) / cells;
     let [mass, mean] = [0, 0];
     for (let i = 0; i < cells * cells; i++) {
       const [x, y] = [i % cells, Math.floor(i / cells)].map((k) => cell * (k + 0.5) - half);
-      const p = Math.exp(logDensity(density, x, y)) * cell ** 2;
-      mass += p;
-      mean += p * logDensity(density, x, y);
+      const log = logDensity(density, x, y);
+      mass += Math.exp(log) * cell ** 2;
+      mean += log * Math.exp(log) * cell ** 2;
     }
     assert.ok(Math.abs(mass - 1) < 1e-4, `${name}: mass ${mass}`);
-    const points = samplePoints(density, 20000, 3);
+    const points = samplePoints(density, 5000, 3);
     let found = 0;
-    for (let i = 0; i < points.length; i += 2) found += logDensity(density, points[i], points[i + 1]) / 20000;
-    assert.ok(Math.abs(found - mean) < 0.03, `${name}: minus entropy ${mean}, of points ${found}`);
+    for (let i = 0; i < points.length; i += 2) found += logDensity(density, points[i], points[i + 1]) / 5000;
+    assert.ok(Math.abs(found - mean) < 0.06, `${name}: minus entropy ${mean}, of points ${found}`);
   }
 });
 

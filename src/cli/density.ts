@@ -139,7 +139,8 @@ async function fit(
       optimizer.minimize(loss);
       return { loss };
     },
-    { inputs: { step: scalar('u32'), learningRate } },
+    // Steps are short, and Deno looks for their end only every 10 ms.
+    { inputs: { step: scalar('u32'), learningRate }, stepsInFlight: 50 },
   );
   const onGrid = await compile(device, () => {
     const log = energy.log(constant(data.grid, [data.grid.length / 2, 2]));
@@ -171,6 +172,7 @@ async function fit(
   };
 }
 
+/** What counts as no density at all. */
 const KL_FLOOR = 1e-12;
 
 /** Fits the density of a command line, writes its run folder, prints what came out. */
@@ -179,18 +181,19 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
   const name = options.density!;
   const density = densities[name];
   const { tune: budget } = options;
-  const folderOf = () => folder;
   const device = await openDevice({
     tune: budget === undefined || budget === false ? budget : { budgetMs: budget },
-    choices: runChoices(folderOf, false),
+    choices: runChoices(() => folder, false),
   });
   const folder = createRunFolder(options.out, options.method, new Date());
   try {
-    folder.write('options.json', `${JSON.stringify(options, null, 2)}\n`);
+    const { method, seed, learningRate, out } = options;
+    const given = { method, density: name, seed, learningRate, knobs: options.knobs, out };
+    folder.write('options.json', `${JSON.stringify(given, null, 2)}\n`);
     const terminal = Deno.stdout.isTerminal();
     const columns = () => (terminal ? Deno.consoleSize().columns : 80);
     const progress = createProgress({ write: print, terminal, columns });
-    const { title, paper, year } = methods[options.method];
+    const { title, paper, year } = methods[method];
     progress.say(`${title}, ${paper} ${year}: the density "${name}" on ${device.adapter}`);
     progress.say(`Writing to ${folder.path}`);
 
@@ -200,7 +203,7 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     const grid = Float32Array.from({ length: 2 * CELLS * CELLS }, (_, i) =>
       place(i % 2 ? Math.floor(i / 2 / CELLS) : (i >> 1) % CELLS),
     );
-    const points = samplePoints(density, POINTS, options.seed);
+    const points = samplePoints(density, POINTS, seed);
     const started = performance.now();
     const data = { points, grid, area: cell ** 2 };
     const fitted = await fit(device, options, knobs, data, (metrics) => {
@@ -215,15 +218,16 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     const truth = Float64Array.from({ length: CELLS * CELLS }, (_, i) =>
       Math.exp(logDensity(density, grid[2 * i], grid[2 * i + 1])),
     );
+    const last = fitted.metrics.at(-1)!;
+    // The learned density has the mass exp(c + log Z), which is divided out.
     const divergence = truth.reduce(
       (total, p, i) => total + (p > KL_FLOOR ? p * Math.log(p / fitted.density[i]) * cell ** 2 : 0),
-      0,
+      last.c - last.minusLogZ,
     );
-    const last = fitted.metrics.at(-1)!;
     const report: DensityReport = {
-      method: options.method,
+      method,
       density: name,
-      seed: options.seed,
+      seed,
       steps: knobs.steps,
       seconds: Number(seconds.toFixed(1)),
       adapter: device.adapter,
@@ -231,7 +235,7 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
       ...truthOf(density, fitted.mean),
       mean: fitted.mean,
       divergence,
-      options: { ...options },
+      options: given,
       verdict: '',
     };
     report.verdict = verdictOf(report);

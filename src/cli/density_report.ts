@@ -55,7 +55,7 @@ ${curve(
     },
     ...(trueC === null ? [] : [{ name: 'truth', className: 'truth', values: metrics.map(() => trueC) }]),
   ],
-  'The model is an energy plus a free constant c. Telling data from noise drives c (the thick line) to minus the logarithm of the energy’s integral (dashed; summed over a grid, for this picture only): the model normalises itself.',
+  'The model is an energy plus a free constant c. Telling data from noise drives c (the thick line) to minus the logarithm of the energy’s integral (dashed; summed over a grid, for this picture only): the model normalises itself. The energy moves as well, so the two may meet from both sides.',
 )}
 ${curve('loss', metrics, [{ name: 'loss', className: 'path', values: metrics.map(({ loss }) => loss) }], 'The loss of one batch: how well data and noise can be told apart. It ends well above 0, since the noise lies where the data lie.')}
 </div></section>
@@ -144,7 +144,7 @@ function facts({ options, verdict, ...report }: DensityReport): Html {
       : Array.isArray(value)
         ? value.join(', ')
         : String(value);
-  const knobs = Object.entries(options.knobs as Record<string, number>);
+  const knobs = Object.entries(options.knobs as Record<string, number>).filter(([name]) => name !== 'steps');
   const all = [...Object.entries(report).filter(([, value]) => value !== null), ...knobs];
   return html`<dl class="facts">${all.map(([name, value]) => html`<div><dt>${name}</dt><dd>${given(value)}</dd></div>`)}</dl>`;
 }

@@ -242,7 +242,7 @@ export const methods: Record<string, Method> = {
     paper: 'Ermolov et al., arXiv 2007.06346',
     year: 2020,
     summary: 'embeddings are whitened over the batch, then views agree: what is white cannot collapse',
-    knobs: {},
+    knobs: { standardize: 1 },
     loss: (zA, zB) => wMse(zA, zB),
   },
   leJepa: {

@@ -4,7 +4,6 @@ import { crossEntropy } from '../ops/cross_entropy.ts';
 import { mean } from '../ops/reduce.ts';
 import { gather, transpose } from '../ops/shape.ts';
 import type { Recipe, Setting } from './recipe.ts';
-import { halves } from './views.ts';
 
 /** Of each of the four quarter turns of a square, counter-clockwise: from which pixel each pixel comes. u32 [4, H^2] */
 function turns(H: number): Uint32Array {
@@ -48,11 +47,11 @@ export function rotationLoss(logits: Tensor): Tensor {
   return mean(crossEntropy(logits, constant(labels, [rows], 'u32')));
 }
 
-/** Rotation prediction around its loss: all four turns of view A in one batch, a linear head behind the projector. */
+/** Rotation prediction around its loss: all four turns of both views in one batch, a linear head behind the projector. */
 export function rotation({ network, width, seed }: Setting): Recipe {
   const head = linear({ name: 'turn', inputs: width, outputs: 4, seed });
   return {
     parameters: head.parameters,
-    loss: ({ x }) => rotationLoss(head(network.embed(quarterTurns(halves(x)[0]), { training: true }))),
+    loss: ({ x }) => rotationLoss(head(network.embed(quarterTurns(x), { training: true }))),
   };
 }

@@ -18,27 +18,34 @@ const file = (out: string, name: string) => Deno.readTextFileSync(`${folder}/${o
 
 test('points are drawn from the densities, which integrate to 1', () => {
   for (const [name, density] of Object.entries(densities)) {
-    const [cells, half] = [200, 6];
+    const [cells, half] = [100, 5];
     const cell = (2 * half) / cells;
     let [mass, mean] = [0, 0];
     for (let i = 0; i < cells * cells; i++) {
       const [x, y] = [i % cells, Math.floor(i / cells)].map((k) => cell * (k + 0.5) - half);
-      const p = Math.exp(logDensity(density, x, y)) * cell ** 2;
-      mass += p;
-      mean += p * logDensity(density, x, y);
+      const log = logDensity(density, x, y);
+      mass += Math.exp(log) * cell ** 2;
+      mean += log * Math.exp(log) * cell ** 2;
     }
     assert.ok(Math.abs(mass - 1) < 1e-4, `${name}: mass ${mass}`);
-    const points = samplePoints(density, 20000, 3);
+    const points = samplePoints(density, 5000, 3);
     let found = 0;
-    for (let i = 0; i < points.length; i += 2) found += logDensity(density, points[i], points[i + 1]) / 20000;
-    assert.ok(Math.abs(found - mean) < 0.03, `${name}: minus entropy ${mean}, of points ${found}`);
+    for (let i = 0; i < points.length; i += 2) found += logDensity(density, points[i], points[i + 1]) / 5000;
+    assert.ok(Math.abs(found - mean) < 0.06, `${name}: minus entropy ${mean}, of points ${found}`);
   }
 });
 
 test(
   'the Gaussian: its constant and its mean',
   async () => {
-    const { code, out, err } = await run('--out', `${folder}/gaussian`);
+    const { code, out, err } = await run(
+      '--steps',
+      '1000',
+      '--learning-rate',
+      '0.03',
+      '--out',
+      `${folder}/gaussian`,
+    );
     assert.is(code, 0, err);
     const report = JSON.parse(file('gaussian', 'report.json'));
     assert.ok(Math.abs(report.c - report.trueC) < 0.05, `c ${report.c}, true ${report.trueC}`);
@@ -47,15 +54,26 @@ test(
       assert.ok(Math.abs(report.mean[axis] - report.trueMean[axis]) < 0.05, `mean ${report.mean}`);
     assert.ok(report.divergence < 0.01, `divergence ${report.divergence}`);
     assert.match(out, /normalised the model by itself/);
-    assert.is(file('gaussian', 'metrics.jsonl').trim().split('\n').length, 60);
+    assert.is(file('gaussian', 'metrics.jsonl').trim().split('\n').length, 59);
     const page = file('gaussian', 'report.html');
     assert.is(page.match(/<img /g)?.length, 3);
     assert.match(page, /true density/);
     assert.not.match(page, /NaN|undefined|http:|https:/);
+  },
+  { timeout: 240_000 },
+);
 
-    const again = await run('--out', `${folder}/again`);
-    assert.is(again.code, 0, again.err);
-    assert.is(file('again', 'metrics.jsonl'), file('gaussian', 'metrics.jsonl'), 'one seed, two results');
+test(
+  'the same seed gives the same bytes, another seed others',
+  async () => {
+    const metrics: string[] = [];
+    for (const seed of ['7', '7', '8']) {
+      const { code, err } = await run('--steps', '30', '--seed', seed, '--out', `${folder}/${seed}`);
+      assert.is(code, 0, err);
+      metrics.push(file(seed, 'metrics.jsonl'));
+    }
+    assert.is(metrics[1], metrics[0]);
+    assert.is.not(metrics[2], metrics[0]);
   },
   { timeout: 120_000 },
 );
@@ -63,14 +81,21 @@ test(
 test(
   'eight Gaussians by a network: it integrates to 1 without having been told to',
   async () => {
-    const { code, err } = await run('--density', 'eightGaussians', '--out', `${folder}/eight`);
+    const { code, err } = await run(
+      '--density',
+      'eightGaussians',
+      '--steps',
+      '1500',
+      '--out',
+      `${folder}/eight`,
+    );
     assert.is(code, 0, err);
     const report = JSON.parse(file('eight', 'report.json'));
     assert.ok(Math.abs(report.c - report.minusLogZ) < 0.1, `c ${report.c}, needed ${report.minusLogZ}`);
     assert.ok(report.divergence < 0.1, `divergence ${report.divergence}`);
     assert.is(report.trueC, null);
   },
-  { timeout: 240_000, slow: true },
+  { timeout: 600_000, slow: true },
 );
 
 const bad: [name: string, args: string[], message: RegExp][] = [

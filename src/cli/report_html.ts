@@ -51,6 +51,7 @@ export interface Metric {
   std: number | null;
   /** Runs of older versions have none. */
   knn?: number | null;
+  probe?: number | null;
 }
 
 /** Test embeddings on a plane, sample i at (x[i], y[i]); thumbnails in the same order. */
@@ -212,6 +213,7 @@ const curves = [
   { key: 'rank', name: 'effective rank of z', digits: 1 },
   { key: 'std', name: 'std of z', digits: 3 },
   { key: 'knn', name: 'k-NN accuracy, augmented', digits: 3 },
+  { key: 'probe', name: 'linear probe, augmented', digits: 3 },
 ] as const;
 
 /** Steps in order, each once: after a resumed run the later entry of a step counts. */
@@ -228,7 +230,7 @@ function curveSection(run: RunReport): Section | undefined {
   const d = run.spectrum.trained.length;
   const body = html`<figure>
 <div class="curves">${shown.map(({ key, name }) => html`<div class="chart"><h3 id="curve-${key}-title">${name}</h3><p class="readout" id="curve-${key}-value" aria-hidden="true"></p><div class="plot" id="curve-${key}" role="img" aria-label="${describeCurve(metrics, key, name)}"></div></div>\n`)}</div>
-<figcaption>Each curve is one number over the training steps (point at a step to read all of them): in a healthy run alignment ends low and uniformity comes close to its dashed optimum${d > 0 && html`, while the effective rank stays far above 1 (the most it can be is ${d})`}. The k-NN accuracy is of a few test images among a part of the training images, so it is below that of the table. The thick loss line is smoothed, the thin one is not.</figcaption>
+<figcaption>Each curve is one number over the training steps (point at a step to read all of them): in a healthy run alignment ends low and uniformity comes close to its dashed optimum${d > 0 && html`, while the effective rank stays far above 1 (the most it can be is ${d})`}. The accuracies are of a few test images, by a part of the training images: the table’s are by all. The thick loss line is smoothed, the thin one is not.</figcaption>
 ${tableOf(
   'The curves as numbers',
   ['step', ...shown.map(({ name }) => name)],

@@ -9,13 +9,10 @@ import { constant, scalar } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
 import type { Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
-import { vote } from '../measures/knn.ts';
 import { effectiveRankOf, liveGauges } from '../measures/live.ts';
-import { accuracyOf } from '../measures/per_class.ts';
+import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
 import { halves } from '../methods/views.ts';
-import { l2Normalize } from '../ops/l2_normalize.ts';
 import { concatenate } from '../ops/shape.ts';
-import { topKSimilar } from '../ops/top_k.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
 import { buildModel, type Model, represent, trainingStep } from './model.ts';
@@ -24,8 +21,9 @@ import type { RunOptions } from './options.ts';
 /** A line of metrics.jsonl: after `step` updates. No times: same seed, same adapter, same bytes. */
 export interface Metrics extends Look {
   loss: number;
-  /** k-NN accuracy of the watched test images, augmented, among some clean training images; on h. */
+  /** Accuracy of k-NN and of a linear probe on h: of the watched test images, augmented, by some clean training images. */
   knn: number;
+  probe: number;
 }
 
 /** The state of a run on the CPU: what survives a lost device. */
@@ -72,7 +70,7 @@ export interface Trained {
 const LOGS_PER_EPOCH = 2;
 /** Rows of the batch of test images that they are taken on. */
 const WATCHED = 256;
-/** Training images that they find their neighbours among, and how many of these go through the encoder at a time. */
+/** Labelled training images that they are classified by, and how many of these go through the encoder at a time. */
 const GALLERY = 1024;
 const GALLERY_BATCH = 512;
 /** A device that is lost over and over is not worth another try. */
@@ -207,17 +205,18 @@ async function trainOn(
 }
 
 /**
- * Gauges of the curves, in inference mode: of z, on two EVAL views of fixed test images; and the accuracy of 20-NN on h, view A
- * of these among clean training images, evenly spaced. The votes are counted on the CPU, while training goes on.
+ * Gauges of the curves, in inference mode: of z, on two EVAL views of fixed test images; of h, on view A of these and clean
+ * training images, evenly spaced.
  */
 async function compileWatch(device: Device, { watch: queries, data }: Watched, model: Model) {
   const batch = Math.min(WATCHED, queries.count);
   const gallery = spacedRows(data.count, Math.min(GALLERY, data.count));
-  const k = Math.min(20, gallery.length);
-  const [galleryLabels, labels] = await Promise.all(
-    [data, queries].map(async (set) => readVariable(device, set.labels!)),
-  );
-  const nearby = Uint32Array.from(gallery, (i) => galleryLabels[i]);
+  const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
+  const labels: OnlineLabels = {
+    gallery: Uint32Array.from(gallery, (i) => known[i]),
+    queries: asked.subarray(0, batch),
+    classes: data.classes,
+  };
   const step = await compile(device, () => {
     const { h, z } = represent(model, augment(queries, { ...EVAL, batch, start: 0, seed: 5 }));
     const [[zA, zB], [hA]] = [halves(z), halves(h)];
@@ -225,14 +224,20 @@ async function compileWatch(device: Device, { watch: queries, data }: Watched, m
       const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
       return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
     });
-    const { indices: neighbours } = topKSimilar(l2Normalize(hA), l2Normalize(concatenate(parts)), { k });
-    return { ...liveGauges(zA, zB), neighbours };
+    const { covariance: covarianceH, ...online } = onlineGauges(concatenate(parts), hA, labels);
+    return { ...liveGauges(zA, zB), covarianceH, ...online };
   });
-  const knn = async () => {
-    const predicted = vote(await step.read('neighbours'), nearby, { k, classes: data.classes });
-    return accuracyOf(predicted, labels.subarray(0, batch));
+  const accuracies = async () => {
+    const reading = [
+      step.read('neighbours'),
+      step.read('covarianceH'),
+      step.read('cross'),
+      step.read('queries'),
+    ];
+    const [neighbours, covariance, cross, queries] = await Promise.all(reading);
+    return onlineAccuracies({ neighbours, covariance, cross, queries }, labels);
   };
-  return { ...step, knn };
+  return { ...step, accuracies };
 }
 
 /** The watched test images, and the training images. */
@@ -240,9 +245,9 @@ type Watched = Pick<Training, 'watch' | 'data'>;
 type Gauges = Omit<Metrics, 'step' | 'loss'>;
 
 async function lookAt(watch: Awaited<ReturnType<typeof compileWatch>>): Promise<Gauges> {
-  const reading = [watch.run(), watch.read('gauges'), watch.read('covariance'), watch.knn()] as const;
-  const [, [alignment, uniformity, std, length], covariance, knn] = await Promise.all(reading);
-  return { alignment, uniformity, std, rank: effectiveRankOf(covariance), length, knn };
+  const reading = [watch.run(), watch.read('gauges'), watch.read('covariance'), watch.accuracies()] as const;
+  const [, [alignment, uniformity, std, length], covariance, online] = await Promise.all(reading);
+  return { alignment, uniformity, std, rank: effectiveRankOf(covariance), length, ...online };
 }
 
 /** The gauges of the curves once: of the untrained model, which the alarm compares with. */

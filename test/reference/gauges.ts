@@ -239,22 +239,18 @@ export function invariance(x: Values, y: Values): number {
   return 1 - moved / apart;
 }
 
-/** R^2 on the test pair of a ridge regression fitted on the training pair, by Gauss's elimination. */
-export function equivariance(
-  [x, y]: [Values, Values],
-  [testX, testY]: [Values, Values],
-  { ridge = 1e-3 } = {},
-): number {
-  const [X, Y, U, V] = [x, y, testX, testY].map(rowsOf);
-  const [mx, my, mv] = [X, Y, V].map(meanRow);
+/** What a ridge regression of y on x predicts for other rows, by Gauss's elimination. `ridge`: of the mean variance. */
+export function ridgeRegression(x: Values, y: Values, other: Values, { ridge = 1e-3 } = {}): number[][] {
+  const [X, Y, U] = [x, y, other].map(rowsOf);
+  const [mx, my] = [X, Y].map(meanRow);
   const centred = (rows: number[][], m: number[]) => rows.map((row) => row.map((v, d) => v - m[d]));
-  const [cx, cy] = [centred(X, mx), centred(Y, my)];
   const D = mx.length;
   const gram = scatter(X, mx);
   const lambda = (ridge * gram.reduce((total, row, i) => total + row[i], 0)) / D;
+  const cross = product(transposed(centred(X, mx)), centred(Y, my));
   const system = gram.map((row, i) => [
     ...row.map((v, j) => v + (i === j ? lambda : 0)),
-    ...product(transposed(cx), cy)[i].map((v) => v / X.length),
+    ...cross[i].map((v) => v / X.length),
   ]);
   for (let i = 0; i < D; i++) {
     const pivot = system.slice(i).reduce((best, row) => (Math.abs(row[i]) > Math.abs(best[i]) ? row : best));
@@ -267,9 +263,16 @@ export function equivariance(
       }
   }
   const weights = system.map((row, i) => row.slice(D).map((v) => v / row[i]));
-  const predicted = product(centred(U, mx), weights).map((row) => row.map((v, d) => v + my[d]));
+  return product(centred(U, mx), weights).map((row) => row.map((v, d) => v + my[d]));
+}
+
+/** R^2 on the test pair of a ridge regression fitted on the training pair. */
+export function equivariance([x, y]: [Values, Values], [testX, testY]: [Values, Values]): number {
+  const predicted = ridgeRegression(x, y, testX);
+  const V = rowsOf(testY);
+  const centre = meanRow(V);
   const error = V.reduce((total, row, i) => total + distance2(row, predicted[i]), 0);
-  return 1 - error / V.reduce((total, row) => total + distance2(row, mv), 0);
+  return 1 - error / V.reduce((total, row) => total + distance2(row, centre), 0);
 }
 
 /** Linear CKA by its N x N Gram matrices: HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)). */

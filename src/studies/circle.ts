@@ -22,7 +22,7 @@ interface Row {
   angles: number[][];
 }
 
-const COMMON = '--embedding 2 --encoder mlp-small --batch 256 --epochs 10 --seed 0';
+const COMMON = '--embedding 2 --encoder mlp-small --batch 256 --epochs 6 --seed 0';
 const encoders: Record<string, string> = {
   untrained: '--method simclr',
   'supervised (SupCon)': '--method supCon',
@@ -112,7 +112,7 @@ function ring([cx, cy]: readonly [number, number], angles: readonly number[], co
     .join('');
   return html`<path d="${around((i) => RADIUS + height * dense[i])}${around(() => RADIUS)}" style="fill:${colour};fill-rule:evenodd;opacity:.85"/>
 <circle class="guide" cx="${px(cx)}" cy="${px(cy)}" r="${px(RADIUS + height)}"/>
-<path d="${dots}" style="stroke:${colour};stroke-width:2.2;stroke-linecap:round;opacity:.35"/>`;
+<path d="${dots}" style="stroke:${colour};stroke-width:2.2;stroke-linecap:round;opacity:.5"/>`;
 }
 
 function draw(rows: readonly Row[]): string {

@@ -23,7 +23,7 @@ export interface Run {
   knnZ: number;
 }
 
-const PROTOCOL = '--encoder mlp-small --epochs 5';
+const PROTOCOL = '--encoder mlp-small --epochs 3';
 const contrastive = (temperature: number, batch = 256) =>
   `--method simclr --temperature ${temperature} --batch ${batch}`;
 const alignUniform = (align: number, uniform: number, batch = 256) =>
@@ -96,67 +96,61 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** "temperature 0.2, batch 256" */
 const settings = (run: Run): string =>
-  [
-    ['temperature', 'temperature'],
-    ['align-weight', 'weight of alignment'],
-    ['batch', 'batch'],
-  ]
-    .flatMap(([name, words]) => (option(run, name) ? [`${words} ${option(run, name)}`] : []))
+  (['temperature', 'align-weight', 'batch'] as const)
+    .flatMap((name) => (option(run, name) ? [`${name.replace('-', ' ')} ${option(run, name)}`] : []))
     .join(', ');
 
-/** Rank correlations of the probe's accuracy: positive where better goes with more accurate. */
-export function correlations(runs: readonly Run[]) {
-  const of = (f: (run: Run) => number) => runs.map(f);
-  const [accuracy, align, uniform] = [
-    of((r) => r.linearProbe),
-    of((r) => -r.alignment),
-    of((r) => -r.uniformity),
+const outcomes = { linearProbe: 'linear probe on h', knn: 'k-NN on h', knnZ: 'k-NN on z' } as const;
+
+/** Rank correlations of an accuracy: positive where better goes with more accurate. */
+export function correlations(runs: readonly Run[], outcome: keyof typeof outcomes = 'linearProbe') {
+  const [accuracy, align, uniform, both] = [
+    runs.map((run) => run[outcome]),
+    runs.map((run) => -run.alignment),
+    runs.map((run) => -run.uniformity),
+    runs.map((run) => -run.alignment - run.uniformity),
   ];
   return {
     alignment: spearman(accuracy, align),
     uniformity: spearman(accuracy, uniform),
-    both: spearman(
-      accuracy,
-      of((r) => -r.alignment - r.uniformity),
-    ),
-    alignmentGivenUniformity: partialSpearman(accuracy, align, uniform),
-    uniformityGivenAlignment: partialSpearman(accuracy, uniform, align),
-    knn: spearman(
-      accuracy,
-      of((r) => r.knn),
-    ),
+    'their sum': spearman(accuracy, both),
+    'alignment, uniformity fixed': partialSpearman(accuracy, align, uniform),
+    'uniformity, alignment fixed': partialSpearman(accuracy, uniform, align),
   };
 }
 
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
 
+/** A table of rank correlations with their 95 % intervals, and the best runs. */
 function summary(runs: readonly Run[]): string {
   const all = grid(runs);
-  const line = (name: string, some: readonly Run[]) => {
-    const cells = Object.entries(correlations(some)).map(([key, value]) => {
-      const [low, high] = interval(value, some.length);
-      return `${key} ${signed(value)} (${signed(low)} to ${signed(high)})`;
-    });
-    return `${name}, ${some.length} runs: ${cells.join('; ')}`;
+  const of = (...which: Family[]) => all.filter((run) => which.includes(familyOf(run)));
+  const groups = {
+    all,
+    'NT-Xent and align + uniform': of('simclr', 'alignUniform'),
+    'NT-Xent': of('simclr'),
+    'align + uniform': of('alignUniform'),
   };
-  const family = (which: Family) => all.filter((run) => familyOf(run) === which);
-  const fresh = (['simclr', 'alignUniform'] as const).flatMap((which) => {
-    const winner = best(runs, which);
-    if (!winner) return [];
-    const again = FRESH_SEEDS.flatMap((seed) => runs.filter(({ args }) => args === withSeed(winner, seed)));
-    const others = again.map((run) => percent(run.linearProbe)).join(', ');
-    return [
-      `best ${families[which].name} (${settings(winner)}): ${percent(winner.linearProbe)}; fresh seeds: ${others}`,
-    ];
+  const keys = Object.keys(outcomes) as (keyof typeof outcomes)[];
+  const lines = Object.entries(groups)
+    .filter(([, some]) => some.length > 3)
+    .flatMap(([name, some]) =>
+      keys.map((key) => {
+        const cells = Object.values(correlations(some, key)).map((value) => {
+          const [low, high] = interval(value, some.length);
+          return `${signed(value)} (${signed(low)} to ${signed(high)})`;
+        });
+        return `| ${name} (${some.length}) | ${outcomes[key]} | ${cells.join(' | ')} |`;
+      }),
+    );
+  const head = ['runs', 'accuracy', ...Object.keys(correlations(all))];
+  const winners = (['simclr', 'alignUniform'] as const).flatMap((family) => best(runs, family) ?? []);
+  const fresh = winners.map((run) => {
+    const again = FRESH_SEEDS.flatMap((seed) => runs.filter(({ args }) => args === withSeed(run, seed)));
+    const others = again.map((other) => percent(other.linearProbe)).join(', ') || 'not run';
+    return `best ${families[familyOf(run)].name} (${settings(run)}): ${percent(run.linearProbe)}; other seeds: ${others}`;
   });
-  return [
-    'Spearman of the linear probe with (positive: better goes with more accurate):',
-    line('all', all),
-    line('without the two single terms', [...family('simclr'), ...family('alignUniform')]),
-    line('NT-Xent', family('simclr')),
-    line('align + uniform', family('alignUniform')),
-    ...fresh,
-  ].join('\n');
+  return [`| ${head.join(' | ')} |`, `|${'---|'.repeat(head.length)}`, ...lines, '', ...fresh].join('\n');
 }
 
 // ---- the picture ----
@@ -198,7 +192,9 @@ function draw(runs: readonly Run[]): string {
   );
   const share = (percent: number) => (percent - scale.low) / (scale.high - scale.low);
   const place = (run: Run) => [atX(run.alignment), atY(run.uniformity)] as const;
-  const { alignment, uniformity, both } = correlations(all);
+  const rho = Object.entries(correlations(all))
+    .slice(0, 3)
+    .map(([name, value]) => `${name} ${signed(value)}`);
   const winners = (['simclr', 'alignUniform'] as const).flatMap((family) => best(runs, family) ?? []);
   const bar = { left: 640, top: 132, width: 18, height: 320 };
   const atBar = (percent: number) => bar.top + bar.height * (1 - share(percent));
@@ -207,18 +203,18 @@ function draw(runs: readonly Run[]): string {
   );
   const names = used.map((family, i) => {
     const { name, shape } = families[family];
-    const [left, top] = [80 + 130 * i, 72];
+    const [left, top] = [25 + 110 * i, 72];
     return html`${mark(shape, [left, top - 4], 5, 'none')}<text x="${left + 12}" y="${top}">${name}</text>`;
   });
   return figure(
     {
       title: `Alignment, uniformity and accuracy of ${all.length} encoders`,
-      description: `Scatter plot after Wang and Isola's: alignment on x, uniformity on y, linear-probe accuracy as colour, from ${percent(Math.min(...all.map((r) => r.linearProbe)))} to ${percent(Math.max(...all.map((r) => r.linearProbe)))}. The most accurate encoders lie at the lower left. Spearman's correlation of accuracy with better alignment ${signed(alignment)}, with better uniformity ${signed(uniformity)}, with the better sum of both ${signed(both)}. ${winners.map((run) => `The best ${families[familyOf(run)].name} reaches ${percent(run.linearProbe)} (${settings(run)})`).join('; ')}.`,
+      description: `Scatter plot after Wang and Isola's: alignment on x, uniformity on y, linear-probe accuracy as colour, from ${percent(Math.min(...all.map((r) => r.linearProbe)))} to ${percent(Math.max(...all.map((r) => r.linearProbe)))}. The most accurate encoders lie at the lower left. Spearman's rank correlation of accuracy with being better in ${rho.join(', ')}. ${winners.map((run) => `The best ${families[familyOf(run)].name} reaches ${percent(run.linearProbe)} (${settings(run)})`).join('; ')}.`,
       width: 740,
       height: 550,
     },
     [
-      html`<text x="20" y="50">Spearman of accuracy with better alignment ${signed(alignment)}, better uniformity ${signed(uniformity)}, better sum of both ${signed(both)}; larger mark: larger batch</text>`,
+      html`<text x="20" y="50">Spearman's ρ of accuracy with being better in ${rho.join(', ')}</text><text x="${box.left + box.width}" y="72" text-anchor="end">larger mark: larger batch</text>`,
       html`${names}`,
       lines,
       html`<path class="guide" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) - 6)}" text-anchor="end">even over the sphere: ${fixed(optimum, 2)}</text>`,

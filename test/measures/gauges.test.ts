@@ -104,7 +104,9 @@ test('live gauges inside a step agree with the gauges, and let no gradient throu
     { inputs },
   );
   await step.run({ a: x, b: y });
-  close(await step.read('gauges'), [e.alignment, e.uniformity, e.std], { rel: 1e-5 });
+  const length = Array.from({ length: N }, (_, i) => Math.hypot(...x.subarray(i * D, (i + 1) * D)));
+  const meanLength = length.reduce((a, b) => a + b) / N;
+  close(await step.read('gauges'), [e.alignment, e.uniformity, e.std, meanLength], { rel: 1e-5 });
   close([effectiveRankOf(await step.read('covariance'))], [e.rank], { rel: 1e-4 });
   close(await step.read('da'), new Float32Array(N * D), { rel: 0, abs: 0 });
   step.dispose();

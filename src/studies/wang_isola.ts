@@ -203,7 +203,7 @@ function draw(runs: readonly Run[]): string {
   );
   const names = used.map((family, i) => {
     const { name, shape } = families[family];
-    const [left, top] = [25 + 110 * i, 72];
+    const [left, top] = [25 + 125 * i, 72];
     return html`${mark(shape, [left, top - 4], 5, 'none')}<text x="${left + 12}" y="${top}">${name}</text>`;
   });
   return figure(
@@ -214,15 +214,10 @@ function draw(runs: readonly Run[]): string {
       height: 550,
     },
     [
-      html`<text x="20" y="50">Spearman's ρ of accuracy with being better in ${rho.join(', ')}</text><text x="${box.left + box.width}" y="72" text-anchor="end">larger mark: larger batch</text>`,
+      html`<text x="20" y="50">Spearman's ρ of accuracy with being better in ${rho.join(', ')}</text><text x="720" y="72" text-anchor="end">larger mark: larger batch</text>`,
       html`${names}`,
       lines,
-      html`<path class="guide" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) - 6)}" text-anchor="end">even over the sphere: ${fixed(optimum, 2)}</text>`,
-      html`${[...all]
-        .sort((a, b) => radius(b) - radius(a))
-        .map((run) =>
-          mark(families[familyOf(run)].shape, place(run), radius(run), viridis(share(100 * run.linearProbe))),
-        )}`,
+      html`<path class="guide" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) + 14)}" text-anchor="end">even over the sphere: ${fixed(optimum, 2)}</text>`,
       html`${winners.map((run, i) => {
         const [cx, cy] = place(run);
         const [tx, ty] = [box.left + 0.3 * box.width, box.top + box.height * (0.2 + 0.1 * i)];
@@ -231,6 +226,11 @@ function draw(runs: readonly Run[]): string {
           [cx, cy],
         ])}" style="stroke:${colours[i]};fill:none"/><text class="label" x="${px(tx)}" y="${px(ty)}">best ${families[familyOf(run)].name}: ${percent(run.linearProbe)} (${settings(run)})</text>`;
       })}`,
+      html`${[...all]
+        .sort((a, b) => radius(b) - radius(a))
+        .map((run) =>
+          mark(families[familyOf(run)].shape, place(run), radius(run), viridis(share(100 * run.linearProbe))),
+        )}`,
       html`<text class="strong" x="${bar.left - 8}" y="${bar.top - 22}">linear probe</text><text x="${bar.left - 8}" y="${bar.top - 8}">on h, %</text>`,
       html`${Array.from({ length: 40 }, (_, i) => html`<rect x="${bar.left}" y="${px(bar.top + (bar.height * i) / 40)}" width="${bar.width}" height="${px(bar.height / 40 + 0.5)}" style="fill:${viridis(1 - (i + 0.5) / 40)}"/>`)}`,
       html`${scale.ticks.map(({ at, text }) => html`<text x="${bar.left + bar.width + 6}" y="${px(atBar(at) + 4)}">${text}</text>`)}`,

@@ -137,7 +137,7 @@ fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_
   put_partial_8x8(split, row, o, c00, c01, c10, c11);
 }
 
-// 32 rows (tap, c) x 32 channels by a workgroup (lib/tiles_shared.wgsl), which adds as the tile above; C % 8 = O % 8 = 0
+// 32 rows (tap, c) x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tile above; C % 8 = O % 8 = 0
 @compute @workgroup_size(64)
 fn conv2d_filter_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let O = params.out_channels / 4u;

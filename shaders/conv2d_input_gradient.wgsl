@@ -161,7 +161,7 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   put_input(g1.own, c, c10); put_input(g1.own, c + 1u, c11);
 }
 
-// 32 pixels x 32 channels by a workgroup (lib/tiles_shared.wgsl), which adds as the tiles above; C % 4 = O % 8 = 0
+// 32 pixels x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tiles above; C % 4 = O % 8 = 0
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let O = params.out_channels / 4u;

@@ -2,7 +2,7 @@ import forwardWgsl from '../../shaders/conv2d.wgsl' with { type: 'text' };
 import filterWgsl from '../../shaders/conv2d_filter_gradient.wgsl' with { type: 'text' };
 import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 'text' };
 import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
-import sharedWgsl from '../../shaders/lib/tiles_shared.wgsl' with { type: 'text' };
+import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text' };
 import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';

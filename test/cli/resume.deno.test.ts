@@ -23,7 +23,16 @@ for (const [method, knobs] of Object.entries(SMALL)) {
       ...['--epochs', String((STEPS * BATCH) / COUNT), ...knobs],
     ]);
     const pixels = Uint8Array.from(random(1).integers(COUNT * SIDE * SIDE, 0, 256));
-    const data = dataset({ pixels, count: COUNT, height: SIDE, width: SIDE, channels: 1, classes: 0 });
+    const labels = Uint8Array.from({ length: COUNT }, (_, i) => i % 3);
+    const data = dataset({
+      pixels,
+      labels,
+      count: COUNT,
+      height: SIDE,
+      width: SIDE,
+      channels: 1,
+      classes: 3,
+    });
     const run = async (job: Partial<Training>) => {
       const trained = await train({ options, data, watch: data, open: device, ...job });
       freeVariables(trained.device, trained.model.variables);

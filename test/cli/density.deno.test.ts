@@ -1,4 +1,4 @@
-// Noise-contrastive estimation by the command line: the calibrated Gaussian, and a density of many parts.
+// Noise-contrastive estimation by the command line: the calibrated Gaussian. A density of many parts is in test/slow.
 import * as assert from 'uvu/assert';
 import { densities, logDensity, samplePoints } from '../../src/cli/densities.ts';
 import { test } from '../harness.ts';
@@ -76,26 +76,6 @@ test(
     assert.is.not(metrics[2], metrics[0]);
   },
   { timeout: 120_000 },
-);
-
-test(
-  'eight Gaussians by a network: it integrates to 1 without having been told to',
-  async () => {
-    const { code, err } = await run(
-      '--density',
-      'eightGaussians',
-      '--steps',
-      '1500',
-      '--out',
-      `${folder}/eight`,
-    );
-    assert.is(code, 0, err);
-    const report = JSON.parse(file('eight', 'report.json'));
-    assert.ok(Math.abs(report.c - report.minusLogZ) < 0.1, `c ${report.c}, needed ${report.minusLogZ}`);
-    assert.ok(report.divergence < 0.1, `divergence ${report.divergence}`);
-    assert.is(report.trueC, null);
-  },
-  { timeout: 600_000, slow: true },
 );
 
 const bad: [name: string, args: string[], message: RegExp][] = [

@@ -33,7 +33,8 @@ test('features of very different scale are whitened alike', async () => {
   const y = reference.wMse(leaves[0], leaves[1]);
   close([found.loss], y.data, { rel: 1e-3 });
   const [gA, gB] = reference.gradient(y, leaves);
-  close([...found.gA, ...found.gB], [...gA, ...gB], { rel: 3e-3 });
+  // The ridge is up to 2 % of the smallest variance.
+  close([...found.gA, ...found.gB], [...gA, ...gB], { rel: 2e-2 });
 });
 
 test('invariants: permutation and rotation; scaling and shifting a view', async () => {

@@ -33,7 +33,7 @@ test('features of very different scale are whitened alike', async () => {
   const y = reference.wMse(leaves[0], leaves[1]);
   close([found.loss], y.data, { rel: 1e-3 });
   const [gA, gB] = reference.gradient(y, leaves);
-  // The ridge is up to 2 % of the smallest variance.
+  // Variances 2,000 times apart: off by .8 % on one seed, by the ridge and f32; neither a smaller ridge nor 16 rounds mended it.
   close([...found.gA, ...found.gB], [...gA, ...gB], { rel: 2e-2 });
 });
 

@@ -6,8 +6,11 @@ const WORD = /^[A-Za-z_]/;
 /** Pairs of characters that mean something else without the blank between them; `//` and `/*` would be comments. */
 const APART = /^(\w\w|--|\+\+|&&|\|\||<<|>>|\/[/*]|[-+*/%&|^<>=!]=)$/;
 
+/** Behind the sign of an operation the other side says the type of a whole number. */
+const TYPED = /[\w)\]]([-+*/%&|^<>]=?|[=!]=|<<|>>)$/;
+
 /**
- * Leaves out comments, and blanks where nothing needs them.
+ * Leaves out comments, blanks where nothing needs them, and digits and suffixes that say nothing.
  * @param {string} code
  * @param {Map<string, string>} names new names for words
  */
@@ -19,15 +22,31 @@ function shorten(code, names = new Map()) {
       blank = true;
       continue;
     }
-    const word = names.get(token) ?? token.replace(/^(\d+\.)0$/, '$1').replace(/^0(\.\d)/, '$1');
+    const digits = TYPED.test(short.slice(-3)) ? token.replace(/^(\d+)u$/, '$1') : token;
+    const word = names.get(token) ?? digits.replace(/^(\d+\.)0$/, '$1').replace(/^0(\.\d)/, '$1');
     if (blank && APART.test(short.slice(-1) + word[0])) short += ' ';
     short += word;
     blank = false;
   }
-  return short;
+  // As does the function called, or its arguments before.
+  return short.replace(/,(\d+)u\)/g, ',$1)');
 }
 
-/** The names that a shortened file declares: functions, types, variables, parameters and fields. */
+/** The functions and types of a shortened file, behind all that is outside of them. */
+function piecesOf(code) {
+  const pieces = [''];
+  let piece = 0;
+  let depth = 0;
+  for (const [token] of code.matchAll(TOKEN)) {
+    if (/^(fn|struct)$/.test(token)) piece = pieces.push('') - 1;
+    pieces[piece] += token;
+    if (token === '{') depth++;
+    if (token === '}' && --depth === 0) piece = 0;
+  }
+  return pieces;
+}
+
+/** The names that a shortened text declares: functions, types, variables, parameters and fields. */
 const declaredIn = (code) =>
   [...code.matchAll(/\b(?:fn|let|var|const|struct|alias) (\w+)|\b(\w+):/g)].map(([, a, b]) => a ?? b);
 
@@ -45,28 +64,52 @@ function shortNames() {
 }
 
 /**
- * Minifies WGSL files that are joined in any combination. Each word gets one new name in all files, and no two words
- * the same one: so whatever named the same thing still does, in every scope. A word keeps its name where the host says
- * it, where it may be a swizzle, and where any file uses it without declaring it (WGSL's own, or a line of the host's).
+ * Minifies WGSL files of which a shader is one, joined with any under lib/. Each word gets one new name in all files. Two
+ * words may get the same one where no scope has both: what is declared outside of functions is alone with its name in its
+ * file, or in all files if that is under lib/; what is declared in functions, in each of them; fields, in their types. A
+ * word keeps its name where the host says it, where it may be a swizzle, and where any file uses it without declaring it
+ * (WGSL's own, or a line of the host's).
  * @param {Record<string, string>} files texts by their paths; what files under lib/ declare may be used in all others
  * @returns {Record<string, string>}
  */
 export function minifyWgsl(files) {
-  const texts = Object.entries(files).map(([path, code]) => ({ path, code: shorten(code) }));
-  const shared = texts.filter(({ path }) => /\blib\b/.test(path)).flatMap(({ code }) => declaredIn(code));
+  const texts = Object.entries(files).map(([path, text]) => {
+    const code = shorten(text);
+    const pieces = piecesOf(code).map((piece) => ({ piece, taken: new Set() }));
+    const [outside, ...inside] = pieces.map(({ piece }) => piece);
+    const wide = new Set([...declaredIn(outside), ...inside.map((piece) => /\w+ (\w+)/.exec(piece)[1])]);
+    const fields = inside.filter((piece) => piece.startsWith('struct')).flatMap(declaredIn);
+    return { path, code, pieces, wide, fields, inLib: /\blib\b/.test(path) };
+  });
+  const libs = texts.filter(({ inLib }) => inLib);
+  const everywhere = texts.flatMap(({ pieces }) => pieces);
+  const wideInLib = new Set(libs.flatMap(({ wide }) => [...wide]));
   const kept = new Set(texts.flatMap(({ code }) => saidByHost(code)));
   const uses = new Map();
-  for (const { code } of texts) {
-    const declared = new Set([...shared, ...declaredIn(code)]);
-    for (const [word] of code.matchAll(TOKEN)) {
-      if (!WORD.test(word)) continue;
-      uses.set(word, (uses.get(word) ?? 0) + 1);
-      if (!declared.has(word) || /^([xyzw]+|[rgba]+)$/.test(word)) kept.add(word);
+  /** By word, the pieces in which it is to be alone with its name. */
+  const places = new Map();
+  for (const { code, pieces, wide } of texts) {
+    const declared = new Set([...declaredIn(code), ...wideInLib, ...libs.flatMap(({ fields }) => fields)]);
+    for (const place of pieces) {
+      for (const { 0: word, index } of place.piece.matchAll(TOKEN)) {
+        if (!WORD.test(word)) continue;
+        uses.set(word, (uses.get(word) ?? 0) + 1);
+        if (!declared.has(word) || /^([xyzw]+|[rgba]+)$/.test(word)) kept.add(word);
+        // Members are apart from all else.
+        const own = place.piece[index - 1] === '.' ? [] : [place];
+        const alone = wideInLib.has(word) ? everywhere : wide.has(word) ? pieces : own;
+        places.set(word, new Set([...(places.get(word) ?? []), ...alone]));
+      }
     }
   }
-  const fresh = shortNames().filter((name) => !uses.has(name));
-  const long = [...uses.keys()].filter((word) => word.length > 2 && !kept.has(word));
-  const byUse = long.sort((a, b) => uses.get(b) - uses.get(a));
-  const names = new Map(byUse.map((word, i) => [word, fresh[i]]));
+  const names = new Map();
+  const free = shortNames();
+  const byUse = [...uses.keys()].sort((a, b) => kept.has(b) - kept.has(a) || uses.get(b) - uses.get(a));
+  for (const word of byUse) {
+    const alone = [...places.get(word)];
+    const name = kept.has(word) ? word : free.find((name) => alone.every(({ taken }) => !taken.has(name)));
+    for (const { taken } of alone) taken.add(name);
+    names.set(word, name);
+  }
   return Object.fromEntries(texts.map(({ path, code }) => [path, shorten(code, names)]));
 }

@@ -20,11 +20,24 @@ test('numbers stay as they are', () => {
   assert.is(minify(numbers), numbers);
 });
 
-test('names become short, one for each', () => {
+test('names become short, the same one where no scope has both', () => {
   const code = minify(
-    'struct Pair { first: u32, second: u32 } fn swapped(pair: Pair) -> Pair { return pair; }',
+    `struct Pair { first: u32, second: u32 } var<private> pair: Pair;
+     fn swapped(given: Pair) -> Pair { return Pair(given.second, given.first); }
+     fn total() -> u32 { let sum = pair.first + pair.second; return sum; }`,
   );
-  assert.is(code, 'struct a{c:u32,d:u32}fn e(b:a)->a{return b;}');
+  assert.is(
+    code,
+    'struct a{c:u32,d:u32}var<private>b:a;' +
+      'fn e(c:a)->a{return a(c.d,c.c);}fn f()->u32{let c=b.c+b.d;return c;}',
+  );
+});
+
+test('whole numbers lose their suffix where the other side says the type', () => {
+  const code = minify(
+    'let a = b * 4u + 2u; let c = vec2u(1u, 2u); let d = 1u << (b & 3u); let e = max(0u, 8u);',
+  );
+  assert.is(code, 'let a=b*4+2;let c=vec2u(1u,2);let d=1u<<(b&3);let e=max(0u,8);');
 });
 
 test('names that the host says, swizzles and attributes stay', () => {

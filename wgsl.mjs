@@ -29,7 +29,10 @@ function shorten(code, names = new Map()) {
     blank = false;
   }
   // As does the function called, or its arguments before.
-  return short.replace(/,(\d+)u\)/g, ',$1)');
+  return short
+    .replace(/,(\d+)u\)/g, ',$1)')
+    .replace(/\b(vec[234][fui])\(0[.u]?\)/g, '$1()')
+    .replaceAll('<storage,read>', '<storage>');
 }
 
 /** The functions and types of a shortened file, behind all that is outside of them. */
@@ -56,10 +59,13 @@ const saidByHost = (code) => [
   ...[...code.matchAll(/@compute\b[^{;]*?\bfn (\w+)|\boverride (\w+)/g)].map(([, a, b]) => a ?? b),
 ];
 
-/** a, b, ... Z, aA, bA, ... Z9: no word of WGSL's own has this form. */
+/**
+ * e, t, ... Z, eA, tA, ... Z9: no word of WGSL's own has this form. Letters that words have often come first, since gzip
+ * writes them in fewer bits.
+ */
 function shortNames() {
   const upper = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
-  const letters = [...upper.toLowerCase(), ...upper];
+  const letters = [...'etraonisuflvcdgpmbhwykxzjq', ...upper];
   return ['', ...upper, ...'0123456789'].flatMap((last) => letters.map((first) => first + last));
 }
 

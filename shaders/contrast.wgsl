@@ -83,6 +83,45 @@ fn tile_16(row: u32, mx: u32, column: u32, ny: u32) -> Tile16 {
   return t;
 }
 
+// ---- 64 x 64 in workgroup memory, for GPUs: 8 x 8 invocations make 8 x 8 each, two vec4s of k at a time ----
+
+// Row r of 64 at r % 4 * 16 + r / 4, so that neighbours read neighbours: x, its second vec4s, y, its second vec4s.
+var<workgroup> lines: array<vec4f, 256>;
+
+fn four_lines(at: u32) -> mat4x4f {
+  return mat4x4f(lines[at], lines[at + 16u], lines[at + 32u], lines[at + 48u]);
+}
+
+// tile_8() of row + 8 (local / 8) and column + apart (local % 8). Zeros after the end of k change no bit.
+fn tile_shared(row: u32, mx: u32, column: u32, apart: u32, ny: u32, local: u32) -> Tile8 {
+  var t: Tile8;
+  let width = params.d / 4u;
+  let place = local % 4u * 16u + local / 4u;
+  for (var k = 0u; k < width; k += 2u) {
+    for (var step = 0u; step < 2u; step++) {
+      let at = min(k + step, width - 1u);
+      let x = a_at(min(row + local, mx - 1u), width, at);
+      let y = b_at(min(column + local / 8u * apart + local % 8u, ny - 1u), width, at);
+      let inside = k + step < width;
+      lines[64u * step + place] = select(vec4f(0.0), x, inside);
+      lines[64u * step + place + 128u] = select(vec4f(0.0), y, inside);
+    }
+    workgroupBarrier();
+    for (var step = 0u; step < 2u; step++) {
+      let at_x = 64u * step + local / 8u * 2u;
+      let at_y = 64u * step + local % 8u * 2u + 128u;
+      let x0 = four_lines(at_x);
+      let x1 = four_lines(at_x + 1u);
+      let y0 = transpose(four_lines(at_y));
+      t.s00 += y0 * x0; t.s10 += y0 * x1;
+      let y1 = transpose(four_lines(at_y + 1u));
+      t.s01 += y1 * x0; t.s11 += y1 * x1;
+    }
+    workgroupBarrier();
+  }
+  return t;
+}
+
 fn factor() -> f32 { return params.scale / params.temperature; }
 
 // ---- forward ----
@@ -101,7 +140,6 @@ fn anchor_of(j: u32) -> u32 {
   return select(j - params.offset, j + params.n - params.offset, j < params.offset);
 }
 
-fn label_of_x(i: u32, count: u32) -> u32 { return labels_x[min(i, count - 1u)]; }
 fn labels_of_y(j: vec4u, count: u32) -> vec4u {
   let last = count - 1u;
   return vec4u(labels_y[min(j.x, last)], labels_y[min(j.y, last)], labels_y[min(j.z, last)], labels_y[min(j.w, last)]);
@@ -119,7 +157,7 @@ fn candidates(i: u32, j: vec4u, end: u32) -> vec4<bool> {
 fn positives(s: vec4f, i: u32, j: vec4u, valid: vec4<bool>) -> vec2f {
   if (!PAIRS && !LABELS) { return vec2f(0.0); }
   var positive = valid & (j == vec4u(pair_of(i)));
-  if (LABELS) { positive = valid & (labels_of_y(j, params.n) == vec4u(label_of_x(i, params.m))); }
+  if (LABELS) { positive = valid & (labels_of_y(j, params.n) == vec4u(labels_x[min(i, params.m - 1u)])); }
   return vec2f(dot(select(vec4f(0.0), s, positive), vec4f(1.0)), dot(select(vec4f(0.0), vec4f(1.0), positive), vec4f(1.0)));
 }
 
@@ -178,6 +216,29 @@ fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
     top = absorb_blocks(top, s.s00, s.s01, i, j, end);
     bottom = absorb_blocks(bottom, s.s10, s.s11, i + 4u, j, end);
   }
+  put_rows(chunk, i, top);
+  put_rows(chunk, i + 4u, bottom);
+}
+
+// partial: the state of each row over one chunk of columns, by workgroups of 64 rows and 8 chunks
+@compute @workgroup_size(64)
+fn contrast_partial_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let g = group.y * groups.x + group.x;
+  let across = (params.chunks + 7u) / 8u;
+  let row = g / across * 64u;
+  if (row >= params.m) { return; }
+  let i = row + local / 8u * 8u;
+  let chunk = g % across * 8u + local % 8u;
+  var top = no_rows();
+  var bottom = no_rows();
+  let end = min(params.n, (chunk + 1u) * params.width);
+  for (var k = 0u; k < params.width; k += 8u) {
+    let j = chunk * params.width + k;
+    let s = tile_shared(row, params.m, g % across * 8u * params.width + k, params.width, params.n, local);
+    top = absorb_blocks(top, s.s00, s.s01, i, j, end);
+    bottom = absorb_blocks(bottom, s.s10, s.s11, i + 4u, j, end);
+  }
+  if (chunk >= params.chunks) { return; }
   put_rows(chunk, i, top);
   put_rows(chunk, i + 4u, bottom);
 }
@@ -268,23 +329,21 @@ fn contrast_combine_mean(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
 // What the weights need of four anchors: their statistics, cotangent, 1 / number of positives.
 struct Anchors { high: vec4f, log_sum: vec4f, dy: vec4f, share: vec4f }
 
+fn dy_of(i: vec4u) -> vec4f {
+  if (MEAN) { return vec4f(1.0); }
+  return vec4f(dy[i.x], dy[i.y], dy[i.z], dy[i.w]);
+}
+
 // One anchor, four times.
 fn anchor(i: u32) -> Anchors {
   let j = min(i, params.m - 1u);
   let s = stats[j];
-  var a = Anchors(vec4f(s.high), vec4f(s.log_sum), vec4f(0.0), vec4f(1.0));
-  a.dy = vec4f(dy[select(j, 0u, MEAN)]);
-  if (MEAN) { a.dy /= f32(params.m); }
+  var a = Anchors(vec4f(s.high), vec4f(s.log_sum), dy_of(vec4u(j)), vec4f(1.0));
   if (LABELS) {
     a.share = vec4f(1.0 / max(s.positives, 1.0));
     a.dy = select(a.dy, vec4f(0.0), s.positives == 0.0);
   }
   return a;
-}
-
-fn dy_of(i: vec4u) -> vec4f {
-  if (MEAN) { return vec4f(dy[0] / f32(params.m)); }
-  return vec4f(dy[i.x], dy[i.y], dy[i.z], dy[i.w]);
 }
 
 fn anchors(i: vec4u) -> Anchors {
@@ -328,7 +387,10 @@ fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Ancho
   }
   if (EXCLUDE_SELF) { g = select(g, vec4f(0.0), j == vec4u(row)); }
   if (LABELS) { g = select(g, vec4f(0.0), max(labels_of_y(j, columns), vec4u(labels_x[row])) == vec4u(NO_LABEL)); }
-  put_c(row - params.first, columns, column, g * factor());
+  // One cotangent for all comes last: of a common factor each compiler would make its own sum.
+  var all = factor();
+  if (MEAN) { all *= dy[0] / f32(params.m); }
+  put_c(row - params.first, columns, column, g * all);
 }
 
 fn put_block(row: u32, rows: u32, column: u32, columns: u32, block: mat4x4f, a: Anchors) {
@@ -355,19 +417,33 @@ fn anchors_at(column: u32) -> Anchors {
   return a;
 }
 
+fn put_tile(row: u32, rows: u32, column: u32, columns: u32, tile: Tile8) {
+  var s = tile;
+  // One copy of put_block(), as above.
+  for (var q = 0u; q < rounds(4u); q++) {
+    let at = column + q / 2u * 4u;
+    put_block(row + q % 2u * 4u, rows, at, columns, s.s00, anchors_at(at));
+    s.s00 = s.s10; s.s10 = s.s01; s.s01 = s.s11;
+  }
+}
+
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
 @compute @workgroup_size(64)
 fn contrast_weights_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let p = place(linear_index(group, groups, local, 64u), 8u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
-  var s = tile_8(p.row, p.rows, p.column, p.columns);
-  // One copy of put_block(), as above.
-  for (var q = 0u; q < rounds(4u); q++) {
-    let column = p.column + q / 2u * 4u;
-    put_block(p.row + q % 2u * 4u, end, column, p.columns, s.s00, anchors_at(column));
-    s.s00 = s.s10; s.s10 = s.s01; s.s01 = s.s11;
-  }
+  put_tile(p.row, end, p.column, p.columns, tile_8(p.row, p.rows, p.column, p.columns));
+}
+
+// weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab, by workgroups
+@compute @workgroup_size(64)
+fn contrast_weights_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let p = place(group.y * groups.x + group.x, 64u);
+  let end = min(p.rows, params.first + params.rows);
+  if (p.row >= end) { return; }
+  let s = tile_shared(p.row, p.rows, p.column, 8u, p.columns, local);
+  put_tile(p.row + local / 8u * 8u, end, p.column + local % 8u * 8u, p.columns, s);
 }
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab

@@ -30,6 +30,7 @@ export {
 } from './data/idx.ts';
 export { type Npy, npyLabels, npyRows, parseNpy } from './data/npy.ts';
 export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
+export { quarterTurns } from './data/turns.ts';
 // The device, and what can go wrong with it.
 export type { ChoiceStore, Choices } from './gpu/choices.ts';
 export {
@@ -107,16 +108,17 @@ export { dcl } from './methods/dcl.ts';
 export { infoNce } from './methods/info_nce.ts';
 export { leJepaLoss } from './methods/lejepa.ts';
 export { nceLoss } from './methods/nce.ts';
-export { ntXent } from './methods/nt_xent.ts';
+export { ntXent } from './methods/simclr.ts';
 export { proxyAnchor } from './methods/proxy_anchor.ts';
 export { proxyNca } from './methods/proxy_nca.ts';
-export { quarterTurns, rotationLoss } from './methods/rotation.ts';
-export { sigReg } from './methods/sigreg.ts';
+export { rotationLoss } from './methods/rotation.ts';
+export { sigReg } from './methods/parts/sigreg.ts';
 export { supCon } from './methods/sup_con.ts';
 export { triplet } from './methods/triplet.ts';
 export { uniformityLoss } from './methods/uniformity.ts';
 export { vicReg } from './methods/vicreg.ts';
-export { whiten, wMse } from './methods/w_mse.ts';
+export { whiten } from './methods/parts/whiten.ts';
+export { wMse } from './methods/w_mse.ts';
 // Layers (`nn`), optimisers, data.
 export * as nn from './nn/index.ts';
 // Ops.
@@ -176,7 +178,7 @@ export { byolLoss } from './methods/byol.ts';
 export { dinoLoss } from './methods/dino.ts';
 export { mocoLoss } from './methods/moco.ts';
 export { nnclrLoss } from './methods/nnclr.ts';
-export type { Batch, Network, Recipe, Setting } from './methods/recipe.ts';
+export type { Batch, Network, Recipe, Setting } from './methods/parts/recipe.ts';
 export { type Method, methods, recipeOf } from './methods/registry.ts';
 export { simSiamLoss } from './methods/simsiam.ts';
 export { sinkhorn, swavLoss } from './methods/swav.ts';

@@ -1,4 +1,5 @@
 // The shape of the project: who may import whom, where GPU types may stand, shaders and ops one to one.
+import { methods } from '../src/methods/registry.ts';
 import { test } from './harness.ts';
 
 const root = new URL('../', import.meta.url);
@@ -112,6 +113,16 @@ test('entry points and ops are one to one', () => {
 test('every shader is imported', () => {
   const imported = new Set([...sources, ...demos].flatMap(importsOf));
   none(shaders.filter((path) => !imported.has(path)).map((path) => `${path} is imported nowhere`));
+});
+
+test('a file of src/methods is a method, and a method a file', () => {
+  const inFiles = sources
+    .map((path) => /^src\/methods\/(\w+)\.ts$/.exec(path)?.[1])
+    .filter((name) => name !== undefined && name !== 'registry')
+    .map((name) => name!.replaceAll('_', ''));
+  const named = Object.keys(methods).map((name) => name.toLowerCase());
+  none(inFiles.filter((name) => !named.includes(name)).map((name) => `${name} is no method`));
+  none(named.filter((name) => !inFiles.includes(name)).map((name) => `${name} has no file`));
 });
 
 test('every imported file exists', () => {

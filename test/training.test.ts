@@ -5,7 +5,7 @@ import { fromArrays, parseImages } from '../src/data/idx.ts';
 import { openDevice } from '../src/gpu/device.ts';
 import { compile } from '../src/graph/compile.ts';
 import { scalar } from '../src/graph/tensor.ts';
-import { ntXent } from '../src/methods/nt_xent.ts';
+import { ntXent } from '../src/methods/simclr.ts';
 import * as nn from '../src/nn/index.ts';
 import { slice } from '../src/ops/shape.ts';
 import { adam } from '../src/optim/index.ts';

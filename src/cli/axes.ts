@@ -24,3 +24,9 @@ export function niceRange(values: number[]): { low: number; high: number; step: 
 /** The number at a tick, with as many digits as the step needs. */
 export const tick = (value: number, { step }: { step: number }) =>
   fixed(Math.abs(value) < step / 2 ? 0 : value, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+
+/** About `count` of a list, evenly spaced, with its first and last. */
+export function spaced<T>(list: T[], count: number): T[] {
+  if (list.length <= count) return list;
+  return Array.from({ length: count }, (_, i) => list[Math.round((i * (list.length - 1)) / (count - 1))]);
+}

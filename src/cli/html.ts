@@ -41,3 +41,15 @@ export function inline(source: string): Html {
   if (/<\/(script|style)/i.test(source)) throw new Error('internal: inlined source ends its own element');
   return new Html(source);
 }
+
+/** A part of a page, by its heading. */
+export interface Section {
+  id: string;
+  title: string;
+  body: Html;
+}
+
+/** A table that is folded: the numbers of a picture. */
+export function tableOf(title: string, columns: string[], rows: (string | number)[][]): Html {
+  return html`<details><summary>${title}</summary><div class="scroll" tabindex="0" role="group" aria-label="${title}"><table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows.map(([first, ...cells]) => html`<tr><th scope="row">${first}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div></details>`;
+}

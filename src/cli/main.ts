@@ -23,7 +23,7 @@ import { buildModel, type Model, represent, settleStatistics } from './model.ts'
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
-import { type Report, renderReport } from './report_html.ts';
+import { type Report, type RunReport, renderReport } from './report_html.ts';
 import { type GaugeSet, gaugeTable, verdict } from './table.ts';
 import { lookOnce, type Metrics, type Saved, stepsOf, train } from './train.ts';
 
@@ -89,14 +89,17 @@ async function run(command: Command): Promise<number> {
 
   const gauges: Partial<GaugeSet> = {};
   const spectra = { untrained: [] as number[], trained: [] as number[] };
+  const similarities: RunReport['similarities'] = {};
   const judge = async (name: keyof GaugeSet, model: Model | null) => {
     const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
       onProgress: (stage, fraction) =>
         progress.stage(`${name === 'raw' ? 'raw pixels' : name}: ${stage}`, fraction),
     });
-    const { spectrumZ, ...rest } = measured;
+    const { spectrumZ, similaritiesZ, ...rest } = measured;
     gauges[name] = rest;
-    if (name !== 'raw') spectra[name] = [...(spectrumZ ?? [])];
+    if (name === 'raw') return;
+    spectra[name] = [...(spectrumZ ?? [])];
+    similarities[name] = similaritiesZ;
   };
 
   const timing: { step: number; seconds: number }[] = [];
@@ -186,7 +189,10 @@ async function run(command: Command): Promise<number> {
     const drawn = await pictures(device, model, data, images);
     folder.write(
       'report.html',
-      renderReport({ report, metrics, spectrum: spectra, classNames: images.classNames, ...drawn }),
+      renderReport({
+        ...{ report, metrics, spectrum: spectra, similarities },
+        ...{ classNames: images.classNames, ...drawn },
+      }),
     );
     folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
     progress.end();

@@ -1,10 +1,11 @@
 // `npm run measure`: every gauge that embeddings from anywhere allow.
 import { parseArgs } from 'node:util';
-import { npyLabels, npyRows } from '../data/npy.ts';
+import { npyLabels, npyRows, parseNpy } from '../data/npy.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { adjustedRandIndex, normalizedMutualInformation } from '../measures/agreement.ts';
 import { alignment } from '../measures/alignment.ts';
+import { type Analogy, analogyAccuracy } from '../measures/analogy.ts';
 import { anisotropy } from '../measures/anisotropy.ts';
 import { linearCka } from '../measures/cka.ts';
 import { effectiveRank } from '../measures/effective_rank.ts';
@@ -16,6 +17,7 @@ import { knnPredict } from '../measures/knn.ts';
 import { lidar } from '../measures/lidar.ts';
 import { linearProbe } from '../measures/linear_probe.ts';
 import { accuracyOf, worstClass } from '../measures/per_class.ts';
+import { type SimilarityHistogram, similarityHistogram } from '../measures/similarity_histogram.ts';
 import { spectrum } from '../measures/spectrum.ts';
 import { embeddingStd } from '../measures/std.ts';
 import { uniformity, uniformityOptimum } from '../measures/uniformity.ts';
@@ -29,6 +31,7 @@ const HELP = `Measures embeddings: a NumPy file [N, D] of float32 or float64.
   LABELS.npy       [N] of an integer type: k-NN, linear probe and clusters too; the last sixth of the rows is the test
   --views FILE     the same samples under another transformation, [N, D]: alignment, invariance, LiDAR, equivariance
   --other FILE     the same samples by another encoder, [N, E]: CKA
+  --analogies FILE rows "a is to b as c is to d" of an integer type, [Q, 4]: how often d is nearest to b - a + c
   --json FILE      writes the numbers there
   --help
 `;
@@ -152,6 +155,23 @@ async function withViews(device: Device, x: Embeddings, y: Embeddings): Promise<
   return lines;
 }
 
+/** Of rows that are words. */
+async function withAnalogies(device: Device, x: Embeddings, file: string): Promise<Line[]> {
+  const { shape, data } = parseNpy(read(file), file);
+  if (shape.length !== 2 || shape[1] !== 4 || !shape[0] || !Array.from(data, Number).every(Number.isInteger))
+    throw new InputError(`${file}: expected whole numbers [Q, 4], got [${shape.join(', ')}]`);
+  const words = Array.from(data, Number);
+  const analogies = Array.from({ length: shape[0] }, (_, i) => words.slice(4 * i, 4 * i + 4));
+  const { accuracy } = await analogyAccuracy(device, x, analogies as unknown as Analogy[]);
+  return [['analogies', 'analogies (3CosAdd)', accuracy, 'accuracy', `${shape[0]} questions`]];
+}
+
+/** Shares as a row of bars, from cosine -1 to 1. */
+const bars = (shares: Float64Array): string =>
+  Array.from(shares, (share) => '▁▂▃▄▅▆▇█'[Math.round((7 * share) / Math.max(...shares))]).join('');
+const hills = ({ positive, negative }: SimilarityHistogram) =>
+  `\n\ncosines of two views            −1 ${bars(positive)} 1\n        of two samples          −1 ${bars(negative)} 1`;
+
 const table = (lines: Line[]) =>
   lines
     .map(([, name, value, kind, note = '']) =>
@@ -169,7 +189,13 @@ function read(path: string): Uint8Array {
 
 async function main(args: string[]): Promise<void> {
   const text = { type: 'string' as const };
-  const options = { views: text, other: text, json: text, help: { type: 'boolean' as const } };
+  const options = {
+    views: text,
+    other: text,
+    analogies: text,
+    json: text,
+    help: { type: 'boolean' as const },
+  };
   let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
   try {
     parsed = parseArgs({ args, options, allowPositionals: true });
@@ -178,7 +204,7 @@ async function main(args: string[]): Promise<void> {
       `${(error as Error).message.split('. ')[0]}; npm run measure -- --help lists the options`,
     );
   }
-  const { views, other, json, help } = parsed.values;
+  const { views, other, analogies, json, help } = parsed.values;
   const [path, labelPath, ...more] = parsed.positionals;
   if (help) return console.log(HELP);
   if (path === undefined || more.length)
@@ -205,17 +231,21 @@ async function main(args: string[]): Promise<void> {
       ...(known ? await withLabels(device, x, known.labels, known.values) : []),
       ...(await geometry(device, x)),
       ...(y ? await withViews(device, x, y) : []),
+      ...(analogies === undefined ? [] : await withAnalogies(device, x, analogies)),
       ...(z ? [['cka', 'linear CKA', await linearCka(device, x, z), 'number'] satisfies Line] : []),
     ];
-    console.log(
-      `${path}: ${N} rows of ${D}${known ? `, ${known.values.length} classes` : ''}\n\n${table(lines)}`,
-    );
+    const cosines = y && N > 1 ? await similarityHistogram(device, x, y, { bins: 40 }) : null;
+    const classes = known ? `, ${known.values.length} classes` : '';
+    console.log(`${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}`);
     if (!json) return;
     const report = {
       file: path,
       rows: N,
       dimensions: D,
       ...Object.fromEntries(lines.map(([key, , value]) => [key, value])),
+      ...(cosines && {
+        cosines: Object.fromEntries(Object.entries(cosines).map(([name, of]) => [name, Array.from(of)])),
+      }),
     };
     try {
       Deno.writeTextFileSync(json, `${JSON.stringify(report, null, 2)}\n`);

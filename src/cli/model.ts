@@ -3,7 +3,7 @@ import { batchIndices, batchLabels, type Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import type { Batch, Network, Recipe } from '../methods/recipe.ts';
+import type { Batch, Network, Recipe } from '../methods/parts/recipe.ts';
 import { methods, recipeOf } from '../methods/registry.ts';
 import { cnnEncoder, type Encoder, mlpEncoder, projector } from '../nn/encoders.ts';
 import { copyInitial } from '../nn/init.ts';

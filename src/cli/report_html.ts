@@ -1,8 +1,10 @@
 // The report of a run: one HTML file that needs no network and no other file.
 import { type Collapse, describe } from '../measures/alarm.ts';
-import { fixed, least, most, niceRange, tick } from './axes.ts';
-import { Html, html, inline, scriptJson } from './html.ts';
+import type { SimilarityHistogram } from '../measures/similarity_histogram.ts';
+import { fixed, least, most, spaced } from './axes.ts';
+import { Html, html, inline, type Section, scriptJson, tableOf } from './html.ts';
 import { type Images, sheetOf, spriteSheet } from './png.ts';
+import { sphereSection } from './report_sphere.ts';
 import {
   type Encoder,
   encoderNames,
@@ -74,6 +76,7 @@ export interface RunReport {
   metrics: Metric[];
   /** Singular values of z, largest first. */
   spectrum: { untrained: ArrayLike<number>; trained: ArrayLike<number> };
+  similarities?: Partial<Record<'untrained' | 'trained', SimilarityHistogram>>;
   map?: EmbeddingMap;
   classNames: string[];
   /** The images that `neighbours` speaks of, no others, and their classes. */
@@ -94,7 +97,7 @@ export function renderReport(run: RunReport): string {
   const sections = [
     gaugeSection(report.gauges),
     curveSection(run),
-    spreadSection(run),
+    sphereSection(run, sorted(run.metrics)),
     mapSection(run),
     neighbourSection(run),
     runSection(report),
@@ -134,12 +137,6 @@ ${sections.map(({ id, title, body }) => html`<section id="${id}" aria-labelledby
 </html>
 `;
   return page.text;
-}
-
-interface Section {
-  id: string;
-  title: string;
-  body: Html;
 }
 
 // ---- the table of gauges ----
@@ -249,96 +246,6 @@ function describeCurve(metrics: Metric[], key: (typeof curves)[number]['key'], n
   const values = known.map((metric) => metric[key]!);
   const extremes = `between ${fixed(least(values), 3)} and ${fixed(most(values), 3)}`;
   return `${name} over training: ${at(known[0])}, ${at(known.at(-1)!)}, ${extremes}`;
-}
-
-/** About `count` of a list, evenly spaced, with its first and last. */
-function spaced<T>(list: T[], count: number): T[] {
-  if (list.length <= count) return list;
-  return Array.from({ length: count }, (_, i) => list[Math.round((i * (list.length - 1)) / (count - 1))]);
-}
-
-function tableOf(title: string, columns: string[], rows: (string | number)[][]): Html {
-  return html`<details><summary>${title}</summary><div class="scroll" tabindex="0" role="group" aria-label="${title}"><table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows.map(([first, ...cells]) => html`<tr><th scope="row">${first}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div></details>`;
-}
-
-// ---- alignment-uniformity plane, and spectrum ----
-
-function spreadSection(run: RunReport): Section | undefined {
-  const figures = [planeFigure(run), spectrumFigure(run)].filter((figure) => figure !== undefined);
-  return figures.length
-    ? { id: 'sphere', title: 'On the sphere', body: html`<div class="pair">${figures}</div>` }
-    : undefined;
-}
-
-function planeFigure(run: RunReport): Html | undefined {
-  const known = sorted(run.metrics).filter(
-    ({ alignment, uniformity }) => isNumber(alignment) && isNumber(uniformity),
-  );
-  if (known.length < 2) return undefined;
-  const points = averaged(
-    known.map(({ alignment, uniformity }) => ({ x: alignment!, y: uniformity! })),
-    60,
-  );
-  const optimum = run.report.gauges.trained.uniformityOptimum;
-  const [width, height, left, bottom, top, right] = [460, 380, 52, 46, 14, 14];
-  const xs = niceRange([0, ...points.map(({ x }) => x)]);
-  const ys = niceRange([...points.map(({ y }) => y), ...(isNumber(optimum) ? [optimum] : [])]);
-  const px = (x: number) => (left + ((x - xs.low) / (xs.high - xs.low)) * (width - left - right)).toFixed(1);
-  const py = (y: number) =>
-    (height - bottom - ((y - ys.low) / (ys.high - ys.low)) * (height - bottom - top)).toFixed(1);
-  const [first, last] = [points[0], points.at(-1)!];
-  const path = points.map(({ x, y }, i) => `${i ? 'L' : 'M'}${px(x)} ${py(y)}`).join('');
-  const label = (x: number, y: number, text: string) => {
-    const end = Number(px(x)) > width - 70;
-    return html`<text class="label" x="${(Number(px(x)) + (end ? -9 : 9)).toFixed(1)}" y="${(Number(py(y)) + (Number(py(y)) < 30 ? 14 : -7)).toFixed(1)}" text-anchor="${end ? 'end' : 'start'}">${text}</text>`;
-  };
-  return html`<figure><h3>alignment and uniformity</h3>
-<svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="Path of training: from alignment ${fixed(first.x, 3)}, uniformity ${fixed(first.y, 3)} to alignment ${fixed(last.x, 3)}, uniformity ${fixed(last.y, 3)}">
-${xs.ticks.map((x) => html`<path class="grid" d="M${px(x)} ${top}V${height - bottom}"/><text x="${px(x)}" y="${height - bottom + 18}" text-anchor="middle">${tick(x, xs)}</text>`)}
-${ys.ticks.map((y) => html`<path class="grid" d="M${left} ${py(y)}H${width - right}"/><text x="${left - 8}" y="${Number(py(y)) + 4}" text-anchor="end">${tick(y, ys)}</text>`)}
-<text x="${(left + width - right) / 2}" y="${height - 8}" text-anchor="middle">← alignment, better to the left</text>
-<text transform="translate(13 ${(height - bottom + top) / 2}) rotate(-90)" text-anchor="middle">← uniformity, better below</text>
-${isNumber(optimum) && html`<path class="optimum" d="M${left} ${py(optimum)}H${width - right}"/><text x="${width - right - 4}" y="${Number(py(optimum)) - 6}" text-anchor="end">optimum ${fixed(optimum, 2)}</text>`}
-<path class="path" d="${path}"/>
-${spaced(points, 9)
-  .slice(1, -1)
-  .map(({ x, y }) => html`<circle class="step" cx="${px(x)}" cy="${py(y)}" r="2.5"/>`)}
-<circle class="start" cx="${px(first.x)}" cy="${py(first.y)}" r="5.5"/>${label(first.x, first.y, 'start')}
-<rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(last.x)} ${py(last.y)}) rotate(45)"/>${label(last.x, last.y, 'end')}
-</svg>
-<figcaption>Follow the path from the circle (start) to the diamond (end): a run that goes down and left gains in both, one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; single steps are averaged.</figcaption></figure>`;
-}
-
-/** The first point, and the means of at most `count` equal parts: the noise of single batches would hide the path. */
-function averaged(points: { x: number; y: number }[], count: number): { x: number; y: number }[] {
-  if (points.length <= count) return points;
-  const mean = (part: { x: number; y: number }[], axis: 'x' | 'y') =>
-    part.reduce((sum, point) => sum + point[axis], 0) / part.length;
-  const at = (i: number) => Math.round((i * points.length) / count);
-  const parts = Array.from({ length: count }, (_, i) => points.slice(at(i), at(i + 1)));
-  return [points[0], ...parts.map((part) => ({ x: mean(part, 'x'), y: mean(part, 'y') }))];
-}
-
-function spectrumFigure({ spectrum }: RunReport): Html | undefined {
-  const [trained, untrained] = [Array.from(spectrum.trained), Array.from(spectrum.untrained)];
-  const d = Math.max(trained.length, untrained.length);
-  if (!d) return undefined;
-  const indices = spaced(
-    Array.from({ length: d }, (_, i) => i),
-    9,
-  );
-  const small = (value: number | undefined) => (isNumber(value) ? value.toPrecision(3) : '–');
-  const span = (values: number[]) =>
-    values.length ? `from ${small(values[0])} to ${small(values.at(-1))}` : 'not measured';
-  return html`<figure><h3>singular values of z</h3>
-<p class="legend"><span class="trained">━━ trained</span> <span class="untrained">╍╍ untrained</span></p>
-<div class="plot tall" id="spectrum" role="img" aria-label="Singular values of the test embeddings: trained ${span(trained)}, untrained ${span(untrained)}"></div>
-<figcaption>A flat line uses all ${d} dimensions; where it falls off a cliff (the scale is logarithmic), the dimensions behind are unused: dimensional collapse.</figcaption>
-${tableOf(
-  'The spectrum as numbers',
-  ['index', 'trained', 'untrained'],
-  indices.map((i) => [i + 1, small(trained[i]), small(untrained[i])]),
-)}</figure>`;
 }
 
 // ---- map ----

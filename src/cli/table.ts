@@ -28,7 +28,13 @@ export interface Gauges {
   effectiveRankZ?: Gauge;
   effectiveRankH?: Gauge;
   worstClass?: Gauge;
+  knnNoise?: Gauge;
+  knnBlur?: Gauge;
+  knnContrast?: Gauge;
+  knnRotation?: Gauge;
   invariance?: Gauge;
+  equivariance?: Gauge;
+  equivarianceControl?: Gauge;
   nmi?: Gauge;
   ari?: Gauge;
   anisotropy?: Gauge;
@@ -175,12 +181,59 @@ export const gaugeRows: GaugeRow[] = [
     text: 'The same for the representation h in front of the projector.',
   },
   {
+    key: 'knnNoise',
+    name: 'k-NN, noise',
+    kind: 'accuracy',
+    better: 'higher',
+    detail: true,
+    text: 'The vote when the test images have noise on them that training did not see: a normal deviate of 0.2 for each pixel of 0 to 1.',
+  },
+  {
+    key: 'knnBlur',
+    name: 'k-NN, blur',
+    kind: 'accuracy',
+    better: 'higher',
+    detail: true,
+    text: 'The vote for test images blurred by 1.5 pixels, which training did not do.',
+  },
+  {
+    key: 'knnContrast',
+    name: 'k-NN, contrast',
+    kind: 'accuracy',
+    better: 'higher',
+    detail: true,
+    text: 'The vote for test images whose contrast was changed by up to 80 %.',
+  },
+  {
+    key: 'knnRotation',
+    name: 'k-NN, rotation',
+    kind: 'accuracy',
+    better: 'higher',
+    detail: true,
+    text: 'The vote for test images turned by up to 45 degrees, far more than in training.',
+  },
+  {
     key: 'invariance',
     name: 'invariance of h',
     kind: 'number',
     better: 'higher',
     detail: true,
     text: 'How little random augmentation moves the representation: 1 not at all, 0 as far as to another image.',
+  },
+  {
+    key: 'equivariance',
+    name: 'equivariance of h',
+    kind: 'number',
+    better: 'higher',
+    detail: true,
+    text: 'R² of the best linear map from the representation of an image to that of the image turned by a quarter: 1 when a turn moves all representations alike.',
+  },
+  {
+    key: 'equivarianceControl',
+    name: 'equivariance, wrong turn',
+    kind: 'number',
+    detail: true,
+    text: 'R² of the same predictions for the image turned by a half. As high as the row above when the representation does not know how an image is turned: then it is invariant.',
   },
   {
     key: 'nmi',

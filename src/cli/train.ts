@@ -11,7 +11,7 @@ import type { Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
 import { effectiveRankOf, liveGauges } from '../measures/live.ts';
 import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
-import { halves } from '../methods/views.ts';
+import { halves } from '../methods/parts/views.ts';
 import { concatenate } from '../ops/shape.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';

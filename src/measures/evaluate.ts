@@ -1,14 +1,17 @@
-import { EVAL } from '../data/augment.ts';
+import { type Augmentation, EVAL } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { quarterTurns } from '../data/turns.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { reshape, type Tensor, type Variable } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
+import { slice } from '../ops/shape.ts';
 import { adjustedRandIndex, normalizedMutualInformation } from './agreement.ts';
 import { alignment } from './alignment.ts';
 import { anisotropy } from './anisotropy.ts';
 import { effectiveRank } from './effective_rank.ts';
 import { embed } from './embed.ts';
+import { equivariance } from './equivariance.ts';
 import { hubness } from './hubness.ts';
 import { invariance } from './invariance.ts';
 import { kMeans } from './kmeans.ts';
@@ -16,6 +19,8 @@ import { knnAccuracy, knnPredict } from './knn.ts';
 import { lidar } from './lidar.ts';
 import { linearProbe } from './linear_probe.ts';
 import { accuracyOf, worstClass } from './per_class.ts';
+import { SHIFTS } from './shifts.ts';
+import { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
 import { spectrum } from './spectrum.ts';
 import { embeddingStd } from './std.ts';
 import { uniformity, uniformityOptimum } from './uniformity.ts';
@@ -34,8 +39,19 @@ export interface Gauges {
   linearProbe1000Std: number | null;
   linearProbe100: number | null;
   linearProbe100Std: number | null;
+  /** As `knn`, queries under each of `SHIFTS`, which training did not see. */
+  knnNoise: number;
+  knnBlur: number;
+  knnContrast: number;
+  knnRotation: number;
   /** How little `EVAL` moves h: 1 not at all, 0 as far as to another sample. */
   invariance: number;
+  /**
+   * R^2 of a linear map from h of an image to h of its quarter turn, on the last sixth of the test samples, fitted on the
+   * others; and of what it predicts when they are turned by a half instead. Of an encoder of square images.
+   */
+  equivariance?: number;
+  equivarianceControl?: number;
   /** k-means on h of the test samples, with as many clusters as classes, against the labels. */
   nmi: number;
   ari: number;
@@ -71,6 +87,8 @@ export interface Gauges {
   lidarZ?: number;
   /** Singular values over sqrt(N) of the centred unit embeddings, largest first. */
   spectrumZ?: Float64Array;
+  /** Of the two EVAL views. */
+  similaritiesZ?: SimilarityHistogram;
 }
 
 export interface EvaluateOptions {
@@ -84,6 +102,19 @@ export interface EvaluateOptions {
   onProgress?: (stage: string, fraction: number) => void;
 }
 
+/** Rough shares of the time, so that a bar moves evenly. */
+const STAGES = { encoding: 0.17, 'k-NN': 0.17, gauges: 0.06, 'linear probe': 0.32, 'few labels': 0.28 };
+type Stage = keyof typeof STAGES;
+
+const QUERIES = {
+  knnNoise: SHIFTS.noise,
+  knnBlur: SHIFTS.blur,
+  knnContrast: SHIFTS.contrast,
+  knnRotation: SHIFTS.rotation,
+};
+
+type Encoder = (x: Tensor) => { h: Tensor; z: Tensor };
+
 /**
  * Measures a representation by the protocol of the default job.
  *
@@ -95,7 +126,7 @@ export interface EvaluateOptions {
 export async function evaluate(
   device: Device,
   { train, test }: { train: Dataset; test: Dataset },
-  forward: ((x: Tensor) => { h: Tensor; z: Tensor }) | null,
+  forward: Encoder | null,
   { seed = 5, batch = 512, probes = true, onProgress }: EvaluateOptions = {},
 ): Promise<Gauges> {
   if (!train.labels || !test.labels) throw new InputError('evaluate: both data sets need labels');
@@ -105,19 +136,22 @@ export async function evaluate(
   };
   const classes = Math.max(train.classes, test.classes);
   const live: Variable[] = [];
-  // Rough shares of the time, so that a bar moves evenly.
-  const shares = { encoding: 0.15, 'k-NN': 0.15, gauges: 0.05, 'linear probe': 0.35, 'few labels': 0.3 };
-  type Stage = keyof typeof shares;
   const report = (stage: Stage, fraction: number) => {
-    const before = Object.entries(shares).slice(0, Object.keys(shares).indexOf(stage));
-    onProgress?.(stage, before.reduce((sum, [, share]) => sum + share, 0) + shares[stage] * fraction);
+    const before = Object.entries(STAGES).slice(0, Object.keys(STAGES).indexOf(stage));
+    onProgress?.(stage, before.reduce((sum, [, share]) => sum + share, 0) + STAGES[stage] * fraction);
   };
   const apply = forward ?? ((x: Tensor) => ({ h: reshape(x, [x.shape[0], -1]) }));
-  const encode = async (data: Dataset, viewSeed: number | null, from: number, to: number) => {
+  const encode = async (
+    data: Dataset,
+    from: number,
+    to: number,
+    view: Augmentation | null,
+    viewSeed = seed,
+  ) => {
     const result = (await embed(device, data, apply as (x: Tensor) => Record<'h' | 'z', Tensor>, {
       batch,
       normalize: forward !== null,
-      ...(viewSeed === null ? {} : { augmentation: EVAL, seed: viewSeed }),
+      ...(view && { augmentation: view, seed: viewSeed }),
       onProgress: (fraction) => report('encoding', from + (to - from) * fraction),
     })) as { h: Variable; z?: Variable };
     live.push(...Object.values(result));
@@ -125,14 +159,17 @@ export async function evaluate(
   };
   try {
     report('encoding', 0);
-    const gallery = await encode(train, null, 0, 0.7);
-    const clean = await encode(test, null, 0.7, 0.8);
-    const viewA = await encode(test, seed, 0.8, forward ? 0.9 : 1);
+    const gallery = await encode(train, 0, 0.5, null);
+    const clean = await encode(test, 0.5, 0.6, null);
+    const viewA = await encode(test, 0.6, 0.7, EVAL);
     const knn = (g: Variable, q: Variable) =>
       knnAccuracy(device, g, labels.train, q, labels.test, { classes });
-    /** Of 10 neighbours, or as many as there are. */
-    const hubnessOf = async (x: Variable) =>
-      (await hubness(device, x, { k: Math.min(10, test.count - 1) })).skew;
+    const shifted = {} as Record<keyof typeof QUERIES, number>;
+    for (const [i, name] of (Object.keys(QUERIES) as (keyof typeof QUERIES)[]).entries()) {
+      const { h, z } = await encode(test, 0.7 + 0.075 * i, 0.775 + 0.075 * i, QUERIES[name]);
+      shifted[name] = await knn(gallery.h, h);
+      freeVariables(device, [h, ...(z ? [z] : [])]);
+    }
     report('k-NN', 0);
     const predicted = await knnPredict(device, gallery.h, labels.train, clean.h, { classes });
     const { clusters } = await kMeans(device, clean.h, {
@@ -148,37 +185,24 @@ export async function evaluate(
       linearProbe1000Std: null,
       linearProbe100: null,
       linearProbe100Std: null,
+      ...shifted,
       invariance: await invariance(device, clean.h, viewA.h),
       nmi: normalizedMutualInformation(clusters, labels.test),
       ari: adjustedRandIndex(clusters, labels.test),
       anisotropy: await anisotropy(device, clean.h),
-      hubness: await hubnessOf(clean.h),
+      hubness: await hubnessOf(device, clean.h),
     };
     if (forward && gallery.z && clean.z && viewA.z) {
       report('k-NN', 0.7);
       result.knnZ = await knn(gallery.z, clean.z);
       result.augKnnZ = await knn(gallery.z, viewA.z);
       report('gauges', 0);
-      const viewB = await encode(test, seed + 1, 0.9, 1);
-      result.alignment = await alignment(device, viewA.z, viewB.z!);
-      result.uniformity = await uniformity(device, clean.z);
-      result.uniformityOptimum = uniformityOptimum(clean.z.shape[1]);
-      const { std, isotropic, raw } = await embeddingStd(device, clean.z);
-      Object.assign(result, { stdZ: std, stdIsotropic: isotropic, rawStdZ: raw });
-      const z = await spectrum(device, clean.z, { normalized: true });
-      const h = await spectrum(device, clean.h);
-      result.effectiveRankZ = z.rank;
-      result.spectrumZ = z.values;
-      result.effectiveRankH = h.rank;
-      result.rankMeZ = (await effectiveRank(device, clean.z, { centred: false })).rank;
-      result.rankMeH = (await effectiveRank(device, clean.h, { centred: false })).rank;
-      Object.assign(result, {
-        ...{ participationRatioZ: z.participationRatio, participationRatioH: h.participationRatio },
-        ...{ spectrumSlopeZ: z.slope, spectrumSlopeH: h.slope },
-      });
-      result.anisotropyZ = await anisotropy(device, clean.z);
-      result.hubnessZ = await hubnessOf(clean.z);
-      result.lidarZ = await lidar(device, [viewA.z, viewB.z!]);
+      const viewB = await encode(test, 1, 1, EVAL, seed + 1);
+      Object.assign(
+        result,
+        await geometryOf(device, { h: clean.h, z: clean.z, views: [viewA.z, viewB.z!] }),
+        await equivarianceOf(device, test, clean.h, forward, batch),
+      );
     }
     if (probes) {
       const probe = (few: 'all' | number, stage: Stage, from: number, to: number) =>
@@ -206,5 +230,79 @@ export async function evaluate(
     return result;
   } finally {
     freeVariables(device, live);
+  }
+}
+
+/** Of 10 neighbours, or as many as there are. */
+const hubnessOf = async (device: Device, x: Variable) =>
+  (await hubness(device, x, { k: Math.min(10, x.shape[0] - 1) })).skew;
+
+/** What the embeddings of clean test samples and of their two EVAL views look like. */
+async function geometryOf(
+  device: Device,
+  { h, z, views: [zA, zB] }: { h: Variable; z: Variable; views: [Variable, Variable] },
+): Promise<Partial<Gauges>> {
+  const { std, isotropic, raw } = await embeddingStd(device, z);
+  const ofZ = await spectrum(device, z, { normalized: true });
+  const ofH = await spectrum(device, h);
+  const rankMe = async (x: Variable) => (await effectiveRank(device, x, { centred: false })).rank;
+  return {
+    alignment: await alignment(device, zA, zB),
+    uniformity: await uniformity(device, z),
+    uniformityOptimum: uniformityOptimum(z.shape[1]),
+    ...{ stdZ: std, stdIsotropic: isotropic, rawStdZ: raw },
+    ...{ effectiveRankZ: ofZ.rank, effectiveRankH: ofH.rank },
+    ...{ rankMeZ: await rankMe(z), rankMeH: await rankMe(h) },
+    ...{ participationRatioZ: ofZ.participationRatio, participationRatioH: ofH.participationRatio },
+    ...{ spectrumSlopeZ: ofZ.slope, spectrumSlopeH: ofH.slope },
+    anisotropyZ: await anisotropy(device, z),
+    hubnessZ: await hubnessOf(device, z),
+    lidarZ: await lidar(device, [zA, zB]),
+    spectrumZ: ofZ.values,
+    similaritiesZ: await similarityHistogram(device, zA, zB),
+  };
+}
+
+/** By quarter turns of square images. */
+async function equivarianceOf(
+  device: Device,
+  test: Dataset,
+  h: Variable,
+  forward: Encoder,
+  batch: number,
+): Promise<Partial<Gauges>> {
+  const [N, D] = h.shape;
+  const cut = N - Math.floor(N / 6);
+  if (test.height !== test.width || N - cut < 2) return {};
+  const turned = await embed(
+    device,
+    test,
+    (x) => {
+      const [B, ...size] = x.shape;
+      // By a quarter, then by a half.
+      const turns = slice(quarterTurns(x), { starts: [B, 0, 0, 0], sizes: [2 * B, ...size] });
+      const { h } = forward(turns);
+      return {
+        quarter: slice(h, { starts: [0, 0], sizes: [B, D] }),
+        half: slice(h, { starts: [B, 0], sizes: [B, D] }),
+      };
+    },
+    { batch },
+  );
+  try {
+    const read = async (x: Variable) => (await readVariable(device, x)) as Float32Array;
+    const [still, quarter, half] = [await read(h), await read(turned.quarter), await read(turned.half)];
+    const rows = (data: Float32Array, from: number, to: number) => ({
+      data: data.subarray(from * D, to * D),
+      shape: [to - from, D],
+    });
+    const { r2, control } = await equivariance(
+      device,
+      { fx: rows(still, 0, cut), fgx: rows(quarter, 0, cut) },
+      { fx: rows(still, cut, N), fgx: rows(quarter, cut, N), wrong: rows(half, cut, N) },
+    );
+    return { equivariance: r2, equivarianceControl: control! };
+  } finally {
+    freeVariables(device, Object.values(turned));
   }
 }

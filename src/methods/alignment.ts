@@ -3,7 +3,7 @@ import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { power, square } from '../ops/unary.ts';
-import { checkViews } from './views.ts';
+import { checkViews } from './parts/views.ts';
 
 /** Keeps the gradient of a root finite where two views agree; the distance is then 1e-6. */
 const EPSILON = 1e-12;

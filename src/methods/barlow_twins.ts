@@ -4,7 +4,7 @@ import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
-import { checkViews } from './views.ts';
+import { checkViews } from './parts/views.ts';
 
 /**
  * Barlow Twins: Zbontar et al. 2021, arXiv 2103.03230, Equations 1 and 2. C is the correlation of the D features of one view

@@ -4,8 +4,8 @@ import { projector } from '../nn/encoders.ts';
 import { add } from '../ops/binary.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { alignmentLoss } from './alignment.ts';
-import type { Recipe, Setting } from './recipe.ts';
-import { halves } from './views.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
+import { halves } from './parts/views.ts';
 
 /**
  * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the prediction from one view meets the target's

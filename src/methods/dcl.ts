@@ -5,7 +5,7 @@ import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
-import { checkViews } from './views.ts';
+import { checkViews } from './parts/views.ts';
 
 /**
  * Decoupled contrastive learning: Yeh et al. 2021, arXiv 2110.06848, Equation 6: NT-Xent whose positive is no candidate, so

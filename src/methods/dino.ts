@@ -7,9 +7,9 @@ import { add, div, mul, sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { softmax } from '../ops/softmax.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
-import { prototypes, softCrossEntropy } from './prototypes.ts';
-import type { Recipe, Setting } from './recipe.ts';
-import { checkViews, parts } from './views.ts';
+import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
+import { checkViews, parts } from './parts/views.ts';
 
 /**
  * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts what the teacher

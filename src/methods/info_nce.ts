@@ -2,7 +2,7 @@ import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { checkViews } from './views.ts';
+import { checkViews } from './parts/views.ts';
 
 /**
  * InfoNCE: van den Oord et al. 2018, arXiv 1807.03748, Equation 4; symmetric as in CLIP (Radford et al. 2021, Figure 3).

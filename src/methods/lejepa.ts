@@ -7,8 +7,8 @@ import { mean } from '../ops/reduce.ts';
 import { concatenate, slice } from '../ops/shape.ts';
 import { square } from '../ops/unary.ts';
 import { checkNumber } from '../optim/optimizer.ts';
-import type { Recipe, Setting } from './recipe.ts';
-import { sigReg } from './sigreg.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
+import { sigReg } from './parts/sigreg.ts';
 
 /**
  * LeJEPA: Balestriero and LeCun 2025, arXiv 2511.08544: views lie near their centre, and all of them like an isotropic Gaussian:

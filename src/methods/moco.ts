@@ -7,9 +7,9 @@ import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { softplus } from '../ops/unary.ts';
 import { ema } from '../optim/ema.ts';
-import { queue } from './queue.ts';
-import type { Recipe, Setting } from './recipe.ts';
-import { checkViews, halves } from './views.ts';
+import { queue } from './parts/queue.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
+import { checkViews, halves } from './parts/views.ts';
 
 /**
  * MoCo's loss: He et al. 2019, arXiv 1911.05722, Equation 1: InfoNCE of a query with its key, against the keys of earlier batches.

@@ -6,9 +6,9 @@ import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { gather } from '../ops/shape.ts';
 import { topKSimilar } from '../ops/top_k.ts';
-import { queue } from './queue.ts';
-import type { Recipe, Setting } from './recipe.ts';
-import { checkViews, halves } from './views.ts';
+import { queue } from './parts/queue.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
+import { checkViews, halves } from './parts/views.ts';
 
 /**
  * NNCLR's loss: Dwibedi et al. 2021, arXiv 2104.14548, Equation 3 and Appendix A: InfoNCE whose anchor is not a view itself but its

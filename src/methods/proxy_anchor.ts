@@ -6,8 +6,8 @@ import { max, mean, sum } from '../ops/reduce.ts';
 import { gather, transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { softplus } from '../ops/unary.ts';
-import { aroundProxies } from './proxies.ts';
-import type { Recipe, Setting } from './recipe.ts';
+import { aroundProxies } from './parts/proxies.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
 
 /** Rows of the identity: class -> [0, 1, 0, ...]. */
 const identity = (C: number) =>

@@ -4,8 +4,8 @@ import { crossEntropy } from '../ops/cross_entropy.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
-import { aroundProxies } from './proxies.ts';
-import type { Recipe, Setting } from './recipe.ts';
+import { aroundProxies } from './parts/proxies.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
 
 /**
  * Proxy-NCA: Movshovitz-Attias et al. 2017, arXiv 1703.07464, in the form of Proxy-NCA++, Teh et al. 2020, arXiv 2004.01113,

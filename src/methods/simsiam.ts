@@ -4,8 +4,8 @@ import { projector } from '../nn/encoders.ts';
 import { add, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
-import type { Recipe, Setting } from './recipe.ts';
-import { checkViews, halves } from './views.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
+import { checkViews, halves } from './parts/views.ts';
 
 /**
  * SimSiam's loss: Chen and He 2020, arXiv 2011.10566, Equations 1 to 4: minus the cosine of the prediction from one view and the

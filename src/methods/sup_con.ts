@@ -4,7 +4,7 @@ import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { sum } from '../ops/reduce.ts';
 import { slice } from '../ops/shape.ts';
-import { candidatesOf, type Memory } from './cross_batch_memory.ts';
+import { candidatesOf, type Memory } from './parts/cross_batch_memory.ts';
 
 /**
  * Supervised contrastive loss: Khosla et al. 2020, arXiv 2004.11362, Equation 2 (the mean over positives outside the log).

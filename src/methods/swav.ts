@@ -4,9 +4,9 @@ import { add, div, mul, sub } from '../ops/binary.ts';
 import { transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { exp } from '../ops/unary.ts';
-import { prototypes, softCrossEntropy } from './prototypes.ts';
-import type { Recipe, Setting } from './recipe.ts';
-import { checkViews, halves } from './views.ts';
+import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
+import type { Recipe, Setting } from './parts/recipe.ts';
+import { checkViews, halves } from './parts/views.ts';
 
 /**
  * The codes of a batch: of all assignments that use every prototype equally, nearly the one with the largest scores (Equation 3;

@@ -5,7 +5,7 @@ import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/reduce.ts';
 import { triplets } from '../ops/triplets.ts';
 import { sqrt } from '../ops/unary.ts';
-import { candidatesOf, type Memory } from './cross_batch_memory.ts';
+import { candidatesOf, type Memory } from './parts/cross_batch_memory.ts';
 
 /** Squared distances below are rounding of 2 - 2 u.v, and have no gradient: that of a root at 0 is infinite. */
 const EPSILON = 1e-6;

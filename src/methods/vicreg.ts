@@ -3,7 +3,7 @@ import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, std, sum, variance } from '../ops/reduce.ts';
 import { relu, square } from '../ops/unary.ts';
-import { checkViews } from './views.ts';
+import { checkViews } from './parts/views.ts';
 
 /** Keeps the gradient of the standard deviation finite at 0 (the paper's). */
 const EPSILON = 1e-4;

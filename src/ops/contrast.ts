@@ -67,12 +67,23 @@ function chunking(m: number, n: number, d: number): { chunks: number; width: num
   return { chunks: Math.ceil(n / width), width };
 }
 
-/** The side of an invocation's tile of similarities of so many rows of x, and where it reads x and y: as in matmul.ts. */
-function tile(x: Tensor, y: Tensor, rows: number, target: Target): Operands & { side: 8 | 16 } {
+/** How similarities are made: tiles of `side` rows of x and of y by an invocation, or by a workgroup of 64 together. */
+interface Tile extends Operands {
+  form: '8' | '16' | 'shared';
+  side: number;
+}
+
+/** The tiles of so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
+function tilesOf(x: Tensor, y: Tensor, rows: number, target: Target): Tile[] {
   const work = rows * y.size;
-  if (rows < 64 || work < target.largeTiles) return { side: 8, source: fromBuffers(contrastWgsl) };
+  const source = fromBuffers(contrastWgsl);
+  const small: Tile = { form: '8', side: 8, source };
+  if (target.workgroupTiles && rows >= 64 && y.shape[0] >= 64)
+    return [{ form: 'shared', side: 64, source }, small];
+  if (rows < 64 || work < target.largeTiles) return [small];
   // A copy pays later than in a product: the exponentials cost as much as the loads.
-  return { side: 16, ...operandsFrom(contrastWgsl, { x, y }, work / 3, target, { quads: true }) };
+  const operands = operandsFrom(contrastWgsl, { x, y }, work / 3, target, { quads: true });
+  return [{ form: '16', side: 16, ...operands }];
 }
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
@@ -95,22 +106,25 @@ const flags = (o: Settings, m: number, n: number) => ({
   MEAN: Number(o.mean),
 });
 
+const PARTIAL = { 8: 'contrast_partial_8', 16: 'contrast_partial_16', shared: 'contrast_partial_shared' };
+const WEIGHTS = { 8: 'contrast_weights_8', 16: 'contrast_weights_16', shared: 'contrast_weights_shared' };
+
 const partialOp: Op<Settings> = {
   name: 'contrastPartial',
   shape: ([a, b]) => [chunking(a.shape[0], b.shape[0], a.shape[1]).chunks, a.shape[0], 4],
-  kernel: ({ inputs: [a, b], outputs: [partial] }, target) => {
-    const { side, ...from } = tile(a!, b!, a!.shape[0], target);
-    return {
+  kernel: ({ inputs: [a, b], outputs: [partial] }, target) =>
+    tilesOf(a!, b!, a!.shape[0], target).map(({ form, side, ...from }) => ({
       ...from,
       source: [...from.source, ...resultIn('numbers', 7)],
-      entry: side === 16 ? 'contrast_partial_16' : 'contrast_partial_8',
+      entry: PARTIAL[form],
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
       outputs: ['partial'],
       uniform: ({ options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
       constants: ({ options }) => flags(options, a!.shape[0], b!.shape[0]),
-      invocations: () => Math.ceil(a!.shape[0] / side) * sharedBy(from, partial.shape[0]),
-    };
-  },
+      invocations: () =>
+        Math.ceil(a!.shape[0] / side) *
+        (form === 'shared' ? 64 * Math.ceil(partial.shape[0] / 8) : sharedBy(from, partial.shape[0])),
+    })),
 };
 
 interface CombineOptions extends Settings {
@@ -151,24 +165,28 @@ const weightsOp: Op<Slab> = {
   name: 'contrastWeights',
   shape: ([, y], { rows }) => [rows, y.shape[0]],
   kernel: ({ inputs: [x, y], options: o }, target) => {
-    const { side, ...from } = tile(x!, y!, o.rows, target);
     const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
-    const kernel = (result: Result): Kernel<Slab> => ({
-      ...from,
-      source: [...from.source, ...resultIn(result, 7, 8)],
-      entry: side === 16 ? 'contrast_weights_16' : 'contrast_weights_8',
-      inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
-      ...resultNames(result, ['c'], from.textures),
-      uniform: () => uniform(m, n, x!.shape[1], o, o.first, o.rows),
-      constants: () => ({
-        ...flags(o, m, n),
-        ROW_SIDE: Number(o.rowSide),
-        COLUMN_SIDE: Number(o.columnSide),
-      }),
-      invocations: () => Math.ceil(o.rows / side) * sharedBy(from, Math.ceil(y!.shape[0] / side)),
-      ...(result === 'buffer' && o.rows % 4 === 0 ? { toTexture: kernel } : {}),
+    return tilesOf(x!, y!, o.rows, target).map(({ form, side, ...from }) => {
+      const kernel = (result: Result): Kernel<Slab> => ({
+        ...from,
+        source: [...from.source, ...resultIn(result, 7, 8)],
+        entry: WEIGHTS[form],
+        inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
+        ...resultNames(result, ['c'], from.textures),
+        uniform: () => uniform(m, n, x!.shape[1], o, o.first, o.rows),
+        constants: () => ({
+          ...flags(o, m, n),
+          ROW_SIDE: Number(o.rowSide),
+          COLUMN_SIDE: Number(o.columnSide),
+        }),
+        invocations: () =>
+          Math.ceil(o.rows / side) *
+          sharedBy(from, Math.ceil(y!.shape[0] / side)) *
+          (form === 'shared' ? 64 : 1),
+        ...(result === 'buffer' && o.rows % 4 === 0 ? { toTexture: kernel } : {}),
+      });
+      return kernel(y!.shape[0] % 4 ? 'numbers' : 'buffer');
     });
-    return kernel(y!.shape[0] % 4 ? 'numbers' : 'buffer');
   },
 };
 

@@ -39,7 +39,7 @@ const data = {
 /** What a model makes of the test set: gauges, Barlow's correlation, a picture of z. */
 async function judge(device: Device, model: Model) {
   const forward = (x: Parameters<typeof represent>[1]) => represent(model, x);
-  const { spectrumZ, ...gauges } = await evaluate(device, data, forward);
+  const { spectrumZ, similaritiesZ: _, ...gauges } = await evaluate(device, data, forward);
   const zOf = async (options: Parameters<typeof embed>[3]) => {
     const made = (await embed(device, data.test, forward, options)) as { h: never; z: never };
     const z = await readVariable(device, made.z);
@@ -106,7 +106,7 @@ async function baseline(device: Device, seed: number): Promise<Result> {
 }
 
 async function rawPixels(device: Device): Promise<Result> {
-  const { spectrumZ: _, ...gauges } = await evaluate(device, data, null);
+  const { spectrumZ: _, similaritiesZ: __, ...gauges } = await evaluate(device, data, null);
   return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], gauges };
 }
 

@@ -2,6 +2,7 @@
 
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
+import { gaugeRows } from '../cli/table.ts';
 import type { CollapseKind, Look, THRESHOLDS } from '../measures/alarm.ts';
 import { methods } from '../methods/registry.ts';
 import { gatesOf } from './gates.ts';
@@ -35,18 +36,37 @@ const ACCURACIES: Column[] = [
   ['1,000 labels', 'linearProbe1000', 3],
   ['100 labels', 'linearProbe100', 3],
 ];
-/** Names of the other gauges; one that is not named here stands under its own. */
-const NAMES: Record<string, string> = {
-  alignment: 'alignment',
-  uniformity: 'uniformity',
-  stdZ: 'std of z (even .125)',
-  rawStdZ: 'raw std',
-  effectiveRankZ: 'rank of z',
-  effectiveRankH: 'rank of h',
-  correlationDiagonal: 'C diagonal',
-  correlationRest: 'C rest',
-};
+const ROBUSTNESS: Column[] = [
+  ['k-NN, noise', 'knnNoise', 3],
+  ['blur', 'knnBlur', 3],
+  ['contrast', 'knnContrast', 3],
+  ['rotation', 'knnRotation', 3],
+  ['worst class', 'worstClass', 3],
+  ['invariance', 'invariance', 3],
+  ['equivariance', 'equivariance', 3],
+  ['wrong turn', 'equivarianceControl', 3],
+];
+const GEOMETRY: Column[] = [
+  ['alignment', 'alignment', 3],
+  ['uniformity', 'uniformity', 3],
+  ['std (even .125)', 'stdZ', 3],
+  ['raw std', 'rawStdZ', 3],
+  ['rank', 'effectiveRankZ', 1],
+  ['rank of h', 'effectiveRankH', 1],
+  ['C diagonal', 'correlationDiagonal', 3],
+  ['C rest', 'correlationRest', 3],
+  ['loss', 'loss', 3],
+];
 const HIDDEN = ['linearProbe1000Std', 'linearProbe100Std', 'uniformityOptimum', 'stdIsotropic'];
+
+/** Every other gauge, by the name it has in reports. */
+function otherColumns(results: readonly Result[]): Column[] {
+  const known = new Set([...[ACCURACIES, ROBUSTNESS, GEOMETRY].flat().map(([, key]) => key), ...HIDDEN]);
+  const keys = new Set(results.flatMap(({ gauges }) => Object.keys(gauges)));
+  return [...keys]
+    .filter((key) => !known.has(key))
+    .map((key) => [gaugeRows.find((row) => row.key === key)?.name ?? key, key, 2]);
+}
 
 const isNumber = (x: unknown): x is number => typeof x === 'number' && Number.isFinite(x);
 const signed = (x: number, digits: number) => x.toFixed(digits).replace('-', '−');
@@ -187,11 +207,6 @@ ${cells.join('\n')}
 /** Writes the table and the pictures. @returns the gates that are missed, a line each */
 export async function render(results: readonly Result[], folder: URL): Promise<string[]> {
   const groups = groupsOf(results);
-  const known = new Set([...ACCURACIES.map(([, key]) => key), ...HIDDEN]);
-  const keys = [...new Set(results.flatMap(({ gauges }) => Object.keys(gauges)))].filter(
-    (key) => !known.has(key),
-  );
-  const geometry: Column[] = [...keys.map((key): Column => [NAMES[key] ?? key, key, 3]), ['loss', 'loss', 3]];
   const gates = gatesOf(results);
   const missed = gates.filter(({ ok }) => !ok).map(({ text }) => text);
   const alarmOf = ({ runs }: Group) =>
@@ -206,9 +221,22 @@ error of .0085, and seeds vary by about .006: differences under .015 are noise. 
 
 ${table(groups, ACCURACIES, ['alarm', alarmOf])}
 
+## Robustness
+
+k-NN on h of test images under shifts that training did not see; the class served worst; how little augmentation moves h; R² of a linear map
+from h of an image to h of its quarter turn, and of the same prediction for the half turn.
+
+${table(groups, ROBUSTNESS)}
+
 ## Geometry of z
 
-${table(groups, geometry)}
+C is Barlow Twins' correlation of two views: the mean of its diagonal, the root mean square of the rest.
+
+${table(groups, GEOMETRY)}
+
+## Other gauges
+
+${table(groups, otherColumns(results))}
 
 ${alarmSection(results)}
 

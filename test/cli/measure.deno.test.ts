@@ -30,6 +30,13 @@ Deno.writeFileSync(at('views'), npyFile('<f4', [N, D], views));
 Deno.writeFileSync(at('other'), npyFile('<f4', [N, D], other));
 Deno.writeFileSync(at('few'), npyFile('<f4', [2, 2], Float32Array.of(1, 2, 3, 4)));
 
+// man, woman, king, queen, uncle, aunt
+const words = Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 2, 0, 0, 1, 2, 0, 1, 0, 0, 2, 0, 1, 0, 2);
+Deno.writeFileSync(at('words'), npyFile('<f4', [6, 4], words));
+// The last one is wrong.
+const questions = Int32Array.of(0, 2, 1, 3, 0, 4, 1, 5, 0, 2, 1, 5);
+Deno.writeFileSync(at('questions'), npyFile('<i4', [3, 4], questions));
+
 function assert(condition: boolean, message: string): void {
   if (!condition) throw new Error(message);
 }
@@ -89,4 +96,29 @@ test('npm run measure starts it', async () => {
   const { code, stdout } = await new Deno.Command('node', { args, stdout: 'piped' }).output();
   const out = new TextDecoder().decode(stdout);
   assert(code === 0 && out.includes('npm run measure -- EMBEDDINGS.npy'), out);
+});
+
+test('analogies, and the cosines of views', async () => {
+  const json = `${folder}/analogies.json`;
+  const { code, out, err } = await measure(
+    at('words'),
+    '--analogies',
+    at('questions'),
+    '--views',
+    at('words'),
+    '--json',
+    json,
+  );
+  assert(code === 0, `exit ${code}: ${err}`);
+  const report = JSON.parse(Deno.readTextFileSync(json));
+  assert(Math.abs(report.analogies - 2 / 3) < 1e-6, `${report.analogies}`);
+  assert(/analogies \(3CosAdd\) +66\.7 % +3 questions/.test(out), out);
+  const { edges, positive, negative } = report.cosines;
+  assert(edges.length === 41 && positive.at(-1) > 0.999 && negative[20] > 0, JSON.stringify(report.cosines));
+  assert(/two views +−1 ▁{39}█ 1\n/.test(out), out);
+  const wrong = await measure(at('words'), '--analogies', at('y'));
+  assert(
+    wrong.code === 1 && /y\.npy: expected whole numbers \[Q, 4\], got \[1200\]/.test(wrong.err),
+    wrong.err,
+  );
 });

@@ -9,7 +9,7 @@ import type { Kernel } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, initialOf, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import * as nn from '../../src/nn/index.ts';
 import { contrast } from '../../src/ops/contrast.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';

@@ -2,7 +2,7 @@
 import type { Device } from '../../src/gpu/device.ts';
 import { type CompileOptions, compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, type Variable, variable } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import { add, mul } from '../../src/ops/binary.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { normal, normalArray } from '../../src/ops/random.ts';

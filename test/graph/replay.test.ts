@@ -5,7 +5,7 @@ import { type Device, openDevice } from '../../src/gpu/device.ts';
 import { compile, type Step } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/adam.ts';

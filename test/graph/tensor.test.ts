@@ -15,7 +15,7 @@ import {
   trace,
   variable,
 } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, where } from '../../src/ops/binary.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';

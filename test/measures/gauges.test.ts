@@ -272,6 +272,9 @@ test('evaluate: raw pixels and an encoder on a small set; no memory is left behi
   freeVariables(gpu, [weight]);
   const missing = Object.entries(gauges).filter(([name, v]) => !name.includes('10') && v == null);
   if (missing.length || gauges.spectrumZ!.length !== 8) throw new Error(`missing ${missing}`);
+  // Turned pixels are a permutation of h, which is linear; another turn is another one.
+  if (gauges.equivariance! < 0.8 || gauges.equivarianceControl! > gauges.equivariance! - 0.1)
+    throw new Error(`equivariance ${gauges.equivariance}, control ${gauges.equivarianceControl}`);
   if (gauges.alignment! <= 0 || gauges.uniformity! >= 0) throw new Error(JSON.stringify(gauges));
   // Staging buffers of reads are kept for the next ones.
   if (gpu.memory.bytes > before + (2 << 20))

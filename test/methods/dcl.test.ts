@@ -1,6 +1,6 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { dcl } from '../../src/methods/dcl.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';

@@ -4,7 +4,7 @@ import { grad } from '../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { mocoLoss } from '../../src/methods/moco.ts';
-import { queue } from '../../src/methods/queue.ts';
+import { queue } from '../../src/methods/parts/queue.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';

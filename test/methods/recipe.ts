@@ -2,9 +2,9 @@
 import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import type { Batch, Network } from '../../src/methods/recipe.ts';
+import type { Batch, Network } from '../../src/methods/parts/recipe.ts';
+import { halves } from '../../src/methods/parts/views.ts';
 import { methods, recipeOf } from '../../src/methods/registry.ts';
-import { halves } from '../../src/methods/views.ts';
 import { mlp } from '../../src/nn/index.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';

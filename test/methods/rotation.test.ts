@@ -1,8 +1,9 @@
 import * as assert from 'uvu/assert';
+import { quarterTurns } from '../../src/data/turns.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { methods, recipeOf } from '../../src/methods/registry.ts';
-import { quarterTurns, rotationLoss } from '../../src/methods/rotation.ts';
+import { rotationLoss } from '../../src/methods/rotation.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/index.ts';
@@ -104,7 +105,7 @@ test('the recipe learns to tell the turns of images that have an upside', async 
 test('errors', () => {
   throws(
     () => quarterTurns(input([2, 28, 27, 1])),
-    /rotation: expected square images \[N, H, H, C\], got \[2, 28, 27, 1\]/,
+    /quarterTurns: expected square images \[N, H, H, C\], got \[2, 28, 27, 1\]/,
   );
   throws(() => quarterTurns(input([2, 784])), /expected square images/);
   throws(() => rotationLoss(input([6, 4])), /rotationLoss: expected logits \[4N, 4\], got \[6, 4\]/);

@@ -1,5 +1,5 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import { supCon } from '../../src/methods/sup_con.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';

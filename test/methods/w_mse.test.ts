@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { input, reshape, type Tensor } from '../../src/graph/tensor.ts';
-import { whiten, wMse } from '../../src/methods/w_mse.ts';
+import { whiten } from '../../src/methods/parts/whiten.ts';
+import { wMse } from '../../src/methods/w_mse.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -33,21 +34,21 @@ test('features of very different scale are whitened alike', async () => {
   const y = reference.wMse(leaves[0], leaves[1]);
   close([found.loss], y.data, { rel: 1e-3 });
   const [gA, gB] = reference.gradient(y, leaves);
-  // Variances 2,000 times apart: off by .8 % on one seed, by the ridge and f32; neither a smaller ridge nor 16 rounds mended it.
-  close([...found.gA, ...found.gB], [...gA, ...gB], { rel: 2e-2 });
+  close([...found.gA, ...found.gB], [...gA, ...gB], { rel: 3e-3 });
 });
 
-test('invariants: permutation and rotation; scaling and shifting a view', async () => {
-  await checkInvariants(loss, { rotates: true, normalizes: false });
+test('invariants: permutation; scaling and shifting each feature of a view', async () => {
+  await checkInvariants(loss, { rotates: false, normalizes: false });
   const [N, D] = [20, 5];
   const views = drawViews(random(freshSeed()), N, D);
   const compiled = await compileLoss(loss, N, D);
   const base = await compiled.run(views);
-  const moved = await compiled.run({ ...views, zA: views.zA.map((v, i) => 7 * v + (i % D)) });
+  const factor = (i: number) => 7 + 3 * (i % D);
+  const moved = await compiled.run({ ...views, zA: views.zA.map((v, i) => factor(i) * v + (i % D)) });
   compiled.dispose();
   close([moved.loss], [base.loss], { rel: 2e-5 });
   close(
-    moved.gA.map((g) => 7 * g),
+    moved.gA.map((g, i) => factor(i) * g),
     base.gA,
     { rel: 2e-4 },
   );
@@ -56,7 +57,8 @@ test('invariants: permutation and rotation; scaling and shifting a view', async 
 test('whitened rows have mean 0 and the identity as covariance', async () => {
   const [N, D] = [200, 12];
   const draw = random(freshSeed());
-  const mix = draw.normal(D * D);
+  // Far from a rotation, and no nearer to a singular one than a ridge of 1e-5 allows.
+  const mix = draw.normal(D * D).map((v, i) => Number(i % (D + 1) === 0) + 0.2 * v);
   const mixed = (z: Float32Array) =>
     Float32Array.from({ length: N * D }, (_, i) => {
       const [n, d] = [Math.floor(i / D), i % D];
@@ -64,14 +66,14 @@ test('whitened rows have mean 0 and the identity as covariance', async () => {
     });
   const { white } = await evaluate(
     { z: input([N, D]) },
-    ({ z }) => ({ white: whiten(reshape(z, [1, N, D]), { iterations: 20 }) }),
+    ({ z }) => ({ white: whiten(reshape(z, [1, N, D]), { iterations: 16 }) }),
     { z: mixed(draw.normal(N * D)) },
   );
   const w = reference.leaf([N, D], white);
   close(reference.mean(w, 0).data, new Float64Array(D), { abs: 1e-3 });
   const covariance = reference.div(reference.matmul(w, w, { transposeA: true }), N - 1).data;
   const diagonal = Float64Array.from(covariance, (_, i) => Number(i % (D + 1) === 0));
-  close(covariance, diagonal, { abs: 0.05 });
+  close(covariance, diagonal, { abs: 0.02 });
 });
 
 /** Edges: finite, whatever the batch degenerates to. */

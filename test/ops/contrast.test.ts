@@ -2,11 +2,12 @@ import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
+import { add } from '../../src/ops/binary.ts';
 import { type ContrastOptions, contrast } from '../../src/ops/contrast.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate, type InputSpec } from './check.ts';
-import { withLargeTiles } from './tiles.ts';
+import { withLargeTiles, withTarget } from './tiles.ts';
 
 type Draw = ReturnType<typeof random>;
 type Options = Pick<ContrastOptions, 'excludeSelf' | 'pairOffset'> & { scale?: number; temperature?: number };
@@ -527,4 +528,49 @@ test('what does not fit is named', () => {
   throws(() => contrast(a, a, { labels: [labels, labels], pairOffset: 1 }), /by pair or by label, got both/);
   for (const pairOffset of [-1, 0.5, Number.NaN])
     throws(() => contrast(a, a, { pairOffset }), /expected a whole pairOffset of at least 0/);
+});
+
+// ---- tiles in workgroup memory, as GPUs have them ----
+
+const GPU = { largeTiles: Number.POSITIVE_INFINITY, workgroupTiles: true };
+
+test('workgroup tiles: against the reference, on edges of 64 rows, 8 chunks and 8 steps of k', () =>
+  withTarget(GPU, async () => {
+    for (const [N, D] of [
+      [64, 3],
+      [66, 36],
+      [130, 12],
+      [192, 4],
+    ]) {
+      await checkOne([N, D], { excludeSelf: true, pairOffset: N / 2, temperature: 0.2 });
+      const l = labelsOf(N, 4);
+      await checkOne([N, D], { excludeSelf: true, labels: [l, l], temperature: 0.3 });
+      await checkTwo([N, 77, D], { pairOffset: 5, temperature: 0.5 });
+      await checkTwo([N, 260, D], { labels: [labelsOf(N, 3), labelsOf(260, 3)] });
+    }
+  }));
+
+test('workgroup tiles and tiles in registers have the same bits', async () => {
+  const [M, N, D] = [150, 330, 20];
+  const draw = random(freshSeed());
+  const values = { a: draw.normal(M * D), b: draw.normal(N * D) };
+  const entries = new Set<string>();
+  const run = async () => {
+    const build = ({ a, b }: Record<string, Tensor>): Record<string, Tensor> => {
+      const one = contrast(a, a, { excludeSelf: true, pairOffset: M / 2, temperature: 5, mean: true }).loss;
+      const two = contrast(a, b, { pairOffset: 3, temperature: 5, mean: true }).loss;
+      const [da, db] = grad(add(one, two), [a, b]);
+      return { one, two, da, db };
+    };
+    const inputs = { a: input([M, D]), b: input([N, D]) };
+    const { target } = await device();
+    for (const { kernel } of plan(build(inputs), [], { target }).dispatches) entries.add(kernel.entry);
+    return evaluate(inputs, build, values);
+  };
+  const { dispatches: _, ...shared } = await withTarget(GPU, run);
+  for (const entry of ['contrast_partial_shared', 'contrast_weights_shared'])
+    if (!entries.has(entry)) throw new Error(`${entry} was not chosen: ${[...entries]}`);
+  const { dispatches: __, ...registers } = await withTarget({ ...GPU, workgroupTiles: false }, run);
+  for (const [name, array] of Object.entries(registers))
+    close(shared[name], array, { rel: 0, abs: 0, what: name });
 });

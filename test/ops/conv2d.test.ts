@@ -3,7 +3,7 @@ import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { input, type Tensor, trace, type Variable, variable } from '../../src/graph/tensor.ts';
 import { readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import { type Conv2dOptions, conv2d } from '../../src/ops/conv2d.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';

@@ -2,7 +2,7 @@ import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/nt_xent.ts';
+import { ntXent } from '../../src/methods/simclr.ts';
 import { linear, type MatmulOptions, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { relu } from '../../src/ops/unary.ts';

@@ -51,15 +51,20 @@ export function inverseRoot(S: Ref): Ref {
   });
 }
 
-/** z Sigma^(-1/2) of centred rows; `ridge` times the Frobenius norm of Sigma is added to its diagonal. z: [N, D] */
+/**
+ * Rows of features of variance 1 by the inverse root of their correlations R; `ridge` times the Frobenius norm of R is added
+ * to its diagonal, and 1e-7 of the mean variance to each. z: [N, D]
+ */
 export function whiten(z: Ref, ridge = 1e-5): Ref {
   const [N, D] = z.shape;
   const centred = sub(z, mean(z, 0, { keepDims: true }));
-  const covariance = div(matmul(centred, centred, { transposeA: true }), N - 1);
+  const variance = div(sum(square(centred), 0, { keepDims: true }), N - 1);
+  const standard = div(centred, sqrt(add(variance, mul(mean(variance), 1e-7))));
+  const R = div(matmul(standard, standard, { transposeA: true }), N - 1);
   const identity = leaf(
     [D, D],
     Float64Array.from({ length: D * D }, (_, i) => Number(i % (D + 1) === 0)),
   );
-  const size = sqrt(sum(square(covariance)));
-  return matmul(centred, inverseRoot(add(covariance, mul(identity, mul(size, ridge)))));
+  const size = sqrt(sum(square(R)));
+  return matmul(standard, inverseRoot(add(R, mul(identity, mul(size, ridge)))));
 }

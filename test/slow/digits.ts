@@ -14,7 +14,7 @@ import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { embed } from '../../src/measures/embed.ts';
 import { knnAccuracy } from '../../src/measures/knn.ts';
 import { embeddingStd } from '../../src/measures/std.ts';
-import type { Network } from '../../src/methods/recipe.ts';
+import type { Network } from '../../src/methods/parts/recipe.ts';
 import { methods, recipeOf } from '../../src/methods/registry.ts';
 import { mlpEncoder, projector } from '../../src/nn/index.ts';
 import { adam } from '../../src/optim/index.ts';

@@ -1,7 +1,7 @@
-import { assign } from '../graph/basic.ts';
-import { type Tensor, type Variable, variable } from '../graph/tensor.ts';
-import { l2Normalize } from '../ops/l2_normalize.ts';
-import { concatenate, slice } from '../ops/shape.ts';
+import { assign } from '../../graph/basic.ts';
+import { type Tensor, type Variable, variable } from '../../graph/tensor.ts';
+import { l2Normalize } from '../../ops/l2_normalize.ts';
+import { concatenate, slice } from '../../ops/shape.ts';
 import { queue } from './queue.ts';
 
 /** Label of an empty place: no class has it, and it is no candidate. */

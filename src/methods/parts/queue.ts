@@ -1,7 +1,7 @@
-import { assign } from '../graph/basic.ts';
-import { type Tensor, type Variable, variable } from '../graph/tensor.ts';
-import { lecun } from '../nn/init.ts';
-import { concatenate, slice } from '../ops/shape.ts';
+import { assign } from '../../graph/basic.ts';
+import { type Tensor, type Variable, variable } from '../../graph/tensor.ts';
+import { lecun } from '../../nn/init.ts';
+import { concatenate, slice } from '../../ops/shape.ts';
 
 /** The latest rows, newest first. */
 export interface Queue {

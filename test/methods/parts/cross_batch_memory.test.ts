@@ -1,16 +1,16 @@
 // Queues, and the losses that compare a batch with what they hold.
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
-import { grad } from '../../src/graph/gradient.ts';
-import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { crossBatchMemory, type Memory } from '../../src/methods/cross_batch_memory.ts';
-import { queue } from '../../src/methods/queue.ts';
-import { supCon } from '../../src/methods/sup_con.ts';
-import { triplet } from '../../src/methods/triplet.ts';
-import { close, device, freshSeed, random, test, throws } from '../harness.ts';
-import * as reference from '../reference.ts';
-import { trainRecipe } from './recipe.ts';
+import { compile } from '../../../src/graph/compile.ts';
+import { grad } from '../../../src/graph/gradient.ts';
+import { input, type Tensor } from '../../../src/graph/tensor.ts';
+import { freeVariables, readVariable } from '../../../src/graph/variables.ts';
+import { crossBatchMemory, type Memory } from '../../../src/methods/parts/cross_batch_memory.ts';
+import { queue } from '../../../src/methods/parts/queue.ts';
+import { supCon } from '../../../src/methods/sup_con.ts';
+import { triplet } from '../../../src/methods/triplet.ts';
+import { close, device, freshSeed, random, test, throws } from '../../harness.ts';
+import * as reference from '../../reference.ts';
+import { trainRecipe } from '../recipe.ts';
 
 const EMPTY = 0xffffffff;
 

@@ -1,5 +1,5 @@
-import { fail, sameShape, show, type Tensor } from '../graph/tensor.ts';
-import { slice } from '../ops/shape.ts';
+import { fail, sameShape, show, type Tensor } from '../../graph/tensor.ts';
+import { slice } from '../../ops/shape.ts';
 
 /** Throws a ShapeError unless two views are embeddings of the same samples. */
 export function checkViews(method: string, zA: Tensor, zB: Tensor): void {

@@ -1,12 +1,12 @@
-import type { Tensor } from '../graph/tensor.ts';
-import { variable } from '../graph/tensor.ts';
-import { lecun } from '../nn/init.ts';
-import { type Layer, makeLayer } from '../nn/layers.ts';
-import { mul } from '../ops/binary.ts';
-import { l2Normalize } from '../ops/l2_normalize.ts';
-import { matmul } from '../ops/matmul.ts';
-import { mean, sum } from '../ops/reduce.ts';
-import { logSoftmax } from '../ops/softmax.ts';
+import type { Tensor } from '../../graph/tensor.ts';
+import { variable } from '../../graph/tensor.ts';
+import { lecun } from '../../nn/init.ts';
+import { type Layer, makeLayer } from '../../nn/layers.ts';
+import { mul } from '../../ops/binary.ts';
+import { l2Normalize } from '../../ops/l2_normalize.ts';
+import { matmul } from '../../ops/matmul.ts';
+import { mean, sum } from '../../ops/reduce.ts';
+import { logSoftmax } from '../../ops/softmax.ts';
 
 /**
  * Learnt directions, and how near embeddings are to them: cosines. z: [N, width] -> [N, count]

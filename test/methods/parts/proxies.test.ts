@@ -1,12 +1,12 @@
 // Proxy-NCA and Proxy-Anchor: their losses, and the proxies around them. Here view A is the rows, view B the proxies.
 import * as assert from 'uvu/assert';
-import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { proxyAnchor } from '../../src/methods/proxy_anchor.ts';
-import { proxyNca } from '../../src/methods/proxy_nca.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
-import { mlp } from '../../src/nn/index.ts';
-import { close, freshSeed, random, test, throws } from '../harness.ts';
-import * as reference from '../reference.ts';
+import { input, type Tensor } from '../../../src/graph/tensor.ts';
+import { proxyAnchor } from '../../../src/methods/proxy_anchor.ts';
+import { proxyNca } from '../../../src/methods/proxy_nca.ts';
+import { methods, recipeOf } from '../../../src/methods/registry.ts';
+import { mlp } from '../../../src/nn/index.ts';
+import { close, freshSeed, random, test, throws } from '../../harness.ts';
+import * as reference from '../../reference.ts';
 import {
   agrees,
   checkAgainst,
@@ -15,8 +15,8 @@ import {
   drawViews,
   type Loss,
   type RefLoss,
-} from './check.ts';
-import { trainRecipe } from './recipe.ts';
+} from '../check.ts';
+import { trainRecipe } from '../recipe.ts';
 
 const LOSSES: { name: string; loss: Loss; expected: RefLoss; floor?: number }[] = [
   {

@@ -1,7 +1,7 @@
-import { grad, stopGradient } from '../graph/gradient.ts';
-import { fail, reshape, type Tensor } from '../graph/tensor.ts';
-import { add } from '../ops/binary.ts';
-import { concatenate, slice } from '../ops/shape.ts';
+import { grad, stopGradient } from '../../graph/gradient.ts';
+import { fail, reshape, type Tensor } from '../../graph/tensor.ts';
+import { add } from '../../ops/binary.ts';
+import { concatenate, slice } from '../../ops/shape.ts';
 import type { Network } from './recipe.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { InputError } from '../gpu/errors.ts';
-import { type Tensor, variable } from '../graph/tensor.ts';
-import { lecun } from '../nn/init.ts';
-import { concatenate } from '../ops/shape.ts';
+import { InputError } from '../../gpu/errors.ts';
+import { type Tensor, variable } from '../../graph/tensor.ts';
+import { lecun } from '../../nn/init.ts';
+import { concatenate } from '../../ops/shape.ts';
 import type { Recipe, Setting } from './recipe.ts';
 
 /**

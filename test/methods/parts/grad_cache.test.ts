@@ -1,15 +1,15 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
-import { grad } from '../../src/graph/gradient.ts';
-import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { gradCache } from '../../src/methods/grad_cache.ts';
-import type { Network } from '../../src/methods/recipe.ts';
-import { methods } from '../../src/methods/registry.ts';
-import { halves } from '../../src/methods/views.ts';
-import { batchNorm, type Layer, layerNorm, linear, relu, sequential } from '../../src/nn/index.ts';
-import { close, device, freshSeed, random, test, throws } from '../harness.ts';
-import { trainRecipe } from './recipe.ts';
+import { compile } from '../../../src/graph/compile.ts';
+import { grad } from '../../../src/graph/gradient.ts';
+import { input, type Tensor } from '../../../src/graph/tensor.ts';
+import { freeVariables, readVariable } from '../../../src/graph/variables.ts';
+import { gradCache } from '../../../src/methods/parts/grad_cache.ts';
+import type { Network } from '../../../src/methods/parts/recipe.ts';
+import { halves } from '../../../src/methods/parts/views.ts';
+import { methods } from '../../../src/methods/registry.ts';
+import { batchNorm, type Layer, layerNorm, linear, relu, sequential } from '../../../src/nn/index.ts';
+import { close, device, freshSeed, random, test, throws } from '../../harness.ts';
+import { trainRecipe } from '../recipe.ts';
 
 const [N, INPUTS, HIDDEN, WIDTH] = [12, 9, 16, 8];
 

@@ -1,9 +1,9 @@
-import { constant, reshape, type Tensor } from '../graph/tensor.ts';
-import { mul, sub } from '../ops/binary.ts';
-import { characteristic } from '../ops/characteristic.ts';
-import { matmul } from '../ops/matmul.ts';
-import { sum } from '../ops/reduce.ts';
-import { square } from '../ops/unary.ts';
+import { constant, reshape, type Tensor } from '../../graph/tensor.ts';
+import { mul, sub } from '../../ops/binary.ts';
+import { characteristic } from '../../ops/characteristic.ts';
+import { matmul } from '../../ops/matmul.ts';
+import { sum } from '../../ops/reduce.ts';
+import { square } from '../../ops/unary.ts';
 
 /** Knots of the integral over t from -3 to 3, of which the integrand is even; by trapezoids, weighed with exp(-t^2 / 2). */
 const KNOTS = 17;

@@ -2,7 +2,7 @@ import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { concatenate } from '../ops/shape.ts';
-import { checkViews } from './views.ts';
+import { checkViews } from './parts/views.ts';
 
 /**
  * NT-Xent, the loss of SimCLR: Chen et al. 2020, arXiv 2002.05709, Equation 1 and Algorithm 1.

@@ -1,6 +1,6 @@
-import type { Augmentation } from '../data/augment.ts';
-import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
-import type { Mode } from '../nn/layers.ts';
+import type { Augmentation } from '../../data/augment.ts';
+import type { Scalar, Tensor, Variable } from '../../graph/tensor.ts';
+import type { Mode } from '../../nn/layers.ts';
 
 /** Encoder and projector together: images -> z. */
 export interface Network {

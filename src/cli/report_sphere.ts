@@ -1,0 +1,122 @@
+// The part of a report about the embeddings on the sphere: alignment and uniformity, cosines of pairs, singular values.
+import type { SimilarityHistogram } from '../measures/similarity_histogram.ts';
+import { fixed, niceRange, spaced, tick } from './axes.ts';
+import { type Html, html, type Section, tableOf } from './html.ts';
+import type { Metric, RunReport } from './report_html.ts';
+import { isNumber } from './table.ts';
+
+/** @param metrics in order */
+export function sphereSection(run: RunReport, metrics: Metric[]): Section | undefined {
+  const figures = [planeFigure(run, metrics), similarityFigure(run), spectrumFigure(run)].filter(
+    (figure) => figure !== undefined,
+  );
+  return figures.length
+    ? { id: 'sphere', title: 'On the sphere', body: html`<div class="pair">${figures}</div>` }
+    : undefined;
+}
+
+function planeFigure(run: RunReport, metrics: Metric[]): Html | undefined {
+  const known = metrics.filter(({ alignment, uniformity }) => isNumber(alignment) && isNumber(uniformity));
+  if (known.length < 2) return undefined;
+  const points = averaged(
+    known.map(({ alignment, uniformity }) => ({ x: alignment!, y: uniformity! })),
+    60,
+  );
+  const optimum = run.report.gauges.trained.uniformityOptimum;
+  const [width, height, left, bottom, top, right] = [460, 380, 52, 46, 14, 14];
+  const xs = niceRange([0, ...points.map(({ x }) => x)]);
+  const ys = niceRange([...points.map(({ y }) => y), ...(isNumber(optimum) ? [optimum] : [])]);
+  const px = (x: number) => (left + ((x - xs.low) / (xs.high - xs.low)) * (width - left - right)).toFixed(1);
+  const py = (y: number) =>
+    (height - bottom - ((y - ys.low) / (ys.high - ys.low)) * (height - bottom - top)).toFixed(1);
+  const [first, last] = [points[0], points.at(-1)!];
+  const path = points.map(({ x, y }, i) => `${i ? 'L' : 'M'}${px(x)} ${py(y)}`).join('');
+  const label = (x: number, y: number, text: string) => {
+    const end = Number(px(x)) > width - 70;
+    return html`<text class="label" x="${(Number(px(x)) + (end ? -9 : 9)).toFixed(1)}" y="${(Number(py(y)) + (Number(py(y)) < 30 ? 14 : -7)).toFixed(1)}" text-anchor="${end ? 'end' : 'start'}">${text}</text>`;
+  };
+  return html`<figure><h3>alignment and uniformity</h3>
+<svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="Path of training: from alignment ${fixed(first.x, 3)}, uniformity ${fixed(first.y, 3)} to alignment ${fixed(last.x, 3)}, uniformity ${fixed(last.y, 3)}">
+${xs.ticks.map((x) => html`<path class="grid" d="M${px(x)} ${top}V${height - bottom}"/><text x="${px(x)}" y="${height - bottom + 18}" text-anchor="middle">${tick(x, xs)}</text>`)}
+${ys.ticks.map((y) => html`<path class="grid" d="M${left} ${py(y)}H${width - right}"/><text x="${left - 8}" y="${Number(py(y)) + 4}" text-anchor="end">${tick(y, ys)}</text>`)}
+<text x="${(left + width - right) / 2}" y="${height - 8}" text-anchor="middle">← alignment, better to the left</text>
+<text transform="translate(13 ${(height - bottom + top) / 2}) rotate(-90)" text-anchor="middle">← uniformity, better below</text>
+${isNumber(optimum) && html`<path class="optimum" d="M${left} ${py(optimum)}H${width - right}"/><text x="${width - right - 4}" y="${Number(py(optimum)) - 6}" text-anchor="end">optimum ${fixed(optimum, 2)}</text>`}
+<path class="path" d="${path}"/>
+${spaced(points, 9)
+  .slice(1, -1)
+  .map(({ x, y }) => html`<circle class="step" cx="${px(x)}" cy="${py(y)}" r="2.5"/>`)}
+<circle class="start" cx="${px(first.x)}" cy="${py(first.y)}" r="5.5"/>${label(first.x, first.y, 'start')}
+<rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(last.x)} ${py(last.y)}) rotate(45)"/>${label(last.x, last.y, 'end')}
+</svg>
+<figcaption>Follow the path from the circle (start) to the diamond (end): a run that goes down and left gains in both, one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; single steps are averaged.</figcaption></figure>`;
+}
+
+/** The first point, and the means of at most `count` equal parts: the noise of single batches would hide the path. */
+function averaged(points: { x: number; y: number }[], count: number): { x: number; y: number }[] {
+  if (points.length <= count) return points;
+  const mean = (part: { x: number; y: number }[], axis: 'x' | 'y') =>
+    part.reduce((sum, point) => sum + point[axis], 0) / part.length;
+  const at = (i: number) => Math.round((i * points.length) / count);
+  const parts = Array.from({ length: count }, (_, i) => points.slice(at(i), at(i + 1)));
+  return [points[0], ...parts.map((part) => ({ x: mean(part, 'x'), y: mean(part, 'y') }))];
+}
+
+function spectrumFigure({ spectrum }: RunReport): Html | undefined {
+  const [trained, untrained] = [Array.from(spectrum.trained), Array.from(spectrum.untrained)];
+  const d = Math.max(trained.length, untrained.length);
+  if (!d) return undefined;
+  const indices = spaced(
+    Array.from({ length: d }, (_, i) => i),
+    9,
+  );
+  const small = (value: number | undefined) => (isNumber(value) ? value.toPrecision(3) : '–');
+  const span = (values: number[]) =>
+    values.length ? `from ${small(values[0])} to ${small(values.at(-1))}` : 'not measured';
+  return html`<figure><h3>singular values of z</h3>
+<p class="legend"><span class="trained">━━ trained</span> <span class="untrained">╍╍ untrained</span></p>
+<div class="plot tall" id="spectrum" role="img" aria-label="Singular values of the test embeddings: trained ${span(trained)}, untrained ${span(untrained)}"></div>
+<figcaption>A flat line uses all ${d} dimensions; where it falls off a cliff (the scale is logarithmic), the dimensions behind are unused: dimensional collapse.</figcaption>
+${tableOf(
+  'The spectrum as numbers',
+  ['index', 'trained', 'untrained'],
+  indices.map((i) => [i + 1, small(trained[i]), small(untrained[i])]),
+)}</figure>`;
+}
+
+/** The cosines of pairs, untrained above trained: what training pulls together, and what it pushes apart. */
+function similarityFigure({ similarities = {} }: RunReport): Html | undefined {
+  const panels = (['untrained', 'trained'] as const).filter((name) => similarities[name]);
+  if (!panels.length) return undefined;
+  const [width, tall, left, right, top] = [460, 150, 14, 14, 22];
+  const foot = top + tall * panels.length;
+  const px = (cosine: number) => (left + ((cosine + 1) / 2) * (width - left - right)).toFixed(1);
+  const mean = ({ edges }: SimilarityHistogram, shares: Float64Array) =>
+    shares.reduce((sum, share, i) => sum + (share * (edges[i] + edges[i + 1])) / 2, 0);
+  const said = panels.map((name) => {
+    const found = similarities[name]!;
+    return `${name}: mean cosine of views of one image ${fixed(mean(found, found.positive), 2)}, of two images ${fixed(mean(found, found.negative), 2)}`;
+  });
+  const drawn = panels.map((name, i) => {
+    const { edges, positive, negative } = similarities[name]!;
+    const base = top + tall * (i + 1);
+    const highest = Math.max(...positive, ...negative);
+    const steps = (shares: Float64Array) =>
+      Array.from(shares, (share, j) => {
+        const y = (base - (share / highest) * (tall - 18)).toFixed(1);
+        return `L${px(edges[j])} ${y}L${px(edges[j + 1])} ${y}`;
+      }).join('');
+    const area = (kind: string, shares: Float64Array) =>
+      html`<path class="${kind}" d="M${px(-1)} ${base}${steps(shares)}L${px(1)} ${base}Z"/>`;
+    return html`<text x="${left}" y="${base - tall + 16}">${name}</text>${area('negative', negative)}${area('positive', positive)}<path class="grid" d="M${left} ${base}H${width - right}"/>`;
+  });
+  const ticks = [-1, -0.5, 0, 0.5, 1];
+  return html`<figure><h3>cosines of pairs</h3>
+<p class="legend"><span class="trained">▬ two views of an image</span> <span class="untrained">▬ two images</span></p>
+<svg class="plane" viewBox="0 0 ${width} ${foot + 44}" role="img" aria-label="${said.join('; ')}">
+${drawn}
+${ticks.map((x) => html`<text x="${px(x)}" y="${foot + 18}" text-anchor="middle">${fixed(x, x % 1 ? 1 : 0)}</text>`)}
+<text x="${(left + width - right) / 2}" y="${foot + 38}" text-anchor="middle">cosine of embeddings z</text>
+</svg>
+<figcaption>Where the two hills are apart, an image can be told from all others by any of its views. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption></figure>`;
+}

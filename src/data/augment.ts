@@ -65,6 +65,16 @@ export const LOCAL = {
   gain: [0.5, 1.5],
 } as const satisfies Augmentation;
 
+/** Wider than {@link S1}: for a pretext that is told nothing about views belonging together, and learns from them alone what does not matter. */
+export const WIDE = {
+  rotation: 15,
+  scale: 1.2,
+  shift: 3,
+  gain: [0.5, 1.5],
+  noise: 0.1,
+  erase: { probability: 0.5, size: [4, 12] },
+} as const satisfies Augmentation;
+
 /** The fixed distribution that queries of AUG-kNN are drawn from, whatever the training views were. */
 export const EVAL = {
   rotation: 15,

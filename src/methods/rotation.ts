@@ -1,3 +1,4 @@
+import { WIDE } from '../data/augment.ts';
 import { quarterTurns } from '../data/turns.ts';
 import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
 import { linear } from '../nn/layers.ts';
@@ -20,11 +21,11 @@ export function rotationLoss(logits: Tensor): Tensor {
   return mean(crossEntropy(logits, constant(labels, [rows], 'u32')));
 }
 
-/** Rotation prediction around its loss: all four turns of both views in one batch, a linear head behind the projector. */
+/** Rotation prediction around its loss: all four turns of two wide views in one batch, a linear head behind the projector. */
 export function rotation({ network, width, seed }: Setting): Recipe {
   const head = linear({ name: 'turn', inputs: width, outputs: 4, seed });
   return {
     parameters: head.parameters,
-    loss: ({ x }) => rotationLoss(head(network.embed(quarterTurns(x), { training: true }))),
+    loss: ({ views }) => rotationLoss(head(network.embed(quarterTurns(views(2, WIDE)), { training: true }))),
   };
 }

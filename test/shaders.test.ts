@@ -123,11 +123,13 @@ for (const path of kernels) {
       const sources = sourcesOf(path);
       if (gpu.features.has('subgroups' as GPUFeatureName) && /four_of_a|row_of/.test(written[path]))
         sources.push(...sourcesOf(path, written, true).map((code) => QUADS + code));
-      for (const code of sources) {
+      for (const [i, code] of sources.entries()) {
         const module = gpu.createShaderModule({ label: path, code });
         assert.equal(await complaints(module, path), []);
         const entries = entriesOf(code);
         assert.ok(entries.length, 'no entry point');
+        // Large tiles take a second each on a processor: the pipelines of the other forms are made by the tests of the ops.
+        if (i) continue;
         await Promise.all(
           entries.map(({ name }) =>
             gpu

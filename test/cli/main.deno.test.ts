@@ -70,9 +70,9 @@ function assert(condition: boolean, message: string): void {
 }
 
 test(
-  'the main job in a short form: trains, judges, writes everything; the same seed gives the same bytes',
+  'the main job in a short form: trains, judges, writes everything',
   async () => {
-    const first = await runCli(small('a', '--epochs', '4'));
+    const first = await runCli(small('a', '--epochs', '16'));
     assert(first.code === 0, `exit ${first.code}: ${first.err}${first.out}`);
     assert(
       /augmented/.test(first.out) && /report\.html/.test(first.out),
@@ -82,7 +82,7 @@ test(
     for (const key of ['method', 'seed', 'steps', 'seconds', 'adapter', 'loss', 'gauges']) {
       assert(key in report, `report.json has no "${key}"`);
     }
-    assert(report.steps === 20, `20 steps of 100 of 500 images, got ${report.steps}`);
+    assert(report.steps === 80, `80 steps of 100 of 500 images, got ${report.steps}`);
     for (const encoder of ['raw', 'untrained', 'trained']) {
       for (const gauge of ['knn', 'augKnn', 'linearProbe', 'linearProbe1000', 'linearProbe100']) {
         assert(gauge in report.gauges[encoder], `gauges.${encoder} has no "${gauge}"`);
@@ -101,7 +101,7 @@ test(
       .split('\n')
       .map((line) => JSON.parse(line));
     assert(
-      lines.at(-1).step === 20 && lines.at(-1).loss < lines[0].loss,
+      lines.at(-1).step === 80 && lines.at(-1).loss < lines[0].loss,
       `the loss did not fall: ${metrics}`,
     );
     assert(!/second|time/.test(metrics), 'metrics.jsonl speaks of time');
@@ -111,23 +111,15 @@ test(
       [...tensors.keys()].every((name) => name.startsWith('encoder.')),
       `encoder holds ${[...tensors.keys()]}`,
     );
-
-    const second = await runCli(small('b', '--epochs', '4'));
-    assert(second.code === 0, second.err);
-    assert(text('b/latest/metrics.jsonl') === metrics, 'two runs with one seed differ');
   },
   { timeout: 240_000 },
 );
 
 test(
-  'Ctrl-C saves what there is; --resume goes on to the numbers of an uninterrupted run',
+  'Ctrl-C saves what there is; --resume goes on to the numbers of the run above: the same seed gives the same bytes',
   async () => {
-    const epochs = ['--epochs', '16'];
-    const whole = await runCli(small('whole', ...epochs));
-    assert(whole.code === 0, whole.err);
-
     // It also chooses its kernels by measuring, which changes no bit; the resumed run takes them from the folder.
-    const child = start(small('cut', ...epochs, '--tune', '5000'));
+    const child = start(small('cut', '--epochs', '16', '--tune', '5000'));
     const ended = finish(child);
     for (let waited = 0; ; waited += 20) {
       try {
@@ -152,10 +144,10 @@ test(
     assert(resumed.code === 0, resumed.err);
     assert(text('cut/latest/tune.json') === choices, 'the resumed run chose anew');
     assert(
-      text('cut/latest/metrics.jsonl') === text('whole/latest/metrics.jsonl'),
+      text('cut/latest/metrics.jsonl') === text('a/latest/metrics.jsonl'),
       'metrics differ after the resume',
     );
-    const [a, b] = ['cut', 'whole'].map((run) =>
+    const [a, b] = ['cut', 'a'].map((run) =>
       Deno.readFileSync(`${folder}/${run}/latest/encoder.safetensors`),
     );
     assert(

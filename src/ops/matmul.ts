@@ -121,12 +121,17 @@ function candidates({ inputs: [a, b, , gate], options }: Call<ProductOptions>, t
   return whole ? [...of(LARGE), ...any] : any;
 }
 
+/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently: rounds of four steps. */
+const LONGEST = 4 * 65535;
+
 function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductOptions>[] {
   const {
     inputs: [a, b, bias, gate],
     options,
   } = c;
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
+  if (k > LONGEST && target.textures === 'storage')
+    fail('matmul', `expected inner sizes of at most ${LONGEST} on llvmpipe, got ${k}`);
   return candidates(c, target).map(({ tile, operands }) => {
     const { entry, rows, columns, variant, workgroupSize, layout } = tile;
     const scalar = tile === ANY || tile === NARROW;

@@ -1,5 +1,6 @@
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
+import type { Target } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { ntXent } from '../../src/methods/simclr.ts';
@@ -621,4 +622,15 @@ test('sizes that do not match are named', () => {
     /linear: expected a bias \[6\] for w \[4, 6\], got \[5\]/,
   );
   throws(() => linear(input([3, 4], 'u8'), input([4, 6])), /linear: expected f32/);
+});
+
+test('a sum that llvmpipe would cut short is refused there', () => {
+  const y = matmul(input([4, 262144]), input([262144, 4]));
+  const planned = (target: Partial<Target>) => () =>
+    plan({ y }, [], { target: { largeTiles: 2 ** 25, ...target } });
+  throws(
+    planned({ textures: 'storage' }),
+    /matmul: expected inner sizes of at most 262140 on llvmpipe, got 262144/,
+  );
+  planned({ textures: 'sampled' })();
 });

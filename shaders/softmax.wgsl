@@ -72,6 +72,6 @@ fn log_sum_exp_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
   if (t >= params.rows * params.width) { return; }
   let row = t / params.width;
   let m = saved_statistics[row];
-  // Where all of a row is -Infinity, so is the logarithm.
-  if (m.y < 0.0) { dlogits[t] = lanes(0.0); } else { dlogits[t] = dtotals[row] * exp((logits[t] - m.x) - m.y); }
+  // Where all of a row is -Infinity, so is the logarithm; of a sum of 1 some drivers make a little less than 0.
+  if (m.y < -1e30) { dlogits[t] = lanes(0.0); } else { dlogits[t] = dtotals[row] * exp((logits[t] - m.x) - m.y); }
 }

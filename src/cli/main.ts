@@ -25,7 +25,7 @@ import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
 import { type Report, type RunReport, renderReport } from './report_html.ts';
 import { type GaugeSet, gaugeTable, verdict } from './table.ts';
-import { lookOnce, type Metrics, type Saved, stepsOf, train } from './train.ts';
+import { checkStep, lookOnce, type Metrics, type Saved, stepsOf, train } from './train.ts';
 
 const encoder = new TextEncoder();
 const print = (text: string) => Deno.stdout.writeSync(encoder.encode(text));
@@ -54,6 +54,7 @@ async function run(command: Command): Promise<number> {
   const images = await readData(options.data, options.test);
   const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
   const steps = stepsOf(options, data.train);
+  checkStep(options, data.train);
   const given =
     options.tune === undefined || options.tune === false ? options.tune : { budgetMs: options.tune };
   // A resumed run measures nothing: it has the choices and the defaults that it began with.
@@ -112,8 +113,9 @@ async function run(command: Command): Promise<number> {
     await judge('untrained', untrained);
     const before = await lookOnce(device, { watch: data.test, data: data.train }, untrained);
     freeVariables(device, untrained.variables);
+    const alarmClasses = methods[options.method].supervised ? data.train.classes : undefined;
     const alarm = (looks: readonly Look[]) =>
-      collapseAlarm(looks, { width: options.embedding, untrained: before });
+      collapseAlarm(looks, { width: options.embedding, untrained: before, classes: alarmClasses });
     let heard: CollapseKind[] = [];
     const trained = await train({
       options,

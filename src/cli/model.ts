@@ -98,7 +98,10 @@ export function trainingStep(
     // The same samples; numbers of another seed.
     views: (count, augmentation) => {
       const indices = batchIndices(data, { rows: batch, seed, step });
-      return augment(data, { ...augmentation, views: count, batch, indices, seed: ~seed >>> 0, step });
+      return augment(data, {
+        ...augmentationFor(data, augmentation),
+        ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
+      });
     },
   };
   const { loss, gradients } = model.recipe.gradients?.(drawn) ?? { loss: model.recipe.loss(drawn) };
@@ -108,12 +111,17 @@ export function trainingStep(
   return { loss };
 }
 
-/** S1 as calibrated on 28 x 28 pixels, its lengths in proportion for other sizes. */
-export function augmentationFor({ height, width }: Dataset): Augmentation {
+/** Views as calibrated on 28 x 28 pixels, their lengths in proportion for other sizes. Default {@link S1}. */
+export function augmentationFor({ height, width }: Dataset, views: Augmentation = S1): Augmentation {
   const ratio = Math.min(height, width) / 28;
-  if (ratio === 1) return S1;
-  const [least, most] = S1.erase.size.map((pixels) => Math.max(1, Math.round(pixels * ratio)));
-  return { ...S1, shift: S1.shift * ratio, erase: { ...S1.erase, size: [least, most] } };
+  if (ratio === 1) return views;
+  const { shift, erase } = views;
+  const pixels = (n: Scalar) => Math.max(1, Math.round(ratio * (n as number)));
+  return {
+    ...views,
+    ...(shift !== undefined && { shift: (shift as number) * ratio }),
+    ...(erase && { erase: { ...erase, size: [pixels(erase.size[0]), pixels(erase.size[1])] } }),
+  };
 }
 
 /** How many batches the running statistics of an untrained encoder are the mean of. */

@@ -89,7 +89,7 @@ export function help(): string {
   --out FOLDER            where run folders go (default ${DEFAULTS.out})
   --tune MS               choose kernels by measuring, for so long in each compilation (default 400 on a GPU, else none)
   --no-tune               take the kernels that suit most adapters
-  --resume RUN            go on with an interrupted run folder; only --epochs may not change
+  --resume RUN            go on with an interrupted run folder, with the options it was started with
   --help
 
 knobs (defaults by method)

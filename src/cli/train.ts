@@ -5,7 +5,7 @@ import type { Device } from '../gpu/device.ts';
 import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts';
 import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
-import { constant, scalar } from '../graph/tensor.ts';
+import { constant, scalar, trace } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
 import type { Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
@@ -84,6 +84,15 @@ export function stepsOf({ batch, epochs }: RunOptions, data: Dataset): number {
   return perEpoch * epochs;
 }
 
+/** Throws what the graph of a training step would, before anything is opened, measured or written. */
+export function checkStep(options: RunOptions, data: Dataset): void {
+  trace(() => {
+    const model = buildModel(options, data, scalar());
+    const scalars = Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]);
+    return trainingStep(options, data, model, scalar('u32'), Object.fromEntries(scalars));
+  });
+}
+
 /**
  * Trains, taking gauges on the way. A lost device is replaced, and the run goes on from its last saved state.
  * @throws NonFiniteError that names the first op with a non-finite value; what was saved before stays
@@ -141,17 +150,18 @@ async function trainOn(
   const look = async (at: number) => {
     const reading = [step.read('loss'), optimizerStatus(device, model.optimizer), lookAt(watch)] as const;
     const [[loss], status, gauges] = await Promise.all(reading);
-    if (!Number.isFinite(loss) || status.skipped > 0) {
-      throw new NonFiniteError(
-        `The loss or its gradient is not finite at step ${at}: first ${await culprit(checked, at)}. ` +
-          `The state of step ${good.step} is kept; try a smaller learning rate.`,
-      );
-    }
+    if (!Number.isFinite(loss) || status.skipped > 0) await refuse(at);
     checked = at;
     metrics.push({ step: at, loss, ...gauges });
     job.onMetrics?.(metrics);
   };
-  /** Repeats the steps since the last good look in a plan that keeps every tensor, and names the first bad one. */
+  const refuse = async (at: number): Promise<never> => {
+    throw new NonFiniteError(
+      `The loss or its gradient is not finite at step ${at}: first ${await culprit(checked, at)}. ` +
+        `The state of step ${good.step} is kept; try a smaller learning rate.`,
+    );
+  };
+  /** Repeats the steps since the last good look, on the state of now, in a plan that keeps every tensor; names the first bad one. */
   const culprit = async (since: number, until: number): Promise<string> => {
     const check = await compile(device, build, { inputs, precision, check: true, warmUp: false });
     try {
@@ -166,6 +176,8 @@ async function trainOn(
   };
   const keep = async () => {
     const at = done;
+    // An update that was left out since the last look: a state that no run could go on from.
+    if ((await optimizerStatus(device, model.optimizer)).skipped > 0) await refuse(at);
     const bytes = await saveVariables(device, model.variables, { step: String(at) });
     const finite = [...decodeSafetensors(bytes).tensors.values()].every(({ data }) =>
       data.every(Number.isFinite),

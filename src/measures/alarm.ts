@@ -35,6 +35,8 @@ export interface AlarmOptions {
   untrained?: Pick<Look, 'rank' | 'length'>;
   /** The least that the loss can be, where that is known: reached, there is nothing left to learn from. */
   best?: number;
+  /** Of a supervised method: how many labels there are. Its embeddings are at best the corners of a simplex. */
+  classes?: number;
 }
 
 /**
@@ -42,33 +44,51 @@ export interface AlarmOptions {
  * run, and judged on seeds 1 and 2: docs/results.md.
  */
 export const THRESHOLDS = {
-  /** Of the least uniformity that the width allows. */
+  /** Of the least uniformity that the width, or the classes, allow. */
   uniformity: 0.38,
   /** Of the std that directions spread evenly have. */
   std: 0.65,
-  /** Of the untrained encoder's effective rank. */
+  /** Of the effective rank of the untrained encoder, or of classes less one, both less the 1 that a line has. */
   rank: 0.24,
   /** Of the untrained encoder's length of z. */
   length: 0.3,
 };
 
-/** The gauges of a look as shares, 1 for a spread as even, or a rank or length as large, as can be hoped for. */
-export function sharesOf(look: Look, { width, untrained }: AlarmOptions): typeof THRESHOLDS {
-  const { rank, length } = untrained ?? look;
+/** A rank share so low tells by itself: a few dimensions, evenly filled, have a fair uniformity (a circle 41 % of the 64-D sphere's). */
+const FEW_DIMENSIONS = 0.15;
+
+/** The uniformity of C classes that are the corners of a simplex, a point each: pairs are 0 or 2 C / (C - 1) apart, squared. */
+const simplexUniformity = (C: number) => Math.log(1 / C + (1 - 1 / C) * Math.exp((-4 * C) / (C - 1)));
+
+/** What can be hoped for. */
+function bestOf({ width, classes }: AlarmOptions, untrained: { rank: number }) {
+  const sphere = { uniformity: uniformityOptimum(width), rank: untrained.rank };
+  if (classes === undefined || classes < 2) return sphere;
   return {
-    uniformity: look.uniformity / uniformityOptimum(width),
-    std: look.std * Math.sqrt(width),
-    rank: look.rank / rank,
-    length: look.length / length,
+    uniformity: Math.max(sphere.uniformity, simplexUniformity(classes)),
+    rank: Math.min(sphere.rank, classes - 1),
   };
 }
 
-/** What a look alone shows. Rank tells nothing by itself: a supervised encoder of ten classes has a rank of nine. */
+/** The gauges of a look as shares, 1 for a spread as even, or a rank or length as large, as can be hoped for. */
+export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
+  const untrained = options.untrained ?? look;
+  const best = bestOf(options, untrained);
+  return {
+    uniformity: look.uniformity / best.uniformity,
+    std: look.std * Math.sqrt(options.width),
+    // Two classes are a line at best: no rank is less.
+    rank: best.rank > 1 ? (look.rank - 1) / (best.rank - 1) : 1,
+    length: look.length / untrained.length,
+  };
+}
+
+/** What a look alone shows. */
 function kindsOf(shares: typeof THRESHOLDS): CollapseKind[] {
   const low = (name: keyof typeof THRESHOLDS) => shares[name] < THRESHOLDS[name];
   const kinds: CollapseKind[] = [];
   if (low('uniformity') && low('std')) kinds.push('complete');
-  else if (low('uniformity') && low('rank')) kinds.push('dimensional');
+  else if ((low('uniformity') && low('rank')) || shares.rank < FEW_DIMENSIONS) kinds.push('dimensional');
   if (low('length')) kinds.push('scale');
   return kinds;
 }
@@ -90,18 +110,17 @@ function evidenceOf(
   shares: typeof THRESHOLDS,
   options: AlarmOptions,
 ): string[] {
-  const { untrained, width, best } = options;
+  const { best } = options;
+  const { uniformity, rank } = bestOf(options, options.untrained ?? look);
   if (kind === 'scale')
     return [
       `z is ${number(look.length)} long on average, ${percent(shares.length)} of the untrained encoder's`,
     ];
-  const evidence = [
-    `uniformity ${number(look.uniformity)} of an optimal ${number(uniformityOptimum(width))}`,
-  ];
+  const evidence = [`uniformity ${number(look.uniformity)} of an optimal ${number(uniformity)}`];
   if (kind === 'complete') evidence.push(`std of unit embeddings ${percent(shares.std)} of an even spread`);
   else
     evidence.push(
-      `effective rank ${look.rank.toFixed(1)}, ${percent(shares.rank)} of the ${(untrained ?? look).rank.toFixed(0)} untrained`,
+      `effective rank ${look.rank.toFixed(1)} of ${options.classes ? `the ${rank} that ${options.classes} classes have` : `the ${rank.toFixed(0)} untrained`}`,
     );
   if (look.alignment < 0.05)
     evidence.push(`views are ${number(look.alignment)} apart: nothing is left to align`);

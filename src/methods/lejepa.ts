@@ -33,10 +33,13 @@ export function leJepa({ network, width, seed, knobs: { lambda, directions, loca
   checkWhole('leJepa', 'localViews', localViews);
   checkWhole('leJepa', 'directions', directions);
   checkNumber('leJepa: directions', directions, 1);
+  checkNumber('leJepa: lambda', lambda, 0, 1);
   return {
     loss: ({ x, step, views }) => {
-      const all = localViews ? concatenate([x, views(localViews, LOCAL)], 0) : x;
-      const z = network.embed(all, { training: true });
+      const whole = network.embed(x, { training: true });
+      // Running statistics are those of whole views, which the encoder will be used on.
+      const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
+      const z = localViews ? concatenate([whole, crops()], 0) : whole;
       const drawn = l2Normalize(normal([directions, width], { seed, stream: step }));
       return leJepaLoss(reshape(z, [2 + localViews, -1, width]), drawn, { lambda });
     },

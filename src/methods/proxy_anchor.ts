@@ -16,6 +16,9 @@ const identity = (C: number) =>
     [C, C],
   );
 
+/** exp of it is 0; an infinity would be taken for an error where a run looks for one. */
+const NOTHING = -1e30;
+
 /**
  * Proxy-Anchor: Kim et al. 2020, arXiv 2003.13911, Equation 4: each proxy is an anchor that pulls the batch's rows of its class, the
  * farthest most, and pushes the others, the nearest most. The pull is a mean over the classes that the batch has, the push over all.
@@ -36,8 +39,8 @@ export function proxyAnchor(
   const own = transpose(gather(identity(proxies.shape[0]), labels)); // [C, M]
   // log(1 + sum exp), with 0 where nothing is summed.
   const soft = (x: Tensor) => softplus(logSumExp(x)); // [C]
-  const pull = soft(where(own, mul(sub(delta, s), alpha), Number.NEGATIVE_INFINITY));
-  const push = soft(where(own, Number.NEGATIVE_INFINITY, mul(add(s, delta), alpha)));
+  const pull = soft(where(own, mul(sub(delta, s), alpha), NOTHING));
+  const push = soft(where(own, NOTHING, mul(add(s, delta), alpha)));
   const present = maximum(sum(max(own, { axes: 1 })), 1);
   return add(div(sum(pull), present), mean(push));
 }

@@ -1,4 +1,5 @@
 import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { add, mul } from '../ops/binary.ts';
 import { concatenate } from '../ops/shape.ts';
 import { alignUniform } from './align_uniform.ts';
 import { alignmentLoss } from './alignment.ts';
@@ -134,7 +135,7 @@ export const methods: Record<string, Method> = {
     year: 2020,
     summary: 'spreads over the hypersphere and ignores which views belong together',
     knobs: {},
-    loss: (zA, zB) => uniformityLoss(concatenate([zA, zB], 0)),
+    loss: (zA, zB) => mul(add(uniformityLoss(zA), uniformityLoss(zB)), 0.5),
   },
   barlowTwins: {
     title: 'Barlow Twins',

@@ -32,7 +32,13 @@ export function simSiamLoss(pA: Tensor, pB: Tensor, zA: Tensor, zB: Tensor, { st
  * the projector ends in, which hides the collapse from the std.
  */
 export function simSiam({ network, width, seed, knobs }: Setting): Recipe {
-  const predict = projector({ name: 'predictor', seed, inputs: width, hidden: width / 2, outputs: width });
+  const predict = projector({
+    name: 'predictor',
+    seed,
+    inputs: width,
+    hidden: Math.ceil(width / 2),
+    outputs: width,
+  });
   return {
     parameters: predict.parameters,
     statistics: predict.statistics,

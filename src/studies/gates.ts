@@ -35,7 +35,10 @@ const over = (other: keyof Beside, name: string, low: number, high?: number): Bo
   high,
 ];
 
-/** The calibrated gates of the small protocol, by method and variant; margins as calibrated in NumPy. */
+/**
+ * The calibrated gates of the small protocol, by method and variant; margins as calibrated in NumPy. One is left out: AUG-k-NN
+ * of raw pixels, .587 there, depends on the draw of the queries' views (docs/results.md).
+ */
 const GATES: Record<string, Bound[]> = {
   'raw pixels': [within('knn', 0.8035, 0.8075), within('linearProbe', 0.8465, 0.8545)],
   untrained: [within('augKnn', 0.55, 0.62), within('linearProbe', 0.77, 0.83)],
@@ -83,6 +86,7 @@ const GATES: Record<string, Bound[]> = {
       2.3,
     ],
     over('own', 'augKnn', Number.NEGATIVE_INFINITY, -0.03),
+    over('own', 'linearProbeZ', Number.NEGATIVE_INFINITY, -0.06),
   ],
   alignment: [
     most('stdZ', 0.02),

@@ -8,12 +8,13 @@ import { lookOnce, train } from '../cli/train.ts';
 import { EVAL } from '../data/augment.ts';
 import { dataset } from '../data/dataset.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
-import { InputError } from '../gpu/errors.ts';
-import { scalar } from '../graph/tensor.ts';
+import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { scalar, type Tensor } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { collapseAlarm, describe, type Look, sharesOf } from '../measures/alarm.ts';
 import { embed } from '../measures/embed.ts';
 import { evaluate } from '../measures/evaluate.ts';
+import { linearProbe } from '../measures/linear_probe.ts';
 import { methods } from '../methods/registry.ts';
 import { type Case, cases } from './cases.ts';
 import { correlationOf } from './correlation.ts';
@@ -36,9 +37,11 @@ const data = {
   test: dataset(images.test, { name: 'test' }),
 };
 
+type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
+
 /** What a model makes of the test set: gauges, Barlow's correlation, a picture of z. */
-async function judge(device: Device, model: Model) {
-  const forward = (x: Parameters<typeof represent>[1]) => represent(model, x);
+async function judge(device: Device, model: Model, { probeZ = false } = {}) {
+  const forward: Forward = (x) => represent(model, x);
   const { spectrumZ, similaritiesZ: _, ...gauges } = await evaluate(device, data, forward);
   const zOf = async (options: Parameters<typeof embed>[3]) => {
     const made = (await embed(device, data.test, forward, options)) as { h: never; z: never };
@@ -59,13 +62,28 @@ async function judge(device: Device, model: Model) {
   const round = (values: ArrayLike<number>, digits = 3) =>
     Array.from(values, (v) => Number(v.toFixed(digits)));
   return {
-    gauges: { ...gauges, ...correlationOf(viewA, viewB, data.test.count, 64) },
+    gauges: {
+      ...gauges,
+      ...correlationOf(viewA, viewB, data.test.count, 64),
+      ...(probeZ && { linearProbeZ: await probeOfZ(device, forward) }),
+    },
     picture: {
       x: round(plane.x),
       y: round(plane.y),
       spectrum: Array.from(spectrumZ ?? [], (v) => Number(v.toPrecision(4))),
     },
   };
+}
+
+/** Linear probe of z with all labels: where a collapse of dimensions shows that h hides. */
+async function probeOfZ(device: Device, forward: Forward): Promise<number> {
+  const sets = [data.train, data.test];
+  const embedded = await Promise.all(sets.map((set) => embed(device, set, forward)));
+  const labels = await Promise.all(sets.map((set) => readVariable(device, set.labels!)));
+  const [train, test] = embedded.map(({ z }) => z);
+  const { accuracy } = await linearProbe(device, train, labels[0], test, labels[1]);
+  freeVariables(device, embedded.flatMap(Object.values));
+  return accuracy;
 }
 
 async function runCase(device: Device, one: Case, seed: number, untrained: Result): Promise<Result> {
@@ -81,16 +99,30 @@ async function runCase(device: Device, one: Case, seed: number, untrained: Resul
       if (now > epoch) Deno.stdout.writeSync(new TextEncoder().encode(`${(epoch = now)} `));
     },
   });
-  const judged = await judge(device, model);
+  const judged = await judge(device, model, { probeZ: one.method === 'simSiam' });
   freeVariables(device, model.variables);
-  const alarmOptions = { width: 64, untrained: untrained.look! };
-  const looks: Look[] = metrics;
-  const collapses = collapseAlarm(looks, alarmOptions);
+  const looks = metrics.map(({ step, alignment, uniformity, std, rank, length, loss }): Look => {
+    const gauges = { alignment, uniformity, std, rank, length, loss };
+    const short = Object.entries(gauges).map(([name, value]) => [name, Number(value.toPrecision(5))]);
+    return { step, ...(Object.fromEntries(short) as typeof gauges) };
+  });
+  const result = { method: one.method, variant: one.variant, seed, expected: one.expected };
+  return withAlarm(
+    { ...result, loss: metrics.at(-1)!.loss, ...judged, looks, alarm: [], words: [] },
+    untrained,
+  );
+}
+
+/** A run as the alarm of now judges it; one without looks keeps the judgement that it has. */
+function withAlarm(run: Result, untrained: Result): Result {
+  if (!run.looks) return run;
+  const classes = methods[run.method].supervised ? data.train.classes : undefined;
+  const options = { width: 64, untrained: untrained.look!, classes };
+  const collapses = collapseAlarm(run.looks, options);
   return {
-    ...{ method: one.method, variant: one.variant, seed, expected: one.expected },
-    ...{ loss: metrics.at(-1)!.loss, ...judged },
+    ...run,
     ...{ alarm: collapses.map(({ kind }) => kind), words: collapses.map(describe) },
-    shares: sharesOf(looks.at(-1)!, alarmOptions),
+    shares: sharesOf(run.looks.at(-1)!, options),
   };
 }
 
@@ -110,11 +142,19 @@ async function rawPixels(device: Device): Promise<Result> {
   return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], gauges };
 }
 
+/** What earlier runs left; nothing without a file. @throws InputError for a file that cannot be read */
 function read(): Result[] {
+  let text: string;
   try {
-    return JSON.parse(Deno.readTextFileSync(JSON_FILE)).results;
-  } catch {
-    return [];
+    text = Deno.readTextFileSync(JSON_FILE);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+  try {
+    return JSON.parse(text).results;
+  } catch (error) {
+    throw new InputError(`${JSON_FILE.pathname} is no JSON (${(error as Error).message}): mend or remove it`);
   }
 }
 
@@ -143,6 +183,11 @@ async function main(args: string[]): Promise<void> {
     if (unknown) throw new InputError(`${unknown} is unknown\n${lines.join('\n')}`);
     return console.log(lines.join('\n'));
   }
+  const strange = only?.find((name) => !cases.some(({ method }) => method === name));
+  if (strange !== undefined)
+    throw new InputError(
+      `--only: there is no method "${strange}"; there are ${[...new Set(cases.map(({ method }) => method))].join(', ')}`,
+    );
   const again = args.includes('--again');
   let results = read();
   const wanted = cases.filter(({ method }) => !only || only.includes(method));
@@ -160,7 +205,7 @@ async function main(args: string[]): Promise<void> {
     for (const seed of seeds) if (!has('untrained', '', seed)) keep(await baseline(device, seed));
     const runs = wanted.flatMap((one) => one.seeds.map((seed) => ({ one, seed })));
     for (const [i, { one, seed }] of runs.entries()) {
-      if (!again && has(one.method, one.variant, seed)) continue;
+      if (!again && has(one.method, one.variant, seed)?.looks) continue;
       const minutes = ((performance.now() - started) / 60000).toFixed(1);
       const name = [one.method, one.variant, `seed ${seed}`].filter(Boolean).join(', ');
       Deno.stdout.writeSync(
@@ -174,10 +219,20 @@ async function main(args: string[]): Promise<void> {
     }
     device.dispose();
   }
+  const untrainedOf = (seed: number) => results.find((r) => r.method === 'untrained' && r.seed === seed);
+  if (!untrainedOf(0)) throw new InputError(`${JSON_FILE.pathname} has no results yet: run without --draw`);
+  results = results.map((run) => withAlarm(run, untrainedOf(run.seed)!));
+  write(results);
   const missed = await render(results, FOLDER);
   console.log(missed.length ? `Missed:\n${missed.map((m) => `  ${m}`).join('\n')}` : 'Every gate is met.');
   Deno.exitCode = missed.length ? 1 : 0;
 }
 
-await main(Deno.args);
-Deno.exit();
+try {
+  await main(Deno.args);
+  Deno.exit();
+} catch (error) {
+  if (!(error instanceof HypersphereError)) throw error;
+  console.error(`${error.name}: ${error.message}`);
+  Deno.exit(1);
+}

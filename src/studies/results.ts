@@ -21,6 +21,8 @@ export interface Result {
   words: readonly string[];
   /** What it judges by, at the end. */
   shares?: typeof THRESHOLDS;
+  /** What it looked at, for another judgement. */
+  looks?: readonly Look[];
   /** Of an untrained encoder: what the alarm compares with. */
   look?: Omit<Look, 'step'>;
   picture?: { x: number[]; y: number[]; spectrum: number[] };
@@ -86,6 +88,7 @@ function groupsOf(results: readonly Result[]): Group[] {
     groups.get(key)!.runs.push(run);
   }
   const order = ['raw pixels', 'untrained', ...Object.keys(methods)];
+  for (const { runs } of groups.values()) runs.sort((a, b) => a.seed - b.seed);
   return [...groups.values()].sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
 }
 
@@ -135,9 +138,9 @@ function alarmSection(results: readonly Result[]): string {
     ([name, value]) => `| ${name} | ${value} | ${fitted[name as keyof typeof fitted]} |`,
   );
   const words = groupsOf(judged)
-    .map(({ runs }) => runs[0])
-    .filter((run) => run.words.length)
-    .map((run) => `- **${nameOf(run)}**: ${run.words.join(' ')}`);
+    .flatMap(({ runs }) => runs)
+    .filter((run) => run.words.length && (run.seed === 0 || !run.expected.length))
+    .map((run) => `- **${nameOf(run)}**${run.seed ? `, seed ${run.seed}` : ''}: ${run.words.join(' ')}`);
   return `## The alarm
 
 Seed 0, which the thresholds were fitted on: ${outcome(judged.filter(({ seed }) => seed === 0))}.
@@ -209,8 +212,13 @@ export async function render(results: readonly Result[], folder: URL): Promise<s
   const groups = groupsOf(results);
   const gates = gatesOf(results);
   const missed = gates.filter(({ ok }) => !ok).map(({ text }) => text);
-  const alarmOf = ({ runs }: Group) =>
-    runs.some((run) => run.shares) ? runs[0].alarm.join(', ') || 'silent' : '';
+  const alarmOf = ({ runs }: Group) => {
+    const said = runs.filter((run) => run.shares).map((run) => run.alarm.join(', ') || 'silent');
+    const count = (word: string) => said.filter((other) => other === word).length;
+    return [...new Set(said)]
+      .map((word) => (said.length > 1 ? `${word} ${count(word)}/${said.length}` : word))
+      .join('; ');
+  };
   const text = `# Results
 
 Every method by the small protocol on Fashion-MNIST: MLP 784-256-128 = h, projector 128-128-64 = z, views S1, Adam 2e-3, 10 epochs of 39 steps of 256.
@@ -247,6 +255,9 @@ Unit embeddings of 300 test images on their principal plane (seed 0), inside the
 ![For each method a scatter of embeddings coloured by class and a bar chart of singular values](results.svg)
 
 ## Gates
+
+As calibrated (gates.ts), and for a method that was not: AUG-k-NN on h at least .05 over the untrained encoder, and a silent alarm. Left out is AUG-k-NN of raw pixels,
+.587 ± .02 when it was calibrated: it depends on the random views of the queries. Here it is .6125; four other generators gave .588 to .609.
 
 ${gates.length - missed.length} of ${gates.length} met${missed.length ? `; missed:\n\n${missed.map((m) => `- ${m}`).join('\n')}` : '.'}
 `;

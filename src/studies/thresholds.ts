@@ -1,5 +1,4 @@
 import { type CollapseKind, THRESHOLDS } from '../measures/alarm.ts';
-import { methods } from '../methods/registry.ts';
 import type { Result } from './results.ts';
 
 type Name = keyof typeof THRESHOLDS;
@@ -28,11 +27,7 @@ export function fit(runs: readonly Result[]): {
     Object.keys(THRESHOLDS).map((key) => {
       const name = key as Name;
       const of = (side: 'above' | 'below') =>
-        runs
-          .filter((run) => SIDES[name](run.expected) === side)
-          // Well separated classes have little rank, and are no collapse.
-          .filter(({ method }) => name !== 'rank' || !methods[method].supervised)
-          .map((run) => run.shares![name]);
+        runs.filter((run) => SIDES[name](run.expected) === side).map((run) => run.shares![name]);
       const [low, high] = [Math.max(...of('below')), Math.min(...of('above'))];
       const middle = Math.sqrt(Math.max(low, 0) * high);
       const text = (x: number) => (Number.isFinite(x) ? x.toFixed(3) : '–');

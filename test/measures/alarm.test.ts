@@ -1,6 +1,7 @@
 // The alarm on the calibrated runs of the small protocol (D = 64; an untrained rank of 53.5) and of the 8 x 8 digits (D = 32).
 import * as assert from 'uvu/assert';
 import { collapseAlarm, describe, type Look } from '../../src/measures/alarm.ts';
+import { uniformityOptimum } from '../../src/measures/uniformity.ts';
 import { test } from '../harness.ts';
 
 const UNTRAINED = { rank: 53.5, length: 6 };
@@ -20,8 +21,6 @@ const HEALTHY: Record<string, Look[]> = {
   byol: [look(-2.01, 0.1095, 21, 0.198), look(-1.89, 0.1075, 22, 0.166), look(-1.98, 0.1125, 23, 0.155)],
   simSiam: [look(-1.9, 0.119, 17.8), look(-2.05, 0.119, 21.1), look(-1.83, 0.119, 17.4)],
   uniformity: [look(-3.771, 0.124, 62, 1.68)],
-  // Ten corners of a simplex: little rank, and no collapse.
-  tenClasses: [look(-2.2, 0.119, 9)],
 };
 const COMPLETE: Record<string, Look[]> = {
   alignment: [look(-0.036, 0.0099, 24, 0.0012), look(-0.028, 0.0088, 27, 0.001)],
@@ -40,6 +39,31 @@ const DIMENSIONAL: Record<string, Look[]> = {
 test('silent on every healthy run of the small protocol', () => {
   for (const [name, looks] of Object.entries(HEALTHY))
     for (const one of looks) assert.equal(kinds([one]), [], name);
+});
+
+test('classes apart are no collapse, and fewer than they are is one', () => {
+  const supervised = (classes: number, one: Look) =>
+    collapseAlarm([one], { width: 64, untrained: UNTRAINED, classes }).map(({ kind }) => kind);
+  // Corners of a simplex, and what ten classes of SupCon measured.
+  for (const [classes, uniformity] of [
+    [2, -0.69],
+    [3, -1.1],
+    [4, -1.37],
+    [10, -2.2],
+  ])
+    assert.equal(supervised(classes, look(uniformity, 0.11, classes - 1 + 0.2)), [], `${classes} classes`);
+  assert.equal(supervised(10, look(-1.44, 0.086, 9.3)), []);
+  assert.equal(supervised(10, look(-0.69, 0.12, 1.1)), ['dimensional'], 'two clusters for ten classes');
+  assert.equal(supervised(10, look(-0.02, 0.01, 12)), ['complete']);
+});
+
+test('a few dimensions, evenly filled, are a collapse whatever their uniformity', () => {
+  for (const d of [1, 2, 3, 5])
+    assert.equal(kinds([look(uniformityOptimum(d), 0.12, d)]), ['dimensional'], `${d}`);
+  // A circle for an encoder to the circle is none, a line is.
+  const circle = { width: 2, untrained: { rank: 1.97, length: 6 } };
+  assert.equal(collapseAlarm([look(-1.5, 0.7, 1.98)], circle), []);
+  assert.equal(collapseAlarm([look(-0.69, 0.7, 1.02)], circle)[0].kind, 'dimensional');
 });
 
 test('names every collapse of the small protocol', () => {

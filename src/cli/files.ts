@@ -2,6 +2,7 @@ import { fileChoices } from '../data/choices.ts';
 import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
+import { permutationArray } from '../ops/random.ts';
 
 /** Where the Fashion-MNIST that comes with the project lies. */
 const DATA = new URL('../../demos/data/', import.meta.url);
@@ -78,19 +79,19 @@ async function read(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
-/** The last sixth is for testing, as 10,000 of Fashion-MNIST's 60,000 are. */
+/** A sixth is for testing, as 10,000 of Fashion-MNIST's 60,000 are: drawn, since files may be sorted by class. */
 function split(all: Images): [train: Images, test: Images] {
-  const count = all.count - Math.floor(all.count / 6);
-  if (count === all.count)
-    throw new InputError(`--data: expected at least 6 images, got ${all.count}; or give --test`);
+  const testing = Math.floor(all.count / 6);
+  if (!testing) throw new InputError(`--data: expected at least 6 images, got ${all.count}; or give --test`);
   const size = all.height * all.width * all.channels;
-  const part = (from: number, to: number): Images => ({
-    ...all,
-    count: to - from,
-    pixels: all.pixels.subarray(from * size, to * size),
-    labels: all.labels!.subarray(from, to),
-  });
-  return [part(0, count), part(count, all.count)];
+  const order = permutationArray(all.count, { seed: 0 });
+  const part = (chosen: Uint32Array): Images => {
+    const pixels = new Uint8Array(chosen.length * size);
+    for (const [i, image] of chosen.sort().entries())
+      pixels.set(all.pixels.subarray(image * size, (image + 1) * size), i * size);
+    return { ...all, count: chosen.length, pixels, labels: Uint8Array.from(chosen, (i) => all.labels![i]) };
+  };
+  return [part(order.slice(testing)), part(order.slice(0, testing))];
 }
 
 /** What the system says of a failed file operation, in a few words. */

@@ -21,6 +21,7 @@ import { type SimilarityHistogram, similarityHistogram } from '../measures/simil
 import { spectrum } from '../measures/spectrum.ts';
 import { embeddingStd } from '../measures/std.ts';
 import { uniformity, uniformityOptimum } from '../measures/uniformity.ts';
+import { permutationArray } from '../ops/random.ts';
 import { reason } from './files.ts';
 import { formatGauge, type GaugeRow } from './table.ts';
 
@@ -28,7 +29,7 @@ const HELP = `Measures embeddings: a NumPy file [N, D] of float32 or float64.
 
   npm run measure -- EMBEDDINGS.npy [LABELS.npy] [options]
 
-  LABELS.npy       [N] of an integer type: k-NN, linear probe and clusters too; the last sixth of the rows is the test
+  LABELS.npy       [N] of an integer type: k-NN, linear probe and clusters too; a sixth of the rows, drawn, is the test
   --views FILE     the same samples under another transformation, [N, D]: alignment, invariance, LiDAR, equivariance
   --other FILE     the same samples by another encoder, [N, E]: CKA
   --analogies FILE rows "a is to b as c is to d" of an integer type, [Q, 4]: how often d is nearest to b - a + c
@@ -87,7 +88,13 @@ function part({ data, shape: [, D] }: Embeddings, from: number, to: number): Emb
   return { data: data.subarray(from * D, to * D), shape: [to - from, D] };
 }
 
-/** Where the test rows begin: the last sixth. */
+/** The same rows in the same random order for all files: sorted by class, the last sixth would be one class. */
+function mixed({ data, shape }: Embeddings, order: Uint32Array): Embeddings {
+  const [, D] = shape;
+  return { data: Float32Array.from(data, (_, i) => data[order[Math.floor(i / D)] * D + (i % D)]), shape };
+}
+
+/** Where the test rows begin, in that order: the last sixth. */
 const trainingRows = ({ shape: [N] }: Embeddings) => N - Math.floor(N / 6);
 
 /** Of rows and labels. */
@@ -227,10 +234,12 @@ async function main(args: string[]): Promise<void> {
 
   const device = await openDevice();
   try {
+    const order = permutationArray(N, { seed: 0 });
+    const labels = known && Uint32Array.from(order, (row) => known.labels[row]);
     const lines = [
-      ...(known ? await withLabels(device, x, known.labels, known.values) : []),
+      ...(known ? await withLabels(device, mixed(x, order), labels!, known.values) : []),
       ...(await geometry(device, x)),
-      ...(y ? await withViews(device, x, y) : []),
+      ...(y ? await withViews(device, mixed(x, order), mixed(y, order)) : []),
       ...(analogies === undefined ? [] : await withAnalogies(device, x, analogies)),
       ...(z ? [['cka', 'linear CKA', await linearCka(device, x, z), 'number'] satisfies Line] : []),
     ];

@@ -1,4 +1,4 @@
-import { type Augmentation, augment, S1 } from '../data/augment.ts';
+import { augment, S1, scaledTo } from '../data/augment.ts';
 import { batchIndices, batchLabels, type Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
@@ -91,7 +91,7 @@ export function trainingStep(
 ): { loss: Tensor } {
   const { batch, seed } = options;
   const method = methods[options.method];
-  const x = augment(data, { ...augmentationFor(data), batch, seed, step });
+  const x = augment(data, { ...scaledTo(data, S1), batch, seed, step });
   const labels = method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null;
   const drawn: Batch = {
     ...{ x, labels, step },
@@ -99,7 +99,7 @@ export function trainingStep(
     views: (count, augmentation) => {
       const indices = batchIndices(data, { rows: batch, seed, step });
       return augment(data, {
-        ...augmentationFor(data, augmentation),
+        ...scaledTo(data, augmentation),
         ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
       });
     },
@@ -109,19 +109,6 @@ export function trainingStep(
   else model.optimizer.minimize(loss);
   model.recipe.after?.(scalars);
   return { loss };
-}
-
-/** Views as calibrated on 28 x 28 pixels, their lengths in proportion for other sizes. Default {@link S1}. */
-export function augmentationFor({ height, width }: Dataset, views: Augmentation = S1): Augmentation {
-  const ratio = Math.min(height, width) / 28;
-  if (ratio === 1) return views;
-  const { shift, erase } = views;
-  const pixels = (n: Scalar) => Math.max(1, Math.round(ratio * (n as number)));
-  return {
-    ...views,
-    ...(shift !== undefined && { shift: (shift as number) * ratio }),
-    ...(erase && { erase: { ...erase, size: [pixels(erase.size[0]), pixels(erase.size[1])] } }),
-  };
 }
 
 /** How many batches the running statistics of an untrained encoder are the mean of. */
@@ -141,7 +128,7 @@ export async function settleStatistics(
   const step = await compile(
     device,
     ({ step, momentum }) => {
-      const x = augment(data, { ...augmentationFor(data), batch, seed, step });
+      const x = augment(data, { ...scaledTo(data, S1), batch, seed, step });
       const mode = { training: true, momentum };
       return { z: model.projector(model.encoder(x, mode), mode) };
     },

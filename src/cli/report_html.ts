@@ -196,7 +196,7 @@ function glossarySection(gauges: GaugeSet): Section {
   );
   const body = html`<dl class="glossary">
 <div><dt>raw pixels, untrained, trained</dt><dd>The image itself as its representation; the encoder as it was initialised; the encoder after training. A gain over raw pixels alone may be the architecture's merit, not the training's.</dd></div>
-<div><dt>h, z, d</dt><dd>The encoder's representation h is what you keep. The projector turns it into the embedding z, a unit vector in d dimensions, on which the loss is computed.</dd></div>
+<div><dt>h, z, d</dt><dd>The encoder's representation h is what you keep. The projector turns it into the embedding z of d numbers, which the loss is about. Alignment, uniformity, std, rank and cosines take z at unit length; rows that say otherwise take it as it is.</dd></div>
 ${terms}</dl>`;
   return { id: 'glossary', title: 'Glossary', body };
 }

@@ -3,7 +3,7 @@ import type { SimilarityHistogram } from '../measures/similarity_histogram.ts';
 import { fixed, niceRange, spaced, tick } from './axes.ts';
 import { type Html, html, type Section, tableOf } from './html.ts';
 import type { Metric, RunReport } from './report_html.ts';
-import { isNumber } from './table.ts';
+import { formatGauge, isNumber } from './table.ts';
 
 /** @param metrics in order */
 export function sphereSection(run: RunReport, metrics: Metric[]): Section | undefined {
@@ -100,23 +100,37 @@ function similarityFigure({ similarities = {} }: RunReport): Html | undefined {
   const drawn = panels.map((name, i) => {
     const { edges, positive, negative } = similarities[name]!;
     const base = top + tall * (i + 1);
-    const highest = Math.max(...positive, ...negative);
+    const highest = Math.max(1e-9, ...positive, ...negative);
     const steps = (shares: Float64Array) =>
       Array.from(shares, (share, j) => {
         const y = (base - (share / highest) * (tall - 18)).toFixed(1);
         return `L${px(edges[j])} ${y}L${px(edges[j + 1])} ${y}`;
       }).join('');
-    const area = (kind: string, shares: Float64Array) =>
-      html`<path class="${kind}" d="M${px(-1)} ${base}${steps(shares)}L${px(1)} ${base}Z"/>`;
-    return html`<text x="${left}" y="${base - tall + 16}">${name}</text>${area('negative', negative)}${area('positive', positive)}<path class="grid" d="M${left} ${base}H${width - right}"/>`;
+    const hill = (kind: string, shares: Float64Array) =>
+      html`<path class="${kind}" d="M${px(-1)} ${base}${steps(shares)}L${px(1)} ${base}"/>`;
+    return html`<text x="${left}" y="${base - tall + 16}">${name}</text><path class="grid" d="M${left} ${base}H${width - right}"/>${hill('negative', negative)}${hill('positive', positive)}`;
   });
   const ticks = [-1, -0.5, 0, 0.5, 1];
+  const fifths = Array.from({ length: 10 }, (_, i) => (i - 5) / 5);
   return html`<figure><h3>cosines of pairs</h3>
-<p class="legend"><span class="trained">▬ two views of an image</span> <span class="untrained">▬ two images</span></p>
+<p class="legend"><span>━━ two views of an image</span> <span>╍╍ two images</span></p>
 <svg class="plane" viewBox="0 0 ${width} ${foot + 44}" role="img" aria-label="${said.join('; ')}">
 ${drawn}
 ${ticks.map((x) => html`<text x="${px(x)}" y="${foot + 18}" text-anchor="middle">${fixed(x, x % 1 ? 1 : 0)}</text>`)}
 <text x="${(left + width - right) / 2}" y="${foot + 38}" text-anchor="middle">cosine of embeddings z</text>
 </svg>
-<figcaption>Where the two hills are apart, an image can be told from all others by any of its views. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption></figure>`;
+<figcaption>Where the two hills are apart, an image can be told from all others by any of its views. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption>
+${tableOf(
+  'The cosines as numbers',
+  ['cosine from', ...panels.flatMap((name) => [`${name}, two views`, `${name}, two images`])],
+  fifths.map((from) => [
+    fixed(from, 1),
+    ...panels.flatMap((name) => {
+      const { edges, positive, negative } = similarities[name]!;
+      const share = (shares: Float64Array) =>
+        shares.reduce((sum, one, i) => sum + (edges[i] > from - 0.01 && edges[i] < from + 0.19 ? one : 0), 0);
+      return [share(positive), share(negative)].map((value) => formatGauge(value, 'accuracy'));
+    }),
+  ]),
+)}</figure>`;
 }

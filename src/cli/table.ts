@@ -7,7 +7,7 @@ export type Gauge = number | null;
 
 /**
  * What is measured on one representation. Accuracies are shares from 0 to 1, on the representation h; names that
- * end in Z, and alignment and uniformity, are measured on the unit embedding z.
+ * end in Z, and alignment and uniformity, are measured on the embedding z: see `Gauges` in measures/evaluate.ts.
  */
 export interface Gauges {
   knn: Gauge;
@@ -125,7 +125,7 @@ export const gaugeRows: GaugeRow[] = [
     kind: 'accuracy',
     better: 'higher',
     spread: 'linearProbe100Std',
-    text: 'The same with 100 labels, about ten for each class.',
+    text: 'The same with 100 labels, as many for each class.',
   },
   {
     key: 'knnZ',
@@ -216,17 +216,15 @@ export const gaugeRows: GaugeRow[] = [
     key: 'invariance',
     name: 'invariance of h',
     kind: 'number',
-    better: 'higher',
     detail: true,
-    text: 'How little random augmentation moves the representation: 1 not at all, 0 as far as to another image.',
+    text: 'How little random augmentation moves the representation: 1 not at all, 0 as far as to another image. A collapsed encoder has 1 too.',
   },
   {
     key: 'equivariance',
     name: 'equivariance of h',
     kind: 'number',
-    better: 'higher',
     detail: true,
-    text: 'R² of the best linear map from the representation of an image to that of the image turned by a quarter: 1 when a turn moves all representations alike.',
+    text: 'R² of the best linear map from the representation of an image to that of the image turned by a quarter: 1 when a turn moves all representations alike; few dimensions are easier to predict.',
   },
   {
     key: 'equivarianceControl',
@@ -469,7 +467,7 @@ function overall(gauges: GaugeSet, collapses: readonly Collapse[]): string {
   if (!gains.length) return 'nothing to compare with';
   const [wins, losses] = [gains.filter((g) => g >= noise).length, gains.filter((g) => g <= -noise).length];
   const ties = gains.length - wins - losses;
-  if (wins === gains.length) return 'training beat both baselines on every accuracy';
+  if (wins === gains.length) return 'training beat both baselines on every accuracy named here';
   const parts = [`won ${wins}`, losses && `lost ${losses}`, ties && `tied ${ties} (within noise)`];
   return `of ${gains.length} comparisons with the baselines training ${parts.filter(Boolean).join(', ')}`;
 }

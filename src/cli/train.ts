@@ -1,4 +1,4 @@
-import { augment, EVAL } from '../data/augment.ts';
+import { augment, EVAL, scaledTo } from '../data/augment.ts';
 import { batchesPerEpoch, type Dataset, rows } from '../data/dataset.ts';
 import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
 import type { Device } from '../gpu/device.ts';
@@ -230,7 +230,10 @@ async function compileWatch(device: Device, { watch: queries, data }: Watched, m
     classes: data.classes,
   };
   const step = await compile(device, () => {
-    const { h, z } = represent(model, augment(queries, { ...EVAL, batch, start: 0, seed: 5 }));
+    const { h, z } = represent(
+      model,
+      augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 }),
+    );
     const [[zA, zB], [hA]] = [halves(z), halves(h)];
     const parts = Array.from({ length: Math.ceil(gallery.length / GALLERY_BATCH) }, (_, i) => {
       const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);

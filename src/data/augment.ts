@@ -84,6 +84,24 @@ export const EVAL = {
   noise: 0.03,
 } as const satisfies Augmentation;
 
+/** Views as given for 28 x 28 pixels ({@link S1}, {@link EVAL}), their lengths in proportion for images of another size. */
+export function scaledTo(
+  { height, width }: { height: number; width: number },
+  views: Augmentation,
+): Augmentation {
+  const ratio = Math.min(height, width) / 28;
+  if (ratio === 1) return views;
+  const { shift, erase, blur } = views;
+  const length = (n: Scalar) => (n as number) * ratio;
+  const pixels = (n: Scalar) => Math.max(1, Math.round(length(n)));
+  return {
+    ...views,
+    ...(shift !== undefined && { shift: length(shift) }),
+    ...(erase && { erase: { ...erase, size: [pixels(erase.size[0]), pixels(erase.size[1])] } }),
+    ...(blur && { blur: { ...blur, sigma: [length(blur.sigma[0]), length(blur.sigma[1])] } }),
+  };
+}
+
 /**
  * SimCLR's views of colour images (Chen et al. 2020, appendix A; jitter strength .5 as on CIFAR-10, no blur). Contrast
  * turns about .5 instead of the image's mean, and hue about the gray axis instead of in HSV.

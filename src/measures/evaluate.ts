@@ -1,4 +1,4 @@
-import { type Augmentation, EVAL } from '../data/augment.ts';
+import { type Augmentation, EVAL, scaledTo } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { quarterTurns } from '../data/turns.ts';
 import type { Device } from '../gpu/device.ts';
@@ -27,7 +27,7 @@ import { uniformity, uniformityOptimum } from './uniformity.ts';
 
 /** Everything that says whether a representation is any good; see docs for the protocol. Accuracies are shares. */
 export interface Gauges {
-  /** 20-NN in cosine, gallery = clean training samples, queries = clean test samples; on h. */
+  /** 20-NN (or as many as there are) in cosine, gallery = clean training samples, queries = clean test samples; on h. */
   knn: number;
   /** Of the class that this serves worst. */
   worstClass: number;
@@ -151,7 +151,7 @@ export async function evaluate(
     const result = (await embed(device, data, apply as (x: Tensor) => Record<'h' | 'z', Tensor>, {
       batch,
       normalize: forward !== null,
-      ...(view && { augmentation: view, seed: viewSeed }),
+      ...(view && { augmentation: scaledTo(data, view), seed: viewSeed }),
       onProgress: (fraction) => report('encoding', from + (to - from) * fraction),
     })) as { h: Variable; z?: Variable };
     live.push(...Object.values(result));
@@ -162,8 +162,9 @@ export async function evaluate(
     const gallery = await encode(train, 0, 0.5, null);
     const clean = await encode(test, 0.5, 0.6, null);
     const viewA = await encode(test, 0.6, 0.7, EVAL);
+    const k = Math.min(20, train.count);
     const knn = (g: Variable, q: Variable) =>
-      knnAccuracy(device, g, labels.train, q, labels.test, { classes });
+      knnAccuracy(device, g, labels.train, q, labels.test, { k, classes });
     const shifted = {} as Record<keyof typeof QUERIES, number>;
     for (const [i, name] of (Object.keys(QUERIES) as (keyof typeof QUERIES)[]).entries()) {
       const { h, z } = await encode(test, 0.7 + 0.075 * i, 0.775 + 0.075 * i, QUERIES[name]);
@@ -171,7 +172,7 @@ export async function evaluate(
       freeVariables(device, [h, ...(z ? [z] : [])]);
     }
     report('k-NN', 0);
-    const predicted = await knnPredict(device, gallery.h, labels.train, clean.h, { classes });
+    const predicted = await knnPredict(device, gallery.h, labels.train, clean.h, { k, classes });
     const { clusters } = await kMeans(device, clean.h, {
       k: Math.min(classes, test.count),
       restarts: 1,

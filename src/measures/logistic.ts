@@ -235,30 +235,31 @@ export async function fitLogistic(
     rowLabels[Math.floor(i / used) * rows + (i % used)] = labels[indices[i]];
   const y = variable([problems, rows], { name: 'logistic.labels', initial: rowLabels, dtype: 'u32' });
   const made: Variable[] = [x, w, logits, d, oldG, search, y];
+  const steps: { dispose(): void }[] = [];
+  const compileOnce = async <O extends Record<string, Tensor>>(build: () => O) => {
+    const step = await compile(device, build, { warmUp: false });
+    steps.push(step);
+    return step;
+  };
 
   try {
     const dual = used < D;
-    const prepare = await compile(
-      device,
-      () => {
-        const chosen = constant(indices, [problems, used], 'u32');
-        const parts = Math.ceil(used / CHUNK);
-        const moments = call(momentsOp, [features, chosen], { ...sizes, parts }).outputs[0];
-        const [mean, scale] = call(scalesOp, [features, chosen, moments], { ...sizes, parts }).outputs;
-        call(standardizeOp, [features, chosen, mean, scale], sizes, [x]);
-        const all = reshape(x, [problems * rows, width]);
-        const gram = dual ? matmul(x, x, { transposeB: true }) : matmul(all, all, { transposeA: true });
-        return { mean, scale, gram };
-      },
-      { warmUp: false },
-    );
+    const prepare = await compileOnce(() => {
+      const chosen = constant(indices, [problems, used], 'u32');
+      const parts = Math.ceil(used / CHUNK);
+      const moments = call(momentsOp, [features, chosen], { ...sizes, parts }).outputs[0];
+      const [mean, scale] = call(scalesOp, [features, chosen, moments], { ...sizes, parts }).outputs;
+      call(standardizeOp, [features, chosen, mean, scale], sizes, [x]);
+      const all = reshape(x, [problems * rows, width]);
+      const gram = dual ? matmul(x, x, { transposeB: true }) : matmul(all, all, { transposeA: true });
+      return { mean, scale, gram };
+    });
     await prepare.run();
     const [mean, scale, gram] = await Promise.all([
       prepare.read('mean'),
       prepare.read('scale'),
       prepare.read('gram'),
     ]);
-    prepare.dispose();
     const inverse = dual
       ? dualInverses(gram, problems, rows, (lambda * used) / CURVATURE)
       : sharedInverse(gram, width, CURVATURE / (problems * used), lambda);
@@ -272,33 +273,27 @@ export async function fitLogistic(
 
     // Several iterations a step share what it copies into textures.
     const together = largestDivisor(iterations, 10);
-    const iterate = await compile(
-      device,
-      () => {
-        for (let i = 0; i < together; i++) {
-          const residual = call(residualOp, [logits, y], sizes).outputs[0];
-          const products = productsOf(residual, x, sizes);
-          const g = call(gradientOp, [products, w], sizes).outputs[0];
-          const z = dual
-            ? throughRows(g, x, p, lambda)
-            : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
-          const parts = Math.min(64, Math.ceil((lanes * width) / 64));
-          const dots = call(dotsOp, [g, z, oldG, d, w], { ...sizes, parts }).outputs[0];
-          call(directionOp, [dots], { ...sizes, parts }, [search]);
-          call(turnOp, [g, z, search], sizes, [d, oldG]);
-          const along = alongOf(x, d, sizes);
-          for (let s = 0; s < NEWTON_STEPS; s++) {
-            const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
-            const slopes = call(slopesOp, [logits, along, y, search], of).outputs[0];
-            call(searchOp, [slopes], of, [search]);
-          }
-          call(advanceOp, [along, search], { ...sizes, size: rows * lanes }, [logits]);
-          call(advanceOp, [d, search], { ...sizes, size: lanes * width }, [w]);
+    const iterate = await compileOnce(() => {
+      for (let i = 0; i < together; i++) {
+        const residual = call(residualOp, [logits, y], sizes).outputs[0];
+        const products = productsOf(residual, x, sizes);
+        const g = call(gradientOp, [products, w], sizes).outputs[0];
+        const z = dual ? throughRows(g, x, p, lambda) : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
+        const parts = Math.min(64, Math.ceil((lanes * width) / 64));
+        const dots = call(dotsOp, [g, z, oldG, d, w], { ...sizes, parts }).outputs[0];
+        call(directionOp, [dots], { ...sizes, parts }, [search]);
+        call(turnOp, [g, z, search], sizes, [d, oldG]);
+        const along = alongOf(x, d, sizes);
+        for (let s = 0; s < NEWTON_STEPS; s++) {
+          const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
+          const slopes = call(slopesOp, [logits, along, y, search], of).outputs[0];
+          call(searchOp, [slopes], of, [search]);
         }
-        return {};
-      },
-      { warmUp: false },
-    );
+        call(advanceOp, [along, search], { ...sizes, size: rows * lanes }, [logits]);
+        call(advanceOp, [d, search], { ...sizes, size: lanes * width }, [w]);
+      }
+      return {};
+    });
     let done = 0;
     while (done < iterations) {
       await iterate.run();
@@ -308,21 +303,16 @@ export async function fitLogistic(
       // |gradient|^2 in the metric of the preconditioner is about how far above its minimum the objective is.
       if (Array.from({ length: problems }, (_, b) => state[8 * b + 5]).every((gz) => gz < TOLERANCE)) break;
     }
-    iterate.dispose();
 
-    const finish = await compile(
-      device,
-      () => {
-        const loss = call(residualOp, [alongOf(x, w, sizes), y], sizes).outputs[1];
-        return { loss: sum(loss, { axes: [1] }) };
-      },
-      { warmUp: false },
-    );
+    const finish = await compileOnce(() => {
+      const loss = call(residualOp, [alongOf(x, w, sizes), y], sizes).outputs[1];
+      return { loss: sum(loss, { axes: [1] }) };
+    });
     await finish.run();
     const [loss, weights] = await Promise.all([finish.read('loss'), readVariable(device, w)]);
-    finish.dispose();
     return { ...unfold(weights as Float32Array, mean, scale, loss, sizes), iterations: done };
   } finally {
+    for (const step of steps) step.dispose();
     freeVariables(device, made);
   }
 }

@@ -1,4 +1,4 @@
-import type { Augmentation } from '../data/augment.ts';
+import { type Augmentation, scaledTo } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
@@ -16,7 +16,7 @@ export const SHIFTS = {
 } as const satisfies Record<string, Augmentation>;
 
 export interface ShiftOptions<K extends string> {
-  /** Default {@link SHIFTS}. */
+  /** For 28 x 28 pixels; see {@link scaledTo}. Default {@link SHIFTS}. */
   shifts?: Record<K, Augmentation>;
   /** Of the shifted images. Default 5. */
   seed?: number;
@@ -46,10 +46,13 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
     for (const [name, augmentation] of Object.entries({ clean: undefined, ...shifts })) {
       const { h } = await embed(device, test, apply, {
         batch,
-        ...(augmentation ? { augmentation: augmentation as Augmentation, seed } : {}),
+        ...(augmentation ? { augmentation: scaledTo(test, augmentation as Augmentation), seed } : {}),
       });
-      result[name as K] = await knnAccuracy(device, gallery, labels[0], h, labels[1], { k });
-      freeVariables(device, [h]);
+      try {
+        result[name as K] = await knnAccuracy(device, gallery, labels[0], h, labels[1], { k });
+      } finally {
+        freeVariables(device, [h]);
+      }
     }
     return result;
   } finally {

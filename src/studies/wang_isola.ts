@@ -136,8 +136,9 @@ function summary(runs: readonly Run[]): string {
     .filter(([, some]) => some.length > 3)
     .flatMap(([name, some]) =>
       keys.map((key) => {
-        const cells = Object.values(correlations(some, key)).map((value) => {
-          const [low, high] = interval(value, some.length);
+        const cells = Object.entries(correlations(some, key)).map(([which, value]) => {
+          // A partial correlation has one observation less.
+          const [low, high] = interval(value, some.length - Number(/fixed|given/.test(which)));
           return `${signed(value)} (${signed(low)} to ${signed(high)})`;
         });
         return `| ${name} (${some.length}) | ${outcomes[key]} | ${cells.join(' | ')} |`;

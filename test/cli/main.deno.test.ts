@@ -199,6 +199,11 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
     () => ['--data', data, '--batch', '100', '--out', `${folder}/images/runs`],
     /--out.*cannot be written/,
   ],
+  [
+    'too few rows to whiten',
+    () => ['--data', data, '--method', 'wMse', '--batch', '60'],
+    /wMse: expected more rows than features/,
+  ],
   ['no run folder', () => ['--resume', `${folder}/nothing`], /not a run folder/],
 ];
 

@@ -46,12 +46,34 @@ function mock(text = 'simclr', number = 0.5): RunReport {
       std: number,
     })),
     spectrum: { untrained: [number, number / 2, 0], trained: [number, number, number] },
+    similarities: { untrained: hills(0, 0), trained: hills(0.8, 0.1) },
     map: { x: [0, number, 2], y: [1, 0, number], label: [0, 1, 7], thumbnails: images },
     classNames: [text, `b${text}`],
     gallery: { ...images, label: [0, 1, 1] },
     neighbours: [{ query: 0, trained: [1, 2], raw: [2, 0] }],
   };
 }
+
+/** All cosines of views in the bin of one number, those of two images in that of another. */
+function hills(positive: number, negative: number) {
+  const bins = new Float64Array(50);
+  const one = (cosine: number) => bins.with(Math.floor(25 * (cosine + 1)), 1);
+  const edges = Float64Array.from({ length: 51 }, (_, i) => i / 25 - 1);
+  return { edges, positive: one(positive), negative: one(negative) };
+}
+
+test('cosines of pairs: their means in words, the shares as numbers', () => {
+  const text = markup(renderReport(mock()));
+  for (const part of [
+    'trained: mean cosine of views of one image 0.82, of two images 0.10',
+    '<th scope="row">0.8</th><td>0.0 %</td><td>0.0 %</td><td>100.0 %</td><td>0.0 %</td>',
+  ])
+    if (!text.includes(part)) throw new Error(`${part} is not on the page`);
+  // No pairs at all, as of embeddings that are not finite.
+  const none = new Float64Array(50);
+  const empty = { edges: hills(0, 0).edges, positive: none, negative: none };
+  if (renderReport({ ...mock(), similarities: { trained: empty } }).includes('NaN')) throw new Error('NaN');
+});
 
 /** The page without its data and its own scripts and styles: what the browser takes as markup. */
 const markup = (page: string) => page.replace(/(<(script|style)\b[^>]*>)[\s\S]*?<\/\2>/g, '$1</$2>');

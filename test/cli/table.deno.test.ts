@@ -95,7 +95,7 @@ test('the table fits a terminal, marks the best, and its columns line up', () =>
 
 test('the verdict says better, worse and equal from the numbers', () => {
   const good = verdict(gauges({ knn: 0.83 }), 'simclr');
-  has(good, 'simclr: training beat both baselines on every accuracy');
+  has(good, 'simclr: training beat both baselines on every accuracy named here');
   has(good, 'augmented k-NN 70.0 %, better than raw pixels 40.0 % and untrained 50.0 %');
   has(good, 'healthy');
   has(verdict(gauges(), 'simclr'), 'won 5, tied 1 (within noise)');

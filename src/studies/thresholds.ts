@@ -12,7 +12,8 @@ const SIDES: Record<Name, (kinds: readonly CollapseKind[]) => 'above' | 'below' 
         ? undefined
         : 'above',
   // Whether a low uniformity is a point or few dimensions.
-  std: (kinds) => (kinds.includes('complete') ? 'below' : 'above'),
+  std: (kinds) =>
+    kinds.includes('complete') ? 'below' : kinds.includes('dimensional') ? 'above' : undefined,
   // Where uniformity is low and std is not.
   rank: (kinds) => (kinds.includes('dimensional') ? 'below' : kinds.length ? undefined : 'above'),
   length: (kinds) => (kinds.includes('scale') ? 'below' : 'above'),

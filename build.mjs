@@ -18,6 +18,7 @@ const commands = {
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   'test:methods': 'test:methods [PATTERN...]: the slow tests (test/slow), in Deno',
   build: 'bundle the library and its types into dist/',
+  demos: 'demos [--build]: build the gallery into dist/demos and serve it, or only build',
   bench: 'compare with other engines in one run: bench -- --help',
   methods: 'every method by the small protocol into docs/results.md: methods -- --help',
   studies: 'measure and draw what the theory says: studies -- --help',
@@ -324,6 +325,19 @@ async function build() {
   return tsc('--project', 'tsconfig.build.json') ? 0 : 1;
 }
 
+const DEMOS_PORT = 8080;
+
+async function demos(args) {
+  const { buildDemos, serveDemos } = await import('./demos.mjs');
+  const folder = inRoot('dist', 'demos');
+  await buildDemos(folder);
+  if (args.includes('--build')) return 0;
+  // Where another program has the port, any other does.
+  const { url } = await serveDemos(folder, { port: DEMOS_PORT }).catch(() => serveDemos(folder));
+  console.log(`The gallery is at ${url} (Ctrl-C ends it).`);
+  return 0;
+}
+
 /** The orchestrator is TypeScript: it is bundled for Node, beside the packages that it imports. */
 async function bench(args) {
   const env = {
@@ -356,6 +370,7 @@ async function main([command, ...args]) {
   if (command === 'test') return test(args);
   if (command === 'test:methods') return testMethods(args);
   if (command === 'build') return build();
+  if (command === 'demos') return demos(args);
   if (command === 'check') return tsc('--noEmit') & biome('check', '.') ? 0 : 1;
   if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;
   setUpAdapter();

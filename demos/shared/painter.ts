@@ -150,7 +150,7 @@ function atlasOf(gpu: GPUDevice, pixels: Uint8Array, count: number): GPUTexture 
   return texture;
 }
 
-/** How densely each class lies around the circle, smoothed: f32 [DIRECTIONS, 10], 1 / 2 pi of all points being a height of .08. */
+/** How densely each class lies around the circle, smoothed and stacked: f32 [DIRECTIONS, 10]. An even spread is .08 high. */
 export function densityAround(rows: Float32Array, labels: Uint8Array): Float32Array {
   const counts = new Float32Array(DIRECTIONS * CLASS_COUNT);
   const count = rows.length / 2;
@@ -170,7 +170,8 @@ export function densityAround(rows: Float32Array, labels: Uint8Array): Float32Ar
   for (let d = 0; d < DIRECTIONS; d++) {
     const here = heights.subarray(d * CLASS_COUNT, (d + 1) * CLASS_COUNT);
     const total = here.reduce((a, b) => a + b, 0);
-    if (total > 0.42) for (let c = 0; c < CLASS_COUNT; c++) here[c] *= 0.42 / total;
+    const scale = total > 0.42 ? 0.42 / total : 1;
+    for (let c = 0, top = 0; c < CLASS_COUNT; c++) here[c] = top += here[c] * scale;
   }
   return heights;
 }

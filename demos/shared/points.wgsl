@@ -31,7 +31,7 @@ const COLUMNS = 23u;
 @group(0) @binding(1) var<storage, read> axes: array<f32>;
 @group(0) @binding(2) var<storage, read> points: array<f32>;
 @group(0) @binding(3) var<storage, read> labels: array<u32>;
-// [DIRECTIONS, 10]
+// [DIRECTIONS, 10]: where the share of each class ends.
 @group(0) @binding(4) var<storage, read> density: array<f32>;
 @group(0) @binding(5) var atlas: texture_2d<f32>;
 @group(0) @binding(6) var smooth_sampler: sampler;
@@ -47,21 +47,18 @@ fn corner_of(index: u32) -> vec2f {
 
 @fragment fn ring_fragment(in: Sprite) -> @location(0) vec4f {
   let radius = length(in.corner);
-  let edge = scene.pixel;
-  var color = scene.page.rgb;
-  if (scene.dense > 0.5 && radius > 1.05) {
-    let turn = fract(atan2(in.corner.y, in.corner.x) / 6.2831853 + 1.0) * f32(DIRECTIONS);
-    let low = u32(turn) % DIRECTIONS;
-    let high = (low + 1u) % DIRECTIONS;
-    var top = 1.06;
-    for (var c = 0u; c < 10u; c++) {
-      let height = mix(density[low * 10u + c], density[high * 10u + c], fract(turn));
-      color = mix(color, scene.classes[c].rgb, smoothstep(top - edge, top, radius) * (1.0 - smoothstep(top + height - edge, top + height, radius)));
-      top += height;
-    }
-  }
-  let on_line = 1.0 - smoothstep(0.5 * edge, 1.5 * edge, abs(radius - 1.0));
-  return vec4f(mix(color, scene.line.rgb, on_line), 1.0);
+  let on_line = 1.5 - abs(radius - 1.0) / scene.pixel;
+  if (on_line > 0.0) { return vec4f(mix(scene.page.rgb, scene.line.rgb, min(on_line, 1.0)), 1.0); }
+  if (scene.dense < 0.5 || radius < 1.06) { return scene.page; }
+  let turn = fract(atan2(in.corner.y, in.corner.x) / 6.2831853 + 1.0) * f32(DIRECTIONS);
+  let low = (u32(turn) % DIRECTIONS) * 10u;
+  let high = (u32(turn) + 1u) % DIRECTIONS * 10u;
+  let share = fract(turn);
+  let above = (radius - 1.06 - mix(density[low + 9u], density[high + 9u], share)) / scene.pixel;
+  if (above > 1.0) { return scene.page; }
+  var c = 0u;
+  while (c < 9u && radius - 1.06 > mix(density[low + c], density[high + c], share)) { c++; }
+  return mix(scene.classes[c], scene.page, saturate(above));
 }
 
 @vertex fn point_vertex(@builtin(vertex_index) index: u32, @builtin(instance_index) point: u32) -> Sprite {

@@ -62,7 +62,11 @@ export async function openDemo(browser, url, { width = 1280, height = 900, dark 
       ),
     text: (id) => page.$eval(`#${id}`, ({ textContent, hidden }) => (hidden ? '' : textContent)),
     built: (times = 1) =>
-      until(async () => Number((await self.data()).built) >= times && (await self.data()).look, 'the model is built', 120),
+      until(
+        async () => Number((await self.data()).built) >= times && (await self.data()).look,
+        'the model is built',
+        120,
+      ),
     reach: (step) => until(async () => Number((await self.data()).look) >= step, `step ${step}`, 300),
     /** Stops, and waits until it has. */
     async pause() {

@@ -81,12 +81,12 @@ export async function buildDemos(outdir) {
     const words = { title, line, code: codeOf(name) };
     const safe = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, escaped(text)]));
     write(`${name}/index.html`, fill(template('demo.html'), { ...safe, policy: POLICY }));
-    for (const file of ['picture.webp', 'recording.json'])
+    for (const file of ['picture-light.webp', 'picture-dark.webp', 'recording.json'])
       if (existsSync(join(sources, name, file))) cpSync(join(sources, name, file), join(outdir, name, file));
   }
   const cards = demos.map(
     ({ name, title, line }) =>
-      `    <li><a href="${name}/"><img src="${name}/picture.webp" alt="" width="640" height="400"><h2>${escaped(title)}</h2><p>${escaped(line)}</p></a></li>`,
+      `    <li><a href="${name}/"><picture><source media="(prefers-color-scheme: dark)" srcset="${name}/picture-dark.webp"><img src="${name}/picture-light.webp" alt="" width="640" height="400"></picture><h2>${escaped(title)}</h2><p>${escaped(line)}</p></a></li>`,
   );
   write('index.html', fill(template('gallery.html'), { demos: cards.join('\n'), policy: POLICY }));
   cpSync(join(sources, 'shared', 'icon.svg'), join(outdir, 'shared', 'icon.svg'));

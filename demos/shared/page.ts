@@ -327,7 +327,8 @@ export function show(demo: Demo): void {
     },
     saved: ({ bytes, step }) => download(new Blob([bytes]), `${name}-encoder-${step}.safetensors`),
     image: ({ blob }) => download(blob, `${name}.png`),
-    positions: (message) => dispatchEvent(new CustomEvent('positions', { detail: message })),
+    positions: (message) =>
+      dispatchEvent(new CustomEvent('moment', { detail: { ...message, gauges: looks.at(-1) } })),
     obstacle: ({ kind }) => obstacle(kind),
     lost: ({ message, step }) =>
       notice(`${message} The state of step ${step} is kept.`, {
@@ -344,7 +345,7 @@ export function show(demo: Demo): void {
   );
 
   // For recordings and tests.
-  addEventListener('ask-positions', () => send({ type: 'positions' }));
+  addEventListener('ask-moment', () => send({ type: 'positions' }));
 
   showChoice();
   theme(() => {

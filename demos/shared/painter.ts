@@ -21,7 +21,7 @@ export interface Scene {
 }
 
 /** How far the picture reaches, in radii of the sphere: with room for the density around it. */
-export const reachOf = (dense: boolean) => (dense ? 1.5 : 1.15);
+export const reachOf = (dense: boolean) => (dense ? 1.38 : 1.12);
 
 /**
  * Draws embeddings on a canvas from the buffer in which they lie on the GPU.
@@ -170,7 +170,7 @@ export function densityAround(rows: Float32Array, labels: Uint8Array): Float32Ar
   for (let d = 0; d < DIRECTIONS; d++) {
     const here = heights.subarray(d * CLASS_COUNT, (d + 1) * CLASS_COUNT);
     const total = here.reduce((a, b) => a + b, 0);
-    const scale = total > 0.42 ? 0.42 / total : 1;
+    const scale = total > 0.3 ? 0.3 / total : 1;
     for (let c = 0, top = 0; c < CLASS_COUNT; c++) here[c] = top += here[c] * scale;
   }
   return heights;

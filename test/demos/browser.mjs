@@ -25,7 +25,7 @@ export const launch = (kind, executablePath, { gpu = true } = {}) =>
     executablePath,
     headless: true,
     protocolTimeout: 120_000,
-    args: kind === 'chromium' ? [...CHROMIUM, ...(gpu ? [] : ['--disable-features=WebGPUService'])] : [],
+    args: kind === 'chromium' ? [...CHROMIUM, ...(gpu ? [] : ['--disable-blink-features=WebGPU'])] : [],
     ...(kind === 'firefox' && { extraPrefsFirefox: gpu ? FIREFOX : { 'dom.webgpu.enabled': false } }),
   });
 
@@ -80,13 +80,15 @@ export async function openDemo(browser, url, { width = 1280, height = 900, dark 
       await until(async () => Number((await self.data()).look) === before + 1, 'one step');
       return self.gauges();
     },
-    /** Where the points are. */
-    positions: () =>
+    /** The last gauges, and where the points are. */
+    moment: () =>
       page.evaluate(
         () =>
           new Promise((resolve) => {
-            addEventListener('positions', ({ detail }) => resolve([...detail.positions]), { once: true });
-            dispatchEvent(new Event('ask-positions'));
+            const take = ({ detail: { gauges, positions, labels } }) =>
+              resolve({ gauges, positions: [...positions], labels: [...labels] });
+            addEventListener('moment', take, { once: true });
+            dispatchEvent(new Event('ask-moment'));
           }),
       ),
     /** Sets a control as a visitor does. */

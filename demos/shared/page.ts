@@ -290,6 +290,7 @@ export function show(demo: Demo): void {
     progress: ({ text }) => status(`${text} …`),
     opened: ({ adapter }) => ($('facts').dataset.adapter = adapter),
     built({ step }) {
+      delete document.body.dataset.look; // The last one is of another model.
       document.body.dataset.built = String(Number(document.body.dataset.built ?? 0) + 1);
       status(`Ready at step ${step}. Press Start.`);
     },

@@ -58,7 +58,10 @@ export function makeCharts(box: HTMLElement, charts: readonly Chart[]) {
           height: 170,
           legend: { show: names.length > 1 },
           cursor: { show: false },
-          axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, size: 48 }],
+          axes: [
+            { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
+            { ...axis, size: 48 },
+          ],
           series: [
             {},
             ...names.map((label, i) => ({

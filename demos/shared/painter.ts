@@ -29,12 +29,11 @@ export const reachOf = (dense: boolean) => (dense ? 1.38 : 1.12);
  */
 export async function makePainter(
   gpu: GPUDevice,
-  canvas: OffscreenCanvas,
+  context: GPUCanvasContext,
   { points, count, width }: { points: GPUBuffer; count: number; width: number },
   images: { pixels: Uint8Array; labels: Uint8Array },
 ) {
-  const context = canvas.getContext('webgpu') as GPUCanvasContext | null;
-  if (!context) throw new Error('This browser cannot draw with WebGPU in a worker.');
+  const { canvas } = context;
   const format = navigator.gpu.getPreferredCanvasFormat();
   context.configure({ device: gpu, format, alphaMode: 'opaque' });
 

@@ -29,8 +29,9 @@ export async function play(
   const SECONDS = 0.25; // from one frame to the next
   let shown = -1;
 
-  function draw(time: number): void {
-    const at = still ? frames.length - 1 : (time / SECONDS) % frames.length;
+  const begun = performance.now();
+  function draw(now: number): void {
+    const at = still ? frames.length - 1 : (Math.max(0, now - begun) / 1000 / SECONDS) % frames.length;
     const [low, share] = [Math.floor(at), at % 1];
     const [from, to] = [places[low], places[Math.min(low + 1, places.length - 1)]];
     if (low !== shown) {
@@ -58,7 +59,7 @@ export async function play(
       context.arc(x * scale, -y * scale, 4 * ratio, 0, 2 * Math.PI);
       context.fill();
     }
-    if (!still) requestAnimationFrame((now) => draw(now / 1000));
+    if (!still) requestAnimationFrame(draw);
   }
-  draw(performance.now() / 1000);
+  draw(begun);
 }

@@ -59,6 +59,7 @@ const turnOfOthers = (() => {
 /** Runs a demo: `build` makes its model, in the words of the library. */
 export function serve(build: (setup: Setup) => Model): void {
   let canvas: OffscreenCanvas;
+  let context: GPUCanvasContext;
   let choice: Choice;
   let style: Style;
   let size: Size;
@@ -158,7 +159,7 @@ export function serve(build: (setup: Setup) => Model): void {
       const { buffer, width } = points;
       painter = await makePainter(
         device!.gpu,
-        canvas,
+        context,
         { points: buffer, width, count: POINTS },
         {
           pixels: sets!.points.pixels,
@@ -296,6 +297,10 @@ export function serve(build: (setup: Setup) => Model): void {
       const loading = load(message.data);
       loading.catch(() => {});
       await openGpu();
+      // Once: Firefox gives it to the first who asks.
+      const drawing = canvas.getContext('webgpu');
+      if (!drawing) throw new WebGPUMissingError();
+      context = drawing;
       await loading;
       await rebuild();
     },

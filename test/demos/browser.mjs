@@ -25,7 +25,7 @@ export const launch = (kind, executablePath, { gpu = true } = {}) =>
     executablePath,
     headless: true,
     protocolTimeout: 120_000,
-    args: kind === 'chromium' ? [...CHROMIUM, ...(gpu ? [] : ['--disable-blink-features=WebGPU'])] : [],
+    args: kind === 'firefox' ? [] : gpu ? CHROMIUM : ['--no-sandbox', '--no-first-run', '--disable-gpu'],
     ...(kind === 'firefox' && { extraPrefsFirefox: gpu ? FIREFOX : { 'dom.webgpu.enabled': false } }),
   });
 

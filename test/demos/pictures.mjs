@@ -37,7 +37,10 @@ export async function takePictures(root, demos, url, browserPath) {
           await page.setViewport({ width, height });
           await settle(page);
           const path = join(folder, `${name}-${theme}-${width}.png`);
-          const end = await page.$eval('#charts', (charts) => charts.getBoundingClientRect().bottom + scrollY);
+          const end = await page.$eval(
+            '#charts',
+            (charts) => charts.getBoundingClientRect().bottom + scrollY,
+          );
           await page.screenshot({ path, clip: { x: 0, y: 0, width, height: Math.ceil(end) + 24 } });
           say(path);
         }

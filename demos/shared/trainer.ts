@@ -184,7 +184,8 @@ async function compilePoints(device: Device, { embed, width }: Model, test: Data
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
   const buffer = device.gpu.createBuffer({ label: 'points', size: POINTS * width * 4, usage });
   const trace = () => ({ z: l2Normalize(embed(cleanBatch(test, { rows: POINTS, start: 0 }))) });
-  const step = await compile(device, trace, { buffers: { z: buffer } });
+  // Its first run follows at once.
+  const step = await compile(device, trace, { buffers: { z: buffer }, warmUp: false });
   return {
     ...{ buffer, width },
     embed: () => step.run(),
@@ -223,14 +224,15 @@ async function compileGauges(
     queries: known.test.subarray(0, WATCHED),
     classes: images.classes,
   };
-  const step = await compile(device, () => {
+  const trace = () => {
     const x = augment(test, { ...EVAL, batch: WATCHED, start: 0, seed: 5 });
     const [zA, zB] = halves(embed(x));
     const [queries] = halves(represent(x));
     const gallery = represent(cleanBatch(images, { rows: GALLERY, start: 0 }));
     const { covariance: covarianceH, ...online } = onlineGauges(gallery, queries, labels);
     return { ...liveGauges(zA, zB), covarianceH, ...online };
-  });
+  };
+  const step = await compile(device, trace, { warmUp: false });
   const names = ['gauges', 'covariance', 'neighbours', 'covarianceH', 'cross', 'queries'] as const;
   return {
     dispose: step.dispose,

@@ -58,6 +58,7 @@ const turnOfOthers = (() => {
 
 /** Runs a demo: `build` makes its model, in the words of the library. */
 export function serve(build: (setup: Setup) => Model): void {
+  let folder: string;
   let canvas: OffscreenCanvas;
   let context: GPUCanvasContext;
   let choice: Choice;
@@ -108,7 +109,7 @@ export function serve(build: (setup: Setup) => Model): void {
   const state = () =>
     post({ type: 'state', step: trainer?.step ?? 0, running, stepsPerSecond: running ? speed : 0 });
 
-  async function load(folder: string): Promise<void> {
+  async function load(): Promise<void> {
     const name = (part: string, kind: string) => `${folder}fashion-mnist-${part}-${kind}-ubyte.gz`;
     const bytes = async (url: string) => {
       const response = await fetch(url);
@@ -244,7 +245,7 @@ export function serve(build: (setup: Setup) => Model): void {
   }
 
   async function pick(at: Extract<ToWorker, { type: 'pick' }>['at']): Promise<Picked | null> {
-    if (!at || !trainer) return null;
+    if (!at) return null;
     const rows = await drawn.read();
     const { width } = drawn;
     const row = (i: number) => rows.subarray(i * width, (i + 1) * width);
@@ -291,10 +292,10 @@ export function serve(build: (setup: Setup) => Model): void {
 
   const handlers: Handlers<ToWorker> = {
     async open(message) {
-      ({ canvas, choice, style, size } = message);
+      ({ canvas, choice, style, size, data: folder } = message);
       requestAnimationFrame(frame);
       post({ type: 'progress', text: 'Loading images' });
-      const loading = load(message.data);
+      const loading = load();
       loading.catch(() => {});
       await openGpu();
       // Once: Firefox gives it to the first who asks.
@@ -310,15 +311,15 @@ export function serve(build: (setup: Setup) => Model): void {
     },
     async step() {
       await rest();
-      await trainer?.advance(choice.settings);
+      await trainer!.advance(choice.settings);
       moved = true;
       await look();
       state();
     },
     async reset() {
       await rest();
-      trainer?.reset();
-      kept = (await trainer?.checkpoint()) ?? null;
+      trainer!.reset();
+      kept = await trainer!.checkpoint();
       moved = true;
       await look();
       state();
@@ -382,6 +383,7 @@ export function serve(build: (setup: Setup) => Model): void {
       device?.dispose();
       device = trainer = painter = null;
       await openGpu();
+      if (!sets) await load();
       await rebuild({ checkpoint: kept ?? undefined });
     },
     lose() {
@@ -389,12 +391,14 @@ export function serve(build: (setup: Setup) => Model): void {
     },
   };
 
+  /** What asks for a model; after a failure, which the page has told of, there may be none. */
+  const ofModel = ['start', 'step', 'reset', 'save', 'load', 'image', 'positions', 'pick'];
   // One after the other; a pause, a knob and the view are for at once.
   let queue: Promise<unknown> = Promise.resolve();
   addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
     const run = () => (handlers[data.type] as (message: ToWorker) => unknown)(data);
     if (data.type === 'pause') running = false;
     if (['live', 'style', 'size', 'turn', 'lose'].includes(data.type)) run();
-    else queue = queue.then(run).catch(failed);
+    else queue = queue.then(() => (trainer || !ofModel.includes(data.type) ? run() : null)).catch(failed);
   });
 }

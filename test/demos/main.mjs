@@ -110,6 +110,20 @@ const tests = {
     await until(async () => (await demo.text('notice')).includes('safetensors'), 'a clear error');
   },
 
+  async 'shows an image and its neighbours'({ open }) {
+    const demo = await open();
+    await demo.built();
+    await demo.page.focus('#canvas');
+    await demo.page.keyboard.press('ArrowRight');
+    await until(
+      () => demo.page.$eval('#card', (card) => !card.hidden && card.children.length === 6),
+      'the card',
+    );
+    assert((await demo.text('stage-text')).includes('Nearest by cosine'), await demo.text('stage-text'));
+    await demo.page.keyboard.press('Escape');
+    await until(() => demo.page.$eval('#card', (card) => card.hidden), 'no card');
+  },
+
   async 'survives the loss of the device'({ open }) {
     const demo = await open();
     await demo.built();

@@ -73,7 +73,7 @@ const GALLERY = 512;
 const SHOWN = 5;
 /** Batches that the batch norms of an untrained encoder take their statistics of. */
 const SETTLING = 4;
-/** A submit of the GPU, in milliseconds: frames are drawn between two. */
+/** A submit of the GPU, in milliseconds, so that a weak GPU's watchdog stays calm and the browser can draw in between. */
 const CHUNK = 12;
 
 export type Points = Awaited<ReturnType<typeof compilePoints>>;

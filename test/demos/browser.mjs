@@ -61,12 +61,20 @@ export async function openDemo(browser, url, { width = 1280, height = 900, dark 
         Object.fromEntries(all.map(({ id, value }) => [id.slice(6), value === '' ? null : Number(value)])),
       ),
     text: (id) => page.$eval(`#${id}`, ({ textContent, hidden }) => (hidden ? '' : textContent)),
-    built: (times = 1) =>
-      until(
-        async () => Number((await self.data()).built) >= times && (await self.data()).look,
-        'the model is built',
-        120,
-      ),
+    /** Waits until a model was built `times` times, and its first gauges are there. */
+    async built(times = 1) {
+      const ready = async () => Number((await self.data()).built) >= times && (await self.data()).look;
+      try {
+        await until(ready, 'the model is built', 120);
+      } catch (error) {
+        const said = [
+          await self.text('status'),
+          await self.text('notice'),
+          JSON.stringify(await self.data()),
+        ];
+        throw new Error(`${error.message}; the page says ${said.join(' | ')}`);
+      }
+    },
     reach: (step) => until(async () => Number((await self.data()).look) >= step, `step ${step}`, 300),
     /** Stops, and waits until it has. */
     async pause() {

@@ -6,6 +6,8 @@ const CHROMIUM = [
   ...['--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic'],
   // With these a canvas drawn with WebGPU shows in screenshots.
   ...['--enable-features=Vulkan', '--use-vulkan=swiftshader', '--use-angle=swiftshader'],
+  // A software adapter on a busy machine compiles for longer than the GPU process may hang.
+  '--disable-gpu-watchdog',
   ...['--disable-dev-shm-usage', '--enable-precise-memory-info', '--js-flags=--expose-gc'],
 ];
 const FIREFOX = {

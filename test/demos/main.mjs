@@ -248,9 +248,11 @@ async function inBrowser(kind, path, demos, names) {
     ({ title }) => !patterns.length || patterns.some((pattern) => title.includes(pattern)),
   );
   if (!mine.length) return;
+  // One for all: in a second Chromium the device was lost while it compiled. Firefox may crash: each test has its own.
+  const shared = kind === 'chromium' ? await launch(kind, path) : null;
   for (const { name, test, title } of mine) {
     await run(title, async () => {
-      const browser = await launch(kind, path);
+      const browser = shared ?? (await launch(kind, path));
       let demo;
       const open = async (query = '') => {
         demo = await openDemo(browser, `${url}${name}/${query}`);
@@ -268,10 +270,11 @@ async function inBrowser(kind, path, demos, names) {
         await tests[test]({ open, name, kind, folder, page: SETTING[name] });
         assert(!demo?.errors.length, `console errors: ${demo?.errors.join('; ')}`);
       } finally {
-        await browser.close();
+        await (shared ? demo?.page.close() : browser.close());
       }
     });
   }
+  await shared?.close();
 }
 
 await buildDemos(built);

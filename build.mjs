@@ -17,7 +17,10 @@ const commands = {
   measure: 'gauges of embeddings of your own, NumPy files: measure -- --help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   'test:methods': 'test:methods [PATTERN...]: the slow tests (test/slow), in Deno',
+  'test:demos': 'test:demos [PATTERN...]: the demos in Chromium and in Firefox',
   build: 'bundle the library and its types into dist/',
+  demos:
+    'demos [--build | --record]: build the gallery into dist/demos and serve it, or only build, or take its pictures',
   bench: 'compare with other engines in one run: bench -- --help',
   methods: 'every method by the small protocol into docs/results.md: methods -- --help',
   studies: 'measure and draw what the theory says: studies -- --help',
@@ -152,7 +155,7 @@ function setUpBrowser() {
 /** Firefox 140 was still built without WebGPU on Linux, whatever its preferences say. */
 const FIREFOX_WITHOUT_WEBGPU = 140;
 
-/** Firefox, or '' where there is none to be had: the benchmark does without it. */
+/** Firefox, or '' where there is none to be had: benchmark and demos do without it. */
 function setUpFirefox() {
   const places = [
     '/usr/bin/firefox-esr',
@@ -165,12 +168,12 @@ function setUpFirefox() {
     return Number(/\d+/.exec(stdout)?.[0] ?? Number.POSITIVE_INFINITY);
   };
   const why = !find()
-    ? 'the benchmark runs in Firefox too, and none was found'
+    ? 'Firefox is one of the browsers, and none was found'
     : version() <= FIREFOX_WITHOUT_WEBGPU
-      ? `the benchmark runs in Firefox too, and version ${version()} has no WebGPU`
+      ? `Firefox is one of the browsers, and version ${version()} has no WebGPU`
       : '';
   const problem = why && tryDebian(['firefox-esr'], why);
-  if (problem) console.error(`${problem}\nThe benchmark goes on without.`);
+  if (problem) console.error(`${problem}\nIt goes on without.`);
   return find();
 }
 
@@ -293,7 +296,11 @@ async function test(args) {
   const total = { passed: 0, failed: 0 };
   if (args.length) console.log('a part of the tests only, without types and lint');
   else total.failed += checkEverything();
-  const runs = [inDeno && (() => denoTests(patterns)), inChromium && (() => browserTests(patterns, browser))];
+  const runs = [
+    inDeno && (() => denoTests(patterns)),
+    inChromium && (() => browserTests(patterns, browser)),
+    !args.length && (() => demoTests(['--short'])),
+  ];
   for (const run of runs.filter(Boolean)) {
     const { passed, failed } = await run();
     total.passed += passed;
@@ -314,6 +321,19 @@ async function testMethods(args) {
   return failed || !passed ? 1 : 0;
 }
 
+/** The demos in browsers. */
+const demoTests = (args, env) =>
+  runTests(process.execPath, [inRoot('test', 'demos', 'main.mjs'), ...args], {
+    PUPPETEER_EXECUTABLE_PATH: setUpBrowser(),
+    ...env,
+  });
+
+async function testDemos(args) {
+  const { passed, failed } = await demoTests(args, { HYPERSPHERE_FIREFOX: setUpFirefox() });
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed || !passed ? 1 : 0;
+}
+
 async function build() {
   rmSync(inRoot('dist'), { recursive: true, force: true });
   const { buildLibrary, bundlePages } = await import('./bundle.mjs'); // now that esbuild is there
@@ -322,6 +342,28 @@ async function build() {
   for (const [page, { gzipped }] of Object.entries(await bundlePages(root)))
     console.log(`  ${page.padEnd(20)}${(gzipped / 1000).toFixed(1)} kB`);
   return tsc('--project', 'tsconfig.build.json') ? 0 : 1;
+}
+
+const DEMOS_PORT = 8080;
+
+async function demos(args) {
+  const { buildDemos, readDemos, serveDemos } = await import('./demos.mjs');
+  const folder = inRoot('dist', 'demos');
+  await buildDemos(folder);
+  if (args.includes('--build')) return 0;
+  if (args.includes('--record')) {
+    const { takeGallery, takePictures } = await import('./test/demos/pictures.mjs');
+    const { server, url } = await serveDemos(folder);
+    await takePictures(root, readDemos(), url, setUpBrowser());
+    await buildDemos(folder);
+    await takeGallery(root, url, setUpBrowser());
+    server.close();
+    return 0;
+  }
+  // Where another program has the port, any other does.
+  const { url } = await serveDemos(folder, { port: DEMOS_PORT }).catch(() => serveDemos(folder));
+  console.log(`The gallery is at ${url} (Ctrl-C ends it).`);
+  return 0;
 }
 
 /** The orchestrator is TypeScript: it is bundled for Node, beside the packages that it imports. */
@@ -355,7 +397,9 @@ async function main([command, ...args]) {
   setUpPackages();
   if (command === 'test') return test(args);
   if (command === 'test:methods') return testMethods(args);
+  if (command === 'test:demos') return testDemos(args);
   if (command === 'build') return build();
+  if (command === 'demos') return demos(args);
   if (command === 'check') return tsc('--noEmit') & biome('check', '.') ? 0 : 1;
   if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;
   setUpAdapter();

@@ -23,7 +23,12 @@ export const minifiedShaders = {
   name: 'minified shaders',
   setup({ onLoad }) {
     const short = minifyWgsl(readShaders());
-    onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: short[relative(root, path)], loader: 'text' }));
+    onLoad({ filter: /\.wgsl$/ }, ({ path }) => {
+      const name = relative(root, path);
+      // A demo's own is alone in its module.
+      const contents = short[name] ?? minifyWgsl({ [name]: readFileSync(path, 'utf8') })[name];
+      return { contents, loader: 'text' };
+    });
   },
 };
 

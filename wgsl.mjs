@@ -56,7 +56,9 @@ const declaredIn = (code) =>
 /** The names that the host says: entry points and overrides. `default:` only looks like a declaration. */
 const saidByHost = (code) => [
   'default',
-  ...[...code.matchAll(/@compute\b[^{;]*?\bfn (\w+)|\boverride (\w+)/g)].map(([, a, b]) => a ?? b),
+  ...[...code.matchAll(/@(?:compute|vertex|fragment)\b[^{;]*?\bfn (\w+)|\boverride (\w+)/g)].map(
+    ([, a, b]) => a ?? b,
+  ),
 ];
 
 /**

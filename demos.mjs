@@ -1,0 +1,133 @@
+// Makes dist/demos, a static folder, from the folders under demos/, and serves it: a demo is a folder with a meta.json.
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import { dirname, extname, join, normalize, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as esbuild from 'esbuild';
+import { minifiedShaders } from './bundle.mjs';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const sources = join(root, 'demos');
+
+/** Nothing but the folder itself: no inline script, no eval, no other origin. */
+const POLICY = [
+  "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; connect-src 'self'",
+  "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'",
+].join('; ');
+
+/** The demos, in the gallery's order. */
+export function readDemos() {
+  return readdirSync(sources)
+    .filter((name) => existsSync(join(sources, name, 'meta.json')))
+    .map((name) => ({ name, ...JSON.parse(readFileSync(join(sources, name, 'meta.json'), 'utf8')) }))
+    .sort((a, b) => a.order - b.order);
+}
+
+const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+const fill = (template, values) => template.replace(/\{\{(\w+)\}\}/g, (_, key) => values[key]);
+
+/** The lines between `// code: ...` and `// code.`, without their indentation. */
+function codeOf(name) {
+  const text = readFileSync(join(sources, name, 'model.ts'), 'utf8');
+  const [, lines] = /\n *\/\/ code: [^\n]*\n([\s\S]*?)\n *\/\/ code\.\n/.exec(text) ?? [];
+  if (!lines) throw new Error(`demos/${name}/model.ts: expected lines between "// code: ..." and "// code."`);
+  const indent = /^ */.exec(lines)[0];
+  return lines
+    .split('\n')
+    .map((line) => line.replace(indent, ''))
+    .join('\n');
+}
+
+/**
+ * Builds the gallery.
+ * @param {string} outdir
+ */
+export async function buildDemos(outdir) {
+  rmSync(outdir, { recursive: true, force: true });
+  const demos = readDemos();
+  await esbuild.build({
+    entryPoints: [
+      ...demos.flatMap(({ name }) => [`demos/${name}/page.ts`, `demos/${name}/model.ts`]),
+      ...['demos/shared/gallery.ts', 'demos/shared/page.css'],
+    ],
+    outbase: 'demos',
+    outdir,
+    bundle: true,
+    splitting: true,
+    chunkNames: 'shared/[name]-[hash]',
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    logLevel: 'warning',
+    absWorkingDir: root,
+    alias: { hypersphere: './src/index.ts' },
+    plugins: [minifiedShaders],
+  });
+  const write = (path, text) => {
+    mkdirSync(dirname(join(outdir, path)), { recursive: true });
+    writeFileSync(join(outdir, path), text);
+  };
+  const template = (name) => readFileSync(join(sources, 'shared', name), 'utf8');
+  for (const { name, title, line } of demos) {
+    const words = { title, line, code: codeOf(name) };
+    const safe = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, escaped(text)]));
+    write(`${name}/index.html`, fill(template('demo.html'), { ...safe, policy: POLICY }));
+    for (const file of ['picture-light.webp', 'picture-dark.webp', 'recording.json'])
+      if (existsSync(join(sources, name, file))) cpSync(join(sources, name, file), join(outdir, name, file));
+  }
+  const cards = demos.map(
+    ({ name, title, line }) =>
+      `    <li><a href="${name}/"><picture><source media="(prefers-color-scheme: dark)" srcset="${name}/picture-dark.webp"><img src="${name}/picture-light.webp" alt="" width="640" height="400"></picture><h2>${escaped(title)}</h2><p>${escaped(line)}</p></a></li>`,
+  );
+  write('index.html', fill(template('gallery.html'), { demos: cards.join('\n'), policy: POLICY }));
+  cpSync(join(sources, 'shared', 'icon.svg'), join(outdir, 'shared', 'icon.svg'));
+  cpSync(join(sources, 'data'), join(outdir, 'data'), { recursive: true });
+}
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.webp': 'image/webp',
+  '.gz': 'application/octet-stream',
+  '.md': 'text/plain; charset=utf-8',
+};
+
+/**
+ * Serves a built folder on localhost under a path of its own.
+ * @param {string} folder
+ * @param {{ port?: number, path?: string }} options port 0: any
+ */
+export async function serveDemos(folder, { port = 0, path = '/' } = {}) {
+  const server = createServer(({ url }, response) => {
+    const { pathname } = new URL(url, 'http://localhost');
+    const inside = pathname.startsWith(path) ? decodeURIComponent(pathname.slice(path.length)) : null;
+    let file = inside === null ? '' : normalize(join(folder, inside));
+    if (file !== folder && !file.startsWith(folder + sep)) return response.writeHead(404).end();
+    if (existsSync(file) && statSync(file).isDirectory()) {
+      // Relative addresses need the slash.
+      if (!pathname.endsWith('/')) return response.writeHead(301, { location: `${pathname}/` }).end();
+      file = join(file, 'index.html');
+    }
+    if (!existsSync(file)) return response.writeHead(404).end();
+    const type = TYPES[extname(file)] ?? 'application/octet-stream';
+    const headers = { 'content-type': type, 'content-security-policy': POLICY, 'cache-control': 'no-cache' };
+    response.writeHead(200, headers).end(readFileSync(file));
+  });
+  await new Promise((resolve, reject) => {
+    server.on('error', reject);
+    server.listen(port, 'localhost', resolve);
+  });
+  return { server, url: `http://localhost:${server.address().port}${path}` };
+}

@@ -1,0 +1,29 @@
+import { adam, alignUniform, augment, halves, nn, ntXent, S1, type Tensor } from 'hypersphere';
+import { serve } from '../shared/worker.ts';
+
+serve(({ images, seed, settings, inputs }) => {
+  // code: an encoder, two views of a batch, a loss
+  const width = Number(settings.width);
+  const encoder = nn.mlpEncoder({ seed, widths: [128, 64] });
+  const projector = nn.linear({ name: 'projector', inputs: 64, outputs: width, seed });
+  const network = [encoder, projector];
+  const embed = (x: Tensor, mode?: nn.Mode) => projector(encoder(x, mode), mode);
+  const optimizer = adam(
+    network.flatMap((layer) => layer.parameters),
+    { learningRate: 2e-3 },
+  );
+
+  function train() {
+    const { step, alignWeight, uniformWeight, temperature } = inputs;
+    const x = augment(images, { ...S1, batch: 128, seed, step }); // [2 x 128, 28, 28, 1]
+    const [zA, zB] = halves(embed(x, { training: true }));
+    const loss =
+      settings.loss === 'ntXent'
+        ? ntXent(zA, zB, { temperature })
+        : alignUniform(zA, zB, { alignWeight, uniformWeight });
+    optimizer.minimize(loss);
+    return { loss, x };
+  }
+  // code.
+  return { width, embed, represent: embed, train, network, optimizer };
+});

@@ -1,0 +1,94 @@
+// What a demo's page and its worker tell each other.
+import type { Collapse, Look } from 'hypersphere';
+
+/** Numbers are scalar inputs of the compiled step, live while it runs; words choose what is built. */
+export type Settings = Record<string, number | string>;
+
+/** What decides the numbers of a run. */
+export interface Choice {
+  settings: Settings;
+  seed: number;
+}
+
+/** The gauges after `step` updates, of held-out images. */
+export interface Gauges extends Look {
+  /** Accuracy of 20-NN among 512 labelled training images. */
+  knn: number;
+  /** Singular values of the unit embeddings, largest first. */
+  spectrum: number[];
+  /** What the collapse alarm sees. */
+  alarm: (Collapse & { sentence: string })[];
+}
+
+/** An image that was pointed at, and its nearest neighbours among the points; the image itself comes first. */
+export interface Picked {
+  items: { index: number; label: number; similarity: number }[];
+  /** Their pixels, one image after the other. */
+  pixels: Uint8Array;
+}
+
+/** How the points are drawn. Colours are rgb of 0 to 1. */
+export interface Style {
+  page: number[];
+  line: number[];
+  text: number[];
+  classes: number[][];
+  /** Pictures instead of dots. */
+  pictures: boolean;
+  /** Turns slowly by itself. */
+  turning: boolean;
+}
+
+export interface Size {
+  width: number;
+  height: number;
+  ratio: number;
+}
+
+type Bare<T extends string> = T extends string ? { type: T } : never;
+
+export type ToWorker =
+  | { type: 'open'; canvas: OffscreenCanvas; data: string; choice: Choice; style: Style; size: Size }
+  | Bare<'start' | 'pause' | 'step' | 'reset' | 'save' | 'image' | 'positions' | 'recover' | 'lose'>
+  | { type: 'live'; settings: Settings }
+  /** `carry`: encoder and projector keep what they learned. */
+  | { type: 'build'; choice: Choice; carry: boolean }
+  | { type: 'load'; bytes: Uint8Array }
+  | { type: 'style'; style: Style }
+  | { type: 'size'; size: Size }
+  | { type: 'turn'; yaw: number; pitch: number }
+  | { type: 'pick'; at: { x: number; y: number } | { index: number } | null };
+
+/** What keeps a page from computing. */
+export type Obstacle = 'insecure' | 'noApi' | 'noAdapter' | 'blocked';
+
+export type FromWorker =
+  | { type: 'progress'; text: string }
+  | { type: 'opened'; adapter: string }
+  /** `width`: of an embedding. */
+  | { type: 'built'; step: number; width: number }
+  | { type: 'state'; step: number; running: boolean; stepsPerSecond: number }
+  | { type: 'gauges'; gauges: Gauges }
+  /** Five images, view A of each and then view B, as bytes. */
+  | { type: 'views'; pixels: Uint8Array }
+  | { type: 'picked'; picked: Picked | null }
+  | { type: 'saved'; bytes: Uint8Array<ArrayBuffer>; step: number }
+  | { type: 'image'; blob: Blob }
+  | { type: 'positions'; positions: Float32Array; labels: Uint8Array }
+  | { type: 'obstacle'; kind: Obstacle; message: string }
+  /** `step`: that the last checkpoint is of. */
+  | { type: 'lost'; message: string; step: number }
+  | { type: 'failed'; message: string };
+
+export const CLASSES = [
+  ...['T-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag'],
+  'ankle boot',
+];
+
+/** Of an image. */
+export const SIDE = 28;
+
+/** What deals with each kind of message. */
+export type Handlers<M extends { type: string }> = {
+  [T in M['type']]: (message: Extract<M, { type: T }>) => unknown;
+};

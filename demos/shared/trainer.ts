@@ -1,0 +1,263 @@
+// What every demo trains: its model on 10,000 images, with the points to draw and the gauges to show.
+import {
+  augment,
+  cleanBatch,
+  collapseAlarm,
+  compile,
+  concatenate,
+  type Dataset,
+  type Device,
+  describe,
+  EVAL,
+  effectiveRankOf,
+  freeVariables,
+  halves,
+  l2Normalize,
+  liveGauges,
+  loadVariables,
+  type nn,
+  type Optimizer,
+  onlineAccuracies,
+  onlineGauges,
+  S1,
+  saveVariables,
+  scalar,
+  slice,
+  spectrumOf,
+  type Tensor,
+  type Variable,
+} from 'hypersphere';
+import type { Choice, Gauges, Settings } from './protocol.ts';
+
+/** What a demo's model is built from. `inputs`: `step`, and a scalar for each setting that is a number. */
+export interface Setup extends Choice {
+  images: Dataset;
+  inputs: Record<string, Tensor>;
+}
+
+/** What a demo builds. */
+export interface Model {
+  /** D, of an embedding. */
+  width: number;
+  /** Images to z [N, D]. */
+  embed: (x: Tensor, mode?: nn.Mode) => Tensor;
+  /** Images to what k-NN is taken on. */
+  represent: (x: Tensor) => Tensor;
+  /** One training step, traced once: two views of a batch and their loss, one update. */
+  train: () => { loss: Tensor; x: Tensor };
+  /** What is saved and loaded: encoder and projector. */
+  network: readonly nn.Layer[];
+  optimizer: Optimizer;
+  /** What changes otherwise: a target network, statistics of a predictor. */
+  state?: readonly Variable[];
+}
+
+export interface Data {
+  train: Dataset;
+  test: Dataset;
+  labels: { train: Uint8Array; test: Uint8Array };
+}
+
+/** A state on the CPU: what survives a lost device. */
+export interface Checkpoint {
+  step: number;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** How many test images are drawn. */
+export const POINTS = 500;
+/** Test images of the gauges, and labelled training images of k-NN. */
+const WATCHED = 256;
+const GALLERY = 512;
+/** Pairs of views that are shown. */
+const SHOWN = 5;
+/** Batches that the batch norms of an untrained encoder take their statistics of. */
+const SETTLING = 4;
+/** A submit of the GPU, in milliseconds, so that a weak GPU's watchdog stays calm and the browser can draw in between. */
+const CHUNK = 12;
+
+export type Points = Awaited<ReturnType<typeof compilePoints>>;
+export type Trainer = Awaited<ReturnType<typeof makeTrainer>>;
+
+/**
+ * Builds a demo's model and compiles its steps: first that of the points, so that they are soon there.
+ * @param onPoints called when the points can be drawn
+ */
+export async function makeTrainer(
+  device: Device,
+  build: (setup: Setup) => Model,
+  { train: images, test, labels }: Data,
+  { settings, seed }: Choice,
+  onPoints: (points: Points) => Promise<void>,
+) {
+  const live = Object.keys(settings).filter((name) => typeof settings[name] === 'number');
+  const inputs = { step: scalar('u32'), ...Object.fromEntries(live.map((name) => [name, scalar()])) };
+  const model = build({ images, settings, seed, inputs });
+  const parameters = model.network.flatMap((layer) => [...layer.parameters]);
+  const statistics = model.network.flatMap((layer) => [...layer.statistics]);
+  const network = [...parameters, ...statistics];
+  const { optimizer, state = [] } = model;
+  const variables = [optimizer.parameters, ...optimizer.state, ...statistics, ...state];
+  const disposables: { dispose(): void }[] = [];
+  const own = <T extends { dispose(): void }>(thing: T): T => {
+    disposables.push(thing);
+    return thing;
+  };
+  const dispose = () => {
+    for (const thing of disposables) thing.dispose();
+    freeVariables(device, variables);
+  };
+
+  try {
+    const drawn = own(await compilePoints(device, model, test));
+    await onPoints(drawn);
+    const values = (step: number, now: Settings) => ({
+      step,
+      ...Object.fromEntries(live.map((name) => [name, Number(now[name])])),
+    });
+    const train = own(
+      await compile(
+        device,
+        () => {
+          const { loss, x } = model.train();
+          const batch = x.shape[0] / 2;
+          const pictures = [0, batch].map((start) =>
+            slice(x, { starts: [start, 0, 0, 0], sizes: [SHOWN, -1, -1, -1] }),
+          );
+          return { loss, pictures: concatenate(pictures) };
+        },
+        { inputs, stepsInFlight: 1, maxSubmitMs: CHUNK },
+      ),
+    );
+    await settle(device, model, images, seed);
+    const watch = own(await compileGauges(device, model, images, test, labels));
+    const untouched = await saveVariables(device, variables);
+    const looks: Gauges[] = [];
+
+    let step = 0;
+    const restore = (from: Checkpoint) => {
+      loadVariables(device, from.bytes, variables);
+      looks.splice(0, looks.length, ...looks.filter((look) => look.step < from.step));
+      step = from.step;
+    };
+    return {
+      ...{ drawn, dispose, restore },
+      get step() {
+        return step;
+      },
+      async advance(now: Settings) {
+        await train.run(values(step, now));
+        step++;
+      },
+      /** The gauges of this moment; steps submitted meanwhile do not show. */
+      async look() {
+        const at = step;
+        const reading = [
+          watch.look(),
+          at ? train.read('loss') : [],
+          at ? train.read('pictures') : null,
+        ] as const;
+        const [{ covariance, ...seen }, [loss], pictures] = await Promise.all(reading);
+        const gauges: Gauges = { step: at, ...(at && { loss }), ...seen, alarm: [] };
+        if (looks.at(-1)?.step !== at) looks.push(gauges);
+        const collapses = collapseAlarm(looks, { width: model.width });
+        gauges.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
+        return { gauges, covariance, pictures: pictures && bytesOf(pictures, images) };
+      },
+      async checkpoint(): Promise<Checkpoint> {
+        const at = step;
+        return { step: at, bytes: await saveVariables(device, variables) };
+      },
+      reset: () => restore({ step: 0, bytes: untouched }),
+      saveNetwork: () => saveVariables(device, network, { data: 'Fashion-MNIST' }),
+      /** @throws InputError for a file of another network */
+      loadNetwork: (bytes: Uint8Array) => void loadVariables(device, bytes, network),
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+/** The step that writes unit embeddings of the first test images into the buffer that they are drawn from. */
+async function compilePoints(device: Device, { embed, width }: Model, test: Dataset) {
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+  const buffer = device.gpu.createBuffer({ label: 'points', size: POINTS * width * 4, usage });
+  const trace = () => ({ z: l2Normalize(embed(cleanBatch(test, { rows: POINTS, start: 0 }))) });
+  // Its first run follows at once.
+  const step = await compile(device, trace, { buffers: { z: buffer }, warmUp: false });
+  return {
+    ...{ buffer, width },
+    embed: () => step.run(),
+    read: (): Promise<Float32Array> => step.read('z'),
+    dispose() {
+      step.dispose();
+      buffer.destroy();
+    },
+  };
+}
+
+/** Lets batch norms see images before the first step: a random encoder with true statistics is what training is compared with. */
+async function settle(device: Device, { embed }: Model, images: Dataset, seed: number): Promise<void> {
+  const inputs = { step: scalar('u32'), momentum: scalar() };
+  const step = await compile(
+    device,
+    ({ step, momentum }) => {
+      const x = augment(images, { ...S1, batch: 128, seed, step });
+      return { z: embed(x, { training: true, momentum }) };
+    },
+    { inputs },
+  );
+  for (let i = 0; i < SETTLING; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
+  step.dispose();
+}
+
+async function compileGauges(
+  device: Device,
+  { embed, represent }: Model,
+  images: Dataset,
+  test: Dataset,
+  known: Data['labels'],
+) {
+  const labels = {
+    gallery: known.train.subarray(0, GALLERY),
+    queries: known.test.subarray(0, WATCHED),
+    classes: images.classes,
+  };
+  const trace = () => {
+    const x = augment(test, { ...EVAL, batch: WATCHED, start: 0, seed: 5 });
+    const [zA, zB] = halves(embed(x));
+    const [queries] = halves(represent(x));
+    const gallery = represent(cleanBatch(images, { rows: GALLERY, start: 0 }));
+    const { covariance: covarianceH, ...online } = onlineGauges(gallery, queries, labels);
+    return { ...liveGauges(zA, zB), covarianceH, ...online };
+  };
+  const step = await compile(device, trace, { warmUp: false });
+  const names = ['gauges', 'covariance', 'neighbours', 'covarianceH', 'cross', 'queries'] as const;
+  return {
+    dispose: step.dispose,
+    async look() {
+      const [, [alignment, uniformity, std, length], covariance, neighbours, covarianceH, cross, queries] =
+        await Promise.all([step.run(), ...names.map((name) => step.read(name))] as [
+          Promise<void>,
+          ...Promise<Float32Array>[],
+        ]);
+      const { knn } = onlineAccuracies({ neighbours, covariance: covarianceH, cross, queries }, labels);
+      const spectrum = [...spectrumOf(covariance)];
+      return {
+        alignment,
+        uniformity,
+        std,
+        length,
+        rank: effectiveRankOf(covariance),
+        knn,
+        spectrum,
+        covariance,
+      };
+    },
+  };
+}
+
+/** What the network sees, as bytes again. */
+const bytesOf = (x: Float32Array, { mean: [mean], std: [std] }: Dataset): Uint8Array =>
+  Uint8Array.from(x, (value) => Math.max(0, Math.min(255, Math.round(255 * (value * std + mean)))));

@@ -1,0 +1,117 @@
+// A browser on a demo's page, as the tests and the screenshots use it.
+import puppeteer from 'puppeteer';
+
+const CHROMIUM = [
+  ...['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--no-first-run'],
+  ...['--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic'],
+  // With these a canvas drawn with WebGPU shows in screenshots.
+  ...['--enable-features=Vulkan', '--use-vulkan=swiftshader', '--use-angle=swiftshader'],
+  // A software adapter on a busy machine compiles for longer than the GPU process may hang.
+  '--disable-gpu-watchdog',
+  ...['--disable-dev-shm-usage', '--enable-precise-memory-info', '--js-flags=--expose-gc'],
+];
+const FIREFOX = {
+  'dom.webgpu.enabled': true,
+  'gfx.webgpu.ignore-blocklist': true,
+  'gfx.webgpu.force-enabled': true,
+};
+
+/**
+ * @param {'chromium' | 'firefox'} kind
+ * @param {string} executablePath
+ * @param {{ gpu?: boolean }} options gpu false: without WebGPU
+ */
+export const launch = (kind, executablePath, { gpu = true } = {}) =>
+  puppeteer.launch({
+    browser: kind === 'firefox' ? 'firefox' : 'chrome',
+    executablePath,
+    headless: true,
+    protocolTimeout: 120_000,
+    args: kind === 'firefox' ? [] : gpu ? CHROMIUM : ['--no-sandbox', '--no-first-run', '--disable-gpu'],
+    ...(kind === 'firefox' && { extraPrefsFirefox: gpu ? FIREFOX : { 'dom.webgpu.enabled': false } }),
+  });
+
+/** Waits until `what` says something true of the page, and gives it back. */
+export async function until(read, what, seconds = 60) {
+  const end = Date.now() + 1000 * seconds;
+  for (;;) {
+    const value = await read();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** A demo's page, with what the tests ask it. */
+export async function openDemo(browser, url, { width = 1280, height = 900, dark = false } = {}) {
+  const page = await browser.newPage();
+  const errors = [];
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.setViewport({ width, height });
+  if (dark) await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+  await page.goto(url);
+  const self = {
+    page,
+    errors,
+    press: (id) => page.$eval(`#${id}`, (element) => element.click()),
+    /** What stands on the page for tests and style sheets. */
+    data: () => page.$eval('body', ({ dataset }) => ({ ...dataset })),
+    step: async () => Number((await self.data()).step ?? -1),
+    gauges: () =>
+      page.$$eval('#numbers data', (all) =>
+        Object.fromEntries(all.map(({ id, value }) => [id.slice(6), value === '' ? null : Number(value)])),
+      ),
+    text: (id) => page.$eval(`#${id}`, ({ textContent, hidden }) => (hidden ? '' : textContent)),
+    /** Waits until a model was built `times` times, and its first gauges are there. */
+    async built(times = 1) {
+      const ready = async () => Number((await self.data()).built) >= times && (await self.data()).look;
+      try {
+        await until(ready, 'the model is built', 120);
+      } catch (error) {
+        const said = [
+          await self.text('status'),
+          await self.text('notice'),
+          JSON.stringify(await self.data()),
+        ];
+        throw new Error(`${error.message}; the page says ${said.join(' | ')}`);
+      }
+    },
+    reach: (step) => until(async () => Number((await self.data()).look) >= step, `step ${step}`, 300),
+    /** Stops, and waits until it has. */
+    async pause() {
+      if ((await self.data()).running === 'true') await self.press('start');
+      await until(async () => (await self.data()).running === 'false', 'the pause');
+    },
+    /** One step, and its gauges. */
+    async one() {
+      const before = Number((await self.data()).look);
+      await self.press('step');
+      await until(async () => Number((await self.data()).look) === before + 1, 'one step');
+      return self.gauges();
+    },
+    /** The last gauges, and where the points are. */
+    moment: () =>
+      page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            const take = ({ detail: { gauges, positions, labels } }) =>
+              resolve({ gauges, positions: [...positions], labels: [...labels] });
+            addEventListener('moment', take, { once: true });
+            dispatchEvent(new Event('ask-moment'));
+          }),
+      ),
+    /** Sets a control as a visitor does. */
+    set: (name, value) =>
+      page.$eval(
+        `#set-${name}`,
+        (element, value) => {
+          if (element.type === 'checkbox') element.checked = value === 1;
+          else element.value = value;
+          element.dispatchEvent(new Event(element.type === 'range' ? 'input' : 'change', { bubbles: true }));
+        },
+        value,
+      ),
+  };
+  return self;
+}

@@ -15,8 +15,6 @@ const LONGEST = 6;
 const LONG = 3000;
 /** Milliseconds of a step up to which the fastest peer gets all its repeats of a headline. */
 const RIVAL = 20000;
-/** Milliseconds of a peer's first step from which on it is its only one. */
-const ENDLESS = 30000;
 /** Single steps of which the median is the JavaScript time. */
 const SINGLE = 10;
 
@@ -116,7 +114,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
   // The second step is known to need no compilation, and its loss tells whether the first one trained.
   for (const runner of [...runners]) {
     runner.estimate = runner.one.ms;
-    if (runner.engine !== 'hypersphere' && runner.estimate > ENDLESS) continue;
+    if (runner.engine !== 'hypersphere' && runner.estimate > 1000 * effort.endless) continue;
     await attempt(runner.engine, 'second step', async () => {
       runner.one = await counted(runner, 1);
       runner.estimate = runner.one.ms;

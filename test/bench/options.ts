@@ -36,7 +36,7 @@ export const help = `Compares Hypersphere with @jax-js/jax and TensorFlow.js on 
   --adapter NAME[,...]  ${SOFTWARE.join(', ')}, or gpu: a real one where there is one
   --engine NAME[,...]   ${engineNames.join(', ')}
   --repeats N         timed repeats of each engine (default 5; quick 3)
-  --minutes N         after which no further work begins (default 36; quick 4)
+  --minutes N         after which no further work begins (default 36; quick 3.5)
   --json FILE         the results as JSON
   --html FILE         the results as a page
   --help
@@ -69,7 +69,7 @@ export function parse(args: string[]): Options {
   const repeats = Number(given.repeats ?? (quick ? 3 : 5));
   if (!Number.isInteger(repeats) || repeats < 1)
     throw new Error(`--repeats: expected a whole number of at least 1, got "${given.repeats}"`);
-  const minutes = Number(given.minutes ?? (quick ? 4 : 36));
+  const minutes = Number(given.minutes ?? (quick ? 3.5 : 36));
   if (!(minutes > 0)) throw new Error(`--minutes: expected a number above 0, got "${given.minutes}"`);
   const only = list('only', [...workNames, 'scaling']);
   const all = quick ? QUICK : workNames;
@@ -83,7 +83,9 @@ export function parse(args: string[]): Options {
     adapters: list('adapter', [...SOFTWARE, 'gpu']),
     engines: list('engine', engineNames),
     minutes,
-    effort: quick ? { repeats, share: 6, limit: 60 } : { repeats, share: 12, limit: 60 },
+    effort: quick
+      ? { repeats, share: 6, limit: 30, endless: 8 }
+      : { repeats, share: 12, limit: 60, endless: 30 },
   };
 }
 

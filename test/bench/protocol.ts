@@ -18,6 +18,8 @@ export interface Effort {
   share: number;
   /** Seconds that one wait for an engine may take. */
   limit: number;
+  /** Seconds of a peer's first step from which on it is its only one. */
+  endless: number;
 }
 
 export interface Adapter {

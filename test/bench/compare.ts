@@ -3,7 +3,7 @@ import { type Contender, type EngineName, open, Unsupported } from './engines/en
 import { openPeak, type Peak } from './peak.ts';
 import type { Measured, Report, Task } from './protocol.ts';
 import { median } from './statistics.ts';
-import { type Counts, countsOf, unwatch, type Watched, watch } from './watch.ts';
+import { type Counts, clockOf, countsOf, unwatch, type Watched, watch } from './watch.ts';
 import { HEADLINES, inputsOf, type NtXent, TEMPERATURE, type Work, works } from './works.ts';
 
 const TOLERANCE = 1e-3;
@@ -35,6 +35,7 @@ interface Runner {
 interface Counted {
   ms: number;
   jsMs: number;
+  callsMs: number;
   counts: Counts;
 }
 
@@ -76,11 +77,13 @@ export async function compare(task: Compare, report: (message: Report) => Promis
   const counted = async (runner: Runner, steps: number): Promise<Counted> => {
     const { watched } = runner;
     const before = countsOf(watched);
-    const start = performance.now() - watched.blockedMs;
+    const start = clockOf(watched);
     const ms = await time(runner, steps);
+    const { lastSubmit: end } = watched;
     return {
       ms,
-      jsMs: (watched.lastSubmit - start) / steps,
+      jsMs: (end.js - start.js) / steps,
+      callsMs: (end.calls - start.calls) / steps,
       counts: difference(countsOf(watched), before),
     };
   };
@@ -95,7 +98,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
     await attempt(engine, 'first step', async () => {
       const contender = await (await open[engine]()).contender(work, inputs);
       const watched = watch(engine);
-      const one: Counted = { ms: 0, jsMs: 0, counts: countsOf(watched) };
+      const one: Counted = { ms: 0, jsMs: 0, callsMs: 0, counts: countsOf(watched) };
       const runner: Runner = {
         engine,
         contender,
@@ -142,13 +145,17 @@ export async function compare(task: Compare, report: (message: Report) => Promis
       const two = runner.estimate < LONG ? await counted(runner, 2) : runner.one;
       const counts = two === runner.one ? two.counts : difference(two.counts, runner.one.counts);
       // Of single steps, each begun with the GPU idle: a processor that plays GPU would take the time that JavaScript needs.
-      const alone = [runner.one.jsMs];
+      const alone = [runner.one];
       const more = runner.estimate < LONG ? Math.ceil(Math.min(SINGLE, LONG / runner.estimate)) : 0;
-      for (let i = 0; i < more; i++) alone.push((await counted(runner, 1)).jsMs);
-      const jsMs = median(alone);
+      for (let i = 0; i < more; i++) alone.push(await counted(runner, 1));
+      const jsMs = median(alone.map((one) => one.jsMs));
+      const callsMs = median(alone.map((one) => one.callsMs));
       const fractionOfPeak = work.flops ? median(fractions) : null;
       const { peakBytes } = watched;
-      measured.push({ engine, runs, steps, counts, jsMs, peakBytes, fractionOfPeak, loss: losses[0] });
+      measured.push({
+        ...{ engine, runs, steps, counts, jsMs, callsMs, peakBytes, fractionOfPeak },
+        loss: losses[0],
+      });
     });
   }
   await report({ type: 'measured', measured, peak: Math.max(...peaks), latency: peak.latency });

@@ -88,11 +88,11 @@ async function compareAt(tasks: Tasks, target: Target, name: string, options: Op
     return asked.map((engine) => {
       const one = report?.measured.find((measured) => measured.engine === engine);
       if (!one || !report) return result(engine);
-      const { counts, runs, steps, jsMs, peakBytes, fractionOfPeak, loss } = one;
+      const { counts, runs, steps, jsMs, callsMs, peakBytes, fractionOfPeak, loss } = one;
       const ms = median(runs);
       return {
         ...emptyResult(name, engine, target.name),
-        ...{ ms, ...counts, peakBytes, fractionOfPeak, jsMs, loss, runs, steps },
+        ...{ ms, ...counts, peakBytes, fractionOfPeak, jsMs, callsMs, loss, runs, steps },
         gflops: work.flops ? work.flops / ms / 1e6 : null,
         rate: work.items ? (1000 * work.items.count) / ms : null,
         unit: work.items?.unit ?? null,

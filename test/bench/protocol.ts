@@ -36,7 +36,9 @@ export interface Measured {
   steps: number;
   /** Of a step. */
   counts: Counts;
+  /** Milliseconds until its submit returned, of JavaScript and inside of WebGPU's calls, without waiting for the GPU. */
   jsMs: number;
+  callsMs: number;
   peakBytes: number;
   /** Median over the repeats of the share of the peak that was measured around each. Null where operations are not counted. */
   fractionOfPeak: number | null;

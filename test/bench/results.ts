@@ -16,8 +16,9 @@ export interface Result {
   objects: number | null;
   peakBytes: number | null;
   fractionOfPeak: number | null;
-  /** JavaScript time of a step. */
+  /** Milliseconds of a step in JavaScript, and in the calls of WebGPU that it makes, without waiting for the GPU. */
   jsMs: number | null;
+  callsMs: number | null;
   gflops: number | null;
   /** Items a second, where the work has items. */
   rate: number | null;
@@ -58,7 +59,8 @@ export interface Results {
 
 export const emptyResult = (work: string, engine: EngineName, adapter: string, reason?: string): Result => ({
   ...{ work, engine, adapter, ms: null, firstMs: null, dispatches: null, submits: null, objects: null },
-  ...{ peakBytes: null, fractionOfPeak: null, jsMs: null, gflops: null, rate: null, unit: null, loss: null },
+  ...{ peakBytes: null, fractionOfPeak: null, jsMs: null, callsMs: null },
+  ...{ gflops: null, rate: null, unit: null, loss: null },
   ...{ runs: [], steps: null, peakGflops: null, latencyMs: null },
   ...(reason ? { reason } : {}),
 });

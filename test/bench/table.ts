@@ -41,6 +41,7 @@ export const columns: { title: string; cell: (result: Result, all: Result[]) => 
   { title: 'objects', cell: ({ objects }) => formatCount(objects) },
   { title: 'peak MiB', cell: ({ peakBytes }) => (has(peakBytes) ? (peakBytes / 2 ** 20).toFixed(1) : '-') },
   { title: 'JS', cell: ({ jsMs }) => formatMs(jsMs) },
+  { title: '+ WebGPU calls', cell: ({ callsMs }) => formatMs(callsMs) },
 ];
 
 export const titleOf = (work: string): string => works.find(({ name }) => name === work)?.title ?? work;
@@ -48,7 +49,7 @@ export const titleOf = (work: string): string => works.find(({ name }) => name =
 /** What the words of the table mean. */
 export const legend =
   'A step: median of the repeats, without compilation. Of peak: against an FMA probe just before and after each repeat. ' +
-  'First step: fresh process, no cached shaders, compilation included. Dispatches, submits, GPU objects created, JavaScript time (without waiting for the GPU): of one step; where it takes over 3 s, with the reading of its loss.';
+  'First step: fresh process, no cached shaders, compilation included. Dispatches, submits, GPU objects created, time in JavaScript and in the calls of WebGPU (without waiting for the GPU): of one step; where it takes over 3 s, with the reading of its loss.';
 
 export function tableOf(all: Results): string {
   const blocks: string[] = [];

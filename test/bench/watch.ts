@@ -12,19 +12,28 @@ export interface Watched extends Counts {
   /** Buffers and textures that it holds, and the most that it held. */
   bytes: number;
   peakBytes: number;
-  /** When its last submit returned, by performance.now() less `blockedMs`. */
-  lastSubmit: number;
+  /** When its last submit returned: milliseconds of JavaScript, and in WebGPU's calls, until then. */
+  lastSubmit: Clock;
   /**
    * Milliseconds in the calls that block until the GPU has worked, where it is this machine's CPU: lavapipe works inside
    * of submit(), and Deno waits inside of onSubmittedWorkDone().
    */
   blockedMs: number;
+  /** Milliseconds in all other calls of WebGPU. */
+  callsMs: number;
   /** What its device complained about first. */
   error?: string;
 }
 
+/** Milliseconds since some moment: what is left when WebGPU's calls are taken away, and those that do not block. */
+export interface Clock {
+  js: number;
+  calls: number;
+}
+
 const nobody = (): Watched => ({
-  ...{ dispatches: 0, submits: 0, objects: 0, bytes: 0, peakBytes: 0, lastSubmit: 0, blockedMs: 0 },
+  ...{ dispatches: 0, submits: 0, objects: 0, bytes: 0, peakBytes: 0, blockedMs: 0, callsMs: 0 },
+  lastSubmit: { js: 0, calls: 0 },
 });
 let current = nobody();
 const all = new Map<string, Watched>();
@@ -40,6 +49,11 @@ export function watch(engine: string): Watched {
 export const unwatch = (): void => {
   current = nobody();
 };
+
+export const clockOf = ({ blockedMs, callsMs }: Watched): Clock => ({
+  js: performance.now() - blockedMs - callsMs,
+  calls: callsMs,
+});
 
 export const countsOf = ({ dispatches, submits, objects }: Watched): Counts => ({
   dispatches,
@@ -62,6 +76,21 @@ function patch(owner: object, name: string, after: (result: unknown, self: objec
   };
 }
 
+/** Adds what a class's calls take to `callsMs`. */
+function clock(owner: { prototype: object }, but: readonly string[] = []) {
+  const methods = owner.prototype as Record<string, Method>;
+  for (const name of Object.getOwnPropertyNames(methods)) {
+    const { value } = Object.getOwnPropertyDescriptor(methods, name)!;
+    if (typeof value !== 'function' || name === 'constructor' || but.includes(name)) continue;
+    methods[name] = function (...args) {
+      const start = performance.now();
+      const result = value.apply(this, args);
+      current.callsMs += performance.now() - start;
+      return result;
+    };
+  }
+}
+
 /** Bytes of a texel of the formats that engines compute with; others count as 4. */
 const texel: Record<string, number> = {
   r8unorm: 1,
@@ -76,6 +105,10 @@ const textureBytes = ({ width, height, depthOrArrayLayers, format }: GPUTexture)
 
 /** Patches the classes; call it once, before any device is requested. */
 export function installWatch(): void {
+  clock(GPUQueue, ['submit', 'onSubmittedWorkDone']);
+  for (const owner of [GPUDevice, GPUCommandEncoder, GPUComputePassEncoder, GPURenderPassEncoder])
+    clock(owner);
+  for (const owner of [GPUBuffer, GPUTexture, GPUComputePipeline, GPURenderPipeline]) clock(owner);
   const owners = new WeakMap<object, { owner: Watched; bytes: number }>();
   const hold = (resource: object, bytes: number) => {
     current.bytes += bytes;
@@ -109,7 +142,7 @@ export function installWatch(): void {
     // Of nothing: how jax-js makes Firefox look whether the GPU is done.
     if (![...commands].length) return undefined;
     current.submits++;
-    current.lastSubmit = performance.now() - current.blockedMs;
+    current.lastSubmit = clockOf(current);
     return undefined;
   };
   GPUQueue.prototype.onSubmittedWorkDone = function () {

@@ -81,6 +81,12 @@ export function represent({ encoder, projector: head }: Model, x: Tensor): { h: 
   return { h, z: head(h) };
 }
 
+/** How the two views of a run are drawn. */
+const viewsOf = ({ noise }: RunOptions, data: Dataset) => ({
+  ...scaledTo(data, S1),
+  ...(noise && { noise }),
+});
+
 /** One training step: two augmented views, the method's loss, one update. `scalars`: the numbers of its schedules. */
 export function trainingStep(
   options: RunOptions,
@@ -91,7 +97,7 @@ export function trainingStep(
 ): { loss: Tensor } {
   const { batch, seed } = options;
   const method = methods[options.method];
-  const x = augment(data, { ...scaledTo(data, S1), batch, seed, step });
+  const x = augment(data, { ...viewsOf(options, data), batch, seed, step });
   const labels = method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null;
   const drawn: Batch = {
     ...{ x, labels, step },
@@ -128,7 +134,7 @@ export async function settleStatistics(
   const step = await compile(
     device,
     ({ step, momentum }) => {
-      const x = augment(data, { ...scaledTo(data, S1), batch, seed, step });
+      const x = augment(data, { ...viewsOf(options, data), batch, seed, step });
       const mode = { training: true, momentum };
       return { z: model.projector(model.encoder(x, mode), mode) };
     },

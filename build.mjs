@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { createRequire } from 'node:module';
 import { availableParallelism, constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -242,8 +243,9 @@ const biome = (...args) => tool(['@biomejs', 'biome', 'bin', 'biome'], args);
 /**
  * Runs one runtime's tests. It keeps its counts, and what it is busy with and until when, in a small file: so a
  * crash loses no counts, and a test that blocks its thread (no timer fires there) is ended from here.
+ * @param {string} label before each line, where several run at once
  */
-function runTests(program, args, extra) {
+function runTests(program, args, extra, label) {
   const folder = mkdtempSync(join(tmpdir(), 'hypersphere-test-'));
   const file = join(folder, 'result.json');
   const env = { ...denoEnvironment(), NO_COLOR: '1', ...extra, HYPERSPHERE_TEST_RESULT: file };
@@ -254,7 +256,9 @@ function runTests(program, args, extra) {
       return undefined;
     }
   };
-  const child = spawn(program, args, { cwd: root, stdio: 'inherit', env });
+  const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env });
+  for (const input of [child.stdout, child.stderr])
+    createInterface({ input }).on('line', (line) => console.log(label.padEnd(10) + line));
   const watchdog = setInterval(() => {
     const { running, until } = result() ?? {};
     if (!until || Date.now() < until + 30_000) return;
@@ -277,11 +281,11 @@ function runTests(program, args, extra) {
 }
 
 const denoTests = (args, env) =>
-  runTests(denoBinary(), [...denoFlags, inRoot('test', 'run.ts'), ...args], env);
-const browserTests = (args, browser) =>
-  runTests(process.execPath, [inRoot('test', 'browser.mjs'), ...args], {
-    PUPPETEER_EXECUTABLE_PATH: browser,
-  });
+  runTests(denoBinary(), [...denoFlags, inRoot('test', 'run.ts'), ...args], env, 'Deno');
+const browserTests = (args, browser) => {
+  const env = { PUPPETEER_EXECUTABLE_PATH: browser };
+  return runTests(process.execPath, [inRoot('test', 'browser.mjs'), ...args], env, 'Chromium');
+};
 
 /** Types and lint: each one that fails counts as one failed. */
 const checkEverything = () => [tsc('--noEmit'), biome('check', '.')].filter((ok) => !ok).length;
@@ -293,22 +297,19 @@ async function test(args) {
   const patterns = args.filter((arg) => arg !== '--deno' && arg !== '--chromium');
   if (inDeno) setUpAdapter();
   const browser = inChromium ? setUpBrowser() : '';
-  const total = { passed: 0, failed: 0 };
   if (args.length) console.log('a part of the tests only, without types and lint');
-  else total.failed += checkEverything();
-  const runs = [
-    inDeno && (() => denoTests(patterns)),
-    inChromium && (() => browserTests(patterns, browser)),
-    !args.length && (() => demoTests(['--short'])),
-  ];
-  for (const run of runs.filter(Boolean)) {
-    const { passed, failed } = await run();
-    total.passed += passed;
-    total.failed += failed;
-  }
-  console.log(`${total.passed} passed, ${total.failed} failed`);
+  const broken = args.length ? 0 : checkEverything();
+  // Both at once: what takes longest, compiling kernels, keeps one core busy.
+  const counts = await Promise.all([
+    inDeno && denoTests(patterns),
+    inChromium && browserTests(patterns, browser),
+  ]);
+  if (!args.length) counts.push(await demoTests(['--short']));
+  const sum = (name) => counts.reduce((total, one) => total + (one ? one[name] : 0), 0);
+  const [passed, failed] = [sum('passed'), sum('failed') + broken];
+  console.log(`${passed} passed, ${failed} failed`);
   // A run that found nothing to run is no success.
-  return total.failed || !total.passed ? 1 : 0;
+  return failed || !passed ? 1 : 0;
 }
 
 /** The tests that take minutes. */
@@ -322,11 +323,10 @@ async function testMethods(args) {
 }
 
 /** The demos in browsers. */
-const demoTests = (args, env) =>
-  runTests(process.execPath, [inRoot('test', 'demos', 'main.mjs'), ...args], {
-    PUPPETEER_EXECUTABLE_PATH: setUpBrowser(),
-    ...env,
-  });
+const demoTests = (args, extra) => {
+  const env = { PUPPETEER_EXECUTABLE_PATH: setUpBrowser(), ...extra };
+  return runTests(process.execPath, [inRoot('test', 'demos', 'main.mjs'), ...args], env, 'Demos');
+};
 
 async function testDemos(args) {
   const { passed, failed } = await demoTests(args, { HYPERSPHERE_FIREFOX: setUpFirefox() });

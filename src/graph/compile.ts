@@ -2,13 +2,13 @@ import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
-import { readBuffer } from '../gpu/read.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
 import { input, Tensor, trace, type Variable, viewRoot } from './tensor.ts';
+import { cut, dispatchTimes, timeDispatches, warm } from './timing.ts';
 import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
 import { liesIn, variableRange } from './variables.ts';
@@ -21,7 +21,10 @@ export interface CompileOptions<I> {
   buffers?: Record<string, GPUBuffer>;
   /** Called after each pipeline is ready. */
   onProgress?: (done: number, total: number) => void;
-  /** Cuts a step into submits of about this many milliseconds, so that a page can draw in between. Default: one submit. */
+  /**
+   * Cuts a step into submits of about this many milliseconds, each made when the one before is done: a frame of the same
+   * device waits for one at most. Default: one submit.
+   */
   maxSubmitMs?: number;
   /** How many steps may wait on the GPU before `run()` makes its caller wait. Default 8. */
   stepsInFlight?: number;
@@ -57,7 +60,8 @@ export interface StepStats {
 export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
   readonly stats: StepStats;
   /**
-   * Writes the inputs and submits, at once; the promise waits only while too many steps are in flight.
+   * Writes the inputs and submits, at once; the promise waits only while too many steps are in flight. With `maxSubmitMs`
+   * it resolves when the last submit was made, and a run that is called meanwhile takes its inputs and begins then.
    * @throws InputError for a missing, unknown or misshaped input; DeviceLostError
    */
   run(values?: { [K in keyof I]?: number | Data }): Promise<void>;
@@ -219,12 +223,13 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     }
     pass.end();
   };
-  const submit = () => {
-    for (const [from, to] of chunks) {
-      const encoder = gpu.createCommandEncoder();
-      record(encoder.beginComputePass(), from, to);
-      gpu.queue.submit([encoder.finish()]);
-    }
+  const submit = (i = 0): void | Promise<void> => {
+    const encoder = gpu.createCommandEncoder();
+    record(encoder.beginComputePass(), ...chunks[i]);
+    gpu.queue.submit([encoder.finish()]);
+    if (!chunks[++i]) return;
+    const rest = () => (disposed ? undefined : submit(i));
+    return gpu.queue.onSubmittedWorkDone().then(rest, rest);
   };
   const assertUsable = () => {
     assertAlive(device);
@@ -266,21 +271,27 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   // Asking whether work is done costs Deno 10 ms, so only every half of the steps that may wait.
   const stride = Math.max(1, Math.floor(stepsInFlight / 2));
   let unasked = 0;
+  let turn = Promise.resolve();
   const self: Step<I, O> = {
     stats,
-    async run(values = {}) {
-      writeInputs(values);
-      if (check) await warm(device, made, submit);
-      else submit();
-      if (++unasked < stride) return;
-      unasked = 0;
-      waiting.push(gpu.queue.onSubmittedWorkDone().catch(() => {}));
-      if (waiting.length * stride + stride - 1 > stepsInFlight) {
-        await waiting.shift();
-        assertAlive(device);
-      }
+    run(values = {}) {
+      const next = async () => {
+        writeInputs(values);
+        const rest = check ? warm(device, made, submit) : submit();
+        if (rest) await rest;
+        if (++unasked < stride) return;
+        unasked = 0;
+        waiting.push(gpu.queue.onSubmittedWorkDone().catch(() => {}));
+        if (waiting.length * stride + stride - 1 > stepsInFlight) {
+          await waiting.shift();
+          assertAlive(device);
+        }
+      };
+      // Of runs in several submits none begins in the middle of another.
+      return (turn = chunks[1] ? turn.then(next, next) : next());
     },
     async read(name) {
+      if (chunks[1]) await turn.catch(() => {});
       const range = self.buffer(name);
       if (!(range.buffer.usage & COPY_SRC))
         throw new InputError(`read: the buffer of "${String(name)}" lacks the usage COPY_SRC`);
@@ -377,110 +388,6 @@ async function alone(device: Device, c: Call & { op: Op }, variant: string): Pro
   );
   const { step, time } = await build(device, outputs, { inputs }, variant);
   return { time, dispose: step.dispose };
-}
-
-/** Cuts a list of times into runs of at most `most` (or of one, where one alone is longer). */
-function cut(times: number[], most: number): [number, number][] {
-  const chunks: [number, number][] = [];
-  let start = 0;
-  let sum = 0;
-  for (const [i, ms] of times.entries()) {
-    if (i > start && sum + ms > most) {
-      chunks.push([start, i]);
-      start = i;
-      sum = 0;
-    }
-    sum += ms;
-  }
-  chunks.push([start, times.length]);
-  return chunks;
-}
-
-/** Milliseconds of each dispatch: measured, or the whole spread evenly where there are no timestamps. */
-async function dispatchTimes(
-  device: Device,
-  made: Plan,
-  count: number,
-  record: (pass: GPUComputePassEncoder, from: number, to: number) => void,
-): Promise<number[]> {
-  let times: number[] = [];
-  await warm(device, made, async () => {
-    if (device.gpu.features.has('timestamp-query')) {
-      times = await timeDispatches(device, count, record);
-      return;
-    }
-    const start = performance.now();
-    const encoder = device.gpu.createCommandEncoder();
-    record(encoder.beginComputePass(), 0, count);
-    device.gpu.queue.submit([encoder.finish()]);
-    await device.gpu.queue.onSubmittedWorkDone();
-    times = new Array(count).fill((performance.now() - start) / count);
-  });
-  return times;
-}
-
-/** Runs something that changes variables, then puts them back. */
-async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
-  const { gpu, memory } = device;
-  const changed = new Set(made.dispatches.flatMap((d) => d.state.map((v) => v.home?.flat ?? v)));
-  const saved = [...changed].map((v) => {
-    const { buffer } = variableRange(device, v);
-    return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };
-  });
-  const move = (restore: boolean) => {
-    const encoder = gpu.createCommandEncoder();
-    for (const { buffer, copy } of saved) {
-      const [from, to] = restore ? [copy, buffer] : [buffer, copy];
-      encoder.copyBufferToBuffer(from, 0, to, 0, buffer.size);
-    }
-    gpu.queue.submit([encoder.finish()]);
-  };
-  try {
-    move(false);
-    // Nobody's step may come in between where it need not.
-    const pending = run();
-    if (pending) await pending;
-    move(true);
-    await gpu.queue.onSubmittedWorkDone().catch(() => {});
-    await Promise.resolve();
-    assertAlive(device);
-  } finally {
-    for (const { copy } of saved) memory.free(copy);
-  }
-}
-
-/**
- * Runs each dispatch by itself and returns their milliseconds: from the end of the one before to its own end. A submit
- * each, since llvmpipe takes a timestamp only when it next flushes.
- */
-async function timeDispatches(
-  device: Device,
-  count: number,
-  record: (pass: GPUComputePassEncoder, from: number, to: number) => void,
-): Promise<number[]> {
-  const { gpu, memory } = device;
-  const times: number[] = [];
-  const most = 2048; // a query set holds 4,096 timestamps at most
-  for (let from = 0; from < count; from += most) {
-    const n = Math.min(most, count - from);
-    const querySet = gpu.createQuerySet({ type: 'timestamp', count: n + 1 });
-    const resolved = memory.create('timestamps', 8 * (n + 1), 0x0200 | 0x0004);
-    try {
-      for (let i = -1; i < n; i++) {
-        const encoder = gpu.createCommandEncoder();
-        const timestampWrites = { querySet, endOfPassWriteIndex: i + 1 };
-        record(encoder.beginComputePass({ timestampWrites }), from + Math.max(i, 0), from + i + 1);
-        if (i === n - 1) encoder.resolveQuerySet(querySet, 0, n + 1, resolved, 0);
-        gpu.queue.submit([encoder.finish()]);
-      }
-      const ends = new BigUint64Array(await readBuffer(device, resolved, 0, 8 * (n + 1)));
-      for (let i = 0; i < n; i++) times.push(Number(ends[i + 1] - ends[i]) / 1e6);
-    } finally {
-      querySet.destroy();
-      memory.free(resolved);
-    }
-  }
-  return times;
 }
 
 function checkOutputs(outputs: unknown): void {

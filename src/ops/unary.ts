@@ -31,11 +31,11 @@ const elementwise = (entry: string, inputs: string[], output: string, inPlace?: 
 
 type Gradient = (dy: Tensor, x: Tensor, y: Tensor, numbers: Numbers) => Tensor;
 
-/** A function of each element. `fold` computes it for a tensor that is one number everywhere. */
+/** A function of each element. `fold` computes it for a tensor that is one number everywhere; null: the GPU does. */
 /* @__NO_SIDE_EFFECTS__ */
 function unary(
   name: string,
-  fold: (x: number, a: number, b: number) => number,
+  fold: ((x: number, a: number, b: number) => number) | null,
   entry: string,
   gradient: Gradient,
   inPlace?: string,
@@ -51,7 +51,7 @@ function unary(
     const { a = 0, b = 0 } = numbers;
     for (const n of [a, b]) checkScalar(name, n);
     const value = constantValue(x);
-    if (value !== null && typeof a === 'number' && typeof b === 'number')
+    if (fold && value !== null && typeof a === 'number' && typeof b === 'number')
       return constant(fold(value, a, b), x.shape);
     return call(spec, [x], numbers).outputs[0];
   };
@@ -86,7 +86,6 @@ function checkScalar(name: string, n: Scalar): void {
     fail(name, `expected a number or a scalar('f32') of this step, got ${n.dtype} ${show(n.shape)}`);
 }
 
-const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 const expGradient = gradient('expGradient', 'exp_gradient');
 const logGradient = gradient('logGradient', 'log_gradient');
 const sqrtGradient = gradient('sqrtGradient', 'sqrt_gradient');
@@ -236,45 +235,29 @@ export function leakyRelu(x: Tensor, { slope = 0.01 }: { slope?: number } = {}):
   return leakyReluOp(x, { a: slope });
 }
 
-const geluFold = (x: number) => x * logistic(2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
-const geluTanh = unary('gelu', geluFold, 'gelu_forward', (dy, x) => geluGradient(dy, x));
-const geluErf = unary('gelu', exactGelu, 'gelu_exact_forward', (dy, x) => geluExactGradient(dy, x));
-
-/** Abramowitz and Stegun 7.1.26, as in the shader. */
-function exactGelu(x: number): number {
-  const z = Math.abs(x) * Math.SQRT1_2;
-  const t = 1 / (1 + 0.3275911 * z);
-  const p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  const tail = 0.5 * p * Math.exp(-z * z);
-  return x * (x < 0 ? tail : 1 - tail);
-}
+const geluTanh = unary('gelu', null, 'gelu_forward', (dy, x) => geluGradient(dy, x));
+const geluErf = unary('gelu', null, 'gelu_exact_forward', (dy, x) => geluExactGradient(dy, x));
 
 /** x Phi(x), Hendrycks and Gimpel 2016: their tanh approximation, or with `exact` by the error function (to 1e-6). */
 export const gelu = (x: Tensor, { exact = false }: { exact?: boolean } = {}): Tensor =>
   exact ? geluErf(x) : geluTanh(x);
 
 /** x sigmoid(x), also called swish. */
-export const silu: (x: Tensor) => Tensor = unary(
-  'silu',
-  (x) => x * logistic(x),
-  'silu_forward',
-  (dy, x) => siluGradient(dy, x),
+export const silu: (x: Tensor) => Tensor = unary('silu', null, 'silu_forward', (dy, x) =>
+  siluGradient(dy, x),
 );
 
 /** 1 / (1 + e^-x) */
-export const sigmoid: (x: Tensor) => Tensor = unary('sigmoid', logistic, 'sigmoid_forward', (dy, _x, y) =>
+export const sigmoid: (x: Tensor) => Tensor = unary('sigmoid', null, 'sigmoid_forward', (dy, _x, y) =>
   sigmoidGradient(dy, y),
 );
 
 /** The hyperbolic tangent. */
-export const tanh: (x: Tensor) => Tensor = unary('tanh', Math.tanh, 'tanh_forward', (dy, _x, y) =>
+export const tanh: (x: Tensor) => Tensor = unary('tanh', null, 'tanh_forward', (dy, _x, y) =>
   tanhGradient(dy, y),
 );
 
 /** log(1 + e^x), without overflow. */
-export const softplus: (x: Tensor) => Tensor = unary(
-  'softplus',
-  (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
-  'softplus_forward',
-  (dy, x) => softplusGradient(dy, x),
+export const softplus: (x: Tensor) => Tensor = unary('softplus', null, 'softplus_forward', (dy, x) =>
+  softplusGradient(dy, x),
 );

@@ -113,6 +113,43 @@ test('cut into several submits: as many as the stats tell, and the same bits', a
   freeVariables(gpu, [...whole.variables, ...cut.variables]);
 });
 
+test('cut into several submits: each is made when the one before is done, and no run begins within another', async () => {
+  const gpu = await device();
+  const [apart, crowded] = [smallModel(), smallModel()];
+  const one = await apart.train(gpu);
+  const step = await crowded.train(gpu, { maxSubmitMs: 1e-6 });
+  let runs: Promise<void>[] = [];
+  const counts = await counting(async () => {
+    runs = [0, 1, 2].map((i) => step.run(crowded.values(i)));
+  });
+  assert.is(counts.submits, 1, 'the first alone: its second submit and the other runs wait');
+  const during = await counting(() => runs[0]);
+  assert.is(during.submits, step.stats.submits);
+  // Before the third is over: it is waited for.
+  const loss = await step.read('loss');
+  for (let i = 0; i < 3; i++) await one.run(apart.values(i));
+  const same = { rel: 0, abs: 0 };
+  close(loss, await one.read('loss'), same);
+  for (const [i, v] of apart.variables.entries())
+    close(await readVariable(gpu, crowded.variables[i]), await readVariable(gpu, v), same);
+  const left = step.run(crowded.values(3));
+  const wrong = step.run({}).then(
+    () => 'accepted',
+    (error) => error.message,
+  );
+  await left;
+  assert.match(await wrong, /expected/);
+  const last = await counting(async () => {
+    const running = step.run(crowded.values(4));
+    await Promise.resolve();
+    step.dispose();
+    await running;
+  });
+  assert.ok(last.submits < step.stats.submits, 'a disposed step goes no further');
+  one.dispose();
+  freeVariables(gpu, [...apart.variables, ...crowded.variables]);
+});
+
 test('a generous length leaves one submit', async () => {
   const model = smallModel();
   const step = await model.train(await device(), { maxSubmitMs: 60_000 });

@@ -1,3 +1,4 @@
+import * as assert from 'uvu/assert';
 import { grad } from '../../src/graph/gradient.ts';
 import { constant, constantValue, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import * as ops from '../../src/ops/unary.ts';
@@ -122,13 +123,18 @@ test('relu runs in place and keeps NaN', async () => {
   close([dispatches], [2]);
 });
 
-test('a constant is computed while the graph is built', () => {
+test('a constant is computed while the graph is built, but for what only activations need; that runs', async () => {
   const c = constant(0.3, [4]);
+  const run: string[] = [];
   for (const [name, ours, theirs] of rows) {
     const value = constantValue(ours(c));
-    if (value === null) throw new Error(`${name} of a constant is no constant`);
-    close([value], theirs(reference.leaf([1], [0.3])).data, { rel: 1e-6, what: name });
+    if (value === null) run.push(name);
+    const found =
+      value === null ? [...(await evaluate({}, () => ({ y: ours(c) }), {})).y] : Array(4).fill(value);
+    const { data } = theirs(reference.leaf([4], Array(4).fill(0.3)));
+    close(found, data, { rel: 5e-6, what: name });
   }
+  assert.equal(run, ['gelu', 'gelu exact', 'silu', 'sigmoid', 'tanh', 'softplus']);
 });
 
 test('a constant cotangent takes no dispatch and no buffer of its own', async () => {

@@ -1,0 +1,109 @@
+// How long dispatches take, and how a step is cut by that.
+import { assertAlive, type Device } from '../gpu/device.ts';
+import { readBuffer } from '../gpu/read.ts';
+import { VALUE } from '../gpu/values.ts';
+import type { Plan } from './plan.ts';
+import { variableRange } from './variables.ts';
+
+/** Writes the dispatches from one to before another into a pass, and ends it. */
+type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
+
+/** Runs something that changes variables, then puts them back. */
+export async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
+  const { gpu, memory } = device;
+  const changed = new Set(made.dispatches.flatMap((d) => d.state.map((v) => v.home?.flat ?? v)));
+  const saved = [...changed].map((v) => {
+    const { buffer } = variableRange(device, v);
+    return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };
+  });
+  const move = (restore: boolean) => {
+    const encoder = gpu.createCommandEncoder();
+    for (const { buffer, copy } of saved) {
+      const [from, to] = restore ? [copy, buffer] : [buffer, copy];
+      encoder.copyBufferToBuffer(from, 0, to, 0, buffer.size);
+    }
+    gpu.queue.submit([encoder.finish()]);
+  };
+  try {
+    move(false);
+    // Nobody's step may come in between where it need not.
+    const pending = run();
+    if (pending) await pending;
+    move(true);
+    await gpu.queue.onSubmittedWorkDone().catch(() => {});
+    await Promise.resolve();
+    assertAlive(device);
+  } finally {
+    for (const { copy } of saved) memory.free(copy);
+  }
+}
+
+/** Milliseconds of each dispatch: measured, or the whole spread evenly where there are no timestamps. */
+export async function dispatchTimes(
+  device: Device,
+  made: Plan,
+  count: number,
+  record: Recorder,
+): Promise<number[]> {
+  let times: number[] = [];
+  await warm(device, made, async () => {
+    if (device.gpu.features.has('timestamp-query')) {
+      times = await timeDispatches(device, count, record);
+      return;
+    }
+    const start = performance.now();
+    const encoder = device.gpu.createCommandEncoder();
+    record(encoder.beginComputePass(), 0, count);
+    device.gpu.queue.submit([encoder.finish()]);
+    await device.gpu.queue.onSubmittedWorkDone();
+    times = new Array(count).fill((performance.now() - start) / count);
+  });
+  return times;
+}
+
+/**
+ * Runs each dispatch by itself and returns their milliseconds: from the end of the one before to its own end. A submit
+ * each, since llvmpipe takes a timestamp only when it next flushes.
+ */
+export async function timeDispatches(device: Device, count: number, record: Recorder): Promise<number[]> {
+  const { gpu, memory } = device;
+  const times: number[] = [];
+  const most = 2048; // a query set holds 4,096 timestamps at most
+  for (let from = 0; from < count; from += most) {
+    const n = Math.min(most, count - from);
+    const querySet = gpu.createQuerySet({ type: 'timestamp', count: n + 1 });
+    const resolved = memory.create('timestamps', 8 * (n + 1), 0x0200 | 0x0004);
+    try {
+      for (let i = -1; i < n; i++) {
+        const encoder = gpu.createCommandEncoder();
+        const timestampWrites = { querySet, endOfPassWriteIndex: i + 1 };
+        record(encoder.beginComputePass({ timestampWrites }), from + Math.max(i, 0), from + i + 1);
+        if (i === n - 1) encoder.resolveQuerySet(querySet, 0, n + 1, resolved, 0);
+        gpu.queue.submit([encoder.finish()]);
+      }
+      const ends = new BigUint64Array(await readBuffer(device, resolved, 0, 8 * (n + 1)));
+      for (let i = 0; i < n; i++) times.push(Number(ends[i + 1] - ends[i]) / 1e6);
+    } finally {
+      querySet.destroy();
+      memory.free(resolved);
+    }
+  }
+  return times;
+}
+
+/** Cuts a list of times into runs of at most `most` (or of one, where one alone is longer). */
+export function cut(times: number[], most: number): [number, number][] {
+  const chunks: [number, number][] = [];
+  let start = 0;
+  let sum = 0;
+  for (const [i, ms] of times.entries()) {
+    if (i > start && sum + ms > most) {
+      chunks.push([start, i]);
+      start = i;
+      sum = 0;
+    }
+    sum += ms;
+  }
+  chunks.push([start, times.length]);
+  return chunks;
+}

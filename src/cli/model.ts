@@ -82,9 +82,9 @@ export function represent({ encoder, projector: head }: Model, x: Tensor): { h: 
 }
 
 /** How the two views of a run are drawn. */
-const viewsOf = ({ noise }: RunOptions, data: Dataset) => ({
+const viewsOf = ({ viewNoise }: RunOptions, data: Dataset) => ({
   ...scaledTo(data, S1),
-  ...(noise && { noise }),
+  ...(viewNoise && { noise: viewNoise }),
 });
 
 /** One training step: two augmented views, the method's loss, one update. `scalars`: the numbers of its schedules. */

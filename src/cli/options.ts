@@ -14,7 +14,7 @@ export interface RunOptions {
   learningRate: number;
   seed: number;
   /** Standard deviation of Gaussian noise on the pixels of the training views, beside what `S1` does. */
-  noise: number;
+  viewNoise: number;
   /** The method's own knobs, with their values. */
   knobs: Record<string, number>;
   /** An IDX pair, images and labels; null for the Fashion-MNIST that comes with the project. */
@@ -45,7 +45,7 @@ const DEFAULTS: Omit<RunOptions, 'knobs'> = {
   batch: 256,
   learningRate: 2e-3,
   seed: 0,
-  noise: 0,
+  viewNoise: 0,
   precision: 'f32',
   data: null,
   test: null,
@@ -55,7 +55,7 @@ const DEFAULTS: Omit<RunOptions, 'knobs'> = {
 /** Of a density method, which takes Adam's steps through few parameters. */
 const DENSITY_RATE = 1e-2;
 /** What it has no use for. */
-const OF_IMAGES = ['encoder', 'embedding', 'epochs', 'batch', 'noise', 'precision', 'data', 'test'];
+const OF_IMAGES = ['encoder', 'embedding', 'epochs', 'batch', 'view-noise', 'precision', 'data', 'test'];
 
 const ENCODERS = ['cnn', 'cnn-average', 'mlp', 'mlp-small'];
 const PRECISIONS = ['f32', 'mixed'];
@@ -85,7 +85,7 @@ export function help(): string {
   --batch N               samples in a step, two views of each (default ${DEFAULTS.batch})
   --learning-rate X       of Adam, cosine to 0 (default ${DEFAULTS.learningRate}; nce ${DENSITY_RATE})
   --seed N                default ${DEFAULTS.seed}
-  --noise X               standard deviation of noise on the views' pixels (default ${DEFAULTS.noise}; npm run methods: .1)
+  --view-noise X          standard deviation of noise on the views' pixels (default ${DEFAULTS.viewNoise}; npm run methods: .1)
   --precision NAME        ${PRECISIONS.join(', ')} (default ${DEFAULTS.precision}); mixed stores what layers make as f16, where the GPU can
   --data IMAGES,LABELS    an IDX pair of your own, gzipped or not (default: Fashion-MNIST, 10,000 images)
   --test IMAGES,LABELS    its test pair (default with --data: the last sixth of the images)
@@ -125,7 +125,7 @@ export function parse(args: string[]): Command {
     'batch',
     'learning-rate',
     'seed',
-    'noise',
+    'view-noise',
     'precision',
     'data',
     'test',
@@ -207,7 +207,7 @@ export function parse(args: string[]): Command {
       batch: number('batch', DEFAULTS.batch, { least: 2, whole: true }),
       learningRate: number('learning-rate', density ? DENSITY_RATE : DEFAULTS.learningRate, { least: 0 }),
       seed: number('seed', DEFAULTS.seed, { least: 0, whole: true }),
-      noise: number('noise', DEFAULTS.noise, { least: 0 }),
+      viewNoise: number('view-noise', DEFAULTS.viewNoise, { least: 0 }),
       precision: oneOf(
         'precision',
         text('precision') ?? DEFAULTS.precision,

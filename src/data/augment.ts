@@ -48,7 +48,7 @@ export interface Augmentation {
 
 /**
  * The training views of the default job on small gray images. Noise of .1 was in the calibrated recipe too; leaving it
- * out changed nothing measurable there, and it costs a random number for each pixel. SimSiam is better with it (`--noise`).
+ * out changed nothing measurable there, and it costs a random number for each pixel. SimSiam is better with it (`--view-noise`).
  */
 export const S1 = {
   rotation: 8,

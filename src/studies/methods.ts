@@ -28,14 +28,8 @@ const POINTS = 300;
 /** The small protocol as calibrated: MLP 784-256-128 -> h, 128-128-64 -> z, noise on the views, 10 epochs of 39 steps of 256. */
 const optionsOf = ({ method, knobs }: Case, seed: number): RunOptions => ({
   ...{ method, seed, encoder: 'mlp-small', embedding: 64, epochs: 10, batch: 256, learningRate: 2e-3 },
-  ...{
-    noise: 0.1,
-    knobs: { ...methods[method].knobs, ...knobs },
-    precision: 'f32',
-    data: null,
-    test: null,
-    out: '',
-  },
+  ...{ viewNoise: 0.1, knobs: { ...methods[method].knobs, ...knobs } },
+  ...{ precision: 'f32', data: null, test: null, out: '' },
 });
 
 const images = await readData(null, null);

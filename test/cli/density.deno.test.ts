@@ -81,6 +81,7 @@ test(
 const bad: [name: string, args: string[], message: RegExp][] = [
   ['an unknown density', ['--density', 'cube'], /--density: "cube" is unknown; expected gaussian/],
   ['an option of images', ['--encoder', 'mlp'], /--encoder: nce has no images.*--density/],
+  ['noise on views', ['--view-noise', '0.1'], /--view-noise: nce has no images/],
   ['images', ['--data', 'a,b'], /--data: nce has no images/],
   ['a knob of another method', ['--temperature', '1'], /no such knob.*--k, --noise, --steps/],
   ['half a point of noise', ['--k', '1.5'], /--k: expected a whole number/],

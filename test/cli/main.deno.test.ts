@@ -169,6 +169,7 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
     /no such knob.*--align-weight/,
   ],
   ['tuning and none', () => ['--tune', '100', '--no-tune'], /--tune/],
+  ['negative noise', () => ['--view-noise', '-0.1'], /--view-noise.*-0\.1/],
   ['no number', () => ['--epochs', 'many'], /--epochs.*many/],
   ['half an epoch', () => ['--epochs', '1.5'], /whole number/],
   ['a missing file', () => ['--data', `${folder}/none,${folder}/labels`], /none.*no such file/],

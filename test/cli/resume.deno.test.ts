@@ -8,16 +8,19 @@ import { close, device, random, test } from '../harness.ts';
 const [COUNT, SIDE, BATCH, STEPS, STOP] = [64, 8, 16, 8, 5];
 
 /** Knobs that make what is kept small. */
-const SMALL: Record<string, string[]> = {
-  byol: [],
-  moco: ['--queue', '50'],
-  nnclr: ['--queue', '50'],
-  swav: ['--prototypes', '12'],
-  dino: ['--outputs', '12'],
-};
+const SMALL: [method: string, ...knobs: string[]][] = [
+  ['byol'],
+  ['moco', '--queue', '50'],
+  ['nnclr', '--queue', '50'],
+  ['swav', '--prototypes', '12'],
+  ['dino', '--outputs', '12'],
+  ['supCon', '--memory', '40'],
+  ['proxyAnchor', '--view-noise', '0.1'],
+  ['simclr', '--chunks', '2'],
+];
 
-for (const [method, knobs] of Object.entries(SMALL)) {
-  test(`${method}: stopped at step ${STOP} of ${STEPS} and resumed is uninterrupted`, async () => {
+for (const [method, ...knobs] of SMALL) {
+  test(`${[method, ...knobs].join(' ')}: stopped at step ${STOP} of ${STEPS} and resumed is uninterrupted`, async () => {
     const { options } = parse([
       ...['--method', method, '--encoder', 'mlp-small', '--embedding', '8', '--batch', String(BATCH)],
       ...['--epochs', String((STEPS * BATCH) / COUNT), ...knobs],

@@ -307,6 +307,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     async profile(values = {}) {
       if (!gpu.features.has('timestamp-query'))
         throw new InputError('profile: this device has no timestamp-query feature');
+      await turn.catch(() => {});
       writeInputs(values);
       let times: number[] = [];
       const time = async () => {
@@ -379,10 +380,15 @@ async function tuned(
   return planFor(target);
 }
 
-/** Compiles a call with one of its kernels, on inputs of its own; copies that the kernel wants are part of it. */
+/** Compiles a call with one of its kernels, on inputs of its own, 1 for numbers of the step; copies that the kernel wants are part of it. */
 async function alone(device: Device, c: Call & { op: Op }, variant: string): Promise<Trial> {
   const own = c.inputs.map((x) => x && input(x.shape, x.dtype));
-  const outputs = () => Object.fromEntries(call(c.op, own, c.options).outputs.map((y, i) => [i, y]));
+  const options = Object.entries(c.options).map(([name, value]) => [
+    name,
+    value instanceof Tensor ? 1 : value,
+  ]);
+  const outputs = () =>
+    Object.fromEntries(call(c.op, own, Object.fromEntries(options)).outputs.map((y, i) => [i, y]));
   const inputs = Object.fromEntries(
     [...own.entries()].filter((entry): entry is [number, Tensor] => !!entry[1]),
   );

@@ -34,7 +34,7 @@ export async function tune(
   const timeIsUp = () => performance.now() >= end;
   let changed = false;
 
-  /** The place of the fastest kernel, or null where the time is up before it is known. */
+  /** The place of the fastest kernel, or null where none runs alone, or the time is up before it is known. */
   const fastest = async (call: Dispatch, variants: readonly string[]): Promise<number | null> => {
     const trials: Trial[] = [];
     const times: number[] = [];
@@ -65,6 +65,7 @@ export async function tune(
       for (const trial of trials) trial.dispose();
     }
     const least = Math.min(...times);
+    if (least === Number.POSITIVE_INFINITY) return null;
     return least < FASTER * times[0] ? times.indexOf(least) : 0;
   };
 
@@ -74,7 +75,7 @@ export async function tune(
     if (kernels.length < 2 || call.state.length || choices[key]) continue;
     const variants = kernels.map(variantOf);
     const best = await fastest(call, variants);
-    if (best === null) break;
+    if (best === null) continue;
     choices[key] = variants[best];
     changed = true;
   }

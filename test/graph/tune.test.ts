@@ -176,10 +176,35 @@ test('a cheap call keeps its default, and so does a tie, and one whose other ker
   assert.equal(await choose({ double_slow: 1 }), { chosen: both[0], compiled: both });
   assert.equal(await choose({ double_fast: 1 }), { chosen: both[1], compiled: both });
   assert.equal(await choose({ double_slow: 1, double_fast: 0.1 }, 0), { chosen: undefined, compiled: [] });
+  assert.equal(
+    await choose({}),
+    { chosen: undefined, compiled: both },
+    'none runs alone: nothing is remembered',
+  );
   // A kernel that the compiler refuses, for once.
   const store = memoryStore();
   await run({ choices: store, tune: budget }, { broken: true });
   assert.equal(store.chosen(), ['double_slow']);
+});
+
+test('a number of the step does not keep a call from being measured', async () => {
+  const store = memoryStore();
+  const device = await hs.openDevice({ choices: store, tune: budget });
+  const inputs = { x, rounds: hs.scalar('u32') };
+  const build = ({ x, rounds }: typeof inputs) => ({ y: double(x, { rounds: rounds as never }) });
+  let step!: hs.Step<typeof inputs, { y: hs.Tensor }>;
+  const { passes } = await counting(async () => {
+    step = await hs.compile(device, build, { inputs });
+  });
+  assert.ok(passes > 1, `${passes} passes`);
+  assert.is(store.chosen().length, 1);
+  await step.run({ x: values, rounds: 3 });
+  close(
+    await step.read('y'),
+    values.map((v) => 2 * v),
+    { rel: 0, abs: 0 },
+  );
+  device.dispose();
 });
 
 test('a damaged store counts as empty and is written anew; one that fails is never an error', async () => {

@@ -2,6 +2,7 @@
 import { html, inline } from '../../src/cli/html.ts';
 import type { Growth, Result, Results } from './results.ts';
 import { columns, formatMs, growthText, legend, titleOf } from './table.ts';
+import { nextEven } from './works.ts';
 
 const style = `
 :root { color-scheme: light dark; --page: #fcfcfb; --text: #1b2024; --muted: #59636d; --line: #d9dee3;
@@ -55,8 +56,8 @@ function growthTable(growth: Growth) {
   return html`<table><caption>${growthText({ ...growth, points: [] }).replace(': ;', ':')}</caption>
 <thead><tr><th scope="col">size</th><td></td><th scope="col">a step</th></tr></thead><tbody>
 ${growth.points.map(
-  ({ size, ms }) =>
-    html`<tr><th scope="row">${size.toLocaleString('en')}</th><td class="bar"><div aria-hidden="true" style="width:${((100 * ms) / longest).toFixed(1)}%;background:var(--hypersphere)"></div></td><td>${formatMs(ms)}</td></tr>\n`,
+  ({ size, ms, nextMs }) =>
+    html`<tr><th scope="row">${size.toLocaleString('en')}</th><td class="bar"><div aria-hidden="true" style="width:${((100 * ms) / longest).toFixed(1)}%;background:var(--hypersphere)"></div></td><td>${formatMs(ms)}</td><td>${nextMs === undefined ? '' : `${(ms / nextMs).toFixed(2)} x ${nextEven(size)}`}</td></tr>\n`,
 )}</tbody></table>`;
 }
 

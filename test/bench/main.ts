@@ -1,6 +1,6 @@
 // The benchmark: npm run bench. build.mjs bundles this file for Node and runs it from the root of the project.
 import { writeFileSync } from 'node:fs';
-import { type EngineName, engineNames } from './engines/engine.ts';
+import type { EngineName } from './engines/engine.ts';
 import { pageOf } from './html.ts';
 import { firstWorks, help, type Options, parse } from './options.ts';
 import type { Adapter } from './protocol.ts';
@@ -9,7 +9,7 @@ import { chromium, chromiumOnGpu, coldCaches, deno, firefox, type Runtime } from
 import { exponent, median } from './statistics.ts';
 import { formatMs, tableOf } from './table.ts';
 import { bundleWorker, openTasks, type Tasks } from './tasks.ts';
-import { HEADLINES, series, works } from './works.ts';
+import { HEADLINES, series, type Work, works } from './works.ts';
 
 const ROOT = process.env.HYPERSPHERE_ROOT!;
 const WORKER = `${ROOT}/node_modules/.cache/bench-worker.mjs`;
@@ -27,6 +27,9 @@ function nameOf({ prefix }: Runtime, { description }: Adapter): string {
   if (/swiftshader/i.test(description)) return 'swiftshader';
   return `${prefix}${/llvmpipe/i.test(description) ? 'lavapipe' : description}`;
 }
+
+/** How a reason begins that is no failure. */
+const LEFT_OUT = 'left out, ';
 
 /** Works of minutes. */
 const LONG = ['ntxent-32768'];
@@ -52,7 +55,7 @@ async function findTargets(tasks: Tasks, { adapters }: Options) {
     await look(chromiumOnGpu(PUPPETEER_EXECUTABLE_PATH!), 'chromium-gpu');
   if (wants('firefox-lavapipe')) {
     if (HYPERSPHERE_FIREFOX) await look(firefox(HYPERSPHERE_FIREFOX), 'firefox-lavapipe');
-    else missing.push({ name: 'firefox-lavapipe', reason: 'Firefox is not installed' });
+    else missing.push({ name: 'firefox-lavapipe', reason: `${LEFT_OUT}Firefox is not installed` });
   }
   const asked = ({ name, adapter }: Target) =>
     !adapters || adapters.includes(adapter.software ? name : 'gpu');
@@ -62,12 +65,34 @@ async function findTargets(tasks: Tasks, { adapters }: Options) {
   };
 }
 
+/** Why a peer is not asked: a smaller work of the kind took so long, or too long, that this one has no chance. */
+function hopeless({ kind, flops }: Work, before: readonly Result[], limit: number): string | undefined {
+  for (const { work, ms, reason } of before) {
+    const smaller = works.find(({ name }) => name === work)!;
+    if (smaller.kind !== kind || smaller.flops >= flops) continue;
+    if (reason?.includes('time limit')) return `${work} took longer than the time limit already`;
+    const seconds = ((ms ?? 0) * flops) / smaller.flops / 1000;
+    if (seconds > limit) return `time limit of ${limit} s: by ${work} it would take ${seconds.toFixed(0)} s`;
+  }
+}
+
 /** All engines at one work. Whoever brings the process down is left out, and the others run again. */
-async function compareAt(tasks: Tasks, target: Target, name: string, options: Options): Promise<Result[]> {
+async function compareAt(
+  tasks: Tasks,
+  target: Target,
+  name: string,
+  options: Options,
+  before: readonly Result[],
+): Promise<Result[]> {
   const work = works.find((one) => one.name === name)!;
   const reasons = new Map<EngineName, string>();
   const asked = options.engines ?? target.runtime.engines;
   const result = (engine: EngineName) => emptyResult(name, engine, target.name, reasons.get(engine));
+  for (const engine of asked.filter((engine) => engine !== 'hypersphere')) {
+    const own = before.filter((one) => one.engine === engine && one.adapter === target.name);
+    const reason = hopeless(work, own, options.effort.limit);
+    if (reason) reasons.set(engine, reason);
+  }
   for (;;) {
     const engines = asked.filter((engine) => !reasons.has(engine));
     if (!engines.length) return asked.map(result);
@@ -111,11 +136,15 @@ async function firstStep(tasks: Tasks, { runtime }: Target, { work, engine }: Re
 }
 
 async function growth(tasks: Tasks, target: Target, name: string, { effort }: Options): Promise<Growth> {
-  const { title } = series.find((one) => one.name === name)!;
+  const { title, odd } = series.find((one) => one.name === name)!;
   const { reports, broken } = await tasks.run(target.runtime, { kind: 'scaling', series: name, effort });
-  const points = reports.flatMap((one) => (one.type === 'point' ? [{ size: one.size, ms: one.ms }] : []));
+  const points = reports
+    .flatMap((one) => (one.type === 'point' ? [one] : []))
+    .map(({ size, ms, nextMs }) => ({ size, ms, ...(nextMs !== undefined && { nextMs }) }));
   const fit =
-    points.length > 1 ? exponent(...([points.map((p) => p.size), points.map((p) => p.ms)] as const)) : null;
+    points.length > 1 && !odd
+      ? exponent(...([points.map((p) => p.size), points.map((p) => p.ms)] as const))
+      : null;
   return {
     ...{ series: name, title, adapter: target.name, points, exponent: fit },
     ...(broken ? { reason: broken.reason } : {}),
@@ -161,21 +190,29 @@ async function run(options: Options): Promise<Results> {
     grows || LONG.includes(name) ? 1 : HEADLINES.includes(name) ? 0 : 2;
   jobs.sort((a, b) => rank(a) - rank(b));
   const late = () => Date.now() - started > 60_000 * options.minutes;
-  const out = `the ${options.minutes} minutes of the run were over (--minutes)`;
+  const out = `${LEFT_OUT}the ${options.minutes} minutes of the run were over (--minutes)`;
+  const leave = (target: Target, name: string, reason: string) =>
+    all.results.push(
+      ...(options.engines ?? target.runtime.engines).map((engine) =>
+        emptyResult(name, engine, target.name, reason),
+      ),
+    );
+  for (const target of found.slice(1))
+    for (const name of options.works.filter((name) => LONG.includes(name)))
+      leave(target, name, `${LEFT_OUT}it takes minutes, so it runs on ${found[0].name} only`);
   for (const { adapter, name, runtime } of found) step(`${name}: ${adapter.description} in ${runtime.name}`);
   for (const [i, { target, name, grows }] of jobs.entries()) {
-    const engines = options.engines ?? target.runtime.engines;
     if (late()) {
-      if (!grows) all.results.push(...engines.map((engine) => emptyResult(name, engine, target.name, out)));
+      if (!grows) leave(target, name, out);
       continue;
     }
-    const what = grows ? `how our cost grows with ${name}` : name;
+    const what = grows ? `our cost along ${name}` : name;
     step(`${target.name}: ${what} (${i + 1} of ${jobs.length})`);
     if (grows) {
       all.scaling.push(await growth(tasks, target, name, options));
       continue;
     }
-    const results = await compareAt(tasks, target, name, options);
+    const results = await compareAt(tasks, target, name, options, all.results);
     all.results.push(...results);
     step(`  ${summary(results).join(', ')}`);
     if (!firsts.includes(name) || late()) continue;
@@ -190,9 +227,7 @@ async function run(options: Options): Promise<Results> {
     works.findIndex(({ name }) => name === work);
   all.results.sort((a, b) => place(a) - place(b));
   for (const { name, reason } of missing)
-    for (const work of options.works)
-      for (const engine of options.engines ?? engineNames)
-        all.results.push(emptyResult(work, engine, name, reason));
+    for (const work of options.works) all.results.push(emptyResult(work, 'hypersphere', name, reason));
   tasks.close();
   step('done');
   return all;
@@ -217,7 +252,7 @@ async function main(args: string[]): Promise<number> {
   if (options.html) writeFileSync(options.html, pageOf(results));
   const ours = results.results.filter(({ engine }) => engine === 'hypersphere');
   const nothing = !results.results.length && !results.scaling.length;
-  return nothing || ours.some(({ ms, reason }) => ms === null && !reason?.includes('--minutes')) ? 1 : 0;
+  return nothing || ours.some(({ ms, reason }) => ms === null && !reason?.startsWith(LEFT_OUT)) ? 1 : 0;
 }
 
 process.exit(await main(process.argv.slice(2)));

@@ -53,7 +53,8 @@ export type Report =
   | { type: 'failed'; engine: EngineName; reason: string }
   | { type: 'measured'; measured: Measured[]; peak: number; latency: number }
   | { type: 'first'; ms: number }
-  | { type: 'point'; size: number; ms: number }
+  /** `nextMs`: of an odd size, the time of the next multiple of 32. */
+  | { type: 'point'; size: number; ms: number; nextMs?: number }
   /** The task failed as a whole. */
   | { type: 'broken'; reason: string }
   | { type: 'done' };

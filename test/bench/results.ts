@@ -38,7 +38,8 @@ export interface Growth {
   series: string;
   title: string;
   adapter: string;
-  points: { size: number; ms: number }[];
+  /** `nextMs`: of an odd size, the time of the next multiple of 32. */
+  points: { size: number; ms: number; nextMs?: number }[];
   exponent: number | null;
   reason?: string;
 }

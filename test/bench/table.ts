@@ -1,6 +1,6 @@
 // The results as plain text.
 import type { Growth, Result, Results } from './results.ts';
-import { works } from './works.ts';
+import { nextEven, works } from './works.ts';
 
 const has = (value: number | null): value is number => value !== null && Number.isFinite(value);
 
@@ -48,7 +48,7 @@ export const titleOf = (work: string): string => works.find(({ name }) => name =
 
 /** What the words of the table mean. */
 export const legend =
-  'A step: median of the repeats, without compilation. Of peak: against an FMA probe just before and after each repeat. ' +
+  'A step: median of the repeats, without compilation; where least-most is empty, one step, which for a peer that takes over 30 s (8 with --quick) is the first, compilation included. Of peak: against an FMA probe just before and after each repeat. ' +
   'First step: fresh process, no cached shaders, compilation included. Dispatches, submits, GPU objects created, time in JavaScript and in the calls of WebGPU (without waiting for the GPU): of one step; where it takes over 3 s, with the reading of its loss.';
 
 export function tableOf(all: Results): string {
@@ -75,7 +75,12 @@ export function tableOf(all: Results): string {
 }
 
 export function growthText({ title, adapter, points, exponent, reason }: Growth): string {
-  const list = points.map(({ size, ms }) => `${whole(size)}: ${formatMs(ms)}`).join(', ');
+  const list = points
+    .map(({ size, ms, nextMs }) => {
+      const next = nextMs === undefined ? '' : ` (${(ms / nextMs).toFixed(2)} x ${nextEven(size)})`;
+      return `${whole(size)}: ${formatMs(ms)}${next}`;
+    })
+    .join(', ');
   const fit = has(exponent) ? `; grows as size^${exponent.toFixed(2)}` : '';
   return `${title} (hypersphere, ${adapter}): ${list}${fit}${reason ? `; ended: ${reason}` : ''}`;
 }

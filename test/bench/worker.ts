@@ -6,7 +6,7 @@ import { open as openOurs, type Tuning } from './engines/hypersphere.ts';
 import type { Report, Task } from './protocol.ts';
 import { median } from './statistics.ts';
 import { installWatch } from './watch.ts';
-import { inputsOf, series, works } from './works.ts';
+import { inputsOf, nextEven, type Series, series, works } from './works.ts';
 
 const base = 'Deno' in globalThis ? Deno.args[0] : globalThis.location.href;
 const report = async (message: Report): Promise<void> => {
@@ -40,7 +40,9 @@ async function first({ work: name, engine, effort }: Extract<Task, { kind: 'firs
 const LONG = 10_000;
 
 async function scaling({ series: name, effort }: Extract<Task, { kind: 'scaling' }>): Promise<void> {
-  const { sizes, work: workOf } = series.find((one) => one.name === name)!;
+  const one = series.find((one) => one.name === name)!;
+  if (one.odd) return odd(one, effort.limit);
+  const { sizes, work: workOf } = one;
   const engine = 'hypersphere' as const;
   const opened = await openOurs();
   for (const size of sizes) {
@@ -52,14 +54,39 @@ async function scaling({ series: name, effort }: Extract<Task, { kind: 'scaling'
       await contender.steps(steps);
       return (performance.now() - start) / steps;
     };
-    // Of a long step, compilation is a small part.
+    // The first step compiles, which is a small part of a minute.
     const first = await time(1);
-    const once = first > LONG ? first : await time(1);
+    const once = first > 4 * LONG ? first : await time(1);
     // Enough steps that the wait at their end counts little.
     const steps = Math.min(64, Math.ceil(300 / once));
     const runs: number[] = [];
     while (once <= LONG && runs.length < 3) runs.push(await time(steps));
     await report({ type: 'point', size, ms: runs.length ? median(runs) : once });
+  }
+}
+
+/** Odd sizes beside the next multiples of 32, by turns: the least of the samples of each. */
+async function odd({ name, sizes, work }: Series, limit: number): Promise<void> {
+  const engine = 'hypersphere' as const;
+  const opened = await openOurs();
+  for (const size of sizes) {
+    await report({ type: 'busy', what: `${name} ${size}`, engine, limit: 2 * limit });
+    const both: Awaited<ReturnType<typeof opened.contender>>[] = [];
+    for (const one of [size, nextEven(size)].map(work)) {
+      const contender = await opened.contender(one, inputsOf(one));
+      for (let i = 0; i < 3; i++) await contender.steps(1);
+      both.push(contender);
+    }
+    const time = async (i: number, steps: number) => {
+      const start = performance.now();
+      await both[i].steps(steps);
+      return (performance.now() - start) / steps;
+    };
+    const steps = Math.min(256, Math.ceil(100 / (await time(1, 4))));
+    const least = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (let round = 0; round < 7; round++)
+      for (const i of [0, 1]) least[i] = Math.min(least[i], await time(i, steps));
+    await report({ type: 'point', size, ms: least[0], nextMs: least[1] });
   }
 }
 

@@ -103,8 +103,8 @@ export function cnn(name: string, size: number, inputs: number, batchNorm: boole
   };
 }
 
-export function conv(name: string, gradient: boolean): Conv {
-  const [batch, size, channels, outputs] = [256, 14, 32, 64];
+export function conv(name: string, gradient: boolean, { batch = 256, channels = 32 } = {}): Conv {
+  const [size, outputs] = [14, 64];
   // Three taps for each of size / 2 pixels a side, but for one that padding is under.
   const taps = ((3 * size) / 2 - 1) ** 2;
   const title = `${gradient ? 'input gradient of a convolution' : 'convolution'} 3 x 3, stride 2, ${batch} x ${size} x ${size} x ${channels} to ${outputs}`;
@@ -152,8 +152,18 @@ export const HEADLINES = [
   ...['mlp', 'cnn', 'ntxent-2048'],
 ];
 
-/** How our own cost grows: a series of works, and the size that grows. */
-export const series: { name: string; title: string; sizes: number[]; work: (size: number) => Work }[] = [
+/** Our own cost along sizes: how it grows, or what odd sizes cost over the next multiple of 32. */
+export interface Series {
+  name: string;
+  title: string;
+  sizes: number[];
+  work: (size: number) => Work;
+  odd?: true;
+}
+
+export const nextEven = (size: number): number => 32 * Math.ceil(size / 32);
+
+export const series: Series[] = [
   {
     name: 'batch',
     title: 'MLP step, rows',
@@ -172,6 +182,26 @@ export const series: { name: string; title: string; sizes: number[]; work: (size
     sizes: [128, 256, 512, 1024, 2048],
     work: (width) => mlp(512, [784, width, width, 128]),
   },
+  ...(
+    [
+      ['matmul', 'matmul, odd size', [1, 7, 31, 65, 127, 257, 521], matmul],
+      [
+        'mlp',
+        'MLP step, odd width of its hidden layers',
+        [7, 31, 65, 257],
+        (n) => mlp(512, [784, n, n, 128]),
+      ],
+      ['rows', 'MLP step, odd number of rows', [62, 130, 514], (n) => mlp(n)],
+      ['conv', 'convolution, odd channels', [7, 31, 65], (channels) => conv('conv', false, { channels })],
+      [
+        'conv-gradient',
+        'its input gradient, odd channels',
+        [7, 31, 65],
+        (channels) => conv('conv', true, { channels }),
+      ],
+      ['conv-batch', 'convolution, odd batch', [7, 31, 255], (batch) => conv('conv', false, { batch })],
+    ] as [string, string, number[], (size: number) => Work][]
+  ).map(([name, title, sizes, work]): Series => ({ name: `odd-${name}`, title, sizes, work, odd: true })),
 ];
 
 export type Arrays = Record<string, Float32Array<ArrayBuffer>>;

@@ -129,8 +129,8 @@ function graphOf(work: Work, inputs: Arrays): Graph {
   }
 }
 
-/** Later versions choose kernels by timing them; a first step is measured without. */
-export type Tuning = CompileOptions<Record<string, Tensor>> & { tune?: boolean };
+/** A first step is measured without tuning. */
+export type Tuning = CompileOptions<Record<string, Tensor>>;
 
 function contender(device: Device, work: Work, inputs: Arrays, tuning: Tuning): Contender {
   const graph = graphOf(work, inputs);

@@ -12,6 +12,8 @@ export interface Choice {
 
 /** The gauges after `step` updates, of held-out images. */
 export interface Gauges extends Look {
+  /** Of the training step before; there is none at step 0. */
+  loss?: number;
   /** Accuracy of 20-NN among 512 labelled training images. */
   knn: number;
   /** Singular values of the unit embeddings, largest first. */

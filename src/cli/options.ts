@@ -64,6 +64,14 @@ const PRECISIONS = ['f32', 'mixed'];
 const KNOBS = [...new Set(Object.values(methods).flatMap((method) => Object.keys(method.knobs)))];
 const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
+/** Knobs that are on or off. */
+const SWITCHES = ['predictor', 'stopGradient', 'standardize', 'hard'];
+
+const knobsOf = (method: string): string =>
+  Object.keys(methods[method].knobs)
+    .map((knob) => `--${dashed(knob)}`)
+    .join(', ') || 'none';
+
 /** The text of `--help`. */
 export function help(): string {
   const knobs = KNOBS.map((knob) => {
@@ -96,7 +104,8 @@ export function help(): string {
   --resume RUN            go on with an interrupted run folder, with the options it was started with
   --help
 
-knobs (defaults by method)
+knobs (defaults by method; ${SWITCHES.map((knob) => `--${dashed(knob)}`).join(', ')}: 0 or 1). A step in --chunks has the gradient of
+the whole batch but for batch norm, which every encoder here has: its statistics are those of a chunk.
 ${knobs.join('\n')}
 `;
 }
@@ -142,8 +151,11 @@ export function parse(args: string[]): Command {
   try {
     given = parseArgs({ args, options, strict: true, allowPositionals: false }).values as typeof given;
   } catch (error) {
-    const [first] = (error as Error).message.split('. ');
-    throw new InputError(`${first}; npm start -- --help lists the options`);
+    const [first] = (error as Error).message.split(/\.\s/);
+    const method = args[args.indexOf('--method') + 1];
+    const own =
+      args.includes('--method') && methods[method] ? `; the knobs of ${method}: ${knobsOf(method)}` : '';
+    throw new InputError(`${first}${own}; npm start -- --help lists the options`);
   }
   const text = (name: string) => given[name] as string | undefined;
   const resume = text('resume') ?? null;
@@ -173,13 +185,8 @@ export function parse(args: string[]): Command {
   const method = oneOf('method', text('method') ?? DEFAULTS.method, Object.keys(methods));
   const own = methods[method].knobs;
   const wrong = KNOBS.find((knob) => text(dashed(knob)) !== undefined && !(knob in own));
-  if (wrong) {
-    const knobs =
-      Object.keys(own)
-        .map((knob) => `--${dashed(knob)}`)
-        .join(', ') || 'none';
-    throw new InputError(`--${dashed(wrong)}: ${method} has no such knob; its knobs: ${knobs}`);
-  }
+  if (wrong)
+    throw new InputError(`--${dashed(wrong)}: ${method} has no such knob; its knobs: ${knobsOf(method)}`);
   const { density = false } = methods[method];
   if (text('density') !== undefined && !density)
     throw new InputError(`--density: ${method} trains on images, see --data`);
@@ -216,7 +223,9 @@ export function parse(args: string[]): Command {
       knobs: Object.fromEntries(
         Object.entries(own).map(([knob, value]) => [
           knob,
-          number(dashed(knob), value, { least: /temperature|epsilon/i.test(knob) ? 1e-3 : 0 }),
+          SWITCHES.includes(knob)
+            ? Number(oneOf(dashed(knob), text(dashed(knob)) ?? String(value), ['0', '1']))
+            : number(dashed(knob), value, { least: /temperature|epsilon/i.test(knob) ? 1e-3 : 0 }),
         ]),
       ),
       data: pair('data', text('data')),

@@ -11,7 +11,6 @@ export interface Look {
   rank: number;
   /** Mean length of z before it is normalised. */
   length: number;
-  loss?: number;
 }
 
 /** What a representation may collapse to: a point, few dimensions, or a length near 0. */
@@ -33,8 +32,6 @@ export interface AlarmOptions {
   width: number;
   /** The same gauges of the untrained encoder, its batch norms settled. Default: the first look. */
   untrained?: Pick<Look, 'rank' | 'length'>;
-  /** The least that the loss can be, where that is known: reached, there is nothing left to learn from. */
-  best?: number;
   /** Of a supervised method: how many labels there are. Its embeddings are at best the corners of a simplex. */
   classes?: number;
 }
@@ -110,7 +107,6 @@ function evidenceOf(
   shares: typeof THRESHOLDS,
   options: AlarmOptions,
 ): string[] {
-  const { best } = options;
   const { uniformity, rank } = bestOf(options, options.untrained ?? look);
   if (kind === 'scale')
     return [
@@ -124,8 +120,6 @@ function evidenceOf(
     );
   if (look.alignment < 0.05)
     evidence.push(`views are ${number(look.alignment)} apart: nothing is left to align`);
-  if (best !== undefined && look.loss !== undefined && look.loss - best < 0.03)
-    evidence.push(`loss ${number(look.loss)}, at best ${number(best)}`);
   return evidence;
 }
 

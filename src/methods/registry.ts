@@ -60,13 +60,13 @@ export function recipeOf({ recipe, loss }: Method, setting: Setting): Recipe {
   const { network, width, seed, knobs } = setting;
   const { memory: rows = 0, chunks = 1 } = knobs;
   const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
+  let remembered: [z: Tensor, labels: Tensor];
   const ofViews = (z: Tensor, labels: Tensor | null) => {
-    const y = loss!(...halves(z), knobs, labels, memory);
-    memory?.push(z, twice(labels));
-    return y;
+    if (memory) remembered = [z, twice(labels)];
+    return loss!(...halves(z), knobs, labels, memory);
   };
   return {
-    state: memory?.state,
+    ...(memory && { state: memory.state, after: () => memory.push(...remembered) }),
     loss: ({ x, labels }) => ofViews(network.embed(x, { training: true }), labels),
     ...(chunks !== 1 && {
       gradients: ({ x, labels }) => gradCache(network, x, chunks, (z) => ofViews(z, labels)),

@@ -168,8 +168,14 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
     () => ['--method', 'alignUniform', '--temperature', '1'],
     /no such knob.*--align-weight/,
   ],
+  ['a misspelt knob', () => ['--method', 'byol', '--momentun', '0.9'], /--momentun.*--momentum, --predictor/],
+  [
+    'half a switch',
+    () => ['--method', 'byol', '--predictor', '0.5'],
+    /--predictor: "0.5" is unknown; expected 0, 1/,
+  ],
   ['tuning and none', () => ['--tune', '100', '--no-tune'], /--tune/],
-  ['negative noise', () => ['--view-noise', '-0.1'], /--view-noise.*-0\.1/],
+  ['negative noise', () => ['--view-noise=-0.1'], /--view-noise: expected.*-0\.1/],
   ['no number', () => ['--epochs', 'many'], /--epochs.*many/],
   ['half an epoch', () => ['--epochs', '1.5'], /whole number/],
   ['a missing file', () => ['--data', `${folder}/none,${folder}/labels`], /none.*no such file/],
@@ -231,6 +237,35 @@ for (const [name, args, message] of bad) {
     assert(made.length === 0, `half a run was written: ${made}`);
   });
 }
+
+test(
+  'the alarm speaks while a run collapses, and in its reports',
+  async () => {
+    const run = [
+      '--method',
+      'alignment',
+      '--encoder',
+      'mlp-small',
+      '--learning-rate',
+      '1e-2',
+      '--epochs',
+      '24',
+    ];
+    const { code, out, err } = await runCli(small('collapse', ...run));
+    assert(code === 0, `exit ${code}: ${err}`);
+    const said = /Alarm: complete collapse since step (\d+): .+ Usual remedy: /g;
+    // Once while it trains, once at the end.
+    assert([...out.matchAll(said)].length === 2, out);
+    assert(out.search(said) < out.indexOf('raw pixels  '), `it speaks at the end only: ${out}`);
+    const [{ kind, since, evidence, remedy }] = JSON.parse(text('collapse/latest/report.json')).alarm;
+    assert(kind === 'complete' && since < 120 && evidence.length > 1 && remedy, `${kind} since ${since}`);
+    assert(
+      text('collapse/latest/report.html').includes('complete collapse since step'),
+      'report.html is silent',
+    );
+  },
+  { timeout: 240_000 },
+);
 
 test(
   'a loss that is not finite stops the run, names the first op and keeps the last good checkpoint',

@@ -1,8 +1,10 @@
 // What a run keeps besides its parameters (targets, queues, centres) must survive it: stopped and resumed, bit by bit the same.
+import * as assert from 'uvu/assert';
 import { parse } from '../../src/cli/options.ts';
 import { type Saved, type Training, train } from '../../src/cli/train.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { freeVariables } from '../../src/graph/variables.ts';
+import { methods } from '../../src/methods/registry.ts';
 import { close, device, random, test } from '../harness.ts';
 
 const [COUNT, SIDE, BATCH, STEPS, STOP] = [64, 8, 16, 8, 5];
@@ -19,38 +21,46 @@ const SMALL: [method: string, ...knobs: string[]][] = [
   ['simclr', '--chunks', '2'],
 ];
 
+const pixels = Uint8Array.from(random(1).integers(COUNT * SIDE * SIDE, 0, 256));
+const labels = Uint8Array.from({ length: COUNT }, (_, i) => i % 3);
+const size = { height: SIDE, width: SIDE, channels: 1 };
+const data = dataset({ pixels, labels, count: COUNT, ...size, classes: 3 });
+
+async function run(args: string[], job: Partial<Training> = {}) {
+  const { options } = parse([
+    ...['--encoder', 'mlp-small', '--embedding', '8', '--batch', String(BATCH)],
+    ...['--epochs', String((STEPS * BATCH) / COUNT), ...args],
+  ]);
+  const trained = await train({ options, data, watch: data, open: device, ...job });
+  freeVariables(trained.device, [...trained.model.variables, data.images, data.labels!]);
+  return trained;
+}
+
+test('every method trains: finite losses, other ones than at first', async () => {
+  const others = Object.keys(methods).filter(
+    (name) => !methods[name].density && !SMALL.some(([method]) => method === name),
+  );
+  assert.ok(others.length > 10, others.join(', '));
+  for (const method of others) {
+    const { complete, metrics } = await run(['--method', method]);
+    const losses = metrics.map(({ loss }) => loss);
+    assert.ok(complete && losses.length > 1 && losses.every(Number.isFinite), `${method}: ${losses}`);
+    assert.ok(new Set(losses).size > 1, `${method}: ${losses}`);
+  }
+});
+
 for (const [method, ...knobs] of SMALL) {
   test(`${[method, ...knobs].join(' ')}: stopped at step ${STOP} of ${STEPS} and resumed is uninterrupted`, async () => {
-    const { options } = parse([
-      ...['--method', method, '--encoder', 'mlp-small', '--embedding', '8', '--batch', String(BATCH)],
-      ...['--epochs', String((STEPS * BATCH) / COUNT), ...knobs],
-    ]);
-    const pixels = Uint8Array.from(random(1).integers(COUNT * SIDE * SIDE, 0, 256));
-    const labels = Uint8Array.from({ length: COUNT }, (_, i) => i % 3);
-    const data = dataset({
-      pixels,
-      labels,
-      count: COUNT,
-      height: SIDE,
-      width: SIDE,
-      channels: 1,
-      classes: 3,
-    });
-    const run = async (job: Partial<Training>) => {
-      const trained = await train({ options, data, watch: data, open: device, ...job });
-      freeVariables(trained.device, trained.model.variables);
-      return trained;
-    };
-    const whole = await run({});
+    const args = ['--method', method, ...knobs];
+    const whole = await run(args);
     let done = 0;
-    const first = await run({ onStep: (step) => (done = step), stopped: () => done === STOP });
+    const first = await run(args, { onStep: (step) => (done = step), stopped: () => done === STOP });
     if (first.complete || first.saved.step !== STOP) throw new Error(`stopped at step ${first.saved.step}`);
     const saved: Saved = first.saved;
-    const second = await run({
+    const second = await run(args, {
       resume: { saved, metrics: first.metrics.filter(({ step }) => step <= saved.step) },
     });
     close(second.saved.bytes, whole.saved.bytes, { rel: 0, abs: 0, what: 'checkpoint' });
     if (JSON.stringify(second.metrics) !== JSON.stringify(whole.metrics)) throw new Error('metrics differ');
-    freeVariables(second.device, [data.images]);
   });
 }

@@ -35,13 +35,14 @@ for (const [name, options] of [
   test(
     `${name} ${JSON.stringify(options)}: AUG-k-NN of z is .82 and more`,
     async () => {
-      const { augKnn } = await run(name, options);
+      const { augKnn, alarm } = await run(name, options);
       assert.ok(augKnn >= 0.82, `${augKnn}`);
+      assert.equal(alarm, []);
     },
     SLOW,
   );
 
-// k-NN does not see this collapse: it takes directions, however close.
+// k-NN does not see this collapse: it takes directions, however close. The alarm does.
 test(
   'hard triplets at a learning rate of 1e-2 collapse, semi-hard ones do not',
   async () => {
@@ -49,9 +50,11 @@ test(
       const hard = await run('triplet', { learningRate: 1e-2, knobs: { hard: 1 }, seed });
       assert.ok(Math.abs(hard.loss - 0.2) <= 0.02, `loss ${hard.loss}`);
       assert.ok(hard.std <= 0.03, `std ${hard.std}`);
+      assert.ok(hard.alarm.includes('complete'), `alarm ${hard.alarm}`);
       const semi = await run('triplet', { learningRate: 1e-2, seed });
       assert.ok(semi.std >= 0.15, `std ${semi.std}`);
       assert.ok(semi.augKnn >= 0.82, `AUG-k-NN ${semi.augKnn}`);
+      assert.equal(semi.alarm, []);
     }
   },
   SLOW,

@@ -11,12 +11,15 @@ import { fromArrays } from '../../src/data/idx.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
+import { type CollapseKind, collapseAlarm, type Look } from '../../src/measures/alarm.ts';
 import { embed } from '../../src/measures/embed.ts';
 import { knnAccuracy } from '../../src/measures/knn.ts';
+import { effectiveRankOf, liveGauges } from '../../src/measures/live.ts';
 import { embeddingStd } from '../../src/measures/std.ts';
 import type { Network } from '../../src/methods/parts/recipe.ts';
+import { halves } from '../../src/methods/parts/views.ts';
 import { methods, recipeOf } from '../../src/methods/registry.ts';
-import { mlpEncoder, projector } from '../../src/nn/index.ts';
+import { type Mode, mlpEncoder, projector } from '../../src/nn/index.ts';
 import { adam } from '../../src/optim/index.ts';
 import { device } from '../harness.ts';
 
@@ -70,7 +73,19 @@ export async function digits(
     const augKnn = await knnAccuracy(gpu, gallery.z, labels.train, queries.z, labels.test);
     const { std } = await embeddingStd(gpu, clean.z);
     freeVariables(gpu, [gallery.z, clean.z, queries.z]);
-    return { augKnn, std, loss: Number.NaN };
+    return { augKnn, std, loss: Number.NaN, alarm: [] as CollapseKind[] };
+  };
+  /** What the alarm looks at, on two views of the test samples. */
+  const lookAt = async ({ embed }: Network, mode?: Mode): Promise<Omit<Look, 'step'>> => {
+    const step = await compile(gpu, () => {
+      const [zA, zB] = halves(embed(augment(test, { ...VIEWS, batch: test.count, start: 0, seed: 5 }), mode));
+      return liveGauges(zA, zB);
+    });
+    await step.run();
+    const [alignment, uniformity, std, length] = await step.read('gauges');
+    const rank = effectiveRankOf(await step.read('covariance'));
+    step.dispose();
+    return { alignment, uniformity, std, length, rank };
   };
   const done = () => freeVariables(gpu, [train.images, train.labels!, test.images, test.labels!]);
   if (name === null) {
@@ -100,10 +115,13 @@ export async function digits(
       const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
       if (gradients) optimizer.update(gradients);
       else optimizer.minimize(loss);
+      recipe.after?.({});
       return { loss };
     },
     { inputs: { step: scalar('u32') } },
   );
+  // Its batch norms have seen nothing yet.
+  const untrained = await lookAt(network, { training: true, momentum: 0 });
   const perEpoch = batchesPerEpoch(train, BATCH);
   let loss = Number.NaN;
   for (let i = 0; i < epochs * perEpoch; i++) {
@@ -112,7 +130,10 @@ export async function digits(
     if (i === (epochs - 1) * perEpoch) loss = 0;
     if (i >= (epochs - 1) * perEpoch) loss += (await step.read('loss'))[0] / perEpoch;
   }
-  const found = { ...(await knn((x) => ({ z: network.embed(x) }))), loss };
+  const look = { step: epochs * perEpoch, ...(await lookAt(network)) };
+  const classes = method.supervised ? 10 : undefined;
+  const alarm = collapseAlarm([look], { width: WIDTH, untrained, classes }).map(({ kind }) => kind);
+  const found = { ...(await knn((x) => ({ z: network.embed(x) }))), loss, alarm };
   step.dispose();
   freeVariables(gpu, [
     optimizer.parameters,

@@ -1,0 +1,153 @@
+// The small protocol: what `npm run methods` trains and judges, and what the slow tests train again.
+
+import { readData } from '../cli/files.ts';
+import { buildModel, type Model, represent, settleStatistics } from '../cli/model.ts';
+import type { RunOptions } from '../cli/options.ts';
+import { principalPlane } from '../cli/principal_plane.ts';
+import { lookOnce, train } from '../cli/train.ts';
+import { EVAL } from '../data/augment.ts';
+import { dataset } from '../data/dataset.ts';
+import type { Device } from '../gpu/device.ts';
+import { scalar, type Tensor } from '../graph/tensor.ts';
+import { freeVariables, readVariable } from '../graph/variables.ts';
+import { collapseAlarm, describe, type Look, sharesOf } from '../measures/alarm.ts';
+import { embed } from '../measures/embed.ts';
+import { evaluate } from '../measures/evaluate.ts';
+import { linearProbe } from '../measures/linear_probe.ts';
+import { methods } from '../methods/registry.ts';
+import type { Case } from './cases.ts';
+import { correlationOf } from './correlation.ts';
+import type { Result } from './results.ts';
+
+/** Test samples in a picture. */
+const POINTS = 300;
+
+/** The small protocol as calibrated: MLP 784-256-128 -> h, 128-128-64 -> z, noise on the views, 10 epochs of 39 steps of 256. */
+const optionsOf = ({ method, knobs }: Case, seed: number): RunOptions => ({
+  ...{ method, seed, encoder: 'mlp-small', embedding: 64, epochs: 10, batch: 256, learningRate: 2e-3 },
+  ...{ viewNoise: 0.1, knobs: { ...methods[method].knobs, ...knobs } },
+  ...{ precision: 'f32', data: null, test: null, out: '' },
+});
+
+const images = await readData(null, null);
+const data = {
+  train: dataset(images.train, { name: 'train' }),
+  test: dataset(images.test, { name: 'test' }),
+};
+
+type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
+
+/** What a model makes of the test set: gauges, Barlow's correlation, a picture of z. */
+async function judge(device: Device, model: Model, { probeZ = false } = {}) {
+  const forward: Forward = (x) => represent(model, x);
+  const { spectrumZ, similaritiesZ: _, ...gauges } = await evaluate(device, data, forward);
+  const zOf = async (options: Parameters<typeof embed>[3]) => {
+    const made = (await embed(device, data.test, forward, options)) as { h: never; z: never };
+    const z = await readVariable(device, made.z);
+    freeVariables(device, Object.values(made));
+    return z as Float32Array;
+  };
+  const [viewA, viewB] = [
+    await zOf({ augmentation: EVAL, seed: 5 }),
+    await zOf({ augmentation: EVAL, seed: 6 }),
+  ];
+  const clean = (await zOf({})).subarray(0, POINTS * 64);
+  const unit = Float32Array.from(clean, (v, i) => {
+    const row = clean.subarray(i - (i % 64), i - (i % 64) + 64);
+    return v / Math.max(1e-12, Math.hypot(...row));
+  });
+  const plane = principalPlane(unit, POINTS, 64);
+  const round = (values: ArrayLike<number>, digits = 3) =>
+    Array.from(values, (v) => Number(v.toFixed(digits)));
+  return {
+    gauges: {
+      ...gauges,
+      ...correlationOf(viewA, viewB, data.test.count, 64),
+      ...(probeZ && { linearProbeZ: await probeOfZ(device, forward) }),
+    },
+    picture: {
+      x: round(plane.x),
+      y: round(plane.y),
+      spectrum: Array.from(spectrumZ ?? [], (v) => Number(v.toPrecision(4))),
+    },
+  };
+}
+
+/** Linear probe of z with all labels: where a collapse of dimensions shows that h hides. */
+async function probeOfZ(device: Device, forward: Forward): Promise<number> {
+  const sets = [data.train, data.test];
+  const embedded = await Promise.all(sets.map((set) => embed(device, set, forward)));
+  const labels = await Promise.all(sets.map((set) => readVariable(device, set.labels!)));
+  const [train, test] = embedded.map(({ z }) => z);
+  const { accuracy } = await linearProbe(device, train, labels[0], test, labels[1]);
+  freeVariables(device, embedded.flatMap(Object.values));
+  return accuracy;
+}
+
+/** Trains and judges a case. @param onEpoch called after each epoch */
+export async function runCase(
+  device: Device,
+  one: Case,
+  seed: number,
+  untrained: Result,
+  onEpoch?: (epoch: number) => void,
+): Promise<Result> {
+  const options = optionsOf(one, seed);
+  let epoch = 0;
+  const { model, metrics } = await train({
+    options,
+    data: data.train,
+    watch: data.test,
+    open: async () => device,
+    onMetrics: (all) => {
+      const now = Math.floor(all.at(-1)!.step / 39);
+      if (now > epoch) onEpoch?.((epoch = now));
+    },
+  });
+  const judged = await judge(device, model, { probeZ: one.method === 'simSiam' });
+  freeVariables(device, model.variables);
+  const looks = metrics.map(({ step, alignment, uniformity, std, rank, length }): Look => {
+    const gauges = { alignment, uniformity, std, rank, length };
+    const short = Object.entries(gauges).map(([name, value]) => [name, Number(value.toPrecision(5))]);
+    return { step, ...(Object.fromEntries(short) as typeof gauges) };
+  });
+  const result = { method: one.method, variant: one.variant, seed, expected: one.expected };
+  return withAlarm(
+    { ...result, loss: metrics.at(-1)!.loss, ...judged, looks, alarm: [], words: [] },
+    untrained,
+  );
+}
+
+/** A run as the alarm of now judges it; one without looks keeps the judgement that it has. */
+export function withAlarm(run: Result, untrained: Result): Result {
+  if (!run.looks) return run;
+  const classes = methods[run.method].supervised ? data.train.classes : undefined;
+  const options = { width: 64, untrained: untrained.look!, classes };
+  const collapses = collapseAlarm(run.looks, options);
+  const { expected, looks } = run;
+  const cried = looks.filter(
+    (_, i) => !expected.length && collapseAlarm(looks.slice(0, i + 1), options).length,
+  );
+  return {
+    ...run,
+    cried: cried.map(({ step }) => step),
+    ...{ alarm: collapses.map(({ kind }) => kind), words: collapses.map(describe) },
+    shares: sharesOf(run.looks.at(-1)!, options),
+  };
+}
+
+/** The baselines of a seed. */
+export async function baseline(device: Device, seed: number): Promise<Result> {
+  const options = optionsOf({ method: 'simclr', variant: '', seeds: [], expected: [] }, seed);
+  const model = buildModel(options, data.train, scalar());
+  await settleStatistics(device, options, data.train, model);
+  const look = await lookOnce(device, { watch: data.test, data: data.train }, model);
+  const judged = await judge(device, model);
+  freeVariables(device, model.variables);
+  return { method: 'untrained', variant: '', seed, expected: [], alarm: [], words: [], look, ...judged };
+}
+
+export async function rawPixels(device: Device): Promise<Result> {
+  const { spectrumZ: _, similaritiesZ: __, ...gauges } = await evaluate(device, data, null);
+  return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], gauges };
+}

@@ -1,0 +1,55 @@
+// Every method beside its known failures, trained by the small protocol and held to its calibrated gates; the alarm with them.
+import * as assert from 'uvu/assert';
+import { type Case, cases } from '../../src/studies/cases.ts';
+import { gatesOf } from '../../src/studies/gates.ts';
+import { baseline, rawPixels, runCase } from '../../src/studies/protocol.ts';
+import type { Result } from '../../src/studies/results.ts';
+import { device, test } from '../harness.ts';
+
+const SLOW = { timeout: 30 * 60_000, only: 'deno' } as const;
+const SEED = 0;
+
+const made = new Map<string, Promise<Result>>();
+const once = (name: string, make: () => Promise<Result>) => {
+  if (!made.has(name)) made.set(name, make());
+  return made.get(name)!;
+};
+const raw = () => once('raw pixels', async () => rawPixels(await device()));
+const untrained = () => once('untrained', async () => baseline(await device(), SEED));
+const trained = (one: Case) =>
+  once(`${one.method} ${one.variant}`, async () => runCase(await device(), one, SEED, await untrained()));
+
+test(
+  'raw pixels and the untrained encoder',
+  async () => {
+    const results = [await raw(), await untrained()];
+    assert.equal(
+      gatesOf(results).filter(({ ok }) => !ok),
+      [],
+    );
+  },
+  SLOW,
+);
+
+for (const one of cases) {
+  test(
+    [one.method, one.variant].filter(Boolean).join(', '),
+    async () => {
+      const healthy = cases.find(({ method, variant }) => method === one.method && !variant);
+      const beside = [
+        await raw(),
+        await untrained(),
+        ...(healthy && one.variant ? [await trained(healthy)] : []),
+      ];
+      const run = await trained(one);
+      const others = new Set(gatesOf(beside).map(({ text }) => text));
+      const own = gatesOf([...beside, run]).filter(({ text }) => !others.has(text));
+      assert.ok(own.length > 0);
+      assert.equal(
+        own.filter(({ ok }) => !ok).map(({ text }) => text),
+        [],
+      );
+    },
+    SLOW,
+  );
+}

@@ -30,7 +30,9 @@ const HELP = `Measures embeddings: a NumPy file [N, D] of float32 or float64.
   npm run measure -- EMBEDDINGS.npy [LABELS.npy] [options]
 
   LABELS.npy       [N] of an integer type: k-NN, linear probe and clusters too; a sixth of the rows, drawn, is the test
-  --views FILE     the same samples under another transformation, [N, D]: alignment, invariance, LiDAR, equivariance
+  --views FILE     the same samples under a transformation, [N, D]: alignment, invariance, LiDAR, equivariance; with labels
+                   also accuracy under it, as under a shift that training did not see
+  --wrong FILE     with --views, the same samples under another transformation, [N, D]: equivariance's control
   --other FILE     the same samples by another encoder, [N, E]: CKA
   --analogies FILE rows "a is to b as c is to d" of an integer type, [Q, 4]: how often d is nearest to b - a + c
   --json FILE      writes the numbers there
@@ -145,8 +147,47 @@ async function withLabels(
   return [...lines, ...clustered];
 }
 
-/** Of rows and the same samples under a transformation. */
-async function withViews(device: Device, x: Embeddings, y: Embeddings): Promise<Line[]> {
+/** How samples under a transformation are classified by samples without it. */
+async function withLabelsOf(
+  device: Device,
+  x: Embeddings,
+  y: Embeddings,
+  labels: Uint32Array,
+  values: number[],
+): Promise<Line[]> {
+  const [N] = x.shape;
+  const cut = trainingRows(x);
+  if (cut === N) return [];
+  const k = neighbours(20, cut);
+  const options = { k, classes: values.length };
+  const asked = labels.subarray(cut);
+  const predicted = await knnPredict(
+    device,
+    part(x, 0, cut),
+    labels.subarray(0, cut),
+    part(y, cut, N),
+    options,
+  );
+  const worst = worstClass(predicted, asked);
+  return [
+    ['knnViews', 'k-NN of the views', accuracyOf(predicted, asked), 'accuracy', 'among rows that are none'],
+    [
+      'worstClassViews',
+      'k-NN of the views, worst class',
+      worst.accuracy,
+      'accuracy',
+      `class ${values[worst.label]}`,
+    ],
+  ];
+}
+
+/** Of rows and the same samples under a transformation; `w`: under another one. */
+async function withViews(
+  device: Device,
+  x: Embeddings,
+  y: Embeddings,
+  w: Embeddings | null,
+): Promise<Line[]> {
   const [N] = x.shape;
   const cut = trainingRows(x);
   const lines: Line[] = [
@@ -156,8 +197,17 @@ async function withViews(device: Device, x: Embeddings, y: Embeddings): Promise<
   if (N > 1) lines.push(['invariance', 'invariance', await invariance(device, x, y), 'number']);
   if (N - cut > 1) {
     const pair = (from: number, to: number) => ({ fx: part(x, from, to), fgx: part(y, from, to) });
-    const { r2 } = await equivariance(device, pair(0, cut), pair(cut, N));
+    const asked = { ...pair(cut, N), ...(w && { wrong: part(w, cut, N) }) };
+    const { r2, control } = await equivariance(device, pair(0, cut), asked);
     lines.push(['equivariance', 'equivariance', r2, 'number', 'R² of a linear map']);
+    if (w)
+      lines.push([
+        'equivarianceControl',
+        'of the wrong transformation',
+        control!,
+        'number',
+        'by the same map',
+      ]);
   }
   return lines;
 }
@@ -198,6 +248,7 @@ async function main(args: string[]): Promise<void> {
   const text = { type: 'string' as const };
   const options = {
     views: text,
+    wrong: text,
     other: text,
     analogies: text,
     json: text,
@@ -211,7 +262,7 @@ async function main(args: string[]): Promise<void> {
       `${(error as Error).message.split('. ')[0]}; npm run measure -- --help lists the options`,
     );
   }
-  const { views, other, analogies, json, help } = parsed.values;
+  const { views, wrong, other, analogies, json, help } = parsed.values;
   const [path, labelPath, ...more] = parsed.positionals;
   if (help) return console.log(HELP);
   if (path === undefined || more.length)
@@ -228,9 +279,15 @@ async function main(args: string[]): Promise<void> {
   const known = labelPath === undefined ? null : npyLabels(read(labelPath), labelPath);
   if (known && known.labels.length !== N)
     throw new InputError(`${labelPath}: expected ${N} labels, one for each row, got ${known.labels.length}`);
-  const [y, z] = [views, other].map((file) => (file === undefined ? null : beside(file)));
-  if (y && y.shape[1] !== D)
-    throw new InputError(`${views}: expected rows of ${D} as in ${path}, got ${y.shape[1]}`);
+  const [y, w, z] = [views, wrong, other].map((file) => (file === undefined ? null : beside(file)));
+  for (const [file, rows] of [
+    [views, y],
+    [wrong, w],
+  ] as const)
+    if (rows && rows.shape[1] !== D)
+      throw new InputError(`${file}: expected rows of ${D} as in ${path}, got ${rows.shape[1]}`);
+  if (w && !y)
+    throw new InputError('--wrong: expected --views too, whose transformation it is compared with');
 
   const device = await openDevice();
   try {
@@ -239,7 +296,10 @@ async function main(args: string[]): Promise<void> {
     const lines = [
       ...(known ? await withLabels(device, mixed(x, order), labels!, known.values) : []),
       ...(await geometry(device, x)),
-      ...(y ? await withViews(device, mixed(x, order), mixed(y, order)) : []),
+      ...(y ? await withViews(device, mixed(x, order), mixed(y, order), w && mixed(w, order)) : []),
+      ...(y && known
+        ? await withLabelsOf(device, mixed(x, order), mixed(y, order), labels!, known.values)
+        : []),
       ...(analogies === undefined ? [] : await withAnalogies(device, x, analogies)),
       ...(z ? [['cka', 'linear CKA', await linearCka(device, x, z), 'number'] satisfies Line] : []),
     ];
@@ -252,6 +312,7 @@ async function main(args: string[]): Promise<void> {
       rows: N,
       dimensions: D,
       ...Object.fromEntries(lines.map(([key, , value]) => [key, value])),
+      spectrum: Array.from((await spectrum(device, x)).values),
       ...(cosines && {
         cosines: Object.fromEntries(Object.entries(cosines).map(([name, of]) => [name, Array.from(of)])),
       }),

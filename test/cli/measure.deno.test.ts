@@ -45,7 +45,7 @@ test(
   'every gauge that the inputs allow, as a table and as JSON',
   async () => {
     const json = `${folder}/all.json`;
-    const files = [at('x'), at('y'), '--views', at('views'), '--other', at('other')];
+    const files = [at('x'), at('y'), '--views', at('views'), '--wrong', at('other'), '--other', at('other')];
     const { code, out, err } = await measure(...files, '--json', json);
     assert(code === 0, `exit ${code}: ${err}`);
     const report = JSON.parse(Deno.readTextFileSync(json));
@@ -57,6 +57,15 @@ test(
       between(key, 1, D);
     between('cka', 0.999, 1.001);
     between('equivariance', 0.95, 1);
+    between('equivarianceControl', Number.NEGATIVE_INFINITY, 0.7);
+    // The views have two of the three classes swapped.
+    between('knnViews', 0.25, 0.42);
+    between('worstClassViews', 0, 0.05);
+    const { spectrum } = report;
+    assert(
+      spectrum.length === D && spectrum.every((s: number, i: number) => s > 0 && !(s > spectrum[i - 1])),
+      `${spectrum}`,
+    );
     between('invariance', 0.2, 0.99);
     between('uniformity', -4, 0);
     for (const key of ['alignment', 'std', 'rawStd', 'spectrumSlope', 'anisotropy', 'hubness'])
@@ -80,6 +89,7 @@ test('bad input is one line', async () => {
     [[at('x'), at('x')], /x.npy: expected labels \[N\]/],
     [[at('few'), at('y')], /expected 2 labels, one for each row, got 1200/],
     [[at('x'), '--other', at('few')], /few.npy: expected 1200 rows/],
+    [[at('x'), '--wrong', at('other')], /--wrong: expected --views too/],
     [[at('x'), '--speed', '1'], /--speed/],
   ];
   for (const [args, pattern] of bad) {

@@ -68,6 +68,13 @@ test('every source file is in a room', () => {
   none(sources.filter((path) => !(roomOf(path) in levels)).map((path) => `${path} is in no room`));
 });
 
+test('a method is one short file', () => {
+  for (const path of filesIn('src/methods', '.ts').filter((path) => path.split('/').length === 3)) {
+    const lines = text(path).split('\n').length - 1;
+    if (!path.endsWith('registry.ts') && lines > 70) throw new Error(`${path} has ${lines} lines`);
+  }
+});
+
 test('rooms import only the rooms before them', () => {
   const breach = (path: string, target: string) =>
     target.startsWith('src/')

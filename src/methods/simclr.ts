@@ -11,7 +11,7 @@ import { checkViews } from './parts/views.ts';
  *
  * @param zA embeddings of view A, [N, D]; normalised here
  * @param zB embeddings of view B, [N, D]
- * @param temperature default 0.2 (on Fashion-MNIST as good as 0.1 and better than 0.5: docs/results.md; the paper's CIFAR-10 runs use 0.5)
+ * @param temperature default 0.2 (on Fashion-MNIST better than 0.5: docs/results.md; the paper's CIFAR-10 runs use 0.5)
  * @throws ShapeError unless both views are [N, D]
  */
 export function ntXent(zA: Tensor, zB: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {

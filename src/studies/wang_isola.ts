@@ -210,7 +210,7 @@ function draw(runs: readonly Run[]): string {
   return figure(
     {
       title: `Alignment, uniformity and accuracy of ${all.length} encoders`,
-      description: `Scatter plot after Wang and Isola's: alignment on x, uniformity on y, linear-probe accuracy as colour, from ${percent(Math.min(...all.map((r) => r.linearProbe)))} to ${percent(Math.max(...all.map((r) => r.linearProbe)))}. The most accurate encoders lie at the lower left. Spearman's rank correlation of accuracy with being better in ${rho.join(', ')}. ${winners.map((run) => `The best ${families[familyOf(run)].name} reaches ${percent(run.linearProbe)} (${settings(run)})`).join('; ')}.`,
+      description: `Scatter plot after Wang and Isola's: alignment on x, uniformity on y, linear-probe accuracy as colour, from ${percent(Math.min(...all.map((r) => r.linearProbe)))} to ${percent(Math.max(...all.map((r) => r.linearProbe)))}. The most accurate encoders lie in the bend and below it. Spearman's rank correlation of accuracy with being better in ${rho.join(', ')}. ${winners.map((run) => `The best ${families[familyOf(run)].name} reaches ${percent(run.linearProbe)} (${settings(run)})`).join('; ')}.`,
       width: 740,
       height: 550,
     },

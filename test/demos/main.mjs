@@ -1,7 +1,6 @@
 // The tests of the demos in browsers: node test/demos/main.mjs [PATTERN...] [--short]. npm run test:demos calls it.
 import {
   cpSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,

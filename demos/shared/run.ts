@@ -82,10 +82,7 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
         [since, from] = [now, step];
         state();
       }
-      if (step % LOOK_EVERY === 0) {
-        await looking; // The last one, in case that it is still being read.
-        look();
-      }
+      if (step % LOOK_EVERY === 0) look();
       if (step % KEEP_EVERY === 0) await keep();
       if (step % REST_EVERY === 0) running = false;
       await turnOfOthers();
@@ -95,8 +92,8 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
   /** Shows that the encoder is another than a moment ago. */
   async function changed(): Promise<void> {
     stage.move(trainer.step);
-    await look();
     state();
+    await look();
   }
 
   /** Stops after the step that is under way. */

@@ -114,9 +114,13 @@ export async function makeTrainer(
       ),
     );
     await settle(device, model, data.train, seed);
-    const watch = own(await compileGauges(device, model, data));
     const untouched = await saveVariables(device, variables);
-    const untrained = await watch.look();
+    // Behind the first steps, which need no gauges: where kernels compile for long the points move seconds earlier.
+    const watching = compileGauges(device, model, data).then(async (watch) => ({
+      watch: own(watch),
+      untrained: await watch.look(),
+    }));
+    watching.catch(() => {}); // A look tells of it.
     const looks: Gauges[] = [];
 
     let step = 0;
@@ -137,8 +141,11 @@ export async function makeTrainer(
         step++;
         ran = true;
       },
+      /** Once the gauges are there, which compare with the untrained encoder. */
+      measured: () => watching,
       /** The gauges of this moment; steps submitted meanwhile do not show. */
       async look() {
+        const { watch, untrained } = await watching;
         const at = step;
         const reading = [
           watch.look(),

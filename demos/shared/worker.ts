@@ -62,13 +62,14 @@ export function serve(build: (setup: Setup) => Model): void {
     const trainer = await makeTrainer(opened, build, images, choice, (points) =>
       stage!.show(opened, images, points),
     );
+    if (from.network || from.checkpoint) await trainer.measured();
     if (from.network) trainer.loadNetwork(from.network);
     if (from.checkpoint) trainer.restore(from.checkpoint);
     const run = makeRun(trainer, stage!, { settings: () => choice.settings, post, keep, failed });
     model = { trainer, run };
     await keep();
     post({ type: 'built', step: trainer.step });
-    await run.changed();
+    run.changed();
   }
 
   async function keep(): Promise<void> {

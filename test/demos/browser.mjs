@@ -11,8 +11,6 @@ const WITH_GPU = [
   ...['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
   // With these a canvas drawn with WebGPU shows in screenshots.
   ...['--enable-features=Vulkan', '--use-vulkan=swiftshader', '--use-angle=swiftshader'],
-  // A software adapter on a busy machine compiles for longer than the GPU process may hang.
-  '--disable-gpu-watchdog',
 ];
 const FIREFOX = {
   'dom.webgpu.enabled': true,
@@ -38,7 +36,15 @@ export const launch = (kind, executablePath, { gpu = true, calm = false } = {}) 
             'ui.prefersReducedMotion': Number(calm),
           },
         }
-      : { args: [...CHROMIUM, ...(gpu ? WITH_GPU : ['--disable-gpu'])] }),
+      : {
+          // A list of its own: puppeteer takes --enable-features out of the one it is given, and without Vulkan a second Chromium
+          // could not show a WebGPU canvas: its device was lost ("Device was destroyed").
+          args: [
+            ...CHROMIUM,
+            ...(gpu ? WITH_GPU : ['--disable-gpu']),
+            ...(calm ? ['--force-prefers-reduced-motion'] : []),
+          ],
+        }),
   });
 
 export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -27,6 +27,7 @@ export type Painter = Awaited<ReturnType<typeof makePainter>>;
 
 /**
  * Draws embeddings on a canvas from the buffer in which they lie on the GPU.
+ * @param context configured for this device
  * @param points in their buffer f32 [count, width]
  */
 export async function makePainter(
@@ -35,10 +36,8 @@ export async function makePainter(
   points: { buffer: GPUBuffer; count: number; width: number },
   images: { pixels: Uint8Array; labels: Uint8Array },
 ) {
-  const { canvas } = context;
   const { count, width } = points;
   const format = navigator.gpu.getPreferredCanvasFormat();
-  context.configure({ device: gpu, format, alphaMode: 'opaque' });
 
   const owned: { destroy(): void }[] = [];
   const buffer = (label: string, bytes: number, usage: number) => {
@@ -99,10 +98,6 @@ export async function makePainter(
 
   return {
     draw({ style, size, ...now }: Scene) {
-      const wide = Math.max(1, Math.round(size.width * size.ratio));
-      const high = Math.max(1, Math.round(size.height * size.ratio));
-      if (canvas.width !== wide) canvas.width = wide;
-      if (canvas.height !== high) canvas.height = high;
       const reach = reachOf(now.density !== null);
       const unit = (2 * reach) / Math.min(size.width, size.height);
       const color = (rgb: number[]) => [...rgb, 1];

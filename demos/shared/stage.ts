@@ -6,6 +6,12 @@ import { densityAround, makePainter, type Painter, reachOf } from './painter.ts'
 import { type At, POINTS, type Size, type Style } from './protocol.ts';
 import type { Points } from './trainer.ts';
 
+/**
+ * Firefox 153 may crash where a canvas is drawn on while kernels compile ("Cannot remove a vacant resource", of a command
+ * encoder): there the first frame waits.
+ */
+const WAITS = /Firefox/.test(navigator.userAgent);
+
 /** How far from a point it is still pointed at, in pixels. */
 const NEAR = 24;
 
@@ -22,6 +28,8 @@ export interface View {
  * @param onDrawn called when the GPU has drawn points that had moved, with the step that they are of
  */
 export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step: number) => void) {
+  const canvas = context.canvas as OffscreenCanvas;
+  let configured: Device | null = null;
   let shown: { device: Device; data: Data; points: Points; painter: Painter } | null = null;
   let axes = plainAxes(2);
   let density: Float32Array | null = null;
@@ -30,12 +38,24 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
   let moved = false; // the points, since they were last embedded
   let changed = false; // anything else in the picture
   let drawing = false;
+  let compiling = false;
 
   const flat = () => shown!.points.width === 2;
   const shownAxes = () => (flat() ? axes : turned(axes, yaw, pitch));
   // More than three dimensions overlap in the middle.
   const zoom = () => (shown!.points.width > 3 ? 1.25 : 1);
-  const paint = () => shown!.painter.draw({ ...view, axes: shownAxes(), zoom: zoom(), picked, density });
+  const paint = () => {
+    fit();
+    shown!.painter.draw({ ...view, axes: shownAxes(), zoom: zoom(), picked, density });
+  };
+
+  /** Gives the canvas the size that it has on the page. */
+  function fit(): void {
+    const { width, height, ratio } = view.size;
+    const [wide, high] = [width, height].map((side) => Math.max(1, Math.round(side * ratio)));
+    if (canvas.width !== wide) canvas.width = wide;
+    if (canvas.height !== high) canvas.height = high;
+  }
 
   let lastFrame = 0;
   function frame(now: number): void {
@@ -43,6 +63,7 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
     const turning = shown !== null && view.style.turning && !flat();
     if (turning) yaw += Math.min(100, now - lastFrame) * 1e-4;
     lastFrame = now;
+    if (compiling && WAITS) return;
     if (!shown || drawing || shown.device.lost || !(moved || changed || turning)) return;
     drawing = true;
     const [drawn, of] = [moved, step];
@@ -62,6 +83,13 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
     async show(device: Device, data: Data, points: Points): Promise<void> {
       this.clear();
       const images = { pixels: data.pixels, labels: data.labels.test };
+      if (configured !== device) {
+        // First the size: Firefox 153 crashes where a frame is under way on a canvas that becomes another.
+        fit();
+        const format = navigator.gpu.getPreferredCanvasFormat();
+        context.configure({ device: device.gpu, format, alphaMode: 'opaque' });
+        configured = device;
+      }
       const painter = await makePainter(device.gpu, context, { ...points, count: POINTS }, images);
       axes = plainAxes(points.width);
       density = points.width === 2 ? densityAround(new Float32Array(), images.labels) : null;
@@ -72,6 +100,12 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
       shown?.painter.dispose();
       shown = null;
       picked = -1;
+    },
+    /** Kernels compile until the promise is settled. */
+    async during(compilation: Promise<unknown>): Promise<void> {
+      compiling = true;
+      await compilation.catch(() => {});
+      compiling = false;
     },
     /** The encoder is another than a moment ago: that of `now`. */
     move(now: number) {
@@ -108,7 +142,7 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
     },
     image(): Promise<Blob> {
       paint();
-      return (context.canvas as OffscreenCanvas).convertToBlob();
+      return canvas.convertToBlob();
     },
   };
 

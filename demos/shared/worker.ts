@@ -59,9 +59,11 @@ export function serve(build: (setup: Setup) => Model): void {
     model = null;
     post({ type: 'progress', text: 'Compiling kernels' });
     const [opened, images] = [device!, (data ??= await loadData(folder))];
-    const trainer = await makeTrainer(opened, build, images, choice, (points) =>
+    const making = makeTrainer(opened, build, images, choice, (points) =>
       stage!.show(opened, images, points),
     );
+    stage!.during(making.then((trainer) => trainer.measured()));
+    const trainer = await making;
     if (from.network || from.checkpoint) await trainer.measured();
     if (from.network) trainer.loadNetwork(from.network);
     if (from.checkpoint) trainer.restore(from.checkpoint);

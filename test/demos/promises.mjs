@@ -1,27 +1,48 @@
-// What each preset's sentence on the page says, in numbers: after some steps, and compared with the untrained encoder.
+// What each preset's sentence on the page says, in numbers: after some steps, and compared with the first of them.
 
-const falls = (g, first) => g.alignment < 0.5 * first.alignment;
+const agrees = (g, first) => g.alignment < 0.5 * first.alignment;
+const spread = (width) => (g) => g.std > 0.7 / Math.sqrt(width);
 const learns = (g, first) => g.knn > first.knn + 0.05;
+const collapsed = (g, first) => g.std < 0.7 * first.std && g.alignment < 0.15;
 
 /** `alarm`: what the collapse alarm says; otherwise it is silent. */
 export const PROMISES = {
   hypersphere: {
-    Circle: { steps: 60, holds: (g, first) => falls(g, first) && g.uniformity < -1.3 && learns(g, first) },
-    Sphere: { steps: 60, holds: (g, first) => falls(g, first) && g.uniformity < -1.3 && learns(g, first) },
-    'SimCLR, 64-D': { steps: 60, holds: (g, first) => falls(g, first) },
-    'Alignment only': { steps: 60, holds: (g) => g.alignment < 0.05, alarm: 'complete collapse' },
-    'Uniformity only': { steps: 60, holds: (g) => g.alignment > 0.5 && g.uniformity < -1.3 },
+    // "views agree and the circle is covered, so classes settle on arcs of their own"
+    Circle: { steps: 60, holds: (g, first) => agrees(g, first) && g.uniformity < -1.4 && learns(g, first) },
+    Sphere: { steps: 60, holds: (g, first) => agrees(g, first) && g.uniformity < -1.8 && learns(g, first) },
+    'SimCLR, 64-D': { steps: 60, holds: (g, first) => g.loss < first.loss - 0.3 && g.uniformity < -2.7 },
+    // "putting every image in one place satisfies the loss"
+    'Alignment only': { steps: 60, holds: (g) => g.alignment < 0.15 && g.uniformity > -1 },
+    // "spreads, but learns nothing"
+    'Uniformity only': {
+      steps: 60,
+      holds: (g, first) => g.uniformity < -1.4 && !agrees(g, first) && !learns(g, first),
+    },
   },
   collapse: {
-    SimSiam: { steps: 100, holds: () => true },
-    'SimSiam without stop-gradient': { steps: 100, holds: () => true, alarm: 'complete collapse' },
-    BYOL: { steps: 100, holds: () => true },
-    'BYOL without predictor': { steps: 100, holds: () => true, alarm: 'complete collapse' },
-    VICReg: { steps: 100, holds: () => true },
-    'VICReg without variance': { steps: 100, holds: () => true, alarm: 'complete collapse' },
-    'VICReg without covariance': { steps: 100, holds: () => true },
-    'Align only': { steps: 100, holds: () => true, alarm: 'complete collapse' },
-    'Uniform only': { steps: 100, holds: () => true },
+    SimSiam: { steps: 60, holds: (g, first) => g.loss < -0.5 && agrees(g, first) && spread(64)(g) },
+    // "the loss falls to −1 as all embeddings become one"
+    'SimSiam without stop-gradient': {
+      steps: 80,
+      holds: (g, first) => g.loss < -0.95 && collapsed(g, first),
+      alarm: 'complete collapse',
+    },
+    BYOL: { steps: 60, holds: (g, first) => g.loss < first.loss && agrees(g, first) && spread(64)(g) },
+    // "agree on less and less"
+    'BYOL without predictor': {
+      steps: 100,
+      holds: collapsed,
+      alarm: 'complete collapse',
+    },
+    VICReg: { steps: 60, holds: (g, first) => g.loss < first.loss && spread(64)(g) },
+    // "shrinks every embedding to nothing"
+    'VICReg without variance': { steps: 100, holds: (g, first) => g.loss < first.loss, alarm: 'collapse' },
+    // "loses dimensions"
+    'VICReg without covariance': { steps: 100, holds: (g, first) => g.rank < 0.6 * first.rank },
+    'Align only': { steps: 60, holds: collapsed, alarm: 'complete collapse' },
+    // "no collapse, and nothing learned either"
+    'Uniform only': { steps: 60, holds: (g, first) => g.uniformity < -3 && !agrees(g, first) },
   },
 };
 

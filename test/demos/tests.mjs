@@ -174,7 +174,11 @@ export const ofEach = {
     for (const [i, [preset, { steps, holds, alarm = null }]] of Object.entries(promised).entries()) {
       await demo.page.$$eval('#presets button', (all, i) => all[i].click(), i);
       await demo.built(i + 2);
-      const first = await demo.gauges();
+      await demo.pause();
+      await demo.press('reset');
+      await until(async () => (await demo.data()).look === '0', 'the reset');
+      const first = await demo.one();
+      await demo.press('start');
       await demo.reach(steps);
       await demo.pause();
       const last = await demo.gauges();

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { buildDemos, readDemos, serveDemos } from '../../demos.mjs';
 import { launch, openDemo, until } from './browser.mjs';
-import { assert, ofEach, ofOne } from './tests.mjs';
+import { assert, ofEach, ofOne, ofPresets } from './tests.mjs';
 
 const short = process.argv.includes('--short');
 const patterns = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
@@ -142,7 +142,8 @@ const browsers = { chromium, ...(firefox && !short && { firefox }) };
 for (const [kind, path] of Object.entries(browsers)) {
   for (const demo of demos) {
     const first = demo === demos[0];
-    const tests = short ? (first ? { [SHORT]: ofEach[SHORT] } : {}) : { ...ofEach, ...(first && ofOne) };
+    const all = { ...ofEach, ...ofPresets(demo.name), ...(first && ofOne) };
+    const tests = !short ? all : first ? { [SHORT]: all[SHORT] } : {};
     for (const [title, body] of Object.entries(tests))
       await run(`${kind}: ${demo.name} ${title}`, () => inBrowser(kind, path, demo, body));
   }

@@ -28,16 +28,23 @@ export const PROMISES = {
       holds: (g, first) => g.loss < -0.95 && collapsed(g, first),
       alarm: 'complete collapse',
     },
-    BYOL: { steps: 60, holds: (g, first) => g.loss < first.loss && agrees(g, first) && spread(64)(g) },
+    BYOL: { steps: 60, holds: (g, first) => g.loss < 0.5 * first.loss && agrees(g, first) && spread(64)(g) },
     // "agree on less and less"
     'BYOL without predictor': {
       steps: 100,
       holds: collapsed,
       alarm: 'complete collapse',
     },
-    VICReg: { steps: 60, holds: (g, first) => g.loss < first.loss && spread(64)(g) },
+    VICReg: {
+      steps: 60,
+      holds: (g, first) => g.loss < 0.6 * first.loss && agrees(g, first) && spread(64)(g),
+    },
     // "shrinks every embedding to nothing"
-    'VICReg without variance': { steps: 100, holds: (g, first) => g.loss < first.loss, alarm: 'collapse' },
+    'VICReg without variance': {
+      steps: 100,
+      holds: (g, first) => g.length < 0.4 * first.length && collapsed(g, first),
+      alarm: 'complete collapse',
+    },
     // "loses dimensions"
     'VICReg without covariance': { steps: 100, holds: (g, first) => g.rank < 0.6 * first.rank },
     'Align only': { steps: 60, holds: collapsed, alarm: 'complete collapse' },

@@ -32,8 +32,17 @@ export function readDemos() {
     .sort((a, b) => a.order - b.order);
 }
 
-const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-const fill = (template, values) => template.replace(/\{\{(\w+)\}\}/g, (_, key) => values[key]);
+const LINE =
+  'Small encoders that learn without labels, live in this tab, on your own GPU. See a representation form, break it, and heal it. Nothing leaves your machine.';
+
+/** Texts as they stand in HTML. */
+const escaped = (texts) =>
+  Object.fromEntries(
+    Object.entries(texts).map(([key, text]) => [
+      key,
+      String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`),
+    ]),
+  );
 
 /** The lines between `// code: ...` and `// code.`, without their indentation. */
 function codeOf(name) {
@@ -76,19 +85,27 @@ export async function buildDemos(outdir) {
     mkdirSync(dirname(join(outdir, path)), { recursive: true });
     writeFileSync(join(outdir, path), text);
   };
-  const template = (name) => readFileSync(join(sources, 'shared', name), 'utf8');
-  for (const { name, title, line } of demos) {
-    const words = { title, line, code: codeOf(name) };
-    const safe = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, escaped(text)]));
-    write(`${name}/index.html`, fill(template('demo.html'), { ...safe, policy: POLICY }));
+  const filled = (template, words) => {
+    const text = readFileSync(join(sources, 'shared', `${template}.html`), 'utf8');
+    return text.trimEnd().replace(/\{\{(\w+)\}\}/g, (_, key) => words[key]);
+  };
+  const page = (path, words) => write(path, filled('frame', { ...words, policy: POLICY }));
+  const cards = demos.map(({ name, ...text }) => {
+    const words = { name, ...escaped({ ...text, code: codeOf(name) }) };
+    page(`${name}/index.html`, {
+      ...{ root: '../', script: 'page.js', above: '<a href="../">Hypersphere gallery</a>' },
+      ...{ title: `${words.title} · Hypersphere`, heading: words.title, line: words.line },
+      main: filled('demo', words),
+    });
     for (const file of ['picture-light.webp', 'picture-dark.webp', 'recording.json'])
       if (existsSync(join(sources, name, file))) cpSync(join(sources, name, file), join(outdir, name, file));
-  }
-  const cards = demos.map(
-    ({ name, title, line }) =>
-      `    <li><a href="${name}/"><picture><source media="(prefers-color-scheme: dark)" srcset="${name}/picture-dark.webp"><img src="${name}/picture-light.webp" alt="" width="640" height="400"></picture><h2>${escaped(title)}</h2><p>${escaped(line)}</p></a></li>`,
-  );
-  write('index.html', fill(template('gallery.html'), { demos: cards.join('\n'), policy: POLICY }));
+    return filled('card', words);
+  });
+  page('index.html', {
+    ...{ root: './', script: 'shared/gallery.js', above: 'Self-supervised learning on WebGPU' },
+    ...{ title: 'Hypersphere gallery', heading: 'Hypersphere gallery', line: LINE },
+    main: filled('gallery', { demos: cards.join('\n') }),
+  });
   cpSync(join(sources, 'shared', 'icon.svg'), join(outdir, 'shared', 'icon.svg'));
   cpSync(join(sources, 'data'), join(outdir, 'data'), { recursive: true });
 }

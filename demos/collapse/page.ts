@@ -1,52 +1,45 @@
+import { knnChart, lossChart } from '../shared/charts.ts';
+import { alignUniformWeights, choice, range, toggle, where } from '../shared/controls.ts';
 import { show } from '../shared/page.ts';
 
-const of =
-  (...methods: string[]) =>
-  ({ method }: Record<string, unknown>) =>
-    methods.includes(String(method));
+const vicReg = where('method', 'vicReg');
 
 show({
   settings: {
-    method: {
-      ...{ kind: 'choice', label: 'Method', value: 'simSiam', carries: true },
-      options: { simSiam: 'SimSiam', byol: 'BYOL', vicReg: 'VICReg', alignUniform: 'Alignment + uniformity' },
-      hint: 'Another method goes on with the encoder as it is: heal one method’s collapse with another.',
-    },
-    stopGradient: {
-      ...{ kind: 'switch', label: 'Stop-gradient', value: 1 },
-      hint: 'The target branch holds still: what keeps SimSiam from collapsing.',
-      when: of('simSiam'),
-    },
-    predictor: {
-      ...{ kind: 'switch', label: 'Predictor', value: 1 },
-      hint: 'A small network between the branches: what keeps BYOL from collapsing.',
-      when: of('byol'),
-    },
-    invarianceWeight: {
-      ...{ kind: 'range', label: 'Invariance', value: 25, min: 0, max: 50, step: 1 },
-      hint: 'Two views of an image agree.',
-      when: of('vicReg'),
-    },
-    varianceWeight: {
-      ...{ kind: 'range', label: 'Variance', value: 25, min: 0, max: 50, step: 1 },
-      hint: 'Every feature varies: against collapse to a point.',
-      when: of('vicReg'),
-    },
-    covarianceWeight: {
-      ...{ kind: 'range', label: 'Covariance', value: 1, min: 0, max: 5, step: 0.1 },
-      hint: 'Features do not repeat each other: against collapse to few dimensions.',
-      when: of('vicReg'),
-    },
-    alignWeight: {
-      ...{ kind: 'range', label: 'Alignment', value: 1, min: 0, max: 3, step: 0.05 },
-      hint: 'Two views of an image attract.',
-      when: of('alignUniform'),
-    },
-    uniformWeight: {
-      ...{ kind: 'range', label: 'Uniformity', value: 1, min: 0, max: 3, step: 0.05 },
-      hint: 'All images repel.',
-      when: of('alignUniform'),
-    },
+    method: choice(
+      'Method',
+      'Another method goes on with the encoder as it is: heal one method’s collapse with another.',
+      { simSiam: 'SimSiam', byol: 'BYOL', vicReg: 'VICReg', alignUniform: 'Alignment + uniformity' },
+      { carries: true },
+    ),
+    stopGradient: toggle(
+      'Stop-gradient',
+      'The target branch holds still: what keeps SimSiam from collapsing.',
+      1,
+      where('method', 'simSiam'),
+    ),
+    predictor: toggle(
+      'Predictor',
+      'A small network between the branches: what keeps BYOL from collapsing.',
+      1,
+      where('method', 'byol'),
+    ),
+    invarianceWeight: range('Invariance', 'Two views of an image agree.', 25, [0, 50, 1], vicReg),
+    varianceWeight: range(
+      'Variance',
+      'Every feature varies: against collapse to a point.',
+      25,
+      [0, 50, 1],
+      vicReg,
+    ),
+    covarianceWeight: range(
+      'Covariance',
+      'Features do not repeat each other: against collapse to few dimensions.',
+      1,
+      [0, 5, 0.1],
+      vicReg,
+    ),
+    ...alignUniformWeights(where('method', 'alignUniform')),
   },
   presets: [
     {
@@ -96,11 +89,7 @@ show({
     },
   ],
   charts: [
-    {
-      title: 'Loss',
-      note: 'of the training batch: it falls just as nicely in a collapse.',
-      lines: { loss: 'loss' },
-    },
+    lossChart('of the training batch: it falls just as nicely in a collapse.'),
     { title: 'Effective rank', note: 'of 64 dimensions: how many are in use.', lines: { rank: 'rank' } },
     {
       title: 'Std',
@@ -108,11 +97,6 @@ show({
       lines: { std: 'std' },
       range: [0, 0.14],
     },
-    {
-      title: 'k-NN accuracy',
-      note: 'on the encoder’s output, which holds out longer than the embedding.',
-      lines: { knn: 'k-NN' },
-      range: [0, 1],
-    },
+    knnChart('on the encoder’s output, which holds out longer than the embedding.'),
   ],
 });

@@ -1,39 +1,27 @@
+import { knnChart, lossChart } from '../shared/charts.ts';
+import { alignUniformWeights, choice, range, where } from '../shared/controls.ts';
 import { show } from '../shared/page.ts';
 import { plane } from './plane.ts';
 
-const contrastive = ({ loss }: Record<string, unknown>) => loss === 'ntXent';
-
 show({
   settings: {
-    width: {
-      ...{
-        kind: 'choice',
-        label: 'Embedding',
-        value: '2',
-        options: { 2: '2-D: circle', 3: '3-D: sphere', 64: '64-D, projected' },
-      },
-      hint: '64 dimensions are shown along the three directions of largest variance.',
-    },
-    loss: {
-      ...{ kind: 'choice', label: 'Loss', value: 'alignUniform' },
-      options: { alignUniform: 'Alignment + uniformity', ntXent: 'NT-Xent (SimCLR)' },
-      hint: 'NT-Xent tends to the other two with many negatives (Wang & Isola).',
-    },
-    alignWeight: {
-      ...{ kind: 'range', label: 'Alignment', value: 1, min: 0, max: 3, step: 0.05 },
-      hint: 'How strongly two views of an image attract.',
-      when: (settings) => !contrastive(settings),
-    },
-    uniformWeight: {
-      ...{ kind: 'range', label: 'Uniformity', value: 1, min: 0, max: 3, step: 0.05 },
-      hint: 'How strongly all images repel.',
-      when: (settings) => !contrastive(settings),
-    },
-    temperature: {
-      ...{ kind: 'range', label: 'Temperature', value: 0.2, min: 0.05, max: 1, step: 0.01 },
-      hint: 'Low: only the nearest negatives repel. High: all do alike.',
-      when: contrastive,
-    },
+    width: choice('Embedding', '64 dimensions are shown along the three directions of largest variance.', {
+      2: '2-D: circle',
+      3: '3-D: sphere',
+      64: '64-D, projected',
+    }),
+    loss: choice('Loss', 'NT-Xent tends to the other two with many negatives (Wang & Isola).', {
+      alignUniform: 'Alignment + uniformity',
+      ntXent: 'NT-Xent (SimCLR)',
+    }),
+    ...alignUniformWeights(where('loss', 'alignUniform')),
+    temperature: range(
+      'Temperature',
+      'Low: only the nearest negatives repel. High: all do alike.',
+      0.2,
+      [0.05, 1, 0.01],
+      where('loss', 'ntXent'),
+    ),
   },
   presets: [
     {
@@ -63,13 +51,8 @@ show({
     },
   ],
   charts: [
-    { title: 'Loss', note: 'of the training batch.', lines: { loss: 'loss' } },
-    {
-      title: 'k-NN accuracy',
-      note: 'of test images by their neighbours; chance is .1.',
-      lines: { knn: 'k-NN' },
-      range: [0, 1],
-    },
+    lossChart('of the training batch.'),
+    knnChart('of test images by their neighbours; chance is .1.'),
     {
       title: 'Alignment and uniformity',
       note: 'of held-out images: both should fall.',

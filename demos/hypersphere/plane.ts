@@ -10,7 +10,7 @@ export function plane(box: HTMLElement) {
   const figure = document.createElement('figure');
   figure.innerHTML = `<figcaption><strong>Alignment over uniformity</strong> the path of this run; earlier ones are dashed. Good representations are at the lower left.</figcaption>`;
   const svg = add(figure, 'svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plane', role: 'img' });
-  svg.setAttribute('aria-label', 'Alignment over uniformity, the path of this run');
+  svg.setAttribute('aria-label', 'The path of this run: nothing yet');
   const x = (uniformity: number) => LEFT + (1 - uniformity / UNIFORM) * (WIDTH - LEFT - 10);
   const y = (alignment: number) => 8 + (1 - Math.min(1, alignment / ALIGN)) * (HEIGHT - BOTTOM - 8);
   for (const value of [0, -1, -2, -3, -4]) {
@@ -38,6 +38,9 @@ export function plane(box: HTMLElement) {
       const [cx, cy] = places.at(-1)!;
       end.setAttribute('cx', cx);
       end.setAttribute('cy', cy);
+      const say = ({ step, alignment, uniformity }: Gauges) =>
+        `alignment ${alignment.toFixed(2)} and uniformity ${uniformity.toFixed(2)} at step ${step}`;
+      svg.setAttribute('aria-label', `The path of this run: ${say(looks[0])}, ${say(looks.at(-1)!)}`);
     },
     begin() {
       const d = path.getAttribute('d')!;

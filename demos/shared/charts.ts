@@ -12,118 +12,116 @@ export interface Chart {
   range?: [number, number];
 }
 
+export const lossChart = (note: string): Chart => ({ title: 'Loss', note, lines: { loss: 'loss' } });
+export const knnChart = (note: string): Chart => ({
+  ...{ title: 'k-NN accuracy', note, lines: { knn: 'k-NN' }, range: [0, 1] },
+});
+
+/** A chart as it is drawn and told. */
+interface Panel {
+  title: string;
+  note: string;
+  names: string[];
+  data: (looks: readonly Gauges[]) => uPlot.AlignedData;
+  /** The same for those who cannot see it. */
+  words: (looks: readonly Gauges[]) => string;
+  y: uPlot.Scale;
+}
+
+const overSteps = ({ title, note, lines, range }: Chart): Panel => {
+  const keys = Object.keys(lines) as (keyof Chart['lines'])[];
+  const inWords = (looks: readonly Gauges[], key: keyof Chart['lines']) => {
+    const told = looks.filter((look) => look[key] !== undefined);
+    if (!told.length) return `${lines[key]}: nothing yet.`;
+    const say = (look: Gauges) => `${look[key]!.toFixed(3)} at step ${look.step}`;
+    const values = told.map((look) => look[key]!);
+    const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(3));
+    return `${lines[key]}: ${say(told[0])}, ${say(told.at(-1)!)}, from ${least} to ${most} in between.`;
+  };
+  return {
+    ...{ title, note, names: Object.values(lines) },
+    data: (looks) => [
+      looks.map(({ step }) => step),
+      ...keys.map((key) => looks.map((look) => look[key] ?? null)),
+    ],
+    words: (looks) => keys.map((key) => inWords(looks, key)).join(' '),
+    y: range ? { range } : {},
+  };
+};
+
+const SPECTRUM: Panel = {
+  title: 'Spectrum',
+  note: 'singular values of the unit embeddings, largest first: a flat line uses every dimension, a steep one few.',
+  names: ['singular value'],
+  data(looks) {
+    const { spectrum = [] } = looks.at(-1) ?? {};
+    return [spectrum.map((_, i) => i + 1), spectrum];
+  },
+  words(looks) {
+    const { spectrum = [] } = looks.at(-1) ?? {};
+    const many = spectrum.filter((value) => value > spectrum[0] / 10).length;
+    return `${spectrum.length} singular values, the largest ${spectrum[0]?.toFixed(3)}; ${many} of them are above a tenth of it.`;
+  },
+  y: { range: (_, __, most) => [0, Math.max(most ?? 0, 0.01) * 1.05] },
+};
+
+const HEIGHT = 170;
+
 /** Draws the gauges of a run over its steps, and the spectrum of the last look. */
 export function makeCharts(box: HTMLElement, charts: readonly Chart[]) {
   let looks: readonly Gauges[] = [];
-  let plots: { draw: () => void; destroy: () => void; resize: () => void }[] = [];
-
-  const figure = ({ title, note }: { title: string; note: string }) => {
-    const element = document.createElement('figure');
-    const caption = document.createElement('figcaption');
-    const heading = document.createElement('strong');
-    heading.textContent = title;
-    caption.append(heading, ` ${note}`);
-    const plot = document.createElement('div');
-    plot.className = 'plot';
-    plot.setAttribute('aria-hidden', 'true'); // The same numbers stand in the table.
-    element.append(caption, plot);
-    box.append(element);
-    return plot;
-  };
-  const places = charts.map(figure);
-  const spectrumPlace = figure({
-    title: 'Spectrum',
-    note: 'singular values of the unit embeddings, largest first: a flat line uses every dimension, a steep one few.',
+  let plots: uPlot[] = [];
+  const panels = [...charts.map(overSteps), SPECTRUM].map((panel) => {
+    const figure = document.createElement('figure');
+    figure.innerHTML = `<figcaption><strong>${panel.title}</strong> ${panel.note}</figcaption><div class="plot" aria-hidden="true"></div><p class="visually-hidden"></p>`;
+    box.append(figure);
+    return { ...panel, place: figure.querySelector('div')!, text: figure.querySelector('p')! };
   });
+  const sizeOf = (place: HTMLElement) => ({ width: place.clientWidth || 300, height: HEIGHT });
 
-  function build() {
+  function build(): void {
     for (const plot of plots) plot.destroy();
-    const [text, grid] = ['muted', 'grid'].map((name) => cssOf(colorOf(name)));
-    const inks = ['c0', 'c6', 'c4', 'c9'].map((name) => cssOf(colorOf(name)));
-    const axis = {
-      stroke: text,
-      grid: { stroke: grid, width: 1 },
+    const color = (name: string) => cssOf(colorOf(name));
+    const axis: uPlot.Axis = {
+      stroke: color('muted'),
+      grid: { stroke: color('grid'), width: 1 },
       ticks: { show: false },
       font: '12px system-ui',
     };
-    const make = (
-      place: HTMLElement,
-      names: string[],
-      data: () => uPlot.AlignedData,
-      more: Partial<uPlot.Options>,
-    ) => {
-      const plot = new uPlot(
-        {
-          width: place.clientWidth || 300,
-          height: 170,
-          legend: { show: names.length > 1 },
-          cursor: { show: false },
-          axes: [
-            { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
-            { ...axis, size: 48 },
-          ],
-          series: [
-            {},
-            ...names.map((label, i) => ({
-              ...{ label, stroke: inks[i], width: 2 },
-              points: { show: false },
-              dash: i === 1 ? [6, 4] : undefined,
-            })),
-          ],
-          ...more,
-        },
-        data(),
-        place,
-      );
-      return {
-        draw: () => plot.setData(data()),
-        destroy: () => plot.destroy(),
-        resize: () => plot.setSize({ width: place.clientWidth || 300, height: 170 }),
-      };
-    };
-    plots = charts.map(({ lines, range }, i) =>
-      make(
-        places[i],
-        Object.values(lines),
-        () => [
-          looks.map(({ step }) => step),
-          ...Object.keys(lines).map((name) => looks.map((look) => look[name as 'loss'] ?? null)),
+    const inks = ['c0', 'c6'].map(color);
+    plots = panels.map(({ names, data, y, place }) => {
+      const series = names.map((label, i): uPlot.Series => {
+        const dash = i === 1 ? [6, 4] : undefined;
+        return { label, stroke: inks[i], width: 2, points: { show: false }, dash };
+      });
+      const options: uPlot.Options = {
+        ...sizeOf(place),
+        legend: { show: names.length > 1 },
+        cursor: { show: false },
+        axes: [
+          { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
+          { ...axis, size: 48 },
         ],
-        { scales: { x: { time: false }, y: range ? { range } : {} } },
-      ),
-    );
-    plots.push(
-      make(
-        spectrumPlace,
-        ['singular value'],
-        () => {
-          const { spectrum = [] } = looks.at(-1) ?? {};
-          return [spectrum.map((_, i) => i + 1), spectrum];
-        },
-        {
-          scales: {
-            x: { time: false },
-            y: { range: (_, __, most) => [0, Math.max(most ?? 0, 0.01) * 1.05] },
-          },
-        },
-      ),
-    );
+        series: [{}, ...series],
+        scales: { x: { time: false }, y },
+      };
+      return new uPlot(options, data(looks), place);
+    });
   }
 
+  new ResizeObserver(() => plots.forEach((plot, i) => plot.setSize(sizeOf(panels[i].place)))).observe(box);
   let waiting = false;
-  new ResizeObserver(() => {
-    for (const plot of plots) plot.resize();
-  }).observe(box);
   return {
     /** Colours are others. */
     build,
     show(now: readonly Gauges[]) {
       looks = now;
+      for (const { text, words } of panels) text.textContent = words(looks);
       if (waiting) return;
       waiting = true;
       requestAnimationFrame(() => {
         waiting = false;
-        for (const plot of plots) plot.draw();
+        plots.forEach((plot, i) => plot.setData(panels[i].data(looks)));
       });
     },
   };

@@ -1,37 +1,66 @@
-import type { Settings } from './protocol.ts';
+import type { Choice, Settings } from './protocol.ts';
 
-/** A knob: a number that may change while the run goes on. */
-interface Range {
-  kind: 'range';
+/** Where a setting has an effect; elsewhere it is hidden. */
+type When = (settings: Settings) => boolean;
+interface Described<K extends string, V> {
+  kind: K;
   label: string;
   hint: string;
-  value: number;
+  value: V;
+  when?: When;
+}
+/** A number that may change while the run goes on. */
+interface Range extends Described<'range', number> {
   min: number;
   max: number;
   step: number;
 }
 /** 1 or 0, live too. */
-interface Switch {
-  kind: 'switch';
-  label: string;
-  hint: string;
-  value: number;
-}
+type Switch = Described<'switch', number>;
 /** A word: the model is built anew. */
-interface Choices {
-  kind: 'choice';
-  label: string;
-  hint: string;
-  value: string;
+interface Choices extends Described<'choice', string> {
   options: Record<string, string>;
   /** The new model keeps what encoder and projector have learned. */
   carries?: boolean;
 }
-export type Setting = (Range | Switch | Choices) & {
-  /** Where it has an effect; elsewhere it is hidden. Default: everywhere. */
-  when?: (settings: Settings) => boolean;
-};
+export type Setting = Range | Switch | Choices;
 export type Declared = Record<string, Setting>;
+
+/** Says that a setting matters where another is one of `words`. */
+export const where =
+  (name: string, ...words: string[]): When =>
+  (settings) =>
+    words.includes(String(settings[name]));
+
+export const range = (
+  label: string,
+  hint: string,
+  value: number,
+  [min, max, step]: [min: number, max: number, step: number],
+  when?: When,
+): Range => ({ kind: 'range', label, hint, value, min, max, step, when });
+
+export const toggle = (label: string, hint: string, value: 0 | 1, when?: When): Switch => ({
+  kind: 'switch',
+  label,
+  hint,
+  value,
+  when,
+});
+
+/** The first of the options is the declared one. */
+export const choice = (
+  label: string,
+  hint: string,
+  options: Record<string, string>,
+  { carries }: { carries?: boolean } = {},
+): Choices => ({ kind: 'choice', label, hint, value: Object.keys(options)[0], options, carries });
+
+/** The weights of Wang and Isola's two losses. */
+export const alignUniformWeights = (when: When) => ({
+  alignWeight: range('Alignment', 'How strongly two views of an image attract.', 1, [0, 3, 0.05], when),
+  uniformWeight: range('Uniformity', 'How strongly all images repel.', 1, [0, 3, 0.05], when),
+});
 
 export const defaultsOf = (declared: Declared): Settings =>
   Object.fromEntries(Object.entries(declared).map(([name, { value }]) => [name, value]));
@@ -44,26 +73,31 @@ function parse(setting: Setting, text: string): number | string | undefined {
   return text !== '' && value >= min && value <= max ? value : undefined;
 }
 
-/** Settings and seed of an address; what it does not say, or says wrongly, is as declared. */
-export function fromAddress(
-  declared: Declared,
-  query: URLSearchParams,
-): { settings: Settings; seed: number } {
+/** What an address says of a page. */
+export interface Address extends Choice {
+  /** Pictures instead of dots. */
+  pictures: boolean;
+}
+
+/** What the address does not say, or says wrongly, is as declared. */
+export function fromAddress(declared: Declared, query: URLSearchParams): Address {
   const settings = defaultsOf(declared);
   for (const [name, setting] of Object.entries(declared)) {
     const value = parse(setting, query.get(name) ?? '');
     if (value !== undefined) settings[name] = value;
   }
   const seed = Number(query.get('seed'));
-  return { settings, seed: Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32 ? seed : 0 };
+  const whole = Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32;
+  return { settings, seed: whole ? seed : 0, pictures: query.has('pictures') };
 }
 
-/** The address of settings and seed: only what differs from the declared values. */
-export function toAddress(declared: Declared, settings: Settings, seed: number): string {
+/** Only what differs from the declared values. */
+export function toAddress(declared: Declared, { settings, seed, pictures }: Address): string {
   const query = new URLSearchParams();
   for (const [name, { value }] of Object.entries(declared))
     if (settings[name] !== value) query.set(name, String(settings[name]));
   if (seed !== 0) query.set('seed', String(seed));
+  if (pictures) query.set('pictures', '1');
   return query.size ? `?${query}` : location.pathname;
 }
 

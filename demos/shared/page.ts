@@ -1,24 +1,27 @@
 // The page of every demo: controls, charts and words around what the worker computes.
 import { type Chart, makeCharts } from './charts.ts';
 import { type Declared, defaultsOf, fromAddress, makeControls, toAddress } from './controls.ts';
+import { listen } from './pointer.ts';
 import {
   CLASSES,
   type FromWorker,
   type Gauges,
   type Handlers,
   type Obstacle,
-  SIDE,
+  REST_EVERY,
+  type Settings,
   type Style,
   type ToWorker,
 } from './protocol.ts';
-import { play } from './recording.ts';
-import { colorOf, cssOf, theme } from './theme.ts';
+import { showRecording } from './recording.ts';
+import { colorOf, theme } from './theme.ts';
+import { drawViews, showCard } from './tiles.ts';
 
 /** Settings that are known to do something, and why. */
 export interface Preset {
   name: string;
   why: string;
-  settings: Record<string, number | string>;
+  settings: Settings;
 }
 
 export interface Demo {
@@ -32,17 +35,6 @@ export interface Demo {
 
 const $ = <T extends HTMLElement = HTMLElement>(id: string) => document.querySelector<T>(`#${id}`)!;
 
-const WHAT_TO_DO: Record<Obstacle, string> = {
-  insecure:
-    'This page is not a secure context, and browsers give WebGPU to secure ones only. Open it over https, or on localhost.',
-  noApi:
-    'This browser has no WebGPU (in workers). Use Chrome or Edge 113, Safari 26 or Firefox 141, or newer; in older Firefox set dom.webgpu.enabled in about:config.',
-  noAdapter:
-    'This browser has WebGPU but offers no GPU. Switch hardware acceleration on in its settings, look at chrome://gpu for what it says, or update the graphics driver.',
-  blocked:
-    'This browser refuses a WebGPU device. A policy, an extension or the list of blocked drivers may forbid it: look at chrome://gpu or about:support.',
-};
-
 const GAUGES = [
   ['loss', 'Loss', ''],
   ['alignment', 'Alignment', 'distance of two views: 0 is best'],
@@ -54,53 +46,63 @@ const GAUGES = [
 ] as const;
 
 /** Runs a demo's page. */
-export function show(demo: Demo): void {
-  const { declared, worker } = {
-    declared: demo.settings,
-    worker: new Worker('model.js', { type: 'module' }),
-  };
-  let { settings, seed } = fromAddress(declared, new URLSearchParams(location.search));
+export function show({ settings: declared, presets, charts: declaredCharts, extra: makeExtra }: Demo): void {
+  const worker = new Worker('model.js', { type: 'module' });
+  const send = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
+  const address = fromAddress(declared, new URLSearchParams(location.search));
+  let { settings, seed } = address;
   let looks: Gauges[] = [];
   let running = false;
-  const send = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
+  let adapter = '';
+
+  const status = (text: string) => {
+    if ($('status').textContent !== text) $('status').textContent = text;
+  };
+  /** What went wrong, and what can be done about it. */
+  function notice(text: string, action = 'Close', run = () => {}): void {
+    const button = document.createElement('button');
+    Object.assign(button, { type: 'button', textContent: action });
+    button.addEventListener('click', () => {
+      $('notice').hidden = true;
+      run();
+    });
+    $('notice').replaceChildren(text, button);
+    $('notice').hidden = false;
+  }
 
   // The picture.
   const canvas = $<HTMLCanvasElement>('canvas');
   const reduced = matchMedia('(prefers-reduced-motion: reduce)');
-  let pictures = new URLSearchParams(location.search).has('pictures');
+  const pictures = $<HTMLInputElement>('pictures');
+  pictures.checked = address.pictures;
   const style = (): Style => ({
     ...{ page: colorOf('panel'), line: colorOf('line'), text: colorOf('text') },
     classes: CLASSES.map((_, i) => colorOf(`c${i}`)),
-    ...{ pictures, turning: !reduced.matches },
+    ...{ pictures: pictures.checked, turning: !reduced.matches },
   });
   const size = () => {
     const { width, height } = canvas.getBoundingClientRect();
     return { width, height, ratio: Math.min(2, devicePixelRatio) };
   };
-  reduced.addEventListener('change', () => send({ type: 'style', style: style() }));
+  for (const changing of [reduced, pictures])
+    changing.addEventListener('change', () => {
+      send({ type: 'style', style: style() });
+      showChoice();
+    });
+  let picked = -1;
+  listen(canvas, send, () => picked);
 
   // What the visitor may set.
-  const toggle = document.createElement('label');
-  toggle.className = 'setting switch';
-  toggle.innerHTML = '<input type="checkbox" id="pictures"> Pictures instead of dots';
-  const box = toggle.querySelector('input')!;
-  box.checked = pictures;
-  box.addEventListener('change', () => {
-    pictures = box.checked;
-    send({ type: 'style', style: style() });
-  });
-  const showSettings = makeControls($('settings'), declared, (name, value) => {
+  const showSettings = makeControls($<HTMLFormElement>('settings'), declared, (name, value) => {
     settings = { ...settings, [name]: value };
     const setting = declared[name];
     if (setting.kind === 'choice') rebuild(setting.carries === true);
     else send({ type: 'live', settings });
     showChoice();
   });
-  $('settings').append(toggle);
-  const buttons = demo.presets.map((preset) => {
+  const buttons = presets.map((preset) => {
     const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = preset.name;
+    Object.assign(button, { type: 'button', textContent: preset.name });
     button.addEventListener('click', () => {
       settings = { ...defaultsOf(declared), ...preset.settings };
       showChoice();
@@ -111,13 +113,14 @@ export function show(demo: Demo): void {
     return { button, preset };
   });
 
+  /** Shows the settings in the controls, in the address and among the presets. */
   function showChoice(): void {
     showSettings(settings);
-    history.replaceState(null, '', toAddress(declared, settings, seed));
+    history.replaceState(null, '', toAddress(declared, { settings, seed, pictures: pictures.checked }));
     const defaults = defaultsOf(declared);
     let why = 'Settings of your own.';
     for (const { button, preset } of buttons) {
-      const wanted: Record<string, unknown> = { ...defaults, ...preset.settings };
+      const wanted: Settings = { ...defaults, ...preset.settings };
       const chosen = Object.keys(wanted).every(
         (name) => wanted[name] === settings[name] || (declared[name].when && !declared[name].when(settings)),
       );
@@ -138,12 +141,9 @@ export function show(demo: Demo): void {
     send({ type: 'build', choice: { settings, seed }, carry });
   }
 
-  const status = (text: string) => {
-    if ($('status').textContent !== text) $('status').textContent = text;
-  };
-
   $('start').addEventListener('click', () => send({ type: running ? 'pause' : 'start' }));
-  $('step').addEventListener('click', () => send({ type: 'step' }));
+  for (const type of ['step', 'save', 'image', 'lose'] as const)
+    $(type).addEventListener('click', () => send({ type }));
   $('reset').addEventListener('click', () => {
     beginRun();
     send({ type: 'reset' });
@@ -153,9 +153,6 @@ export function show(demo: Demo): void {
     showChoice();
     rebuild(false);
   });
-  $('save').addEventListener('click', () => send({ type: 'save' }));
-  $('image').addEventListener('click', () => send({ type: 'image' }));
-  $('lose').addEventListener('click', () => send({ type: 'lose' }));
   $('load').addEventListener('change', async ({ target }) => {
     const input = target as HTMLInputElement;
     const [file] = input.files ?? [];
@@ -168,41 +165,10 @@ export function show(demo: Demo): void {
     download(new Blob(lines, { type: 'application/jsonl' }), `${name}.jsonl`);
   });
 
-  // The pointer and the arrow keys.
-  let dragged: { x: number; y: number } | null = null;
-  let picked = -1;
-  const at = ({ clientX, clientY }: PointerEvent) => {
-    const { left, top, width, height } = canvas.getBoundingClientRect();
-    return { x: clientX - left - width / 2, y: height / 2 - (clientY - top) };
-  };
-  canvas.addEventListener('pointerdown', (event) => {
-    dragged = { x: event.clientX, y: event.clientY };
-    canvas.setPointerCapture(event.pointerId);
-    send({ type: 'pick', at: at(event) });
-  });
-  canvas.addEventListener('pointermove', (event) => {
-    if (!dragged) return send({ type: 'pick', at: at(event) });
-    send({ type: 'turn', yaw: (event.clientX - dragged.x) / 150, pitch: (event.clientY - dragged.y) / 150 });
-    dragged = { x: event.clientX, y: event.clientY };
-  });
-  for (const end of ['pointerup', 'pointercancel'] as const)
-    canvas.addEventListener(end, () => (dragged = null));
-  canvas.addEventListener('pointerleave', () => send({ type: 'pick', at: null }));
-  canvas.addEventListener('blur', () => send({ type: 'pick', at: null }));
-  canvas.addEventListener('keydown', (event) => {
-    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (by) send({ type: 'pick', at: { index: picked + by } });
-    else if (event.key === 'Escape') send({ type: 'pick', at: null });
-    else return;
-    event.preventDefault();
-  });
-
   // Charts and tables.
   for (const [i, label] of CLASSES.entries()) {
     const item = document.createElement('li');
-    const dot = document.createElement('i');
-    dot.className = `dot c${i}`;
-    item.append(dot, label);
+    item.innerHTML = `<i class="dot c${i}"></i>${label}`;
     $('legend').append(item);
   }
   const numbers = GAUGES.map(([key, label, hint]) => {
@@ -211,8 +177,8 @@ export function show(demo: Demo): void {
     $('numbers').append(item);
     return { key, element: item.querySelector('data')! };
   });
-  const charts = makeCharts($('charts'), demo.charts);
-  const extra = demo.extra?.($('charts'));
+  const charts = makeCharts($('charts'), declaredCharts);
+  const extra = makeExtra?.($('charts'));
 
   function showGauges(gauges: Gauges): void {
     looks = looks.filter(({ step }) => step < gauges.step);
@@ -235,108 +201,49 @@ export function show(demo: Demo): void {
     $('alarm').textContent = text && `Collapse alarm: ${text}`;
   }
 
-  function drawViews(pixels: Uint8Array): void {
-    const target = $<HTMLCanvasElement>('views');
-    const count = pixels.length / SIDE / SIDE / 2;
-    const context = target.getContext('2d')!;
-    for (let i = 0; i < 2 * count; i++) {
-      const tile = tileOf(pixels.subarray(i * SIDE * SIDE, (i + 1) * SIDE * SIDE));
-      context.imageSmoothingEnabled = false;
-      context.drawImage(tile, (i % count) * 56, Math.floor(i / count) * 56, 56, 56);
-    }
-  }
-
-  function notice(text: string, action?: { label: string; run: () => void }): void {
-    const element = $('notice');
-    element.textContent = text;
-    element.hidden = text === '';
-    if (!action) return;
-    const button = document.createElement('button');
-    Object.assign(button, { type: 'button', textContent: action.label });
-    button.addEventListener('click', () => {
-      notice('');
-      action.run();
-    });
-    element.append(button);
-  }
-
-  /** Without a GPU: says why, and shows a run that was recorded. */
-  async function obstacle(kind: Obstacle): Promise<void> {
-    document.body.dataset.obstacle = kind;
-    notice(`${WHAT_TO_DO[kind]} Meanwhile you see a run that was recorded.`);
-    for (const button of document.querySelectorAll<HTMLButtonElement>(
-      '#controls button, main .transport button',
-    ))
-      button.disabled = true;
-    for (const input of document.querySelectorAll<HTMLInputElement>(
-      '#controls input, #controls select, #load',
-    ))
-      input.disabled = true;
-    $('views-section').hidden = true;
-    const fresh = canvas.cloneNode() as HTMLCanvasElement; // The other one belongs to the worker.
-    canvas.replaceWith(fresh);
-    await play(fresh, {
-      colors: () => ({
-        ring: cssOf(colorOf('line')),
-        classes: CLASSES.map((_, i) => cssOf(colorOf(`c${i}`))),
-      }),
-      still: reduced.matches,
-      say: status,
-      gauges: showGauges,
-    });
-  }
+  const obstacle = (kind: Obstacle) =>
+    showRecording(kind, canvas, { notice, status, gauges: showGauges, still: () => reduced.matches });
 
   const hear: Handlers<FromWorker> = {
     progress: ({ text }) => status(`${text} …`),
-    opened: ({ adapter }) => ($('facts').dataset.adapter = adapter),
+    opened: (message) => ({ adapter } = message),
+    choice({ choice }) {
+      ({ settings, seed } = choice);
+      showChoice();
+    },
     built({ step }) {
       delete document.body.dataset.look; // The last one is of another model.
       document.body.dataset.built = String(Number(document.body.dataset.built ?? 0) + 1);
       status(`Ready at step ${step}. Press Start.`);
     },
-    state(message) {
+    state({ step, drawn, stepsPerSecond, ...message }) {
       ({ running } = message);
-      const { step, stepsPerSecond } = message;
-      document.body.dataset.step = String(step);
-      document.body.dataset.running = String(running);
+      Object.assign(document.body.dataset, { step, drawn, running });
       $('start').textContent = running ? 'Pause' : 'Start';
-      const rested = !running && step > 0 && step % 3000 === 0 ? ', resting: press Start for more' : '';
-      status(running ? 'Training.' : step ? `Paused at step ${step}${rested}.` : 'Ready. Press Start.');
-      const speed =
-        running && stepsPerSecond ? `, ${stepsPerSecond.toFixed(stepsPerSecond < 10 ? 1 : 0)} steps/s` : '';
-      $('facts').textContent = `Step ${step}${speed} · seed ${seed} · on ${$('facts').dataset.adapter}`;
+      const rested = !running && step > 0 && step % REST_EVERY === 0;
+      const paused = `Paused at step ${step}${rested ? ', resting: press Start for more' : ''}.`;
+      status(running ? 'Training.' : step ? paused : 'Ready. Press Start.');
+      const speed = stepsPerSecond ? `, ${stepsPerSecond.toFixed(stepsPerSecond < 10 ? 1 : 0)} steps/s` : '';
+      $('facts').textContent = `Step ${step}${speed} · seed ${seed} · on ${adapter}`;
     },
     gauges: ({ gauges }) => showGauges(gauges),
-    views: ({ pixels }) => drawViews(pixels),
+    views: ({ pixels }) => drawViews($<HTMLCanvasElement>('views'), pixels),
     picked(message) {
-      const card = $('card');
-      card.hidden = !message.picked;
+      const words = showCard($('card'), message.picked);
       picked = message.picked?.items[0].index ?? picked;
-      if (!message.picked) return;
-      const { items, pixels } = message.picked;
-      const pieces = items.map(({ label, similarity }, i) => {
-        const item = document.createElement('figure');
-        const text = document.createElement('figcaption');
-        text.textContent = i ? `${CLASSES[label]} ${similarity.toFixed(2)}` : CLASSES[label];
-        item.append(tileOf(pixels.subarray(i * SIDE * SIDE, (i + 1) * SIDE * SIDE)), text);
-        return item;
-      });
-      card.replaceChildren(...pieces);
-      const names = items.map(({ label }) => CLASSES[label]);
-      $('stage-text').textContent =
-        `Image ${items[0].index + 1}: ${names[0]}. Nearest by cosine: ${names.slice(1).join(', ')}.`;
+      if (words) $('stage-text').textContent = words;
     },
     saved: ({ bytes, step }) => download(new Blob([bytes]), `${name}-encoder-${step}.safetensors`),
     image: ({ blob }) => download(blob, `${name}.png`),
     positions: (message) =>
       dispatchEvent(new CustomEvent('moment', { detail: { ...message, gauges: looks.at(-1) } })),
     obstacle: ({ kind }) => obstacle(kind),
-    lost: ({ message, step }) =>
-      notice(`${message} The state of step ${step} is kept.`, {
-        label: `Go on from step ${step}`,
-        run: () => send({ type: 'recover' }),
-      }),
-    failed: ({ message }) => notice(message, { label: 'Go on', run: () => send({ type: 'recover' }) }),
+    failed({ message, step }) {
+      if (step === null) return notice(message);
+      notice(`${message} The state of step ${step} is kept.`, `Go on from step ${step}`, () =>
+        send({ type: 'recover' }),
+      );
+    },
   };
   worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) =>
     (hear[data.type] as (message: FromWorker) => unknown)(data),
@@ -355,28 +262,13 @@ export function show(demo: Demo): void {
   });
   new ResizeObserver(() => send({ type: 'size', size: size() })).observe($('canvas-box'));
 
-  /** Opens the GPU and fetches the images: once the page is there, or at the first click. */
-  const open = () => {
-    if (!isSecureContext) return void obstacle('insecure');
-    if (typeof canvas.transferControlToOffscreen !== 'function') return void obstacle('noApi');
-    const drawing = canvas.transferControlToOffscreen();
-    const data = new URL('../data/', document.baseURI).href;
-    send({ type: 'open', canvas: drawing, data, choice: { settings, seed }, style: style(), size: size() }, [
-      drawing,
-    ]);
-  };
-  if ('requestIdleCallback' in window) requestIdleCallback(open, { timeout: 500 });
-  else setTimeout(open, 100);
-}
-
-/** An image of 28 x 28 bytes. */
-function tileOf(pixels: Uint8Array): HTMLCanvasElement {
-  const tile = document.createElement('canvas');
-  tile.width = tile.height = SIDE;
-  const image = new ImageData(SIDE, SIDE);
-  for (let i = 0; i < pixels.length; i++) image.data.set([pixels[i], pixels[i], pixels[i], 255], 4 * i);
-  tile.getContext('2d')!.putImageData(image, 0, 0);
-  return tile;
+  // The GPU is opened, images are fetched and kernels are compiled before the first click.
+  if (!isSecureContext) return void obstacle('insecure');
+  if (typeof canvas.transferControlToOffscreen !== 'function') return void obstacle('noApi');
+  const drawing = canvas.transferControlToOffscreen();
+  const data = new URL('../data/', document.baseURI).href;
+  const choice = { settings, seed };
+  send({ type: 'open', canvas: drawing, data, choice, style: style(), size: size() }, [drawing]);
 }
 
 function download(blob: Blob, name: string): void {

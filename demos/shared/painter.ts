@@ -23,19 +23,21 @@ export interface Scene {
 /** How far the picture reaches, in radii of the sphere: with room for the density around it. */
 export const reachOf = (dense: boolean) => (dense ? 1.38 : 1.12);
 
+export type Painter = Awaited<ReturnType<typeof makePainter>>;
+
 /**
  * Draws embeddings on a canvas from the buffer in which they lie on the GPU.
- * @param points f32 [count, width]
+ * @param context configured for this device
+ * @param points in their buffer f32 [count, width]
  */
 export async function makePainter(
   gpu: GPUDevice,
   context: GPUCanvasContext,
-  { points, count, width }: { points: GPUBuffer; count: number; width: number },
+  points: { buffer: GPUBuffer; count: number; width: number },
   images: { pixels: Uint8Array; labels: Uint8Array },
 ) {
-  const { canvas } = context;
+  const { count, width } = points;
   const format = navigator.gpu.getPreferredCanvasFormat();
-  context.configure({ device: gpu, format, alphaMode: 'opaque' });
 
   const owned: { destroy(): void }[] = [];
   const buffer = (label: string, bytes: number, usage: number) => {
@@ -70,7 +72,7 @@ export async function makePainter(
     ],
   });
   const sampler = gpu.createSampler({ magFilter: 'linear', minFilter: 'linear' });
-  const resources = [scene, axes, points, labels, density].map((buffer) => ({ buffer }));
+  const resources = [scene, axes, points.buffer, labels, density].map((buffer) => ({ buffer }));
   const entries = [...resources, atlas.createView(), sampler].map((resource, binding) => ({
     binding,
     resource,
@@ -96,10 +98,6 @@ export async function makePainter(
 
   return {
     draw({ style, size, ...now }: Scene) {
-      const wide = Math.max(1, Math.round(size.width * size.ratio));
-      const high = Math.max(1, Math.round(size.height * size.ratio));
-      if (canvas.width !== wide) canvas.width = wide;
-      if (canvas.height !== high) canvas.height = high;
       const reach = reachOf(now.density !== null);
       const unit = (2 * reach) / Math.min(size.width, size.height);
       const color = (rgb: number[]) => [...rgb, 1];
@@ -163,7 +161,7 @@ export function densityAround(rows: Float32Array, labels: Uint8Array): Float32Ar
       counts[at * CLASS_COUNT + labels[i]] += Math.exp(sharpness * (Math.cos(angle) - 1));
     }
   }
-  const perPoint = Math.sqrt(sharpness / (2 * Math.PI)) / count;
+  const perPoint = Math.sqrt(sharpness / (2 * Math.PI)) / Math.max(1, count);
   const heights = counts.map((value) => value * perPoint * 2 * Math.PI * 0.08);
   // A peak beyond the picture is cut, and its classes keep their shares.
   for (let d = 0; d < DIRECTIONS; d++) {

@@ -22,6 +22,9 @@ export interface Gauges extends Look {
   alarm: (Collapse & { sentence: string })[];
 }
 
+/** A place on the canvas in pixels, right and up from its middle, or the number of a point. */
+export type At = { x: number; y: number } | { index: number };
+
 /** An image that was pointed at, and its nearest neighbours among the points; the image itself comes first. */
 export interface Picked {
   items: { index: number; label: number; similarity: number }[];
@@ -59,7 +62,7 @@ export type ToWorker =
   | { type: 'style'; style: Style }
   | { type: 'size'; size: Size }
   | { type: 'turn'; yaw: number; pitch: number }
-  | { type: 'pick'; at: { x: number; y: number } | { index: number } | null };
+  | { type: 'pick'; at: At | null };
 
 /** What keeps a page from computing. */
 export type Obstacle = 'insecure' | 'noApi' | 'noAdapter' | 'blocked';
@@ -67,9 +70,11 @@ export type Obstacle = 'insecure' | 'noApi' | 'noAdapter' | 'blocked';
 export type FromWorker =
   | { type: 'progress'; text: string }
   | { type: 'opened'; adapter: string }
-  /** `width`: of an embedding. */
-  | { type: 'built'; step: number; width: number }
-  | { type: 'state'; step: number; running: boolean; stepsPerSecond: number }
+  | { type: 'built'; step: number }
+  /** `drawn`: the step whose points were on the canvas last. */
+  | { type: 'state'; step: number; drawn: number; running: boolean; stepsPerSecond: number }
+  /** The checkpoint that the run went back to was made with these settings. */
+  | { type: 'choice'; choice: Choice }
   | { type: 'gauges'; gauges: Gauges }
   /** Five images, view A of each and then view B, as bytes. */
   | { type: 'views'; pixels: Uint8Array }
@@ -78,9 +83,8 @@ export type FromWorker =
   | { type: 'image'; blob: Blob }
   | { type: 'positions'; positions: Float32Array; labels: Uint8Array }
   | { type: 'obstacle'; kind: Obstacle; message: string }
-  /** `step`: that the last checkpoint is of. */
-  | { type: 'lost'; message: string; step: number }
-  | { type: 'failed'; message: string };
+  /** `step`: of the checkpoint that the run can go on from; null where nothing is broken. */
+  | { type: 'failed'; message: string; step: number | null };
 
 export const CLASSES = [
   ...['T-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag'],
@@ -89,6 +93,12 @@ export const CLASSES = [
 
 /** Of an image. */
 export const SIDE = 28;
+
+/** How many test images are drawn. */
+export const POINTS = 500;
+
+/** After so many steps a run rests: nobody may be watching, and it costs power. */
+export const REST_EVERY = 3000;
 
 /** What deals with each kind of message. */
 export type Handlers<M extends { type: string }> = {

@@ -1,4 +1,6 @@
-import type { Gauges } from './protocol.ts';
+// What a page shows that cannot compute: why, what to do, and a recorded run.
+import { CLASSES, type Gauges, type Obstacle } from './protocol.ts';
+import { colorOf, cssOf } from './theme.ts';
 
 /** A run as it was drawn: `recording.json` of a demo, made by `npm run demos -- --record`. */
 export interface Recording {
@@ -7,59 +9,92 @@ export interface Recording {
   frames: { gauges: Gauges; points: string }[];
 }
 
-/** Plays a demo's recording on a canvas, over and over; with `still` only its last moment. */
-export async function play(
-  canvas: HTMLCanvasElement,
-  {
-    colors,
-    still,
-    say,
-    gauges,
-  }: {
-    colors: () => { ring: string; classes: string[] };
-    still: boolean;
-    say: (text: string) => void;
-    gauges: (gauges: Gauges) => void;
-  },
-): Promise<void> {
+/** Where a recorded run is told of. */
+export interface Audience {
+  notice: (text: string) => void;
+  status: (text: string) => void;
+  gauges: (gauges: Gauges) => void;
+  /** Only the last moment of the run is shown. */
+  still: () => boolean;
+}
+
+const WHAT_TO_DO: Record<Obstacle, string> = {
+  insecure:
+    'This page is not a secure context, and browsers give WebGPU to secure ones only. Open it over https, or on localhost.',
+  noApi:
+    'This browser has no WebGPU (in workers). Use Chrome or Edge 113, Safari 26 or Firefox 141, or newer; in older Firefox set dom.webgpu.enabled in about:config.',
+  noAdapter:
+    'This browser has WebGPU but offers no GPU. Switch hardware acceleration on in its settings, look at chrome://gpu for what it says, or update the graphics driver.',
+  blocked:
+    'This browser refuses a WebGPU device. A policy, an extension or the list of blocked drivers may forbid it: look at chrome://gpu or about:support.',
+};
+
+/** What needs no GPU. */
+const ALIVE = ['theme'];
+/** From one frame of a recording to the next. */
+const SECONDS = 0.25;
+
+/** Says why nothing can be computed, and plays the demo's recording over and over. */
+export async function showRecording(why: Obstacle, canvas: HTMLCanvasElement, page: Audience): Promise<void> {
+  document.body.dataset.obstacle = why;
+  for (const control of document.querySelectorAll<HTMLInputElement>('button, input, select'))
+    control.disabled = !ALIVE.includes(control.id);
+  page.notice(`${WHAT_TO_DO[why]} Meanwhile you see a run that was recorded.`);
+  document.querySelector<HTMLElement>('#views-section')!.hidden = true;
+  const fresh = canvas.cloneNode() as HTMLCanvasElement; // The other one belongs to the worker.
+  canvas.replaceWith(fresh);
+
   const response = await fetch('recording.json');
   if (!response.ok) throw new Error(`The recording could not be loaded: HTTP ${response.status}`);
   const { labels, frames } = (await response.json()) as Recording;
   const places = frames.map(({ points }) => Int8Array.from(atob(points), (c) => c.charCodeAt(0)));
-  const SECONDS = 0.25; // from one frame to the next
-  let shown = -1;
-
   const begun = performance.now();
-  function draw(now: number): void {
-    const at = still ? frames.length - 1 : (Math.max(0, now - begun) / 1000 / SECONDS) % frames.length;
+  let shown = -1;
+  let colors: { ring: string; classes: string[] };
+
+  requestAnimationFrame(function draw(now) {
+    requestAnimationFrame(draw);
+    const last = frames.length - 1;
+    const at = page.still() ? last : (Math.max(0, now - begun) / 1000 / SECONDS) % frames.length;
     const [low, share] = [Math.floor(at), at % 1];
-    const [from, to] = [places[low], places[Math.min(low + 1, places.length - 1)]];
     if (low !== shown) {
       shown = low;
-      gauges(frames[low].gauges);
-      say(`A recorded run, step ${frames[low].gauges.step}.`);
+      page.gauges(frames[low].gauges);
+      page.status(`A recorded run, step ${frames[low].gauges.step}.`);
+      const color = (name: string) => cssOf(colorOf(name));
+      colors = { ring: color('line'), classes: CLASSES.map((_, i) => color(`c${i}`)) };
     }
-    const { width, height } = canvas.getBoundingClientRect();
-    const ratio = Math.min(2, devicePixelRatio);
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
-    const context = canvas.getContext('2d')!;
-    const scale = (Math.min(width, height) * ratio) / 2.5;
-    const { ring, classes } = colors();
-    context.translate(canvas.width / 2, canvas.height / 2);
-    context.strokeStyle = ring;
+    const [from, to] = [places[low], places[Math.min(low + 1, last)]];
+    const points = Float32Array.from(from, (x, i) => (x * (1 - share) + to[i] * share) / 100);
+    paint(fresh, points, labels, colors);
+  });
+}
+
+/** @param points [labels.length, 3], of which x and y are drawn */
+function paint(
+  canvas: HTMLCanvasElement,
+  points: Float32Array,
+  labels: readonly number[],
+  { ring, classes }: { ring: string; classes: string[] },
+): void {
+  const { width, height } = canvas.getBoundingClientRect();
+  const ratio = Math.min(2, devicePixelRatio);
+  canvas.width = width * ratio;
+  canvas.height = height * ratio;
+  const context = canvas.getContext('2d')!;
+  const scale = (Math.min(width, height) * ratio) / 2.5;
+  const circle = (x: number, y: number, radius: number) => {
     context.beginPath();
-    context.arc(0, 0, scale, 0, 2 * Math.PI);
-    context.stroke();
-    context.globalAlpha = 0.8;
-    for (let i = 0; i < labels.length; i++) {
-      const [x, y] = [0, 1].map((a) => (from[3 * i + a] * (1 - share) + to[3 * i + a] * share) / 100);
-      context.fillStyle = classes[labels[i]];
-      context.beginPath();
-      context.arc(x * scale, -y * scale, 4 * ratio, 0, 2 * Math.PI);
-      context.fill();
-    }
-    if (!still) requestAnimationFrame(draw);
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+  };
+  context.translate(canvas.width / 2, canvas.height / 2);
+  context.strokeStyle = ring;
+  circle(0, 0, scale);
+  context.stroke();
+  context.globalAlpha = 0.8;
+  for (const [i, label] of labels.entries()) {
+    context.fillStyle = classes[label];
+    circle(points[3 * i] * scale, -points[3 * i + 1] * scale, 4 * ratio);
+    context.fill();
   }
-  draw(begun);
 }

@@ -1,19 +1,20 @@
 /** Light, dark, or as the system has it: a button goes through the three, and the choice is remembered here. */
 const MODES = ['auto', 'light', 'dark'] as const;
+type Mode = (typeof MODES)[number];
 
 /** Sets the theme up; `changed` is called whenever colours may be others. */
-export function theme(changed: () => void): void {
+export function theme(changed: (mode: Mode) => void): void {
   const button = document.querySelector<HTMLButtonElement>('#theme')!;
   let at = 0;
   try {
-    at = Math.max(0, MODES.indexOf(localStorage.getItem('theme') as (typeof MODES)[number]));
+    at = Math.max(0, MODES.indexOf(localStorage.getItem('theme') as Mode));
   } catch {
     // Storage may be switched off: the choice then lasts as long as the page.
   }
   const apply = () => {
     document.documentElement.dataset.theme = MODES[at];
     button.textContent = `Theme: ${MODES[at]}`;
-    changed();
+    changed(MODES[at]);
   };
   button.addEventListener('click', () => {
     at = (at + 1) % MODES.length;
@@ -24,7 +25,7 @@ export function theme(changed: () => void): void {
     }
     apply();
   });
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', changed);
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => changed(MODES[at]));
   apply();
 }
 

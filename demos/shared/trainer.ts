@@ -8,26 +8,21 @@ import {
   type Dataset,
   type Device,
   describe,
-  EVAL,
-  effectiveRankOf,
   freeVariables,
-  halves,
   l2Normalize,
-  liveGauges,
   loadVariables,
   type nn,
   type Optimizer,
-  onlineAccuracies,
-  onlineGauges,
   S1,
   saveVariables,
   scalar,
   slice,
-  spectrumOf,
   type Tensor,
   type Variable,
 } from 'hypersphere';
-import type { Choice, Gauges, Settings } from './protocol.ts';
+import { compileGauges } from './gauges.ts';
+import type { Data } from './images.ts';
+import { type Choice, type Gauges, POINTS, type Settings } from './protocol.ts';
 
 /** What a demo's model is built from. `inputs`: `step`, and a scalar for each setting that is a number. */
 export interface Setup extends Choice {
@@ -52,23 +47,12 @@ export interface Model {
   state?: readonly Variable[];
 }
 
-export interface Data {
-  train: Dataset;
-  test: Dataset;
-  labels: { train: Uint8Array; test: Uint8Array };
-}
-
 /** A state on the CPU: what survives a lost device. */
 export interface Checkpoint {
   step: number;
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** How many test images are drawn. */
-export const POINTS = 500;
-/** Test images of the gauges, and labelled training images of k-NN. */
-const WATCHED = 256;
-const GALLERY = 512;
 /** Pairs of views that are shown. */
 const SHOWN = 5;
 /** Batches that the batch norms of an untrained encoder take their statistics of. */
@@ -86,13 +70,13 @@ export type Trainer = Awaited<ReturnType<typeof makeTrainer>>;
 export async function makeTrainer(
   device: Device,
   build: (setup: Setup) => Model,
-  { train: images, test, labels }: Data,
+  data: Data,
   { settings, seed }: Choice,
   onPoints: (points: Points) => Promise<void>,
 ) {
   const live = Object.keys(settings).filter((name) => typeof settings[name] === 'number');
   const inputs = { step: scalar('u32'), ...Object.fromEntries(live.map((name) => [name, scalar()])) };
-  const model = build({ images, settings, seed, inputs });
+  const model = build({ images: data.train, settings, seed, inputs });
   const parameters = model.network.flatMap((layer) => [...layer.parameters]);
   const statistics = model.network.flatMap((layer) => [...layer.statistics]);
   const network = [...parameters, ...statistics];
@@ -109,8 +93,8 @@ export async function makeTrainer(
   };
 
   try {
-    const drawn = own(await compilePoints(device, model, test));
-    await onPoints(drawn);
+    const points = own(await compilePoints(device, model, data.test));
+    await onPoints(points);
     const values = (step: number, now: Settings) => ({
       step,
       ...Object.fromEntries(live.map((name) => [name, Number(now[name])])),
@@ -129,40 +113,51 @@ export async function makeTrainer(
         { inputs, stepsInFlight: 1, maxSubmitMs: CHUNK },
       ),
     );
-    await settle(device, model, images, seed);
-    const watch = own(await compileGauges(device, model, images, test, labels));
+    await settle(device, model, data.train, seed);
     const untouched = await saveVariables(device, variables);
+    // Behind the first steps, which need no gauges: where kernels compile for long the points move seconds earlier.
+    const watching = compileGauges(device, model, data).then(async (watch) => ({
+      watch: own(watch),
+      untrained: await watch.look(),
+    }));
+    watching.catch(() => {}); // A look tells of it.
     const looks: Gauges[] = [];
 
     let step = 0;
+    let ran = false; // a step, since this state was written
     const restore = (from: Checkpoint) => {
       loadVariables(device, from.bytes, variables);
       looks.splice(0, looks.length, ...looks.filter((look) => look.step < from.step));
       step = from.step;
+      ran = false;
     };
     return {
-      ...{ drawn, dispose, restore },
+      ...{ points, dispose, restore },
       get step() {
         return step;
       },
       async advance(now: Settings) {
         await train.run(values(step, now));
         step++;
+        ran = true;
       },
+      /** Once the gauges are there, which compare with the untrained encoder. */
+      measured: () => watching,
       /** The gauges of this moment; steps submitted meanwhile do not show. */
       async look() {
+        const { watch, untrained } = await watching;
         const at = step;
         const reading = [
           watch.look(),
-          at ? train.read('loss') : [],
-          at ? train.read('pictures') : null,
+          ran ? train.read('loss') : [],
+          ran ? train.read('pictures') : null,
         ] as const;
         const [{ covariance, ...seen }, [loss], pictures] = await Promise.all(reading);
-        const gauges: Gauges = { step: at, ...(at && { loss }), ...seen, alarm: [] };
+        const gauges: Gauges = { step: at, loss, ...seen, alarm: [] };
         if (looks.at(-1)?.step !== at) looks.push(gauges);
-        const collapses = collapseAlarm(looks, { width: model.width });
+        const collapses = collapseAlarm(looks, { width: model.width, untrained });
         gauges.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
-        return { gauges, covariance, pictures: pictures && bytesOf(pictures, images) };
+        return { gauges, covariance, pictures: pictures && bytesOf(pictures, data.train) };
       },
       async checkpoint(): Promise<Checkpoint> {
         const at = step;
@@ -206,56 +201,10 @@ async function settle(device: Device, { embed }: Model, images: Dataset, seed: n
       const x = augment(images, { ...S1, batch: 128, seed, step });
       return { z: embed(x, { training: true, momentum }) };
     },
-    { inputs },
+    { inputs, warmUp: false },
   );
   for (let i = 0; i < SETTLING; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
   step.dispose();
-}
-
-async function compileGauges(
-  device: Device,
-  { embed, represent }: Model,
-  images: Dataset,
-  test: Dataset,
-  known: Data['labels'],
-) {
-  const labels = {
-    gallery: known.train.subarray(0, GALLERY),
-    queries: known.test.subarray(0, WATCHED),
-    classes: images.classes,
-  };
-  const trace = () => {
-    const x = augment(test, { ...EVAL, batch: WATCHED, start: 0, seed: 5 });
-    const [zA, zB] = halves(embed(x));
-    const [queries] = halves(represent(x));
-    const gallery = represent(cleanBatch(images, { rows: GALLERY, start: 0 }));
-    const { covariance: covarianceH, ...online } = onlineGauges(gallery, queries, labels);
-    return { ...liveGauges(zA, zB), covarianceH, ...online };
-  };
-  const step = await compile(device, trace, { warmUp: false });
-  const names = ['gauges', 'covariance', 'neighbours', 'covarianceH', 'cross', 'queries'] as const;
-  return {
-    dispose: step.dispose,
-    async look() {
-      const [, [alignment, uniformity, std, length], covariance, neighbours, covarianceH, cross, queries] =
-        await Promise.all([step.run(), ...names.map((name) => step.read(name))] as [
-          Promise<void>,
-          ...Promise<Float32Array>[],
-        ]);
-      const { knn } = onlineAccuracies({ neighbours, covariance: covarianceH, cross, queries }, labels);
-      const spectrum = [...spectrumOf(covariance)];
-      return {
-        alignment,
-        uniformity,
-        std,
-        length,
-        rank: effectiveRankOf(covariance),
-        knn,
-        spectrum,
-        covariance,
-      };
-    },
-  };
 }
 
 /** What the network sees, as bytes again. */

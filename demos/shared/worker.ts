@@ -3,276 +3,96 @@ import {
   AdapterMissingError,
   type Device,
   DeviceLostError,
-  dataset,
-  type Images,
+  InputError,
   openDevice,
-  parseImages,
-  parseLabels,
   WebGPUMissingError,
 } from 'hypersphere';
-import { dot, plainAxes, principalAxes, projected, turned } from './axes.ts';
-import { densityAround, makePainter, reachOf } from './painter.ts';
+import { type Data, loadData } from './images.ts';
 import {
+  type At,
   type Choice,
   type FromWorker,
   type Handlers,
   type Obstacle,
   type Picked,
   SIDE,
-  type Size,
-  type Style,
   type ToWorker,
 } from './protocol.ts';
-import {
-  type Checkpoint,
-  type Data,
-  type Model,
-  makeTrainer,
-  POINTS,
-  type Points,
-  type Setup,
-  type Trainer,
-} from './trainer.ts';
+import { makeRun, type Run } from './run.ts';
+import { makeStage, type Stage, type View } from './stage.ts';
+import { type Checkpoint, type Model, makeTrainer, type Setup, type Trainer } from './trainer.ts';
 
-/** Steps from one look at the gauges to the next, and from one checkpoint to the next. */
-const LOOK_EVERY = 10;
-const KEEP_EVERY = 100;
-/** After so many steps a run rests: nobody may be watching, and it costs power. */
-const REST_EVERY = 3000;
 /** Nearest neighbours that are shown. */
 const NEIGHBOURS = 5;
 
 const post = (message: FromWorker, transfer: Transferable[] = []) => postMessage(message, { transfer });
 
-/** Lets messages and frames in between two steps; a timer would wait for 4 ms. */
-const turnOfOthers = (() => {
-  const { port1, port2 } = new MessageChannel();
-  const waiting: (() => void)[] = [];
-  port1.onmessage = () => waiting.shift()?.();
-  return () =>
-    new Promise<void>((resolve) => {
-      waiting.push(resolve);
-      port2.postMessage(null);
-    });
-})();
-
 /** Runs a demo: `build` makes its model, in the words of the library. */
 export function serve(build: (setup: Setup) => Model): void {
   let folder: string;
-  let canvas: OffscreenCanvas;
-  let context: GPUCanvasContext;
   let choice: Choice;
-  let style: Style;
-  let size: Size;
-  let sets: { data: Data; points: Images } | null = null;
-
+  const view = {} as View;
+  let stage: Stage | null = null;
+  let data: Data | null = null;
   let device: Device | null = null;
-  let trainer: Trainer | null = null;
-  let painter: Awaited<ReturnType<typeof makePainter>> | null = null;
-  let drawn: Points;
-  let kept: Checkpoint | null = null;
-
-  let running = false;
-  let ended: Promise<void> = Promise.resolve();
-  let speed = 0;
-
-  // What is drawn.
-  let axes = plainAxes(2);
-  let density: Float32Array | null = null;
-  const view = { yaw: 0.5, pitch: 0.35, picked: -1 };
-  let moved = true; // the points, since they were last embedded
-  let changed = true; // anything else in the picture
-  let drawing = false;
-
-  const zoom = () => (drawn.width > 3 ? 1.25 : 1);
-  const shownAxes = () => (drawn.width === 2 ? axes : turned(axes, view.yaw, view.pitch));
-  const paint = () =>
-    painter!.draw({ style, size, axes: shownAxes(), zoom: zoom(), picked: view.picked, density });
-
-  let lastFrame = 0;
-  function frame(now: number) {
-    requestAnimationFrame(frame);
-    const still = !style.turning || !drawn || drawn.width === 2;
-    if (!still) view.yaw += Math.min(100, now - lastFrame) * 1e-4;
-    lastFrame = now;
-    if (!painter || drawing || device?.lost || !(moved || changed || !still)) return;
-    drawing = true;
-    if (moved) drawn.embed().catch(() => {});
-    moved = changed = false;
-    paint();
-    device!.gpu.queue.onSubmittedWorkDone().then(
-      () => (drawing = false),
-      () => (drawing = false),
-    );
-  }
-
-  const state = () =>
-    post({ type: 'state', step: trainer?.step ?? 0, running, stepsPerSecond: running ? speed : 0 });
-
-  async function load(): Promise<void> {
-    const name = (part: string, kind: string) => `${folder}fashion-mnist-${part}-${kind}-ubyte.gz`;
-    const bytes = async (url: string) => {
-      const response = await fetch(url);
-      if (!response.ok) throw new Error(`The images could not be loaded: HTTP ${response.status}`);
-      return new Uint8Array(await response.arrayBuffer());
-    };
-    const part = async (which: string): Promise<Images & { labels: Uint8Array }> => {
-      const [images, labels] = await Promise.all(
-        ['images-idx3', 'labels-idx1'].map((kind) => bytes(name(which, kind))),
-      );
-      return { ...(await parseImages(images)), labels: await parseLabels(labels), classes: 10 };
-    };
-    const [train, test] = await Promise.all(['train-10k', 'test-2k'].map(part));
-    const labels = { train: train.labels, test: test.labels };
-    sets = {
-      data: { train: dataset(train), test: dataset(test, { name: 'test' }), labels },
-      points: test,
-    };
-  }
+  let model: { trainer: Trainer; run: Run } | null = null;
+  /** Where a run can go on after the device is gone. */
+  let kept: (Checkpoint & { choice: Choice }) | null = null;
 
   async function openGpu(): Promise<void> {
-    device = await openDevice();
-    const opened = device;
+    const opened = await openDevice();
+    device = opened;
     opened.gpu.lost.then(({ reason, message }) => {
-      if (device === opened) lost(new DeviceLostError(reason, message));
+      if (device !== opened) return;
+      model?.run.pause();
+      stage?.clear();
+      const said = new DeviceLostError(reason, message).message;
+      post({ type: 'failed', message: said, step: kept?.step ?? 0 });
     });
     post({ type: 'opened', adapter: opened.adapter });
   }
 
-  function lost(error: DeviceLostError): void {
-    running = false;
-    painter = null;
-    state();
-    post({ type: 'lost', message: error.message, step: kept?.step ?? 0 });
-  }
-
-  /** Builds the model anew; its first points are drawn before its training step is compiled. */
-  async function rebuild(from: { checkpoint?: Checkpoint; network?: Uint8Array } = {}): Promise<void> {
-    trainer?.dispose();
-    painter?.dispose();
-    trainer = painter = null;
-    view.picked = -1;
+  /** Makes the model anew; its first points are drawn before its training step is compiled. */
+  async function make(from: { checkpoint?: Checkpoint | null; network?: Uint8Array }): Promise<void> {
+    stage!.clear();
+    model?.trainer.dispose();
+    model = null;
     post({ type: 'progress', text: 'Compiling kernels' });
-    const first = async (points: Points) => {
-      drawn = points;
-      axes = plainAxes(points.width);
-      density = points.width === 2 ? new Float32Array(1800) : null;
-      const { buffer, width } = points;
-      painter = await makePainter(
-        device!.gpu,
-        context,
-        { points: buffer, width, count: POINTS },
-        {
-          pixels: sets!.points.pixels,
-          labels: sets!.points.labels!,
-        },
-      );
-      moved = true;
-    };
-    const made = await makeTrainer(device!, build, sets!.data, choice, first);
-    trainer = made;
-    if (from.network) made.loadNetwork(from.network);
-    if (from.checkpoint) made.restore(from.checkpoint);
-    kept = await made.checkpoint();
-    moved = true;
-    post({ type: 'built', step: made.step, width: drawn.width });
-    await look();
-    state();
-  }
-
-  let looking: Promise<void> = Promise.resolve();
-  async function look(): Promise<void> {
-    const now = trainer!;
-    const [{ gauges, covariance, pictures }, rows] = await Promise.all([
-      now.look(),
-      drawn.embed().then(drawn.read),
-    ]);
-    if (now !== trainer) return;
-    if (drawn.width === 2) density = densityAround(rows, sets!.points.labels!);
-    if (drawn.width > 3) axes = principalAxes(covariance, axes);
-    changed = true;
-    post({ type: 'gauges', gauges });
-    if (pictures) post({ type: 'views', pixels: pictures }, [pictures.buffer]);
-    if (gauges.loss !== undefined && !Number.isFinite(gauges.loss)) {
-      running = false;
-      throw new Error('The loss is no longer a number. Reset, or take back the last change.');
-    }
-  }
-
-  async function train(): Promise<void> {
-    let [since, from] = [performance.now(), trainer!.step];
-    while (running && trainer) {
-      await trainer.advance(choice.settings);
-      moved = true;
-      const { step } = trainer;
-      const now = performance.now();
-      if (now - since > 500) {
-        speed = (1000 * (step - from)) / (now - since);
-        [since, from] = [now, step];
-        state();
-      }
-      if (step % LOOK_EVERY === 0) {
-        // The last look, in case that it is still being read.
-        await looking;
-        looking = look();
-        looking.catch(() => {});
-      }
-      if (step % KEEP_EVERY === 0) {
-        await looking;
-        kept = await trainer.checkpoint();
-      }
-      if (step % REST_EVERY === 0) running = false;
-      await turnOfOthers();
-    }
-    await looking;
-  }
-
-  async function rest(): Promise<void> {
-    running = false;
-    await ended;
-  }
-
-  function start(): void {
-    if (running || !trainer) return;
-    running = true;
-    state();
-    ended = train()
-      .catch(failed)
-      .finally(() => {
-        running = false;
-        state();
-      });
-  }
-
-  async function pick(at: Extract<ToWorker, { type: 'pick' }>['at']): Promise<Picked | null> {
-    if (!at) return null;
-    const rows = await drawn.read();
-    const { width } = drawn;
-    const row = (i: number) => rows.subarray(i * width, (i + 1) * width);
-    let index = -1;
-    if ('index' in at) index = ((at.index % POINTS) + POINTS) % POINTS;
-    else {
-      const reach = reachOf(density !== null);
-      const places = projected(rows, shownAxes(), zoom());
-      const unit = (2 * reach) / Math.min(size.width, size.height);
-      let nearest = 24 * unit;
-      for (let i = 0; i < POINTS; i++) {
-        const away = Math.hypot(places[3 * i] - at.x * unit, places[3 * i + 1] - at.y * unit);
-        // Of points that lie over each other the one in front.
-        if (away - 1e-3 * places[3 * i + 2] < nearest) [nearest, index] = [away, i];
-      }
-    }
-    if (index < 0) return null;
-    const labels = sets!.points.labels!;
-    const items = Array.from({ length: POINTS }, (_, i) => ({
-      ...{ index: i, label: labels[i], similarity: dot(row(i), row(index)) },
-    })).sort((a, b) => Number(b.index === index) - Number(a.index === index) || b.similarity - a.similarity);
-    const shown = items.slice(0, 1 + NEIGHBOURS);
-    const pixels = new Uint8Array(shown.length * SIDE * SIDE);
-    shown.forEach(({ index: i }, k) =>
-      pixels.set(sets!.points.pixels.subarray(i * SIDE * SIDE, (i + 1) * SIDE * SIDE), k * SIDE * SIDE),
+    const [opened, images] = [device!, (data ??= await loadData(folder))];
+    const making = makeTrainer(opened, build, images, choice, (points) =>
+      stage!.show(opened, images, points),
     );
-    return { items: shown, pixels };
+    stage!.during(making.then((trainer) => trainer.measured()));
+    const trainer = await making;
+    if (from.network || from.checkpoint) await trainer.measured();
+    if (from.network) trainer.loadNetwork(from.network);
+    if (from.checkpoint) trainer.restore(from.checkpoint);
+    const run = makeRun(trainer, stage!, { settings: () => choice.settings, post, keep, failed });
+    model = { trainer, run };
+    await keep();
+    post({ type: 'built', step: trainer.step });
+    run.changed();
+  }
+
+  async function keep(): Promise<void> {
+    const of = choice;
+    kept = { ...(await model!.trainer.checkpoint()), choice: of };
+  }
+
+  let wanted: At | null = null;
+  let picking = false;
+  /** Only the latest counts: a pointer moves faster than points are read. */
+  async function pick(at: At | null): Promise<void> {
+    wanted = at;
+    if (picking || !stage) return;
+    picking = true;
+    let now: At | null;
+    do {
+      now = wanted;
+      const near = await stage.pick(now).catch(() => null);
+      post({ type: 'picked', picked: near && pictured(near.slice(0, 1 + NEIGHBOURS), data!) });
+    } while (now !== wanted);
+    picking = false;
   }
 
   /** Why there is no device. */
@@ -283,122 +103,114 @@ export function serve(build: (setup: Setup) => Model): void {
   }
 
   function failed(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
     // It is told where the device says so itself.
     if (error instanceof DeviceLostError || device?.lost) return;
+    const message = error instanceof Error ? error.message : String(error);
     const kind = obstacleOf(error);
-    post(kind ? { type: 'obstacle', kind, message } : { type: 'failed', message });
+    post(kind ? { type: 'obstacle', kind, message } : { type: 'failed', message, step: kept?.step ?? 0 });
   }
 
-  const handlers: Handlers<ToWorker> = {
-    async open(message) {
-      ({ canvas, choice, style, size, data: folder } = message);
-      requestAnimationFrame(frame);
+  function dress(now: Partial<View>): void {
+    Object.assign(view, now);
+    stage?.redraw();
+  }
+
+  /** For at once. */
+  const immediate: Partial<Handlers<ToWorker>> = {
+    live: ({ settings }) => (choice = { ...choice, settings }),
+    style: ({ style }) => dress({ style }),
+    size: ({ size }) => dress({ size }),
+    turn: (by) => stage?.turn(by),
+    pick: ({ at }) => pick(at),
+    lose: () => device?.gpu.destroy(),
+  };
+
+  /** One after the other. */
+  const inTurn: Partial<Handlers<ToWorker>> = {
+    async open({ canvas, style, size, ...message }) {
+      dress({ style, size });
+      ({ choice, data: folder } = message);
       post({ type: 'progress', text: 'Loading images' });
-      const loading = load();
+      const loading = loadData(folder);
       loading.catch(() => {});
       await openGpu();
       // Once: Firefox gives it to the first who asks.
-      const drawing = canvas.getContext('webgpu');
-      if (!drawing) throw new WebGPUMissingError();
-      context = drawing;
-      await loading;
-      await rebuild();
-    },
-    start,
-    async pause() {
-      await rest();
-    },
-    async step() {
-      await rest();
-      await trainer!.advance(choice.settings);
-      moved = true;
-      await look();
-      state();
-    },
-    async reset() {
-      await rest();
-      trainer!.reset();
-      kept = await trainer!.checkpoint();
-      moved = true;
-      await look();
-      state();
-    },
-    live({ settings }) {
-      choice = { ...choice, settings };
+      const context = canvas.getContext('webgpu');
+      if (!context) throw new WebGPUMissingError();
+      stage = makeStage(context, view, (step) => model?.run.seen(step));
+      data = await loading;
+      await make({});
     },
     async build(message) {
-      const goOn = running;
-      await rest();
-      const network = message.carry ? await trainer?.saveNetwork() : undefined;
-      choice = message.choice;
-      await rebuild({ network });
-      if (goOn) start();
-    },
-    async save() {
-      const { step } = trainer!;
-      const bytes = await trainer!.saveNetwork();
-      post({ type: 'saved', bytes, step }, [bytes.buffer]);
-    },
-    async load({ bytes }) {
-      await rest();
-      trainer!.loadNetwork(bytes);
-      moved = true;
-      await look();
-      state();
-    },
-    async image() {
-      paint();
-      post({ type: 'image', blob: await canvas.convertToBlob() });
-    },
-    async positions() {
-      await drawn.embed();
-      const positions = projected(await drawn.read(), shownAxes(), zoom());
-      post({ type: 'positions', positions, labels: sets!.points.labels!.slice(0, POINTS) }, [
-        positions.buffer,
-      ]);
-    },
-    style(message) {
-      style = message.style;
-      changed = true;
-    },
-    size(message) {
-      size = message.size;
-      changed = true;
-    },
-    turn({ yaw, pitch }) {
-      view.yaw += yaw;
-      view.pitch = Math.max(-1.5, Math.min(1.5, view.pitch + pitch));
-      changed = true;
-    },
-    async pick({ at }) {
-      const picked = await pick(at);
-      view.picked = picked?.items[0].index ?? -1;
-      changed = true;
-      post({ type: 'picked', picked });
+      const goOn = model?.run.running;
+      await model?.run.rest();
+      if (model) await keep();
+      const network = message.carry ? await model?.trainer.saveNetwork() : undefined;
+      ({ choice } = message);
+      await make({ network });
+      if (goOn) model!.run.start();
     },
     async recover() {
-      running = false;
-      await ended;
+      await model?.run.rest();
       device?.dispose();
-      device = trainer = painter = null;
+      device = model = null;
       await openGpu();
-      if (!sets) await load();
-      await rebuild({ checkpoint: kept ?? undefined });
-    },
-    lose() {
-      device?.gpu.destroy();
+      if (kept) post({ type: 'choice', choice: ({ choice } = kept).choice });
+      await make({ checkpoint: kept });
     },
   };
 
-  /** What asks for a model; after a failure, which the page has told of, there may be none. */
-  const ofModel = ['start', 'step', 'reset', 'save', 'load', 'image', 'positions', 'pick'];
-  // One after the other; a pause, a knob and the view are for at once.
+  /** As well; after a failure, which the page has told of, there may be no model. */
+  const ofModel: Partial<Handlers<ToWorker>> = {
+    start: () => model!.run.start(),
+    pause: () => model!.run.rest(),
+    step: () => model!.run.step(),
+    async reset() {
+      const { trainer, run } = model!;
+      await run.rest();
+      trainer.reset();
+      await keep();
+      await run.changed();
+    },
+    async save() {
+      const { step, saveNetwork } = model!.trainer;
+      const bytes = await saveNetwork();
+      post({ type: 'saved', bytes, step }, [bytes.buffer]);
+    },
+    async load({ bytes }) {
+      const { trainer, run } = model!;
+      await run.rest();
+      try {
+        trainer.loadNetwork(bytes);
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        post({ type: 'failed', message: error.message, step: null });
+      }
+      await run.changed();
+    },
+    async image() {
+      post({ type: 'image', blob: await stage!.image() });
+    },
+    async positions() {
+      const positions = await stage!.positions();
+      post({ type: 'positions', positions, labels: data!.labels.test.slice(0, positions.length / 3) });
+    },
+  };
+
   let queue: Promise<unknown> = Promise.resolve();
-  addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
-    const run = () => (handlers[data.type] as (message: ToWorker) => unknown)(data);
-    if (data.type === 'pause') running = false;
-    if (['live', 'style', 'size', 'turn', 'lose'].includes(data.type)) run();
-    else queue = queue.then(() => (trainer || !ofModel.includes(data.type) ? run() : null)).catch(failed);
+  addEventListener('message', ({ data: message }: MessageEvent<ToWorker>) => {
+    type Any = Partial<Record<string, (message: ToWorker) => unknown>>;
+    const [now, next, later] = [immediate, inTurn, ofModel].map((some) => (some as Any)[message.type]);
+    if (message.type === 'pause') model?.run.pause();
+    if (now) now(message);
+    else queue = queue.then(() => (next ?? (model && later))?.(message)).catch(failed);
   });
+}
+
+/** Points with their labels and pictures. */
+function pictured(near: { index: number; similarity: number }[], { pixels, labels }: Data): Picked {
+  const size = SIDE * SIDE;
+  const all = new Uint8Array(near.length * size);
+  near.forEach(({ index }, k) => all.set(pixels.subarray(index * size, (index + 1) * size), k * size));
+  return { items: near.map((item) => ({ ...item, label: labels.test[item.index] })), pixels: all };
 }

@@ -2,13 +2,15 @@
 import puppeteer from 'puppeteer';
 
 const CHROMIUM = [
-  ...['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--no-first-run'],
-  ...['--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic'],
+  ...['--no-sandbox', '--no-first-run', '--disable-background-networking', '--disable-component-update'],
+  ...['--disable-sync', '--disable-quic'],
+  // A name that is no localhost, for a page that is no secure context.
+  '--host-resolver-rules=MAP insecure.test localhost',
+];
+const WITH_GPU = [
+  ...['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
   // With these a canvas drawn with WebGPU shows in screenshots.
   ...['--enable-features=Vulkan', '--use-vulkan=swiftshader', '--use-angle=swiftshader'],
-  // A software adapter on a busy machine compiles for longer than the GPU process may hang.
-  '--disable-gpu-watchdog',
-  ...['--disable-dev-shm-usage', '--enable-precise-memory-info', '--js-flags=--expose-gc'],
 ];
 const FIREFOX = {
   'dom.webgpu.enabled': true,
@@ -19,38 +21,62 @@ const FIREFOX = {
 /**
  * @param {'chromium' | 'firefox'} kind
  * @param {string} executablePath
- * @param {{ gpu?: boolean }} options gpu false: without WebGPU
+ * @param {{ gpu?: boolean, calm?: boolean }} options gpu false: without WebGPU; calm: who uses it prefers reduced motion
  */
-export const launch = (kind, executablePath, { gpu = true } = {}) =>
+export const launch = (kind, executablePath, { gpu = true, calm = false } = {}) =>
   puppeteer.launch({
     browser: kind === 'firefox' ? 'firefox' : 'chrome',
     executablePath,
     headless: true,
     protocolTimeout: 120_000,
-    args: kind === 'firefox' ? [] : gpu ? CHROMIUM : ['--no-sandbox', '--no-first-run', '--disable-gpu'],
-    ...(kind === 'firefox' && { extraPrefsFirefox: gpu ? FIREFOX : { 'dom.webgpu.enabled': false } }),
+    ...(kind === 'firefox'
+      ? {
+          extraPrefsFirefox: {
+            ...(gpu ? FIREFOX : { 'dom.webgpu.enabled': false }),
+            'ui.prefersReducedMotion': Number(calm),
+          },
+        }
+      : {
+          // A list of its own: puppeteer takes --enable-features out of the one it is given, and without Vulkan a second Chromium
+          // could not show a WebGPU canvas: its device was lost ("Device was destroyed").
+          args: [
+            ...CHROMIUM,
+            ...(gpu ? WITH_GPU : ['--disable-gpu']),
+            ...(calm ? ['--force-prefers-reduced-motion'] : []),
+          ],
+        }),
   });
 
-/** Waits until `what` says something true of the page, and gives it back. */
+export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits until `read` gives something true, and gives it back. */
 export async function until(read, what, seconds = 60) {
   const end = Date.now() + 1000 * seconds;
   for (;;) {
     const value = await read();
     if (value) return value;
     if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await wait(50);
   }
 }
 
 /** A demo's page, with what the tests ask it. */
-export async function openDemo(browser, url, { width = 1280, height = 900, dark = false } = {}) {
+export async function openDemo(browser, url, { width = 1280, height = 900 } = {}) {
   const page = await browser.newPage();
   const errors = [];
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   page.on('pageerror', (error) => errors.push(String(error)));
   await page.setViewport({ width, height });
-  if (dark) await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
   await page.goto(url);
+  // What is offered for download is kept.
+  await page.evaluate(() => {
+    const make = URL.createObjectURL;
+    URL.createObjectURL = (blob) => {
+      self.kept = blob;
+      return make(blob);
+    };
+    HTMLAnchorElement.prototype.click = () => {};
+  });
   const self = {
     page,
     errors,
@@ -101,6 +127,14 @@ export async function openDemo(browser, url, { width = 1280, height = 900, dark 
             dispatchEvent(new Event('ask-moment'));
           }),
       ),
+    /** The bytes that a button offers for download. */
+    async download(id) {
+      await page.evaluate(() => delete self.kept);
+      await self.press(id);
+      const read = () =>
+        page.evaluate(async () => self.kept && [...new Uint8Array(await self.kept.arrayBuffer())]);
+      return Buffer.from(await until(read, `what "${id}" offers`));
+    },
     /** Sets a control as a visitor does. */
     set: (name, value) =>
       page.$eval(

@@ -1,0 +1,173 @@
+// What is on the canvas: the points of a model, turned and projected, one of them perhaps picked.
+import type { Device } from 'hypersphere';
+import { dot, plainAxes, principalAxes, projected, turned } from './axes.ts';
+import type { Data } from './images.ts';
+import { densityAround, makePainter, type Painter, reachOf } from './painter.ts';
+import { type At, POINTS, type Size, type Style } from './protocol.ts';
+import type { Points } from './trainer.ts';
+
+/**
+ * Firefox 153 may crash where a canvas is drawn on while kernels compile ("Cannot remove a vacant resource", of a command
+ * encoder): there the first frame waits.
+ */
+const WAITS = /Firefox/.test(navigator.userAgent);
+
+/** How far from a point it is still pointed at, in pixels. */
+const NEAR = 24;
+
+export type Stage = ReturnType<typeof makeStage>;
+
+/** How the page wants it; may change at any time. */
+export interface View {
+  style: Style;
+  size: Size;
+}
+
+/**
+ * Draws on every animation frame in which something changed, straight from the buffer that the points' step writes.
+ * @param onDrawn called when the GPU has drawn points that had moved, with the step that they are of
+ */
+export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step: number) => void) {
+  const canvas = context.canvas as OffscreenCanvas;
+  let configured: Device | null = null;
+  let shown: { device: Device; data: Data; points: Points; painter: Painter } | null = null;
+  let axes = plainAxes(2);
+  let density: Float32Array | null = null;
+  let [yaw, pitch, picked] = [0.5, 0.35, -1];
+  let step = 0;
+  let moved = false; // the points, since they were last embedded
+  let changed = false; // anything else in the picture
+  let drawing = false;
+  let compiling = false;
+
+  const flat = () => shown!.points.width === 2;
+  const shownAxes = () => (flat() ? axes : turned(axes, yaw, pitch));
+  // More than three dimensions overlap in the middle.
+  const zoom = () => (shown!.points.width > 3 ? 1.25 : 1);
+  const paint = () => {
+    fit();
+    shown!.painter.draw({ ...view, axes: shownAxes(), zoom: zoom(), picked, density });
+  };
+
+  /** Gives the canvas the size that it has on the page. */
+  function fit(): void {
+    const { width, height, ratio } = view.size;
+    const [wide, high] = [width, height].map((side) => Math.max(1, Math.round(side * ratio)));
+    if (canvas.width !== wide) canvas.width = wide;
+    if (canvas.height !== high) canvas.height = high;
+  }
+
+  let lastFrame = 0;
+  function frame(now: number): void {
+    requestAnimationFrame(frame);
+    const turning = shown !== null && view.style.turning && !flat();
+    if (turning) yaw += Math.min(100, now - lastFrame) * 1e-4;
+    lastFrame = now;
+    if (compiling && WAITS) return;
+    if (!shown || drawing || shown.device.lost || !(moved || changed || turning)) return;
+    drawing = true;
+    const [drawn, of] = [moved, step];
+    if (moved) shown.points.embed().catch(() => {}); // A lost device tells of itself.
+    moved = changed = false;
+    paint();
+    const done = () => {
+      drawing = false;
+      if (drawn) onDrawn(of);
+    };
+    shown.device.gpu.queue.onSubmittedWorkDone().then(done, done);
+  }
+  requestAnimationFrame(frame);
+
+  return {
+    /** Shows the points of a model; the last one's go. */
+    async show(device: Device, data: Data, points: Points): Promise<void> {
+      this.clear();
+      const images = { pixels: data.pixels, labels: data.labels.test };
+      if (configured !== device) {
+        // First the size: Firefox 153 crashes where a frame is under way on a canvas that becomes another.
+        fit();
+        const format = navigator.gpu.getPreferredCanvasFormat();
+        context.configure({ device: device.gpu, format, alphaMode: 'opaque' });
+        configured = device;
+      }
+      const painter = await makePainter(device.gpu, context, { ...points, count: POINTS }, images);
+      axes = plainAxes(points.width);
+      density = points.width === 2 ? densityAround(new Float32Array(), images.labels) : null;
+      shown = { device, data, points, painter };
+      this.move(0);
+    },
+    clear() {
+      shown?.painter.dispose();
+      shown = null;
+      picked = -1;
+    },
+    /** Kernels compile until the promise is settled. */
+    async during(compilation: Promise<unknown>): Promise<void> {
+      compiling = true;
+      await compilation.catch(() => {});
+      compiling = false;
+    },
+    /** The encoder is another than a moment ago: that of `now`. */
+    move(now: number) {
+      step = now;
+      moved = true;
+    },
+    /** Takes what a look at the gauges tells of the points: where they are dense, and along which directions they vary. */
+    observe(rows: Float32Array, covariance: Float32Array): void {
+      if (!shown) return;
+      if (flat()) density = densityAround(rows, shown.data.labels.test);
+      if (shown.points.width > 3) axes = principalAxes(covariance, axes);
+      changed = true;
+    },
+    redraw() {
+      changed = true;
+    },
+    turn(by: { yaw: number; pitch: number }) {
+      yaw += by.yaw;
+      pitch = Math.max(-1.5, Math.min(1.5, pitch + by.pitch));
+      changed = true;
+    },
+    /** Picks the point at a place of the canvas, or of a number, and gives what lies nearest to it, itself first. */
+    async pick(at: At | null): Promise<{ index: number; similarity: number }[] | null> {
+      const rows = at && shown && (await shown.points.read());
+      const index = !rows || !shown ? -1 : 'index' in at ? modulo(at.index, POINTS) : nearest(rows, at);
+      changed ||= index !== picked;
+      picked = index;
+      return rows && index >= 0 ? bySimilarity(rows, index) : null;
+    },
+    /** Where the points are in the picture, [POINTS, 3]. */
+    async positions(): Promise<Float32Array> {
+      await shown!.points.embed();
+      return projected(await shown!.points.read(), shownAxes(), zoom());
+    },
+    image(): Promise<Blob> {
+      paint();
+      return canvas.convertToBlob();
+    },
+  };
+
+  /** @param at in pixels from the middle */
+  function nearest(rows: Float32Array, at: { x: number; y: number }): number {
+    const places = projected(rows, shownAxes(), zoom());
+    const unit = (2 * reachOf(density !== null)) / Math.min(view.size.width, view.size.height);
+    let [index, least] = [-1, NEAR * unit];
+    for (let i = 0; i < POINTS; i++) {
+      const away = Math.hypot(places[3 * i] - at.x * unit, places[3 * i + 1] - at.y * unit);
+      // Of points that lie over each other the one in front.
+      if (away - 1e-3 * places[3 * i + 2] < least) [least, index] = [away, i];
+    }
+    return index;
+  }
+}
+
+const modulo = (a: number, n: number) => ((a % n) + n) % n;
+
+/** All rows by their cosine with one of them, which comes first. */
+function bySimilarity(rows: Float32Array, index: number): { index: number; similarity: number }[] {
+  const width = rows.length / POINTS;
+  const row = (i: number) => rows.subarray(i * width, (i + 1) * width);
+  const similarity = (i: number) => (i === index ? Infinity : dot(row(i), row(index)));
+  return Array.from({ length: POINTS }, (_, i) => ({ index: i, similarity: similarity(i) })).sort(
+    (a, b) => b.similarity - a.similarity,
+  );
+}

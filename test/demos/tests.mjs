@@ -1,0 +1,374 @@
+// What is tested of a demo's page. Each test opens pages of its own: `open(query, { site, calm })`.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { until, wait } from './browser.mjs';
+import { PROMISES, SETTING } from './promises.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export const assert = (ok, what) => {
+  if (!ok) throw new Error(what);
+};
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+/** Seconds from a click to moving points: promised on this machine when idle, and the most that a busy one may take. */
+const [PROMISED, MOST] = [5, 20];
+
+/** Of every demo. */
+export const ofEach = {
+  async 'moves its points soon after a click'({ open, kind }) {
+    const asked = Date.now();
+    const demo = await open();
+    const clicked = Date.now();
+    await demo.press('start');
+    await until(async () => Number((await demo.data()).drawn) > 0, 'moved points');
+    const now = Date.now();
+    const [click, address] = [clicked, asked].map((since) => (now - since) / 1000);
+    console.log(
+      `     points move ${click.toFixed(1)} s after a click at once, ${address.toFixed(1)} s after the address was entered; in Chromium ${PROMISED} s are promised`,
+    );
+    assert(kind === 'firefox' || click < MOST, `${click} s`);
+  },
+
+  async 'steps, resets and reseeds to the same numbers'({ open }) {
+    const demo = await open();
+    await demo.built();
+    const run = async () => [await demo.one(), await demo.one(), await demo.one()];
+    const first = await run();
+    assert(first[2].loss !== first[0].loss, 'the loss does not move');
+    await demo.press('reset');
+    await until(async () => (await demo.data()).look === '0', 'the reset');
+    const again = await run();
+    assert(same(first, again), `after a reset ${JSON.stringify(again)}, at first ${JSON.stringify(first)}`);
+    await demo.press('reseed');
+    await demo.built(2);
+    assert(/seed=\d+/.test(demo.page.url()), `no seed in ${demo.page.url()}`);
+    assert(!same(first[0], await demo.one()), 'another seed, the same numbers');
+  },
+
+  async 'starts and pauses'({ open }) {
+    const demo = await open();
+    await demo.built();
+    await demo.press('start');
+    await demo.reach(20);
+    await demo.pause();
+    const step = await demo.step();
+    await wait(500);
+    assert((await demo.step()) === step, 'it trains while it is paused');
+    assert((await demo.text('status')).includes(`${step}`), await demo.text('status'));
+  },
+
+  async 'restores settings and seed from the address'({ open, name }) {
+    const demo = await open('?seed=7');
+    await demo.built();
+    const [setting, value] = SETTING[name];
+    await demo.set(setting, value);
+    const { search } = new URL(demo.page.url());
+    assert(search.includes('seed=7') && search.includes(`${setting}=${value}`), search);
+    const gauges = await demo.one();
+    await demo.page.reload();
+    await demo.built();
+    assert(same(gauges, await demo.one()), 'the same address, other numbers');
+    const shown = await demo.page.$eval(`#set-${setting}`, (e) =>
+      e.type === 'checkbox' ? Number(e.checked) : e.value,
+    );
+    assert(String(shown) === String(value), `shows ${shown}`);
+  },
+
+  async 'saves and loads the encoder'({ open, folder }) {
+    const demo = await open();
+    await demo.built();
+    const embeddings = ({ loss, ...gauges }) => gauges;
+    const before = embeddings(await demo.one());
+    const file = join(folder, 'encoder.safetensors');
+    writeFileSync(file, await demo.download('save'));
+    assert(!same(embeddings(await demo.one()), before), 'a step changes nothing');
+    await (await demo.page.$('#load')).uploadFile(file);
+    await until(async () => same(embeddings(await demo.gauges()), before), 'the loaded embeddings');
+    writeFileSync(file, 'no safetensors at all');
+    await (await demo.page.$('#load')).uploadFile(file);
+    await until(async () => (await demo.text('notice')).includes('safetensors'), 'a clear error');
+    await demo.page.click('#notice button');
+    await demo.one();
+  },
+
+  async 'shows an image and its neighbours'({ open }) {
+    const demo = await open('', { calm: true });
+    await demo.built();
+    const card = (count) =>
+      demo.page.$eval('#card', (e, n) => (e.hidden ? 0 : e.children.length) === n, count);
+    await demo.page.focus('#canvas');
+    await demo.page.keyboard.press('ArrowRight');
+    await until(() => card(6), 'the card');
+    assert((await demo.text('stage-text')).includes('Nearest by cosine'), await demo.text('stage-text'));
+    await demo.page.keyboard.press('Escape');
+    await until(() => card(0), 'no card');
+    const { positions } = await demo.moment();
+    const { x, y, width, height } = await (await demo.page.$('#canvas')).boundingBox();
+    const unit = Math.min(width, height) / 2 / (await reachOf(demo));
+    await demo.page.mouse.move(x + width / 2 + positions[0] * unit, y + height / 2 - positions[1] * unit);
+    await until(() => card(6), 'the card of the image under the pointer');
+  },
+
+  async 'survives the loss of the device'({ open }) {
+    const demo = await open();
+    await demo.built();
+    await demo.press('start');
+    await demo.reach(10);
+    await demo.press('lose');
+    await until(async () => (await demo.text('notice')).includes('lost'), 'the message');
+    await demo.page.click('#notice button');
+    await demo.built(2);
+    await until(async () => (await demo.step()) === 0, 'the step of the last checkpoint');
+    await demo.one();
+  },
+
+  async 'is usable with a keyboard and a screen reader'({ open }) {
+    const demo = await open();
+    await demo.built();
+    const { page } = demo;
+    await demo.one();
+    const told = await page.$$eval('#charts figure', (all) =>
+      all.map((figure) => figure.querySelector('[aria-label]')?.ariaLabel ?? figure.lastChild.textContent),
+    );
+    const numbers = await demo.gauges();
+    assert(told[0].includes(`${numbers.loss.toFixed(3)} at step 1`), `the chart of the loss says ${told[0]}`);
+    assert(
+      told.every((text) => /\d/.test(text)),
+      `charts say ${told.join(' | ')}`,
+    );
+
+    await page.evaluate(() => {
+      self.reached = new Set();
+      addEventListener('focusin', ({ target }) => reached.add(target));
+    });
+    const missed = () =>
+      page.$$eval('a[href], button, input, select, summary, [tabindex]', (all) =>
+        all.filter((e) => e.checkVisibility() && !e.disabled && !reached.has(e)).map((e) => e.outerHTML),
+      );
+    const most = (await missed()).length + 5;
+    for (let i = 0; i < most; i++) await page.keyboard.press('Tab');
+    assert(!(await missed()).length, `the Tab key does not reach ${(await missed()).join(' ')}`);
+    await page.focus('#start');
+    await page.keyboard.press('Enter');
+    await until(async () => (await demo.data()).running === 'true', 'a start by keyboard');
+    await demo.pause();
+
+    for (const theme of ['light', 'dark']) {
+      await page.evaluate((theme) => (document.documentElement.dataset.theme = theme), theme);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => self.axe.run());
+      const bad = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+      const lines = bad.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+      assert(!bad.length, `${theme}: ${lines.join('\n')}`);
+    }
+  },
+
+  async 'has a promise for each preset'({ open, name }) {
+    const demo = await open();
+    const presets = await demo.page.$$eval('#presets button', (all) => all.map((e) => e.textContent));
+    assert(same(presets, Object.keys(PROMISES[name])), `the presets are ${presets.join(', ')}`);
+  },
+};
+
+/** Of a demo's presets, one test for each: after a reset and one step, and after some more, its gauges are as promised. */
+export const ofPresets = (name) =>
+  Object.fromEntries(
+    Object.entries(PROMISES[name]).map(([preset, { steps, holds, alarm }], i) => [
+      `keeps what its preset promises: ${preset}`,
+      async ({ open }) => {
+        const demo = await open();
+        await demo.built();
+        await demo.page.$$eval('#presets button', (all, i) => all[i].click(), i);
+        await demo.built(2);
+        await demo.pause();
+        await demo.press('reset');
+        await until(async () => (await demo.data()).look === '0', 'the reset');
+        const first = await demo.one();
+        await demo.press('start');
+        await demo.reach(steps);
+        await demo.pause();
+        const last = await demo.gauges();
+        const said = await demo.text('alarm');
+        const short = (gauges) => JSON.stringify(gauges, (_, x) => (x?.toPrecision ? +x.toPrecision(3) : x));
+        const words = `${short(last)}, after one step ${short(first)}, ${said || 'no alarm'}`;
+        assert(holds(last, first) && (alarm ? said.includes(alarm) : !said), words);
+      },
+    ]),
+  );
+
+/** Of what all demos share: once. */
+export const ofOne = {
+  async 'offers its image and its numbers'({ open }) {
+    const demo = await open();
+    await demo.built();
+    await demo.one();
+    const lines = (await demo.download('metrics')).toString().trim().split('\n').map(JSON.parse);
+    assert(
+      same(
+        lines.map(({ step }) => step),
+        [0, 1],
+      ),
+      `steps ${lines.map(({ step }) => step)}`,
+    );
+    assert(lines[1].loss === (await demo.gauges()).loss, 'another loss than on the page');
+    const { colors, width } = await pixelsOf(demo);
+    assert(width > 300 && colors > 20, `an image ${width} wide with ${colors} colours`);
+  },
+
+  async 'turns by itself, by drag and by keys'({ open }) {
+    const places = async (demo) => (await demo.moment()).positions;
+    const turns = async (demo, act) => {
+      const before = await places(demo);
+      await act();
+      await wait(300);
+      return !same(before, await places(demo));
+    };
+    const lively = await open('?width=3');
+    await lively.built();
+    assert(await turns(lively, () => wait(300)), 'does not turn by itself');
+
+    const demo = await open('?width=3', { calm: true });
+    await demo.built();
+    const { mouse, touchscreen, keyboard } = demo.page;
+    assert(!(await turns(demo, () => wait(300))), 'turns by itself although that is not wanted');
+    const canvas = await demo.page.$('#canvas');
+    const { x, y, width, height } = await canvas.boundingBox();
+    const [left, top] = [x + width / 2, y + height / 2];
+    const dragged = async () => {
+      await mouse.move(left, top);
+      await mouse.down();
+      await mouse.move(left + 40, top + 30);
+      await mouse.up();
+    };
+    assert(await turns(demo, dragged), 'a mouse does not turn it');
+    assert(!(await turns(demo, () => mouse.move(left, top))), 'a mouse without a button turns it');
+    const swiped = async () => {
+      await touchscreen.touchStart(left, top);
+      for (let by = 10; by <= 60; by += 10) await touchscreen.touchMove(left + by, top);
+      await touchscreen.touchEnd();
+    };
+    assert(await turns(demo, swiped), 'a finger does not turn it');
+    await canvas.focus();
+    const pressed = async () => {
+      await keyboard.down('Shift');
+      await keyboard.press('ArrowLeft');
+      await keyboard.up('Shift');
+    };
+    assert(await turns(demo, pressed), 'keys do not turn it');
+    const positions = await places(demo);
+    const lengths = positions.flatMap((x, i) =>
+      i % 3 ? [] : [Math.hypot(x, positions[i + 1], positions[i + 2])],
+    );
+    assert(
+      lengths.every((length) => Math.abs(length - 1) < 1e-3),
+      'turned points left the sphere',
+    );
+  },
+
+  async 'is light or dark as chosen'({ open }) {
+    const demo = await open();
+    await demo.built();
+    const brightness = async () => {
+      const page = await demo.page.$eval('body', (e) => getComputedStyle(e).backgroundColor.match(/\d+/g)[0]);
+      return [Number(page), (await pixelsOf(demo)).corner];
+    };
+    for (const [theme, right] of [
+      ['light', (x) => x > 200],
+      ['dark', (x) => x < 60],
+    ]) {
+      await demo.press('theme');
+      assert((await demo.text('theme')) === `Theme: ${theme}`, await demo.text('theme'));
+      const seen = await brightness();
+      assert(seen.every(right), `${theme}: page and picture are as bright as ${seen}`);
+    }
+    await demo.page.reload();
+    assert((await demo.text('theme')) === 'Theme: dark', 'the choice is forgotten');
+    await demo.press('theme');
+    assert((await demo.text('theme')) === 'Theme: auto', await demo.text('theme'));
+  },
+
+  async 'goes on training in a hidden tab'({ open }) {
+    const demo = await open();
+    await demo.built();
+    await demo.press('start');
+    const other = await demo.page.browser().newPage();
+    await other.bringToFront();
+    await until(() => demo.page.evaluate(() => document.hidden), 'a hidden tab');
+    const step = await demo.step();
+    await until(async () => (await demo.step()) >= step + 30, 'steps in the background');
+    await other.close();
+  },
+
+  async 'goes on after it ran out of memory'({ open }) {
+    const demo = await open('?seed=3', { site: 'probed' });
+    await demo.built();
+    await demo.one();
+    const before = await demo.one();
+    const tell = (exhausted) =>
+      demo.page.evaluate((exhausted) => new BroadcastChannel('probe').postMessage({ exhausted }), exhausted);
+    await tell(true);
+    await demo.page.$$eval('#presets button', (all) => all.at(-1).click());
+    await until(async () => (await demo.text('notice')).includes('out of GPU memory'), 'the message');
+    assert((await demo.text('notice')).includes('Go on from step 2'), await demo.text('notice'));
+    await tell(false);
+    await demo.page.click('#notice button');
+    await demo.built(2);
+    const { loss, ...gauges } = await demo.gauges();
+    const { loss: _, ...wanted } = before;
+    assert(same(gauges, wanted), `went on with ${JSON.stringify(gauges)}, before ${JSON.stringify(wanted)}`);
+    assert(demo.page.url().endsWith('?seed=3'), demo.page.url());
+    assert((await demo.step()) === 2, `step ${await demo.step()}`);
+    await demo.one();
+  },
+
+  async 'uses no more memory after 1,000 steps'({ open, kind }) {
+    const demo = await open('', { site: 'probed' });
+    await demo.built();
+    const held = () =>
+      demo.page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            const channel = new BroadcastChannel('probe');
+            channel.onmessage = ({ data }) => resolve(data);
+            channel.postMessage({});
+          }),
+      );
+    // Firefox does not tell how much a worker holds.
+    const [worker] = kind === 'chromium' ? demo.page.workers() : [];
+    const heap = async () => {
+      if (!worker) return 0;
+      await worker.client.send('HeapProfiler.collectGarbage');
+      return (await worker.client.send('Runtime.getHeapUsage')).usedSize;
+    };
+    await demo.press('start');
+    await demo.reach(200);
+    const [before, first] = [await heap(), await held()];
+    await until(async () => Number((await demo.data()).look) >= 1200, '1,000 steps', 900);
+    const [grown, last] = [(await heap()) - before, await held()];
+    console.log(
+      `     ${last.objects} GPU objects, ${(last.bytes / 1e6).toFixed(1)} MB; JavaScript grew by ${(grown / 1e3).toFixed(0)} kB`,
+    );
+    assert(first.bytes > 1e6, `${first.bytes} bytes are seen on the GPU`);
+    assert(last.bytes <= first.bytes, `${last.bytes} bytes on the GPU, ${first.bytes} after 200 steps`);
+    assert(grown < 1e6, `${grown} bytes more of JavaScript`);
+  },
+};
+
+/** How far the picture reaches, in radii of the sphere, as the painter has it. */
+const reachOf = async (demo) => ((await demo.page.$('#set-width')) ? 1.38 : 1.12);
+
+/** What the downloaded image is like. */
+async function pixelsOf(demo) {
+  const bytes = await demo.download('image');
+  assert(bytes.subarray(1, 4).toString() === 'PNG', 'no PNG');
+  return demo.page.evaluate(async () => {
+    const bitmap = await createImageBitmap(self.kept);
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext('2d');
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    const colors = new Set(new Uint32Array(data.buffer));
+    return { width, colors: colors.size, corner: data[0] };
+  });
+}

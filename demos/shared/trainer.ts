@@ -110,7 +110,7 @@ export async function makeTrainer(
           );
           return { loss, pictures: concatenate(pictures) };
         },
-        { inputs, stepsInFlight: 1, maxSubmitMs: CHUNK },
+        { inputs, stepsInFlight: 0, maxSubmitMs: CHUNK },
       ),
     );
     await settle(device, model, data.train, seed);

@@ -139,7 +139,9 @@ async function trainOn(
   const step = await compile(device, build, { inputs, precision, onProgress: job.onCompile });
   const watch = await compileWatch(device, job, model);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  job.say?.(`${step.stats.pipelines} kernels compiled in ${seconds} s: ${step.stats.dispatches} dispatches a step`);
+  job.say?.(
+    `${step.stats.pipelines} kernels compiled in ${seconds} s: ${step.stats.dispatches} dispatches a step`,
+  );
   const rate = cosineSchedule({ steps, base: options.learningRate });
   const values = (at: number) => ({
     ...Object.fromEntries(Object.entries(schedules).map(([name, of]) => [name, of(at / steps)])),

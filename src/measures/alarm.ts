@@ -42,13 +42,13 @@ export interface AlarmOptions {
  */
 export const THRESHOLDS = {
   /** Of the least uniformity that the width, or the classes, allow. */
-  uniformity: 0.35,
+  uniformity: 0.34,
   /** Of the std that directions spread evenly have. */
   std: 0.75,
   /** Of the effective rank of the untrained encoder, or of classes less one, both less the 1 that a line has. */
   rank: 0.23,
   /** Of the untrained encoder's length of z. */
-  length: 0.28,
+  length: 0.3,
 };
 
 /** A rank share so low tells by itself: a few dimensions, evenly filled, have a fair uniformity (a circle 41 % of the 64-D sphere's). */

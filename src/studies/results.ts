@@ -191,7 +191,9 @@ function picturesOf(groups: readonly Group[], labels: ArrayLike<number>): string
     });
     const state = run.alarm.length ? `alarm: ${run.alarm.join(', ')}` : 'alarm silent';
     const at = `translate(${(i % columns) * width}, ${24 + Math.floor(i / columns) * height})`;
-    return `<g transform="${at}"><text x="12" y="14" class="name">${escapeHtml(nameOf(run))}</text>
+    // Long names stay in their cell.
+    const size = Math.min(12, 330 / nameOf(run).length);
+    return `<g transform="${at}"><text x="12" y="14" class="name" style="font-size:${size.toFixed(1)}px">${escapeHtml(nameOf(run))}</text>
 <text x="12" y="29"${run.alarm.length ? ' class="bad"' : ''}>${state}</text><circle cx="115" cy="130" r="95" class="edge"/>
 ${dots.join('')}
 <g class="bars">${bars.join('')}</g></g>`;

@@ -1,7 +1,5 @@
 // 2-D convolution: y[m, o] = act(sum over taps and c of x[m + tap, c] filter[tap, c, o] + bias[o]). See lib/conv2d.wgsl.
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> bias4: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y4: array<vec4f>;
 
 fn outer(a: vec4f, b: vec4f) -> mat4x4f { return mat4x4f(a.x * b, a.y * b, a.z * b, a.w * b); }
@@ -161,7 +159,7 @@ fn put_images(n: u32, first: u32, b: vec4f, block: mat4x4f) {
   put_c(n + 3u, size, first, activate(block[3] + b));
 }
 
-// 16 images at one pixel x 16 channels; N % 16 = C % 4 = O % 16 = 0
+// 16 images at one pixel x 16 channels; N >= 16, C % 4 = O % 16 = 0
 @compute @workgroup_size(64)
 fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
@@ -169,8 +167,9 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
   let C = params.channels / 4u;
   let across = O / 4u;
   let pixels = params.out_height * params.out_width;
-  let n = index / (across * pixels) * 16u;
-  if (n >= params.batch) { return; }
+  let tile_n = index / (across * pixels) * 16u;
+  if (tile_n >= params.batch) { return; }
+  let n = min(tile_n, params.batch - 16u);
   let o = index % across * 4u;
   let pixel = index / across % pixels;
   let iy = i32(pixel / params.out_width * params.stride_y) - i32(params.top);
@@ -265,7 +264,7 @@ fn conv2d_forward_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
 
 fn x_scalars(at: vec4u) -> vec4f { return vec4f(x[at.x], x[at.y], x[at.z], x[at.w]); }
 
-// The same for any C: 16 images at one pixel x 16 channels; N % 16 = O % 16 = 0
+// The same for any C: 16 images at one pixel x 16 channels; N >= 16, O % 16 = 0
 @compute @workgroup_size(64)
 fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
@@ -273,8 +272,9 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   let C = params.channels;
   let across = O / 4u;
   let pixels = params.out_height * params.out_width;
-  let n = index / (across * pixels) * 16u;
-  if (n >= params.batch) { return; }
+  let tile_n = index / (across * pixels) * 16u;
+  if (tile_n >= params.batch) { return; }
+  let n = min(tile_n, params.batch - 16u);
   let o = index % across * 4u;
   let pixel = index / across % pixels;
   let iy = i32(pixel / params.out_width * params.stride_y) - i32(params.top);
@@ -328,54 +328,4 @@ fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
     c01 = c02; c11 = c12; c21 = c22; c31 = c32;
     c02 = c03; c12 = c13; c22 = c23; c32 = c33;
   }
-}
-
-// Any shape: 4 pixels x 4 channels, all loads scalar
-@compute @workgroup_size(64)
-fn conv2d_forward_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels;
-  let C = params.channels;
-  let tiles = (O + 3u) / 4u;
-  let pixels = output_count();
-  let row_tile = index / tiles;
-  let first = row_tile * 4u;
-  if (first >= pixels) { return; }
-  let o = min(vec4u((index - row_tile * tiles) * 4u) + vec4u(0u, 1u, 2u, 3u), vec4u(O - 1u));
-  let p0 = output_pixels(first, C);
-  var c00 = vec4f(0.0);
-  var c10 = vec4f(0.0);
-  var c20 = vec4f(0.0);
-  var c30 = vec4f(0.0);
-  var row = 0u;
-  var walk: Walk;
-  var t0 = input_taps(p0, 0u, 0u, C);
-  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
-    let m = vec4f(filter1[row + o.x], filter1[row + o.y], filter1[row + o.z], filter1[row + o.w]);
-    row += O;
-    let a = x_values(t0, walk.c);
-    c00 += a.x * m;
-    c10 += a.y * m;
-    c20 += a.z * m;
-    c30 += a.w * m;
-    walk = step_of(walk, params.kernel_width, C);
-    if (walk.c == 0u) { t0 = input_taps(p0, walk.y, walk.x, C); }
-  }
-  let has_bias = vec4u(params.has_bias);
-  let b = select(vec4f(0.0), vec4f(bias[o.x * has_bias.x], bias[o.y * has_bias.x], bias[o.z * has_bias.x], bias[o.w * has_bias.x]), has_bias != vec4u(0u));
-  store_output(first + 0u, (index - row_tile * tiles) * 4u, activate(c00 + b));
-  store_output(first + 1u, (index - row_tile * tiles) * 4u, activate(c10 + b));
-  store_output(first + 2u, (index - row_tile * tiles) * 4u, activate(c20 + b));
-  store_output(first + 3u, (index - row_tile * tiles) * 4u, activate(c30 + b));
-}
-
-// Up to four channels of one output pixel, as many as there are.
-fn store_output(pixel: u32, o: u32, v: vec4f) {
-  if (pixel >= output_count()) { return; }
-  let at = pixel * params.out_channels + o;
-  let left = params.out_channels - o;
-  y[at] = v.x;
-  if (left > 1u) { y[at + 1u] = v.y; }
-  if (left > 2u) { y[at + 2u] = v.z; }
-  if (left > 3u) { y[at + 3u] = v.w; }
 }

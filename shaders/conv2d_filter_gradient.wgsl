@@ -1,9 +1,7 @@
 // The gradients of a 2-D convolution's filter and bias as partial sums over splits of the pixels, and the sum of these:
 // partials[s, (tap, c), o] = sum over the pixels of split s of x[m + tap, c] dz[m, o], partials[s, bias, o] = of dz[m, o].
 // After the tiles come the invocations of the bias, which read dz alone. See lib/conv2d.wgsl.
-@group(0) @binding(2) var<storage, read> dz: array<f32>;
 @group(0) @binding(2) var<storage, read> dz4: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(3) var<storage, read_write> partials4: array<vec4f>;
 @group(0) @binding(1) var<storage, read> partials_in: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dfilter: array<vec4f>;
@@ -12,8 +10,8 @@
 fn filter_rows() -> u32 { return params.kernel_height * params.kernel_width * params.channels; }
 
 // Vec4s of one split: of the filter, then of the bias.
-fn filter_vectors() -> u32 { return (filter_rows() * params.out_channels + 3u) / 4u; }
-fn split_vectors() -> u32 { return filter_vectors() + params.has_bias * ((params.out_channels + 3u) / 4u); }
+fn filter_vectors() -> u32 { return filter_rows() * params.out_channels / 4u; }
+fn split_vectors() -> u32 { return filter_vectors() + params.has_bias * params.out_channels / 4u; }
 
 // Output pixels first .. end - 1 of a split, and the place of the first.
 struct Run { first: u32, end: u32, n: u32, y: u32, x: u32 }
@@ -375,78 +373,6 @@ fn conv2d_filter_gradient_narrow_12x16(@builtin(workgroup_id) group: vec3u, @bui
   }
 }
 
-// bias_partial() for any O
-fn bias_partial_any(job: u32) {
-  let O = params.out_channels;
-  let tiles = (O + 3u) / 4u;
-  let split = job / tiles;
-  if (split >= params.splits || params.has_bias == 0u) { return; }
-  let first = job % tiles * 4u;
-  let o = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(O - 1u));
-  let r = split_pixels(split);
-  var total = vec4f(0.0);
-  for (var m = r.first; m < r.end; m++) {
-    let at = o + m * O;
-    total += vec4f(dz[at.x], dz[at.y], dz[at.z], dz[at.w]);
-  }
-  store_partial(4u * (split * split_vectors() + filter_vectors()) + first, O - first, total);
-}
-
-// Any shape: 4 rows x 4 channels, all loads scalar; each split starts at a whole vec4
-@compute @workgroup_size(64)
-fn conv2d_filter_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels;
-  let rows = filter_rows();
-  let tiles = (O + 3u) / 4u;
-  let row_tiles = (rows + 3u) / 4u;
-  let split = index / (tiles * row_tiles);
-  if (split >= params.splits) {
-    bias_partial_any(index - params.splits * tiles * row_tiles);
-    return;
-  }
-  let first = index % tiles * 4u;
-  let o = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(O - 1u));
-  let row = index / tiles % row_tiles * 4u;
-  let r0 = rows_from(row);
-  var c00 = vec4f(0.0);
-  var c10 = vec4f(0.0);
-  var c20 = vec4f(0.0);
-  var c30 = vec4f(0.0);
-  let end = min((split + 1u) * params.chunk, params.batch * params.out_height);
-  for (var line = split * params.chunk; line < end; line++) {
-    let n = line / params.out_height;
-    let iy = i32((line - n * params.out_height) * params.stride_y) - i32(params.top);
-    var ix = -i32(params.left);
-    var to = line * params.out_width * O;
-    let image = (i32(n * params.height) + iy) * i32(params.width);
-    let in0 = rows_inside(r0, iy);
-    for (var ox = 0u; ox < params.out_width; ox++) {
-      let a = load_rows(r0, in0, ix, (image + ix) * i32(params.channels));
-      let b = vec4f(dz[to + o.x], dz[to + o.y], dz[to + o.z], dz[to + o.w]);
-      c00 += a.x * b;
-      c10 += a.y * b;
-      c20 += a.z * b;
-      c30 += a.w * b;
-      ix += i32(params.stride_x);
-      to += O;
-    }
-  }
-  let base = 4u * split * split_vectors() + first;
-  if (row + 0u < rows) { store_partial(base + (row + 0u) * O, O - first, c00); }
-  if (row + 1u < rows) { store_partial(base + (row + 1u) * O, O - first, c10); }
-  if (row + 2u < rows) { store_partial(base + (row + 2u) * O, O - first, c20); }
-  if (row + 3u < rows) { store_partial(base + (row + 3u) * O, O - first, c30); }
-}
-
-// The first `left` of four elements.
-fn store_partial(at: u32, left: u32, v: vec4f) {
-  partials[at] = v.x;
-  if (left > 1u) { partials[at + 1u] = v.y; }
-  if (left > 2u) { partials[at + 2u] = v.z; }
-  if (left > 3u) { partials[at + 3u] = v.w; }
-}
-
 // dfilter[i] = sum over splits of partials[s, i], and dbias of what follows, in a fixed order
 @compute @workgroup_size(64)
 fn conv2d_sum_partials(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -469,8 +395,8 @@ fn conv2d_sum_partials(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   total += (t0 + t1) + (t2 + t3);
   let filters = filter_vectors();
   if (index < filters) {
-    dfilter[index] = zero_tail(total, index, filter_rows() * params.out_channels);
+    dfilter[index] = total;
   } else {
-    dbias[index - filters] = zero_tail(total, index - filters, params.out_channels);
+    dbias[index - filters] = total;
   }
 }

@@ -1,10 +1,7 @@
 // The gradient of a 2-D convolution's input: dx[m, c] = sum over the taps that m was under, and o, of
 // dz[m - tap, o] filter[tap, c, o]. See lib/conv2d.wgsl.
-@group(0) @binding(1) var<storage, read> dz: array<f32>;
 @group(0) @binding(1) var<storage, read> dz4: array<vec4f>;
-@group(0) @binding(3) var<storage, read> gate: array<f32>;
 @group(0) @binding(3) var<storage, read> gate4: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dx4: array<vec4f>;
 
 override GATE: bool = false; // dx = gate > 0 ? dx : 0, the gradient of a ReLU whose output is the gate
@@ -202,7 +199,7 @@ fn conv2d_input_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(nu
   if (c + local % 8u < C) { put_input(input_pixels(parity, first + local / 8u * 4u, O).own, c + local % 8u, c00); }
 }
 
-// 16 images at one pixel x 16 channels; N % 16 = C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
+// 16 images at one pixel x 16 channels; N >= 16, C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
 @compute @workgroup_size(64)
 fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, groups, local, 64u);
@@ -210,8 +207,9 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   let C = params.channels / 4u;
   let across = C / 4u;
   let pixels = params.height * params.width;
-  let n = index / (across * pixels) * 16u;
-  if (n >= params.batch) { return; }
+  let tile_n = index / (across * pixels) * 16u;
+  if (tile_n >= params.batch) { return; }
+  let n = min(tile_n, params.batch - 16u);
   let c = index % across * 4u;
   let parity = parity_of(index / across % pixels, 1u, 1u);
   let own_y = parity.tile / parity.width;
@@ -269,61 +267,4 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
     c01 = c02; c11 = c12; c21 = c22; c31 = c32;
     c02 = c03; c12 = c13; c22 = c23; c32 = c33;
   }
-}
-
-// Any shape: 4 pixels x 4 channels, all loads scalar
-@compute @workgroup_size(64)
-fn conv2d_input_gradient_any(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels;
-  let C = params.channels;
-  let tiles = (C + 3u) / 4u;
-  let row_tile = index / tiles;
-  let parity = parity_of(row_tile, 4u, params.batch);
-  if (!parity.found) { return; }
-  let c = (index - row_tile * tiles) * 4u;
-  let first = parity.tile * 4u;
-  let pixels = params.batch * parity.height * parity.width;
-  let g0 = input_pixels(parity, first, O);
-  let rows = min(vec4u(c) + vec4u(0u, 1u, 2u, 3u), vec4u(C - 1u)) * O;
-  var c00 = vec4f(0.0);
-  var c10 = vec4f(0.0);
-  var c20 = vec4f(0.0);
-  var c30 = vec4f(0.0);
-  let taps = taps_of(parity);
-  var walk: Walk;
-  var t0 = output_taps(g0, 0u, 0u, O);
-  var row = rows + filter_row(taps, walk, 0u);
-  for (var k = rounds(taps.height * taps.width * O); k > 0u; k--) {
-    let m = vec4f(filter1[row.x + walk.c], filter1[row.y + walk.c], filter1[row.z + walk.c], filter1[row.w + walk.c]);
-    let a = select(vec4f(0.0), vec4f(dz[t0.at.x + walk.c], dz[t0.at.y + walk.c], dz[t0.at.z + walk.c], dz[t0.at.w + walk.c]), t0.inside);
-    c00 += a.x * m;
-    c10 += a.y * m;
-    c20 += a.z * m;
-    c30 += a.w * m;
-    walk = step_of(walk, taps.width, O);
-    if (walk.c == 0u) {
-      t0 = output_taps(g0, walk.y, walk.x, O);
-      row = rows + filter_row(taps, walk, 0u);
-    }
-  }
-  if (first + 0u < pixels) { store_input(g0.own.x, c, c00); }
-  if (first + 1u < pixels) { store_input(g0.own.y, c, c10); }
-  if (first + 2u < pixels) { store_input(g0.own.z, c, c20); }
-  if (first + 3u < pixels) { store_input(g0.own.w, c, c30); }
-}
-
-fn gated_scalar(v: f32, at: u32) -> f32 {
-  if (GATE) { return select(0.0, v, gate[at] > 0.0); }
-  return v;
-}
-
-// Up to four channels of one input pixel, as many as there are.
-fn store_input(pixel: u32, c: u32, v: vec4f) {
-  let at = pixel * params.channels + c;
-  let left = params.channels - c;
-  dx[at] = gated_scalar(v.x, at);
-  if (left > 1u) { dx[at + 1u] = gated_scalar(v.y, at + 1u); }
-  if (left > 2u) { dx[at + 2u] = gated_scalar(v.z, at + 2u); }
-  if (left > 3u) { dx[at + 3u] = gated_scalar(v.w, at + 3u); }
 }

@@ -40,9 +40,17 @@ fn coordinates(at: u32) -> vec4u {
   return vec4u(y / params.shape.y, y % params.shape.y, z % params.shape.z, at % params.shape.w);
 }
 
-fn source_of(at: u32) -> u32 {
-  let c = coordinates(min(at, params.count - 1u)) * params.strides;
-  return params.offset + c.x + c.y + c.z + c.w;
+// The coordinates of the next word: no division.
+fn next(c: vec4u) -> vec4u {
+  let w = c.w + 1u == params.shape.w;
+  let z = w && c.z + 1u == params.shape.z;
+  let y = z && c.y + 1u == params.shape.y;
+  return select(c + vec4u(u32(y), u32(z), u32(w), 1u), vec4u(0u), vec4<bool>(false, y, z, w));
+}
+
+fn place_of(coordinates: vec4u) -> u32 {
+  let p = coordinates * params.strides;
+  return params.offset + p.x + p.y + p.z + p.w;
 }
 
 // y[i, j, k, l] = x[offset + (i, j, k, l) . strides]
@@ -50,15 +58,17 @@ fn source_of(at: u32) -> u32 {
 fn strided_copy(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
   if (4u * i >= params.count) { return; }
-  let at = lanes_of(i);
-  y[i] = zero_tail_bits(vec4u(x[source_of(at.x)], x[source_of(at.y)], x[source_of(at.z)], x[source_of(at.w)]), i);
+  let a = coordinates(4u * i);
+  let b = next(a);
+  let c = next(b);
+  y[i] = zero_tail_bits(vec4u(x[place_of(a)], x[place_of(b)], x[place_of(c)], x[place_of(next(c))]), i);
 }
 
 // y[i, j, k, l] = x[offset + (i, j, k, l) . strides], where four words stay together
 @compute @workgroup_size(256)
 fn strided_copy_quads(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
-  if (i < params.count) { y[i] = x4[source_of(i)]; }
+  if (i < params.count) { y[i] = x4[place_of(coordinates(i))]; }
 }
 
 // y[b, j, i] = x[b, i, j], four by four elements an invocation. shape: (b, j / 4, i / 4)
@@ -84,11 +94,10 @@ fn transpose_blocks(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   y[target_row + 3u * m] = vec4u(a.w, b.w, c.w, d.w);
 }
 
-fn padded(at: u32) -> u32 {
-  let c = coordinates(min(at, params.count - 1u)) - params.before;
+fn padded(coordinates: vec4u) -> u32 {
+  let c = coordinates - params.before;
   let inside = all(c < params.sizes);
-  let p = select(vec4u(0u), c, inside) * params.strides;
-  return select(params.value, x[p.x + p.y + p.z + p.w], inside);
+  return select(params.value, x[place_of(select(vec4u(0u), c, inside))], inside);
 }
 
 // y = x inside, the value around it
@@ -96,8 +105,10 @@ fn padded(at: u32) -> u32 {
 fn pad_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
   if (4u * i >= params.count) { return; }
-  let at = lanes_of(i);
-  y[i] = zero_tail_bits(vec4u(padded(at.x), padded(at.y), padded(at.z), padded(at.w)), i);
+  let a = coordinates(4u * i);
+  let b = next(a);
+  let c = next(b);
+  y[i] = zero_tail_bits(vec4u(padded(a), padded(b), padded(c), padded(next(c))), i);
 }
 
 fn joined_word(at: u32) -> u32 {

@@ -12,10 +12,10 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
-// All tiles but those for any shape are made of 4 x 4 blocks. A column of a block is a row of the result, so
+// All tiles are made of 4 x 4 blocks; the host puts zeros behind odd channels. A column of a block is a row of the result, so
 // block += b_block * a_block. Whoever comes after the last pixel or row does the last one's work again.
 // Tiles of 16 x 16 are for llvmpipe, where the tests of taps cost as much as loads: their rows are the same pixel of 16
-// images, so that a tap is tested once and those outside are never met.
+// images, so that a tap is tested once and those outside are never met; the last tile begins 16 images before the end.
 
 // Where a sum over taps (y, x) and channels stands.
 struct Walk { y: u32, x: u32, c: u32 }
@@ -77,7 +77,6 @@ fn x_block(t: Taps, c: u32) -> mat4x4f {
 
 // ---- the filter, where the forward pass and the gradient of the input have it ----
 
-@group(0) @binding(2) var<storage, read> filter1: array<f32>;
 @group(0) @binding(2) var<storage, read> filter4: array<vec4f>;
 
 fn filter_block(at: u32, pitch: u32) -> mat4x4f {

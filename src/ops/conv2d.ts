@@ -6,6 +6,7 @@ import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text
 import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
+import { pad, slice } from './shape.ts';
 import { activationGradient } from './unary.ts';
 
 /** Where a window stands: used by convolutions and pools alike. */
@@ -113,6 +114,18 @@ const FEW = 4096;
 /** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
 const LARGE = 32768;
 
+/** How many channels more fill a tile: copies with zeros behind cost less than tiles for any shape, which took 2 to 11 times as long. */
+const missing = (channels: number, unit: number): number => {
+  const tile = channels % unit ? (channels < 16 ? 8 : 16) : unit;
+  return tile * Math.ceil(channels / tile) - channels;
+};
+
+/** x with zeros behind its last axes, so many of each. */
+function widened(x: Tensor, ...more: number[]): Tensor {
+  const before = x.shape.map(() => 0);
+  return pad(x, { before, after: [...before, ...more].slice(-x.shape.length) });
+}
+
 interface Tile {
   entry: string;
   /** Pixels (or filter rows) and channels of one invocation, or of the workgroup that makes the tile together. */
@@ -123,8 +136,12 @@ interface Tile {
   textures?: boolean;
 }
 
-/** A large tile: its operands may be textures. */
+/** A large tile, whose rows are images: its operands may be textures. */
 const large = (entry: string): Tile => ({ entry, rows: 16, columns: 16, textures: true });
+
+/** How many tiles cover so many pixels of each image. */
+const tilesOver = (pixels: number, batch: number, { rows }: Tile): number =>
+  rows === 16 ? pixels * Math.ceil(batch / rows) : Math.ceil((batch * pixels) / rows);
 
 /** A tile in workgroup memory: the default of GPUs where there is enough to do, beside the one in registers. */
 const shared = (entry: string): Tile => ({ entry, rows: 32, columns: 32, workgroup: true });
@@ -151,34 +168,35 @@ const sourceOf = (
 function forwardTile(channels: number, { shape, size }: Tensor, target: Target): Tile {
   const [batch, , , outChannels] = shape;
   const narrow = channels % 4 !== 0;
-  if (target.largeTiles < Infinity && batch % 16 === 0 && outChannels % 16 === 0 && size >= LARGE)
+  if (target.largeTiles < Infinity && batch >= 16 && outChannels % 16 === 0 && size >= LARGE)
     return narrow
       ? { entry: 'conv2d_forward_narrow_16x16', rows: 16, columns: 16 }
       : large('conv2d_forward_16x16');
-  if (outChannels % 8 === 0 && (narrow || size / 64 >= FEW))
-    return { entry: narrow ? 'conv2d_forward_narrow_8x8' : 'conv2d_forward_8x8', rows: 8, columns: 8 };
-  if (!narrow && outChannels % 4 === 0) return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
-  return { entry: 'conv2d_forward_any', rows: 4, columns: 4 };
+  if (narrow) return { entry: 'conv2d_forward_narrow_8x8', rows: 8, columns: 8 };
+  if (size / 64 >= FEW) return { entry: 'conv2d_forward_8x8', rows: 8, columns: 8 };
+  return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
 }
 
 type Forward = Conv2dOptions;
 
+function outputShape([x, filter, bias]: readonly (Tensor | null)[], options: Forward): Shape {
+  if (filter!.shape.length !== 4)
+    fail('conv2d', `expected a filter [KH, KW, C, O], got ${show(filter!.shape)}`);
+  const [, , C, O] = filter!.shape;
+  const g = geometryOf(x!.shape, filter!.shape, options);
+  if (C !== g.channels)
+    fail(
+      'conv2d',
+      `expected a filter for ${g.channels} channels of ${show(x!.shape)}, got ${show(filter!.shape)}`,
+    );
+  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O))
+    fail('conv2d', `expected a bias [${O}], got ${show(bias.shape)}`);
+  return [g.batch, g.outHeight, g.outWidth, O];
+}
+
 const conv2dOp: Op<Forward> = {
   name: 'conv2d',
-  shape: ([x, filter, bias], options) => {
-    if (filter.shape.length !== 4)
-      fail('conv2d', `expected a filter [KH, KW, C, O], got ${show(filter.shape)}`);
-    const [, , C, O] = filter.shape;
-    const g = geometryOf(x.shape, filter.shape, options);
-    if (C !== g.channels)
-      fail(
-        'conv2d',
-        `expected a filter for ${g.channels} channels of ${show(x.shape)}, got ${show(filter.shape)}`,
-      );
-    if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O))
-      fail('conv2d', `expected a bias [${O}], got ${show(bias.shape)}`);
-    return [g.batch, g.outHeight, g.outWidth, O];
-  },
+  shape: outputShape,
   kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
     const [, , C, O] = filter!.shape;
     const worth = target.workgroupTiles && C % 8 === 0 && O % 4 === 0 && O >= 16;
@@ -197,7 +215,10 @@ const conv2dOp: Op<Forward> = {
             { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
           ),
         invocations: () =>
-          invocationsFor(Math.ceil(y.size / O / tile.rows) * Math.ceil(O / tile.columns), tile),
+          invocationsFor(
+            tilesOver(y.size / O / y.shape[0], y.shape[0], tile) * Math.ceil(O / tile.columns),
+            tile,
+          ),
         ...(result === 'buffer' && tile.rows === 16 ? { toTexture: (how: Result) => kernel(tile, how) } : {}),
       };
     };
@@ -205,11 +226,22 @@ const conv2dOp: Op<Forward> = {
   },
   vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options: { activation, ...window } }) => {
     const dz = activation === 'relu' ? activationGradient(dy, y, { activation }) : dy;
-    const [dx] = call(inputGradient, [dz, filter, null], { ...window, shape: x!.shape }).outputs;
+    const [, , C, O] = filter!.shape;
+    const [N, H, W] = x!.shape;
+    // Only an image's one or three channels are not whole vec4s.
+    const more = missing(C, 4);
+    const shape = [N, H, W, C + more];
+    const [dx] = call(inputGradient, [dz, widened(filter!, more, 0), null], { ...window, shape }).outputs;
     const settings: FilterBackward = { ...window, shape: filter!.shape, bias: bias !== null };
-    const [partials] = call(filterPartials, [x, dz], settings).outputs;
+    // The large tile of the filter's gradient takes images by four.
+    const images = C % 16 || O % 16 ? 0 : -N & 3;
+    const [partials] = call(
+      filterPartials,
+      [x!, dz].map((t) => widened(t, images, 0, 0, 0)),
+      settings,
+    ).outputs;
     const [dfilter, dbias] = call(sumPartials, [partials], settings).outputs;
-    return [dx, dfilter, bias && dbias];
+    return [slice(dx, { starts: [0, 0, 0, 0], sizes: x!.shape }), dfilter, bias && dbias];
   },
 };
 
@@ -226,7 +258,17 @@ export function conv2d(x: Tensor, filter: Tensor, bias: Tensor | null, options: 
   const { stride = 1, padding = 0, activation = 'none' } = options;
   if (activation !== 'none' && activation !== 'relu')
     fail('conv2d', `expected activation 'none' or 'relu', got ${JSON.stringify(activation)}`);
-  return call(conv2dOp, [x, filter, bias], { stride, padding, activation }).outputs[0];
+  const settings = { stride, padding, activation };
+  const shape = outputShape([x, filter, bias], settings);
+  // One or three channels, as images have, are read as they are.
+  const inputs = filter.shape[2] < 4 ? 0 : missing(filter.shape[2], 4);
+  const outputs = missing(filter.shape[3], 8);
+  const y = call(
+    conv2dOp,
+    [widened(x, inputs), widened(filter, inputs, outputs), bias && widened(bias, outputs)],
+    settings,
+  ).outputs[0];
+  return slice(y, { starts: [0, 0, 0, 0], sizes: shape });
 }
 
 // ---- backward ----
@@ -236,10 +278,9 @@ interface Backward extends WindowOptions {
   shape: Shape;
 }
 
-function inputTile({ shape, size }: Tensor, outChannels: number, target: Target): Tile {
+function inputTile({ shape, size }: Tensor, target: Target): Tile {
   const [batch, , , channels] = shape;
-  if (channels % 4 || outChannels % 4) return { entry: 'conv2d_input_gradient_any', rows: 4, columns: 4 };
-  if (target.largeTiles < Infinity && batch % 16 === 0 && channels % 16 === 0 && size >= LARGE)
+  if (target.largeTiles < Infinity && batch >= 16 && channels % 16 === 0 && size >= LARGE)
     return large('conv2d_input_gradient_16x16');
   if (channels % 8 === 0 && size / 64 >= FEW)
     return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
@@ -253,7 +294,7 @@ const inputGradient: Op<Backward> = {
   kernel: ({ inputs: [dz, filter, gate], outputs: [dx] }, target) => {
     const [, , C, O] = filter!.shape;
     const worth = target.workgroupTiles && O % 8 === 0 && C % 4 === 0 && C >= 16;
-    const own = inputTile(dx, O, target);
+    const own = inputTile(dx, target);
     const work = dz!.size * (filter!.size / O);
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
     const kernel = (tile: Tile, result: Result): Kernel<Backward> => {
@@ -273,7 +314,7 @@ const inputGradient: Op<Backward> = {
             for (let px = 0; px < strideX; px++) {
               const kind =
                 Math.ceil(Math.max(0, height - py) / strideY) * Math.ceil(Math.max(0, width - px) / strideX);
-              tiles += Math.ceil((batch * kind) / tile.rows);
+              tiles += tilesOver(kind, batch, tile);
             }
           }
           return invocationsFor(tiles * Math.ceil(C / tile.columns), tile);
@@ -296,7 +337,6 @@ interface FilterBackward extends Backward {
 const MOST_TERMS = 1 << 14;
 
 function filterTile([batch, OH, OW, O]: Shape, channels: number, target: Target): Tile {
-  if (O % 8) return { entry: 'conv2d_filter_gradient_any', rows: 4, columns: 4 };
   const sixteen = target.largeTiles < Infinity && O % 16 === 0;
   // A split of the large tile is at least four images.
   if (sixteen && channels % 16 === 0 && batch % 4 === 0 && OH * OW <= MOST_TERMS)
@@ -325,14 +365,12 @@ function filterSplits(dz: Shape, filter: Shape): { splits: number; chunk: number
   return { splits: Math.ceil(lines / chunk), chunk };
 }
 
-const vectors = (n: number) => Math.ceil(n / 4);
-
 /** Partial sums of dfilter, and of the bias's gradient after them, [splits, ...] from x and dz. */
 const filterPartials: Op<FilterBackward> = {
   name: 'conv2dFilterGradient',
   shape: ([, dz], { shape, bias }) => [
     filterSplits(dz.shape, shape).splits,
-    4 * (vectors(sizeOf(shape)) + (bias ? vectors(shape[3]) : 0)),
+    sizeOf(shape) + (bias ? shape[3] : 0),
   ],
   kernel: ({ inputs: [x, dz], options }, target) => {
     const { shape, bias } = options;
@@ -348,7 +386,7 @@ const filterPartials: Op<FilterBackward> = {
         return block({ ...g, outChannels: O }, { ...split, hasBias: Number(bias) });
       },
       invocations: () =>
-        invocationsFor(split.splits * tilesOf(shape, tile), tile) + split.splits * (bias ? vectors(O) : 0),
+        invocationsFor(split.splits * tilesOf(shape, tile), tile) + split.splits * (bias ? O / 4 : 0),
     }));
   },
 };

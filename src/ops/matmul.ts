@@ -10,6 +10,7 @@ import {
   resultNames,
   sharedBy,
 } from './operands.ts';
+import { sum } from './reduce.ts';
 import { activationGradient } from './unary.ts';
 
 /** Which inputs of a product are transposed. */
@@ -186,13 +187,26 @@ const product: Op<ProductOptions> = {
     bias || gate || options.sums ? null : { op: product, inputs: [a, b, null, by], options },
 };
 
+/** Into how many sums a long inner size is cut where the result has few tiles: from the shapes alone, so that the order of additions is too. */
+function splitsOf([batches, m, n, k]: number[], { transposeA, transposeB }: MatmulOptions): number {
+  // Only there is a part of the inner size a part of both inputs.
+  if (batches > 1 || !transposeA || transposeB || m * n > 2 ** 14) return 1;
+  return [16, 8].find((splits) => k % splits === 0 && k / splits >= 512) ?? 1;
+}
+
 /**
- * Matrix product of [M, K] and [K, N], or of two batches [B, M, K] and [B, K, N]; either may be given transposed.
+ * Matrix product of [M, K] and [K, N], or of two batches [B, M, K] and [B, K, N]; either may be given transposed. Two
+ * dispatches where K is long and M and N are not.
  * @returns [M, N] or [B, M, N]
  * @throws ShapeError unless the inner sizes match
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  return call(product, [a, b, null, null], options).outputs[0];
+  const all = sizes('matmul', a, b, options);
+  const [, m, n, k] = all;
+  const splits = splitsOf(all, options);
+  if (splits === 1) return call(product, [a, b, null, null], options).outputs[0];
+  const parts = [reshape(a, [splits, k / splits, m]), reshape(b, [splits, k / splits, n]), null, null];
+  return reshape(sum(call(product, parts, options).outputs[0], { axes: 0 }), [...a.shape.slice(0, -2), m, n]);
 }
 
 const linearOp = op<[x: Tensor, w: Tensor, b: Tensor | null, gate: null], ProductOptions>({
@@ -202,7 +216,8 @@ const linearOp = op<[x: Tensor, w: Tensor, b: Tensor | null, gate: null], Produc
   vjp: (dy, { inputs: [x, w, b], outputs: [y], options: { activation = 'none' } }) => {
     const dz = activation === 'none' ? dy : activationGradient(dy, y, { activation });
     const dx = matmul(dz, w!, { transposeB: true });
-    if (!b) return [dx, matmul(x!, dz, { transposeA: true }), null, null];
+    const split = splitsOf(sizes('linear', x!, dz, { transposeA: true }), { transposeA: true }) > 1;
+    if (!b || split) return [dx, matmul(x!, dz, { transposeA: true }), b && sum(dz, { axes: 0 }), null];
     const [dw, db] = call(product, [x, dz, null, null], { transposeA: true, sums: true }).outputs;
     return [dx, dw, db, null];
   },

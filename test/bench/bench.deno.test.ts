@@ -54,20 +54,24 @@ test('every work has its inputs, the same each time', () => {
 
 test('options: defaults, lists, and a clear word on what is wrong', () => {
   assert.is(parse([]).works.length, works.length);
-  assert.ok(parse([]).scaling);
+  assert.equal(
+    parse([]).series,
+    series.map(({ name }) => name),
+  );
+  assert.ok(parse(['--only', 'odd']).series.every((name) => name.startsWith('odd-')));
   assert.is(parse([]).minutes, 36);
   assert.is(parse(['--minutes', '2']).minutes, 2);
   throws(() => parse(['--minutes', '0']), /--minutes: expected a number above 0/);
   const quick = parse(['--quick', '--json', 'a.json']);
   assert.is(quick.json, 'a.json');
-  assert.not(quick.scaling);
+  assert.equal(quick.series, []);
   assert.equal(firstWorks(quick), ['mlp', 'cnn']);
   const some = parse(['--only', 'knn,mlp', '--engine', 'tfjs', '--adapter', 'gpu', '--repeats', '7']);
   assert.equal(some.works, ['mlp', 'knn']);
   assert.equal(some.engines, ['tfjs']);
   assert.equal(some.adapters, ['gpu']);
   assert.is(some.effort.repeats, 7);
-  assert.not(some.scaling);
+  assert.equal(some.series, []);
   throws(() => parse(['--wrong']), /'--wrong'.*--help/);
   throws(() => parse(['--only', 'mlp,what']), /--only: "what" is unknown; expected matmul-256/);
   throws(() => parse(['--engine', 'torch']), /--engine: "torch" is unknown; expected hypersphere/);

@@ -128,11 +128,17 @@ async function compareAt(
   }
 }
 
-async function firstStep(tasks: Tasks, { runtime }: Target, { work, engine }: Result, { effort }: Options) {
+async function firstStep(
+  tasks: Tasks,
+  { runtime }: Target,
+  { work, engine }: Result,
+  { effort }: Options,
+): Promise<Pick<Result, 'firstMs' | 'firstReason'>> {
   const cold = coldCaches();
-  const { reports } = await tasks.run(runtime, { kind: 'first', work, engine, effort }, cold.env);
+  const { reports, broken } = await tasks.run(runtime, { kind: 'first', work, engine, effort }, cold.env);
   cold.remove();
-  return reports.find((one) => one.type === 'first')?.ms ?? null;
+  const first = reports.find((one) => one.type === 'first');
+  return first ? { firstMs: first.ms } : { firstMs: null, firstReason: broken?.reason ?? 'it ended' };
 }
 
 async function growth(tasks: Tasks, target: Target, name: string, { effort }: Options): Promise<Growth> {
@@ -183,7 +189,7 @@ async function run(options: Options): Promise<Results> {
   const steady = found.find(({ adapter }) => !adapter.software) ?? found[0];
   const jobs = [
     ...found.flatMap((target) => worksOn(target).map((name) => ({ target, name, grows: false }))),
-    ...(options.scaling && steady ? series.map(({ name }) => ({ target: steady, name, grows: true })) : []),
+    ...(steady ? options.series.map((name) => ({ target: steady, name, grows: true })) : []),
   ];
   // What the figures of the project stand on comes first; what does not fit into the time is left out.
   const rank = ({ name, grows }: (typeof jobs)[number]) =>
@@ -217,9 +223,9 @@ async function run(options: Options): Promise<Results> {
     step(`  ${summary(results).join(', ')}`);
     if (!firsts.includes(name) || late()) continue;
     for (const result of results.filter(({ ms }) => ms !== null))
-      result.firstMs = await firstStep(tasks, target, result, options);
+      Object.assign(result, await firstStep(tasks, target, result, options));
     step(
-      `  first step: ${results.map(({ engine, firstMs }) => `${engine} ${formatMs(firstMs)}`).join(', ')}`,
+      `  first step: ${results.map(({ engine, firstMs, firstReason }) => `${engine} ${firstReason ?? formatMs(firstMs)}`).join(', ')}`,
     );
   }
   const place = ({ adapter, work }: Result) =>

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type EngineName, engineNames } from './engines/engine.ts';
 import type { Effort } from './protocol.ts';
-import { works } from './works.ts';
+import { series, works } from './works.ts';
 
 export interface Options {
   help: boolean;
@@ -9,8 +9,8 @@ export interface Options {
   json: string | null;
   html: string | null;
   works: string[];
-  /** How our own cost grows. */
-  scaling: boolean;
+  /** How our own cost grows: names of series. */
+  series: string[];
   /** Names of adapters, or 'gpu' for any that is no software; null for all. */
   adapters: string[] | null;
   /** After how many minutes no further work begins. */
@@ -32,7 +32,8 @@ export const help = `Compares Hypersphere with @jax-js/jax and TensorFlow.js on 
 
   --quick             ${QUICK.join(', ')} with few repeats
   --only WORK[,...]   ${workNames.slice(0, 6).join(', ')},
-                      ${workNames.slice(6).join(', ')}, scaling
+                      ${workNames.slice(6).join(', ')},
+                      scaling, or only its odd sizes: odd
   --adapter NAME[,...]  ${SOFTWARE.join(', ')}, or gpu: a real one where there is one
   --engine NAME[,...]   ${engineNames.join(', ')}
   --repeats N         timed repeats of each engine (default 5; quick 3)
@@ -71,7 +72,7 @@ export function parse(args: string[]): Options {
     throw new Error(`--repeats: expected a whole number of at least 1, got "${given.repeats}"`);
   const minutes = Number(given.minutes ?? (quick ? 3.5 : 36));
   if (!(minutes > 0)) throw new Error(`--minutes: expected a number above 0, got "${given.minutes}"`);
-  const only = list('only', [...workNames, 'scaling']);
+  const only = list('only', [...workNames, 'scaling', 'odd']);
   const all = quick ? QUICK : workNames;
   return {
     help: given.help === true,
@@ -79,7 +80,9 @@ export function parse(args: string[]): Options {
     json: given.json ?? null,
     html: given.html ?? null,
     works: workNames.filter((name) => (only ?? all).includes(name)),
-    scaling: only ? only.includes('scaling') : !quick,
+    series: series
+      .filter(({ odd }) => (only ? only.includes('scaling') || (odd && only.includes('odd')) : !quick))
+      .map(({ name }) => name),
     adapters: list('adapter', [...SOFTWARE, 'gpu']),
     engines: list('engine', engineNames),
     minutes,

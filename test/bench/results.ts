@@ -10,6 +10,8 @@ export interface Result {
   ms: number | null;
   /** Milliseconds of the first step of a fresh process without cached shaders, compilation included. */
   firstMs: number | null;
+  /** Why there is none, where one was tried. */
+  firstReason?: string;
   dispatches: number | null;
   submits: number | null;
   /** GPU objects created in a step. */

@@ -35,7 +35,10 @@ export const columns: { title: string; cell: (result: Result, all: Result[]) => 
   { title: 'GFLOP/s', cell: ({ gflops }) => (has(gflops) ? gflops.toFixed(1) : '-') },
   { title: 'of peak', cell: ({ fractionOfPeak: f }) => (has(f) ? `${(100 * f).toFixed(0)} %` : '-') },
   { title: 'items', cell: ({ rate, unit }) => (has(rate) ? `${whole(rate)} ${unit}` : '-') },
-  { title: 'first step', cell: ({ firstMs }) => formatMs(firstMs) },
+  {
+    title: 'first step',
+    cell: ({ firstMs, firstReason }) => (firstReason ? 'failed' : formatMs(firstMs)),
+  },
   { title: 'dispatches', cell: ({ dispatches }) => formatCount(dispatches) },
   { title: 'submits', cell: ({ submits }) => formatCount(submits) },
   { title: 'objects', cell: ({ objects }) => formatCount(objects) },

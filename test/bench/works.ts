@@ -86,10 +86,15 @@ export function mlp(rows = 512, widths = [784, 512, 256, 128], name = 'mlp'): Ml
   };
 }
 
-export function cnn(name: string, size: number, inputs: number, batchNorm: boolean): Cnn {
-  const batch = 256;
+export function cnn(
+  name: string,
+  size: number,
+  inputs: number,
+  batchNorm: boolean,
+  { batch = 256, widths = [32, 64, 128] } = {},
+): Cnn {
   const outputs = 64;
-  const channels = [inputs, 32, 64, 128];
+  const channels = [inputs, ...widths];
   let side = size;
   const layers = channels.slice(1).map((out, i) => {
     side = Math.ceil(side / 2);
@@ -200,6 +205,8 @@ export const series: Series[] = [
         (channels) => conv('conv', true, { channels }),
       ],
       ['conv-batch', 'convolution, odd batch', [7, 31, 255], (batch) => conv('conv', false, { batch })],
+      ['cnn', 'CNN step, odd channels', [7, 31, 65], (n) => cnn('cnn', 28, 1, false, { widths: [n, n, n] })],
+      ['cnn-batch', 'CNN step, odd batch', [62, 254], (batch) => cnn('cnn', 28, 1, false, { batch })],
     ] as [string, string, number[], (size: number) => Work][]
   ).map(([name, title, sizes, work]): Series => ({ name: `odd-${name}`, title, sizes, work, odd: true })),
 ];

@@ -282,6 +282,27 @@ test('long inner sizes', async () => {
   }
 });
 
+test('a long inner size with a small result is cut: the same product and gradients, in two dispatches', async () => {
+  for (const size of [
+    [7, 4096, 12],
+    [33, 4104, 5],
+    [64, 8192, 16],
+  ]) {
+    await checkProduct(size, { transposeA: true });
+    const { a, b } = shapesOf(size, { transposeA: true });
+    const y = matmul(input(a), input(b), { transposeA: true });
+    const names = plan({ y }, []).dispatches.map(({ op }) => op.name);
+    if (names.join() !== 'matmul,sum') throw new Error(`dispatches: ${names}`);
+  }
+  await checkOp({
+    inputs: { x: [4096, 9], w: [9, 6], bias: [6] },
+    build: ({ x, w, bias }) => linear(x, w, bias),
+    reference: ({ x, w, bias }) => reference.linear(x, w, bias),
+    rel: 4e-6,
+    what: 'linear of 4,096 rows',
+  });
+});
+
 test('a matrix times its own transpose: the gradients of both sides add up', async () => {
   for (const [m, k] of [
     [7, 5],

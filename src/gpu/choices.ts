@@ -29,7 +29,9 @@ export function createChoices(adapter: string, store: ChoiceStore | null): Choic
     table ??= read();
     return table;
   };
-  return { load, save: async () => store?.save(adapter, await load()).catch(() => {}) };
+  // What others saved meanwhile stays.
+  const save = async () => store?.save(adapter, { ...(await read()), ...(await load()) }).catch(() => {});
+  return { load, save };
 }
 
 /** The Cache API, which pages and workers have. Elsewhere nothing: see `fileChoices` for Deno. */

@@ -217,6 +217,17 @@ test('a damaged store counts as empty and is written anew; one that fails is nev
   await run({ choices: { load: fail, save: fail }, tune: budget });
 });
 
+test('what another device chose meanwhile is kept', async () => {
+  const store = memoryStore();
+  const device = await hs.openDevice({ choices: store, tune: budget });
+  await device.choices.load();
+  await run({ choices: store, tune: budget });
+  const build = () => hs.compile(device, ({ x }) => ({ y: double(x, { rounds: 1001 }) }), { inputs: { x } });
+  (await build()).dispose();
+  device.dispose();
+  assert.equal(store.chosen(), ['double_fast', 'double_fast']);
+});
+
 test('a name that no kernel has any more counts as no kernel: the default runs', async () => {
   const store = memoryStore();
   await run({ choices: store, tune: budget });

@@ -19,7 +19,7 @@ import {
   reason,
   runChoices,
 } from './files.ts';
-import { buildModel, type Model, represent, settleStatistics } from './model.ts';
+import { alarmOptions, buildModel, type Model, represent, settleStatistics } from './model.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
@@ -113,9 +113,8 @@ async function run(command: Command): Promise<number> {
     await judge('untrained', untrained);
     const before = await lookOnce(device, { watch: data.test, data: data.train }, untrained);
     freeVariables(device, untrained.variables);
-    const alarmClasses = methods[options.method].supervised ? data.train.classes : undefined;
     const alarm = (looks: readonly Look[]) =>
-      collapseAlarm(looks, { width: options.embedding, untrained: before, classes: alarmClasses });
+      collapseAlarm(looks, { ...alarmOptions(options, data.train), untrained: before });
     let heard: CollapseKind[] = [];
     const trained = await train({
       options,

@@ -99,14 +99,27 @@ function mixed({ data, shape }: Embeddings, order: Uint32Array): Embeddings {
 /** Where the test rows begin, in that order: the last sixth. */
 const trainingRows = ({ shape: [N] }: Embeddings) => N - Math.floor(N / 6);
 
+/** Labels 0, 1, ... of the rows, and what each stands for. */
+interface Known {
+  labels: Uint32Array;
+  values: number[];
+}
+
+/** How test rows of y are classified by training rows of x: y is x, or the same samples under a transformation. */
+async function classify(device: Device, x: Embeddings, y: Embeddings, { labels, values }: Known) {
+  const cut = trainingRows(x);
+  const k = neighbours(20, cut);
+  const asked = labels.subarray(cut);
+  const rows = [part(x, 0, cut), part(y, cut, labels.length)];
+  const options = { k, classes: values.length };
+  const predicted = await knnPredict(device, rows[0], labels.subarray(0, cut), rows[1], options);
+  const { accuracy: worst, label } = worstClass(predicted, asked);
+  return { k, accuracy: accuracyOf(predicted, asked), worst, worstIs: `class ${values[label]}` };
+}
+
 /** Of rows and labels. */
-async function withLabels(
-  device: Device,
-  x: Embeddings,
-  labels: Uint32Array,
-  values: number[],
-): Promise<Line[]> {
-  const [N] = x.shape;
+async function withLabels(device: Device, x: Embeddings, known: Known): Promise<Line[]> {
+  const { labels, values } = known;
   const classes = values.length;
   const { clusters } = await kMeans(device, x, { k: classes });
   const clustered: Line[] = [
@@ -119,23 +132,22 @@ async function withLabels(
     ],
     ['ari', 'clusters: ARI', adjustedRandIndex(clusters, labels), 'number'],
   ];
+  const [N] = x.shape;
   const cut = trainingRows(x);
   if (cut === N) return clustered;
-  const [train, test] = [part(x, 0, cut), part(x, cut, N)];
-  const [known, asked] = [labels.subarray(0, cut), labels.subarray(cut)];
-  const k = neighbours(20, cut);
-  const predicted = await knnPredict(device, train, known, test, { k, classes });
-  const worst = worstClass(predicted, asked);
-  const probe = await linearProbe(device, train, known, test, asked, { classes });
+  const { k, accuracy, worst, worstIs } = await classify(device, x, x, known);
+  const [fitted, asked] = [labels.subarray(0, cut), labels.subarray(cut)];
+  const probe = (few: number | 'all') =>
+    linearProbe(device, part(x, 0, cut), fitted, part(x, cut, N), asked, { classes, labels: few });
   const lines: Line[] = [
-    ['knn', 'k-NN accuracy', accuracyOf(predicted, asked), 'accuracy', `k = ${k}, ${N - cut} test rows`],
-    ['worstClass', 'k-NN, worst class', worst.accuracy, 'accuracy', `class ${values[worst.label]}`],
-    ['linearProbe', 'linear probe, all labels', probe.accuracy, 'accuracy'],
+    ['knn', 'k-NN accuracy', accuracy, 'accuracy', `k = ${k}, ${N - cut} test rows`],
+    ['worstClass', 'k-NN, worst class', worst, 'accuracy', worstIs],
+    ['linearProbe', 'linear probe, all labels', (await probe('all')).accuracy, 'accuracy'],
   ];
-  const least = Math.min(...values.map((_, c) => known.reduce((n, label) => n + Number(label === c), 0)));
+  const least = Math.min(...values.map((_, c) => fitted.reduce((n, label) => n + Number(label === c), 0)));
   for (const each of [100, 10]) {
     if (least < each) continue;
-    const few = await linearProbe(device, train, known, test, asked, { classes, labels: each * classes });
+    const few = await probe(each * classes);
     lines.push([
       `linearProbe${each}PerClass`,
       `linear probe, ${each} a class`,
@@ -148,36 +160,12 @@ async function withLabels(
 }
 
 /** How samples under a transformation are classified by samples without it. */
-async function withLabelsOf(
-  device: Device,
-  x: Embeddings,
-  y: Embeddings,
-  labels: Uint32Array,
-  values: number[],
-): Promise<Line[]> {
-  const [N] = x.shape;
-  const cut = trainingRows(x);
-  if (cut === N) return [];
-  const k = neighbours(20, cut);
-  const options = { k, classes: values.length };
-  const asked = labels.subarray(cut);
-  const predicted = await knnPredict(
-    device,
-    part(x, 0, cut),
-    labels.subarray(0, cut),
-    part(y, cut, N),
-    options,
-  );
-  const worst = worstClass(predicted, asked);
+async function withLabelsOf(device: Device, x: Embeddings, y: Embeddings, known: Known): Promise<Line[]> {
+  if (trainingRows(x) === x.shape[0]) return [];
+  const { accuracy, worst, worstIs } = await classify(device, x, y, known);
   return [
-    ['knnViews', 'k-NN of the views', accuracyOf(predicted, asked), 'accuracy', 'among rows that are none'],
-    [
-      'worstClassViews',
-      'k-NN of the views, worst class',
-      worst.accuracy,
-      'accuracy',
-      `class ${values[worst.label]}`,
-    ],
+    ['knnViews', 'k-NN of the views', accuracy, 'accuracy', 'among rows that are none'],
+    ['worstClassViews', 'k-NN of the views, worst class', worst, 'accuracy', worstIs],
   ];
 }
 
@@ -292,14 +280,13 @@ async function main(args: string[]): Promise<void> {
   const device = await openDevice();
   try {
     const order = permutationArray(N, { seed: 0 });
-    const labels = known && Uint32Array.from(order, (row) => known.labels[row]);
+    const [a, b, c] = [x, y, w].map((rows) => rows && mixed(rows, order));
+    const of = known && { ...known, labels: Uint32Array.from(order, (row) => known.labels[row]) };
     const lines = [
-      ...(known ? await withLabels(device, mixed(x, order), labels!, known.values) : []),
+      ...(of ? await withLabels(device, a!, of) : []),
       ...(await geometry(device, x)),
-      ...(y ? await withViews(device, mixed(x, order), mixed(y, order), w && mixed(w, order)) : []),
-      ...(y && known
-        ? await withLabelsOf(device, mixed(x, order), mixed(y, order), labels!, known.values)
-        : []),
+      ...(b ? await withViews(device, a!, b, c) : []),
+      ...(b && of ? await withLabelsOf(device, a!, b, of) : []),
       ...(analogies === undefined ? [] : await withAnalogies(device, x, analogies)),
       ...(z ? [['cka', 'linear CKA', await linearCka(device, x, z), 'number'] satisfies Line] : []),
     ];

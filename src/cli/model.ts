@@ -3,6 +3,7 @@ import { batchIndices, batchLabels, type Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
+import type { AlarmOptions } from '../measures/alarm.ts';
 import type { Batch, Network, Recipe } from '../methods/parts/recipe.ts';
 import { methods, recipeOf } from '../methods/registry.ts';
 import { cnnEncoder, type Encoder, mlpEncoder, projector } from '../nn/encoders.ts';
@@ -47,7 +48,7 @@ const networkOf = ({ encoder, projector: head }: Built): Network => ({
 });
 
 /** Another network under a name of its own, with the values of this one at first. */
-function copyOf(network: Network, other: Network, name: string): Network {
+export function copyOf(network: Network, other: Network, name: string): Network {
   copyInitial(other.parameters, network.parameters);
   copyInitial(other.statistics, network.statistics);
   for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
@@ -72,6 +73,16 @@ export function buildModel(options: RunOptions, data: Dataset, learningRate: Ten
     learningRate,
     encoderVariables: [...encoder.parameters, ...encoder.statistics],
     variables: [optimizer.parameters, ...optimizer.state, ...network.statistics, ...statistics, ...state],
+  };
+}
+
+/** What the collapse alarm is to know of a run. */
+export function alarmOptions({ method, embedding, batch, knobs }: RunOptions, data: Dataset): AlarmOptions {
+  const { supervised, pointLoss } = methods[method];
+  return {
+    width: embedding,
+    classes: supervised ? data.classes : undefined,
+    pointLoss: pointLoss?.(knobs, { rows: 2 * batch, classes: data.classes }),
   };
 }
 

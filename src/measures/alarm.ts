@@ -11,6 +11,8 @@ export interface Look {
   rank: number;
   /** Mean length of z before it is normalised. */
   length: number;
+  /** Of the training batch; compared with `pointLoss`. */
+  loss?: number;
 }
 
 /** What a representation may collapse to: a point, few dimensions, or a length near 0. */
@@ -34,6 +36,8 @@ export interface AlarmOptions {
   untrained?: Pick<Look, 'rank' | 'length'>;
   /** Of a supervised method: how many labels there are. Its embeddings are at best the corners of a simplex. */
   classes?: number;
+  /** What the method's loss is at least when all embeddings coincide: `Method.pointLoss`. */
+  pointLoss?: number;
 }
 
 /**
@@ -53,6 +57,12 @@ export const THRESHOLDS = {
 
 /** A rank share so low tells by itself: a few dimensions, evenly filled, have a fair uniformity (a circle 41 % of the 64-D sphere's). */
 const FEW_DIMENSIONS = 0.15;
+
+/**
+ * A loss under this share of what one point can have tells that embeddings do not coincide, however narrow the cone that they lie in.
+ * Midway between hard triplets that collapsed on the digits (1.02) and Proxy-Anchor there (.74), whose k-NN is .90.
+ */
+const BELOW_A_POINT = 0.87;
 
 /** The uniformity of C classes that are the corners of a simplex, a point each: pairs are 0 or 2 C / (C - 1) apart, squared. */
 const simplexUniformity = (C: number) => Math.log(1 / C + (1 - 1 / C) * Math.exp((-4 * C) / (C - 1)));
@@ -81,10 +91,13 @@ export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
 }
 
 /** What a look alone shows. */
-function kindsOf(shares: typeof THRESHOLDS): CollapseKind[] {
+function kindsOf(look: Look, options: AlarmOptions): CollapseKind[] {
+  const shares = sharesOf(look, options);
   const low = (name: keyof typeof THRESHOLDS) => shares[name] < THRESHOLDS[name];
+  const { loss = Number.NaN } = look;
+  const apart = loss < BELOW_A_POINT * (options.pointLoss ?? Number.NaN);
   const kinds: CollapseKind[] = [];
-  if (low('uniformity') && low('std')) kinds.push('complete');
+  if (low('uniformity') && low('std') && !apart) kinds.push('complete');
   else if ((low('uniformity') && low('rank')) || shares.rank < FEW_DIMENSIONS) kinds.push('dimensional');
   if (low('length')) kinds.push('scale');
   return kinds;
@@ -118,6 +131,10 @@ function evidenceOf(
     evidence.push(
       `effective rank ${look.rank.toFixed(1)} of ${options.classes ? `the ${rank} that ${options.classes} classes have` : `the ${rank.toFixed(0)} untrained`}`,
     );
+  if (kind === 'complete' && look.loss !== undefined && options.pointLoss)
+    evidence.push(
+      `the loss is ${number(look.loss)}, and ${number(options.pointLoss)} where all embeddings coincide`,
+    );
   if (look.alignment < 0.05)
     evidence.push(`views are ${number(look.alignment)} apart: nothing is left to align`);
   return evidence;
@@ -126,7 +143,8 @@ function evidenceOf(
 /**
  * The collapse alarm: whether the embeddings collapse, how, on what evidence, since when, and what usually helps. Evidence
  * is combined, since each gauge alone misses a case: k-NN does not see a complete collapse, the std of unit embeddings neither
- * a loss of dimensions nor one of scale, and rank alone takes well separated classes for a collapse.
+ * a loss of dimensions nor one of scale, rank alone takes well separated classes for a collapse, and all of them a narrow cone for a
+ * point, where a loss that needs no more tells them apart.
  *
  * @param looks gauges over the training, oldest first
  * @returns nothing while all is well
@@ -135,7 +153,7 @@ export function collapseAlarm(looks: readonly Look[], options: AlarmOptions): Co
   const last = looks.at(-1);
   if (!last) return [];
   const full = { ...options, untrained: options.untrained ?? looks[0] };
-  const seen = looks.map((look) => kindsOf(sharesOf(look, full)));
+  const seen = looks.map((look) => kindsOf(look, full));
   return seen.at(-1)!.map((kind) => {
     const before = seen.findLastIndex((kinds) => !kinds.includes(kind));
     const evidence = evidenceOf(kind, last, sharesOf(last, full), full);

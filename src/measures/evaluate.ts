@@ -19,7 +19,7 @@ import { knnAccuracy, knnPredict } from './knn.ts';
 import { lidar } from './lidar.ts';
 import { linearProbe } from './linear_probe.ts';
 import { accuracyOf, worstClass } from './per_class.ts';
-import { SHIFTS } from './shifts.ts';
+import { accuracyUnder, SHIFTS } from './shifts.ts';
 import { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
 import { spectrum } from './spectrum.ts';
 import { embeddingStd } from './std.ts';
@@ -170,10 +170,12 @@ export async function evaluate(
     const augKnn = async (g: Variable, a: Variable, b: Variable) =>
       ((await knn(g, a)) + (await knn(g, b))) / 2;
     const shifted = {} as Record<keyof typeof QUERIES, number>;
+    const known = { rows: gallery.h, labels: labels.train, testLabels: labels.test };
     for (const [i, name] of (Object.keys(QUERIES) as (keyof typeof QUERIES)[]).entries()) {
-      const { h, z } = await encode(test, 0.7 + 0.075 * i, 0.775 + 0.075 * i, QUERIES[name]);
-      shifted[name] = await knn(gallery.h, h);
-      freeVariables(device, [h, ...(z ? [z] : [])]);
+      report('encoding', 0.7 + 0.075 * i);
+      shifted[name] = await accuracyUnder(device, QUERIES[name], test, (x) => apply(x).h, known, {
+        ...{ k, classes, seed, batch, normalize: forward !== null },
+      });
     }
     report('k-NN', 0);
     const predicted = await knnPredict(device, gallery.h, labels.train, clean.h, { k, classes });

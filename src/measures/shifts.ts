@@ -4,8 +4,9 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
-import { embed } from './embed.ts';
-import { knnAccuracy } from './knn.ts';
+import type { Rows } from './compute.ts';
+import { type EmbedOptions, embed } from './embed.ts';
+import { type KnnOptions, knnAccuracy } from './knn.ts';
 
 /** Shifts that the training views of small gray images (`S1`) do not have, or not so far. */
 export const SHIFTS = {
@@ -26,6 +27,33 @@ export interface ShiftOptions<K extends string> {
   batch?: number;
 }
 
+/** Clean training rows, and the labels of these and of the test images. */
+interface Gallery {
+  rows: Rows;
+  labels: ArrayLike<number>;
+  testLabels: ArrayLike<number>;
+}
+
+/** k-NN accuracy of test images under an augmentation (for 28 x 28 pixels; without one, as they are) among a gallery. */
+export async function accuracyUnder(
+  device: Device,
+  augmentation: Augmentation | null,
+  test: Dataset,
+  forward: (x: Tensor) => Tensor,
+  { rows, labels, testLabels }: Gallery,
+  { k, classes, ...options }: KnnOptions & Pick<EmbedOptions, 'seed' | 'batch' | 'normalize'> = {},
+): Promise<number> {
+  const { h } = await embed(device, test, (x) => ({ h: forward(x) }), {
+    ...options,
+    ...(augmentation && { augmentation: scaledTo(test, augmentation) }),
+  });
+  try {
+    return await knnAccuracy(device, rows, labels, h, testLabels, { k, classes });
+  } finally {
+    freeVariables(device, [h]);
+  }
+}
+
 /**
  * k-NN accuracy of shifted test images among clean training images, and how robust it is: the clean accuracy is there too.
  * @param forward from images [N, H, W, C], in inference mode, to the representation
@@ -38,24 +66,25 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
   { shifts = SHIFTS as unknown as Record<K, Augmentation>, seed = 5, k, batch }: ShiftOptions<K> = {},
 ): Promise<Record<K | 'clean', number>> {
   if (!train.labels || !test.labels) throw new InputError('shiftAccuracies: both data sets need labels');
-  const apply = (x: Tensor) => ({ h: forward(x) });
-  const labels = [await readVariable(device, train.labels), await readVariable(device, test.labels)];
-  const { h: gallery } = await embed(device, train, apply, { batch });
+  const [labels, testLabels] = [
+    await readVariable(device, train.labels),
+    await readVariable(device, test.labels),
+  ];
+  const { h: rows } = await embed(device, train, (x) => ({ h: forward(x) }), { batch });
   try {
     const result = {} as Record<K | 'clean', number>;
-    for (const [name, augmentation] of Object.entries({ clean: undefined, ...shifts })) {
-      const { h } = await embed(device, test, apply, {
-        batch,
-        ...(augmentation ? { augmentation: scaledTo(test, augmentation as Augmentation), seed } : {}),
-      });
-      try {
-        result[name as K] = await knnAccuracy(device, gallery, labels[0], h, labels[1], { k });
-      } finally {
-        freeVariables(device, [h]);
-      }
-    }
+    const all: [string, Augmentation | null][] = [['clean', null], ...Object.entries<Augmentation>(shifts)];
+    for (const [name, augmentation] of all)
+      result[name as K] = await accuracyUnder(
+        device,
+        augmentation,
+        test,
+        forward,
+        { rows, labels, testLabels },
+        { seed, k, batch },
+      );
     return result;
   } finally {
-    freeVariables(device, [gallery]);
+    freeVariables(device, [rows]);
   }
 }

@@ -51,3 +51,15 @@ export const proxyAnchorRecipe = (setting: Setting): Recipe =>
     const { alpha, delta } = setting.knobs;
     return proxyAnchor(z, labels, proxies, { alpha, delta });
   });
+
+/**
+ * Its least value where all embeddings are one point u, a class having n of the M rows: `(1 + a exp(-alpha s)) (1 + b exp(alpha s))`
+ * is least, `(1 + sqrt(a b))^2`, at the best cosine s of u and proxy; a = n exp(alpha delta), b = (M - n) exp(alpha delta).
+ */
+export function proxyAnchorPoint(
+  { alpha, delta }: Record<string, number>,
+  { rows: M, classes }: { rows: number; classes: number },
+): number {
+  const n = M / classes;
+  return 2 * Math.log1p(Math.exp(alpha * delta) * Math.sqrt(n * (M - n)));
+}

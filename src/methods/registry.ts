@@ -15,7 +15,7 @@ import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import { gradCache } from './parts/grad_cache.ts';
 import type { Recipe, Setting } from './parts/recipe.ts';
 import { halves } from './parts/views.ts';
-import { proxyAnchorRecipe } from './proxy_anchor.ts';
+import { proxyAnchorPoint, proxyAnchorRecipe } from './proxy_anchor.ts';
 import { proxyNcaRecipe } from './proxy_nca.ts';
 import { rotation } from './rotation.ts';
 import { ntXent } from './simclr.ts';
@@ -43,6 +43,11 @@ export interface Method {
   knobs: Record<string, number>;
   /** Whether its loss reads the labels. */
   supervised?: boolean;
+  /**
+   * The least loss of `rows` embeddings (both views, classes of one size) that all coincide, where that is bad: the collapse alarm takes
+   * a loss well below for embeddings that do not.
+   */
+  pointLoss?: (knobs: Record<string, number>, batch: { rows: number; classes: number }) => number | undefined;
   /**
    * The loss of two views' embeddings [N, D] and, for a supervised one, their labels u32 [N], where that is all; with
    * the knob `memory`, what is remembered.
@@ -102,6 +107,7 @@ export const methods: Record<string, Method> = {
     summary: 'all rows of one label attract: the supervised upper reference',
     knobs: { temperature: 0.1, memory: 0, chunks: 1 },
     supervised: true,
+    pointLoss: (_, { rows }) => Math.log(rows - 1),
     loss: (zA, zB, { temperature }, labels, memory) =>
       supCon(concatenate([zA, zB]), twice(labels), { temperature, memory }),
   },
@@ -217,6 +223,8 @@ export const methods: Record<string, Method> = {
       'nearer to a positive than to a negative; semi-hard triplets, or the hardest (--hard 1), which may collapse',
     knobs: { margin: 0.2, hard: 0, memory: 0, chunks: 1 },
     supervised: true,
+    // No semi-hard triplet is left there.
+    pointLoss: ({ margin, hard }) => (hard ? margin : undefined),
     loss: (zA, zB, { margin, hard }, labels, memory) =>
       triplet(concatenate([zA, zB]), twice(labels), { margin, hard: hard !== 0, memory }),
   },
@@ -227,6 +235,7 @@ export const methods: Record<string, Method> = {
     summary: 'rows attract to a learned proxy of their class, away from those of the others: no mining',
     knobs: { scale: 9, proxyRate: 10 },
     supervised: true,
+    pointLoss: (_, { classes }) => Math.log(classes),
     recipe: proxyNcaRecipe,
   },
   proxyAnchor: {
@@ -236,6 +245,7 @@ export const methods: Record<string, Method> = {
     summary: 'a learned proxy of each class pulls its farthest rows and pushes the nearest others',
     knobs: { alpha: 32, delta: 0.1, proxyRate: 10 },
     supervised: true,
+    pointLoss: proxyAnchorPoint,
     recipe: proxyAnchorRecipe,
   },
   wMse: {
@@ -261,6 +271,7 @@ export const methods: Record<string, Method> = {
     year: 2018,
     summary: 'tell by which of four quarter turns an image was turned: a pretext, no pairs of views',
     knobs: {},
+    pointLoss: () => Math.log(4),
     recipe: rotation,
   },
   nce: {

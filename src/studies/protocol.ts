@@ -1,12 +1,12 @@
 // The small protocol: what `npm run methods` trains and judges, and what the slow tests train again.
 
 import { readData } from '../cli/files.ts';
-import { buildModel, type Model, represent, settleStatistics } from '../cli/model.ts';
+import { alarmOptions, buildModel, type Model, represent, settleStatistics } from '../cli/model.ts';
 import type { RunOptions } from '../cli/options.ts';
 import { principalPlane } from '../cli/principal_plane.ts';
 import { lookOnce, train } from '../cli/train.ts';
 import { EVAL } from '../data/augment.ts';
-import { dataset } from '../data/dataset.ts';
+import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { scalar, type Tensor } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
@@ -15,7 +15,7 @@ import { embed } from '../measures/embed.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { linearProbe } from '../measures/linear_probe.ts';
 import { methods } from '../methods/registry.ts';
-import type { Case } from './cases.ts';
+import { type Case, cases } from './cases.ts';
 import { correlationOf } from './correlation.ts';
 import type { Result } from './results.ts';
 
@@ -100,14 +100,14 @@ export async function runCase(
     watch: data.test,
     open: async () => device,
     onMetrics: (all) => {
-      const now = Math.floor(all.at(-1)!.step / 39);
+      const now = Math.floor(all.at(-1)!.step / batchesPerEpoch(data.train, options.batch));
       if (now > epoch) onEpoch?.((epoch = now));
     },
   });
   const judged = await judge(device, model, { probeZ: one.method === 'simSiam' });
   freeVariables(device, model.variables);
-  const looks = metrics.map(({ step, alignment, uniformity, std, rank, length }): Look => {
-    const gauges = { alignment, uniformity, std, rank, length };
+  const looks = metrics.map(({ step, alignment, uniformity, std, rank, length, loss }): Look => {
+    const gauges = { alignment, uniformity, std, rank, length, loss };
     const short = Object.entries(gauges).map(([name, value]) => [name, Number(value.toPrecision(5))]);
     return { step, ...(Object.fromEntries(short) as typeof gauges) };
   });
@@ -121,8 +121,9 @@ export async function runCase(
 /** A run as the alarm of now judges it; one without looks keeps the judgement that it has. */
 export function withAlarm(run: Result, untrained: Result): Result {
   if (!run.looks) return run;
-  const classes = methods[run.method].supervised ? data.train.classes : undefined;
-  const options = { width: 64, untrained: untrained.look!, classes };
+  const one = cases.find(({ method, variant }) => method === run.method && variant === run.variant);
+  const trained = optionsOf({ ...run, seeds: [], knobs: one?.knobs }, run.seed);
+  const options = { ...alarmOptions(trained, data.train), untrained: untrained.look! };
   const collapses = collapseAlarm(run.looks, options);
   const { expected, looks } = run;
   const cried = looks.filter(

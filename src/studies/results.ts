@@ -63,13 +63,16 @@ const GEOMETRY: Column[] = [
 ];
 const HIDDEN = ['linearProbe1000Std', 'linearProbe100Std', 'uniformityOptimum', 'stdIsotropic'];
 
+/** A gauge that reports do not have. */
+const NAMES: Record<string, string> = { linearProbeZ: 'linear probe of z' };
+
 /** Every other gauge, by the name it has in reports. */
 function otherColumns(results: readonly Result[]): Column[] {
   const known = new Set([...[ACCURACIES, ROBUSTNESS, GEOMETRY].flat().map(([, key]) => key), ...HIDDEN]);
   const keys = new Set(results.flatMap(({ gauges }) => Object.keys(gauges)));
   return [...keys]
     .filter((key) => !known.has(key))
-    .map((key) => [gaugeRows.find((row) => row.key === key)?.name ?? key, key, 2]);
+    .map((key) => [gaugeRows.find((row) => row.key === key)?.name ?? NAMES[key] ?? key, key, 2]);
 }
 
 const isNumber = (x: unknown): x is number => typeof x === 'number' && Number.isFinite(x);

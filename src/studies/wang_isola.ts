@@ -138,7 +138,7 @@ function summary(runs: readonly Run[]): string {
       keys.map((key) => {
         const cells = Object.entries(correlations(some, key)).map(([which, value]) => {
           // A partial correlation has one observation less.
-          const [low, high] = interval(value, some.length - Number(/fixed|given/.test(which)));
+          const [low, high] = interval(value, some.length - Number(/fixed$/.test(which)));
           return `${signed(value)} (${signed(low)} to ${signed(high)})`;
         });
         return `| ${name} (${some.length}) | ${outcomes[key]} | ${cells.join(' | ')} |`;

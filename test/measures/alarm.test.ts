@@ -82,6 +82,25 @@ test('sees what one gauge alone misses', () => {
   assert.equal(kinds([look(-0.207, 0.028, 52, 0.02, 1.19)]), ['complete', 'scale']);
 });
 
+// Proxy-Anchor on the digits and hard triplets there: a cone whose loss no point can have, and a point.
+test('a cone is no point where the loss tells so, and nothing else is taken back', () => {
+  const seen = (one: Look, pointLoss?: number) =>
+    collapseAlarm([one], { width: 32, untrained: { rank: 26, length: 5 }, classes: 10, pointLoss }).map(
+      ({ kind }) => kind,
+    );
+  const anchor = { ...look(-0.7445, 0.07935, 18.6, 0.093), loss: 12.2 };
+  assert.equal(seen(anchor, 16.47), []);
+  assert.equal(seen(anchor), ['complete'], 'of a method that has no such bound');
+  assert.equal(seen({ ...anchor, loss: undefined }, 16.47), ['complete'], 'of a look without a loss');
+  assert.equal(seen({ ...anchor, loss: Number.NaN }, 16.47), ['complete']);
+  assert.equal(seen({ ...anchor, length: 0.5 }, 16.47), ['scale']);
+  assert.equal(seen({ ...anchor, rank: 1.5 }, 16.47), ['dimensional']);
+  const hard = { ...look(-0.00014, 0.001, 25.9, 3e-5), loss: 0.2038 };
+  assert.equal(seen(hard, 0.2), ['complete']);
+  const [collapse] = collapseAlarm([hard], { width: 32, untrained: { rank: 26, length: 5 }, pointLoss: 0.2 });
+  assert.ok(describe(collapse).includes('the loss is 0.20, and 0.20 where all embeddings coincide'));
+});
+
 test('says since when, on what evidence, and what helps', () => {
   const well = look(-2.2, 0.1, 50);
   const bad = look(-0.04, 0.01, 25, 0.001);

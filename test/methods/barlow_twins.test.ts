@@ -3,7 +3,14 @@ import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { barlowTwins } from '../../src/methods/barlow_twins.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import {
+  changesWhenRotated,
+  checkAgainst,
+  checkEdges,
+  checkInvariants,
+  compileLoss,
+  drawViews,
+} from './check.ts';
 
 const at = (lambda: number) => ({
   loss: (a: Tensor, b: Tensor) => barlowTwins(a, b, { lambda }),
@@ -29,8 +36,12 @@ test('value and gradients', async () => {
   });
 });
 
-test('invariants: a permutation of the batch; features are what it is about, so no rotation', () =>
-  checkInvariants(at(0.05).loss, { rotates: false, normalizes: false }));
+test('invariants: a permutation of the batch; features are what it is about, so no rotation', async () => {
+  const { loss } = at(0.05);
+  await checkInvariants(loss, { rotates: false, normalizes: false });
+  const [N, D] = [33, 12];
+  await changesWhenRotated(loss, drawViews(random(freshSeed()), N, D), N, D);
+});
 
 test('edges', async () => {
   // Collapse: nothing correlates. Of two samples every feature is -1 and 1, whatever z: what gradient there is is rounding.

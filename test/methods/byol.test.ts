@@ -5,7 +5,7 @@ import { byolLoss } from '../../src/methods/byol.ts';
 import { simSiamLoss } from '../../src/methods/simsiam.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkTensors, evaluate } from './check.ts';
+import { checkSymmetries, checkTensors, evaluate } from './check.ts';
 import { trainRecipe } from './recipe.ts';
 
 type Four<T> = [pA: T, pB: T, zA: T, zB: T];
@@ -37,6 +37,24 @@ for (const { name, loss, expected, stops } of LOSSES) {
     }
   });
 }
+
+test('invariants: the samples in another order, the space rotated; identical rows cost what one of them does', async () => {
+  const [N, D] = [17, 12];
+  for (const { name, loss, expected, stops } of LOSSES) {
+    const draw = random(freshSeed());
+    const values = Array.from({ length: 4 }, () => ({ shape: [N, D], data: draw.normal(N * D) }));
+    await checkSymmetries(loss, values, {
+      groups: [[0, 1, 2, 3]],
+      turned: [0, 1, 2, 3],
+      directions: stops ? [0, 1] : [0, 1, 2, 3],
+    });
+    const identical = values.map(({ shape, data }) => ({ shape, data: data.map((_, i) => data[i % D]) }));
+    await checkTensors(loss, expected, identical, {
+      what: `${name}, identical rows`,
+      constants: stops ? 2 : 4,
+    });
+  }
+});
 
 test('at best 0 and -1, where prediction and target are one direction; zero rows are finite', async () => {
   const [N, D] = [5, 4];

@@ -158,10 +158,19 @@ function rotation(draw: Draw, D: number): number[][] {
   return basis;
 }
 
-/** Permuting the batch, rotating the space, scaling rows: the loss stays, the gradients go along. */
+/** Rows in another order. */
+const shuffled = (draw: Draw, N: number): number[] => {
+  const keys = draw.uniform(N);
+  return [...keys.keys()].sort((i, j) => keys[i] - keys[j]);
+};
+
+/**
+ * Permuting the batch, rotating the space, scaling rows: the loss stays, the gradients go along.
+ * @param paired whether row i of view B belongs to row i of view A; else it stays where it is
+ */
 export async function checkInvariants(
   loss: Loss,
-  { N = 33, D = 12, rotates = true, normalizes = true, suits = always } = {},
+  { N = 33, D = 12, rotates = true, normalizes = true, paired = true, suits = always } = {},
 ): Promise<void> {
   const draw = random(freshSeed());
   const compiled = await compileLoss(loss, N, D);
@@ -178,15 +187,15 @@ export async function checkInvariants(
   const mapRows = (x: Float32Array, f: (v: number[], i: number) => number[], order = [...Array(N).keys()]) =>
     Float32Array.from(order.flatMap((j, i) => f(row(x, j, D), i)));
 
-  const keys = draw.uniform(N);
-  const order = [...keys.keys()].sort((i, j) => keys[i] - keys[j]);
-  const same = (v: number[]) => v;
+  const order = shuffled(draw, N);
+  const moved = (x: Float32Array) => mapRows(x, (v) => v, order);
+  const movedB = (x: Float32Array) => (paired ? moved(x) : x);
   const permuted = await compiled.run({
-    zA: mapRows(views.zA, same, order),
-    zB: mapRows(views.zB, same, order),
+    zA: moved(views.zA),
+    zB: movedB(views.zB),
     labels: Uint32Array.from(order, (i) => views.labels[i]),
   });
-  check('permutation', permuted, { gA: mapRows(base.gA, same, order), gB: mapRows(base.gB, same, order) });
+  check('permutation', permuted, { gA: moved(base.gA), gB: movedB(base.gB) });
 
   if (rotates) {
     const Q = rotation(draw, D);
@@ -207,6 +216,19 @@ export async function checkInvariants(
   });
   isOrthogonal(base, N, D, 'as drawn');
   compiled.dispose();
+}
+
+/** The loss is another one in a rotated space, by more than a hundredth. */
+export async function changesWhenRotated(loss: Loss, views: Views, N: number, D: number): Promise<void> {
+  const compiled = await compileLoss(loss, N, D);
+  const Q = rotation(random(freshSeed()), D);
+  const turn = (x: Float32Array) =>
+    Float32Array.from({ length: N * D }, (_, i) => dot(Q[i % D], row(x, Math.floor(i / D), D)));
+  const still = await compiled.run(views);
+  const turned = await compiled.run({ ...views, zA: turn(views.zA), zB: turn(views.zB) });
+  compiled.dispose();
+  if (!(Math.abs(turned.loss - still.loss) > 0.01 * Math.abs(still.loss)))
+    throw new Error(`expected another loss in a rotated space, got ${turned.loss} for ${still.loss}`);
 }
 
 /** Uniformity with |u - v|^2 as 2 - 2 u.v: the same but for a zero row, which is then orthogonal to all others. */
@@ -321,6 +343,55 @@ export async function checkTensors(
   for (const [i, g] of gradients.entries())
     if (i >= constants && g.some((v) => v !== 0))
       throw new Error(`${what}: a gradient flows into input ${i}`);
+}
+
+/**
+ * A loss of any tensors stays, and its gradients go along, when the rows of the tensors of a group are put in another order (all in
+ * the same), and when the space of the tensors `turned` is rotated.
+ * @param directions tensors whose rows the loss takes the directions of: their gradients are orthogonal to them
+ */
+export async function checkSymmetries(
+  loss: OfTensors<Tensor>,
+  values: readonly Values[],
+  { groups, turned = [], directions = [] }: { groups: number[][]; turned?: number[]; directions?: number[] },
+): Promise<void> {
+  const draw = random(freshSeed());
+  const base = await evaluate(loss, values);
+  const check = async (what: string, which: number[], change: (x: Float32Array) => Float32Array) => {
+    const changed = values.map(({ shape, data }, i) => ({
+      shape,
+      data: which.includes(i) ? change(data) : data,
+    }));
+    const found = await evaluate(loss, changed);
+    close([found.value], [base.value], { rel: 5e-6, what: `${what} of ${which}: loss` });
+    const wanted = base.gradients.flatMap((g, i) => [...(which.includes(i) ? change(g) : g)]);
+    const gradients = found.gradients.flatMap((g) => [...g]);
+    close(gradients, wanted, { rel: 2e-5, abs: 1e-9, what: `${what} of ${which}: gradients` });
+  };
+  for (const group of groups) {
+    const [N] = values[group[0]].shape;
+    const order = shuffled(draw, N);
+    await check('permutation', group, (x) =>
+      x.map((_, i) => {
+        const D = x.length / N;
+        return x[order[Math.floor(i / D)] * D + (i % D)];
+      }),
+    );
+  }
+  if (turned.length) {
+    const D = values[turned[0]].shape[1];
+    const Q = rotation(draw, D);
+    await check('rotation', turned, (x) => x.map((_, i) => dot(Q[i % D], row(x, Math.floor(i / D), D))));
+  }
+  for (const at of directions) {
+    const {
+      shape: [N, D],
+      data,
+    } = values[at];
+    const g = base.gradients[at];
+    const found = { loss: base.value, zA: data, zB: data, gA: g, gB: g };
+    isOrthogonal(found, N, D, `tensor ${at}`);
+  }
 }
 
 /** Random unit rows [N, D]. */

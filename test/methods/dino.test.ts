@@ -1,9 +1,11 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { dinoLoss } from '../../src/methods/dino.ts';
+import { l2Normalize } from '../../src/ops/l2_normalize.ts';
+import { matmul } from '../../src/ops/matmul.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkTensors, evaluate, type Values } from './check.ts';
+import { checkSymmetries, checkTensors, evaluate, type Values } from './check.ts';
 import { trainRecipe } from './recipe.ts';
 
 type Options = Parameters<typeof dinoLoss>[3];
@@ -36,6 +38,57 @@ test('value and gradients, with local views and without; none into teacher and c
         constants: views,
       });
     }
+});
+
+/** Of cosines with prototypes: two views by the student, by the teacher, the prototypes of both, the centre. */
+const ofEmbeddings = (...[a, b, c, d, mine, theirs, centre]: Tensor[]) => {
+  const cosines = (z: Tensor, p: Tensor) => matmul(l2Normalize(z), l2Normalize(p), { transposeB: true });
+  return dinoLoss(
+    [a, b].map((z) => cosines(z, mine)),
+    [c, d].map((z) => cosines(z, theirs)),
+    centre,
+  );
+};
+
+test('invariants: the samples in another order, the prototypes in another, the space rotated', async () => {
+  const [N, K, D] = [17, 9, 12];
+  const r = random(freshSeed());
+  const rows = (n: number) => ({ shape: [n, D], data: r.normal(n * D) });
+  const values = [N, N, N, N, K, K].map(rows);
+  await checkSymmetries(ofEmbeddings, [...values, { shape: [K], data: r.uniform(K, -0.3, 0.3) }], {
+    groups: [
+      [0, 1, 2, 3],
+      [4, 5, 6],
+    ],
+    turned: [0, 1, 2, 3, 4, 5],
+    directions: [0, 1, 4],
+  });
+});
+
+test('identical rows cost what one of them does; logits of 0, and a softmax that is all but one output', async () => {
+  const [N, K] = [6, 5];
+  const { loss, expected } = flat(2);
+  const values = draw(2, N, K);
+  const like = (change: (x: Float32Array, i: number) => number) =>
+    values.map(({ shape, data }) => ({ shape, data: data.map((_, i) => change(data, i)) }));
+  await checkTensors(
+    loss,
+    expected,
+    like((x, i) => x[i % K]),
+    { what: 'identical rows', constants: 2 },
+  );
+  await checkTensors(
+    loss,
+    expected,
+    like(() => 0),
+    { what: 'zeros', constants: 2 },
+  );
+  await checkTensors(
+    loss,
+    expected,
+    like((x, i) => 50 * x[i]),
+    { what: 'large', constants: 2 },
+  );
 });
 
 test('a view is not asked about itself', async () => {

@@ -1,3 +1,4 @@
+import * as assert from 'uvu/assert';
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
@@ -92,3 +93,38 @@ for (const [name, { loss: lossOf, ...method }] of Object.entries(methods)) {
     }
   });
 }
+
+// Of labels of one size; proxies may be wherever that is best, so a grid of cosines is searched.
+test('pointLoss: the least loss of embeddings that coincide', () => {
+  const [rows, classes] = [24, 4];
+  const labels = Array.from({ length: rows }, (_, i) => i % classes);
+  const z = reference.leaf(
+    [rows, 2],
+    Array.from({ length: 2 * rows }, (_, i) => 1 - (i % 2)),
+  );
+  const point: Record<string, (proxies: reference.Ref, knobs: Record<string, number>) => reference.Ref> = {
+    supCon: (_, { temperature }) => reference.supCon(z, labels, temperature),
+    triplet: (_, { margin }) => reference.triplet(z, labels, { margin, hard: true }),
+    proxyNca: (proxies, { scale }) => reference.proxyNca(z, labels, proxies, scale),
+    proxyAnchor: (proxies, knobs) => reference.proxyAnchor(z, labels, proxies, knobs),
+    rotation: () =>
+      reference.mean(reference.crossEntropy(reference.leaf([rows, 4], new Float64Array(4 * rows)), labels)),
+  };
+  const told = Object.entries(methods).filter(([, { pointLoss }]) => pointLoss);
+  assert.equal(told.map(([name]) => name).sort(), Object.keys(point).sort());
+  for (const [name, { knobs, pointLoss }] of told)
+    for (const alpha of [knobs.alpha, 8]) {
+      const own = { ...knobs, alpha, hard: 1 };
+      const losses = Array.from({ length: 2001 }, (_, i) => {
+        const cosine = i / 1000 - 1;
+        const proxy = [cosine, Math.sqrt(1 - cosine ** 2)];
+        const proxies = reference.leaf(
+          [classes, 2],
+          Array.from({ length: 2 * classes }, (_, j) => proxy[j % 2]),
+        );
+        return point[name](proxies, own).data[0];
+      });
+      close([Math.min(...losses)], [pointLoss!(own, { rows, classes })!], { rel: 1e-4, what: name });
+    }
+  assert.is(methods.triplet.pointLoss!(methods.triplet.knobs, { rows, classes }), undefined);
+});

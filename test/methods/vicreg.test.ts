@@ -3,7 +3,15 @@ import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { vicReg } from '../../src/methods/vicreg.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import {
+  agrees,
+  changesWhenRotated,
+  checkAgainst,
+  checkEdges,
+  checkInvariants,
+  compileLoss,
+  drawViews,
+} from './check.ts';
 
 type Weights = [invariance: number, variance: number, covariance: number];
 
@@ -32,9 +40,36 @@ test('value and gradients: each term by itself, and all', async () => {
   });
 });
 
-test('invariants: a permutation; invariance alone also a rotation', async () => {
+test('invariants: a permutation; invariance alone also a rotation, variance and covariance not', async () => {
   await checkInvariants(at(25, 25, 1).loss, { rotates: false, normalizes: false });
   await checkInvariants(at(1, 0, 0).loss, { normalizes: false });
+  const [N, D] = [33, 12];
+  // Features of different scale, some below 1.
+  const { zA, zB } = drawViews(random(freshSeed()), N, D);
+  const scaled = (z: Float32Array) => z.map((v, i) => (v * (1 + (i % D))) / 6);
+  const views = { zA: scaled(zA), zB: scaled(zB) };
+  for (const weights of [
+    [0, 1, 0],
+    [0, 0, 1],
+  ] as Weights[])
+    await changesWhenRotated(at(...weights).loss, views, N, D);
+});
+
+test('a feature that does not vary costs its share of the variance term and has a finite gradient', async () => {
+  const [N, D] = [16, 4];
+  const { loss, expected } = at(25, 25, 1);
+  const views = drawViews(random(freshSeed()), N, D);
+  for (const z of [views.zA, views.zB]) for (let i = 0; i < N; i++) z[i * D] = 3;
+  const compiled = await compileLoss(loss, N, D);
+  agrees(await compiled.run(views), expected, N, D, 'a constant feature');
+  compiled.dispose();
+  const variance = await compileLoss(at(0, 25, 0).loss, N, D);
+  // The others vary by more than 1: they cost nothing.
+  const wide = (z: Float32Array) => z.map((v, i) => (i % D ? 5 * v : v));
+  const { loss: alone } = await variance.run({ zA: wide(views.zA), zB: wide(views.zB) });
+  variance.dispose();
+  // Its standard deviation counts as sqrt(1e-4).
+  close([alone], [(25 * (1 - 0.01)) / D], { rel: 1e-5 });
 });
 
 test('edges', async () => {

@@ -1,11 +1,10 @@
-// Queues, and the losses that compare a batch with what they hold.
+// The losses that compare a batch with what a queue holds.
 import * as assert from 'uvu/assert';
 import { compile } from '../../../src/graph/compile.ts';
 import { grad } from '../../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../../src/graph/variables.ts';
 import { crossBatchMemory, type Memory } from '../../../src/methods/parts/cross_batch_memory.ts';
-import { queue } from '../../../src/methods/parts/queue.ts';
 import { supCon } from '../../../src/methods/sup_con.ts';
 import { triplet } from '../../../src/methods/triplet.ts';
 import { close, device, freshSeed, random, test, throws } from '../../harness.ts';
@@ -13,61 +12,6 @@ import * as reference from '../../reference.ts';
 import { trainRecipe } from '../recipe.ts';
 
 const EMPTY = 0xffffffff;
-
-test('a queue begins with random unit rows: other ones for another seed or name', async () => {
-  const gpu = await device();
-  const [K, D] = [7, 5];
-  const made = [
-    queue({ name: 'q', rows: K, width: D, seed: 1 }),
-    queue({ name: 'q', rows: K, width: D, seed: 1 }),
-    queue({ name: 'q', rows: K, width: D, seed: 2 }),
-    queue({ name: 'r', rows: K, width: D, seed: 1 }),
-  ];
-  const values: ArrayLike<number>[] = [];
-  for (const { rows } of made) values.push(await readVariable(gpu, rows));
-  const norms = Array.from({ length: K }, (_, i) =>
-    Math.hypot(...[0, 1, 2, 3, 4].map((d) => values[0][i * D + d])),
-  );
-  close(norms, Array(K).fill(1), { rel: 1e-6 });
-  close(values[1], values[0], { rel: 0, abs: 0 });
-  for (const other of values.slice(2)) assert.ok(Math.abs(other[0] - values[0][0]) > 1e-6);
-  freeVariables(
-    gpu,
-    made.map(({ rows }) => rows),
-  );
-});
-
-test('a queue holds the latest rows, newest first, of batches shorter, as long and longer than it', async () => {
-  const gpu = await device();
-  const D = 3;
-  for (const [K, N] of [
-    [10, 4],
-    [8, 4],
-    [4, 4],
-    [4, 7],
-    [1, 3],
-    [5, 1],
-  ]) {
-    const { rows, push } = queue({ name: 'q', rows: K, width: D, seed: 3 });
-    const step = await compile(
-      gpu,
-      ({ x }) => {
-        push(x);
-        return {};
-      },
-      { inputs: { x: input([N, D]) } },
-    );
-    let expected = [...(await readVariable(gpu, rows))];
-    for (let i = 0; i < 4; i++) {
-      const x = random(freshSeed()).normal(N * D);
-      await step.run({ x });
-      expected = [...x, ...expected].slice(0, K * D);
-      close(await readVariable(gpu, rows), expected, { rel: 0, abs: 0, what: `K ${K}, N ${N}, step ${i}` });
-    }
-    step.dispose();
-    freeVariables(gpu, [rows]);
-  }
-});
 
 const LOSSES: {
   name: string;

@@ -11,6 +11,7 @@ import {
   agrees,
   checkAgainst,
   checkEdges,
+  checkInvariants,
   compileLoss,
   drawViews,
   type Loss,
@@ -54,6 +55,8 @@ for (const { name, loss, expected, floor } of LOSSES) {
     await checkAgainst(loss, expected, { sizes, floor });
     await checkAgainst(loss, expected, { classes: 17, sizes: [[17, 12]], floor });
   });
+
+  test(`${name}: invariants`, () => checkInvariants(loss, { paired: false }));
 
   test(`${name}: one class only; identical rows, zero rows, two rows`, () =>
     checkEdges(loss, expected, { floor }));

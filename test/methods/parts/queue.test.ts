@@ -8,6 +8,8 @@ test('the newest rows first, the oldest fall out: batches smaller, larger, and o
   const gpu = await device();
   for (const [K, N, D] of [
     [10, 4, 3],
+    [8, 4, 3],
+    [5, 1, 3],
     [7, 7, 5],
     [5, 12, 4],
     [1, 3, 2],

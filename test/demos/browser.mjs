@@ -116,6 +116,16 @@ export async function openDemo(browser, url, { width = 1280, height = 900 } = {}
       await until(async () => Number((await self.data()).look) === before + 1, 'one step');
       return self.gauges();
     },
+    /** In the folder "probed": what the GPU holds, and which pipelines were asked for. */
+    probe: () =>
+      page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            const channel = new BroadcastChannel('probe');
+            channel.onmessage = ({ data }) => resolve(data);
+            channel.postMessage({});
+          }),
+      ),
     /** The last gauges, and where the points are. */
     moment: () =>
       page.evaluate(

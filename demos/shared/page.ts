@@ -188,8 +188,8 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     for (const { key, element } of numbers) {
       const value = gauges[key];
       element.value = value === undefined ? '' : String(value);
-      element.textContent =
-        value === undefined ? '–' : key === 'knn' ? `${(100 * value).toFixed(1)} %` : value.toFixed(3);
+      const text = key === 'knn' ? `${(100 * (value ?? 0)).toFixed(1)} %` : value?.toFixed(3);
+      element.textContent = value === undefined ? '–' : text!.replace('-', '−');
     }
     charts.show(looks);
     extra?.show(looks);

@@ -9,6 +9,11 @@ import type { Points } from './trainer.ts';
 /** How far from a point it is still pointed at, in pixels. */
 const NEAR = 24;
 
+/** What was just drawn. Firefox 153 has no canvas to draw on once its picture is taken; elsewhere a copy costs more. */
+const takePicture: (canvas: OffscreenCanvas) => Promise<ImageBitmap> = /Firefox/.test(navigator.userAgent)
+  ? createImageBitmap
+  : async (canvas) => canvas.transferToImageBitmap();
+
 export type Stage = ReturnType<typeof makeStage>;
 
 /** How the page wants it; may change at any time. */
@@ -72,8 +77,7 @@ export function makeStage(view: View, audience: Audience) {
     if (moved) shown.points.embed().catch(() => {}); // A lost device tells of itself.
     moved = changed = false;
     paint();
-    // Not transferToImageBitmap: after it Firefox 153 has no canvas to draw on.
-    const showing = createImageBitmap(canvas).then(audience.show);
+    const showing = takePicture(canvas).then(audience.show);
     const done = () => {
       drawing = false;
       if (drawn) audience.drawn(of);

@@ -13,7 +13,11 @@ export const PROMISES = {
     Sphere: { steps: 60, holds: (g, first) => agrees(g, first) && g.uniformity < -1.8 && learns(g, first) },
     'SimCLR, 64-D': { steps: 60, holds: (g, first) => g.loss < first.loss - 0.3 && g.uniformity < -2.7 },
     // "putting every image in one place satisfies the loss"
-    'Alignment only': { steps: 60, holds: (g) => g.alignment < 0.15 && g.uniformity > -1 },
+    'Alignment only': {
+      steps: 150,
+      holds: (g) => g.alignment < 0.1 && g.uniformity > -0.54,
+      alarm: 'complete collapse',
+    },
     // "spreads, but learns nothing"
     'Uniformity only': {
       steps: 60,

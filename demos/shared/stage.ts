@@ -73,14 +73,14 @@ export function makeStage(view: View, audience: Audience) {
     lastFrame = now;
     if (!shown || drawing || shown.device.lost || !(moved || changed || turning)) return;
     drawing = true;
-    const [drawn, of] = [moved, step];
+    const [drawn, of, on] = [moved, step, shown];
     if (moved) shown.points.embed().catch(() => {}); // A lost device tells of itself.
     moved = changed = false;
     paint();
     const showing = takePicture(canvas).then(audience.show);
     const done = () => {
       drawing = false;
-      if (drawn) audience.drawn(of);
+      if (drawn && on === shown) audience.drawn(of);
     };
     Promise.all([showing, shown.device.gpu.queue.onSubmittedWorkDone()]).then(done, done);
   }

@@ -127,7 +127,9 @@ await run('gallery: pictures are under 250 kB, and a demo has about 200 lines', 
   for (const { name } of demos) {
     const sources = readdirSync(join(root, 'demos', name)).filter((file) => /\.(ts|wgsl)$/.test(file));
     const lines = sources.flatMap((file) =>
-      readFileSync(join(root, 'demos', name, file), 'utf8').trimEnd().split('\n'),
+      readFileSync(join(root, 'demos', name, file), 'utf8')
+        .trimEnd()
+        .split('\n'),
     );
     assert(lines.length < 220, `${name}: ${lines.length} lines`);
   }

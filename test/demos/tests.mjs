@@ -168,8 +168,9 @@ export const ofEach = {
       page.$$eval('a[href], button, input, select, summary, [tabindex]', (all) =>
         all.filter((e) => e.checkVisibility() && !e.disabled && !reached.has(e)).map((e) => e.outerHTML),
       );
-    const most = (await missed()).length + 5;
-    for (let i = 0; i < most; i++) await page.keyboard.press('Tab');
+    // Not further than needed: behind the last element Firefox goes on in its own tool bars.
+    for (let i = (await missed()).length + 5; i > 0 && (await missed()).length; i--)
+      await page.keyboard.press('Tab');
     assert(!(await missed()).length, `the Tab key does not reach ${(await missed()).join(' ')}`);
     await page.focus('#start');
     await page.keyboard.press('Enter');

@@ -41,7 +41,7 @@ show({
     },
     {
       name: 'Alignment only',
-      why: 'Collapses: nothing pushes apart, so putting every image in one place satisfies the loss. Drag uniformity up to heal it.',
+      why: 'Half a collapse: nothing pushes apart, so images crowd on a part of the circle until their views agree. Drag uniformity up to spread them.',
       settings: { uniformWeight: 0 },
     },
     {

@@ -96,11 +96,11 @@ export function makeCharts(box: HTMLElement, charts: readonly Chart[]) {
       });
       const options: uPlot.Options = {
         ...sizeOf(place),
-        legend: { show: names.length > 1 },
+        legend: { show: names.length > 1, live: false },
         cursor: { show: false },
         axes: [
           { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
-          { ...axis, size: 48 },
+          { ...axis, size: 48, space: 20 },
         ],
         series: [{}, ...series],
         scales: { x: { time: false }, y },

@@ -89,6 +89,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
       send({ type: 'style', style: style() });
       showChoice();
     });
+  let screen: ImageBitmapRenderingContext | null = null;
   let picked = -1;
   listen(canvas, send, () => picked);
 
@@ -187,8 +188,8 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     for (const { key, element } of numbers) {
       const value = gauges[key];
       element.value = value === undefined ? '' : String(value);
-      element.textContent =
-        value === undefined ? '–' : key === 'knn' ? `${(100 * value).toFixed(1)} %` : value.toFixed(3);
+      const text = key === 'knn' ? `${(100 * (value ?? 0)).toFixed(1)} %` : value?.toFixed(3);
+      element.textContent = value === undefined ? '–' : text!.replace('-', '−');
     }
     charts.show(looks);
     extra?.show(looks);
@@ -227,6 +228,10 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
       $('facts').textContent = `Step ${step}${speed} · seed ${seed} · on ${adapter}`;
     },
     gauges: ({ gauges }) => showGauges(gauges),
+    picture({ picture }) {
+      screen ??= canvas.getContext('bitmaprenderer')!;
+      screen.transferFromImageBitmap(picture);
+    },
     views: ({ pixels }) => drawViews($<HTMLCanvasElement>('views'), pixels),
     picked(message) {
       const words = showCard($('card'), message.picked);
@@ -264,11 +269,10 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
 
   // The GPU is opened, images are fetched and kernels are compiled before the first click.
   if (!isSecureContext) return void obstacle('insecure');
-  if (typeof canvas.transferControlToOffscreen !== 'function') return void obstacle('noApi');
-  const drawing = canvas.transferControlToOffscreen();
+  if (typeof OffscreenCanvas !== 'function') return void obstacle('noApi');
   const data = new URL('../data/', document.baseURI).href;
   const choice = { settings, seed };
-  send({ type: 'open', canvas: drawing, data, choice, style: style(), size: size() }, [drawing]);
+  send({ type: 'open', data, choice, style: style(), size: size() });
 }
 
 function download(blob: Blob, name: string): void {

@@ -107,8 +107,8 @@ export async function makePainter(
       gpu.queue.writeBuffer(scene, 0, new Float32Array([...colors, ...half, unit, width, ...rest]));
       gpu.queue.writeBuffer(axes, 0, now.axes as Float32Array<ArrayBuffer>);
       if (now.density) gpu.queue.writeBuffer(density, 0, now.density as Float32Array<ArrayBuffer>);
-      const encoder = gpu.createCommandEncoder();
       const view = context.getCurrentTexture().createView();
+      const encoder = gpu.createCommandEncoder();
       const pass = encoder.beginRenderPass({
         colorAttachments: [{ view, loadOp: 'clear', storeOp: 'store', clearValue: color(style.page) }],
       });

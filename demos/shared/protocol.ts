@@ -53,7 +53,7 @@ export interface Size {
 type Bare<T extends string> = T extends string ? { type: T } : never;
 
 export type ToWorker =
-  | { type: 'open'; canvas: OffscreenCanvas; data: string; choice: Choice; style: Style; size: Size }
+  | { type: 'open'; data: string; choice: Choice; style: Style; size: Size }
   | Bare<'start' | 'pause' | 'step' | 'reset' | 'save' | 'image' | 'positions' | 'recover' | 'lose'>
   | { type: 'live'; settings: Settings }
   /** `carry`: encoder and projector keep what they learned. */
@@ -78,6 +78,7 @@ export type FromWorker =
   | { type: 'gauges'; gauges: Gauges }
   /** Five images, view A of each and then view B, as bytes. */
   | { type: 'views'; pixels: Uint8Array }
+  | { type: 'picture'; picture: ImageBitmap }
   | { type: 'picked'; picked: Picked | null }
   | { type: 'saved'; bytes: Uint8Array<ArrayBuffer>; step: number }
   | { type: 'image'; blob: Blob }

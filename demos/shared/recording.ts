@@ -41,7 +41,7 @@ export async function showRecording(why: Obstacle, canvas: HTMLCanvasElement, pa
     control.disabled = !ALIVE.includes(control.id);
   page.notice(`${WHAT_TO_DO[why]} Meanwhile you see a run that was recorded.`);
   document.querySelector<HTMLElement>('#views-section')!.hidden = true;
-  const fresh = canvas.cloneNode() as HTMLCanvasElement; // The other one belongs to the worker.
+  const fresh = canvas.cloneNode() as HTMLCanvasElement; // The other one shows the worker's pictures.
   canvas.replaceWith(fresh);
 
   const response = await fetch('recording.json');

@@ -132,7 +132,9 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
     seen(step: number): void {
       const first = drawn === 0 && step > 0;
       drawn = step;
-      if (first) state();
+      if (!first) return;
+      state();
+      look();
     },
   };
 }

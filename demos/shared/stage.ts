@@ -1,19 +1,18 @@
 // What is on the canvas: the points of a model, turned and projected, one of them perhaps picked.
-import type { Device } from 'hypersphere';
+import { type Device, WebGPUMissingError } from 'hypersphere';
 import { dot, plainAxes, principalAxes, projected, turned } from './axes.ts';
 import type { Data } from './images.ts';
 import { densityAround, makePainter, type Painter, reachOf } from './painter.ts';
 import { type At, POINTS, type Size, type Style } from './protocol.ts';
 import type { Points } from './trainer.ts';
 
-/**
- * Firefox 153 may crash where a canvas is drawn on while kernels compile ("Cannot remove a vacant resource", of a command
- * encoder): there the first frame waits.
- */
-const WAITS = /Firefox/.test(navigator.userAgent);
-
 /** How far from a point it is still pointed at, in pixels. */
 const NEAR = 24;
+
+/** What was just drawn. Firefox 153 has no canvas to draw on once its picture is taken; elsewhere a copy costs more. */
+const takePicture: (canvas: OffscreenCanvas) => Promise<ImageBitmap> = /Firefox/.test(navigator.userAgent)
+  ? createImageBitmap
+  : async (canvas) => canvas.transferToImageBitmap();
 
 export type Stage = ReturnType<typeof makeStage>;
 
@@ -23,12 +22,22 @@ export interface View {
   size: Size;
 }
 
+/** Who is told of pictures. */
+export interface Audience {
+  /** A new picture, for the page's canvas. */
+  show: (picture: ImageBitmap) => void;
+  /** The GPU has drawn points that had moved; they are of this step. */
+  drawn: (step: number) => void;
+}
+
 /**
- * Draws on every animation frame in which something changed, straight from the buffer that the points' step writes.
- * @param onDrawn called when the GPU has drawn points that had moved, with the step that they are of
+ * Draws on every animation frame in which something changed, straight from the buffer that the points' step writes. The page
+ * gets pictures instead of giving its canvas away: with that, Firefox 153 crashes (docs/decisions.md).
  */
-export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step: number) => void) {
-  const canvas = context.canvas as OffscreenCanvas;
+export function makeStage(view: View, audience: Audience) {
+  const canvas = new OffscreenCanvas(1, 1);
+  const context = canvas.getContext('webgpu');
+  if (!context) throw new WebGPUMissingError();
   let configured: Device | null = null;
   let shown: { device: Device; data: Data; points: Points; painter: Painter } | null = null;
   let axes = plainAxes(2);
@@ -38,7 +47,6 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
   let moved = false; // the points, since they were last embedded
   let changed = false; // anything else in the picture
   let drawing = false;
-  let compiling = false;
 
   const flat = () => shown!.points.width === 2;
   const shownAxes = () => (flat() ? axes : turned(axes, yaw, pitch));
@@ -63,18 +71,18 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
     const turning = shown !== null && view.style.turning && !flat();
     if (turning) yaw += Math.min(100, now - lastFrame) * 1e-4;
     lastFrame = now;
-    if (compiling && WAITS) return;
     if (!shown || drawing || shown.device.lost || !(moved || changed || turning)) return;
     drawing = true;
-    const [drawn, of] = [moved, step];
+    const [drawn, of, on] = [moved, step, shown];
     if (moved) shown.points.embed().catch(() => {}); // A lost device tells of itself.
     moved = changed = false;
     paint();
+    const showing = takePicture(canvas).then(audience.show);
     const done = () => {
       drawing = false;
-      if (drawn) onDrawn(of);
+      if (drawn && on === shown) audience.drawn(of);
     };
-    shown.device.gpu.queue.onSubmittedWorkDone().then(done, done);
+    Promise.all([showing, shown.device.gpu.queue.onSubmittedWorkDone()]).then(done, done);
   }
   requestAnimationFrame(frame);
 
@@ -84,8 +92,6 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
       this.clear();
       const images = { pixels: data.pixels, labels: data.labels.test };
       if (configured !== device) {
-        // First the size: Firefox 153 crashes where a frame is under way on a canvas that becomes another.
-        fit();
         const format = navigator.gpu.getPreferredCanvasFormat();
         context.configure({ device: device.gpu, format, alphaMode: 'opaque' });
         configured = device;
@@ -100,12 +106,6 @@ export function makeStage(context: GPUCanvasContext, view: View, onDrawn: (step:
       shown?.painter.dispose();
       shown = null;
       picked = -1;
-    },
-    /** Kernels compile until the promise is settled. */
-    async during(compilation: Promise<unknown>): Promise<void> {
-      compiling = true;
-      await compilation.catch(() => {});
-      compiling = false;
     },
     /** The encoder is another than a moment ago: that of `now`. */
     move(now: number) {

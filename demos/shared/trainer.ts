@@ -115,16 +115,34 @@ export async function makeTrainer(
     );
     await settle(device, model, data.train, seed);
     const untouched = await saveVariables(device, variables);
-    // Behind the first steps, which need no gauges: where kernels compile for long the points move seconds earlier.
-    const watching = compileGauges(device, model, data).then(async (watch) => ({
-      watch: own(watch),
-      untrained: await watch.look(),
-    }));
-    watching.catch(() => {}); // A look tells of it.
     const looks: Gauges[] = [];
 
     let step = 0;
     let ran = false; // a step, since this state was written
+    // A step is several submits: what changes variables otherwise waits for its end, and the next step for that.
+    let turn: Promise<unknown> = Promise.resolve();
+    const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+      const done = turn.then(act);
+      turn = done.catch(() => {});
+      return done;
+    };
+
+    /** Compiles the gauges, and takes those of the untrained encoder, although steps may have run meanwhile. */
+    async function measure() {
+      const watch = own(await compileGauges(device, model, data));
+      const untrained = await inTurn(async () => {
+        const now = await saveVariables(device, variables);
+        // In one go, so that no frame sees it.
+        loadVariables(device, untouched, variables);
+        const seen = watch.look();
+        loadVariables(device, now, variables);
+        return seen;
+      });
+      return { watch, untrained };
+    }
+    let watching: ReturnType<typeof measure> | null = null;
+    const measured = () => (watching ??= measure());
+
     const restore = (from: Checkpoint) => {
       loadVariables(device, from.bytes, variables);
       looks.splice(0, looks.length, ...looks.filter((look) => look.step < from.step));
@@ -136,16 +154,15 @@ export async function makeTrainer(
       get step() {
         return step;
       },
-      async advance(now: Settings) {
-        await train.run(values(step, now));
-        step++;
-        ran = true;
-      },
-      /** Once the gauges are there, which compare with the untrained encoder. */
-      measured: () => watching,
+      advance: (now: Settings) =>
+        inTurn(async () => {
+          await train.run(values(step, now));
+          step++;
+          ran = true;
+        }),
       /** The gauges of this moment; steps submitted meanwhile do not show. */
       async look() {
-        const { watch, untrained } = await watching;
+        const { watch, untrained } = await measured();
         const at = step;
         const reading = [
           watch.look(),

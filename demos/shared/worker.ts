@@ -52,26 +52,30 @@ export function serve(build: (setup: Setup) => Model): void {
     post({ type: 'opened', adapter: opened.adapter });
   }
 
-  /** Makes the model anew; its first points are drawn before its training step is compiled. */
-  async function make(from: { checkpoint?: Checkpoint | null; network?: Uint8Array }): Promise<void> {
+  /**
+   * Makes the model anew; its first points are drawn before its training step is compiled. The gauges' kernels come last,
+   * and where a start is waiting after the first step.
+   */
+  async function make(
+    from: { checkpoint?: Checkpoint | null; network?: Uint8Array },
+    start = false,
+  ): Promise<void> {
     stage!.clear();
     model?.trainer.dispose();
     model = null;
     post({ type: 'progress', text: 'Compiling kernels' });
     const [opened, images] = [device!, (data ??= await loadData(folder))];
-    const making = makeTrainer(opened, build, images, choice, (points) =>
+    const trainer = await makeTrainer(opened, build, images, choice, (points) =>
       stage!.show(opened, images, points),
     );
-    stage!.during(making.then((trainer) => trainer.measured()));
-    const trainer = await making;
-    if (from.network || from.checkpoint) await trainer.measured();
     if (from.network) trainer.loadNetwork(from.network);
     if (from.checkpoint) trainer.restore(from.checkpoint);
     const run = makeRun(trainer, stage!, { settings: () => choice.settings, post, keep, failed });
     model = { trainer, run };
     await keep();
     post({ type: 'built', step: trainer.step });
-    run.changed();
+    if (start) run.start();
+    else if (!starts) run.changed();
   }
 
   async function keep(): Promise<void> {
@@ -127,17 +131,17 @@ export function serve(build: (setup: Setup) => Model): void {
 
   /** One after the other. */
   const inTurn: Partial<Handlers<ToWorker>> = {
-    async open({ canvas, style, size, ...message }) {
+    async open({ style, size, ...message }) {
       dress({ style, size });
       ({ choice, data: folder } = message);
       post({ type: 'progress', text: 'Loading images' });
       const loading = loadData(folder);
       loading.catch(() => {});
       await openGpu();
-      // Once: Firefox gives it to the first who asks.
-      const context = canvas.getContext('webgpu');
-      if (!context) throw new WebGPUMissingError();
-      stage = makeStage(context, view, (step) => model?.run.seen(step));
+      stage = makeStage(view, {
+        show: (picture) => post({ type: 'picture', picture }, [picture]),
+        drawn: (step) => model?.run.seen(step),
+      });
       data = await loading;
       await make({});
     },
@@ -147,8 +151,7 @@ export function serve(build: (setup: Setup) => Model): void {
       if (model) await keep();
       const network = message.carry ? await model?.trainer.saveNetwork() : undefined;
       ({ choice } = message);
-      await make({ network });
-      if (goOn) model!.run.start();
+      await make({ network }, goOn);
     },
     async recover() {
       await model?.run.rest();
@@ -198,12 +201,21 @@ export function serve(build: (setup: Setup) => Model): void {
   };
 
   let queue: Promise<unknown> = Promise.resolve();
+  /** Starts that were asked for and wait in the queue. */
+  let starts = 0;
   addEventListener('message', ({ data: message }: MessageEvent<ToWorker>) => {
     type Any = Partial<Record<string, (message: ToWorker) => unknown>>;
     const [now, next, later] = [immediate, inTurn, ofModel].map((some) => (some as Any)[message.type]);
     if (message.type === 'pause') model?.run.pause();
-    if (now) now(message);
-    else queue = queue.then(() => (next ?? (model && later))?.(message)).catch(failed);
+    if (now) return now(message);
+    const start = Number(message.type === 'start');
+    starts += start;
+    queue = queue
+      .then(() => {
+        starts -= start;
+        return (next ?? (model && later))?.(message);
+      })
+      .catch(failed);
   });
 }
 

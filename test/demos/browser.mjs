@@ -66,6 +66,11 @@ export async function openDemo(browser, url, { width = 1280, height = 900 } = {}
   const errors = [];
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   page.on('pageerror', (error) => errors.push(String(error)));
+  const { origin } = new URL(url);
+  page.on('request', (request) => {
+    const { protocol, origin: asked } = new URL(request.url());
+    if (protocol.startsWith('http') && asked !== origin) errors.push(`a request of ${request.url()}`);
+  });
   await page.setViewport({ width, height });
   await page.goto(url);
   // What is offered for download is kept.
@@ -116,6 +121,16 @@ export async function openDemo(browser, url, { width = 1280, height = 900 } = {}
       await until(async () => Number((await self.data()).look) === before + 1, 'one step');
       return self.gauges();
     },
+    /** In the folder "probed": what the GPU holds, and which pipelines were asked for. */
+    probe: () =>
+      page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            const channel = new BroadcastChannel('probe');
+            channel.onmessage = ({ data }) => resolve(data);
+            channel.postMessage({});
+          }),
+      ),
     /** The last gauges, and where the points are. */
     moment: () =>
       page.evaluate(

@@ -73,7 +73,7 @@ function makeSite(name, code) {
 }
 
 /** Runs a test with what it opens pages with: each in a browser of its own, of which there is one at a time. */
-async function inBrowser(kind, path, { name }, body, crashes = 3) {
+async function inBrowser(kind, path, { name }, body) {
   let browser;
   const pages = [];
   const close = async () => {
@@ -92,13 +92,6 @@ async function inBrowser(kind, path, { name }, body, crashes = 3) {
     await body({ open, name, kind, folder });
     const errors = pages.flatMap((page) => page.errors);
     assert(!errors.length, `console errors: ${errors.join('; ')}`);
-  } catch (error) {
-    // Firefox 153 itself may crash (docs/decisions.md): that says nothing of the page.
-    const crashed = kind === 'firefox' && /(Target|Connection) closed/.test(error.message);
-    if (!crashed || !crashes) throw error;
-    console.log(`     Firefox crashed: ${error.message} Once more.`);
-    await close().catch(() => {});
-    return inBrowser(kind, path, { name }, body, crashes - 1);
   } finally {
     await close().catch(() => {});
   }
@@ -124,6 +117,22 @@ await run('gallery: the first load is under 400 kB gzipped, without data', () =>
     demos.map(({ name }) => size(join(built, name, 'recording.json'))).reduce((a, b) => a + b, 0);
   assert(all < 400_000, `${all} bytes`);
   console.log(`     the whole gallery: ${(all / 1000).toFixed(0)} kB`);
+});
+
+await run('gallery: pictures are under 250 kB, and a demo has about 200 lines', () => {
+  const root = new URL('../../', import.meta.url).pathname;
+  const pictures = readdirSync(join(root, 'docs', 'demos'));
+  const large = pictures.filter((name) => statSync(join(root, 'docs', 'demos', name)).size >= 250_000);
+  assert(pictures.length === 4 * (demos.length + 1) && !large.length, `${pictures.length}, large: ${large}`);
+  for (const { name } of demos) {
+    const sources = readdirSync(join(root, 'demos', name)).filter((file) => /\.(ts|wgsl)$/.test(file));
+    const lines = sources.flatMap((file) =>
+      readFileSync(join(root, 'demos', name, file), 'utf8')
+        .trimEnd()
+        .split('\n'),
+    );
+    assert(lines.length < 220, `${name}: ${lines.length} lines`);
+  }
 });
 
 /** A page that cannot compute says why, and plays a recording. */

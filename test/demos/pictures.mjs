@@ -36,13 +36,7 @@ export async function takePictures(root, demos, url, browserPath) {
         for (const [width, height] of SIZES) {
           await page.setViewport({ width, height });
           await settle(page);
-          const path = join(folder, `${name}-${theme}-${width}.png`);
-          const end = await page.$eval(
-            '#charts',
-            (charts) => charts.getBoundingClientRect().bottom + scrollY,
-          );
-          await page.screenshot({ path, clip: { x: 0, y: 0, width, height: Math.ceil(end) + 24 } });
-          say(path);
+          say(await shoot(page, folder, `${name}-${theme}-${width}`, '#charts'));
         }
         await page.setViewport({ width: 1440, height: 1000 });
         await page.$eval('#canvas', ({ style }) => (style.aspectRatio = '16 / 10'));
@@ -69,13 +63,20 @@ export async function takeGallery(root, url, browserPath) {
     for (const [width, height] of SIZES) {
       await page.setViewport({ width, height });
       await page.goto(url);
-      await page.screenshot({
-        path: join(root, 'docs', 'demos', `gallery-${theme}-${width}.png`),
-        fullPage: true,
-      });
+      await shoot(page, join(root, 'docs', 'demos'), `gallery-${theme}-${width}`, 'main');
     }
   }
   await browser.close();
+}
+
+/** Shows the page down to the end of an element. */
+async function shoot(page, folder, name, last) {
+  const path = join(folder, `${name}.webp`);
+  const { width } = page.viewport();
+  const end = await page.$eval(last, (element) => element.getBoundingClientRect().bottom + scrollY);
+  const clip = { x: 0, y: 0, width, height: Math.ceil(end) + 24 };
+  await page.screenshot({ path, type: 'webp', quality: 90, clip });
+  return path;
 }
 
 /** Layout, colours and the picture follow within a few frames; a software adapter takes a while for each. */

@@ -1,12 +1,24 @@
-// Stands before a demo's worker in the folder "probed" of the tests' server: counts what the GPU holds, and can say that its
-// memory is used up. The page asks through a BroadcastChannel.
+// Stands before a demo's worker in the folder "probed" of the tests' server: counts what the GPU holds and compiles, and can say
+// that its memory is used up. The page asks through a BroadcastChannel.
 const channel = new BroadcastChannel('probe');
 const held = new Map();
 let exhausted = false;
+const pipelines = { asked: 0, ready: 0 };
+/** As they were when the page was told that points had moved. */
+let atFirst = null;
 
 channel.onmessage = ({ data }) => {
   if ('exhausted' in data) ({ exhausted } = data);
-  else channel.postMessage({ objects: held.size, bytes: [...held.values()].reduce((a, b) => a + b, 0) });
+  else {
+    const bytes = [...held.values()].reduce((a, b) => a + b, 0);
+    channel.postMessage({ objects: held.size, bytes, pipelines, atFirst });
+  }
+};
+
+const post = self.postMessage.bind(self);
+self.postMessage = (message, options) => {
+  if (message.drawn > 0) atFirst ??= { ...pipelines };
+  post(message, options);
 };
 
 const wrap = (type, name, wrapper) => (type.prototype[name] = wrapper(type.prototype[name]));
@@ -33,6 +45,19 @@ wrap(
 );
 wrap(GPUBuffer, 'destroy', freed);
 wrap(GPUTexture, 'destroy', freed);
+
+for (const name of ['createComputePipelineAsync', 'createRenderPipelineAsync'])
+  wrap(
+    GPUDevice,
+    name,
+    (create) =>
+      function (descriptor) {
+        pipelines.asked++;
+        const creating = create.call(this, descriptor);
+        creating.then(() => pipelines.ready++);
+        return creating;
+      },
+  );
 
 const scopes = [];
 wrap(

@@ -12,7 +12,7 @@ export const PROMISES = {
     Circle: { steps: 60, holds: (g, first) => agrees(g, first) && g.uniformity < -1.4 && learns(g, first) },
     Sphere: { steps: 60, holds: (g, first) => agrees(g, first) && g.uniformity < -1.8 && learns(g, first) },
     'SimCLR, 64-D': { steps: 60, holds: (g, first) => g.loss < first.loss - 0.3 && g.uniformity < -2.7 },
-    // "putting every image in one place satisfies the loss"
+    // "Half a collapse": with less than two thirds of an even spread's uniformity, but no alarm
     'Alignment only': { steps: 60, holds: (g) => g.alignment < 0.15 && g.uniformity > -1 },
     // "spreads, but learns nothing"
     'Uniformity only': {

@@ -18,7 +18,7 @@ const [PROMISED, MOST] = [5, 20];
 export const ofEach = {
   async 'moves its points soon after a click'({ open, kind }) {
     const asked = Date.now();
-    const demo = await open();
+    const demo = await open('', { site: 'probed' });
     const clicked = Date.now();
     await demo.press('start');
     await until(async () => Number((await demo.data()).drawn) > 0, 'moved points');
@@ -28,6 +28,28 @@ export const ofEach = {
       `     points move ${click.toFixed(1)} s after a click at once, ${address.toFixed(1)} s after the address was entered; in Chromium ${PROMISED} s are promised`,
     );
     assert(kind === 'firefox' || click < MOST, `${click} s`);
+    // The kernels of the gauges are not asked for before that.
+    const { atFirst } = await demo.probe();
+    assert(atFirst.asked === atFirst.ready, `${atFirst.ready} of ${atFirst.asked} kernels were compiled`);
+    await demo.reach(1);
+    const { pipelines } = await demo.probe();
+    assert(pipelines.asked > atFirst.asked, 'no kernels of gauges');
+    await demo.pause();
+  },
+
+  async 'compiles nothing after a click'({ open }) {
+    const demo = await open('', { site: 'probed', calm: true });
+    await demo.built();
+    const { positions } = await demo.moment();
+    const { pipelines } = await demo.probe();
+    assert(pipelines.asked > 0 && pipelines.ready === pipelines.asked, JSON.stringify(pipelines));
+    await demo.press('start');
+    await demo.reach(10);
+    await demo.pause();
+    assert(same((await demo.probe()).pipelines, pipelines), 'kernels were compiled after the click');
+    const moved = (await demo.moment()).positions;
+    const far = moved.filter((x, i) => Math.abs(x - positions[i]) > 0.01).length;
+    assert(far > moved.length / 10, `${far} of ${moved.length} coordinates moved`);
   },
 
   async 'steps, resets and reseeds to the same numbers'({ open }) {
@@ -146,8 +168,9 @@ export const ofEach = {
       page.$$eval('a[href], button, input, select, summary, [tabindex]', (all) =>
         all.filter((e) => e.checkVisibility() && !e.disabled && !reached.has(e)).map((e) => e.outerHTML),
       );
-    const most = (await missed()).length + 5;
-    for (let i = 0; i < most; i++) await page.keyboard.press('Tab');
+    // Not further than needed: behind the last element Firefox goes on in its own tool bars.
+    for (let i = (await missed()).length + 5; i > 0 && (await missed()).length; i--)
+      await page.keyboard.press('Tab');
     assert(!(await missed()).length, `the Tab key does not reach ${(await missed()).join(' ')}`);
     await page.focus('#start');
     await page.keyboard.press('Enter');
@@ -325,15 +348,6 @@ export const ofOne = {
   async 'uses no more memory after 1,000 steps'({ open, kind }) {
     const demo = await open('', { site: 'probed' });
     await demo.built();
-    const held = () =>
-      demo.page.evaluate(
-        () =>
-          new Promise((resolve) => {
-            const channel = new BroadcastChannel('probe');
-            channel.onmessage = ({ data }) => resolve(data);
-            channel.postMessage({});
-          }),
-      );
     // Firefox does not tell how much a worker holds.
     const [worker] = kind === 'chromium' ? demo.page.workers() : [];
     const heap = async () => {
@@ -343,9 +357,9 @@ export const ofOne = {
     };
     await demo.press('start');
     await demo.reach(200);
-    const [before, first] = [await heap(), await held()];
+    const [before, first] = [await heap(), await demo.probe()];
     await until(async () => Number((await demo.data()).look) >= 1200, '1,000 steps', 900);
-    const [grown, last] = [(await heap()) - before, await held()];
+    const [grown, last] = [(await heap()) - before, await demo.probe()];
     console.log(
       `     ${last.objects} GPU objects, ${(last.bytes / 1e6).toFixed(1)} MB; JavaScript grew by ${(grown / 1e3).toFixed(0)} kB`,
     );

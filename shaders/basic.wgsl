@@ -1,6 +1,6 @@
 // What the graph itself needs: copying a tensor, and adding up cotangents. Four scalars an invocation.
 struct Params {
-  count: u32,
+  count: u32,     // of scalars; of copies to textures the rows that one holds
   rows: vec4u,    // of what is copied to textures, one tensor a component
   columns: vec4u, // in numbers, or in vec4s where these are whole
 }
@@ -38,8 +38,9 @@ fn copy_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
 struct Texel { at: vec2u, inside: bool, data: bool }
 
 fn texel(i: u32, k: u32, width: u32) -> Texel {
-  let at = vec2u(i % width, i / width);
-  return Texel(at, at.y < (params.rows[k] + 3u) / 4u * 4u, at.y < params.rows[k]);
+  let row = i / width;
+  let at = vec2u(row / params.count * width + i % width, row % params.count);
+  return Texel(at, row < (params.rows[k] + 3u) / 4u * 4u, row < params.rows[k]);
 }
 
 // x_of_1 = x
@@ -90,10 +91,12 @@ fn copy_to_textures_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 @compute @workgroup_size(256)
 fn copy_numbers_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let columns = params.columns.x;
-  let t = texel(linear_index(group, groups, local, 256u), 0u, (columns + 3u) / 4u);
+  let i = linear_index(group, groups, local, 256u);
+  let t = texel(i, 0u, (columns + 3u) / 4u);
   if (!t.inside) { return; }
-  let column = 4u * t.at.x + vec4u(0u, 1u, 2u, 3u);
-  let at = t.at.y * columns + min(column, vec4u(columns - 1u));
+  let width = (columns + 3u) / 4u;
+  let column = 4u * (i % width) + vec4u(0u, 1u, 2u, 3u);
+  let at = i / width * columns + min(column, vec4u(columns - 1u));
   let v = vec4f(numbers[at.x], numbers[at.y], numbers[at.z], numbers[at.w]);
   textureStore(x_of_1, t.at, select(vec4f(0.0), v, (column < vec4u(columns)) & vec4<bool>(t.data)));
 }

@@ -70,7 +70,8 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   const convolution = (name: string) => name.includes('/conv2d');
   const plain = libs.filter(
     (lib) =>
-      !/\/(lanes|operands|fours|sums|rows|result)/.test(lib) && (!convolution(lib) || convolution(path)),
+      !/\/(lanes|operands|fours|sums|rows|result|texels)/.test(lib) &&
+      (!convolution(lib) || convolution(path)),
   );
   const parts = [path, ...plain];
   const code = parts.map((name) => written[name]).join('\n');
@@ -90,8 +91,9 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
       ? lib('result_lanes', 'result_lanes_texture').map((result) => RESULT + result)
       : [''];
   const operands = /\b([ab]_at|four_of_a)\(/.test(code)
-    ? lib('operands_buffer', 'operands_texture', 'operands_sampled').map(
-        (operand) => `${operand}\n${lib(quads ? 'fours_quad' : 'fours_alone')[0]}`,
+    ? [['operands_buffer'], ['operands_texture', 'texels'], ['operands_sampled', 'texels_folded']].map(
+        (names) =>
+          ['const TALLEST = 8192u;', ...lib(...names, quads ? 'fours_quad' : 'fours_alone')].join('\n'),
       )
     : [''];
   // Each of a kind once, not all with all.

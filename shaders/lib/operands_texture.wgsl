@@ -3,5 +3,5 @@
 @group(0) @binding(1) var a: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var b: texture_storage_2d<rgba32float, read>;
 
-fn a_at(row: u32, width: u32, column: u32) -> vec4f { return textureLoad(a, vec2u(column, row)); }
-fn b_at(row: u32, width: u32, column: u32) -> vec4f { return textureLoad(b, vec2u(column, row)); }
+fn a_at(row: u32, width: u32, column: u32) -> vec4f { return textureLoad(a, texel_at(row, width, column)); }
+fn b_at(row: u32, width: u32, column: u32) -> vec4f { return textureLoad(b, texel_at(row, width, column)); }

@@ -2,6 +2,7 @@ import basicWgsl from '../../shaders/basic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { call, type Kernel, type Op, op } from './op.ts';
 import { constant, constantValue, fail, sameShape, show, type Tensor, type Variable } from './tensor.ts';
+import { sideOf } from './texels.ts';
 
 const source = [basicWgsl, gridWgsl];
 /** However it is stored. */
@@ -23,12 +24,6 @@ export const copy: Op = {
   vjp: (dy) => [dy],
 };
 
-/** How many texels wide and high a tensor is as a texture: see `Kernel.textures`. */
-export const texelsOf = ({ shape: [rows], size }: Tensor): [width: number, height: number] => [
-  Math.ceil(size / rows / 4),
-  Math.ceil(rows / 4) * 4,
-];
-
 /** The most tensors of one {@link toTextures}: a kernel may write four textures. */
 export const TEXTURES = 4;
 
@@ -39,8 +34,9 @@ export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / r
 export const toTextures: Op = {
   name: 'toTextures',
   shape: (xs) => xs.map(({ shape, dtype }) => ({ shape, dtype })),
-  kernel: ({ inputs }) => {
+  kernel: ({ inputs }, target) => {
     const xs = inputs as Tensor[];
+    const widthOf = (x: Tensor) => Math.ceil(x.size / x.shape[0] / 4);
     const whole = wholeRows(xs[0]);
     const names = ['x', 'b', 'c', 'd'].slice(0, xs.length);
     const textures = names.map((name) => `${name}_of_${xs.length}`);
@@ -54,11 +50,11 @@ export const toTextures: Op = {
       textures,
       workgroupSize: 256,
       uniform: () => ({
-        count: 0,
+        count: sideOf(target),
         rows: four(({ shape }) => shape[0]),
-        columns: four((x) => (whole ? texelsOf(x)[0] : x.size / x.shape[0])),
+        columns: four((x) => (whole ? widthOf(x) : x.size / x.shape[0])),
       }),
-      invocations: () => Math.max(...xs.map((x) => texelsOf(x)[0] * texelsOf(x)[1])),
+      invocations: () => Math.max(...xs.map((x) => widthOf(x) * Math.ceil(x.shape[0] / 4) * 4)),
     };
   },
 };

@@ -1,7 +1,8 @@
-import { copy, texelsOf } from './basic.ts';
+import { copy } from './basic.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
 import { home, layout, type Node, Tensor, trace, Variable, viewRoot } from './tensor.ts';
+import { texelsOf } from './texels.ts';
 import { throughTextures } from './textures.ts';
 
 /** One dispatch of a plan. */
@@ -316,7 +317,7 @@ function assignSlots(
   const textureOf = new Map<Tensor, number>();
   const freeTextures = new Set<number>();
   const takeTexture = (x: Tensor, label: string): number => {
-    const [width, height] = texelsOf(x);
+    const [width, height] = texelsOf(x, target);
     for (const i of freeTextures) {
       const { width: w, height: h, half } = textures[i];
       if (w !== width || h !== height || half !== x.half) continue;

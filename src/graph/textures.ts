@@ -2,6 +2,7 @@ import { TEXTURES, toTextures, wholeRows } from './basic.ts';
 import { call, type Kernel, kernelOf, type Target } from './op.ts';
 import type { Rec } from './plan.ts';
 import { home, reshape, Tensor, trace, Variable, viewRoot } from './tensor.ts';
+import { isTall } from './texels.ts';
 
 /** A tensor as the rows of texels that a kernel reads. */
 const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.shape[0]}`;
@@ -78,7 +79,7 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
   function withTexture(rec: Rec, kernel: Kernel): Rec {
     const y = rec.outputs[0];
     const want = y && wanted.get(y);
-    if (!kernel.toTexture || !want?.rows.has(y.shape[0])) return rec;
+    if (!kernel.toTexture || !want?.rows.has(y.shape[0]) || isTall(y, target)) return rec;
     const alone = !want.buffer && want.rows.size === 1;
     const writing = kernel.toTexture(alone ? 'texture' : 'both');
     if (!writing) return rec;

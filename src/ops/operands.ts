@@ -10,8 +10,11 @@ import resultLanesWgsl from '../../shaders/lib/result_lanes.wgsl' with { type: '
 import resultLanesTextureWgsl from '../../shaders/lib/result_lanes_texture.wgsl' with { type: 'text' };
 import resultNumbersWgsl from '../../shaders/lib/result_numbers.wgsl' with { type: 'text' };
 import resultTextureWgsl from '../../shaders/lib/result_texture.wgsl' with { type: 'text' };
+import texelsWgsl from '../../shaders/lib/texels.wgsl' with { type: 'text' };
+import foldedWgsl from '../../shaders/lib/texels_folded.wgsl' with { type: 'text' };
 import type { Kernel, Target } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
+import { isTall, sideOf, texelsOf } from '../graph/texels.ts';
 
 /** The source of kernels that read the operands of a product by `a_at` and `b_at`, from buffers. */
 export const fromBuffers = (wgsl: string): string[] => [wgsl, gridWgsl, buffersWgsl, aloneWgsl];
@@ -44,8 +47,7 @@ export const resultNames = (how: Result, outputs: string[], textures: readonly s
 });
 
 /** Whether a tensor can be read as a texture: see `Kernel.textures`. */
-const fits = ({ shape: [rows], size }: Tensor, { textureSide = 8192 }: Target): boolean =>
-  Math.max(rows, size / rows / 4) <= textureSide;
+const fits = (x: Tensor, target: Target): boolean => texelsOf(x, target)[0] <= sideOf(target);
 
 /** Where a kernel reads its operands. */
 export type Operands = Pick<Kernel, 'source' | 'textures' | 'sampled' | 'quads'> & {
@@ -73,8 +75,10 @@ export function operandsFrom(
   if (!worth) return { source: fromBuffers(wgsl) };
   const sampled = target.textures === 'sampled';
   const share = quads && (target.quads ?? false);
+  const tall = Object.values(operands).some((x) => isTall(x, target));
+  const texels = tall ? [`const TALLEST = ${sideOf(target)}u;`, foldedWgsl] : [texelsWgsl];
   return {
-    source: [wgsl, gridWgsl, sampled ? sampledWgsl : texturesWgsl, share ? quadWgsl : aloneWgsl],
+    source: [wgsl, gridWgsl, sampled ? sampledWgsl : texturesWgsl, ...texels, share ? quadWgsl : aloneWgsl],
     textures: Object.keys(operands),
     sampled,
     quads: share,

@@ -1,3 +1,4 @@
+import * as assert from 'uvu/assert';
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import type { Target } from '../../src/graph/op.ts';
@@ -116,6 +117,22 @@ for (const form of FORMS) {
     }));
 }
 
+test('matmul, 16 x 16 tiles: rows that a texture has no place for lie beside the first ones', () =>
+  withLargeTiles(80, async () => {
+    const { target } = await device();
+    for (const form of FORMS) {
+      for (const size of [LARGE[0], [141, 12, 268], [256, 20, 128], [131, 7, 253], [257, 6, 129]]) {
+        const { a, b } = shapesOf(size, form);
+        const { textures } = plan({ y: matmul(input(a), input(b), form) }, [], { target });
+        assert.equal(
+          textures.map(({ height }) => height),
+          [a, b].map(([rows]) => Math.min(4 * Math.ceil(rows / 4), 80)),
+        );
+        await checkProduct(size, form);
+      }
+    }
+  }));
+
 // 32 x 16 are for adapters with quads (Chromium), and for at least 2 ** 17 products.
 for (const form of FORMS) {
   test(`matmul, 32 x 16 tiles ${JSON.stringify(form)}`, () =>
@@ -206,7 +223,8 @@ test('the tile is chosen by shape and adapter', () => {
   expected(of([65, 65], [65, 65]), 'matmul_any_8x8');
   expected(of([31, 31], [31, 31]), 'matmul_4x4');
   expected(of([1, 512, 64], [1, 64, 512], {}, true), 'matmul_16x16');
-  expected(of([9000, 4], [4, 512], {}, true), 'matmul_16x16');
+  expected(of([9000, 4], [4, 512], {}, true), 'copy_to_textures_2,matmul_16x16');
+  expected(of([512, 40000], [40000, 512], {}, true), 'matmul_16x16');
   expected(of([512, 256], [256, 512]), 'matmul_8x8');
   // From as many multiply-adds on as the adapter says, and not before.
   for (const [k, wanted] of [

@@ -14,13 +14,20 @@ export async function withTarget<T>(change: Partial<Target>, body: () => T | Pro
   }
 }
 
-/** Runs `body` with or without the 16 x 16 tiles, whatever the adapter would choose; `buffers`: with, but no textures. */
-export const withLargeTiles = <T>(tiles: boolean | 'buffers', body: () => T | Promise<T>): Promise<T> =>
+/**
+ * Runs `body` with or without the 16 x 16 tiles, whatever the adapter would choose; `buffers`: with, but no textures; a number: with
+ * textures of so many rows at most.
+ */
+export const withLargeTiles = <T>(
+  tiles: boolean | 'buffers' | number,
+  body: () => T | Promise<T>,
+): Promise<T> =>
   withTarget(
     {
       largeTiles: tiles ? 0 : Number.POSITIVE_INFINITY,
       workgroupTiles: false,
       ...(tiles === 'buffers' && { textureSide: 0 }),
+      ...(typeof tiles === 'number' && { textureSide: tiles }),
     },
     body,
   );

@@ -102,6 +102,7 @@ const results = (): Results => ({
   scaling: [
     {
       ...{ series: 'batch', title: 'MLP step, rows', adapter: 'lavapipe', exponent: 1.5 },
+      tail: { from: 2048, exponent: 2 },
       points: [
         { size: 64, ms: 10 },
         { size: 4096, ms: 900 },
@@ -122,7 +123,7 @@ test('the table: a row for each engine, reasons in place of numbers', () => {
     '6,400 images/s',
     '12.0 s',
     'tfjs         did not run: no <script>',
-    'size^1.50',
+    'size^1.50, from 2,048 on as size^2.00',
   ])
     assert.ok(text.includes(part), `no "${part}" in\n${text}`);
 });

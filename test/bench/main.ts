@@ -147,12 +147,17 @@ async function growth(tasks: Tasks, target: Target, name: string, { effort }: Op
   const points = reports
     .flatMap((one) => (one.type === 'point' ? [one] : []))
     .map(({ size, ms, nextMs }) => ({ size, ms, ...(nextMs !== undefined && { nextMs }) }));
-  const fit =
-    points.length > 1 && !odd
-      ? exponent(...([points.map((p) => p.size), points.map((p) => p.ms)] as const))
-      : null;
+  const fit = (some: typeof points) =>
+    exponent(
+      some.map((p) => p.size),
+      some.map((p) => p.ms),
+    );
+  const least = Math.min(...points.map((p) => p.ms));
+  const late = points.filter((p) => p.ms >= 10 * least);
   return {
-    ...{ series: name, title, adapter: target.name, points, exponent: fit },
+    ...{ series: name, title, adapter: target.name, points },
+    exponent: points.length > 1 && !odd ? fit(points) : null,
+    ...(late.length > 2 && !odd ? { tail: { from: late[0].size, exponent: fit(late) } } : {}),
     ...(broken ? { reason: broken.reason } : {}),
   };
 }

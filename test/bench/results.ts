@@ -43,6 +43,8 @@ export interface Growth {
   /** `nextMs`: of an odd size, the time of the next multiple of 32. */
   points: { size: number; ms: number; nextMs?: number }[];
   exponent: number | null;
+  /** That of the sizes which take at least ten times the least, so that fixed costs count little; of three at least. */
+  tail?: { from: number; exponent: number };
   reason?: string;
 }
 

@@ -77,13 +77,14 @@ export function tableOf(all: Results): string {
   return `${blocks.join('\n\n')}\n\n${legend}`;
 }
 
-export function growthText({ title, adapter, points, exponent, reason }: Growth): string {
+export function growthText({ title, adapter, points, exponent, tail, reason }: Growth): string {
   const list = points
     .map(({ size, ms, nextMs }) => {
       const next = nextMs === undefined ? '' : ` (${(ms / nextMs).toFixed(2)} x ${nextEven(size)})`;
       return `${whole(size)}: ${formatMs(ms)}${next}`;
     })
     .join(', ');
-  const fit = has(exponent) ? `; grows as size^${exponent.toFixed(2)}` : '';
+  const late = tail ? `, from ${whole(tail.from)} on as size^${tail.exponent.toFixed(2)}` : '';
+  const fit = has(exponent) ? `; grows as size^${exponent.toFixed(2)}${late}` : '';
   return `${title} (hypersphere, ${adapter}): ${list}${fit}${reason ? `; ended: ${reason}` : ''}`;
 }

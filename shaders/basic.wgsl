@@ -1,8 +1,8 @@
 // What the graph itself needs: copying a tensor, and adding up cotangents. Four scalars an invocation.
 struct Params {
   count: u32,     // of scalars; of copies to textures the rows that one holds
-  rows: vec4u,    // of what is copied to textures, one tensor a component
-  columns: vec4u, // in numbers, or in vec4s where these are whole
+  rows: vec2u,    // of what is copied to textures, one tensor a component
+  columns: vec2u, // in numbers, or in vec4s where these are whole
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -12,20 +12,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> a: array<vec4f>;
 
 // naga passes no storage texture to a function: each kernel below says the same of its own.
-// Up to four tensors (x, b, c, d; numbers: one whose rows are no whole vec4s) and their textures.
+// One or two tensors (x, b; numbers: one whose rows are no whole vec4s) and their textures.
 @group(0) @binding(1) var<storage, read> numbers: array<f32>;
-@group(0) @binding(3) var<storage, read> c: array<vec4f>;
 @group(0) @binding(2) var x_of_1: texture_storage_2d<rgba32float, write>;
 @group(0) @binding(3) var x_of_2: texture_storage_2d<rgba32float, write>;
 @group(0) @binding(4) var b_of_2: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(4) var x_of_3: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(5) var b_of_3: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(6) var c_of_3: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(4) var<storage, read> d: array<vec4f>;
-@group(0) @binding(5) var x_of_4: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(6) var b_of_4: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(7) var c_of_4: texture_storage_2d<rgba32float, write>;
-@group(0) @binding(8) var d_of_4: texture_storage_2d<rgba32float, write>;
 
 // y = x. Moves words of any type, so it selects bits and computes nothing with them.
 @compute @workgroup_size(256)
@@ -53,38 +44,12 @@ fn copy_to_texture(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
 
 // x_of_2 = x, b_of_2 = b
 @compute @workgroup_size(256)
-fn copy_to_textures_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn copy_to_textures(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 256u);
   let t = texel(i, 0u, params.columns.x);
   if (t.inside) { textureStore(x_of_2, t.at, select(vec4f(0.0), x[i], t.data)); }
   let u = texel(i, 1u, params.columns.y);
   if (u.inside) { textureStore(b_of_2, u.at, select(vec4f(0.0), b[i], u.data)); }
-}
-
-// x_of_3 = x, b_of_3 = b, c_of_3 = c
-@compute @workgroup_size(256)
-fn copy_to_textures_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  let t = texel(i, 0u, params.columns.x);
-  if (t.inside) { textureStore(x_of_3, t.at, select(vec4f(0.0), x[i], t.data)); }
-  let u = texel(i, 1u, params.columns.y);
-  if (u.inside) { textureStore(b_of_3, u.at, select(vec4f(0.0), b[i], u.data)); }
-  let v = texel(i, 2u, params.columns.z);
-  if (v.inside) { textureStore(c_of_3, v.at, select(vec4f(0.0), c[i], v.data)); }
-}
-
-// x_of_4 = x, b_of_4 = b, c_of_4 = c, d_of_4 = d
-@compute @workgroup_size(256)
-fn copy_to_textures_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  let t = texel(i, 0u, params.columns.x);
-  if (t.inside) { textureStore(x_of_4, t.at, select(vec4f(0.0), x[i], t.data)); }
-  let u = texel(i, 1u, params.columns.y);
-  if (u.inside) { textureStore(b_of_4, u.at, select(vec4f(0.0), b[i], u.data)); }
-  let v = texel(i, 2u, params.columns.z);
-  if (v.inside) { textureStore(c_of_4, v.at, select(vec4f(0.0), c[i], v.data)); }
-  let w = texel(i, 3u, params.columns.w);
-  if (w.inside) { textureStore(d_of_4, w.at, select(vec4f(0.0), d[i], w.data)); }
 }
 
 // x_of_1 = numbers: rows of any number of columns, with zeros up to whole vec4s

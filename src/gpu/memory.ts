@@ -63,12 +63,12 @@ export function createMemory(gpu: GPUDevice): Memory {
     createTexture(label, width, height, half) {
       // No power of two: llvmpipe compiles a kernel once for each pattern of sides that are and are not.
       const side = (n: number) => (n & (n - 1) || n >= gpu.limits.maxTextureDimension2D ? n : n + 1);
-      // STORAGE_BINDING | TEXTURE_BINDING
+      // STORAGE_BINDING | TEXTURE_BINDING | COPY_DST
       const texture = gpu.createTexture({
         label,
         size: [side(width), side(height)],
         format: formatOf(half),
-        usage: 0x0c,
+        usage: 0x0e,
       });
       return keep(texture, (half ? 8 : 16) * side(width) * side(height));
     },

@@ -24,8 +24,8 @@ export const copy: Op = {
   vjp: (dy) => [dy],
 };
 
-/** The most tensors of one {@link toTextures}: a kernel may write four textures. */
-export const TEXTURES = 4;
+/** The most tensors of one {@link toTextures}. */
+export const TEXTURES = 2;
 
 /** Whether the rows of a tensor are whole vec4s; others are copied to textures one at a time. */
 export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
@@ -38,21 +38,20 @@ export const toTextures: Op = {
     const xs = inputs as Tensor[];
     const widthOf = (x: Tensor) => Math.ceil(x.size / x.shape[0] / 4);
     const whole = wholeRows(xs[0]);
-    const names = ['x', 'b', 'c', 'd'].slice(0, xs.length);
+    const names = ['x', 'b'].slice(0, xs.length);
     const textures = names.map((name) => `${name}_of_${xs.length}`);
-    const entries = ['copy_to_texture', 'copy_to_textures_2', 'copy_to_textures_3', 'copy_to_textures_4'];
-    const four = (of: (x: Tensor) => number) => [0, 1, 2, 3].map((i) => (xs[i] ? of(xs[i]) : 0));
+    const two = (of: (x: Tensor) => number) => [0, 1].map((i) => (xs[i] ? of(xs[i]) : 0));
     return {
       source,
-      entry: whole ? entries[xs.length - 1] : 'copy_numbers_to_texture',
+      entry: whole ? (xs[1] ? 'copy_to_textures' : 'copy_to_texture') : 'copy_numbers_to_texture',
       inputs: whole ? names : ['numbers'],
       outputs: textures,
       textures,
       workgroupSize: 256,
       uniform: () => ({
         count: sideOf(target),
-        rows: four(({ shape }) => shape[0]),
-        columns: four((x) => (whole ? widthOf(x) : x.size / x.shape[0])),
+        rows: two(({ shape }) => shape[0]),
+        columns: two((x) => (whole ? widthOf(x) : x.size / x.shape[0])),
       }),
       invocations: () => Math.max(...xs.map((x) => widthOf(x) * Math.ceil(x.shape[0] / 4) * 4)),
     };

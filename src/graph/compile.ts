@@ -3,11 +3,13 @@ import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import { toTextures } from './basic.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
 import { input, Tensor, trace, type Variable, viewRoot } from './tensor.ts';
+import { isEven } from './texels.ts';
 import { cut, dispatchTimes, timeDispatches, warm } from './timing.ts';
 import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
@@ -123,7 +125,9 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     ? planFor({ ...device.target, choice: () => variant })
     : await tuned(device, options.tune ?? device.tune, planFor);
   const used = usedVariables(made);
-  const pipelines = await buildPipelines(device, made.dispatches, options.onProgress);
+  const moved = movesOf(made, device.target, new Set(Object.keys(buffers).map((name) => inputs[name])));
+  const dispatches = made.dispatches.slice(moved);
+  const pipelines = await buildPipelines(device, dispatches, options.onProgress);
   const owned: (GPUBuffer | GPUTexture)[] = [];
   const keep = <T extends GPUBuffer | GPUTexture>(resource: T): T => {
     owned.push(resource);
@@ -138,7 +142,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       `${tooLarge.label} needs ${tooLarge.bytes} bytes; this device binds ${limit} at most`,
     );
 
-  const uniforms = layUniforms(made.dispatches, inputs);
+  const uniforms = layUniforms(dispatches, inputs);
   const { slots, textures, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
     () => {
       const bound = used.map((v) => ({ v, buffer: variableRange(device, v).buffer }));
@@ -150,7 +154,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
           ({ bytes, label }, i) => external.get(i) ?? keep(memory.create(label, bytes, VALUE)),
         ),
         textures: made.textures.map(({ width, height, half, label }) =>
-          keep(memory.createTexture(label, width, height, half)).createView(),
+          keep(memory.createTexture(label, width, height, half)),
         ),
         leaves,
         uniformBuffer: keep(memory.create('uniforms', uniforms.data.byteLength, VALUE | 0x40)),
@@ -178,13 +182,13 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const resourceOf = (x: Tensor | null): GPUBindingResource => {
     if (!x) return { buffer: zeros, size: 16 };
     const place = made.place(x);
-    if (place.in === 'texture') return textures[place.texture];
+    if (place.in === 'texture') return textures[place.texture].createView();
     const { buffer, offset, size } = rangeOf(x);
     // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
     return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
   };
 
-  const bindings = made.dispatches.map((d, i): Binding => {
+  const bindings = dispatches.map((d, i): Binding => {
     const { pipeline, layout } = pipelines[i];
     const { inputs = [], unread } = d.kernel;
     const read = d.inputs.map((x, at) => (unread?.includes(inputs[at]) ? null : x));
@@ -223,8 +227,22 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     }
     pass.end();
   };
-  const submit = (i = 0): void | Promise<void> => {
+  const moves = made.dispatches.slice(0, moved).flatMap(({ inputs, outputs }) =>
+    inputs.map((x, i) => {
+      const { buffer, offset } = rangeOf(x!);
+      const [rows] = x!.shape;
+      const bytesPerRow = x!.bytes / rows;
+      const texture = textures[(made.place(outputs[i]) as Place & { texture: number }).texture];
+      return [{ buffer, offset, bytesPerRow }, { texture }, [bytesPerRow / 16, rows]] as const;
+    }),
+  );
+  const begin = () => {
     const encoder = gpu.createCommandEncoder();
+    for (const one of moves) encoder.copyBufferToTexture(...one);
+    return encoder;
+  };
+  const submit = (i = 0): void | Promise<void> => {
+    const encoder = i ? gpu.createCommandEncoder() : begin();
     record(encoder.beginComputePass(), ...chunks[i]);
     gpu.queue.submit([encoder.finish()]);
     if (!chunks[++i]) return;
@@ -311,6 +329,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       writeInputs(values);
       let times: number[] = [];
       const time = async () => {
+        gpu.queue.submit([begin().finish()]);
         times = await timeDispatches(device, bindings.length, record);
       };
       if (check) await warm(device, made, time);
@@ -361,6 +380,16 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return (await dispatchTimes(device, made, 1, all))[0];
   };
   return { step: self, time };
+}
+
+/** How many dispatches at the start of a plan are copies to textures that need no kernel. */
+function movesOf(made: Plan, target: Target, external: Set<Tensor>): number {
+  const needed = made.dispatches.findIndex(
+    ({ op, inputs, outputs }) =>
+      op !== toTextures ||
+      inputs.some((x, i) => outputs[i].half || !isEven(x!, target) || external.has(viewRoot(x!))),
+  );
+  return Math.max(0, needed);
 }
 
 /** A plan with the kernels that measuring chose, now or earlier. */

@@ -2,7 +2,7 @@ import { TEXTURES, toTextures, wholeRows } from './basic.ts';
 import { call, type Kernel, kernelOf, type Target } from './op.ts';
 import type { Rec } from './plan.ts';
 import { home, reshape, Tensor, trace, Variable, viewRoot } from './tensor.ts';
-import { isTall } from './texels.ts';
+import { isEven, isTall } from './texels.ts';
 
 /** A tensor as the rows of texels that a kernel reads. */
 const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.shape[0]}`;
@@ -39,9 +39,12 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
   const made = new Set<Tensor>();
   const changed = new Set<Variable>();
   const copyAll = (xs: Tensor[], layer: string): Rec[] => {
-    const whole = xs.filter(wholeRows);
-    const groups = xs.filter((x) => !wholeRows(x)).map((x) => [x]);
-    for (let i = 0; i < whole.length; i += TEXTURES) groups.push(whole.slice(i, i + TEXTURES));
+    const groups: Tensor[][] = [];
+    for (const even of [true, false]) {
+      const whole = xs.filter((x) => wholeRows(x) && isEven(x, target) === even);
+      for (let i = 0; i < whole.length; i += TEXTURES) groups.push(whole.slice(i, i + TEXTURES));
+    }
+    groups.push(...xs.filter((x) => !wholeRows(x)).map((x) => [x]));
     return groups.map((sources) => {
       const node = trace(() => call(toTextures, sources, {})).result;
       for (const [i, x] of sources.entries()) textures.set(keyOf(x), { source: x, texture: node.outputs[i] });

@@ -104,5 +104,5 @@ test(
     step.dispose();
     device.dispose();
   },
-  { timeout: 40 * 60_000, only: 'deno' },
+  { timeout: 60 * 60_000, only: 'deno' },
 );

@@ -9,6 +9,8 @@ import { HEADLINES, inputsOf, type NtXent, TEMPERATURE, type Work, works } from 
 const TOLERANCE = 1e-3;
 /** Waiting for the GPU at the end of the steps of a repeat is at most this share of it, for the fastest engine. */
 const WAITING = 0.1;
+/** Milliseconds that a repeat of the fastest engine takes at least: its first step finds what another engine left in the caches. */
+const SETTLED = 150;
 /** Seconds that the steps between two waits may take the slowest engine. */
 const LONGEST = 6;
 /** Milliseconds of a step from which on no further step is spent on counts. */
@@ -189,7 +191,7 @@ async function rounds(
   const estimates = runners().map(({ estimate }) => estimate);
   // What a step takes beside the wait at its end, which repeats wait for once.
   const least = Math.max(Math.min(...estimates) - peak.latency, Math.min(...estimates) / 10);
-  const wanted = Math.max(peak.latency / WAITING, 20) / least;
+  const wanted = Math.max(peak.latency / WAITING, SETTLED) / least;
   const most = (1000 * Math.min(LONGEST, share)) / Math.max(...estimates);
   const steps = Math.max(1, Math.min(Math.ceil(wanted), Math.floor(most), 200));
   const peaks = [await peak.measure()];

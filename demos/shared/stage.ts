@@ -72,6 +72,8 @@ export function makeStage(view: View, audience: Audience) {
     if (turning) yaw += Math.min(100, now - lastFrame) * 1e-4;
     lastFrame = now;
     if (!shown || drawing || shown.device.lost || !(moved || changed || turning)) return;
+    // While it is hidden or laid out anew; nothing can be drawn to scale then.
+    if (!(view.size.width && view.size.height)) return;
     drawing = true;
     const [drawn, of, on] = [moved, step, shown];
     if (moved) shown.points.embed().catch(() => {}); // A lost device tells of itself.

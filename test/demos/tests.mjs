@@ -239,6 +239,18 @@ export const ofOne = {
     assert(width > 300 && colors > 20, `an image ${width} wide with ${colors} colours`);
   },
 
+  async 'is not drawn while it has no size'({ open }) {
+    const demo = await open();
+    await demo.built();
+    await demo.one();
+    const width = () => demo.page.$eval('#canvas', (canvas) => canvas.width);
+    await until(async () => (await width()) > 300, 'the first picture');
+    await demo.page.$eval('#canvas', ({ style }) => (style.display = 'none'));
+    await demo.one();
+    await wait(1000);
+    assert((await width()) > 300, `a picture ${await width()} wide`);
+  },
+
   async 'turns by itself, by drag and by keys'({ open }) {
     const places = async (demo) => (await demo.moment()).positions;
     const turns = async (demo, act) => {

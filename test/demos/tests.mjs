@@ -243,12 +243,12 @@ export const ofOne = {
     const demo = await open();
     await demo.built();
     await demo.one();
-    const width = () => demo.page.$eval('#canvas', (canvas) => canvas.width);
-    await until(async () => (await width()) > 300, 'the first picture');
+    const colors = () => demo.page.evaluate(colorsOf);
+    await until(async () => (await colors()) > 20, 'the first picture');
     await demo.page.$eval('#canvas', ({ style }) => (style.display = 'none'));
     await demo.one();
     await wait(1000);
-    assert((await width()) > 300, `a picture ${await width()} wide`);
+    assert((await colors()) > 20, `a picture of ${await colors()} colours`);
   },
 
   async 'turns by itself, by drag and by keys'({ open }) {
@@ -383,6 +383,14 @@ export const ofOne = {
 
 /** How far the picture reaches, in radii of the sphere, as the painter has it. */
 const reachOf = async (demo) => ((await demo.page.$('#set-width')) ? 1.38 : 1.12);
+
+/** How many colours the page's canvas shows. */
+async function colorsOf() {
+  const bitmap = await createImageBitmap(document.querySelector('#canvas'));
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+  context.drawImage(bitmap, 0, 0);
+  return new Set(new Uint32Array(context.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer)).size;
+}
 
 /** What the downloaded image is like. */
 async function pixelsOf(demo) {

@@ -246,7 +246,7 @@ const conv2dOp: Op<Forward> = {
 };
 
 /**
- * 2-D convolution (cross-correlation), in one dispatch.
+ * 2-D convolution (cross-correlation), in one dispatch; channels that do not fill a tile are copied with zeros behind them.
  * @param x images [N, H, W, C]
  * @param filter [KH, KW, C, O]
  * @param bias [O], or null

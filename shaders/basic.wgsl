@@ -1,6 +1,7 @@
 // What the graph itself needs: copying a tensor, and adding up cotangents. Four scalars an invocation.
 struct Params {
-  count: u32,     // of scalars; of copies to textures the rows that one holds
+  count: u32,     // of scalars
+  side: u32,      // the rows that a texture holds
   rows: vec2u,    // of what is copied to textures, one tensor a component
   columns: vec2u, // in numbers, or in vec4s where these are whole
 }
@@ -30,7 +31,7 @@ struct Texel { at: vec2u, inside: bool, data: bool }
 
 fn texel(i: u32, k: u32, width: u32) -> Texel {
   let row = i / width;
-  let at = vec2u(row / params.count * width + i % width, row % params.count);
+  let at = vec2u(row / params.side * width + i % width, row % params.side);
   return Texel(at, row < (params.rows[k] + 3u) / 4u * 4u, row < params.rows[k]);
 }
 

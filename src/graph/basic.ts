@@ -49,7 +49,8 @@ export const toTextures: Op = {
       textures,
       workgroupSize: 256,
       uniform: () => ({
-        count: sideOf(target),
+        count: 0,
+        side: sideOf(target),
         rows: two(({ shape }) => shape[0]),
         columns: two((x) => (whole ? widthOf(x) : x.size / x.shape[0])),
       }),

@@ -3,13 +3,12 @@ import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
-import { toTextures } from './basic.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
 import { input, Tensor, trace, type Variable, viewRoot } from './tensor.ts';
-import { isEven } from './texels.ts';
+import { movesOf } from './textures.ts';
 import { cut, dispatchTimes, timeDispatches, warm } from './timing.ts';
 import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
@@ -125,7 +124,11 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     ? planFor({ ...device.target, choice: () => variant })
     : await tuned(device, options.tune ?? device.tune, planFor);
   const used = usedVariables(made);
-  const moved = movesOf(made, device.target, new Set(Object.keys(buffers).map((name) => inputs[name])));
+  const moved = movesOf(
+    made.dispatches,
+    device.target,
+    new Set(Object.keys(buffers).map((name) => inputs[name])),
+  );
   const dispatches = made.dispatches.slice(moved);
   const pipelines = await buildPipelines(device, dispatches, options.onProgress);
   const owned: (GPUBuffer | GPUTexture)[] = [];
@@ -380,16 +383,6 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return (await dispatchTimes(device, made, 1, all))[0];
   };
   return { step: self, time };
-}
-
-/** How many dispatches at the start of a plan are copies to textures that need no kernel. */
-function movesOf(made: Plan, target: Target, external: Set<Tensor>): number {
-  const needed = made.dispatches.findIndex(
-    ({ op, inputs, outputs }) =>
-      op !== toTextures ||
-      inputs.some((x, i) => outputs[i].half || !isEven(x!, target) || external.has(viewRoot(x!))),
-  );
-  return Math.max(0, needed);
 }
 
 /** A plan with the kernels that measuring chose, now or earlier. */

@@ -1,6 +1,6 @@
 import { TEXTURES, toTextures, wholeRows } from './basic.ts';
 import { call, type Kernel, kernelOf, type Target } from './op.ts';
-import type { Rec } from './plan.ts';
+import type { Dispatch, Rec } from './plan.ts';
 import { home, reshape, Tensor, trace, Variable, viewRoot } from './tensor.ts';
 import { isEven, isTall } from './texels.ts';
 
@@ -90,4 +90,14 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
     textures.set(keyOf(y), { source: y, texture });
     return { ...rec, kernel: writing, outputs: alone ? rec.outputs : [...rec.outputs, texture] };
   }
+}
+
+/** How many dispatches at the start are copies to textures that need no kernel: the GPU's own do. @param external tensors whose buffers may not allow it */
+export function movesOf(dispatches: readonly Dispatch[], target: Target, external: Set<Tensor>): number {
+  const needed = dispatches.findIndex(
+    ({ op, inputs, outputs }) =>
+      op !== toTextures ||
+      inputs.some((x, i) => outputs[i].half || !isEven(x!, target) || external.has(viewRoot(x!))),
+  );
+  return Math.max(0, needed);
 }

@@ -116,7 +116,7 @@ const LARGE = 32768;
 
 /** How many channels more fill a tile: copies with zeros behind cost less than tiles for any shape, which took 2 to 11 times as long. */
 const missing = (channels: number, unit: number): number => {
-  const tile = channels % unit ? (channels < 16 ? 8 : 16) : unit;
+  const tile = channels % unit === 0 || channels < unit ? unit : channels < 16 ? 8 : 16;
   return tile * Math.ceil(channels / tile) - channels;
 };
 

@@ -8,9 +8,10 @@ import { lookOnce, train } from '../cli/train.ts';
 import { EVAL } from '../data/augment.ts';
 import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
-import { scalar, type Tensor } from '../graph/tensor.ts';
+import { reshape, scalar, type Tensor } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { collapseAlarm, describe, type Look, sharesOf } from '../measures/alarm.ts';
+import { linearCka } from '../measures/cka.ts';
 import { embed } from '../measures/embed.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { linearProbe } from '../measures/linear_probe.ts';
@@ -37,8 +38,31 @@ const data = {
 
 type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
 
-/** What a model makes of the test set: gauges, Barlow's correlation, a picture of z. */
-async function judge(device: Device, model: Model, { probeZ = false } = {}) {
+/** An encoder as a run of this seed begins, whatever its method. */
+async function untrainedModel(device: Device, seed: number): Promise<Model> {
+  const options = optionsOf({ method: 'simclr', variant: '', seeds: [], expected: [] }, seed);
+  const model = buildModel(options, data.train, scalar());
+  await settleStatistics(device, options, data.train, model);
+  return model;
+}
+
+/** Linear CKA of h of the test images with what it was before training, and with their pixels. */
+async function ckaOf(device: Device, model: Model, untrained: Model) {
+  const rowsOf = async (forward: (x: Tensor) => Tensor) =>
+    (await embed(device, data.test, (x) => ({ rows: forward(x) }))).rows;
+  const h = await rowsOf((x) => represent(model, x).h);
+  const before = await rowsOf((x) => represent(untrained, x).h);
+  const pixels = await rowsOf((x) => reshape(x, [x.shape[0], -1]));
+  const cka = {
+    ckaUntrained: await linearCka(device, h, before),
+    ckaPixels: await linearCka(device, h, pixels),
+  };
+  freeVariables(device, [h, before, pixels]);
+  return cka;
+}
+
+/** What a model makes of the test set: gauges, CKA, Barlow's correlation, a picture of z. */
+async function judge(device: Device, model: Model, untrained: Model, { probeZ = false } = {}) {
   const forward: Forward = (x) => represent(model, x);
   const { spectrumZ, similaritiesZ: _, ...gauges } = await evaluate(device, data, forward);
   const zOf = async (options: Parameters<typeof embed>[3]) => {
@@ -62,6 +86,7 @@ async function judge(device: Device, model: Model, { probeZ = false } = {}) {
   return {
     gauges: {
       ...gauges,
+      ...(await ckaOf(device, model, untrained)),
       ...correlationOf(viewA, viewB, data.test.count, 64),
       ...(probeZ && { linearProbeZ: await probeOfZ(device, forward) }),
     },
@@ -104,8 +129,9 @@ export async function runCase(
       if (now > epoch) onEpoch?.((epoch = now));
     },
   });
-  const judged = await judge(device, model, { probeZ: one.method === 'simSiam' });
-  freeVariables(device, model.variables);
+  const before = await untrainedModel(device, seed);
+  const judged = await judge(device, model, before, { probeZ: one.method === 'simSiam' });
+  freeVariables(device, [...model.variables, ...before.variables]);
   const looks = metrics.map(({ step, alignment, uniformity, std, rank, length, loss }): Look => {
     const gauges = { alignment, uniformity, std, rank, length, loss };
     const short = Object.entries(gauges).map(([name, value]) => [name, Number(value.toPrecision(5))]);
@@ -139,11 +165,9 @@ export function withAlarm(run: Result, untrained: Result): Result {
 
 /** The baselines of a seed. */
 export async function baseline(device: Device, seed: number): Promise<Result> {
-  const options = optionsOf({ method: 'simclr', variant: '', seeds: [], expected: [] }, seed);
-  const model = buildModel(options, data.train, scalar());
-  await settleStatistics(device, options, data.train, model);
+  const model = await untrainedModel(device, seed);
   const look = await lookOnce(device, { watch: data.test, data: data.train }, model);
-  const judged = await judge(device, model);
+  const judged = await judge(device, model, model);
   freeVariables(device, model.variables);
   return { method: 'untrained', variant: '', seed, expected: [], alarm: [], words: [], look, ...judged };
 }

@@ -63,8 +63,12 @@ const GEOMETRY: Column[] = [
 ];
 const HIDDEN = ['linearProbe1000Std', 'linearProbe100Std', 'uniformityOptimum', 'stdIsotropic'];
 
-/** A gauge that reports do not have. */
-const NAMES: Record<string, string> = { linearProbeZ: 'linear probe of z' };
+/** Gauges that reports do not have. */
+const NAMES: Record<string, string> = {
+  linearProbeZ: 'linear probe of z',
+  ckaUntrained: 'CKA with the untrained h',
+  ckaPixels: 'CKA with the pixels',
+};
 
 /** Every other gauge, by the name it has in reports. */
 function otherColumns(results: readonly Result[]): Column[] {

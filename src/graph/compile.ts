@@ -14,6 +14,9 @@ import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
 import { liesIn, variableRange } from './variables.ts';
 
+/** Milliseconds of work that may be under way where submits are made by the clock. */
+const MOST_AHEAD = 250;
+
 /** Options of {@link compile}. */
 export interface CompileOptions<I> {
   /** What every run is given: made with `input` and `scalar`. */
@@ -23,8 +26,8 @@ export interface CompileOptions<I> {
   /** Called after each pipeline is ready. */
   onProgress?: (done: number, total: number) => void;
   /**
-   * Cuts a step into submits of about this many milliseconds, each made when the one before is done: a frame of the same
-   * device waits for one at most. Default: one submit.
+   * Cuts a step into submits of about this many milliseconds, each made when the one before is done (where that is told
+   * late, as in Firefox: when it should be): a frame of the same device waits for one. Default: one submit.
    */
   maxSubmitMs?: number;
   /** How many steps may wait on the GPU before `run()` makes its caller wait. Default 8. */
@@ -210,7 +213,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
   });
 
-  let chunks: [from: number, to: number][] = [[0, bindings.length]];
+  let chunks: [from: number, to: number, ms: number][] = [[0, bindings.length, 0]];
   const stats: StepStats = {
     dispatches: bindings.length,
     passes: 1,
@@ -244,13 +247,23 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     for (const one of moves) encoder.copyBufferToTexture(...one);
     return encoder;
   };
+  let late = false;
+  let ahead = 0;
+  /** The last submit is done, or should be after its milliseconds where that is told late. */
+  const done = (ms: number) => {
+    ahead += ms;
+    const clear = () => {
+      ahead -= ms;
+    };
+    const told = gpu.queue.onSubmittedWorkDone().then(clear, clear);
+    return late && ahead < MOST_AHEAD ? new Promise((resolve) => setTimeout(resolve, ms)) : told;
+  };
   const submit = (i = 0): void | Promise<void> => {
     const encoder = i ? gpu.createCommandEncoder() : begin();
-    record(encoder.beginComputePass(), ...chunks[i]);
+    const [from, to, ms] = chunks[i];
+    record(encoder.beginComputePass(), from, to);
     gpu.queue.submit([encoder.finish()]);
-    if (!chunks[++i]) return;
-    const rest = () => (disposed ? undefined : submit(i));
-    return gpu.queue.onSubmittedWorkDone().then(rest, rest);
+    if (chunks[++i]) return done(ms).then(() => (disposed ? undefined : submit(i)));
   };
   const assertUsable = () => {
     assertAlive(device);
@@ -290,8 +303,8 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   let disposed = false;
   const waiting: Promise<unknown>[] = [];
   // Asking whether work is done costs Deno 10 ms, so only every half of the steps that may wait.
-  const stride = Math.max(1, Math.floor(stepsInFlight / 2));
-  let unasked = 0;
+  const stride = Math.floor(stepsInFlight / 2) || 1;
+  let runs = 0;
   let turn = Promise.resolve();
   const self: Step<I, O> = {
     stats,
@@ -300,10 +313,9 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
         writeInputs(values);
         const rest = check ? warm(device, made, submit) : submit();
         if (rest) await rest;
-        if (++unasked < stride) return;
-        unasked = 0;
-        waiting.push(gpu.queue.onSubmittedWorkDone().catch(() => {}));
-        if (waiting.length * stride + stride - 1 > stepsInFlight) {
+        if (++runs % stride) return;
+        waiting.push(done(chunks.at(-1)![2]));
+        if ((waiting.length + 1) * stride > stepsInFlight + 1) {
           await waiting.shift();
           assertAlive(device);
         }
@@ -370,8 +382,10 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     if (options.maxSubmitMs && bindings.length > 1) {
       const times = await dispatchTimes(device, made, bindings.length, record);
       chunks = cut(times, options.maxSubmitMs);
-      stats.submits = chunks.length;
-      stats.passes = chunks.length;
+      const asked = performance.now();
+      await done(0);
+      late = performance.now() - asked > options.maxSubmitMs;
+      stats.submits = stats.passes = chunks.length;
     }
   } catch (error) {
     self.dispose();
@@ -405,14 +419,12 @@ async function tuned(
 /** Compiles a call with one of its kernels, on inputs of its own, 1 for numbers of the step; copies that the kernel wants are part of it. */
 async function alone(device: Device, c: Call & { op: Op }, variant: string): Promise<Trial> {
   const own = c.inputs.map((x) => x && input(x.shape, x.dtype));
-  const options = Object.entries(c.options).map(([name, value]) => [
-    name,
-    value instanceof Tensor ? 1 : value,
-  ]);
-  const outputs = () =>
-    Object.fromEntries(call(c.op, own, Object.fromEntries(options)).outputs.map((y, i) => [i, y]));
+  const options = Object.fromEntries(
+    Object.entries(c.options).map(([name, value]) => [name, value instanceof Tensor ? 1 : value]),
+  );
+  const outputs = () => Object.fromEntries(call(c.op, own, options).outputs.entries());
   const inputs = Object.fromEntries(
-    [...own.entries()].filter((entry): entry is [number, Tensor] => !!entry[1]),
+    Object.entries(own).filter((entry): entry is [string, Tensor] => !!entry[1]),
   );
   const { step, time } = await build(device, outputs, { inputs }, variant);
   return { time, dispose: step.dispose };
@@ -443,7 +455,6 @@ async function buildPipelines(
   onProgress?: (done: number, total: number) => void,
 ): Promise<Pipeline[]> {
   let done = 0;
-  const unique = new Map<Promise<Pipeline>, true>();
   const pending = dispatches.map((d) => {
     const { kernel: k, inPlace } = d;
     const read = k.sampled ? 'rl' : 'rt';
@@ -472,8 +483,8 @@ async function buildPipelines(
     const entry = inPlace ? k.inPlace! : k.entry;
     return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access });
   });
-  for (const pipeline of pending) unique.set(pipeline, true);
-  for (const pipeline of unique.keys()) {
+  const unique = new Set(pending);
+  for (const pipeline of unique) {
     pipeline.then(
       () => onProgress?.(++done, unique.size),
       () => {},
@@ -492,16 +503,10 @@ export const sourceOf = (k: Kernel): string => {
 
 /** The variables a plan binds, by the buffer they lie in. */
 function usedVariables(made: Plan): Variable[] {
-  const found = new Set<Variable>();
-  for (const d of made.dispatches) {
-    for (const x of [...d.inputs, ...d.state]) {
-      const place = x && made.place(x);
-      if (place?.in === 'variable') found.add(place.variable);
-    }
-  }
-  for (const x of made.outputs.values()) {
-    const place = made.place(x);
-    if (place.in === 'variable') found.add(place.variable);
-  }
-  return [...found];
+  const tensors = [...made.dispatches.flatMap((d) => [...d.inputs, ...d.state]), ...made.outputs.values()];
+  const found = tensors.flatMap((x) => {
+    const place = x && made.place(x);
+    return place?.in === 'variable' ? [place.variable] : [];
+  });
+  return [...new Set(found)];
 }

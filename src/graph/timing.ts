@@ -92,18 +92,18 @@ export async function timeDispatches(device: Device, count: number, record: Reco
 }
 
 /** Cuts a list of times into runs of at most `most` (or of one, where one alone is longer). */
-export function cut(times: number[], most: number): [number, number][] {
-  const chunks: [number, number][] = [];
+export function cut(times: number[], most: number): [from: number, to: number, ms: number][] {
+  const chunks: [number, number, number][] = [];
   let start = 0;
   let sum = 0;
   for (const [i, ms] of times.entries()) {
     if (i > start && sum + ms > most) {
-      chunks.push([start, i]);
+      chunks.push([start, i, sum]);
       start = i;
       sum = 0;
     }
     sum += ms;
   }
-  chunks.push([start, times.length]);
+  chunks.push([start, times.length, sum]);
   return chunks;
 }

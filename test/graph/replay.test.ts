@@ -2,12 +2,15 @@
 import * as assert from 'uvu/assert';
 import { decodeSafetensors, loadVariables, saveVariables } from '../../src/data/safetensors.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
+import { assign } from '../../src/graph/basic.ts';
 import { compile, type Step } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { ntXent } from '../../src/methods/simclr.ts';
+import { add } from '../../src/ops/binary.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
+import { square } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/adam.ts';
 import { optimizerStatus } from '../../src/optim/optimizer.ts';
 import { type Counts, counting } from '../gpu/count.ts';
@@ -148,6 +151,40 @@ test('cut into several submits: each is made when the one before is done, and no
   assert.ok(last.submits < step.stats.submits, 'a disposed step goes no further');
   one.dispose();
   freeVariables(gpu, [...apart.variables, ...crowded.variables]);
+});
+
+test('cut into several submits: where a queue tells late that it is done, they go by the clock, a quarter second ahead at most', async () => {
+  const gpu = await openDevice();
+  const { queue, features } = gpu.gpu;
+  const w = variable([4]);
+  const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  // Without timestamps a step takes as long as the queue says.
+  const others = new Set([...features].filter((name) => name !== 'timestamp-query'));
+  Object.defineProperty(gpu.gpu, 'features', { value: others });
+  const told: (() => void)[] = [];
+  let tell = () => wait(150);
+  queue.onSubmittedWorkDone = () => tell() as Promise<undefined>;
+  const step = await compile(
+    gpu,
+    () => {
+      for (let i = 0; i < 4; i++) assign(w, square(add(w, 1)));
+      return {};
+    },
+    { maxSubmitMs: 100, stepsInFlight: 0 },
+  );
+  assert.ok(step.stats.submits > 1);
+  tell = () => new Promise((resolve) => told.push(resolve));
+  const counts = await counting(async () => {
+    for (let i = 0; i < 5; i++) step.run();
+    await wait(1500);
+  });
+  assert.ok(counts.submits > 1 && counts.submits < 7, `${counts.submits} submits ahead`);
+  tell = () => Promise.resolve();
+  for (const now of told) now();
+  const rest = await counting(() => step.run());
+  assert.is(counts.submits + rest.submits, 6 * step.stats.submits);
+  step.dispose();
+  gpu.dispose();
 });
 
 test('a generous length leaves one submit', async () => {

@@ -5,14 +5,7 @@ import { initialOf, type Tensor, type TypedArray, type Variable } from './tensor
 
 /** The buffers of variables, per device. */
 const stores = new WeakMap<Device, Map<Variable, GPUBuffer>>();
-const storeOf = (device: Device) => {
-  let store = stores.get(device);
-  if (!store) {
-    store = new Map();
-    stores.set(device, store);
-  }
-  return store;
-};
+const storeOf = (device: Device) => stores.get(device) ?? stores.set(device, new Map()).get(device)!;
 
 /** Where a variable lies on a device; it is made there, with what it starts from, when it is not there yet. */
 export function variableRange(device: Device, v: Variable): Range {

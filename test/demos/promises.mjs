@@ -5,7 +5,10 @@ const spread = (width) => (g) => g.std > 0.7 / Math.sqrt(width);
 const learns = (g, first) => g.knn > first.knn + 0.05;
 const collapsed = (g, first) => g.std < 0.7 * first.std && g.alignment < 0.15;
 
-/** `alarm`: what the collapse alarm says; otherwise it is silent. */
+/**
+ * `alarm`: what the collapse alarm says; otherwise it is silent. `cure`: a setting that the sentence names, which heals the run
+ * after some more steps.
+ */
 export const PROMISES = {
   hypersphere: {
     // "views agree and the circle is covered, so classes settle on arcs of their own"
@@ -13,7 +16,11 @@ export const PROMISES = {
     Sphere: { steps: 60, holds: (g, first) => agrees(g, first) && g.uniformity < -1.8 && learns(g, first) },
     'SimCLR, 64-D': { steps: 60, holds: (g, first) => g.loss < first.loss - 0.3 && g.uniformity < -2.7 },
     // "Half a collapse": with less than two thirds of an even spread's uniformity, but no alarm
-    'Alignment only': { steps: 60, holds: (g) => g.alignment < 0.15 && g.uniformity > -1 },
+    'Alignment only': {
+      steps: 60,
+      holds: (g) => g.alignment < 0.15 && g.uniformity > -1,
+      cure: { set: ['uniformWeight', 1], steps: 60, holds: (g) => g.uniformity < -1.4 },
+    },
     // "spreads, but learns nothing"
     'Uniformity only': {
       steps: 60,
@@ -27,6 +34,7 @@ export const PROMISES = {
       steps: 80,
       holds: (g, first) => g.loss < -0.95 && collapsed(g, first),
       alarm: 'complete collapse',
+      cure: { set: ['stopGradient', 1], steps: 100, holds: (g, ill) => g.std > 1.3 * ill.std },
     },
     BYOL: { steps: 60, holds: (g, first) => g.loss < 0.5 * first.loss && agrees(g, first) && spread(64)(g) },
     // "agree on less and less"
@@ -44,6 +52,11 @@ export const PROMISES = {
       steps: 100,
       holds: (g, first) => g.length < 0.4 * first.length && collapsed(g, first),
       alarm: 'complete collapse',
+      cure: {
+        set: ['varianceWeight', 25],
+        steps: 60,
+        holds: (g, ill) => g.std > 1.3 * ill.std && g.length > 2 * ill.length,
+      },
     },
     // "loses dimensions"
     'VICReg without covariance': { steps: 100, holds: (g, first) => g.rank < 0.6 * first.rank },

@@ -194,10 +194,10 @@ export const ofEach = {
   },
 };
 
-/** Of a demo's presets, one test for each: after a reset and one step, and after some more, its gauges are as promised. */
+/** Of a demo's presets, one test for each: after a reset and one step, after some more, and after its cure, its gauges are as promised. */
 export const ofPresets = (name) =>
   Object.fromEntries(
-    Object.entries(PROMISES[name]).map(([preset, { steps, holds, alarm }], i) => [
+    Object.entries(PROMISES[name]).map(([preset, { steps, holds, alarm, cure }], i) => [
       `keeps what its preset promises: ${preset}`,
       async ({ open }) => {
         const demo = await open();
@@ -216,6 +216,14 @@ export const ofPresets = (name) =>
         const short = (gauges) => JSON.stringify(gauges, (_, x) => (x?.toPrecision ? +x.toPrecision(3) : x));
         const words = `${short(last)}, after one step ${short(first)}, ${said || 'no alarm'}`;
         assert(holds(last, first) && (alarm ? said.includes(alarm) : !said), words);
+        if (!cure) return;
+        await demo.set(...cure.set);
+        await demo.press('start');
+        await demo.reach(steps + cure.steps);
+        await demo.pause();
+        const healed = await demo.gauges();
+        const still = await demo.text('alarm');
+        assert(cure.holds(healed, last) && !still, `${short(healed)}, before the cure ${words}; ${still}`);
       },
     ]),
   );

@@ -81,6 +81,7 @@ serve(({ images, seed, settings, inputs }) => {
   return {
     ...{ width, optimizer, train, embed: network.embed, network: network.layers },
     represent: (x) => network.encoder(x),
+    catchUp: () => ema(target.parameters, network.parameters, 0),
     state: [...predictor.statistics, ...target.parameters, ...target.statistics],
   };
 });

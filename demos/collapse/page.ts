@@ -8,7 +8,7 @@ show({
   settings: {
     method: choice(
       'Method',
-      'Another method goes on with the encoder as it is: heal one method’s collapse with another.',
+      'Another method goes on with encoder and projector as they are: heal one method’s collapse with another.',
       { simSiam: 'SimSiam', byol: 'BYOL', vicReg: 'VICReg', alignUniform: 'Alignment + uniformity' },
       { carries: true },
     ),
@@ -49,7 +49,7 @@ show({
     },
     {
       name: 'SimSiam without stop-gradient',
-      why: 'Collapses: both branches run to each other, and the loss falls to −1 as all embeddings become one. Switch the stop-gradient on to heal it.',
+      why: 'Collapses: both branches run to each other, and the loss falls to −1 as all embeddings become one. The stop-gradient prevents that but does not undo it: choose alignment + uniformity as method to heal it.',
       settings: { stopGradient: 0 },
     },
     {

@@ -99,7 +99,7 @@ export function makeCharts(box: HTMLElement, charts: readonly Chart[]) {
         legend: { show: names.length > 1, live: false },
         cursor: { show: false },
         axes: [
-          { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
+          { ...axis, incrs: [1, 10, 100, 1000, 1e4, 1e5].flatMap((unit) => [unit, 2 * unit, 5 * unit]) },
           { ...axis, size: 48, space: 20 },
         ],
         series: [{}, ...series],

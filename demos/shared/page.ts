@@ -58,16 +58,23 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
   const status = (text: string) => {
     if ($('status').textContent !== text) $('status').textContent = text;
   };
-  /** What went wrong, and what can be done about it. */
-  function notice(text: string, action = 'Close', run = () => {}): void {
+  const CLOSE = 'Close';
+  /** What went wrong, and what can be done about it; what can be done already stays. */
+  function notice(text: string, action = CLOSE, run = () => {}): void {
+    const box = $('notice');
+    const old = box.hidden ? null : box.querySelector('button');
+    if (action === CLOSE && old && old.textContent !== CLOSE) {
+      box.prepend(`${text} `);
+      return;
+    }
     const button = document.createElement('button');
     Object.assign(button, { type: 'button', textContent: action });
     button.addEventListener('click', () => {
-      $('notice').hidden = true;
+      box.hidden = true;
       run();
     });
-    $('notice').replaceChildren(text, button);
-    $('notice').hidden = false;
+    box.replaceChildren(text, button);
+    box.hidden = false;
   }
 
   // The picture.
@@ -91,7 +98,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     });
   let screen: ImageBitmapRenderingContext | null = null;
   let picked = -1;
-  listen(canvas, send, () => picked);
+  const pointing = listen($('canvas-box'), send, () => picked);
 
   // What the visitor may set.
   const showSettings = makeControls($<HTMLFormElement>('settings'), declared, (name, value) => {
@@ -114,10 +121,14 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     return { button, preset };
   });
 
-  /** Shows the settings in the controls, in the address and among the presets. */
+  let waiting: ReturnType<typeof setTimeout>;
+  /** Shows the settings in the controls, among the presets, and in the address once they rest: browsers count its changes. */
   function showChoice(): void {
     showSettings(settings);
-    history.replaceState(null, '', toAddress(declared, { settings, seed, pictures: pictures.checked }));
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      history.replaceState(null, '', toAddress(declared, { settings, seed, pictures: pictures.checked }));
+    }, 300);
     const defaults = defaultsOf(declared);
     let why = 'Settings of your own.';
     for (const { button, preset } of buttons) {
@@ -203,7 +214,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
   }
 
   const obstacle = (kind: Obstacle) =>
-    showRecording(kind, canvas, { notice, status, gauges: showGauges, still: () => reduced.matches });
+    showRecording(kind, { notice, status, gauges: showGauges, still: () => reduced.matches });
 
   const hear: Handlers<FromWorker> = {
     progress: ({ text }) => status(`${text} …`),
@@ -214,6 +225,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     },
     built({ step }) {
       delete document.body.dataset.look; // The last one is of another model.
+      $('notice').hidden = true;
       document.body.dataset.built = String(Number(document.body.dataset.built ?? 0) + 1);
       status(`Ready at step ${step}. Press Start.`);
     },
@@ -236,19 +248,22 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     picked(message) {
       const words = showCard($('card'), message.picked);
       picked = message.picked?.items[0].index ?? picked;
-      if (words) $('stage-text').textContent = words;
+      if (pointing.byKey()) $('told').textContent = words;
     },
     saved: ({ bytes, step }) => download(new Blob([bytes]), `${name}-encoder-${step}.safetensors`),
     image: ({ blob }) => download(blob, `${name}.png`),
     positions: (message) =>
       dispatchEvent(new CustomEvent('moment', { detail: { ...message, gauges: looks.at(-1) } })),
     obstacle: ({ kind }) => obstacle(kind),
-    failed({ message, step }) {
-      if (step === null) return notice(message);
-      notice(`${message} The state of step ${step} is kept.`, `Go on from step ${step}`, () =>
-        send({ type: 'recover' }),
-      );
+    failed({ message, kept }) {
+      status('Stopped.');
+      const [text, action] =
+        kept === null
+          ? [message, 'Try again']
+          : [`${message} The state of step ${kept} is kept.`, `Go on from step ${kept}`];
+      notice(text, action, () => send({ type: 'recover' }));
     },
+    refused: ({ message }) => notice(message),
   };
   worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) =>
     (hear[data.type] as (message: FromWorker) => unknown)(data),
@@ -265,7 +280,16 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     charts.build();
     send({ type: 'style', style: style() });
   });
-  new ResizeObserver(() => send({ type: 'size', size: size() })).observe($('canvas-box'));
+  const sized = () => send({ type: 'size', size: size() });
+  new ResizeObserver(sized).observe($('canvas-box'));
+  /** A window may move to a screen with other pixels. */
+  (function watchPixels(): void {
+    const changed = () => {
+      sized();
+      watchPixels();
+    };
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener('change', changed, { once: true });
+  })();
 
   // The GPU is opened, images are fetched and kernels are compiled before the first click.
   if (!isSecureContext) return void obstacle('insecure');

@@ -10,43 +10,55 @@ const ARROWS: Record<string, [right: number, down: number]> = {
   ArrowUp: [0, -1],
 };
 
-/** @param picked tells the number of the point that was picked last */
+/**
+ * @param picked tells the number of the point that was picked last
+ * @returns whether that was by a key
+ */
 export function listen(
-  canvas: HTMLCanvasElement,
+  box: HTMLElement,
   send: (message: ToWorker) => void,
   picked: () => number,
-): void {
-  const pick = (at: At | null) => send({ type: 'pick', at });
+): { byKey: () => boolean } {
+  let byKey = false;
+  const pick = (at: At | null, key = false) => {
+    byKey = key;
+    send({ type: 'pick', at });
+  };
   const turn = (right: number, down: number) => send({ type: 'turn', yaw: right, pitch: down });
 
   let dragged: { x: number; y: number } | null = null;
   const place = ({ clientX, clientY }: PointerEvent) => {
-    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const { left, top, width, height } = box.getBoundingClientRect();
     return { x: clientX - left - width / 2, y: height / 2 - (clientY - top) };
   };
-  canvas.addEventListener('pointerdown', (event) => {
+  box.addEventListener('pointerdown', (event) => {
+    if (!event.isPrimary) return;
     dragged = place(event);
-    canvas.setPointerCapture(event.pointerId);
+    box.setPointerCapture(event.pointerId);
     pick(dragged);
   });
-  canvas.addEventListener('pointermove', (event) => {
+  box.addEventListener('pointermove', (event) => {
+    if (!event.isPrimary) return;
     const now = place(event);
     if (!dragged) return pick(now);
     turn((now.x - dragged.x) * DRAG, (dragged.y - now.y) * DRAG);
     dragged = now;
   });
   for (const end of ['pointerup', 'pointercancel'] as const)
-    canvas.addEventListener(end, () => (dragged = null));
-  for (const end of ['pointerleave', 'blur'] as const) canvas.addEventListener(end, () => pick(null));
+    box.addEventListener(end, () => (dragged = null));
+  // A finger leaves whenever it is lifted.
+  box.addEventListener('pointerleave', ({ pointerType }) => pointerType !== 'touch' && pick(null));
+  box.addEventListener('blur', () => pick(null));
 
-  canvas.addEventListener('keydown', (event) => {
+  box.addEventListener('keydown', (event) => {
     const arrow = ARROWS[event.key];
     if (arrow) {
       const [right, down] = arrow;
       if (event.shiftKey) turn(right * PRESS, down * PRESS);
-      else pick({ index: picked() + right + down });
-    } else if (event.key === 'Escape') pick(null);
+      else pick({ index: picked() + right + down }, true);
+    } else if (event.key === 'Escape') pick(null, true);
     else return;
     event.preventDefault();
   });
+  return { byKey: () => byKey };
 }

@@ -30,6 +30,8 @@ export interface Picked {
   items: { index: number; label: number; similarity: number }[];
   /** Their pixels, one image after the other. */
   pixels: Uint8Array;
+  /** It is in the lower half of the picture. */
+  low: boolean;
 }
 
 /** How the points are drawn. Colours are rgb of 0 to 1. */
@@ -84,8 +86,10 @@ export type FromWorker =
   | { type: 'image'; blob: Blob }
   | { type: 'positions'; positions: Float32Array; labels: Uint8Array }
   | { type: 'obstacle'; kind: Obstacle; message: string }
-  /** `step`: of the checkpoint that the run can go on from; null where nothing is broken. */
-  | { type: 'failed'; message: string; step: number | null };
+  /** Nothing runs any more. `kept`: the step of the checkpoint that it can go on from, if there is one. */
+  | { type: 'failed'; message: string; kept: number | null }
+  /** What was asked for cannot be; all is as before. */
+  | { type: 'refused'; message: string };
 
 export const CLASSES = [
   ...['T-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag'],

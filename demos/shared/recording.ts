@@ -14,7 +14,7 @@ export interface Audience {
   notice: (text: string) => void;
   status: (text: string) => void;
   gauges: (gauges: Gauges) => void;
-  /** Only the last moment of the run is shown. */
+  /** Nothing should move that nobody started: the end of the run is shown. */
   still: () => boolean;
 }
 
@@ -22,51 +22,77 @@ const WHAT_TO_DO: Record<Obstacle, string> = {
   insecure:
     'This page is not a secure context, and browsers give WebGPU to secure ones only. Open it over https, or on localhost.',
   noApi:
-    'This browser has no WebGPU (in workers). Use Chrome or Edge 113, Safari 26 or Firefox 141, or newer; in older Firefox set dom.webgpu.enabled in about:config.',
+    'This browser has no WebGPU (in workers). Chrome and Edge have it from 123 on, Safari from 26 (on iOS any browser from iOS 26), Firefox from 141 on Windows and 145 on macOS; in other Firefox set dom.webgpu.enabled in about:config.',
   noAdapter:
-    'This browser has WebGPU but offers no GPU. Switch hardware acceleration on in its settings, look at chrome://gpu for what it says, or update the graphics driver.',
+    'This browser has WebGPU but offers no GPU. Switch hardware acceleration on in its settings, look at chrome://gpu for what it says, or update the graphics driver. Chrome on Linux may need chrome://flags/#enable-unsafe-webgpu.',
   blocked:
     'This browser refuses a WebGPU device. A policy, an extension or the list of blocked drivers may forbid it: look at chrome://gpu or about:support.',
 };
 
 /** What needs no GPU. */
-const ALIVE = ['theme'];
+const ALIVE = ['theme', 'start'];
 /** From one frame of a recording to the next. */
 const SECONDS = 0.25;
 
-/** Says why nothing can be computed, and plays the demo's recording over and over. */
-export async function showRecording(why: Obstacle, canvas: HTMLCanvasElement, page: Audience): Promise<void> {
+const $ = <T extends HTMLElement>(id: string) => document.querySelector<T>(`#${id}`)!;
+
+/** Says why nothing can be computed, and plays the demo's recording over and over, or as often as Start is pressed. */
+export async function showRecording(why: Obstacle, page: Audience): Promise<void> {
   document.body.dataset.obstacle = why;
   for (const control of document.querySelectorAll<HTMLInputElement>('button, input, select'))
     control.disabled = !ALIVE.includes(control.id);
+  for (const id of ['views-section', 'keep-section']) $(id).hidden = true;
+  page.notice(WHAT_TO_DO[why]);
+  const response = await fetch('recording.json').catch(() => null);
+  if (!response?.ok) return;
   page.notice(`${WHAT_TO_DO[why]} Meanwhile you see a run that was recorded.`);
-  document.querySelector<HTMLElement>('#views-section')!.hidden = true;
-  const fresh = canvas.cloneNode() as HTMLCanvasElement; // The other one shows the worker's pictures.
-  canvas.replaceWith(fresh);
-
-  const response = await fetch('recording.json');
-  if (!response.ok) throw new Error(`The recording could not be loaded: HTTP ${response.status}`);
   const { labels, frames } = (await response.json()) as Recording;
   const places = frames.map(({ points }) => Int8Array.from(atob(points), (c) => c.charCodeAt(0)));
-  const begun = performance.now();
-  let shown = -1;
-  let colors: { ring: string; classes: string[] };
+  const last = frames.length - 1;
 
+  const old = $<HTMLCanvasElement>('canvas');
+  const canvas = old.cloneNode() as HTMLCanvasElement; // The other one shows the worker's pictures.
+  old.replaceWith(canvas);
+  const box = $('canvas-box');
+  box.removeAttribute('tabindex');
+  box.setAttribute('role', 'img');
+  box.setAttribute('aria-label', `Embeddings of ${labels.length} test images, a recorded run`);
+  $('stage-text').textContent = `${labels.length} test images, drawn where the encoder put them.`;
+
+  let playing = !page.still();
+  let at = playing ? 0 : last;
+  const told = () => {
+    page.status(playing ? 'A recorded run.' : 'A recorded run, paused.');
+    $('start').textContent = playing ? 'Pause' : 'Start';
+  };
+  $('start').addEventListener('click', () => {
+    playing = !playing;
+    told();
+  });
+  told();
+  // Of one that does not move, the charts tell all.
+  if (!playing) for (const { gauges } of frames) page.gauges(gauges);
+
+  let [shown, before, ink] = [-1, performance.now(), ''];
+  let colors: { ring: string; classes: string[] };
   requestAnimationFrame(function draw(now) {
     requestAnimationFrame(draw);
-    const last = frames.length - 1;
-    const at = page.still() ? last : (Math.max(0, now - begun) / 1000 / SECONDS) % frames.length;
+    if (playing) at = (at + Math.max(0, now - before) / 1000 / SECONDS) % frames.length;
+    before = now;
     const [low, share] = [Math.floor(at), at % 1];
     if (low !== shown) {
       shown = low;
       page.gauges(frames[low].gauges);
-      page.status(`A recorded run, step ${frames[low].gauges.step}.`);
-      const color = (name: string) => cssOf(colorOf(name));
-      colors = { ring: color('line'), classes: CLASSES.map((_, i) => color(`c${i}`)) };
+    }
+    const { color } = getComputedStyle(document.body);
+    if (color !== ink) {
+      ink = color;
+      const named = (name: string) => cssOf(colorOf(name));
+      colors = { ring: named('line'), classes: CLASSES.map((_, i) => named(`c${i}`)) };
     }
     const [from, to] = [places[low], places[Math.min(low + 1, last)]];
     const points = Float32Array.from(from, (x, i) => (x * (1 - share) + to[i] * share) / 100);
-    paint(fresh, points, labels, colors);
+    paint(canvas, points, labels, colors);
   });
 }
 

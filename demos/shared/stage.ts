@@ -28,6 +28,8 @@ export interface Audience {
   show: (picture: ImageBitmap) => void;
   /** The GPU has drawn points that had moved; they are of this step. */
   drawn: (step: number) => void;
+  /** Whether a run goes on; a picture turns by itself only then. */
+  running: () => boolean;
 }
 
 /**
@@ -68,7 +70,7 @@ export function makeStage(view: View, audience: Audience) {
   let lastFrame = 0;
   function frame(now: number): void {
     requestAnimationFrame(frame);
-    const turning = shown !== null && view.style.turning && !flat();
+    const turning = shown !== null && view.style.turning && !flat() && picked < 0 && audience.running();
     if (turning) yaw += Math.min(100, now - lastFrame) * 1e-4;
     lastFrame = now;
     if (!shown || drawing || shown.device.lost || !(moved || changed || turning)) return;
@@ -130,12 +132,16 @@ export function makeStage(view: View, audience: Audience) {
       changed = true;
     },
     /** Picks the point at a place of the canvas, or of a number, and gives what lies nearest to it, itself first. */
-    async pick(at: At | null): Promise<{ index: number; similarity: number }[] | null> {
+    async pick(
+      at: At | null,
+    ): Promise<{ rows: { index: number; similarity: number }[]; low: boolean } | null> {
       const rows = at && shown && (await shown.points.read());
       const index = !rows || !shown ? -1 : 'index' in at ? modulo(at.index, POINTS) : nearest(rows, at);
       changed ||= index !== picked;
       picked = index;
-      return rows && index >= 0 ? bySimilarity(rows, index) : null;
+      if (!rows || index < 0) return null;
+      const low = projected(rows, shownAxes(), zoom())[3 * index + 1] < 0;
+      return { rows: bySimilarity(rows, index), low };
     },
     /** Where the points are in the picture, [POINTS, 3]. */
     async positions(): Promise<Float32Array> {

@@ -33,6 +33,7 @@ export function drawViews(canvas: HTMLCanvasElement, pixels: Uint8Array): void {
 export function showCard(card: HTMLElement, picked: Picked | null): string {
   card.hidden = !picked;
   if (!picked) return '';
+  card.classList.toggle('above', picked.low);
   const tiles = tilesOf(picked.pixels);
   const pieces = picked.items.map(({ label, similarity }, i) => {
     const item = document.createElement('figure');

@@ -45,6 +45,8 @@ export interface Model {
   optimizer: Optimizer;
   /** What changes otherwise: a target network, statistics of a predictor. */
   state?: readonly Variable[];
+  /** Traced once: lets what follows the network, as a target does, catch up with one that was loaded. */
+  catchUp?: () => void;
 }
 
 /** A state on the CPU: what survives a lost device. */
@@ -163,15 +165,18 @@ export async function makeTrainer(
       /** The gauges of this moment; steps submitted meanwhile do not show. */
       async look() {
         const { watch, untrained } = await measured();
-        const at = step;
-        const reading = [
-          watch.look(),
-          ran ? train.read('loss') : [],
-          ran ? train.read('pictures') : null,
-        ] as const;
+        // Between two steps; the answers are waited for outside.
+        const { at, reading } = await inTurn(async () => ({
+          at: step,
+          reading: [
+            watch.look(),
+            ran ? train.read('loss') : [],
+            ran ? train.read('pictures') : null,
+          ] as const,
+        }));
         const [{ covariance, ...seen }, [loss], pictures] = await Promise.all(reading);
         const gauges: Gauges = { step: at, loss, ...seen, alarm: [] };
-        if (looks.at(-1)?.step !== at) looks.push(gauges);
+        looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), gauges);
         const collapses = collapseAlarm(looks, { width: model.width, untrained });
         gauges.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
         return { gauges, covariance, pictures: pictures && bytesOf(pictures, data.train) };
@@ -181,9 +186,20 @@ export async function makeTrainer(
         return { step: at, bytes: await saveVariables(device, variables) };
       },
       reset: () => restore({ step: 0, bytes: untouched }),
-      saveNetwork: () => saveVariables(device, network, { data: 'Fashion-MNIST' }),
+      saveNetwork: () => inTurn(() => saveVariables(device, network, { data: 'Fashion-MNIST' })),
       /** @throws InputError for a file of another network */
-      loadNetwork: (bytes: Uint8Array) => void loadVariables(device, bytes, network),
+      async loadNetwork(bytes: Uint8Array, at = step): Promise<void> {
+        loadVariables(device, bytes, network);
+        step = at;
+        if (!model.catchUp) return;
+        const trace = () => {
+          model.catchUp!();
+          return {};
+        };
+        const following = await compile(device, trace, { warmUp: false });
+        await following.run();
+        following.dispose();
+      },
     };
   } catch (error) {
     dispose();

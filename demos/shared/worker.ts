@@ -30,7 +30,8 @@ const post = (message: FromWorker, transfer: Transferable[] = []) => postMessage
 /** Runs a demo: `build` makes its model, in the words of the library. */
 export function serve(build: (setup: Setup) => Model): void {
   let folder: string;
-  let choice: Choice;
+  /** What the page shows, and what the model was built of: they differ while a build waits. */
+  let [asked, choice] = [{} as Choice, {} as Choice];
   const view = {} as View;
   let stage: Stage | null = null;
   let data: Data | null = null;
@@ -38,18 +39,32 @@ export function serve(build: (setup: Setup) => Model): void {
   let model: { trainer: Trainer; run: Run } | null = null;
   /** Where a run can go on after the device is gone. */
   let kept: (Checkpoint & { choice: Choice }) | null = null;
+  /** It trained when its device was lost. */
+  let interrupted = false;
 
   async function openGpu(): Promise<void> {
     const opened = await openDevice();
     device = opened;
     opened.gpu.lost.then(({ reason, message }) => {
       if (device !== opened) return;
+      interrupted = model?.run.running ?? false;
       model?.run.pause();
       stage?.clear();
-      const said = new DeviceLostError(reason, message).message;
-      post({ type: 'failed', message: said, step: kept?.step ?? 0 });
+      stopped(new DeviceLostError(reason, message).message);
+    });
+    stage ??= makeStage(view, {
+      show: (picture) => post({ type: 'picture', picture }, [picture]),
+      drawn: (step) => model?.run.seen(step),
+      running: () => model?.run.running ?? false,
     });
     post({ type: 'opened', adapter: opened.adapter });
+  }
+
+  /** Opens a device in place of one that is gone, with all that lay on it. */
+  async function reopen(): Promise<void> {
+    device?.dispose();
+    device = model = null;
+    await openGpu();
   }
 
   /**
@@ -57,7 +72,7 @@ export function serve(build: (setup: Setup) => Model): void {
    * and where a start is waiting after the first step.
    */
   async function make(
-    from: { checkpoint?: Checkpoint | null; network?: Uint8Array },
+    from: { checkpoint?: Checkpoint | null; network?: { bytes: Uint8Array; step: number } },
     start = false,
   ): Promise<void> {
     stage!.clear();
@@ -67,15 +82,18 @@ export function serve(build: (setup: Setup) => Model): void {
     const [opened, images] = [device!, (data ??= await loadData(folder))];
     const trainer = await makeTrainer(opened, build, images, choice, (points) =>
       stage!.show(opened, images, points),
-    );
-    if (from.network) trainer.loadNetwork(from.network);
+    ).catch((error) => {
+      stage!.clear(); // What it draws from is gone.
+      throw error;
+    });
+    if (from.network) await trainer.loadNetwork(from.network.bytes, from.network.step);
     if (from.checkpoint) trainer.restore(from.checkpoint);
     const run = makeRun(trainer, stage!, { settings: () => choice.settings, post, keep, failed });
     model = { trainer, run };
     await keep();
     post({ type: 'built', step: trainer.step });
     if (start) run.start();
-    else if (!starts) run.changed();
+    else if (!waiting.includes('start')) run.changed();
   }
 
   async function keep(): Promise<void> {
@@ -94,7 +112,8 @@ export function serve(build: (setup: Setup) => Model): void {
     do {
       now = wanted;
       const near = await stage.pick(now).catch(() => null);
-      post({ type: 'picked', picked: near && pictured(near.slice(0, 1 + NEIGHBOURS), data!) });
+      const picked = near && { ...pictured(near.rows.slice(0, 1 + NEIGHBOURS), data!), low: near.low };
+      post({ type: 'picked', picked });
     } while (now !== wanted);
     picking = false;
   }
@@ -111,8 +130,12 @@ export function serve(build: (setup: Setup) => Model): void {
     if (error instanceof DeviceLostError || device?.lost) return;
     const message = error instanceof Error ? error.message : String(error);
     const kind = obstacleOf(error);
-    post(kind ? { type: 'obstacle', kind, message } : { type: 'failed', message, step: kept?.step ?? 0 });
+    // Who has a checkpoint may try again.
+    if (kind && !kept) post({ type: 'obstacle', kind, message });
+    else stopped(message);
   }
+
+  const stopped = (message: string) => post({ type: 'failed', message, kept: kept?.step ?? null });
 
   function dress(now: Partial<View>): void {
     Object.assign(view, now);
@@ -121,7 +144,10 @@ export function serve(build: (setup: Setup) => Model): void {
 
   /** For at once. */
   const immediate: Partial<Handlers<ToWorker>> = {
-    live: ({ settings }) => (choice = { ...choice, settings }),
+    live({ settings }) {
+      asked = { ...asked, settings };
+      if (!waiting.includes('build')) choice = asked;
+    },
     style: ({ style }) => dress({ style }),
     size: ({ size }) => dress({ size }),
     turn: (by) => stage?.turn(by),
@@ -133,40 +159,42 @@ export function serve(build: (setup: Setup) => Model): void {
   const inTurn: Partial<Handlers<ToWorker>> = {
     async open({ style, size, ...message }) {
       dress({ style, size });
-      ({ choice, data: folder } = message);
+      choice = asked;
+      folder = message.data;
       post({ type: 'progress', text: 'Loading images' });
       const loading = loadData(folder);
       loading.catch(() => {});
       await openGpu();
-      stage = makeStage(view, {
-        show: (picture) => post({ type: 'picture', picture }, [picture]),
-        drawn: (step) => model?.run.seen(step),
-      });
       data = await loading;
       await make({});
     },
-    async build(message) {
+    async build({ carry }) {
       const goOn = model?.run.running;
       await model?.run.rest();
+      if (!device || device.lost) await reopen();
       if (model) await keep();
-      const network = message.carry ? await model?.trainer.saveNetwork() : undefined;
-      ({ choice } = message);
+      const network =
+        carry && model ? { bytes: await model.trainer.saveNetwork(), step: model.trainer.step } : undefined;
+      choice = asked;
       await make({ network }, goOn);
     },
     async recover() {
       await model?.run.rest();
-      device?.dispose();
-      device = model = null;
-      await openGpu();
-      if (kept) post({ type: 'choice', choice: ({ choice } = kept).choice });
-      await make({ checkpoint: kept });
+      await reopen();
+      choice = kept?.choice ?? asked;
+      if (!waiting.includes('build')) post({ type: 'choice', choice: (asked = choice) });
+      await make({ checkpoint: kept }, interrupted);
+      interrupted = false;
     },
   };
 
   /** As well; after a failure, which the page has told of, there may be no model. */
   const ofModel: Partial<Handlers<ToWorker>> = {
     start: () => model!.run.start(),
-    pause: () => model!.run.rest(),
+    async pause() {
+      await model!.run.rest();
+      await model!.run.changed();
+    },
     step: () => model!.run.step(),
     async reset() {
       const { trainer, run } = model!;
@@ -184,10 +212,10 @@ export function serve(build: (setup: Setup) => Model): void {
       const { trainer, run } = model!;
       await run.rest();
       try {
-        trainer.loadNetwork(bytes);
+        await trainer.loadNetwork(bytes);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
-        post({ type: 'failed', message: error.message, step: null });
+        post({ type: 'refused', message: error.message });
       }
       await run.changed();
     },
@@ -201,18 +229,18 @@ export function serve(build: (setup: Setup) => Model): void {
   };
 
   let queue: Promise<unknown> = Promise.resolve();
-  /** Starts that were asked for and wait in the queue. */
-  let starts = 0;
+  /** What was asked for and waits in the queue. */
+  const waiting: string[] = [];
   addEventListener('message', ({ data: message }: MessageEvent<ToWorker>) => {
     type Any = Partial<Record<string, (message: ToWorker) => unknown>>;
     const [now, next, later] = [immediate, inTurn, ofModel].map((some) => (some as Any)[message.type]);
     if (message.type === 'pause') model?.run.pause();
+    if (message.type === 'open' || message.type === 'build') asked = message.choice;
     if (now) return now(message);
-    const start = Number(message.type === 'start');
-    starts += start;
+    waiting.push(message.type);
     queue = queue
       .then(() => {
-        starts -= start;
+        waiting.shift();
         return (next ?? (model && later))?.(message);
       })
       .catch(failed);
@@ -220,7 +248,10 @@ export function serve(build: (setup: Setup) => Model): void {
 }
 
 /** Points with their labels and pictures. */
-function pictured(near: { index: number; similarity: number }[], { pixels, labels }: Data): Picked {
+function pictured(
+  near: { index: number; similarity: number }[],
+  { pixels, labels }: Data,
+): Omit<Picked, 'low'> {
   const size = SIDE * SIDE;
   const all = new Uint8Array(near.length * size);
   near.forEach(({ index }, k) => all.set(pixels.subarray(index * size, (index + 1) * size), k * size));

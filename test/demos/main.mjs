@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { buildDemos, readDemos, serveDemos } from '../../demos.mjs';
-import { launch, openDemo, until } from './browser.mjs';
+import { launch, openDemo, until, wait } from './browser.mjs';
 import { assert, ofEach, ofOne, ofPresets } from './tests.mjs';
 
 const short = process.argv.includes('--short');
@@ -25,6 +25,9 @@ const SHORT = 'steps, resets and reseeds to the same numbers';
 
 /** Sites where something stands before the demos' own workers, and what the page must then say. */
 const PROBE = readFileSync(new URL('probe.js', import.meta.url), 'utf8');
+/** The four files of images do not come at first. */
+const FLAKY =
+  'const load = fetch; let left = 4; self.fetch = (...all) => left-- > 0 ? Promise.resolve(new Response(null, { status: 503 })) : load(...all);';
 const OBSTACLES = {
   noApi: {
     code: "Object.defineProperty(WorkerNavigator.prototype, 'gpu', { value: undefined });",
@@ -100,6 +103,7 @@ async function inBrowser(kind, path, { name }, body) {
 const demos = readDemos();
 await buildDemos(built);
 makeSite('probed', PROBE);
+makeSite('flaky', FLAKY);
 for (const [name, { code }] of Object.entries(OBSTACLES)) makeSite(name, code);
 // Not at the root of its server: every address in it is relative.
 const { server, url } = await serveDemos(folder, { path: '/some/where/' });
@@ -145,6 +149,11 @@ const obstacle =
     assert((await demo.text('notice')).includes(says), await demo.text('notice'));
     const { look } = await demo.data();
     await until(async () => (await demo.data()).look !== look, 'a recorded run that goes on');
+    await demo.press('start');
+    const paused = (await demo.data()).look;
+    await wait(1000);
+    assert((await demo.data()).look === paused, 'a paused recording goes on');
+    assert((await demo.text('status')).endsWith('paused.'), await demo.text('status'));
   };
 
 const browsers = { chromium, ...(firefox && !short && { firefox }) };

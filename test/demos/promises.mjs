@@ -34,7 +34,7 @@ export const PROMISES = {
       steps: 80,
       holds: (g, first) => g.loss < -0.95 && collapsed(g, first),
       alarm: 'complete collapse',
-      cure: { set: ['stopGradient', 1], steps: 100, holds: (g, ill) => g.std > 1.3 * ill.std },
+      cure: { set: ['method', 'alignUniform'], steps: 60, holds: (g, ill) => g.std > 1.3 * ill.std },
     },
     BYOL: { steps: 60, holds: (g, first) => g.loss < 0.5 * first.loss && agrees(g, first) && spread(64)(g) },
     // "agree on less and less"

@@ -21,6 +21,7 @@ import { renderDensityReport } from './density_report.ts';
 import { createRunFolder, lines, runChoices } from './files.ts';
 import type { RunOptions } from './options.ts';
 import { createProgress } from './progress.ts';
+import { NonFiniteError } from './train.ts';
 
 /** Points there are, and how many of them a step sees. */
 const POINTS = 4000;
@@ -55,6 +56,8 @@ export interface DensityReport {
   trueMean: [number, number] | null;
   /** KL(truth || model), by the grid, in nats. */
   divergence: number;
+  /** How far from the middle that grid reaches: three times the noise, or beyond all data. */
+  grid: number;
   options: Record<string, unknown>;
   verdict: string;
 }
@@ -157,6 +160,10 @@ async function fit(
       readVariable(device, c),
       onGrid.read('total'),
     ]);
+    if (![loss, constant, total].every(Number.isFinite))
+      throw new NonFiniteError(
+        `The loss, the constant or the density is not finite at step ${at + 1}: try a smaller learning rate.`,
+      );
     metrics.push({ step: at + 1, loss, c: constant, minusLogZ: -(total + Math.log(data.area)) });
     onLook(metrics);
   }
@@ -197,13 +204,15 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     progress.say(`${title}, ${paper} ${year}: the density "${name}" on ${device.adapter}`);
     progress.say(`Writing to ${folder.path}`);
 
-    const half = 3 * knobs.noise;
+    const points = samplePoints(density, POINTS, seed);
+    // Where the data are, and where the noise is.
+    const farthest = points.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const half = Math.max(3 * knobs.noise, 1.15 * farthest);
     const cell = (2 * half) / CELLS;
     const place = (i: number) => cell * (i + 0.5) - half;
     const grid = Float32Array.from({ length: 2 * CELLS * CELLS }, (_, i) =>
       place(i % 2 ? Math.floor(i / 2 / CELLS) : (i >> 1) % CELLS),
     );
-    const points = samplePoints(density, POINTS, seed);
     const started = performance.now();
     const data = { points, grid, area: cell ** 2 };
     const fitted = await fit(device, options, knobs, data, (metrics) => {
@@ -234,7 +243,7 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
       ...{ loss: last.loss, c: last.c, minusLogZ: last.minusLogZ },
       ...truthOf(density, fitted.mean),
       mean: fitted.mean,
-      divergence,
+      ...{ divergence, grid: half },
       options: given,
       verdict: '',
     };

@@ -2,6 +2,7 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
 import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { mixed } from '../graph/mixed.ts';
 import { scalar } from '../graph/tensor.ts';
 import { freeVariables } from '../graph/variables.ts';
 import { type CollapseKind, collapseAlarm, describe, type Look } from '../measures/alarm.ts';
@@ -34,7 +35,13 @@ const print = (text: string) => Deno.stdout.writeSync(encoder.encode(text));
 interface Start {
   options: RunOptions;
   folder: RunFolder;
-  resume: { saved: Saved; metrics: Metrics[] } | null;
+  resume: { saved: Saved; metrics: Metrics[]; timing: Timing[] } | null;
+}
+
+/** A line of timing.jsonl: seconds of training until after `step`, in all legs of a run. */
+interface Timing {
+  step: number;
+  seconds: number;
 }
 
 /** Runs a command line; returns the exit code. */
@@ -61,6 +68,7 @@ async function run(command: Command): Promise<number> {
   const tune = earlier && given !== false ? { budgetMs: 0 } : given;
   const choices = runChoices(() => folder, earlier !== null);
   let device = await openDevice({ tune, choices });
+  if (options.precision === 'mixed') mixed.check(device.gpu.features);
   const { folder, resume } = earlier ?? {
     folder: createRunFolder(options.out, options.method, new Date()),
     resume: null,
@@ -103,18 +111,31 @@ async function run(command: Command): Promise<number> {
     similarities[name] = similaritiesZ;
   };
 
-  const timing: { step: number; seconds: number }[] = [];
+  const timing = resume?.timing ?? [];
+  const earlierSeconds = timing.at(-1)?.seconds ?? 0;
   let started = 0;
+  const trainedFor = () => earlierSeconds + (performance.now() - started) / 1000;
+  const stoppedAt = (step?: number) => {
+    progress.end();
+    print(
+      step === undefined
+        ? 'Stopped before the first step: nothing was trained.\n'
+        : `Stopped at step ${step} of ${steps}: ${folder.path} has the checkpoint and the metrics.\nGo on with: npm start -- --resume ${folder.path}\n`,
+    );
+    return 130;
+  };
   let latest: Metrics | undefined = resume?.metrics.at(-1);
   try {
     await judge('raw', null);
+    if (stopped) return stoppedAt(resume?.saved.step);
     const untrained = buildModel(options, data.train, scalar());
     await settleStatistics(device, options, data.train, untrained);
     await judge('untrained', untrained);
     const before = await lookOnce(device, { watch: data.test, data: data.train }, untrained);
     freeVariables(device, untrained.variables);
+    if (stopped) return stoppedAt(resume?.saved.step);
     const alarm = (looks: readonly Look[]) =>
-      collapseAlarm(looks, { ...alarmOptions(options, data.train), untrained: before });
+      collapseAlarm(looks, { ...alarmOptions(options, images.train), untrained: before });
     let heard: CollapseKind[] = [];
     const trained = await train({
       options,
@@ -141,7 +162,7 @@ async function run(command: Command): Promise<number> {
         }),
       onMetrics(metrics) {
         latest = metrics.at(-1)!;
-        timing.push({ step: latest.step, seconds: (performance.now() - started) / 1000 });
+        timing.push({ step: latest.step, seconds: trainedFor() });
         folder.write('metrics.jsonl', lines(metrics));
         folder.write('timing.jsonl', lines(timing));
         // A second look makes sure.
@@ -154,7 +175,7 @@ async function run(command: Command): Promise<number> {
       stopped: () => stopped,
       say: (line) => progress.say(line),
     });
-    const seconds = (performance.now() - started) / 1000;
+    const seconds = trainedFor();
     const { model, metrics, saved } = trained;
     folder.write(
       'encoder.safetensors',
@@ -163,14 +184,7 @@ async function run(command: Command): Promise<number> {
         seed: String(options.seed),
       }),
     );
-    if (!trained.complete) {
-      progress.end();
-      print(
-        `Stopped at step ${saved.step} of ${steps}: ${folder.path} has the checkpoint, the encoder and the metrics.\n`,
-      );
-      print(`Go on with: npm start -- --resume ${folder.path}\n`);
-      return 130;
-    }
+    if (!trained.complete) return stoppedAt(saved.step);
     await judge('trained', model);
     const all = gauges as GaugeSet;
     const collapses = alarm(metrics);
@@ -221,13 +235,15 @@ function reopen(path: string): Start {
   const bytes = folder.read('checkpoint.safetensors');
   const step = Number(decodeSafetensors(bytes).metadata.step);
   if (!Number.isInteger(step)) throw new InputError(`${path}/checkpoint.safetensors does not say its step`);
-  let metrics: Metrics[] = [];
-  try {
-    metrics = (parseLines(folder.read('metrics.jsonl')) as Metrics[]).filter((line) => line.step <= step);
-  } catch {
-    // Stopped before the first line.
-  }
-  return { options, folder, resume: { saved: { step, bytes }, metrics } };
+  const until = <T extends { step: number }>(file: string): T[] => {
+    try {
+      return (parseLines(folder.read(file)) as T[]).filter((line) => line.step <= step);
+    } catch {
+      return []; // Stopped before the first line.
+    }
+  };
+  const [metrics, timing] = [until<Metrics>('metrics.jsonl'), until<Timing>('timing.jsonl')];
+  return { options, folder, resume: { saved: { step, bytes }, metrics, timing } };
 }
 
 /** One clear line for what is expected to go wrong; the whole story for what is not. */

@@ -1,5 +1,6 @@
 import { augment, S1, scaledTo } from '../data/augment.ts';
 import { batchIndices, batchLabels, type Dataset } from '../data/dataset.ts';
+import type { Images } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
@@ -77,12 +78,18 @@ export function buildModel(options: RunOptions, data: Dataset, learningRate: Ten
 }
 
 /** What the collapse alarm is to know of a run. */
-export function alarmOptions({ method, embedding, batch, knobs }: RunOptions, data: Dataset): AlarmOptions {
+export function alarmOptions(
+  { method, embedding, batch, knobs }: RunOptions,
+  { labels = new Uint8Array() }: Pick<Images, 'labels'>,
+): AlarmOptions {
   const { supervised, pointLoss } = methods[method];
+  const counts = new Map<number, number>();
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const shares = [...counts.values()].map((count) => count / labels.length);
   return {
     width: embedding,
-    classes: supervised ? data.classes : undefined,
-    pointLoss: pointLoss?.(knobs, { rows: 2 * batch, classes: data.classes }),
+    classes: supervised ? shares.length : undefined,
+    pointLoss: pointLoss?.(knobs, { rows: 2 * batch, shares }),
   };
 }
 
@@ -117,6 +124,7 @@ export function trainingStep(
       const indices = batchIndices(data, { rows: batch, seed, step });
       return augment(data, {
         ...scaledTo(data, augmentation),
+        ...(options.viewNoise && { noise: options.viewNoise }),
         ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
       });
     },

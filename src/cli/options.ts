@@ -65,7 +65,7 @@ const KNOBS = [...new Set(Object.values(methods).flatMap((method) => Object.keys
 const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** Knobs that are on or off. */
-const SWITCHES = ['predictor', 'stopGradient', 'standardize', 'hard'];
+const SWITCHES = ['predictor', 'stopGradient', 'standardize', 'hard', 'centre'];
 
 const knobsOf = (method: string): string =>
   Object.keys(methods[method].knobs)
@@ -94,9 +94,9 @@ export function help(): string {
   --learning-rate X       of Adam, cosine to 0 (default ${DEFAULTS.learningRate}; nce ${DENSITY_RATE})
   --seed N                default ${DEFAULTS.seed}
   --view-noise X          standard deviation of noise on the views' pixels (default ${DEFAULTS.viewNoise}; npm run methods: .1)
-  --precision NAME        ${PRECISIONS.join(', ')} (default ${DEFAULTS.precision}); mixed stores what layers make as f16, where the GPU can
+  --precision NAME        ${PRECISIONS.join(', ')} (default ${DEFAULTS.precision}); mixed stores what layers make as f16 and needs shader-f16
   --data IMAGES,LABELS    an IDX pair of your own, gzipped or not (default: Fashion-MNIST, 10,000 images)
-  --test IMAGES,LABELS    its test pair (default with --data: the last sixth of the images)
+  --test IMAGES,LABELS    its test pair (default with --data: a sixth of the images, drawn)
   --density NAME          of nce, instead of images: ${Object.keys(densities).join(', ')} (default ${Object.keys(densities)[0]})
   --out FOLDER            where run folders go (default ${DEFAULTS.out})
   --tune MS               choose kernels by measuring, for so long in each compilation (default 400 on a GPU, else none)

@@ -50,7 +50,7 @@ export interface Training {
   onStep?: (step: number, steps: number) => void;
   /** All metrics so far, each time one is added. */
   onMetrics?: (metrics: readonly Metrics[]) => void;
-  /** Each epoch, and at the end. */
+  /** Before the first step, each epoch, and at the end. */
   onSave?: (saved: Saved) => void;
   /** Asked after every step; true ends the run after it. */
   stopped?: () => boolean;
@@ -149,7 +149,12 @@ async function trainOn(
   });
   const run = (s: Step<typeof inputs>, at: number) => s.run(values(at));
 
-  let good: Saved = from ?? { step: 0, bytes: await saveVariables(device, model.variables) };
+  const beginning = async () => {
+    const saved = { step: 0, bytes: await saveVariables(device, model.variables, { step: '0' }) };
+    save(saved);
+    return saved;
+  };
+  let good: Saved = from ?? (await beginning());
   let checked = good.step;
   let done = good.step;
   const look = async (at: number) => {

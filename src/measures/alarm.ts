@@ -34,7 +34,7 @@ export interface AlarmOptions {
   width: number;
   /** The same gauges of the untrained encoder, its batch norms settled. Default: the first look. */
   untrained?: Pick<Look, 'rank' | 'length'>;
-  /** Of a supervised method: how many labels there are. Its embeddings are at best the corners of a simplex. */
+  /** Of a supervised method: how many labels occur. Its embeddings are at best the corners of a simplex. */
   classes?: number;
   /** What the method's loss is at least when all embeddings coincide: `Method.pointLoss`. */
   pointLoss?: number;
@@ -129,7 +129,7 @@ function evidenceOf(
   if (kind === 'complete') evidence.push(`std of unit embeddings ${percent(shares.std)} of an even spread`);
   else
     evidence.push(
-      `effective rank ${look.rank.toFixed(1)} of ${options.classes ? `the ${rank} that ${options.classes} classes have` : `the ${rank.toFixed(0)} untrained`}`,
+      `effective rank ${look.rank.toFixed(1)} of ${rank + 1 === options.classes ? `the ${rank} that ${options.classes} classes have` : `the ${rank.toFixed(0)} untrained`}`,
     );
   if (kind === 'complete' && look.loss !== undefined && options.pointLoss)
     evidence.push(

@@ -58,8 +58,8 @@ export const proxyAnchorRecipe = (setting: Setting): Recipe =>
  */
 export function proxyAnchorPoint(
   { alpha, delta }: Record<string, number>,
-  { rows: M, classes }: { rows: number; classes: number },
+  { rows: M, shares }: { rows: number; shares: readonly number[] },
 ): number {
-  const n = M / classes;
-  return 2 * Math.log1p(Math.exp(alpha * delta) * Math.sqrt(n * (M - n)));
+  const least = (n: number) => 2 * Math.log1p(Math.exp(alpha * delta) * Math.sqrt(n * (M - n)));
+  return shares.reduce((sum, share) => sum + least(share * M), 0) / shares.length;
 }

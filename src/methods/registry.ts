@@ -44,10 +44,13 @@ export interface Method {
   /** Whether its loss reads the labels. */
   supervised?: boolean;
   /**
-   * The least loss of `rows` embeddings (both views, classes of one size) that all coincide, where that is bad: the collapse alarm takes
-   * a loss well below for embeddings that do not.
+   * The least loss of `rows` embeddings (both views) that all coincide, where that is bad: the collapse alarm takes a loss well below for
+   * embeddings that do not. `shares`: what share of the rows each label has that occurs.
    */
-  pointLoss?: (knobs: Record<string, number>, batch: { rows: number; classes: number }) => number | undefined;
+  pointLoss?: (
+    knobs: Record<string, number>,
+    batch: { rows: number; shares: readonly number[] },
+  ) => number | undefined;
   /**
    * The loss of two views' embeddings [N, D] and, for a supervised one, their labels u32 [N], where that is all; with
    * the knob `memory`, what is remembered.
@@ -107,7 +110,7 @@ export const methods: Record<string, Method> = {
     summary: 'all rows of one label attract: the supervised upper reference',
     knobs: { temperature: 0.1, memory: 0, chunks: 1 },
     supervised: true,
-    pointLoss: (_, { rows }) => Math.log(rows - 1),
+    pointLoss: ({ memory }, { rows }) => Math.log(rows - 1 + memory),
     loss: (zA, zB, { temperature }, labels, memory) =>
       supCon(concatenate([zA, zB]), twice(labels), { temperature, memory }),
   },
@@ -235,7 +238,8 @@ export const methods: Record<string, Method> = {
     summary: 'rows attract to a learned proxy of their class, away from those of the others: no mining',
     knobs: { scale: 9, proxyRate: 10 },
     supervised: true,
-    pointLoss: (_, { classes }) => Math.log(classes),
+    // The proxies then tell how often each class occurs, and no more.
+    pointLoss: (_, { shares }) => shares.reduce((sum, p) => sum - p * Math.log(p), 0),
     recipe: proxyNcaRecipe,
   },
   proxyAnchor: {

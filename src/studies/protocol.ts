@@ -149,7 +149,7 @@ export function withAlarm(run: Result, untrained: Result): Result {
   if (!run.looks) return run;
   const one = cases.find(({ method, variant }) => method === run.method && variant === run.variant);
   const trained = optionsOf({ ...run, seeds: [], knobs: one?.knobs }, run.seed);
-  const options = { ...alarmOptions(trained, data.train), untrained: untrained.look! };
+  const options = { ...alarmOptions(trained, images.train), untrained: untrained.look! };
   const collapses = collapseAlarm(run.looks, options);
   const { expected, looks } = run;
   const cried = looks.filter(

@@ -36,6 +36,34 @@ test('points are drawn from the densities, which integrate to 1', () => {
 });
 
 test(
+  'noise much narrower than the data: the density is still judged where the data are',
+  async () => {
+    const { code, err } = await run('--steps', '300', '--noise', '0.5', '--out', `${folder}/narrow`);
+    assert.is(code, 0, err);
+    const { grid } = JSON.parse(file('narrow', 'report.json'));
+    const density = densities.gaussian;
+    const [cells, cell] = [200, grid / 100];
+    const place = (k: number) => cell * (k + 0.5) - grid;
+    let mass = 0;
+    for (let i = 0; i < cells * cells; i++)
+      mass += Math.exp(logDensity(density, place(i % cells), place(Math.floor(i / cells)))) * cell ** 2;
+    assert.ok(mass > 0.999, `a grid to ${grid} holds ${mass} of the data's density`);
+  },
+  { timeout: 60_000 },
+);
+
+test(
+  'a fit that diverges says so and writes no report',
+  async () => {
+    const { code, err } = await run('--steps', '300', '--learning-rate', '1e30', '--out', `${folder}/nan`);
+    assert.is(code, 1);
+    assert.match(err, /^NonFiniteError: .*smaller learning rate/);
+    assert.throws(() => file('nan', 'report.json'));
+  },
+  { timeout: 60_000 },
+);
+
+test(
   'the Gaussian: its constant and its mean',
   async () => {
     const { code, out, err } = await run(

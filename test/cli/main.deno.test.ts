@@ -115,21 +115,45 @@ test(
   { timeout: 240_000 },
 );
 
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let waited = 0; ; waited += 20) {
+    try {
+      if (holds()) return;
+    } catch {
+      // No file yet.
+    }
+    assert(waited < 120_000, `${what}: not in two minutes`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+/** Which step the checkpoint of a run is of. */
+const stepOf = (run: string) =>
+  Number(
+    decodeSafetensors(Deno.readFileSync(`${folder}/${run}/latest/checkpoint.safetensors`)).metadata.step,
+  );
+
+test(
+  'Ctrl-C before the first step says that there is nothing to go on from',
+  async () => {
+    const child = start(small('early', '--epochs', '16'));
+    const ended = finish(child);
+    await until('a run folder', () => text('early/latest/options.json').length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    child.kill('SIGINT');
+    const { code, out } = await ended;
+    assert(code === 130 && /Stopped before the first step/.test(out), `exit ${code}: ${out}`);
+    assert(!/--resume/.test(out), out);
+  },
+  { timeout: 120_000 },
+);
+
 test(
   'Ctrl-C saves what there is; --resume goes on to the numbers of the run above: the same seed gives the same bytes',
   async () => {
     // It also chooses its kernels by measuring, which changes no bit; the resumed run takes them from the folder.
     const child = start(small('cut', '--epochs', '16', '--tune', '5000'));
     const ended = finish(child);
-    for (let waited = 0; ; waited += 20) {
-      try {
-        Deno.statSync(`${folder}/cut/latest/checkpoint.safetensors`);
-        break;
-      } catch {
-        assert(waited < 120_000, 'no checkpoint in two minutes');
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    }
+    await until('an epoch', () => stepOf('cut') > 0);
     child.kill('SIGINT');
     const cut = await ended;
     assert(cut.code === 130, `expected exit 130, got ${cut.code}: ${cut.out}${cut.err}`);
@@ -146,6 +170,19 @@ test(
     assert(
       text('cut/latest/metrics.jsonl') === text('a/latest/metrics.jsonl'),
       'metrics differ after the resume',
+    );
+    const timing = text('cut/latest/timing.jsonl')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const steps = (run: string) =>
+      text(`${run}/latest/metrics.jsonl`)
+        .match(/"step":\d+/g)!
+        .join();
+    assert(timing.map(({ step }) => `"step":${step}`).join() === steps('cut'), 'times were lost');
+    assert(
+      timing.every(({ seconds }, i) => i === 0 || seconds > timing[i - 1].seconds),
+      `time runs back: ${JSON.stringify(timing)}`,
     );
     const [a, b] = ['cut', 'a'].map((run) =>
       Deno.readFileSync(`${folder}/${run}/latest/encoder.safetensors`),
@@ -169,6 +206,11 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
     /no such knob.*--align-weight/,
   ],
   ['a misspelt knob', () => ['--method', 'byol', '--momentun', '0.9'], /--momentun.*--momentum, --predictor/],
+  [
+    'half a centring',
+    () => ['--method', 'dino', '--centre', '0.9'],
+    /--centre: "0.9" is unknown; expected 0, 1/,
+  ],
   [
     'half a switch',
     () => ['--method', 'byol', '--predictor', '0.5'],
@@ -273,6 +315,8 @@ test(
     const { code, err } = await runCli(small('nan', '--epochs', '4', '--learning-rate', '1e30'));
     assert(code === 1, `expected exit 1, got ${code}: ${err}`);
     assert(/not finite/.test(err) && /smaller learning rate/.test(err), err);
+    assert(/: first \w+.* \[[\d, ]*\]: (NaN|-?Infinity) at element \d+|is not finite at step/.test(err), err);
+    assert(err.includes(`The state of step ${stepOf('nan')} is kept`), err);
     assert(!err.trim().includes('\n'), `more than one line: ${err}`);
     assert(!text('nan/latest/options.json').includes('undefined'), 'options.json');
   },

@@ -57,6 +57,14 @@ test('classes apart are no collapse, and fewer than they are is one', () => {
   assert.equal(supervised(10, look(-0.02, 0.01, 12)), ['complete']);
 });
 
+test('what a rank is compared with is said as it is', () => {
+  const said = (classes?: number) =>
+    collapseAlarm([look(-0.69, 0.12, 1.1)], { width: 64, untrained: UNTRAINED, classes })[0].evidence[1];
+  assert.is(said(10), 'effective rank 1.1 of the 9 that 10 classes have');
+  for (const classes of [undefined, 1, 100])
+    assert.is(said(classes), `effective rank 1.1 of the ${UNTRAINED.rank.toFixed(0)} untrained`);
+});
+
 test('a few dimensions, evenly filled, are a collapse whatever their uniformity', () => {
   for (const d of [1, 2, 3, 5])
     assert.equal(kinds([look(uniformityOptimum(d), 0.12, d)]), ['dimensional'], `${d}`);

@@ -94,9 +94,10 @@ for (const [name, { loss: lossOf, ...method }] of Object.entries(methods)) {
   });
 }
 
-// Of labels of one size; proxies may be wherever that is best, so a grid of cosines is searched.
+// Proxies may be wherever that is best: of labels of one size, a grid of cosines is searched.
 test('pointLoss: the least loss of embeddings that coincide', () => {
   const [rows, classes] = [24, 4];
+  const shares = new Array(classes).fill(1 / classes);
   const labels = Array.from({ length: rows }, (_, i) => i % classes);
   const z = reference.leaf(
     [rows, 2],
@@ -124,7 +125,20 @@ test('pointLoss: the least loss of embeddings that coincide', () => {
         );
         return point[name](proxies, own).data[0];
       });
-      close([Math.min(...losses)], [pointLoss!(own, { rows, classes })!], { rel: 1e-4, what: name });
+      close([Math.min(...losses)], [pointLoss!(own, { rows, shares })!], { rel: 1e-4, what: name });
     }
-  assert.is(methods.triplet.pointLoss!(methods.triplet.knobs, { rows, classes }), undefined);
+  assert.is(methods.triplet.pointLoss!(methods.triplet.knobs, { rows, shares }), undefined);
+  // Everything that is remembered repels as well.
+  const memory = { ...methods.supCon.knobs, memory: 1024 };
+  close([methods.supCon.pointLoss!(memory, { rows, shares })!], [Math.log(rows - 1 + 1024)], { rel: 1e-6 });
+  // Of labels of which some are rare, the proxies of the frequent ones are nearer.
+  const { scale } = methods.proxyNca.knobs;
+  const rare = [0.75, 0.125, 0.125];
+  const own = Array.from({ length: rows }, (_, i) => (i % 8 < 6 ? 0 : (i % 8) - 5));
+  const proxies = rare.flatMap((share) => {
+    const cosine = 1 + Math.log(share / 0.75) / (2 * scale);
+    return [cosine, Math.sqrt(1 - cosine ** 2)];
+  });
+  const { data } = reference.proxyNca(z, own, reference.leaf([3, 2], proxies), scale);
+  close([data[0]], [methods.proxyNca.pointLoss!({ scale }, { rows, shares: rare })!], { rel: 1e-6 });
 });

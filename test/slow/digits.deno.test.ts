@@ -95,6 +95,17 @@ for (const [name, options, gates] of [
     SLOW,
   );
 
+// Unit embeddings keep more than half of their std.
+test(
+  'VICReg without variance and covariance shrinks, and the alarm sees it',
+  async () => {
+    const found = await run('vicReg', { knobs: { varianceWeight: 0, covarianceWeight: 0 } });
+    holds(found, [most('rawStd', 0.1), least('std', 0.08), most('augKnn', 0.4)]);
+    assert.ok(found.alarm.includes('scale'), `${found.alarm}`);
+  },
+  SLOW,
+);
+
 test(
   'uniformity alone spreads, and knows no classes',
   async () => holds(await run('uniformity'), [most('uniformity', -3.25), most('augKnn', 0.4)]),

@@ -238,7 +238,7 @@ export async function digits(
   };
   const look: Look = { step: steps, loss, ...(await lookAt(gpu, data, network, mode)) };
   const classes = method.supervised ? 10 : undefined;
-  const pointLoss = method.pointLoss?.(own, { rows: 2 * BATCH, classes: 10 });
+  const pointLoss = method.pointLoss?.(own, { rows: 2 * BATCH, shares: new Array(10).fill(0.1) });
   const alarm = collapseAlarm([look], { width: WIDTH, untrained, classes, pointLoss }).map(
     ({ kind }) => kind,
   );

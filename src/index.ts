@@ -92,7 +92,7 @@ export { type Clustering, type KMeansOptions, kMeans } from './measures/kmeans.t
 export { knnAccuracy, knnPredict } from './measures/knn.ts';
 export { lidar } from './measures/lidar.ts';
 export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
-export { effectiveRankOf, liveGauges } from './measures/live.ts';
+export { effectiveRankOf, liveGauges, participationRatioOf } from './measures/live.ts';
 export { type OnlineLabels, onlineAccuracies, onlineGauges } from './measures/online.ts';
 export { accuracyOf, classAccuracies, worstClass } from './measures/per_class.ts';
 export { SHIFTS, type ShiftOptions, shiftAccuracies } from './measures/shifts.ts';

@@ -11,7 +11,7 @@ await buildLibrary(`${folder}/dist`);
 const pages = await bundlePages(folder);
 
 /** Bytes, gzipped at level 9. The core's 60 kB are what the project promises, the others are a little above what they were. */
-const LIMITS = { core: 60_000, losses: 34_000, 'losses and gauges': 58_300 };
+const LIMITS = { core: 60_000, losses: 34_000, 'losses and gauges': 58_400 };
 
 for (const [page, limit] of Object.entries(LIMITS)) {
   test(`a page that imports ${page} has at most ${limit} bytes of the library, gzipped`, () => {

@@ -10,6 +10,7 @@ import {
   halves,
   l2Normalize,
   liveGauges,
+  participationRatioOf,
   spectrumOf,
   topKSimilar,
 } from 'hypersphere';
@@ -45,6 +46,7 @@ export async function compileGauges(device: Device, { embed, represent }: Model,
       return {
         ...{ alignment, uniformity, std, length, covariance },
         rank: effectiveRankOf(covariance),
+        participation: participationRatioOf(covariance),
         knn: accuracyOf(votes(neighbours, data.labels.train), data.labels.test.subarray(0, WATCHED)),
         spectrum: [...spectrumOf(covariance)],
       };

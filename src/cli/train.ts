@@ -9,7 +9,7 @@ import { constant, scalar, trace } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
 import type { Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
-import { effectiveRankOf, liveGauges } from '../measures/live.ts';
+import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
 import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
 import { halves } from '../methods/parts/views.ts';
 import { concatenate } from '../ops/shape.ts';
@@ -272,7 +272,8 @@ type Gauges = Omit<Metrics, 'step' | 'loss'>;
 async function lookAt(watch: Awaited<ReturnType<typeof compileWatch>>): Promise<Gauges> {
   const reading = [watch.run(), watch.read('gauges'), watch.read('covariance'), watch.accuracies()] as const;
   const [, [alignment, uniformity, std, length], covariance, online] = await Promise.all(reading);
-  return { alignment, uniformity, std, rank: effectiveRankOf(covariance), length, ...online };
+  const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
+  return { alignment, uniformity, std, rank, participation, length, ...online };
 }
 
 /** The gauges of the curves once: of the untrained model, which the alarm compares with. */

@@ -16,6 +16,7 @@ import { meanStd } from './std.ts';
  * @param zA, zB embeddings of two views, [N, D]; normalised here
  * @returns `gauges` [4]: alignment, uniformity of view A, mean std of view A's unit embeddings (1 / sqrt(D) when
  *   spread evenly), mean length of view A's embeddings; `covariance` [D, D] of view A's unit embeddings, for {@link effectiveRankOf}
+ *   and {@link participationRatioOf}
  */
 export function liveGauges(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance: Tensor } {
   const [a, b] = [stopGradient(zA), stopGradient(zB)];
@@ -30,3 +31,14 @@ export function liveGauges(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance
 
 /** Effective rank from a covariance [D, D] read from the GPU: a few milliseconds for D = 128. */
 export const effectiveRankOf = (covariance: ArrayLike<number>): number => entropyRank(spectrumOf(covariance));
+
+/** Participation ratio from the same, without its spectrum: see {@link participationRatio}. */
+export function participationRatioOf(covariance: ArrayLike<number>): number {
+  const D = Math.sqrt(covariance.length);
+  let [trace, squares] = [0, 0];
+  for (let i = 0; i < covariance.length; i++) {
+    squares += covariance[i] ** 2;
+    if (i % (D + 1) === 0) trace += covariance[i];
+  }
+  return squares ? trace ** 2 / squares : 0;
+}

@@ -132,8 +132,7 @@ export async function runCase(
   const before = await untrainedModel(device, seed);
   const judged = await judge(device, model, before, { probeZ: one.method === 'simSiam' });
   freeVariables(device, [...model.variables, ...before.variables]);
-  const looks = metrics.map(({ step, alignment, uniformity, std, rank, length, loss }): Look => {
-    const gauges = { alignment, uniformity, std, rank, length, loss };
+  const looks = metrics.map(({ step, knn: _, probe: __, ...gauges }): Look => {
     const short = Object.entries(gauges).map(([name, value]) => [name, Number(value.toPrecision(5))]);
     return { step, ...(Object.fromEntries(short) as typeof gauges) };
   });

@@ -161,6 +161,8 @@ Seeds 1 and 2: ${outcome(judged.filter(({ seed }) => seed > 0))}.
 | --- | --: | --- |
 ${rows.join('\n')}
 
+A participation of .055 is that of VICReg without covariance on the 8 x 8 digits, seed 0; other numbers are of this protocol.
+
 What it says:
 
 ${words.join('\n')}`;

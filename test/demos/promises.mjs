@@ -59,7 +59,11 @@ export const PROMISES = {
       },
     },
     // "loses dimensions"
-    'VICReg without covariance': { steps: 100, holds: (g, first) => g.rank < 0.6 * first.rank },
+    'VICReg without covariance': {
+      steps: 100,
+      holds: (g, first) => g.rank < 0.6 * first.rank,
+      alarm: 'dimensional collapse',
+    },
     'Align only': { steps: 60, holds: collapsed, alarm: 'complete collapse' },
     // "no collapse, and nothing learned either"
     'Uniform only': { steps: 60, holds: (g, first) => g.uniformity < -3 && !agrees(g, first) },

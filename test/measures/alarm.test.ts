@@ -90,6 +90,17 @@ test('sees what one gauge alone misses', () => {
   assert.equal(kinds([look(-0.207, 0.028, 52, 0.02, 1.19)]), ['complete', 'scale']);
 });
 
+// On the digits, of 26 and 16 untrained: VICReg without its covariance term, and BYOL.
+test('few strong directions beside many weak ones are a collapse that the rank does not show', () => {
+  const seen = (participation?: number) =>
+    collapseAlarm([{ ...look(-1.49, 0.166, 13.7, 0.24), participation }], {
+      ...{ width: 32, untrained: { rank: 26, participation: 16.3, length: 6 } },
+    });
+  assert.is(seen(1.85)[0].kind, 'dimensional');
+  assert.match(seen(1.85)[0].evidence.join(), /participation ratio 1\.[89] of 16\.3/);
+  for (const healthy of [4.4, undefined]) assert.equal(seen(healthy), [], `${healthy}`);
+});
+
 // Proxy-Anchor on the digits and hard triplets there: a cone whose loss no point can have, and a point.
 test('a cone is no point where the loss tells so, and nothing else is taken back', () => {
   const seen = (one: Look, pointLoss?: number) =>

@@ -106,6 +106,17 @@ test(
   SLOW,
 );
 
+// Its rank is hardly less: many weak directions are left beside one.
+test(
+  'VICReg without covariance has few strong directions, and the alarm sees them',
+  async () => {
+    const found = await run('vicReg', { knobs: { covarianceWeight: 0 } });
+    holds(found, [most('participation', 2), least('correlationRest', 0.7), most('augKnn', 0.67)]);
+    assert.equal(found.alarm, ['dimensional']);
+  },
+  SLOW,
+);
+
 test(
   'uniformity alone spreads, and knows no classes',
   async () => holds(await run('uniformity'), [most('uniformity', -3.25), most('augKnn', 0.4)]),

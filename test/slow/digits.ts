@@ -20,7 +20,7 @@ import { effectiveRank } from '../../src/measures/effective_rank.ts';
 import { embed } from '../../src/measures/embed.ts';
 import { equivariance } from '../../src/measures/equivariance.ts';
 import { knnAccuracy } from '../../src/measures/knn.ts';
-import { effectiveRankOf, liveGauges } from '../../src/measures/live.ts';
+import { effectiveRankOf, liveGauges, participationRatioOf } from '../../src/measures/live.ts';
 import { embeddingStd } from '../../src/measures/std.ts';
 import { uniformity } from '../../src/measures/uniformity.ts';
 import type { Network, Recipe } from '../../src/methods/parts/recipe.ts';
@@ -119,9 +119,10 @@ async function lookAt(gpu: Device, { test }: Data, { embed }: Network, mode?: Mo
   const step = await compile(gpu, () => liveGauges(...halves(embed(augment(test, views), mode))));
   await step.run();
   const [alignment, uniformity, std, length] = await step.read('gauges');
-  const rank = effectiveRankOf(await step.read('covariance'));
+  const covariance = await step.read('covariance');
+  const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
   step.dispose();
-  return { alignment, uniformity, std, length, rank };
+  return { alignment, uniformity, std, length, rank, participation };
 }
 
 /** How well turns are told, of each digit and of all; R^2 of a linear map from h of a digit to h of its quarter turn. */
@@ -245,7 +246,7 @@ export async function digits(
   const found = {
     ...(await judge(gpu, data, forward)),
     ...(name === 'rotation' && { turns: await judgeTurns(gpu, data, forward, recipe) }),
-    ...{ loss, alignment: look.alignment, alarm },
+    ...{ loss, alignment: look.alignment, participation: look.participation, alarm },
   };
   step.dispose();
   freeVariables(gpu, [

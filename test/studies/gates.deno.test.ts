@@ -11,7 +11,7 @@ const folder = new URL('../../docs/', import.meta.url);
 const read = (name: string) => Deno.readTextFileSync(new URL(name, folder));
 const committed: Result[] = JSON.parse(read('results.json')).results;
 
-const shares = { uniformity: 1, std: 1, rank: 1, length: 1 };
+const shares = { uniformity: 1, std: 1, rank: 1, participation: 1, length: 1 };
 const run = (method: string, gauges: Result['gauges'], rest: Partial<Result> = {}): Result => ({
   ...{ method, variant: '', seed: 0, expected: [], alarm: [], words: [], gauges },
   ...rest,
@@ -76,7 +76,14 @@ test('the alarm: a collapse that it does not name is missed, a word about a heal
 
 test('a threshold is the middle, in the logarithm, of the runs that it stands between', () => {
   const of = (expected: CollapseKind[], value: number) =>
-    run('x', {}, { expected, shares: { uniformity: value, std: value, rank: value, length: value } });
+    run(
+      'x',
+      {},
+      {
+        expected,
+        shares: { uniformity: value, std: value, rank: value, participation: value, length: value },
+      },
+    );
   const { fitted } = fit([
     of([], 0.8),
     of([], 0.9),
@@ -85,7 +92,8 @@ test('a threshold is the middle, in the logarithm, of the runs that it stands be
     of(['scale'], 0.05),
   ]);
   close([Number.parseFloat(fitted.uniformity)], [Math.sqrt(0.2 * 0.8)], { rel: 0, abs: 1e-3 });
-  close([Number.parseFloat(fitted.rank)], [Math.sqrt(0.1 * 0.8)], { rel: 0, abs: 1e-3 });
+  for (const name of ['rank', 'participation'] as const)
+    close([Number.parseFloat(fitted[name])], [Math.sqrt(0.1 * 0.8)], { rel: 0, abs: 1e-3 });
   close([Number.parseFloat(fitted.length)], [Math.sqrt(0.05 * 0.1)], { rel: 0, abs: 1e-3 });
 });
 

@@ -1,0 +1,89 @@
+import { InputError } from './errors.ts';
+
+/** The numbers that an argument may have. Without limits: any finite number. */
+export interface NumberRange {
+  /** Smallest value allowed. */
+  least?: number;
+  /** Largest value allowed. */
+  most?: number;
+  /** The value must be greater than this. */
+  above?: number;
+  /** Only whole numbers. */
+  whole?: boolean;
+}
+
+/** The largest seed or step: a u32 of the uniform block. */
+export const LARGEST_U32 = 2 ** 32 - 1;
+
+/** A short description of any value for error messages: `null`, `NaN`, `"abc"`, `an array of 3`, `a Float32Array of 12`. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return value.length > 40 ? `a string of ${value.length}` : `"${value}"`;
+  if (typeof value === 'bigint') return `the BigInt ${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (ArrayBuffer.isView(value) && 'length' in value) return `a ${nameOf(value)} of ${value.length}`;
+  const name = nameOf(value);
+  return name === 'Object' ? 'an object' : `a ${name}`;
+}
+
+function nameOf(value: object): string {
+  const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null;
+  const name = prototype?.constructor?.name;
+  return typeof name === 'string' && name ? name : 'Object';
+}
+
+/** What a range allows, in words: `a whole number of 1 to 8`, `a number above 0`. */
+export function rangeText({ least, most, above, whole = false }: NumberRange = {}): string {
+  const kind = whole ? 'a whole number' : 'a number';
+  if (above !== undefined) return `${kind} above ${above}${most === undefined ? '' : ` and at most ${most}`}`;
+  if (least !== undefined && most !== undefined) return `${kind} of ${least} to ${most}`;
+  if (least !== undefined) return `${kind} of at least ${least}`;
+  if (most !== undefined) return `${kind} of at most ${most}`;
+  return whole ? kind : 'a finite number';
+}
+
+/** Whether a value is a finite number within a range. */
+export const inRange = (
+  value: unknown,
+  {
+    least = Number.NEGATIVE_INFINITY,
+    most = Number.POSITIVE_INFINITY,
+    above,
+    whole = false,
+  }: NumberRange = {},
+): value is number =>
+  typeof value === 'number' &&
+  Number.isFinite(value) &&
+  value >= least &&
+  value <= most &&
+  (above === undefined || value > above) &&
+  (!whole || Number.isInteger(value));
+
+/**
+ * Checks a number outside of the graph; inside use `checkScalar` of graph/check.ts.
+ * @param where the function that is called, for the message
+ * @throws InputError: `kMeans: expected a whole number of at least 1 for "k", got -1`
+ */
+export function checkNumber(where: string, name: string, value: unknown, range: NumberRange = {}): void {
+  if (!inRange(value, range))
+    throw new InputError(`${where}: expected ${rangeText(range)} for "${name}", got ${shown(value)}`);
+}
+
+/**
+ * Checks an options object: it is an object, and has no names but these.
+ * @throws InputError that lists the names
+ */
+export function checkOptions(where: string, options: unknown, names: readonly string[]): void {
+  if (
+    typeof options !== 'object' ||
+    options === null ||
+    Array.isArray(options) ||
+    ArrayBuffer.isView(options)
+  )
+    throw new InputError(`${where}: expected an object of options, got ${shown(options)}`);
+  const unknown = Object.keys(options).find((key) => !names.includes(key));
+  if (unknown !== undefined)
+    throw new InputError(`${where}: unknown option "${unknown}"; expected ${names.join(', ')}`);
+}

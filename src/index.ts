@@ -9,7 +9,7 @@ export { conv2d } from './ops/conv2d.ts';
 export { type ContrastOptions, contrast } from './ops/contrast.ts';
 export { linear, matmul } from './ops/matmul.ts';
 // Data sets and views.
-export { type Augmentation, augment, EVAL, S1, scaledTo, simclrRgb, WIDE } from './data/augment.ts';
+export { type Augmentation, augment, EVAL, NOISY, S1, scaledTo, simclrRgb, WIDE } from './data/augment.ts';
 export { fileChoices } from './data/choices.ts';
 export {
   batchesPerEpoch,

@@ -95,7 +95,7 @@ function chosen(all: Images, which: Uint32Array): Images {
   const pixels = new Uint8Array(which.length * size);
   for (const [i, image] of which.entries())
     pixels.set(all.pixels.subarray(image * size, (image + 1) * size), i * size);
-  return { ...all, count: which.length, pixels, labels: Uint8Array.from(which, (i) => all.labels![i]) };
+  return { ...all, count: which.length, pixels, labels: Uint32Array.from(which, (i) => all.labels![i]) };
 }
 
 /** What the system says of a failed file operation, in a few words. */

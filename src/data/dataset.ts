@@ -1,5 +1,6 @@
 import datasetWgsl from '../../shaders/dataset.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkOptions, inRange, rangeText, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import {
@@ -12,7 +13,8 @@ import {
   variable,
 } from '../graph/tensor.ts';
 import { checkWhole, randomLib } from '../ops/random.ts';
-import { checkLabels, type Images } from './idx.ts';
+import { checkImages, checkLabels, type Images } from './idx.ts';
+import type { Label } from './labels.ts';
 
 /** Images that lie on the GPU, in bytes; they are uploaded when a step first uses them. */
 export interface Dataset {
@@ -25,40 +27,39 @@ export interface Dataset {
   readonly width: number;
   readonly channels: number;
   readonly classes: number;
+  /** The label that each class stands for; left out where labels are the classes' numbers themselves. */
+  readonly values?: readonly Label[];
   /** Of each channel, with pixels in [0, 1]: what networks see is (pixel - mean) / std. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
+/** The largest number that a pixel of [0, 1] may be normalised to. */
+export const MOST_NORMALIZED = 1e4;
+
 /**
  * Puts images where steps can sample them.
- * @param options.mean one for each channel, or one for all. Default .286, that of Fashion-MNIST.
- * @param options.std as `mean`. Default .353. {@link pixelStatistics} measures both for other images.
- * @throws InputError when the sizes do not fit together
+ * @param options.mean one for each channel, or one for all, of 0 to 1. Default .286, that of Fashion-MNIST.
+ * @param options.std as `mean`, above 0. Default .353. {@link pixelStatistics} measures both for other images.
+ * @param options.name what the variables are called. Default "images".
+ * @throws InputError when the sizes do not fit together, and for a mean and std that make of pixels numbers above 10,000
  */
 export function dataset(
   images: Images,
-  {
-    mean = 0.286,
-    std = 0.353,
-    name = 'images',
-  }: { mean?: number | readonly number[]; std?: number | readonly number[]; name?: string } = {},
+  options: { mean?: number | readonly number[]; std?: number | readonly number[]; name?: string } = {},
 ): Dataset {
+  checkOptions('dataset', options, ['mean', 'std', 'name']);
+  const { mean = 0.286, std = 0.353, name = 'images' } = options;
+  if (typeof name !== 'string')
+    throw new InputError(`dataset: expected a string for "name", got ${shown(name)}`);
+  const where = `dataset "${name}"`;
+  checkImages(where, images);
   const { pixels, count, height, width, channels } = images;
-  if (pixels.length !== count * height * width * channels || channels < 1 || channels > 4) {
-    throw new InputError(
-      `dataset "${name}": expected pixels [N, H, W, C] with 1 to 4 channels, got ${pixels.length} for [${count}, ${height}, ${width}, ${channels}]`,
-    );
-  }
-  const perChannel = (what: string, value: number | readonly number[]) => {
-    const list = typeof value === 'number' ? new Array<number>(channels).fill(value) : value;
-    if (list.length !== channels || !list.every((x) => Number.isFinite(x) && (what === 'mean' || x > 0)))
-      throw new InputError(`dataset "${name}": expected ${channels} numbers for "${what}", got [${list}]`);
-    return list;
-  };
-  const { labels, classes } = images.labels
-    ? checkLabels(images, images.labels, `dataset "${name}"`)
-    : { labels: undefined, classes: 0 };
+  const perChannel = (value: number | readonly number[]) =>
+    typeof value === 'number' ? new Array<number>(channels).fill(value) : value;
+  const statistics = { mean: perChannel(mean), std: perChannel(std) };
+  checkStatistics(where, channels, statistics);
+  const { labels, classes, values } = labelsOf(where, images);
   return {
     images: variable([count, height, width, channels], { name, initial: pixels, dtype: 'u8' }),
     labels: labels
@@ -68,26 +69,91 @@ export function dataset(
     height,
     width,
     channels,
-    classes: Math.max(classes, images.classes),
-    mean: perChannel('mean', mean),
-    std: perChannel('std', std),
+    classes: Math.max(classes, images.classes ?? 0),
+    ...(values && { values }),
+    ...statistics,
   };
 }
 
-/** Mean and standard deviation of each channel, with pixels in [0, 1]. */
-export function pixelStatistics({ pixels, channels }: Images): { mean: number[]; std: number[] } {
-  const sums = new Array<number>(channels).fill(0);
-  const squares = new Array<number>(channels).fill(0);
-  for (let i = 0; i < pixels.length; i += channels) {
-    for (let c = 0; c < channels; c++) {
-      sums[c] += pixels[i + c];
-      squares[c] += pixels[i + c] ** 2;
+/** Labels that were numbered already stay as they are. */
+function labelsOf(where: string, images: Images): Pick<Images, 'labels' | 'classes' | 'values'> {
+  const { labels, values } = images;
+  if (!labels) return { classes: 0 };
+  if (!values) return checkLabels(images, labels, where);
+  const numbered =
+    labels instanceof Uint32Array && labels.length === images.count && labels.every((c) => c < values.length);
+  if (!numbered)
+    throw new InputError(
+      `${where}: expected ${images.count} labels below ${values.length}, as "values" tells, got ${shown(labels)}`,
+    );
+  return { labels, classes: values.length, values };
+}
+
+/**
+ * Checks that a mean and a standard deviation for each channel make of pixels numbers that can be trained on.
+ * @throws InputError: `dataset "images": expected a normalised pixel of at most 10000, got 8.1e+7 in channel 2 ...`
+ */
+export function checkStatistics(
+  where: string,
+  channels: number,
+  { mean, std }: { mean: unknown; std: unknown },
+): void {
+  for (const [name, list, range] of [
+    ['mean', mean, { least: 0, most: 1 }],
+    ['std', std, { above: 0 }],
+  ] as const) {
+    if (!Array.isArray(list) || list.length !== channels || !list.every((x) => inRange(x, range))) {
+      const got = Array.isArray(list) && list.length <= 8 ? `[${list.map(shown).join(', ')}]` : shown(list);
+      const scale = name === 'mean' ? ', since pixels are in [0, 1]' : '';
+      throw new InputError(
+        `${where}: expected ${rangeText(range)}${scale}, for each of ${channels} channels for "${name}", got ${got}`,
+      );
     }
   }
+  const [means, stds] = [mean, std] as [number[], number[]];
+  for (let c = 0; c < channels; c++) {
+    const most = Math.max(means[c], 1 - means[c]) / stds[c];
+    if (most > MOST_NORMALIZED)
+      throw new InputError(
+        `${where}: expected normalised pixels of at most ${MOST_NORMALIZED}, got ${most.toPrecision(2)} in channel ${c}: its std of ${stds[c].toPrecision(2)} is too small`,
+      );
+  }
+}
+
+/**
+ * Mean and standard deviation of each channel, with pixels in [0, 1]. They are exact up to the rounding of float64. A
+ * channel that is the same everywhere, or nearly so (a std below 1e-4, a fortieth of a step of a byte), has no scale of
+ * its own: its std is 1.
+ * @throws InputError for what are no images
+ */
+export function pixelStatistics(images: Images): { mean: number[]; std: number[] } {
+  checkImages('pixelStatistics', images);
+  const { pixels, channels } = images;
   const n = pixels.length / channels;
-  const mean = sums.map((s) => s / n / 255);
-  // A constant channel has no scale of its own.
-  return { mean, std: squares.map((s, c) => Math.sqrt(Math.max(s / n / 255 ** 2 - mean[c] ** 2, 0)) || 1) };
+  // How often each byte occurs: what is summed is exact, and deviations are taken from the mean.
+  const counts = Array.from({ length: channels }, () => new Float64Array(256));
+  for (let i = 0; i < pixels.length; i += channels)
+    for (let c = 0; c < channels; c++) counts[c][pixels[i + c]]++;
+  const sum = (of: Float64Array, value: (byte: number) => number) =>
+    of.reduce((total, count, byte) => total + count * value(byte), 0);
+  const means = counts.map((of) => sum(of, (byte) => byte) / n);
+  const stds = counts.map((of, c) => Math.sqrt(sum(of, (byte) => (byte - means[c]) ** 2) / n) / 255);
+  return {
+    mean: means.map((mean) => mean / 255),
+    std: stds.map((std) => (std < 1 / MOST_NORMALIZED ? 1 : std)),
+  };
+}
+
+/**
+ * Checks that two data sets mean the same class by the same number.
+ * @throws InputError that tells how to make them
+ */
+export function checkSameClasses(where: string, a: Dataset, b: Dataset): void {
+  const [x, y] = [a.values, b.values];
+  if (x === y || (x?.length === y?.length && x?.every((value, c) => value === y?.[c]))) return;
+  throw new InputError(
+    `${where}: the data sets number their classes differently; make them agree with sameClasses before dataset`,
+  );
 }
 
 /** How many whole batches an epoch has; the rest of its permutation is left out. */

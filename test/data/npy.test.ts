@@ -1,3 +1,4 @@
+import * as assert from 'uvu/assert';
 import { npyLabels, npyRows, parseNpy } from '../../src/data/npy.ts';
 import { close, test, throws } from '../harness.ts';
 import { npyFile } from '../npy.ts';
@@ -47,7 +48,7 @@ test('labels: any integer type, numbered in their order', () => {
   for (const file of files) {
     const { labels, values } = npyLabels(file);
     close(labels, [1, 0, 1, 2], exact);
-    close(values, [0, 7, 120], exact);
+    assert.equal(values, [0, 7, 120]);
   }
   close(npyLabels(npyFile('<i4', [3], Int32Array.of(5, -1, 5))).labels, [1, 0, 1], exact);
 });

@@ -1,18 +1,21 @@
 import datasetWgsl from '../../shaders/dataset.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import { checkOptions, inRange, rangeText, shown } from '../gpu/check.ts';
+import { checkOptions, inRange, LARGEST_U32, rangeText, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkScalar, checkTensor, shownTensor } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import {
   fail,
   type Scalar,
   type Shape,
+  sameShape,
   show,
-  type Tensor,
-  type Variable,
+  sizeOf,
+  Tensor,
+  Variable,
   variable,
 } from '../graph/tensor.ts';
-import { checkWhole, randomLib } from '../ops/random.ts';
+import { randomLib } from '../ops/random.ts';
 import { checkImages, checkLabels, type Images } from './idx.ts';
 import type { Label } from './labels.ts';
 
@@ -156,8 +159,41 @@ export function checkSameClasses(where: string, a: Dataset, b: Dataset): void {
   );
 }
 
-/** How many whole batches an epoch has; the rest of its permutation is left out. */
-export const batchesPerEpoch = (data: Dataset, batch: number): number => Math.floor(data.count / batch);
+/** Numbers that a u32 of the uniform block can have. */
+export const U32 = { least: 0, most: LARGEST_U32, whole: true };
+
+/**
+ * Checks that an argument is a data set, before anything of it is read.
+ * @throws ShapeError: `augment: expected a data set as dataset makes it, got null`
+ */
+export function checkDataset(op: string, data: unknown): asserts data is Dataset {
+  const { images, labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
+  const whole =
+    images instanceof Variable &&
+    images.dtype === 'u8' &&
+    sameShape(images.shape, [count, height, width, channels] as Shape) &&
+    (labels === null || labels === undefined || labels instanceof Variable);
+  if (!whole) fail(op, `expected a data set as dataset makes it, got ${shownTensor(data)}`);
+}
+
+/** The shape of `rows` images. Kernels count elements in 32 bits. */
+export function batchShape(op: string, { height, width, channels }: Dataset, rows: number): Shape {
+  const shape = [rows, height, width, channels];
+  if (sizeOf(shape) > LARGEST_U32)
+    fail(op, `expected a batch of at most ${LARGEST_U32} numbers, got ${show(shape)}`);
+  return shape;
+}
+
+/**
+ * How many whole batches an epoch has; the rest of its permutation is left out.
+ * @throws ShapeError for what is no data set, or no positive whole number
+ */
+export function batchesPerEpoch(data: Dataset, batch: number): number {
+  checkDataset('batchesPerEpoch', data);
+  if (!inRange(batch, { least: 1, whole: true }))
+    fail('batchesPerEpoch', `expected a positive whole number of samples, got ${shown(batch)}`);
+  return Math.floor(data.count / batch);
+}
 
 /** Which samples rows show: exactly one of `start`, `indices`, or `seed` with `step`. */
 export interface Sampling {
@@ -194,19 +230,20 @@ export function samplingMode(
   rows: number,
   { start, indices, seed, step }: Sampling,
 ): number {
-  if (!Number.isInteger(rows) || rows < 1) fail(op, `expected a positive whole number of rows, got ${rows}`);
-  if (indices) {
-    if (indices.dtype !== 'u32' || indices.shape.length !== 1 || indices.shape[0] !== rows)
-      fail(op, `expected indices u32 [${rows}], got ${indices.dtype} ${show(indices.shape)}`);
+  if (!inRange(rows, { least: 1, whole: true }))
+    fail(op, `expected a positive whole number of rows, got ${shown(rows)}`);
+  if (indices !== undefined) {
+    const fits = indices instanceof Tensor && indices.dtype === 'u32' && sameShape(indices.shape, [rows]);
+    if (!fits) fail(op, `expected indices u32 [${rows}], got ${shownTensor(indices)}`);
     return BY_INDEX;
   }
   if (start !== undefined) {
-    checkWhole(op, 'start', start);
+    checkScalar(op, 'start', start, U32, 'u32');
     return IN_ORDER;
   }
   if (seed === undefined || step === undefined) fail(op, 'expected "start", "indices", or "seed" and "step"');
-  checkWhole(op, 'seed', seed);
-  checkWhole(op, 'step', step);
+  checkScalar(op, 'seed', seed, U32, 'u32');
+  checkScalar(op, 'step', step, U32, 'u32');
   if (rows > count) fail(op, `expected a batch of at most ${count} samples, got ${rows}`);
   return RANDOM_EPOCH;
 }
@@ -251,8 +288,10 @@ const labelsOp: Op<Options> = {
 
 function optionsOf(op: string, data: Dataset, batch: number, views: number, sampling: Sampling): Options {
   const { start, seed, step } = sampling;
+  const mode = samplingMode(op, data, batch, sampling);
+  if (batch * views > LARGEST_U32) fail(op, `expected at most ${LARGEST_U32} rows, got ${batch * views}`);
   return {
-    mode: samplingMode(op, data, batch, sampling),
+    mode,
     rows: batch * views,
     batch,
     start,
@@ -267,50 +306,64 @@ function optionsOf(op: string, data: Dataset, batch: number, views: number, samp
 }
 
 /** Of each channel: the numbers that make (byte / 255 - mean) / std one multiplication and one addition. */
-export const normalization = ({ channels, mean, std }: Dataset, normalize: boolean) => ({
-  factors: Array.from({ length: channels }, (_, c) => 1 / 255 / (normalize ? std[c] : 1)),
-  offsets: Array.from({ length: channels }, (_, c) => (normalize ? -mean[c] / std[c] : 0)),
-});
+export function normalization({ images, channels, mean, std }: Dataset, normalize: boolean) {
+  if (normalize) checkStatistics(`data set "${images.name}"`, channels, { mean, std });
+  return {
+    factors: Array.from({ length: channels }, (_, c) => 1 / 255 / (normalize ? std[c] : 1)),
+    offsets: Array.from({ length: channels }, (_, c) => (normalize ? -mean[c] / std[c] : 0)),
+  };
+}
+
+const SAMPLING = ['start', 'indices', 'seed', 'step'] as const;
 
 /**
  * Images as they are, f32 [rows, H, W, C]: `rows` of them from `start` on, or those of `indices`, or a random batch.
  * @param options.normalize (pixel - mean) / std; else pixels in [0, 1]. Default true.
+ * @throws ShapeError for rows and samplings that the data set does not have
  */
-export function cleanBatch(
-  data: Dataset,
-  { rows, normalize = true, ...sampling }: Sampling & { rows: number; normalize?: boolean },
-): Tensor {
-  const shape = [rows, data.height, data.width, data.channels];
-  const options = {
-    ...optionsOf('cleanBatch', data, rows, 1, sampling),
-    ...normalization(data, normalize),
-    shape,
-  };
-  return call(rowsOp, [data.images, sampling.indices ?? null], options).outputs[0];
+export function cleanBatch(data: Dataset, options: Sampling & { rows: number; normalize?: boolean }): Tensor {
+  checkDataset('cleanBatch', data);
+  checkOptions('cleanBatch', options, ['rows', 'normalize', ...SAMPLING]);
+  const { rows, normalize = true, ...sampling } = options;
+  const drawn = optionsOf('cleanBatch', data, rows, 1, sampling);
+  const shape = batchShape('cleanBatch', data, rows);
+  const all = { ...drawn, ...normalization(data, normalize), shape };
+  return call(rowsOp, [data.images, sampling.indices ?? null], all).outputs[0];
 }
 
-/** The images of `indices` (u32 [N]), f32 [N, H, W, C]; an index past the last image shows the last. */
-export const rows = (
-  data: Dataset,
-  indices: Tensor,
-  { normalize = true }: { normalize?: boolean } = {},
-): Tensor => cleanBatch(data, { rows: indices.shape[0], indices, normalize });
+/**
+ * The images of `indices` (u32 [N]), f32 [N, H, W, C]; an index past the last image shows the last.
+ * @throws ShapeError for other indices
+ */
+export function rows(data: Dataset, indices: Tensor, options: { normalize?: boolean } = {}): Tensor {
+  checkTensor('rows', 'indices', indices, { dtype: 'u32', rank: 1 });
+  checkOptions('rows', options, ['normalize']);
+  return cleanBatch(data, { rows: indices.shape[0], indices, ...options });
+}
 
-/** Which samples a batch has: u32 [rows]. The same that `augment` and `cleanBatch` take for the same options. */
-export function batchIndices(data: Dataset, { rows, ...sampling }: Sampling & { rows: number }): Tensor {
-  const options = optionsOf('batchIndices', data, rows, 1, sampling);
-  return call(indicesOp, [null, sampling.indices ?? null], options).outputs[0];
+/**
+ * Which samples a batch has: u32 [rows]. The same that `augment` and `cleanBatch` take for the same options.
+ * @throws ShapeError for rows and samplings that the data set does not have
+ */
+export function batchIndices(data: Dataset, options: Sampling & { rows: number }): Tensor {
+  checkDataset('batchIndices', data);
+  checkOptions('batchIndices', options, ['rows', ...SAMPLING]);
+  const { rows, ...sampling } = options;
+  const drawn = optionsOf('batchIndices', data, rows, 1, sampling);
+  return call(indicesOp, [null, sampling.indices ?? null], drawn).outputs[0];
 }
 
 /**
  * The labels of a batch, u32 [rows * views]: those of view A, then the same again for view B.
- * @throws ShapeError when the data set has no labels
+ * @throws ShapeError when the data set has no labels, and for rows and samplings that it does not have
  */
-export function batchLabels(
-  data: Dataset,
-  { rows, views = 1, ...sampling }: Sampling & { rows: number; views?: number },
-): Tensor {
+export function batchLabels(data: Dataset, options: Sampling & { rows: number; views?: number }): Tensor {
+  checkDataset('batchLabels', data);
+  checkOptions('batchLabels', options, ['rows', 'views', ...SAMPLING]);
+  const { rows, views = 1, ...sampling } = options;
   if (!data.labels) fail('batchLabels', `data set "${data.images.name}" has no labels`);
-  const options = optionsOf('batchLabels', data, rows, views, sampling);
-  return call(labelsOp, [data.labels, sampling.indices ?? null], options).outputs[0];
+  if (!inRange(views, { least: 1, whole: true }))
+    fail('batchLabels', `expected a positive whole number of views, got ${shown(views)}`);
+  const drawn = optionsOf('batchLabels', data, rows, views, sampling);
+  return call(labelsOp, [data.labels, sampling.indices ?? null], drawn).outputs[0];
 }

@@ -1,5 +1,5 @@
 import { type Augmentation, EVAL, scaledTo } from '../data/augment.ts';
-import type { Dataset } from '../data/dataset.ts';
+import { checkSameClasses, type Dataset } from '../data/dataset.ts';
 import { quarterTurns } from '../data/turns.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
@@ -130,6 +130,7 @@ export async function evaluate(
   { seed = 5, batch = 512, probes = true, onProgress }: EvaluateOptions = {},
 ): Promise<Gauges> {
   if (!train.labels || !test.labels) throw new InputError('evaluate: both data sets need labels');
+  checkSameClasses('evaluate', train, test);
   const labels = {
     train: await readVariable(device, train.labels),
     test: await readVariable(device, test.labels),

@@ -1,5 +1,5 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
-import type { Dataset } from '../data/dataset.ts';
+import { checkSameClasses, type Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -66,6 +66,7 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
   { shifts = SHIFTS as unknown as Record<K, Augmentation>, seed = 5, k, batch }: ShiftOptions<K> = {},
 ): Promise<Record<K | 'clean', number>> {
   if (!train.labels || !test.labels) throw new InputError('shiftAccuracies: both data sets need labels');
+  checkSameClasses('shiftAccuracies', train, test);
   const [labels, testLabels] = [
     await readVariable(device, train.labels),
     await readVariable(device, test.labels),

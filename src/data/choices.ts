@@ -4,7 +4,10 @@ import { InputError } from '../gpu/errors.ts';
 
 /** Keeps choices in Deno: a file per adapter in the user's cache directory. */
 export const fileChoices: ChoiceStore = {
-  load: async (adapter) => JSON.parse(await Deno.readTextFile(pathOf(adapter))),
+  async load(adapter) {
+    const path = pathOf(adapter);
+    return JSON.parse(await Deno.readTextFile(path));
+  },
   async save(adapter, choices) {
     const path = pathOf(adapter);
     const temporary = `${path}.${crypto.randomUUID()}`;

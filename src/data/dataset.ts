@@ -105,7 +105,11 @@ export function checkStatistics(
     ['mean', mean, { least: 0, most: 1 }],
     ['std', std, { above: 0 }],
   ] as const) {
-    if (!Array.isArray(list) || list.length !== channels || !list.every((x) => inRange(x, range))) {
+    if (
+      !Array.isArray(list) ||
+      list.length !== channels ||
+      !Array.from(list).every((x) => inRange(x, range))
+    ) {
       const got = Array.isArray(list) && list.length <= 8 ? `[${list.map(shown).join(', ')}]` : shown(list);
       const scale = name === 'mean' ? ', since pixels are in [0, 1]' : '';
       throw new InputError(

@@ -223,7 +223,7 @@ export function fromArrays(
   const fits =
     Array.isArray(shape) &&
     (shape.length === 3 || (shape.length === 4 && shape[3] <= 4)) &&
-    shape.every((n) => inRange(n, { least: 1, whole: true }));
+    Array.from(shape).every((n) => inRange(n, { least: 1, whole: true }));
   if (!fits) {
     const got = Array.isArray(shape) && shape.length <= 8 ? `[${shape.map(shown).join(', ')}]` : shown(shape);
     throw new InputError(
@@ -289,7 +289,7 @@ export function fromImageData(
   const { gray = false, labels } = options;
   if (!Array.isArray(sources) || !sources.length)
     throw new InputError(`fromImageData: expected an array with at least one image, got ${shown(sources)}`);
-  const read = sources.map(rgbaOf);
+  const read = Array.from(sources, rgbaOf); // holes, too
   const [{ width, height }] = read;
   const wrong = read.findIndex((image) => image.width !== width || image.height !== height);
   if (wrong >= 0) {

@@ -222,7 +222,9 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 /** A shape, or offsets; more dimensions than 64 no library has. */
 const isSizes = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.length <= 64 && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+  Array.isArray(value) &&
+  value.length <= 64 &&
+  Array.from(value).every((n) => Number.isSafeInteger(n) && n >= 0);
 const quoted = (name: string): string =>
   JSON.stringify(name.length > 200 ? `${name.slice(0, 200)} ...` : name);
 const sizesText = (value: unknown): string =>

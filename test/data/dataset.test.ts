@@ -141,6 +141,7 @@ test('means and deviations that training cannot stand are refused, by the channe
     () => dataset(images, { mean: [123.7, 116.3, 103.5] }),
     /a number of 0 to 1, since pixels are in \[0, 1\]/,
   );
+  throws(() => dataset(images, { mean: new Array(3) }), /for "mean", got \[/);
   throws(() => dataset(images, { mean: [0.5, 0.5] }), /each of 3 channels for "mean", got \[0.5, 0.5\]/);
   throws(() => dataset(images, { std: [1, Number.NaN, 1] }), /for "std", got \[1, NaN, 1\]/);
   throws(() => dataset(images, { std: Number.POSITIVE_INFINITY }), /got \[Infinity, Infinity, Infinity\]/);

@@ -6,7 +6,7 @@ import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
 import { compute, type Rows, tensorOf, variableOf } from './compute.ts';
 import { fitLogistic } from './logistic.ts';
-import { countClasses } from './per_class.ts';
+
 
 /** A share of right answers: of several draws the mean, and how far they spread. */
 export interface ProbeResult {

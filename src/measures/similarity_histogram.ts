@@ -4,7 +4,7 @@ import { InputError } from '../gpu/errors.ts';
 import { constant } from '../graph/tensor.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
-import { checkDevice, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
+import { bindingLimit, checkDevice, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
 
 /** A million negatives. */
 const MOST = 1024;
@@ -18,8 +18,8 @@ export interface SimilarityHistogram {
 }
 
 /**
- * Histograms of the cosines of positive pairs and of negative pairs: what the loss pulls apart. Of 1,024 rows, evenly
- * spaced, where there are more.
+ * Histograms of the cosines of positive pairs and of negative pairs: what the loss pulls apart. Of 1,024 rows, or
+ * as many as a binding of the device holds, evenly spaced, where there are more.
  * @param zA, zB f32 [N, D], the two views of each sample; normalised here; N of 2 at least
  * @param options.bins 1 to 10,000. Default 50.
  * @throws InputError for other numbers, ShapeError for what are no rows or have two shapes
@@ -38,7 +38,9 @@ export async function similarityHistogram(
   checkNumber(where, 'bins', bins, { least: 1, most: 10_000, whole: true });
   const [N, D] = zA.shape;
   if (N < 2) throw new InputError(`${where}: expected at least 2 rows, got ${N}`);
-  const count = Math.min(N, MOST);
+  const fit = bindingLimit(device) / 4;
+  const count = Math.min(N, MOST, Math.floor(fit / D), Math.floor(Math.sqrt(fit)));
+  if (count < 2) throw new InputError(`${where}: one row is larger than what this device binds at once`);
   const chosen = spacedRows(N, count);
   const [a, b] = [await rowsAt(where, device, zA, chosen), await rowsAt(where, device, zB, chosen)];
   const { cosines } = await compute(device, () => {

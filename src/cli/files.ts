@@ -1,5 +1,5 @@
 import { fileChoices } from '../data/choices.ts';
-import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
+import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { permutationArray } from '../ops/random.ts';
@@ -55,11 +55,11 @@ export async function readData(
       throw new InputError(`--test: expected ${side} ${train[side]} as in --data, got ${testing[side]}`);
     }
   }
-  const classes = Math.max(train.classes, testing.classes);
+  const [known, asked] = sameClasses(train, testing);
   return {
-    train: { ...train, classes },
-    test: { ...testing, classes },
-    classNames: Array.from({ length: classes }, (_, i) => String(i)),
+    train: known,
+    test: asked,
+    classNames: Array.from({ length: known.classes }, (_, i) => String(known.values?.[i] ?? i)),
     builtIn: false,
   };
 }

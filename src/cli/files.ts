@@ -1,5 +1,5 @@
 import { fileChoices } from '../data/choices.ts';
-import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
+import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { permutationArray } from '../ops/random.ts';
@@ -55,11 +55,11 @@ export async function readData(
       throw new InputError(`--test: expected ${side} ${train[side]} as in --data, got ${testing[side]}`);
     }
   }
-  const classes = Math.max(train.classes, testing.classes);
+  const [known, asked] = sameClasses(train, testing);
   return {
-    train: { ...train, classes },
-    test: { ...testing, classes },
-    classNames: Array.from({ length: classes }, (_, i) => String(i)),
+    train: known,
+    test: asked,
+    classNames: Array.from({ length: known.classes }, (_, i) => String(known.values?.[i] ?? i)),
     builtIn: false,
   };
 }
@@ -95,7 +95,7 @@ function chosen(all: Images, which: Uint32Array): Images {
   const pixels = new Uint8Array(which.length * size);
   for (const [i, image] of which.entries())
     pixels.set(all.pixels.subarray(image * size, (image + 1) * size), i * size);
-  return { ...all, count: which.length, pixels, labels: Uint8Array.from(which, (i) => all.labels![i]) };
+  return { ...all, count: which.length, pixels, labels: Uint32Array.from(which, (i) => all.labels![i]) };
 }
 
 /** What the system says of a failed file operation, in a few words. */

@@ -68,7 +68,7 @@ export async function parseIdx(source: ArrayBuffer | Uint8Array, name = 'IDX fil
   name = nameText(name);
   let bytes = bytesFrom(name, source);
   if (isGzip(bytes)) {
-    bytes = gunzip(bytes, name, (beginning) => {
+    bytes = await gunzip(bytes, name, (beginning) => {
       const { start, size } = idxHeader(beginning, name);
       return start + size;
     });

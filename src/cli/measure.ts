@@ -353,7 +353,7 @@ async function main(args: string[]): Promise<void> {
     const cosines = y && N > 1 ? await similarityHistogram(device, x, y, { bins: 40 }) : null;
     const classes = known ? `, ${known.values.length} classes` : '';
     console.log(
-      `${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}${tell.notes.map((note) => `\n\n${note}`).join('')}`,
+      `${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}${tell.notes.length ? `\n\n${tell.notes.join('\n')}` : ''}`,
     );
     if (!json) return;
     const report = {

@@ -42,7 +42,7 @@ const rowsOp: Op<Options> = {
 };
 
 export interface EmbedOptions {
-  /** Samples in one pass; it is one submit. Default 512. */
+  /** Samples in one pass, at most; it is one submit. Default 512, or a quarter of the images that one binding holds. */
   batch?: number;
   /** One random view of each sample instead of the clean image; `EVAL` for the gauges of the protocol. */
   augmentation?: Augmentation;
@@ -106,7 +106,9 @@ async function embedAll<K extends string>(
     throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
   const { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress } = options;
   checkNumber(where, 'batch', most, { least: 1, whole: true });
-  const batch = Math.min(most, data.count);
+  // Of large images as many as a binding holds, with turns and views of them.
+  const fit = Math.floor(rowsInBinding(device, data.height * data.width * data.channels) / 4);
+  const batch = Math.max(1, Math.min(most, data.count, fit));
   const result = {} as Record<K, Slabs>;
   const step = await compile(
     device,

@@ -4,7 +4,7 @@ import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import { type Augmentation, augment } from '../data/augment.ts';
 import { cleanBatch, type Dataset } from '../data/dataset.ts';
-import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { shownTensor } from '../graph/check.ts';
@@ -106,6 +106,7 @@ async function embedAll<K extends string>(
     throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
   const { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress } = options;
   checkNumber(where, 'batch', most, { least: 1, whole: true });
+  checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   // Of large images as many as a binding holds, with turns and views of them.
   const fit = Math.floor(rowsInBinding(device, data.height * data.width * data.channels) / 4);
   const batch = Math.max(1, Math.min(most, data.count, fit));

@@ -86,7 +86,7 @@ function pages(everything) {
   const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), ...special, 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
   // Without those that are about data sets: the others take embeddings of any origin.
-  const ofData = new Set(['embed', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
+  const ofData = new Set(['embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
   const ofEmbeddings = gauges.filter((name) => !ofData.has(name));
   return { core, losses, 'losses and gauges': [...losses, ...ofEmbeddings], everything };
 }

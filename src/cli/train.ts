@@ -5,13 +5,14 @@ import type { Device } from '../gpu/device.ts';
 import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts';
 import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
-import { constant, scalar, trace } from '../graph/tensor.ts';
+import { constant, initialOf, scalar, trace } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
 import type { Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
 import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
 import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
 import { halves } from '../methods/parts/views.ts';
+import { methods } from '../methods/registry.ts';
 import { concatenate } from '../ops/shape.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
@@ -86,6 +87,9 @@ export function stepsOf({ batch, epochs }: RunOptions, data: Dataset): number {
 
 /** Throws what the graph of a training step would, before anything is opened, measured or written. */
 export function checkStep(options: RunOptions, data: Dataset): void {
+  const { supervised, title } = methods[options.method];
+  if (supervised && data.labels && new Set(initialOf(data.labels) as Uint32Array).size < 2)
+    throw new InputError(`${title}: expected labels of 2 classes or more, all images have the same one`);
   trace(() => {
     const model = buildModel(options, data, scalar());
     const scalars = Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]);
@@ -237,7 +241,6 @@ async function compileWatch(device: Device, { watch: queries, data }: Watched, m
   const labels: OnlineLabels = {
     gallery: Uint32Array.from(gallery, (i) => known[i]),
     queries: asked.subarray(0, batch),
-    classes: data.classes,
   };
   const step = await compile(device, () => {
     const { h, z } = represent(

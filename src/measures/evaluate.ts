@@ -10,7 +10,7 @@ import { slice } from '../ops/shape.ts';
 import { adjustedRandIndex, normalizedMutualInformation } from './agreement.ts';
 import { alignment } from './alignment.ts';
 import { anisotropy } from './anisotropy.ts';
-import { checkRows, freeRows, type Rows, readRows, rowsAt, rowsThatFit } from './compute.ts';
+import { bindingLimit, checkRows, freeRows, type Rows, readRows, rowsAt, rowsThatFit } from './compute.ts';
 import { effectiveRank } from './effective_rank.ts';
 import { embedSlabs } from './embed.ts';
 import { equivariance } from './equivariance.ts';
@@ -19,7 +19,7 @@ import { invariance } from './invariance.ts';
 import { kMeans } from './kmeans.ts';
 import { knnVotes, neighboursOf } from './knn.ts';
 import { lidar } from './lidar.ts';
-import { linearProbe } from './linear_probe.ts';
+import { linearProbe, rowsOfFit } from './linear_probe.ts';
 import { agreeing, agreeingPerClass, worstOf } from './per_class.ts';
 import { accuracyUnder, labelsOf, SHIFTS } from './shifts.ts';
 import { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
@@ -270,12 +270,14 @@ export async function evaluate(
         const name = `linear probe, ${few.toLocaleString('en')} labels`;
         const each = Math.floor(few / sizes.length);
         const least = sizes.reduce((a, b) => Math.min(a, b));
-        if (!each || least < each) {
-          notes.push(
-            each
-              ? `${name}: left out, ${each} of each of ${sizes.length} classes are needed, the smallest has ${least}`
-              : `${name}: left out, there are ${sizes.length} classes`,
-          );
+        const why = !each
+          ? `there are ${sizes.length} classes`
+          : least < each
+            ? `${each} of each of ${sizes.length} classes are needed, the smallest has ${least}`
+            : each * sizes.length > rowsOfFit(bindingLimit(device), gallery.h.shape[1], sizes.length) &&
+              `rows of ${gallery.h.shape[1]} are more than this device binds at once`;
+        if (why) {
+          notes.push(`${name}: left out, ${why}`);
           continue;
         }
         if (each * sizes.length < few)

@@ -21,8 +21,12 @@ interface Options {
   unitQueries?: boolean;
 }
 
-/** About how many gallery rows of D numbers an invocation of `topKSimilar` looks at: it makes a list for each so many. */
-const rowsInList = (D: number) => Math.max(8, Math.floor(50_000 / (D / 8 + 8.5)));
+/** About the bytes of the lists that `topKSimilar` makes on its way: k places for each query and each part of N rows of D. */
+function listBytes(k: number, queries: number, N: number, D: number): number {
+  const byLength = Math.ceil(N / Math.max(8, Math.floor(50_000 / (D / 8 + 8.5))));
+  const byQueries = Math.min(Math.ceil(N / (8 * k)), Math.ceil(1024 / Math.ceil(queries / 4)));
+  return 4 * k * queries * Math.max(byLength, byQueries);
+}
 
 /**
  * The k nearest gallery rows of each query in cosine, equal ones by index; whatever a binding of the device holds: slabs of
@@ -39,8 +43,10 @@ export async function nearest(
   const [[M, D], [N, E]] = [checkRows(where, queries), checkRows(where, gallery)];
   if (D !== E) fail(where, `expected rows of one length, got ${show([M, D])} and ${show([N, E])}`);
   const slabs = partsOf(where, device, gallery);
-  const lists = Math.max(...slabs.map(({ from, to }) => Math.ceil((to - from) / rowsInList(D))));
-  const asked = partsOf(where, device, queries, Math.floor(bindingLimit(device) / (4 * k * lists)));
+  const rows = Math.max(...slabs.map(({ from, to }) => to - from));
+  let most = M;
+  while (most > 1 && listBytes(k, most, rows, D) > bindingLimit(device)) most = Math.ceil(most / 2);
+  const asked = partsOf(where, device, queries, most);
   const whole = slabs.length === 1 && asked.length === 1;
   const found: Nearest = {
     indices: new Uint32Array(M * k),

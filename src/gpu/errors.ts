@@ -18,7 +18,7 @@ export class WebGPUMissingError extends HypersphereError {
     super(
       'WebGPU is missing: this runtime has no navigator.gpu. ' +
         'Use Chrome or Edge 113+, Firefox 141+, Safari 26+, or Deno 2; pages must be served over https or localhost. ' +
-        'Node and Bun take it from the npm package webgpu: see "In an app" in the README.',
+        'Node and Bun get it from the npm package webgpu (see README).',
     );
   }
 }

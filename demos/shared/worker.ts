@@ -221,7 +221,7 @@ export function serve(build: (setup: Setup) => Model): void {
         await run.changed();
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
-        post({ type: 'refused', message: messageOf(error) });
+        post({ type: 'refused', message: `The encoder was not loaded. ${messageOf(error)}` });
         if (goOn) run.start();
       }
     },

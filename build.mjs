@@ -335,13 +335,16 @@ async function testDemos(args) {
 }
 
 async function build() {
-  rmSync(inRoot('dist'), { recursive: true, force: true });
-  const { buildLibrary, bundlePages } = await import('./bundle.mjs'); // now that esbuild is there
+  const parts = ['hypersphere.js', 'src', 'shaders', 'types']; // The demos are built by themselves.
+  for (const part of parts) rmSync(inRoot('dist', part), { recursive: true, force: true });
+  const { buildLibrary, bundlePages, finishTypes } = await import('./bundle.mjs'); // now that esbuild is there
   await buildLibrary(inRoot('dist'));
   console.log('gzipped, in the bundle of a page that imports');
   for (const [page, { gzipped }] of Object.entries(await bundlePages(root)))
     console.log(`  ${page.padEnd(20)}${(gzipped / 1000).toFixed(1)} kB`);
-  return tsc('--project', 'tsconfig.build.json') ? 0 : 1;
+  if (!tsc('--project', 'tsconfig.build.json')) return 1;
+  finishTypes(inRoot('dist', 'types'));
+  return 0;
 }
 
 const DEMOS_PORT = 8080;

@@ -1,5 +1,5 @@
 // Makes dist/ with esbuild, and measures what of it ends up in a page.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -53,7 +53,6 @@ export async function buildLibrary(outdir) {
     outfile: join(outdir, 'hypersphere.js'),
     plugins: [minifiedShaders],
     minify: true,
-    sourcemap: 'external',
     metafile: true,
   });
   await esbuild.build({
@@ -63,6 +62,33 @@ export async function buildLibrary(outdir) {
     outdir,
     plugins: [apart, minifiedShaders],
   });
+}
+
+/**
+ * Makes the types that tsc wrote fit for apps: for TypeScript 5.4 as well as for later ones, and with any description of
+ * WebGPU, or none.
+ * @param {string} folder with index.d.ts
+ */
+export function finishTypes(folder) {
+  const names = new Set();
+  for (const name of readdirSync(folder, { recursive: true })) {
+    if (!name.endsWith('.d.ts')) continue;
+    const path = join(folder, name);
+    const text = readFileSync(path, 'utf8')
+      .replace(/(from |import\()'(\.[^']*)\.ts'/g, "$1'$2.js'")
+      // Typed arrays have a parameter since TypeScript 5.7.
+      .replace(/\b(\w+Array)<ArrayBuffer>/g, 'ReturnType<typeof $1.of>')
+      .replace(/\b(\w+Array)<ArrayBufferLike>/g, '$1');
+    writeFileSync(path, text);
+    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+    for (const [word] of code.matchAll(/\bGPU\w+/g)) names.add(word);
+  }
+  const index = join(folder, 'index.d.ts');
+  writeFileSync(index, `/// <reference path="./webgpu.d.ts" />\n${readFileSync(index, 'utf8')}`);
+  const about =
+    '// What these types name of WebGPU: each merges with its description in @webgpu/types or in lib.dom, where one of them is there.';
+  const empty = [...names].sort().map((name) => `interface ${name} {}`);
+  writeFileSync(join(folder, 'webgpu.d.ts'), [about, ...empty, ''].join('\n'));
 }
 
 /** The values that src/index.ts exports from files whose path from src begins with a pattern. */
@@ -102,7 +128,9 @@ export async function bundlePages(folder) {
   const [{ exports: everything }] = Object.values(metafile.outputs);
   const bundled = Object.entries(pages(everything)).map(async ([page, names]) => {
     const stdin = { contents: `export { ${names} } from 'hypersphere'`, resolveDir: folder };
-    const { outputFiles } = await esbuild.build({ ...web, stdin, minify: true, write: false });
+    // The paths of this project's tsconfig.json lead to its sources, which no page gets.
+    const options = { ...web, stdin, minify: true, write: false, tsconfigRaw: {} };
+    const { outputFiles } = await esbuild.build(options);
     const [{ contents: code }] = outputFiles;
     return [page, { code, gzipped: gzipSync(code, { level: 9 }).length }];
   });

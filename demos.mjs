@@ -127,9 +127,16 @@ const TYPES = {
  * @param {{ port?: number, path?: string }} options port 0: any
  */
 export async function serveDemos(folder, { port = 0, path = '/' } = {}) {
-  const server = createServer(({ url }, response) => {
-    const { pathname } = new URL(url, 'http://localhost');
-    const inside = pathname.startsWith(path) ? decodeURIComponent(pathname.slice(path.length)) : null;
+  // Longer than any address that a browser sends: what is too long for a page, the page says.
+  const server = createServer({ maxHeaderSize: 1 << 22 }, ({ url }, response) => {
+    let pathname;
+    let inside = null;
+    try {
+      ({ pathname } = new URL(url, 'http://localhost'));
+      if (pathname.startsWith(path)) inside = decodeURIComponent(pathname.slice(path.length));
+    } catch {
+      return response.writeHead(400).end(); // No address.
+    }
     let file = inside === null ? '' : normalize(join(folder, inside));
     if (file !== folder && !file.startsWith(folder + sep)) return response.writeHead(404).end();
     if (existsSync(file) && statSync(file).isDirectory()) {

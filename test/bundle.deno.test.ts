@@ -51,3 +51,36 @@ for (const name of ['core', 'hypersphere.js']) {
     assert.ok(built.losses[2] < built.losses[0], built.losses.join(', '));
   });
 }
+
+type Class = typeof Error & { prototype: Error };
+const isError = (value: unknown): value is Class =>
+  typeof value === 'function' && value.prototype instanceof Error;
+
+for (const name of ['hypersphere.js', 'everything']) {
+  test(`errors of ${name} keep their names and words, minified as it is`, async () => {
+    const file = `${folder}/${name === 'everything' ? 'all.js' : `dist/${name}`}`;
+    if (name === 'everything') Deno.writeFileSync(file, pages.everything.code);
+    const built: typeof sources = await import(`file://${file}`);
+    const errors = Object.entries(built).filter(([, value]) => isError(value)) as unknown as [
+      string,
+      Class,
+    ][];
+    assert.ok(errors.length >= 9, `${errors.length} kinds of errors`);
+    for (const [name, Kind] of errors) assert.is(new Kind('').name, name);
+    const said = ({ fromArrays, constant, scalar, variable, decodeSafetensors }: typeof sources) =>
+      [
+        () => fromArrays(new Uint8Array(1), [2, 2, 2]),
+        () => constant(scalar() as never, [1]),
+        () => constant(variable([1]) as never, [1]),
+        () => decodeSafetensors(new Uint8Array(3)),
+      ].map((act) => {
+        try {
+          act();
+        } catch (error) {
+          return String(error);
+        }
+        throw new Error(`no error from ${act}`);
+      });
+    assert.equal(said(built), said(sources));
+  });
+}

@@ -79,8 +79,14 @@ export interface Address extends Choice {
   pictures: boolean;
 }
 
+/** Far above what a page writes; servers refuse addresses of several thousand characters. */
+const LONGEST_ADDRESS = 2000;
+/** An address that no page wrote says nothing. */
+export const isTooLong = (search: string): boolean => search.length > LONGEST_ADDRESS;
+
 /** What the address does not say, or says wrongly, is as declared. */
-export function fromAddress(declared: Declared, query: URLSearchParams): Address {
+export function fromAddress(declared: Declared, search: string): Address {
+  const query = new URLSearchParams(isTooLong(search) ? '' : search);
   const settings = defaultsOf(declared);
   for (const [name, setting] of Object.entries(declared)) {
     const value = parse(setting, query.get(name) ?? '');

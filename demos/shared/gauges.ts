@@ -43,6 +43,8 @@ export async function compileGauges(device: Device, { embed, represent }: Model,
         step.read('covariance'),
         step.read('neighbours'),
       ]);
+      if (![alignment, uniformity, std, length, ...covariance].every(Number.isFinite))
+        throw new Error('The embeddings are no longer numbers. Take back the last change.');
       return {
         ...{ alignment, uniformity, std, length, covariance },
         rank: effectiveRankOf(covariance),

@@ -1,6 +1,6 @@
 // The page of every demo: controls, charts and words around what the worker computes.
 import { type Chart, makeCharts } from './charts.ts';
-import { type Declared, defaultsOf, fromAddress, makeControls, toAddress } from './controls.ts';
+import { type Declared, defaultsOf, fromAddress, isTooLong, makeControls, toAddress } from './controls.ts';
 import { listen } from './pointer.ts';
 import {
   CLASSES,
@@ -33,6 +33,9 @@ export interface Demo {
   extra?: (box: HTMLElement) => { show(looks: readonly Gauges[]): void; begin(): void };
 }
 
+/** Bytes of a file that is looked at: an encoder has a few hundred thousand. */
+const LARGEST_FILE = 100e6;
+
 const $ = <T extends HTMLElement = HTMLElement>(id: string) => document.querySelector<T>(`#${id}`)!;
 
 const GAUGES = [
@@ -49,7 +52,7 @@ const GAUGES = [
 export function show({ settings: declared, presets, charts: declaredCharts, extra: makeExtra }: Demo): void {
   const worker = new Worker('model.js', { type: 'module' });
   const send = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
-  const address = fromAddress(declared, new URLSearchParams(location.search));
+  const address = fromAddress(declared, location.search);
   let { settings, seed } = address;
   let looks: Gauges[] = [];
   let running = false;
@@ -169,7 +172,11 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     const input = target as HTMLInputElement;
     const [file] = input.files ?? [];
     input.value = ''; // The same file may be chosen again.
-    if (file) send({ type: 'load', bytes: new Uint8Array(await file.arrayBuffer()) });
+    if (!file) return;
+    if (file.size > LARGEST_FILE) return notice(`${file.name} is too large for an encoder of this page.`);
+    const bytes = await file.arrayBuffer().catch(() => null);
+    if (bytes) send({ type: 'load', bytes: new Uint8Array(bytes) });
+    else notice(`${file.name} cannot be read.`);
   });
   const name = document.title.split(' ')[0].toLowerCase();
   $('metrics').addEventListener('click', () => {
@@ -225,7 +232,8 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     },
     built({ step }) {
       delete document.body.dataset.look; // The last one is of another model.
-      $('notice').hidden = true;
+      // What there was to do about a failure is done; other words stay until they are read.
+      if ($('notice').querySelector('button')?.textContent !== CLOSE) $('notice').hidden = true;
       document.body.dataset.built = String(Number(document.body.dataset.built ?? 0) + 1);
       status(`Ready at step ${step}. Press Start.`);
     },
@@ -276,6 +284,8 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
   addEventListener('ask-moment', () => send({ type: 'positions' }));
 
   showChoice();
+  if (isTooLong(location.search))
+    notice('The address is too long, so the page begins with its own settings.');
   theme(() => {
     charts.build();
     send({ type: 'style', style: style() });

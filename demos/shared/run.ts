@@ -47,7 +47,10 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
   /** Reads the gauges; while the last reading is on its way, it is that one. */
   function look(): Promise<void> {
     looking ??= read()
-      .catch(failed)
+      .catch((error) => {
+        pause();
+        failed(error);
+      })
       .finally(() => (looking = null));
     return looking;
   }
@@ -57,13 +60,11 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
       trainer.look(),
       trainer.points.embed().then(trainer.points.read),
     ]);
+    if (gauges.loss !== undefined && !Number.isFinite(gauges.loss))
+      throw new Error('The loss is no longer a number. Take back the last change.');
     stage.observe(rows, covariance);
     post({ type: 'gauges', gauges });
     if (pictures) post({ type: 'views', pixels: pictures }, [pictures.buffer]);
-    if (gauges.loss !== undefined && !Number.isFinite(gauges.loss)) {
-      running = false;
-      throw new Error('The loss is no longer a number. Take back the last change.');
-    }
   }
 
   async function advance(): Promise<void> {

@@ -9,6 +9,7 @@ import {
   type Device,
   describe,
   freeVariables,
+  InputError,
   l2Normalize,
   loadVariables,
   type nn,
@@ -20,6 +21,7 @@ import {
   type Tensor,
   type Variable,
 } from 'hypersphere';
+import { checkEncoder } from './encoder_file.ts';
 import { compileGauges } from './gauges.ts';
 import type { Data } from './images.ts';
 import { type Choice, type Gauges, POINTS, type Settings } from './protocol.ts';
@@ -145,6 +147,18 @@ export async function makeTrainer(
     let watching: ReturnType<typeof measure> | null = null;
     const measured = () => (watching ??= measure());
 
+    /** Lets what follows the network catch up. */
+    async function follow(): Promise<void> {
+      if (!model.catchUp) return;
+      const trace = () => {
+        model.catchUp!();
+        return {};
+      };
+      const following = await compile(device, trace, { warmUp: false });
+      await following.run();
+      following.dispose();
+    }
+
     const restore = (from: Checkpoint) => {
       loadVariables(device, from.bytes, variables);
       looks.splice(0, looks.length, ...looks.filter((look) => look.step < from.step));
@@ -187,18 +201,29 @@ export async function makeTrainer(
       },
       reset: () => restore({ step: 0, bytes: untouched }),
       saveNetwork: () => inTurn(() => saveVariables(device, network, { data: 'Fashion-MNIST' })),
-      /** @throws InputError for a file of another network */
-      async loadNetwork(bytes: Uint8Array, at = step): Promise<void> {
+      /** Sets the network to what another model of this demo has learned. */
+      async loadNetwork(bytes: Uint8Array, at: number): Promise<void> {
         loadVariables(device, bytes, network);
         step = at;
-        if (!model.catchUp) return;
-        const trace = () => {
-          model.catchUp!();
-          return {};
-        };
-        const following = await compile(device, trace, { warmUp: false });
-        await following.run();
-        following.dispose();
+        await follow();
+      },
+      /** @throws InputError for a file whose values no encoder of this kind can have */
+      checkFile: (bytes: Uint8Array) => checkEncoder(bytes, network),
+      /**
+       * Sets the network to a file that `checkFile` has nothing against.
+       * @throws InputError, with all as it was, for a file of another network, or whose embeddings are no numbers
+       */
+      async loadFile(bytes: Uint8Array): Promise<void> {
+        const before = await saveVariables(device, network);
+        loadVariables(device, bytes, network);
+        await points.embed();
+        const z = await points.read();
+        if (!z.every(Number.isFinite)) {
+          loadVariables(device, before, network);
+          await points.embed();
+          throw new InputError('The embeddings of this encoder are no numbers.');
+        }
+        await follow();
       },
     };
   } catch (error) {

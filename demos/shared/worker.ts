@@ -7,6 +7,7 @@ import {
   openDevice,
   WebGPUMissingError,
 } from 'hypersphere';
+import { isSound, messageOf } from './encoder_file.ts';
 import { type Data, loadData } from './images.ts';
 import {
   type At,
@@ -98,7 +99,8 @@ export function serve(build: (setup: Setup) => Model): void {
 
   async function keep(): Promise<void> {
     const of = choice;
-    kept = { ...(await model!.trainer.checkpoint()), choice: of };
+    const state = await model!.trainer.checkpoint();
+    if (isSound(state.bytes)) kept = { ...state, choice: of };
   }
 
   let wanted: At | null = null;
@@ -210,14 +212,18 @@ export function serve(build: (setup: Setup) => Model): void {
     },
     async load({ bytes }) {
       const { trainer, run } = model!;
-      await run.rest();
+      const goOn = run.running;
       try {
-        await trainer.loadNetwork(bytes);
+        trainer.checkFile(bytes);
+        await run.rest();
+        await trainer.loadFile(bytes);
+        await keep();
+        await run.changed();
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
-        post({ type: 'refused', message: error.message });
+        post({ type: 'refused', message: `The encoder was not loaded. ${messageOf(error)}` });
+        if (goOn) run.start();
       }
-      await run.changed();
     },
     async image() {
       post({ type: 'image', blob: await stage!.image() });

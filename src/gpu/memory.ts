@@ -7,7 +7,7 @@ export const ALIGNMENT = 256;
 export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** The format of a texture of vec4s. */
-export const formatOf = (half = false): GPUTextureFormat => (half ? 'rgba16float' : 'rgba32float');
+export const formatOf = (half = false) => (half ? 'rgba16float' : 'rgba32float');
 
 /** The buffers and textures of one device, counted. */
 export interface Memory {

@@ -70,7 +70,7 @@ export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
    */
   run(values?: { [K in keyof I]?: number | Data }): Promise<void>;
   /** The latest value of an output. Steps that are run meanwhile do not wait for it. */
-  read(name: keyof O): Promise<Float32Array & Data>;
+  read(name: keyof O): Promise<Float32Array>;
   /** Where an output lies, for drawing or for another plan. It stays valid until `dispose`. */
   buffer(name: keyof O): Range;
   /** Runs once with one submit per dispatch and tells the milliseconds of each. Needs the timestamp-query feature. */
@@ -327,7 +327,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       if (!(range.buffer.usage & COPY_SRC))
         throw new InputError(`read: the buffer of "${String(name)}" lacks the usage COPY_SRC`);
       const { dtype, size } = outputs[name];
-      return (await readRange(device, range, dtype, size)) as Float32Array & Data;
+      return (await readRange(device, range, dtype, size)) as Float32Array;
     },
     buffer(name) {
       assertUsable();

@@ -24,6 +24,8 @@ export interface Node {
 
 /** A value of the graph. It owns no GPU memory. */
 export class Tensor {
+  /** For messages, also where a bundler shortens the names of classes. */
+  static readonly name: string = 'Tensor';
   readonly node: Node;
   readonly index: number;
   readonly shape: Shape;
@@ -57,6 +59,7 @@ const mistyped = (data: TypedArray, dtype: DType) =>
  * Its value belongs to each device that uses it; here is only what it starts from.
  */
 export class Variable extends Tensor {
+  static override readonly name: string = 'Variable';
   readonly name: string;
   /** What it starts from: one number everywhere, or its elements (perhaps made when needed). */
   readonly initial: number | TypedArray | (() => TypedArray);

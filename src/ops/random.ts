@@ -1,11 +1,11 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import randomLib from '../../shaders/lib/random.wgsl' with { type: 'text' };
+import randomText from '../../shaders/lib/random.wgsl' with { type: 'text' };
 import randomWgsl from '../../shaders/random.wgsl' with { type: 'text' };
 import { call, type Op } from '../graph/op.ts';
 import { type DType, fail, type Scalar, type Shape, show, sizeOf, Tensor } from '../graph/tensor.ts';
 
-/** Whole WGSL of {@link randomLib}: `threefry`, `unit`, `normals`, `permute` for kernels that draw by themselves. */
-export { randomLib };
+/** WGSL that kernels which draw by themselves join: `threefry`, `unit`, `normals`, `permute`. */
+export const randomLib: string = randomText;
 
 /** Random numbers have no state: the same seed, stream and shape give the same elements. */
 export interface RandomOptions {

@@ -134,6 +134,48 @@ export const ofEach = {
     await demo.one();
   },
 
+  async 'refuses files that are no encoder of its own, and goes on from where it was'({ open, folder }) {
+    // Its address is too long, so it begins with its own settings.
+    const demo = await open(`?seed=3&alignWeight=0&rest=${'x'.repeat(12_000)}`);
+    await demo.built();
+    assert((await demo.text('notice')).includes('too long'), await demo.text('notice'));
+    assert((await demo.text('facts')).includes('seed 0'), await demo.text('facts'));
+    await until(() => !demo.page.url().includes('?'), 'a short address');
+    await demo.page.click('#notice button');
+    const states = [await demo.one(), await demo.one()];
+    await demo.press('reset');
+    await until(async () => (await demo.data()).look === '0', 'the reset');
+    await demo.one();
+
+    const saved = await demo.download('save');
+    const file = join(folder, 'hostile.safetensors');
+    const refused = async (what, bytes) => {
+      writeFileSync(file, bytes);
+      await (await demo.page.$('#load')).uploadFile(file);
+      const said = await until(() => demo.text('notice'), `a message about ${what}`);
+      await demo.page.click('#notice button');
+      assert(said.length < 1000, `${said.length} characters about ${what}`);
+      assert(!(await demo.text('status')).includes('Stopped'), `${what} stops the page: ${said}`);
+    };
+    const hostile = Object.entries(hostileFiles(saved));
+    for (const [what, bytes] of hostile) await refused(what, bytes);
+    assert((await demo.step()) === 1, `step ${await demo.step()}`);
+    const next = await demo.one();
+    assert(same(next, states[1]), `goes on with ${JSON.stringify(next)}, not ${JSON.stringify(states[1])}`);
+    // A refused file does not stop a run.
+    await demo.press('start');
+    await demo.reach(10);
+    await refused(...hostile[0]);
+    const at = await demo.step();
+    await until(async () => (await demo.step()) > at, 'steps after a refused file');
+    await demo.pause();
+    writeFileSync(file, saved);
+    await (await demo.page.$('#load')).uploadFile(file);
+    const embeddings = ({ loss, ...gauges }) => gauges;
+    await until(async () => same(embeddings(await demo.gauges()), embeddings(states[0])), 'the good file');
+    assert((await demo.text('notice')) === '', await demo.text('notice'));
+  },
+
   async 'shows an image and its neighbours'({ open }) {
     const demo = await open('', { calm: true });
     await demo.built();
@@ -469,6 +511,46 @@ export const ofOne = {
     assert(grown < 1e6, `${grown} bytes more of JavaScript`);
   },
 };
+
+/** Files like a saved one, each with one fault. */
+function hostileFiles(saved) {
+  const start = 8 + Number(saved.readBigUInt64LE());
+  const header = JSON.parse(saved.subarray(8, start));
+  const [name, weight] = Object.entries(header).find(([, { shape }]) => shape?.length === 2);
+  const variance = Object.keys(header).find((key) => key.endsWith('runningVariance'));
+  const written = (json, data = saved.subarray(start)) => {
+    const text = Buffer.from(typeof json === 'string' ? json : JSON.stringify(json));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(text.length));
+    return Buffer.concat([length, text, data]);
+  };
+  const typed = (json) => written({ ...header, [name]: { ...weight, dtype: json } });
+  /** Every value of some tensors becomes one number. */
+  const valued = (value, of = Object.keys(header)) => {
+    const data = Buffer.from(saved.subarray(start));
+    for (const key of of.filter((key) => key !== '__metadata__'))
+      for (let [at, end] = header[key].data_offsets; at < end; at += 4) data.writeFloatLE(value, at);
+    return written(header, data);
+  };
+  const deep = `${'['.repeat(3000)}${']'.repeat(3000)}`;
+  const { [name]: _, ...others } = header;
+  const text = JSON.stringify(header);
+  return {
+    'an object as type': typed({ toString: 1 }),
+    'a deep list as type': written(text.replace(/"dtype":"F32"/, `"dtype":${deep}`)),
+    'a tensor called __proto__': written(text.replace(JSON.stringify(name), '"__proto__"')),
+    'a long name': written({ ...others, ['x'.repeat(1e5)]: weight }),
+    'another shape': written({ ...header, [name]: { ...weight, shape: weight.shape.toReversed() } }),
+    'a file that is cut off': saved.subarray(0, saved.length - 100),
+    'no number': valued(Number.NaN, [name]),
+    'an infinite number': valued(Number.POSITIVE_INFINITY, [name]),
+    'huge numbers': valued(1e30),
+    'zeros only': valued(0),
+    ...(variance && { 'a negative variance': valued(-1, [variance]) }),
+    nothing: Buffer.alloc(0),
+    'a picture': Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB', 'base64'),
+  };
+}
 
 /** How far the picture reaches, in radii of the sphere, as the painter has it. */
 const reachOf = async (demo) => ((await demo.page.$('#set-width')) ? 1.38 : 1.12);

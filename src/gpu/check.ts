@@ -17,16 +17,21 @@ export const LARGEST_U32 = 2 ** 32 - 1;
 
 /** A short description of any value for error messages: `null`, `NaN`, `"abc"`, `an array of 3`, `a Float32Array of 12`. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return value.length > 40 ? `a string of ${value.length}` : `"${value}"`;
+  if (typeof value === 'string')
+    return value.length > 40 ? `a string of ${value.length}` : JSON.stringify(value);
   if (typeof value === 'bigint') return `the BigInt ${value}n`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (ArrayBuffer.isView(value) && 'length' in value) return `a ${nameOf(value)} of ${value.length}`;
+  if (ArrayBuffer.isView(value) && 'length' in value)
+    return `${withArticle(nameOf(value))} of ${value.length}`;
   const name = nameOf(value);
-  return name === 'Object' ? 'an object' : `a ${name}`;
+  return name === 'Object' ? 'an object' : withArticle(name);
 }
+
+const withArticle = (name: string): string =>
+  `${/^[AEIOU]/.test(name) && !/^Ui/.test(name) ? 'an' : 'a'} ${name}`;
 
 function nameOf(value: object): string {
   const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null;

@@ -18,6 +18,8 @@ const commands = {
   measure: 'gauges of embeddings of your own, NumPy files: measure -- --help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   'test:methods': 'test:methods [PATTERN...]: the slow tests (test/slow), in Deno',
+  'test:fuzz':
+    'test:fuzz [PATTERN...] [--inputs N] [--seed N] [--minutes N]: 100,000 hostile inputs, half of them new',
   'test:demos': 'test:demos [PATTERN...]: the demos in Chromium and in Firefox',
   build: 'bundle the library and its types into dist/',
   demos:
@@ -322,6 +324,10 @@ async function testMethods(args) {
   return failed || !passed ? 1 : 0;
 }
 
+/** Hostile inputs, in processes that may hang or crash. */
+const fuzz = (args) =>
+  runInteractive(denoBinary(), [...denoFlags, inRoot('test', 'fuzz', 'main.ts'), ...args], denoEnvironment());
+
 /** The demos in browsers. */
 const demoTests = (args, extra) => {
   const env = { PUPPETEER_EXECUTABLE_PATH: setUpBrowser(), ...extra };
@@ -404,6 +410,7 @@ async function main([command, ...args]) {
   if (command === 'format') return biome('check', '--write', '.') ? 0 : 1;
   setUpAdapter();
   if (command === 'bench') return bench(args);
+  if (command === 'test:fuzz') return fuzz(args);
   const program = inRoot('src', ...programs[command]);
   return runInteractive(denoBinary(), [...denoFlags, program, ...args], denoEnvironment());
 }

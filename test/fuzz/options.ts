@@ -1,0 +1,2 @@
+import type { Property } from './engine.ts';
+export const options: Property[] = [];

@@ -18,11 +18,11 @@ export const value = (x: unknown): Arg => {
   return leaf(text, () => x);
 };
 export const list = (...items: Arg[]): Arg => ({ kind: 'list', items });
-export const object = (fields: Record<string, Arg | number | string | boolean | null | number[]>): Arg => ({
+export const object = (
+  fields: Record<string, Arg | number | string | boolean | null | readonly unknown[]>,
+): Arg => ({
   kind: 'object',
-  fields: Object.fromEntries(
-    Object.entries(fields).map(([name, x]) => [name, isArg(x) ? x : value(x)]),
-  ),
+  fields: Object.fromEntries(Object.entries(fields).map(([name, x]) => [name, isArg(x) ? x : value(x)])),
 });
 const isArg = (x: unknown): x is Arg => typeof x === 'object' && x !== null && 'kind' in x;
 
@@ -37,7 +37,9 @@ export function elementsOf(shape: readonly number[], dtype: 'f32' | 'u32' | 'u8'
   return dtype === 'u32' ? r.integers(size, 0, 3) : Uint8Array.from(r.integers(size, 0, 256));
 }
 export const aVariable = (shape: number[], dtype: 'f32' | 'u32' | 'u8' = 'f32'): Arg =>
-  leaf(`${dtype} variable [${shape.join(', ')}]`, () => variable(shape, { name: 'v', dtype, initial: elementsOf(shape, dtype) }));
+  leaf(`${dtype} variable [${shape.join(', ')}]`, () =>
+    variable(shape, { name: 'v', dtype, initial: elementsOf(shape, dtype) }),
+  );
 /** Rows to measure: { data, shape }. */
 export const rows = (N: number, D: number, seed = 0): Arg =>
   object({ data: leaf(`Float32Array(${N * D})`, () => random(seed + N * D).normal(N * D)), shape: [N, D] });
@@ -49,7 +51,9 @@ export const fn = (text: string, f: (...args: never[]) => unknown): Arg => leaf(
 export function show(arg: Arg): string {
   if (arg.kind === 'leaf') return arg.text;
   if (arg.kind === 'list') return `[${arg.items.map(show).join(', ')}]`;
-  return `{ ${Object.entries(arg.fields).map(([name, x]) => `${/^\w+$/.test(name) ? name : JSON.stringify(name)}: ${show(x)}`).join(', ')} }`;
+  return `{ ${Object.entries(arg.fields)
+    .map(([name, x]) => `${/^\w+$/.test(name) ? name : JSON.stringify(name)}: ${show(x)}`)
+    .join(', ')} }`;
 }
 
 export function make(arg: Arg): unknown {
@@ -78,7 +82,10 @@ function replaced(arg: Arg, at: number, by: Arg): Arg {
   };
   if (arg.kind === 'list') return { ...arg, items: arg.items.map(within) };
   if (arg.kind === 'object')
-    return { ...arg, fields: Object.fromEntries(Object.entries(arg.fields).map(([name, x]) => [name, within(x)])) };
+    return {
+      ...arg,
+      fields: Object.fromEntries(Object.entries(arg.fields).map(([name, x]) => [name, within(x)])),
+    };
   return arg;
 }
 
@@ -118,8 +125,24 @@ const literals: unknown[] = [
   ...[null, undefined, true, false, -1, 0, -0, 0.5, 1.5, 3, 7, Number.NaN, Infinity, -Infinity],
   ...[2 ** 31, 2 ** 32, 2 ** 53, 1e15, 1e300, 5e-324, -1e9],
   ...['', 'abc', '0', '3', '__proto__', 'constructor', 'toString', 'same', 'relu', 'none', 'two\nlines'],
-  ...[[], [0], [-1, 5], [5, 0], [2, 3], [1.5, 2], [Number.NaN], [null], ['2', 3], [[2, 3]], [2 ** 31, 2 ** 31], [1e308, 1e308]],
-  ...[[-1, -1], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]],
+  ...[
+    [],
+    [0],
+    [-1, 5],
+    [5, 0],
+    [2, 3],
+    [1.5, 2],
+    [Number.NaN],
+    [null],
+    ['2', 3],
+    [[2, 3]],
+    [2 ** 31, 2 ** 31],
+    [1e308, 1e308],
+  ],
+  ...[
+    [-1, -1],
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+  ],
 ];
 const never = (what: string) => {
   throw new CallersOwn(what);

@@ -1,6 +1,7 @@
 // Bytes: files as other programs write them, ways to spoil them, and readers of their own to judge by. Nothing of src/.
-import fc from 'fast-check';
+
 import { gunzipSync } from 'node:zlib';
+import fc from 'fast-check';
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -51,7 +52,10 @@ export function crc32(bytes: Uint8Array): number {
 }
 
 /** One member of a gzip file (RFC 1952), in stored blocks, with the parts of a header that are asked for. */
-export function gzipMember(bytes: Uint8Array, { name = '', comment = '', extra = 0, headerCrc = false } = {}): Bytes {
+export function gzipMember(
+  bytes: Uint8Array,
+  { name = '', comment = '', extra = 0, headerCrc = false } = {},
+): Bytes {
   const flags = (headerCrc ? 2 : 0) | (extra ? 4 : 0) | (name ? 8 : 0) | (comment ? 16 : 0);
   const before = join(
     [0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 255],
@@ -65,7 +69,9 @@ export function gzipMember(bytes: Uint8Array, { name = '', comment = '', extra =
   for (let at = 0; at === 0 || at < bytes.length; at += size) {
     const block = bytes.subarray(at, at + size);
     const last = at + size >= bytes.length ? 1 : 0;
-    blocks.push(join([last, ...littleEndian(block.length, 2), ...littleEndian(block.length ^ 0xffff, 2)], block));
+    blocks.push(
+      join([last, ...littleEndian(block.length, 2), ...littleEndian(block.length ^ 0xffff, 2)], block),
+    );
   }
   return join(header, ...blocks, littleEndian(crc32(bytes), 4), littleEndian(bytes.length % 2 ** 32, 4));
 }
@@ -88,7 +94,10 @@ export function gzipBomb(bytes: Uint8Array, zeros: number): Bytes {
   // Length 258 is code 285 = 11000101, distance 1 is code 0 = 00000.
   for (let i = 0; i < matches; i++) put(0b0000010100011, 13);
   put(0, 7);
-  const stored = join([0, ...littleEndian(bytes.length, 2), ...littleEndian(bytes.length ^ 0xffff, 2)], bytes);
+  const stored = join(
+    [0, ...littleEndian(bytes.length, 2), ...littleEndian(bytes.length ^ 0xffff, 2)],
+    bytes,
+  );
   return join([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], stored, block, [0, 0, 0, 0, 0, 0, 0, 0]);
 }
 
@@ -140,7 +149,8 @@ export function spoil(bytes: Bytes, list: readonly Change[]): Bytes {
     if ('cut' in each) return file.slice(0, at(each.cut));
     if ('insert' in each)
       return join(file.subarray(0, at(each.insert)), each.bytes, file.subarray(at(each.insert)));
-    if ('drop' in each) return join(file.subarray(0, at(each.drop)), file.subarray(at(each.drop) + each.count));
+    if ('drop' in each)
+      return join(file.subarray(0, at(each.drop)), file.subarray(at(each.drop) + each.count));
     if ('append' in each) return join(file, each.append);
     const from = at(each.twice);
     return join(file.subarray(0, from + each.count), file.subarray(from));

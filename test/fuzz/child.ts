@@ -1,7 +1,8 @@
 // Runs properties for main.ts, which ends this process when an input takes too long: one job a line on stdin. What it
 // says: `i N` before input N, and JSON otherwise.
-import { createInterface } from 'node:readline';
+
 import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { BLOCK, type Failure, inputsOf, runProperty, shrink, type Tally } from './engine.ts';
 import { closeGpu, gpu, openGpu } from './gpu.ts';
 import { propertyOf } from './groups.ts';
@@ -33,7 +34,9 @@ export type Answer =
   | { ready: true }
   | { input: string; key: string }
   | { tally: Tally; before: Held | null; after: Held }
-  | { failure: Failure };
+  | { failure: Failure }
+  | { smaller: Failure }
+  | { done: true };
 
 const collect = (globalThis as { gc?: () => void }).gc;
 const encoder = new TextEncoder();
@@ -72,10 +75,11 @@ async function work({ property: name, seed, from, count, skip, seconds, describe
     onFailure: (failure) => answer({ failure }),
   });
   say('i -1');
-  const after = await held();
-  const failures: Failure[] = [];
-  for (const failure of tally.failures) failures.push(await shrink(property, failure).catch(() => failure));
-  answer({ tally: { ...tally, failures }, before, after });
+  answer({ tally, before, after: await held() });
+  // Smaller inputs may hang where these did not: the tally is safe by now.
+  for (const failure of tally.failures)
+    answer({ smaller: await shrink(property, failure).catch(() => failure) });
+  answer({ done: true });
 }
 
 await openGpu();

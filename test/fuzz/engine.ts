@@ -42,8 +42,11 @@ const general = (message: string) =>
     .replace(/(#, )+#/g, '#')
     .slice(0, 120);
 
-/** The first line of a stack that is in the library. */
-const placeOf = ({ stack = '' }: Error) => /src\/[\w/]+\.ts:\d+/.exec(stack)?.[0] ?? '';
+/** The first line of a stack that is in the library, but for what only throws. */
+const placeOf = ({ stack = '' }: Error) => {
+  const places = stack.match(/src\/[\w/]+\.ts:\d+/g) ?? [];
+  return places.find((place) => !/(graph\/tensor|check)\.ts/.test(place)) ?? places[0] ?? '';
+};
 
 /**
  * Runs what may refuse its input, and fails for every error but a typed one of one clear line.
@@ -69,12 +72,18 @@ export function checkError(error: unknown, names = /./): Error {
   if (!(error instanceof Error)) throw new Wrong(`throws ${typeof error}`, String(error).slice(0, 200));
   const { message } = error;
   if (!(error instanceof HypersphereError))
-    throw new Wrong(`${error.constructor.name}: ${general(message)} [${placeOf(error)}]`, message.slice(0, 300));
-  if (/[\n\r]/.test(message)) throw new Wrong(`a message of several lines [${placeOf(error)}]`, JSON.stringify(message).slice(0, 300));
-  if (message.length > 2000) throw new Wrong(`a message of more than 2,000 characters [${placeOf(error)}]`, message.slice(0, 300));
+    throw new Wrong(
+      `${error.constructor.name}: ${general(message)} [${placeOf(error)}]`,
+      message.slice(0, 300),
+    );
+  if (/[\n\r]/.test(message))
+    throw new Wrong(`a message of several lines [${placeOf(error)}]`, JSON.stringify(message).slice(0, 300));
+  if (message.length > 2000)
+    throw new Wrong(`a message of more than 2,000 characters [${placeOf(error)}]`, message.slice(0, 300));
   if (/internal|\[object |reading '|is not a function|is not iterable/.test(message))
     throw new Wrong(`an unclear message [${placeOf(error)}]`, message.slice(0, 300));
-  if (!names.test(message)) throw new Wrong(`a message that names nothing [${placeOf(error)}]`, message.slice(0, 300));
+  if (!names.test(message))
+    throw new Wrong(`a message that names nothing [${placeOf(error)}]`, message.slice(0, 300));
   return error;
 }
 
@@ -114,7 +123,14 @@ export interface Tally {
   failures: Failure[];
 }
 
-export const emptyTally = (): Tally => ({ inputs: 0, taken: 0, refused: 0, seconds: 0, slowest: 0, failures: [] });
+export const emptyTally = (): Tally => ({
+  inputs: 0,
+  taken: 0,
+  refused: 0,
+  seconds: 0,
+  slowest: 0,
+  failures: [],
+});
 
 /** Where a run of a property begins, what it leaves out, and who is told. */
 export interface RunOptions {

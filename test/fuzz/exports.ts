@@ -1,7 +1,7 @@
 // Every export with hostile arguments: it gives something sound, or refuses in one line that names it.
 import fc from 'fast-check';
 import { compile } from '../../src/graph/compile.ts';
-import { Tensor, trace, Variable } from '../../src/graph/tensor.ts';
+import { addEffect, type Node, Tensor, trace, Variable } from '../../src/graph/tensor.ts';
 import { freeVariables } from '../../src/graph/variables.ts';
 import { type Change, changed, changes, make, show } from './arguments.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
@@ -9,7 +9,7 @@ import { checkGpu, gpu, openGpu } from './gpu.ts';
 import { type Entry, exported, functionOf, type Kind, OTHERS, prepareSteps, surface } from './surface.ts';
 
 /** A message begins with what it is about: `matmul "encoder.1": `, `variable "w": `. */
-const NAMES = /^[A-Za-z][\w.]*( "[^"]*")?: \S/;
+const NAMES = /^(IDX )?[A-Za-z][\w.]*( "[^"]*")?: \S/;
 
 interface Call {
   name: string;
@@ -26,7 +26,8 @@ const calls = (kinds: readonly Kind[]): fc.Arbitrary<Call> =>
 
 /** All tensors in what a call gave, some levels deep. */
 function tensorsIn(value: unknown, depth = 3): Tensor[] {
-  if (value instanceof Tensor) return [value];
+  // But for an object that only has the prototype of one.
+  if (value instanceof Tensor) return value.node ? [value] : [];
   if (depth === 0 || value === null || (typeof value !== 'object' && typeof value !== 'function')) return [];
   if (ArrayBuffer.isView(value)) return [];
   return Object.values(value).flatMap((x) => tensorsIn(x, depth - 1));
@@ -51,13 +52,19 @@ async function named<T>(call: Call, body: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What was made for a call, so that it can be given back. */
+interface Made {
+  args: unknown[];
+}
+
 /** A result, or a refusal that names what refuses. */
-const outcomeOf = (call: Call, { kind }: Entry) =>
-  attempt(() => {
-    const args = argsOf(call).map(make);
-    if (kind !== 'build') return functionOf(call.name)(...args);
-    return trace(() => functionOf(call.name)(...args)).result;
+function outcomeOf(call: Call, { kind }: Entry, made: Made = { args: [] }) {
+  return attempt(() => {
+    made.args = argsOf(call).map(make);
+    const f = functionOf(call.name);
+    return kind === 'build' ? trace(() => f(...made.args)).result : f(...made.args);
   }, NAMES);
+}
 
 const builds: Property<Call> = {
   name: 'exports: building a graph',
@@ -77,6 +84,23 @@ const builds: Property<Call> = {
 /** What is compiled: no more than a small machine computes at once. */
 const FEW = 100_000;
 
+/** All variables that tensors and effects are made of. */
+function variablesOf(tensors: readonly Tensor[], effects: readonly Node[]): Variable[] {
+  const found = new Set<Variable>();
+  const seen = new Set<Node>();
+  const nodes = [...tensors.map(({ node }) => node), ...effects];
+  for (let node = nodes.pop(); node; node = nodes.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const x of [...node.inputs, ...node.state, ...node.outputs]) {
+      if (!(x instanceof Tensor)) continue;
+      if (x instanceof Variable) found.add(x.home?.flat ?? x);
+      nodes.push(x.node);
+    }
+  }
+  return [...found];
+}
+
 const runs: Property<Call> = {
   name: 'exports: running the graph that was built',
   share: 1,
@@ -86,30 +110,28 @@ const runs: Property<Call> = {
   check: (call) =>
     named(call, async () => {
       await openGpu();
-      const variables: Variable[] = [];
+      let variables: Variable[] = [];
       const { refused } = await attempt(async () => {
         const args = argsOf(call).map(make);
-        let large = false;
-        const step = await compile(
-          gpu.device,
-          () => {
-            const tensors = tensorsIn(functionOf(call.name)(...args));
-            const found = [...tensors, ...tensorsIn(args)];
-            variables.push(...found.filter((x) => x instanceof Variable));
-            large = found.some(({ size }) => size > FEW);
-            return large ? {} : Object.fromEntries(tensors.map((x, i) => [`y${i}`, x]));
-          },
-          { tune: false },
-        );
+        const f = functionOf(call.name);
+        const build = () => {
+          const { result, effects } = trace(() => f(...args));
+          const tensors = tensorsIn(result);
+          variables = variablesOf(tensors, effects);
+          const touched = [...tensors, ...tensorsIn(args), ...variables];
+          if (touched.some(({ size }) => size > FEW)) return {};
+          for (const effect of effects) addEffect(effect);
+          return Object.fromEntries(tensors.map((x, i) => [`y${i}`, x]));
+        };
+        const step = await compile(gpu.device, build, { tune: false });
         try {
           await step.run();
-          await Promise.all(Object.keys(step.stats).slice(0, 0));
           await gpu.device.gpu.queue.onSubmittedWorkDone();
         } finally {
           step.dispose();
         }
       });
-      freeVariables(gpu.device, variables);
+      if (!gpu.device.error && !gpu.device.lost) freeVariables(gpu.device, variables);
       checkGpu('runs');
       return refused ? 'refused' : 'taken';
     }),
@@ -126,19 +148,24 @@ const onDevice = (kinds: Kind[], share: number, name: string, most?: number): Pr
     named(call, async (): Promise<Outcome> => {
       await openGpu();
       await prepareSteps();
-      const { value, refused } = await outcomeOf(call, surface[call.name]);
-      await release(value);
+      const made: Made = { args: [] };
+      const { value, refused } = await outcomeOf(call, surface[call.name], made);
+      release(value);
+      release(made.args);
       checkGpu('runs');
       return refused ? 'refused' : 'taken';
     }),
 });
 
 /** Gives back what a call left on the device: the variables of its arguments and of its result, steps, devices. */
-async function release(value: unknown): Promise<void> {
+function release(value: unknown): void {
   const { dispose } = Object(value) as { dispose?: unknown };
   if (typeof dispose === 'function' && value !== gpu.device) dispose.call(value);
   if (gpu.device.error || gpu.device.lost) return;
-  freeVariables(gpu.device, tensorsIn(value).filter((x) => x instanceof Variable));
+  freeVariables(
+    gpu.device,
+    tensorsIn(value).filter((x) => x instanceof Variable),
+  );
 }
 
 /** Every export stands in the surface, and nothing else does. */
@@ -155,11 +182,11 @@ export function checkSurface(): void {
 export async function checkValidCalls(kinds: readonly Kind[]): Promise<string[]> {
   const wrong: string[] = [];
   for (const [name, entry] of Object.entries(surface)) {
-    if (!kinds.includes(entry.kind) || name === 'fail' || name === 'fileChoices.load') continue;
+    if (!kinds.includes(entry.kind) || name === 'fail') continue;
     try {
       const { value, refused } = await outcomeOf({ name, changes: [] }, entry);
       if (refused) wrong.push(`${name}: ${refused.message}`);
-      else await release(value);
+      else release(value);
     } catch (error) {
       wrong.push(`${name}: ${(error as Error).message}`);
     }

@@ -1,5 +1,5 @@
 // Readers and writers of IDX, npy and safetensors for the tests to judge by: plain, slow, and nothing of src/.
-import { bigEndian, type Bytes, gunzip, join, littleEndian, product, utf8 } from './bytes.ts';
+import { type Bytes, bigEndian, gunzip, join, littleEndian, product, utf8 } from './bytes.ts';
 
 /** A number, or a BigInt where the file has 64-bit integers. */
 export type Value = number | bigint;
@@ -109,7 +109,8 @@ export function npyWith(header: string, data: Uint8Array, { version = 1, pad = t
  * is not of the plain form that this reads.
  */
 export function readNpy(file: Uint8Array): NpyContents | 'bad' | 'odd' {
-  if (file.length < 10 || file[0] !== 0x93 || String.fromCharCode(...file.subarray(1, 6)) !== 'NUMPY') return 'bad';
+  if (file.length < 10 || file[0] !== 0x93 || String.fromCharCode(...file.subarray(1, 6)) !== 'NUMPY')
+    return 'bad';
   if (file[6] < 1 || file[6] > 3) return 'odd';
   const from = file[6] === 1 ? 10 : 12;
   if (file.length < from) return 'bad';
@@ -119,7 +120,8 @@ export function readNpy(file: Uint8Array): NpyContents | 'bad' | 'odd' {
   const header = dictionary(new TextDecoder('latin1').decode(file.subarray(from, from + length)));
   if (!header) return 'odd';
   const { descr, fortran_order: fortran, shape } = header;
-  if (Object.keys(header).length !== 3 || typeof descr !== 'string' || typeof fortran !== 'boolean') return 'bad';
+  if (Object.keys(header).length !== 3 || typeof descr !== 'string' || typeof fortran !== 'boolean')
+    return 'bad';
   if (!Array.isArray(shape) || !shape.every(Number.isSafeInteger)) return 'bad';
   if (!/^[<>|=][a-z]\d$/.test(descr) || !(descr.slice(1) in numbers)) return 'bad';
   const data = file.subarray(from + length);
@@ -223,7 +225,12 @@ export function readSafetensors(file: Uint8Array): Map<string, TensorContents> |
       continue;
     }
     const { dtype, shape, data_offsets: offsets } = info;
-    if (typeof dtype !== 'string' || !Object.hasOwn(tensorTypes, dtype) || !isSizes(shape) || !isSizes(offsets))
+    if (
+      typeof dtype !== 'string' ||
+      !Object.hasOwn(tensorTypes, dtype) ||
+      !isSizes(shape) ||
+      !isSizes(offsets)
+    )
       return null;
     const [from, to] = offsets;
     if (offsets.length !== 2 || from > to || to > data.length) return null;

@@ -28,7 +28,10 @@ export function shareOut(total: number): Map<string, number> {
   // The narrowest first.
   const room = ([{ most = Number.POSITIVE_INFINITY }, share]: [Property, number]) => most / share;
   for (const [property, share] of [...weights].sort((a, b) => room(a) - room(b))) {
-    const count = Math.min(property.most ?? Number.POSITIVE_INFINITY, Math.max(1, Math.round((left * share) / weight)));
+    const count = Math.min(
+      property.most ?? Number.POSITIVE_INFINITY,
+      Math.max(1, Math.round((left * share) / weight)),
+    );
     counts.set(property.name, count);
     left -= count;
     weight -= share;

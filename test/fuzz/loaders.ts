@@ -78,7 +78,11 @@ type Packing = typeof packing extends fc.Arbitrary<infer T> ? T : never;
 
 /** In members that end at these percentages of the file. */
 function zipped(file: Bytes, { members, zeros, ...header }: Packing): Bytes {
-  const cuts = [0, ...members.map((p) => Math.floor((p * file.length) / 100)).sort((a, b) => a - b), file.length];
+  const cuts = [
+    0,
+    ...members.map((p) => Math.floor((p * file.length) / 100)).sort((a, b) => a - b),
+    file.length,
+  ];
   const parts = cuts.slice(1).map((end, i) => gzipMember(file.subarray(cuts[i], end), header));
   return join(...parts, new Uint8Array(zeros));
 }
@@ -92,7 +96,10 @@ async function checkIdx(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
   const images = await attempt(() => parseImages(file, 'images'), /^images: /);
   const labels = await attempt(() => parseLabels(file, 'labels'), /^labels: /);
   if (!expected && !(plain.refused && images.refused && labels.refused))
-    throw new Wrong('a broken IDX file is taken', JSON.stringify(plain.value ?? images.value ?? labels.value).slice(0, 200));
+    throw new Wrong(
+      'a broken IDX file is taken',
+      JSON.stringify(plain.value ?? images.value ?? labels.value).slice(0, 200),
+    );
   if (!expected) return 'refused';
   if (!mayRefuse) {
     taken(plain);
@@ -116,7 +123,11 @@ async function checkIdx(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
   return outcome(plain);
 }
 
-const validIdx: Property<{ idx: { shape: number[]; data: Uint8Array }; packing: Packing | null; shift: number }> = {
+const validIdx: Property<{
+  idx: { shape: number[]; data: Uint8Array };
+  packing: Packing | null;
+  shift: number;
+}> = {
   name: 'IDX: valid, gzipped or not, of several members',
   share: 3,
   make: fc.record({ idx, packing: fc.option(packing), shift: fc.nat(3) }),
@@ -127,7 +138,11 @@ const validIdx: Property<{ idx: { shape: number[]; data: Uint8Array }; packing: 
   show: ({ idx: { shape, data }, packing }) => `[${shape}] ${hex(data)} ${JSON.stringify(packing)}`,
 };
 
-const spoiltIdx: Property<{ idx: { shape: number[]; data: Uint8Array }; packing: Packing | null; changes: Change[] }> = {
+const spoiltIdx: Property<{
+  idx: { shape: number[]; data: Uint8Array };
+  packing: Packing | null;
+  changes: Change[];
+}> = {
   name: 'IDX: spoilt',
   share: 5,
   make: fc.record({ idx, packing: fc.option(packing, { freq: 2 }), changes }),
@@ -200,7 +215,10 @@ interface NpyInput {
 }
 
 const npyDtype = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom('<f4', '<f8', '|u1', '|i1', '<i2', '<u2', '<i4', '<u4', '<i8', '<u8') },
+  {
+    weight: 6,
+    arbitrary: fc.constantFrom('<f4', '<f8', '|u1', '|i1', '<i2', '<u2', '<i4', '<u4', '<i8', '<u8'),
+  },
   { weight: 1, arbitrary: fc.constantFrom(...npyTypes.map((type) => `>${type}`), '<f2', '|b1') },
 );
 const npyShape = fc.oneof(
@@ -228,7 +246,10 @@ const npy: fc.Arbitrary<NpyInput> = fc
     dtype: npyDtype,
     shape: npyShape,
     pattern,
-    fortran: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    fortran: fc.oneof(
+      { weight: 5, arbitrary: fc.constant(false) },
+      { weight: 1, arbitrary: fc.constant(true) },
+    ),
     version: fc.constantFrom(1, 1, 1, 2, 3),
     order: fc.shuffledSubarray(['descr', 'fortran_order', 'shape'], { minLength: 3 }),
     layout: fc.nat(3),
@@ -278,7 +299,8 @@ async function checkNpy(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
   const f32 = isRows ? Float32Array.from(values as number[]) : null;
   if (!mayRefuse && inC && /^<f[48]$/.test(dtype) && f32?.every(Number.isFinite)) taken(rows);
   if (rows.value) {
-    if (!f32?.every(Number.isFinite)) throw new Wrong('npyRows takes what are no finite rows', `${dtype} [${shape}]`);
+    if (!f32?.every(Number.isFinite))
+      throw new Wrong('npyRows takes what are no finite rows', `${dtype} [${shape}]`);
     same('npyRows: shape', rows.value.shape, shape);
     same('npyRows', rows.value.data, f32);
   }
@@ -289,7 +311,11 @@ async function checkNpy(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
     // By value, exactly, in the order of the values.
     const sorted = [...new Set(values)].sort((a, b) => (a < b ? -1 : Number(a > b)));
     const places = new Map(sorted.map((value, i) => [value, i]));
-    same('npyLabels', labels.value.labels, values.map((value) => places.get(value)!));
+    same(
+      'npyLabels',
+      labels.value.labels,
+      values.map((value) => places.get(value)!),
+    );
   }
   return outcome(read);
 }
@@ -312,21 +338,87 @@ const spoiltNpy: Property<{ npy: NpyInput; changes: Change[] }> = {
 
 /** Words of headers: of Python, of JavaScript, and of neither. */
 const headerValue = fc.oneof(
-  fc.constantFrom("'<f4'", "'__proto__'", "'constructor'", "'toString'", "'hasOwnProperty'", "'valueOf'", "''"),
-  fc.constantFrom("'|O'", "'<U5'", "'|S3'", "'<c8'", "'<M8[ns]'", "[('a', '<f4')]", "'<f4\\n'", "'=f4'", "'f4'"),
-  fc.constantFrom('True', 'False', 'None', 'true', '0', '-1', '1e9', '{}', '()', '(,)', '(3)', '(3', '(0,)', '(0, 0)'),
-  fc.constantFrom('(-1, 5)', '(5.5,)', '(1e3,)', '(9007199254740993,)', '(4294967296, 4294967296)', '(0, 99999999999)'),
-  fc.constantFrom('(24L, 5L)', '(٣,)', '(1,,2)', '( , )', '(1 2,)', '(0x10,)', '(007,)', '(99999999999999999999999,)'),
-  fc.constantFrom(`(${'1,'.repeat(3000)})`, `'${'<'.repeat(5000)}'`, '('.repeat(3000), `(${'9'.repeat(400)},)`),
+  fc.constantFrom(
+    "'<f4'",
+    "'__proto__'",
+    "'constructor'",
+    "'toString'",
+    "'hasOwnProperty'",
+    "'valueOf'",
+    "''",
+  ),
+  fc.constantFrom(
+    "'|O'",
+    "'<U5'",
+    "'|S3'",
+    "'<c8'",
+    "'<M8[ns]'",
+    "[('a', '<f4')]",
+    "'<f4\\n'",
+    "'=f4'",
+    "'f4'",
+  ),
+  fc.constantFrom(
+    'True',
+    'False',
+    'None',
+    'true',
+    '0',
+    '-1',
+    '1e9',
+    '{}',
+    '()',
+    '(,)',
+    '(3)',
+    '(3',
+    '(0,)',
+    '(0, 0)',
+  ),
+  fc.constantFrom(
+    '(-1, 5)',
+    '(5.5,)',
+    '(1e3,)',
+    '(9007199254740993,)',
+    '(4294967296, 4294967296)',
+    '(0, 99999999999)',
+  ),
+  fc.constantFrom(
+    '(24L, 5L)',
+    '(٣,)',
+    '(1,,2)',
+    '( , )',
+    '(1 2,)',
+    '(0x10,)',
+    '(007,)',
+    '(99999999999999999999999,)',
+  ),
+  fc.constantFrom(
+    `(${'1,'.repeat(3000)})`,
+    `'${'<'.repeat(5000)}'`,
+    '('.repeat(3000),
+    `(${'9'.repeat(400)},)`,
+  ),
   fc.string({ maxLength: 8 }),
 );
 /** A plain header with some values replaced, some keys given twice, lost or added. */
 const oddHeaderOfNpy = fc
   .record({
     start: fc.constantFrom<[string, string][]>(
-      [['descr', "'<f4'"], ['fortran_order', 'False'], ['shape', '(3,)']],
-      [['descr', "'<i8'"], ['fortran_order', 'False'], ['shape', '(1, 2)']],
-      [['descr', "'|u1'"], ['fortran_order', 'True'], ['shape', '(2, 3)']],
+      [
+        ['descr', "'<f4'"],
+        ['fortran_order', 'False'],
+        ['shape', '(3,)'],
+      ],
+      [
+        ['descr', "'<i8'"],
+        ['fortran_order', 'False'],
+        ['shape', '(1, 2)'],
+      ],
+      [
+        ['descr', "'|u1'"],
+        ['fortran_order', 'True'],
+        ['shape', '(2, 3)'],
+      ],
     ),
     odd: fc.array(
       fc.tuple(fc.nat(4), fc.constantFrom('descr', 'fortran_order', 'shape', '__proto__', ''), headerValue),
@@ -364,7 +456,10 @@ const oddNpyFile = ({ header, count, version, pad }: typeof oddNpy extends Prope
 
 const name = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom('a', 'encoder.0.weight', '0', '10', 'b', 'é', 'a"b\\', '') },
-  { weight: 1, arbitrary: fc.constantFrom('__proto__', 'constructor', 'toString', 'hasOwnProperty', 'length') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom('__proto__', 'constructor', 'toString', 'hasOwnProperty', 'length'),
+  },
   { weight: 1, arbitrary: fc.string({ maxLength: 6 }) },
 );
 const tensorShape = fc.oneof(
@@ -372,17 +467,17 @@ const tensorShape = fc.oneof(
   fc.array(fc.nat(3), { maxLength: 3 }),
 );
 const tensorOf = (types: string[]) =>
-  fc
-    .record({ dtype: fc.constantFrom(...types), shape: tensorShape, pattern })
-    .map(
-      ({ dtype, shape, pattern }): TensorContents => ({
-        ...{ dtype, shape },
-        bytes: filled(Number(product(shape)) * tensorTypes[dtype], pattern),
-      }),
-    );
+  fc.record({ dtype: fc.constantFrom(...types), shape: tensorShape, pattern }).map(
+    ({ dtype, shape, pattern }): TensorContents => ({
+      ...{ dtype, shape },
+      bytes: filled(Number(product(shape)) * tensorTypes[dtype], pattern),
+    }),
+  );
 const namesAnd = (types: string[]) =>
   fc.uniqueArray(fc.tuple(name, tensorOf(types)), { maxLength: 5, selector: ([name]) => name });
-const metadata = fc.option(fc.dictionary(name, fc.string({ maxLength: 8 }), { maxKeys: 3 }), { nil: undefined });
+const metadata = fc.option(fc.dictionary(name, fc.string({ maxLength: 8 }), { maxKeys: 3 }), {
+  nil: undefined,
+});
 
 type Named = [name: string, tensor: TensorContents][];
 const isOurs = ({ dtype }: TensorContents) => /^(F32|U32|U8)$/.test(dtype);
@@ -424,7 +519,12 @@ async function checkSafetensors(file: Bytes, mayRefuse: boolean): Promise<Outcom
   return 'taken';
 }
 
-const validSafetensors: Property<{ tensors: Named; metadata?: Record<string, string>; spaces: number; shift: number }> = {
+const validSafetensors: Property<{
+  tensors: Named;
+  metadata?: Record<string, string>;
+  spaces: number;
+  shift: number;
+}> = {
   name: 'safetensors: valid',
   share: 5,
   make: fc.record({ tensors: namesAnd(['F32', 'U32', 'U8']), metadata, spaces: fc.nat(9), shift: fc.nat(3) }),
@@ -434,7 +534,10 @@ const validSafetensors: Property<{ tensors: Named; metadata?: Record<string, str
     const read = decodeSafetensors(file);
     const pairs = (of: Record<string, string>) => JSON.stringify(Object.entries(of).sort());
     if (pairs(read.metadata) !== pairs(metadata ?? {}))
-      throw new Wrong('decodeSafetensors: wrong metadata', `${pairs(read.metadata)}, expected ${pairs(metadata ?? {})}`);
+      throw new Wrong(
+        'decodeSafetensors: wrong metadata',
+        `${pairs(read.metadata)}, expected ${pairs(metadata ?? {})}`,
+      );
     // And once around.
     const again = encodeSafetensors(read.tensors, read.metadata);
     await checkSafetensors(again, false);
@@ -468,36 +571,91 @@ const spoiltSafetensors: Property<{ tensors: Named; changes: Change[] }> = {
 const deep = (levels: number, open = '[', close = ']') => open.repeat(levels) + close.repeat(levels);
 /** JSON of any kind, where a type, a shape or offsets should stand. */
 const json = fc.oneof(
-  fc.constantFrom('"F32"', '"U8"', '"F16"', '"__proto__"', '"constructor"', '""', 'null', 'true', '0', '-1', '1.5'),
-  fc.constantFrom('[]', '[0]', '[0,0]', '[0,4]', '[4,0]', '[1]', '[4]', '[-1,5]', '[5,0]', '[1.5]', '["4"]', '[null]'),
-  fc.constantFrom('{}', '{"toString":1}', '{"valueOf":{}}', '{"toJSON":1}', '{"length":2}', '[[4]]', '[{}]', '[[],[]]'),
-  fc.constantFrom('[9007199254740993,1]', '[1e300,1e300]', '[4294967296,4294967296]', '[0,9007199254740991]', '1e999'),
-  fc.constantFrom(deep(100), deep(3000), deep(20_000), deep(3000, '{"a":', '}').replace(':}', ':1}'), `[${'0,'.repeat(999)}1]`),
+  fc.constantFrom(
+    '"F32"',
+    '"U8"',
+    '"F16"',
+    '"__proto__"',
+    '"constructor"',
+    '""',
+    'null',
+    'true',
+    '0',
+    '-1',
+    '1.5',
+  ),
+  fc.constantFrom(
+    '[]',
+    '[0]',
+    '[0,0]',
+    '[0,4]',
+    '[4,0]',
+    '[1]',
+    '[4]',
+    '[-1,5]',
+    '[5,0]',
+    '[1.5]',
+    '["4"]',
+    '[null]',
+  ),
+  fc.constantFrom(
+    '{}',
+    '{"toString":1}',
+    '{"valueOf":{}}',
+    '{"toJSON":1}',
+    '{"length":2}',
+    '[[4]]',
+    '[{}]',
+    '[[],[]]',
+  ),
+  fc.constantFrom(
+    '[9007199254740993,1]',
+    '[1e300,1e300]',
+    '[4294967296,4294967296]',
+    '[0,9007199254740991]',
+    '1e999',
+  ),
+  fc.constantFrom(
+    deep(100),
+    deep(3000),
+    deep(20_000),
+    deep(3000, '{"a":', '}').replace(':}', ':1}'),
+    `[${'0,'.repeat(999)}1]`,
+  ),
   fc.json({ maxDepth: 3 }),
 );
 const field = fc.constantFrom('dtype', 'shape', 'data_offsets', 'extra', '__proto__');
 /** Descriptions of one or two tensors of four bytes each, with some fields replaced. */
 const described = (at: number) =>
-  fc
-    .array(fc.tuple(field, json), { maxLength: 2 })
-    .map((odd) => {
-      const info = { dtype: '"F32"', shape: '[1]', data_offsets: `[${at},${at + 4}]` };
-      const fields = Object.entries({ ...info, ...Object.fromEntries(odd) });
-      return `{${fields.map(([key, value]) => `"${key}":${value}`).join(',')}}`;
-    });
+  fc.array(fc.tuple(field, json), { maxLength: 2 }).map((odd) => {
+    const info = { dtype: '"F32"', shape: '[1]', data_offsets: `[${at},${at + 4}]` };
+    const fields = Object.entries({ ...info, ...Object.fromEntries(odd) });
+    return `{${fields.map(([key, value]) => `"${key}":${value}`).join(',')}}`;
+  });
 const oddEntries = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(fc.tuple(name, described(0)), fc.tuple(name, described(4))) },
   { weight: 1, arbitrary: fc.array(fc.tuple(name, fc.oneof(described(0), json)), { maxLength: 3 }) },
-  { weight: 1, arbitrary: fc.tuple(fc.tuple(fc.constant('__metadata__'), json), fc.tuple(name, described(0))) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.tuple(fc.constant('__metadata__'), json), fc.tuple(name, described(0))),
+  },
 ) as fc.Arbitrary<[string, string][]>;
-const oddSafetensors: Property<{ entries: [string, string][]; data: Uint8Array; tail: string; length: number | null }> = {
+const oddSafetensors: Property<{
+  entries: [string, string][];
+  data: Uint8Array;
+  tail: string;
+  length: number | null;
+}> = {
   name: 'safetensors: odd headers',
   share: 8,
   make: fc.record({
     entries: oddEntries,
     data: bytesOf(8),
     tail: fc.constantFrom('', '', '', '', '', '', ' ', ',', '}', '\0', '\ufeff', '{}'),
-    length: fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, fc.constantFrom(0, 1, 2 ** 31, 2 ** 32, 2 ** 53, 100_000_001)),
+    length: fc.oneof(
+      { weight: 9, arbitrary: fc.constant(null) },
+      fc.constantFrom(0, 1, 2 ** 31, 2 ** 32, 2 ** 53, 100_000_001),
+    ),
   }),
   check: (input) => checkSafetensors(oddFile(input), true),
   show: (input) => oddHeader(input).slice(0, 400),

@@ -16,7 +16,13 @@ const ENOUGH = 2;
 /** What may be held more after two thirds of the inputs than after the first: bytes of heap, and of the process. */
 const [HEAP_GROWTH, RSS_GROWTH] = [16e6, 200e6];
 
-const flags = ['run', '-A', '--no-lock', '--node-modules-dir=manual', '--v8-flags=--expose-gc,--max-old-space-size=1500'];
+const flags = [
+  'run',
+  '-A',
+  '--no-lock',
+  '--node-modules-dir=manual',
+  '--v8-flags=--expose-gc,--max-old-space-size=1500',
+];
 
 /** A process that does one job after the other. */
 class Worker {
@@ -35,7 +41,8 @@ class Worker {
   constructor() {
     this.#process.status.then(() => (this.ended = true));
     (async () => {
-      for await (const line of linesOf(this.#process.stderr)) this.errors = `${this.errors}${line}\n`.slice(-2000);
+      for await (const line of linesOf(this.#process.stderr))
+        this.errors = `${this.errors}${line}\n`.slice(-2000);
     })();
   }
 
@@ -52,9 +59,12 @@ class Worker {
         this.errors = `the process ended (${signal ?? `exit ${code}`}): ${this.errors.trim().split('\n').slice(-3).join(' | ')}`;
         return null;
       }
-      if (!line.value.startsWith('i ')) return JSON.parse(line.value);
-      this.at = Number(line.value.slice(2));
+      if (!line.value.startsWith('i ')) {
+        this.since = performance.now();
+        return JSON.parse(line.value);
+      }
       this.since = performance.now();
+      this.at = Number(line.value.slice(2));
     }
   }
 
@@ -63,9 +73,7 @@ class Worker {
     clearInterval(this.#watch);
     return new Promise((resolve) => {
       this.#watch = setInterval(() => {
-        // Between inputs, while failures are made smaller, there is more time.
-        const most = this.at < 0 ? START_SECONDS : seconds;
-        if (performance.now() - this.since > 1000 * most) resolve(`takes longer than ${most} s`);
+        if (performance.now() - this.since > 1000 * seconds) resolve(`takes longer than ${seconds} s`);
         const megabytes = residentMegabytes(this.#process.pid);
         if (megabytes > MOST_MEGABYTES) resolve(`takes ${Math.round(megabytes)} MB`);
       }, 500);
@@ -149,10 +157,16 @@ async function runOne(property: string, seed: number, count: number, seconds: nu
       const { tally, before, after } = answer;
       for (const name of ['inputs', 'taken', 'refused', 'seconds'] as const) result[name] += tally[name];
       result.slowest = Math.max(result.slowest, tally.slowest);
-      for (const failure of tally.failures) add(failure);
+      const failures = new Map(tally.failures.map((failure) => [failure.what, failure]));
+      let smaller = await worker.next();
+      for (; smaller && 'smaller' in smaller; smaller = await worker.next())
+        failures.set(smaller.smaller.what, smaller.smaller);
+      for (const failure of failures.values()) add(failure);
       const growth = before && grown(before, after);
-      if (growth) add({ ...failureAt(property, seed, count - 1), what: 'grows', detail: growth, input: 'all of them' });
-      idle = worker;
+      if (growth)
+        add({ ...failureAt(property, seed, count - 1), what: 'grows', detail: growth, input: 'all of them' });
+      if (smaller) idle = worker;
+      else worker.end();
       break;
     }
     // The process is stuck, too large or gone, with an input: is it that alone?
@@ -167,12 +181,17 @@ async function runOne(property: string, seed: number, count: number, seconds: nu
     const { input, key } = described ?? { input: '?', key: property };
     second.send(job(at, at + 1));
     let again = await second.next();
-    while (again && 'failure' in again) again = await second.next();
+    while (again && !('done' in again)) again = await second.next();
     if (again) {
       result.left.push(`${input}: ${errors} among the others, not alone`);
       idle = second;
     } else {
-      add({ ...failureAt(property, seed, at), what: `${key}: ${kindOf(second.errors)}`, detail: second.errors, input });
+      add({
+        ...failureAt(property, seed, at),
+        what: `${key}: ${kindOf(second.errors)}`,
+        detail: second.errors,
+        input,
+      });
       second.end();
     }
     troubles.set(key, (troubles.get(key) ?? 0) + 1);
@@ -186,8 +205,15 @@ async function runOne(property: string, seed: number, count: number, seconds: nu
   return result;
 }
 
-const kindOf = (errors: string) => (/longer/.test(errors) ? 'hangs' : / MB$/.test(errors) ? 'takes all memory' : 'crashes');
-const failureAt = (property: string, seed: number, at: number) => ({ property, seed, block: Math.floor(at / 50), index: at % 50, times: 1 });
+const kindOf = (errors: string) =>
+  /longer/.test(errors) ? 'hangs' : / MB$/.test(errors) ? 'takes all memory' : 'crashes';
+const failureAt = (property: string, seed: number, at: number) => ({
+  property,
+  seed,
+  block: Math.floor(at / 50),
+  index: at % 50,
+  times: 1,
+});
 
 const line = (text: string, most: number) =>
   (text.length > most ? `${text.slice(0, most)}…` : text).replaceAll('\n', ' ');
@@ -215,7 +241,8 @@ async function main(args: string[]): Promise<number> {
   });
   const number = (name: keyof typeof values, fallback: number) => {
     const given = values[name] === undefined ? fallback : Number(values[name]);
-    if (!Number.isFinite(given) || given < 0) throw new Error(`--${name}: expected a number, got "${values[name]}"`);
+    if (!Number.isFinite(given) || given < 0)
+      throw new Error(`--${name}: expected a number, got "${values[name]}"`);
     return given;
   };
   const total = number('inputs', 100_000);
@@ -228,7 +255,8 @@ async function main(args: string[]): Promise<number> {
   );
   if (!wanted.length) throw new Error(`no property is called like ${positionals.join(', ')}`);
   const counts = shareOut(total / seeds.length);
-  if (values.seed === undefined) console.log(`seeds ${FIXED_SEED} and ${fresh}: --seed ${fresh} repeats the second`);
+  if (values.seed === undefined)
+    console.log(`seeds ${FIXED_SEED} and ${fresh}: --seed ${fresh} repeats the second`);
   const started = performance.now();
   const results: Result[] = [];
   const jobs = wanted.flatMap(({ name }) => seeds.map((seed) => ({ name, seed })));
@@ -245,9 +273,13 @@ async function main(args: string[]): Promise<number> {
     console.log(name.padEnd(50) + cells.map((cell, i) => cell.padStart(widths[i])).join(''));
     for (const { what, detail, input, times } of failures)
       console.log(`  FAIL ${times} x ${what}\n       ${line(detail, 240)}\n       input ${line(input, 400)}`);
-    if (failures.length) console.log(`       repeat: npm run test:fuzz -- "${name}" --seed ${seed} --inputs ${values.seed === undefined ? total / 2 : total}`);
+    if (failures.length)
+      console.log(
+        `       repeat: npm run test:fuzz -- "${name}" --seed ${seed} --inputs ${values.seed === undefined ? total / 2 : total}`,
+      );
     for (const line of result.left) console.log(`  left out: ${line}`);
-    if (inputs < result.asked && !result.left.length) console.log(`  stopped by the clock: ${inputs} of ${result.asked}`);
+    if (inputs < result.asked && !result.left.length)
+      console.log(`  stopped by the clock: ${inputs} of ${result.asked}`);
   }
   idle?.end();
   const sum = (of: (result: Result) => number) => results.reduce((n, each) => n + of(each), 0);

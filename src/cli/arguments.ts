@@ -36,7 +36,10 @@ export function readArguments(
   { command, values, flags, words = [], positionals = false, hint = '' }: Grammar,
   environment: Record<string, string> = Deno.env.toObject(),
 ): Given {
-  refuseSwallowed(command, [...values, ...flags], environment);
+  // npm has an option --json of its own, which may be set for good.
+  const json = args.some((arg) => arg.endsWith('.json'));
+  const names = [...values, ...flags].filter((name) => name !== 'json' || json);
+  refuseSwallowed(command, names, environment);
   const options = Object.fromEntries([
     ...flags.map((name) => [
       name,

@@ -57,8 +57,16 @@ export function copyOf(network: Network, other: Network, name: string): Network 
   return other;
 }
 
-/** Builds the model of a run from its options and its seed. */
-export function buildModel(options: RunOptions, data: Dataset, learningRate: Tensor): Model {
+/**
+ * Builds the model of a run from its options and its seed.
+ * @param check sees the variables before anything of their size is made
+ */
+export function buildModel(
+  options: RunOptions,
+  data: Dataset,
+  learningRate: Tensor,
+  check?: (variables: readonly Variable[]) => void,
+): Model {
   const built = buildNetwork(options, data);
   const network = networkOf(built);
   const recipe = recipeOf(methods[options.method], {
@@ -66,6 +74,7 @@ export function buildModel(options: RunOptions, data: Dataset, learningRate: Ten
     copy: (name) => copyOf(network, networkOf(buildNetwork(options, data)), name),
   });
   const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
+  check?.([...network.parameters, ...parameters, ...statistics, ...state]);
   const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });
   const { encoder } = built;
   return {

@@ -7,7 +7,7 @@ import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { VALUE } from '../gpu/values.ts';
 import { mixed } from '../graph/mixed.ts';
 import { plan } from '../graph/plan.ts';
-import { type Scalar, scalar, type Tensor, trace } from '../graph/tensor.ts';
+import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
 import { methods } from '../methods/registry.ts';
 import { classesIn } from './files.ts';
 import { buildModel, type Model, trainingStep } from './model.ts';
@@ -49,9 +49,12 @@ export async function checkRun(
   options: RunOptions,
   data: { train: Dataset; test: Dataset },
 ): Promise<Model> {
-  const model = buildModel(options, data.train, scalar());
+  const allFit = (variables: readonly Variable[]) => {
+    for (const v of variables) fits(device, `"${v.name}"`, v.bytes);
+  };
+  const model = buildModel(options, data.train, scalar(), allFit);
   const kept = [data.train.images, data.test.images, ...model.variables];
-  for (const v of kept) fits(device, `"${v.name}"`, v.bytes);
+  allFit(kept);
   // The gauges take the covariance of both.
   for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: options.embedding }))
     fits(device, `the covariance of ${name} [${width}, ${width}]`, 4 * width ** 2);
@@ -86,19 +89,18 @@ function bytesOf(device: Device, { outputs, effects }: Traced, precision?: RunOp
   ];
 }
 
+const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or smaller knobs.';
+
 function fits({ gpu }: Device, what: string, bytes: number): void {
   const most = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
   if (bytes <= most) return;
-  throw new OutOfMemoryError(
-    `${what} needs ${bytes} bytes; this device binds ${most} at most. Use a smaller batch, embedding or encoder.`,
-  );
+  throw new OutOfMemoryError(`${what} needs ${bytes} bytes; this device binds ${most} at most. ${ADVICE}`);
 }
 
 /** Asks the device for all of it at once, and gives it back. */
 async function reserve(device: Device, sizes: readonly number[]): Promise<void> {
   const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
-  const explain = () =>
-    `the run needs ${total} bytes for data, model and plan. Use a smaller batch, embedding or encoder.`;
+  const explain = () => `the run needs ${total} bytes for data, model and plan. ${ADVICE}`;
   // A processor that plays GPU promises more than there is.
   const { total: most } = Deno.systemMemoryInfo();
   if (!device.target.workgroupTiles && total > most)

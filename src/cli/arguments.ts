@@ -39,7 +39,7 @@ export function readArguments(
   // npm has an option --json of its own, which may be set for good.
   const json = args.some((arg) => arg.endsWith('.json'));
   const names = [...values, ...flags].filter((name) => name !== 'json' || json);
-  refuseSwallowed(command, names, environment);
+  refuseSwallowed(command, names, args, environment);
   const options = Object.fromEntries([
     ...flags.map((name) => [
       name,
@@ -85,6 +85,7 @@ function joined(args: readonly string[], values: readonly string[]): string[] {
 function refuseSwallowed(
   command: string,
   names: readonly string[],
+  rest: readonly string[],
   environment: Record<string, string>,
 ): void {
   const script = command.split(' ').at(-1);
@@ -97,7 +98,8 @@ function refuseSwallowed(
     return [value === 'true' ? `--${name}` : `--${name}=${value}`];
   });
   if (!swallowed.length) return;
+  const given = swallowed.join(' ');
   throw new InputError(
-    `npm took ${swallowed.join(' ')} for itself, since a lone -- is missing: ${command} -- ${swallowed.join(' ')} ...`,
+    `npm took ${given} for itself, since a lone -- is missing; expected: ${command} -- ${given}${rest.length ? ' ...' : ''}`,
   );
 }

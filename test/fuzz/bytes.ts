@@ -1,6 +1,6 @@
 // Bytes: files as other programs write them, ways to spoil them, and readers of their own to judge by. Nothing of src/.
 
-import { gunzipSync } from 'node:zlib';
+import { deflateRawSync, gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -51,10 +51,10 @@ export function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** One member of a gzip file (RFC 1952), in stored blocks, with the parts of a header that are asked for. */
+/** One member of a gzip file (RFC 1952), by zlib or in stored blocks, with the parts of a header that are asked for. */
 export function gzipMember(
   bytes: Uint8Array,
-  { name = '', comment = '', extra = 0, headerCrc = false } = {},
+  { name = '', comment = '', extra = 0, headerCrc = false, level = null as number | null, strategy = 0 } = {},
 ): Bytes {
   const flags = (headerCrc ? 2 : 0) | (extra ? 4 : 0) | (name ? 8 : 0) | (comment ? 16 : 0);
   const before = join(
@@ -64,6 +64,12 @@ export function gzipMember(
     comment ? join(utf8(comment), [0]) : [],
   );
   const header = headerCrc ? join(before, littleEndian(crc32(before) & 0xffff, 2)) : before;
+  const body = level === null ? stored(bytes) : deflateRawSync(bytes, { level, strategy });
+  return join(header, body, littleEndian(crc32(bytes), 4), littleEndian(bytes.length % 2 ** 32, 4));
+}
+
+/** Blocks that are not compressed. */
+function stored(bytes: Uint8Array): Bytes {
   const blocks: Bytes[] = [];
   const size = 65_535;
   for (let at = 0; at === 0 || at < bytes.length; at += size) {
@@ -73,7 +79,7 @@ export function gzipMember(
       join([last, ...littleEndian(block.length, 2), ...littleEndian(block.length ^ 0xffff, 2)], block),
     );
   }
-  return join(header, ...blocks, littleEndian(crc32(bytes), 4), littleEndian(bytes.length % 2 ** 32, 4));
+  return join(...blocks);
 }
 
 /**

@@ -97,21 +97,24 @@ export interface Change {
 
 /** A call with hostile values in some places; one past the last place is an argument more, two past it one less. */
 export function changed(args: readonly Arg[], changes: readonly Change[]): readonly Arg[] {
-  return changes.reduce<readonly Arg[]>((call, { at, by }) => {
-    const count = call.reduce((n, arg) => n + places(arg), 0);
-    let place = at % (count + 3);
-    const hostile = HOSTILE[by % HOSTILE.length];
-    if (place === count) return [...call, hostile];
-    if (place === count + 1) return call.slice(0, -1);
-    if (place === count + 2) return withOdd(call, hostile);
-    return call.map((arg) => {
-      const size = places(arg);
-      const here = place >= 0 && place < size;
-      const result = here ? replaced(arg, place, hostile) : arg;
-      place -= size;
-      return result;
-    });
-  }, args);
+  let call = args;
+  for (const { at, by } of changes) call = withChange(call, at, HOSTILE[by % HOSTILE.length]);
+  return call;
+}
+
+function withChange(call: readonly Arg[], at: number, hostile: Arg): readonly Arg[] {
+  const count = call.reduce((n, arg) => n + places(arg), 0);
+  let place = at % (count + 3);
+  if (place === count) return [...call, hostile];
+  if (place === count + 1) return call.slice(0, -1);
+  if (place === count + 2) return withOdd(call, hostile);
+  return call.map((arg) => {
+    const size = places(arg);
+    const here = place >= 0 && place < size;
+    const result = here ? replaced(arg, place, hostile) : arg;
+    place -= size;
+    return result;
+  });
 }
 
 /** An option that nobody knows, in the last object; an object of it alone where there is none. */

@@ -69,6 +69,7 @@ export async function attempt<T>(
 /** Fails for every error but a typed one of one clear line. */
 export function checkError(error: unknown, names = /./): Error {
   if (error instanceof CallersOwn) return error;
+  if (error instanceof Wrong) throw error;
   if (!(error instanceof Error)) throw new Wrong(`throws ${typeof error}`, String(error).slice(0, 200));
   const { message } = error;
   if (!(error instanceof HypersphereError))

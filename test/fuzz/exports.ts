@@ -104,6 +104,7 @@ function variablesOf(tensors: readonly Tensor[], effects: readonly Node[]): Vari
 const runs: Property<Call> = {
   name: 'exports: running the graph that was built',
   share: 1,
+  most: 2000,
   make: calls(['build']),
   key: ({ name }) => name,
   show: showCall,
@@ -137,7 +138,7 @@ const runs: Property<Call> = {
     }),
 };
 
-const onDevice = (kinds: Kind[], share: number, name: string, most?: number): Property<Call> => ({
+const onDevice = (kinds: Kind[], share: number, name: string, most: number): Property<Call> => ({
   name,
   share,
   most,
@@ -197,6 +198,6 @@ export async function checkValidCalls(kinds: readonly Kind[]): Promise<string[]>
 export const exports: Property[] = [
   builds,
   runs,
-  onDevice(['gpu'], 1, 'exports: on the device'),
+  onDevice(['gpu'], 1, 'exports: on the device', 2000),
   onDevice(['slow'], 0.1, 'exports: on the device, long', 300),
 ];

@@ -4,13 +4,15 @@ import { exports } from './exports.ts';
 import { folders } from './folders.ts';
 import { loaders } from './loaders.ts';
 import { options } from './options.ts';
+import { valuesOf } from './values.ts';
 
 /** Shares of the inputs, in percent. */
 const groups: Record<string, { share: number; properties: Property[] }> = {
-  loaders: { share: 50, properties: loaders },
-  options: { share: 10, properties: options },
-  folders: { share: 10, properties: folders },
-  exports: { share: 30, properties: exports },
+  loaders: { share: 48, properties: loaders },
+  options: { share: 8, properties: options },
+  folders: { share: 8, properties: folders },
+  values: { share: 8, properties: valuesOf },
+  exports: { share: 28, properties: exports },
 };
 
 export const properties: Property[] = Object.values(groups).flatMap(({ properties }) => properties);

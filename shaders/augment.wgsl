@@ -6,7 +6,7 @@ struct Params {
   area_low: f32, area_high: f32, aspect_low: f32, aspect_high: f32,
   gain_low: f32, gain_high: f32,
   jitter: f32, brightness: f32, contrast: f32, gamma: f32, saturation: f32, hue: f32, grayscale: f32,
-  noise: f32,
+  noise_low: f32, noise_high: f32,
   erase: f32, erase_low: u32, erase_high: u32,
   factor0: f32, factor1: f32, factor2: f32, factor3: f32, offset0: f32, offset1: f32, offset2: f32, offset3: f32,
 }
@@ -22,6 +22,7 @@ override MODE: u32 = 2u;
 override CROP: u32 = 0u;
 override JITTER: u32 = 0u;
 override GAMMA: u32 = 0u;
+// 1: one strength for all views, 2: each view draws its own.
 override NOISE: u32 = 0u;
 override ERASE: u32 = 0u;
 
@@ -92,6 +93,8 @@ fn augment_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
       hue = circle(params.hue * colour.y);
     }
   }
+  var noise = params.noise_low;
+  if (NOISE == 2u) { noise = mix(noise, params.noise_high, view_units(key, 12u).x); }
   var hole = vec4i(0); // left, top, right, bottom
   if (ERASE != 0u) {
     let draw = threefry(key, vec2u(3u, 0u));
@@ -142,7 +145,7 @@ fn augment_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
     if (NOISE != 0u) {
       var n = vec4f(normals(threefry(key, vec2u(2u * p, 1u))), 0.0, 0.0);
       if (CHANNELS > 2u) { n = vec4f(n.xy, normals(threefry(key, vec2u(2u * p + 1u, 1u)))); }
-      v += params.noise * n;
+      v += noise * n;
     }
     if (ERASE != 0u && all(at >= hole.xy) && all(at < hole.zw)) { v = vec4f(0.0); }
     v = v * factor + offset;

@@ -9,7 +9,7 @@ export { conv2d } from './ops/conv2d.ts';
 export { type ContrastOptions, contrast } from './ops/contrast.ts';
 export { linear, matmul } from './ops/matmul.ts';
 // Data sets and views.
-export { type Augmentation, augment, EVAL, S1, scaledTo, simclrRgb, WIDE } from './data/augment.ts';
+export { type Augmentation, augment, EVAL, NOISY, S1, scaledTo, simclrRgb, WIDE } from './data/augment.ts';
 export { fileChoices } from './data/choices.ts';
 export {
   batchesPerEpoch,
@@ -23,13 +23,33 @@ export {
   checkLabels,
   fromArrays,
   fromImageData,
+  type Idx,
   type Images,
   loadIdx,
+  type Pixels,
+  type PixelSource,
   parseImages,
   parseLabels,
+  sameClasses,
 } from './data/idx.ts';
+export {
+  IGNORED,
+  type Label,
+  type LabelOptions,
+  type Labels,
+  type Numbered,
+  numberLabels,
+} from './data/labels.ts';
 export { type Npy, npyLabels, npyRows, parseNpy } from './data/npy.ts';
-export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
+export {
+  checkFinite,
+  decodeSafetensors,
+  encodeSafetensors,
+  type FileContents,
+  type FileTensor,
+  loadVariables,
+  saveVariables,
+} from './data/safetensors.ts';
 export { quarterTurns } from './data/turns.ts';
 // The device, and what can go wrong with it.
 export type { ChoiceStore, Choices } from './gpu/choices.ts';

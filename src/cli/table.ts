@@ -48,11 +48,18 @@ export interface Gauges {
   spectrumSlopeZ?: Gauge;
   spectrumSlopeH?: Gauge;
   lidarZ?: Gauge;
+  /** Neighbours that vote. */
+  k?: Gauge;
+  /** How many labels the linear probes learnt from. */
+  linearProbeLabels?: Gauge;
+  linearProbe1000Labels?: Gauge;
+  linearProbe100Labels?: Gauge;
 }
 
 export const encoders = ['raw', 'untrained', 'trained'] as const;
 export type Encoder = (typeof encoders)[number];
-export type GaugeSet = Record<Encoder, Gauges>;
+/** The gauges of each, and what was measured otherwise than usual. */
+export type GaugeSet = Record<Encoder, Gauges & { notes?: readonly string[] }>;
 
 /** What the columns are called. */
 export const encoderNames: Record<Encoder, string> = {
@@ -401,12 +408,24 @@ export function gaugeTable(gauges: GaugeSet): string {
     used.has('best') && '* best of the row',
     used.has('near') && `~ within ${(100 * noise).toFixed(1)} points of it: noise`,
   ].filter(Boolean);
+  const notes = notesOf(gauges);
   return [
     header.trimEnd(),
     '─'.repeat(77),
     ...lines,
     ...(legend.length ? ['', legend.join('    ')] : []),
+    ...(notes.length ? ['', ...notes] : []),
   ].join('\n');
+}
+
+/** Each note once, and whose it is unless it is everybody's. */
+export function notesOf(gauges: GaugeSet): string[] {
+  const all = new Set(encoders.flatMap((name) => gauges[name].notes ?? []));
+  return [...all].map((note) => {
+    const whose = encoders.filter((name) => gauges[name].notes?.includes(note));
+    const names = whose.map((name) => encoderNames[name]).join(' and ');
+    return whose.length === encoders.length ? note : `${note} (${names})`;
+  });
 }
 
 /** "61.2 % (raw pixels 40.1 %, untrained 55.0 %: better than both)" for one accuracy. */

@@ -1,4 +1,4 @@
-import { type Augmentation, augment, EVAL, S1, simclrRgb } from '../../src/data/augment.ts';
+import { type Augmentation, augment, EVAL, NOISY, S1, simclrRgb } from '../../src/data/augment.ts';
 import { batchIndices, type Dataset, dataset } from '../../src/data/dataset.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { constant, input, scalar } from '../../src/graph/tensor.ts';
@@ -124,9 +124,11 @@ function reference(data: Dataset, a: Augmentation, draw: Draw) {
         if (u(10)[0] < n(a.grayscale ?? 0)) v = new Array(3).fill(luma());
         v = v.map((x) => gain * x);
         if (a.noise) {
+          const [low, high] = Array.isArray(a.noise) ? a.noise : [a.noise, a.noise];
+          const strength = n(low) + (n(high) - n(low)) * u(12)[0];
           const p = r * W + c;
           const z = [...normals(...words(2 * p, 1)), ...normals(...words(2 * p + 1, 1))];
-          v = v.map((x, k) => x + n(a.noise) * z[k]);
+          v = v.map((x, k) => x + strength * z[k]);
         }
         if (r >= hole[0] && r < hole[2] && c >= hole[1] && c < hole[3]) v = v.map(() => 0);
         out.push(v.map((x, k) => (x - data.mean[k]) / data.std[k]));
@@ -168,6 +170,7 @@ const strong: Augmentation = {
 const cases: Record<string, { channels: number; a: Augmentation }> = {
   nothing: { channels: 1, a: {} },
   S1: { channels: 1, a: S1 },
+  NOISY: { channels: 1, a: NOISY },
   EVAL: { channels: 1, a: EVAL },
   'all geometry': { channels: 1, a: { ...strong, crop: { area: [0.2, 1], aspect: [0.5, 2] } } },
   'light of gray images': { channels: 1, a: { brightness: 0.4, contrast: 0.6, gamma: 1.4, jitter: 0.6 } },
@@ -187,7 +190,7 @@ const cases: Record<string, { channels: number; a: Augmentation }> = {
   'two channels': { channels: 2, a: { ...strong, noise: 0.1, brightness: 0.3 } },
   'four channels, blurred': {
     channels: 4,
-    a: { ...strong, noise: 0.1, contrast: 0.3, blur: { probability: 1, sigma: [0.5, 4] } },
+    a: { ...strong, noise: [0.05, 0.3], contrast: 0.3, blur: { probability: 1, sigma: [0.5, 4] } },
   },
 };
 
@@ -344,6 +347,7 @@ test('parameters are spread as the options say', async () => {
     erase: augment(data, { ...all, erase: { probability: 0.5, size: [1, 1] } }),
     shift: augment(data, { ...all, shift: 0.5 }),
     noise: augment(data, { ...all, noise: 0.5 }),
+    range: augment(data, { ...all, noise: [0.2, 0.8] }),
   }));
   await step.run();
   const area = size * size;
@@ -366,6 +370,13 @@ test('parameters are spread as the options say', async () => {
   close([moments(lefts)[0]], [0.125], { rel: 0, abs: 0.012, what: 'shift to one side' });
   const noise = moments(Array.from(await step.read('noise')));
   close(noise, [1, 0.25], { rel: 0, abs: 0.006, what: 'noise: mean and variance' });
+  // The strength s of a view is uniform: E s^2 = (0.04 + 0.16 + 0.64) / 3, and views differ in it.
+  const views = per(await step.read('range'), (image) => moments(Array.from(image))[1]);
+  const [strength, spread] = moments(views);
+  close([strength], [0.28], { rel: 0, abs: 0.012, what: 'variance of noise from a range' });
+  const alike = (2 * 0.28 ** 2) / area;
+  const differing = (0.8 ** 5 - 0.2 ** 5) / (5 * 0.6) - 0.28 ** 2;
+  close([spread], [alike + differing + (2 * differing) / area], { rel: 0.12, what: 'its spread over views' });
   step.dispose();
 });
 
@@ -375,10 +386,15 @@ test('errors', () => {
   throws(of({ batch: 5 }), /augment: expected a batch of at most 4 samples, got 5/);
   throws(() => augment(gray, { batch: 2 }), /augment: expected "start", "indices", or "seed" and "step"/);
   throws(of({ hue: 0.1 }), /augment: expected RGB images for "hue", got 1 channels/);
-  throws(of({ scale: 0.5 }), /augment: expected "scale" of 1 to Infinity, got 0.5/);
+  throws(of({ scale: 0.5 }), /augment: expected a number of 1 to 10000, .* for "scale", got 0.5/);
+  throws(of({ noise: [0.2, 0.1] }), /augment: expected "noise" from low to high, got 0.2 to 0.1/);
+  throws(of({ noise: -0.1 }), /augment: expected a number of 0 to 10000, .* for "noise", got -0.1/);
   throws(of({ gain: [2, 1] }), /augment: expected "gain" from low to high, got 2 to 1/);
-  throws(of({ rotation: scalar('u32') }), /expected a number or an f32 scalar for "rotation", got u32/);
-  throws(of({ erase: { probability: 2, size: [1, 2] } }), /"erase.probability" of 0 to 1, got 2/);
+  throws(of({ rotation: scalar('u32') }), /or an f32 scalar, for "rotation", got u32/);
+  throws(
+    of({ erase: { probability: 2, size: [1, 2] } }),
+    /number of 0 to 1, .* for "erase.probability", got 2/,
+  );
   throws(of({ erase: { probability: 1, size: [1.5, 2] } }), /whole number .* "erase.size", got 1.5/);
   throws(of({ views: 0 }), /positive whole number of views, got 0/);
   throws(of({ indices: input([3], 'u32') }), /expected indices u32 \[2\], got u32 \[3\]/);

@@ -2,6 +2,7 @@
 
 import { compile } from '../../src/graph/compile.ts';
 import * as api from '../../src/index.ts';
+import { neighboursOf } from '../../src/measures/knn.ts';
 import {
   type Arg,
   aVariable,
@@ -231,6 +232,14 @@ export const surface: Record<string, Entry> = {
     leaf('[w]', () => [api.variable([2], { name: 'w' })]),
   ),
   saveVariables: onGpu(weights, object({ step: '3' })),
+  checkFinite: cpu(
+    leaf('safetensors bytes', () =>
+      safetensorsFile([['a', { dtype: 'F32', shape: [1], bytes: Uint8Array.of(0, 0, 128, 63) }]]),
+    ),
+    object({ most: 100 }),
+  ),
+  numberLabels: cpu(list(value(3), value(5), value(3)), object({ ignore: value(5) })),
+  sameClasses: cpu(someImages, someImages),
   quarterTurns: build(tensor([2, 3, 3, 1])),
   // The device.
   adoptDevice: {
@@ -335,7 +344,7 @@ export const surface: Record<string, Entry> = {
     rows(3, 4),
     labels(3),
     object({
-      ...{ classes: 3, labels: 'all', draws: 2, iterations: 5, seed: 1 },
+      ...{ classes: 3, labels: 'all', draws: 2, iterations: 5 },
       onProgress: fn('() => {}', () => {}),
     }),
   ),
@@ -344,7 +353,9 @@ export const surface: Record<string, Entry> = {
   participationRatioOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
   onlineAccuracies: cpu(
     object({
-      neighbours: leaf('Uint32Array(18)', () => Uint32Array.from({ length: 18 }, (_, i) => i % 6)),
+      neighbours: leaf('Uint32Array(3 k)', () =>
+        Uint32Array.from({ length: 3 * neighboursOf(Uint32Array.of(0, 1, 2, 0, 1, 2), 3) }, (_, i) => i % 6),
+      ),
       covariance: leaf('Float32Array(4)', () => Float32Array.of(1, 0, 0, 1)),
       cross: leaf('Float32Array(6)', () => new Float32Array(6)),
       queries: leaf('Float32Array(6)', () => new Float32Array(6)),
@@ -645,7 +656,19 @@ export async function prepareSteps(): Promise<void> {
 
 /** Exports that are no functions to call: tables, error classes, and classes whose objects come from functions. */
 export const OTHERS = {
-  tables: ['S1', 'EVAL', 'WIDE', 'simclrRgb', 'SHIFTS', 'methods', 'mixed', 'fileChoices', 'nn'],
+  tables: [
+    'IGNORED',
+    'NOISY',
+    'S1',
+    'EVAL',
+    'WIDE',
+    'simclrRgb',
+    'SHIFTS',
+    'methods',
+    'mixed',
+    'fileChoices',
+    'nn',
+  ],
   classes: ['Tensor', 'Variable'],
   errors: Object.keys(api).filter((name) => name.endsWith('Error')),
 };

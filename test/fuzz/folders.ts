@@ -82,7 +82,10 @@ let count = 0;
 
 /** Writes files into a folder of their own, and takes it away again. */
 async function withFolder<T>(files: Partial<Folder>, body: (path: string) => Promise<T>): Promise<T> {
-  folder ||= Deno.makeTempDirSync({ prefix: 'hypersphere-fuzz-' });
+  if (!folder) {
+    folder = Deno.makeTempDirSync({ prefix: 'hypersphere-fuzz-' });
+    globalThis.addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
+  }
   const path = `${folder}/${count++}`;
   Deno.mkdirSync(path);
   try {

@@ -1,0 +1,723 @@
+// Files: what is valid is read as it was written, what is not is refused in one clear line, and nothing else happens.
+import fc from 'fast-check';
+import { loadIdx, parseImages, parseLabels } from '../../src/data/idx.ts';
+import { npyLabels, npyRows, parseNpy } from '../../src/data/npy.ts';
+import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../src/data/safetensors.ts';
+import { random } from '../harness.ts';
+import {
+  type Bytes,
+  type Change,
+  changes,
+  gzipBomb,
+  gzipMember,
+  hex,
+  join,
+  product,
+  spoil,
+} from './bytes.ts';
+import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
+import {
+  elements,
+  idxFile,
+  npyTypes,
+  npyWith,
+  readIdx,
+  readNpy,
+  readSafetensors,
+  safetensorsFile,
+  safetensorsWith,
+  sizeOfType,
+  type TensorContents,
+  tensorTypes,
+  type Value,
+} from './formats.ts';
+
+const outcome = ({ refused }: { refused?: Error }): Outcome => (refused ? 'refused' : 'taken');
+
+/** Fails where values differ; NaN is NaN. */
+function same(what: string, actual: ArrayLike<Value>, expected: ArrayLike<Value>): void {
+  if (actual.length !== expected.length)
+    throw new Wrong(`${what}: wrong length`, `${actual.length} instead of ${expected.length}`);
+  for (let i = 0; i < expected.length; i++)
+    if (!Object.is(actual[i], expected[i]))
+      throw new Wrong(`${what}: wrong values`, `[${i}] is ${actual[i]}, expected ${expected[i]}`);
+}
+
+/** Fails for a valid file that is refused. */
+function taken<T>(result: { value: T } | { refused: Error; value?: undefined }): T {
+  if ('refused' in result && result.refused)
+    throw new Wrong('a valid file is refused', result.refused.message);
+  return result.value as T;
+}
+
+/** A file somewhere in a larger buffer, as one cut out of an archive is. */
+const shifted = (file: Bytes, by: number): Bytes =>
+  join(new Uint8Array(by), file, [1, 2, 3]).subarray(by, by + file.length);
+
+const bytesOf = (count: number): fc.Arbitrary<Uint8Array> =>
+  fc.uint8Array({ minLength: count, maxLength: count });
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+/** Bytes that often are one of few patterns, so that numbers recur, and are large, or not finite. */
+const pattern = fc.oneof(
+  fc.uint8Array({ minLength: 8, maxLength: 64 }),
+  fc.constantFrom(
+    [0, 0, 0, 0, 0, 0, 0, 0x20, 1, 0, 0, 0, 0, 0, 0, 0x20],
+    [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+    [0, 0, 0x80, 0x3f],
+    [0, 0, 0xc0, 0x7f, 0, 0, 0x80, 0x7f],
+    [3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+    [0],
+  ),
+);
+const filled = (length: number, bytes: ArrayLike<number>) =>
+  Uint8Array.from({ length }, (_, i) => bytes[i % bytes.length]);
+
+// ---- IDX ----
+
+const small = (most: number) => fc.integer({ min: 1, max: most });
+const idxShape = fc.oneof(
+  { weight: 8, arbitrary: fc.tuple(small(40)) },
+  { weight: 8, arbitrary: fc.tuple(small(6), small(6), small(6)) },
+  { weight: 8, arbitrary: fc.tuple(small(4), small(4), small(4), small(4)) },
+  // Larger than DEFLATE's window, and than what a reader may expand at a time.
+  { weight: 1, arbitrary: fc.tuple(small(400), fc.constant(28), fc.constant(28)) },
+) as fc.Arbitrary<number[]>;
+
+/** Bytes with repetitions near and far, as what compresses has. */
+function texture(size: number, seed: number): Uint8Array {
+  const r = random(seed);
+  const bytes = new Uint8Array(size);
+  const alphabet = 1 + Math.floor(255 * r.next() ** 2);
+  for (let at = 0; at < size; ) {
+    const length = 1 + Math.floor(r.next() ** 3 * 400);
+    const back = Math.floor(r.next() ** 2 * Math.min(at, 40_000));
+    for (let i = 0; i < length && at < size; i++, at++)
+      bytes[at] = back && r.next() > 0.01 ? bytes[at - back] : Math.floor(alphabet * r.next());
+  }
+  return bytes;
+}
+
+interface IdxInput {
+  shape: number[];
+  data: Uint8Array;
+}
+const idx: fc.Arbitrary<IdxInput> = fc
+  .tuple(idxShape, fc.integer())
+  .map(([shape, seed]) => ({ shape, data: texture(sizeOf(shape), seed) }));
+const packing = fc.record({
+  members: fc.array(fc.nat(100), { maxLength: 3 }),
+  name: fc.constantFrom('', 'images-idx3-ubyte'),
+  comment: fc.constantFrom('', 'c'),
+  extra: fc.constantFrom(0, 0, 5),
+  headerCrc: fc.boolean(),
+  zeros: fc.constantFrom(0, 0, 0, 512),
+  /** How it is compressed: null for blocks that are stored. */
+  level: fc.constantFrom(null, 1, 6, 9),
+  strategy: fc.constantFrom(0, 2, 3, 4),
+});
+type Packing = typeof packing extends fc.Arbitrary<infer T> ? T : never;
+
+/** In members that end at these percentages of the file. */
+function zipped(file: Bytes, { members, zeros, ...header }: Packing): Bytes {
+  const cuts = [
+    0,
+    ...members.map((p) => Math.floor((p * file.length) / 100)).sort((a, b) => a - b),
+    file.length,
+  ];
+  const parts = cuts.slice(1).map((end, i) => gzipMember(file.subarray(cuts[i], end), header));
+  return join(...parts, new Uint8Array(zeros));
+}
+
+/** Every reader of IDX against the reader of the tests; a valid file is taken by the one that suits its shape. */
+async function checkIdx(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
+  const expected = readIdx(file);
+  const plain = await attempt(() => loadIdx(file));
+  const { shape } = expected ?? { shape: [] };
+  const isImages = (shape.length === 3 || (shape.length === 4 && shape[3] <= 4)) && shape.every((n) => n > 0);
+  const images = await attempt(() => parseImages(file, 'images'), /^images: /);
+  const labels = await attempt(() => parseLabels(file, 'labels'), /^labels: /);
+  if (!expected && !(plain.refused && images.refused && labels.refused))
+    throw new Wrong(
+      'a broken IDX file is taken',
+      JSON.stringify(plain.value ?? images.value ?? labels.value).slice(0, 200),
+    );
+  if (!expected) return 'refused';
+  if (!mayRefuse) {
+    taken(plain);
+    if (isImages) taken(images);
+    if (shape.length === 1 && shape[0] > 0) taken(labels);
+  }
+  if (plain.value) {
+    same('loadIdx: shape', plain.value.shape, shape);
+    same('loadIdx', plain.value.data, expected.data);
+  }
+  if (images.value) {
+    const { pixels, count, height, width, channels } = images.value;
+    if (!isImages) throw new Wrong('parseImages takes what are no images', `[${shape}]`);
+    same('parseImages: sizes', [count, height, width, channels], [...shape, 1].slice(0, 4));
+    same('parseImages', pixels, expected.data);
+  }
+  if (labels.value) {
+    if (shape.length !== 1) throw new Wrong('parseLabels takes what are no labels', `[${shape}]`);
+    same('parseLabels', Array.from(labels.value, Number), Array.from(expected.data));
+  }
+  return outcome(plain);
+}
+
+const validIdx: Property<{
+  idx: IdxInput;
+  packing: Packing | null;
+  shift: number;
+}> = {
+  name: 'IDX: valid, gzipped or not, of several members',
+  share: 3,
+  make: fc.record({ idx, packing: fc.option(packing), shift: fc.nat(3) }),
+  check: ({ idx: { shape, data }, packing, shift }) => {
+    const file = idxFile(shape, data);
+    return checkIdx(shifted(packing ? zipped(file, packing) : file, shift), false);
+  },
+  show: ({ idx: { shape, data }, packing }) => `[${shape}] ${hex(data)} ${JSON.stringify(packing)}`,
+};
+
+const spoiltIdx: Property<{
+  idx: IdxInput;
+  packing: Packing | null;
+  changes: Change[];
+}> = {
+  name: 'IDX: spoilt',
+  share: 5,
+  make: fc.record({ idx, packing: fc.option(packing, { freq: 2 }), changes }),
+  check: ({ idx: { shape, data }, packing, changes }) => {
+    const file = idxFile(shape, data);
+    return checkIdx(spoil(packing ? zipped(file, packing) : file, changes), true);
+  },
+  show: ({ idx: { shape, data }, packing, changes }) => {
+    const file = idxFile(shape, data);
+    return hex(spoil(packing ? zipped(file, packing) : file, changes));
+  },
+};
+
+const anyBytes = fc.oneof(
+  fc.uint8Array({ maxLength: 64 }),
+  fc.uint8Array({ maxLength: 64 }).map((tail) => join([0, 0, 8], tail)),
+  fc.uint8Array({ maxLength: 64 }).map((tail) => join([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], tail)),
+  fc.uint8Array({ maxLength: 64 }).map((tail) => join([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0], tail)),
+  fc.uint8Array({ maxLength: 64 }).map((tail) => join([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d], tail)),
+) as fc.Arbitrary<Bytes>;
+
+const noise: Property<Bytes> = {
+  name: 'any bytes, to every reader',
+  share: 3,
+  make: anyBytes,
+  check: async (file) => {
+    const all = [await checkIdx(file, true), await checkNpy(file, true), await checkSafetensors(file, true)];
+    return all.includes('taken') ? 'taken' : 'refused';
+  },
+  show: hex,
+};
+
+/** 300 MB of zeros: more than any file that is read here should become unless its header says so. */
+const BOMB = 300e6;
+/** The most bytes that this process has held since `resetPeak`, where the system tells. */
+function peak(): number {
+  try {
+    return 1024 * Number(/VmHWM:\s*(\d+)/.exec(Deno.readTextFileSync('/proc/self/status'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+function resetPeak(): number {
+  try {
+    Deno.writeTextFileSync('/proc/self/clear_refs', '5');
+  } catch {
+    // Not on this system: the most there ever was stays the peak.
+  }
+  return peak();
+}
+
+const bombs = new Map<string, Bytes>();
+const bomb: Property<number[]> = {
+  name: 'IDX: gzip bombs',
+  share: 1,
+  most: 20,
+  make: fc.oneof(
+    fc.constant([]),
+    fc.tuple(fc.integer({ min: 1, max: 1000 })),
+    fc.tuple(fc.integer({ min: 1, max: 9 }), fc.constantFrom(28), fc.constantFrom(28)),
+  ) as fc.Arbitrary<number[]>,
+  async check(shape): Promise<Outcome> {
+    const file = bombs.get(String(shape)) ?? gzipBomb(shape.length ? idxFile(shape, []) : join([7]), BOMB);
+    bombs.set(String(shape), file);
+    if (bombs.size > 3) bombs.clear();
+    const before = resetPeak();
+    const { refused } = await attempt(() => parseImages(file, 'bomb'), /^bomb: /);
+    if (!refused) throw new Wrong('a gzip bomb is taken');
+    const grown = peak() - before;
+    if (grown > BOMB / 2) throw new Wrong('a gzip bomb takes its memory', `${Math.round(grown / 1e6)} MB`);
+    return 'refused';
+  },
+  show: (shape) => `an IDX header of [${shape}], then ${BOMB / 1e6} MB of zeros`,
+};
+
+// ---- npy ----
+
+interface NpyInput {
+  dtype: string;
+  shape: number[];
+  data: Uint8Array;
+  fortran: boolean;
+  version: number;
+  order: string[];
+  layout: number;
+}
+
+const npyDtype = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(...npyTypes.map((type) => `${/1$/.test(type) ? '|' : '<'}${type}`)),
+  },
+  { weight: 1, arbitrary: fc.constantFrom(...npyTypes.map((type) => `>${type}`), '=f4', '|f8') },
+  { weight: 1, arbitrary: fc.constantFrom('<U3', '>U2', '|S4', '<U1', '|S1') },
+);
+const npyShape = fc.oneof(
+  fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 4 }),
+  fc.tuple(fc.nat(6), fc.nat(6)),
+  fc.tuple(fc.nat(12)),
+) as fc.Arbitrary<number[]>;
+const npy: fc.Arbitrary<NpyInput> = fc
+  .record({
+    dtype: npyDtype,
+    shape: npyShape,
+    pattern,
+    fortran: fc.oneof(
+      { weight: 5, arbitrary: fc.constant(false) },
+      { weight: 1, arbitrary: fc.constant(true) },
+    ),
+    version: fc.constantFrom(1, 1, 1, 2, 3),
+    order: fc.shuffledSubarray(['descr', 'fortran_order', 'shape'], { minLength: 3 }),
+    layout: fc.nat(3),
+  })
+  .map(({ pattern, ...rest }) => ({
+    ...rest,
+    data: filled(Number(product(rest.shape)) * sizeOfType(rest.dtype), pattern),
+  }));
+
+/** As numpy writes it, or as other programs do: spaces, line breaks, no comma at the end. */
+function npyHeader({ dtype, shape, fortran, order, layout }: NpyInput): string {
+  const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(layout % 2 ? ',' : ', ');
+  const values: Record<string, string> = {
+    descr: `'${dtype}'`,
+    fortran_order: fortran ? 'True' : 'False',
+    shape: `(${sizes})`,
+  };
+  const [colon, comma] = layout === 1 ? [':', ','] : layout === 2 ? [':  ', ' , '] : [': ', ', '];
+  return `{${order.map((key) => `'${key}'${colon}${values[key]}`).join(comma)}${layout < 2 ? ', ' : ''}}`;
+}
+const npyOf = (input: NpyInput): Bytes => npyWith(npyHeader(input), input.data, { version: input.version });
+
+async function checkNpy(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
+  const expected = readNpy(file);
+  const read = await attempt(() => parseNpy(file, 'a.npy'), /^a\.npy: /);
+  const rows = await attempt(() => npyRows(file, 'x.npy'), /^x\.npy: /);
+  const labels = await attempt(() => npyLabels(file, 'y.npy'), /^y\.npy: /);
+  if (expected === 'bad' && !(read.refused && rows.refused && labels.refused))
+    throw new Wrong('a broken npy file is taken', hex(file));
+  if (typeof expected === 'string') {
+    // A header of another form may be read, if what is read fits.
+    if (read.value && product(read.value.shape) !== BigInt(read.value.data.length))
+      throw new Wrong('parseNpy: shape and data differ', `[${read.value.shape}]`);
+    return outcome(read);
+  }
+  const { dtype, shape, values } = expected;
+  if (!mayRefuse) taken(read);
+  if (read.value) {
+    same('parseNpy: shape', read.value.shape, shape);
+    same('parseNpy', Array.from(read.value.data as ArrayLike<Value>), values);
+  }
+  const isRows = shape.length === 2 && shape.every((n) => n > 0) && !/[US]/.test(dtype);
+  const f32 = isRows ? Float32Array.from(values, Number) : null;
+  if (!mayRefuse && f32?.every(Number.isFinite)) taken(rows);
+  if (rows.value) {
+    if (!f32?.every(Number.isFinite))
+      throw new Wrong('npyRows takes what are no finite rows', `${dtype} [${shape}]`);
+    same('npyRows: shape', rows.value.shape, shape);
+    same('npyRows', rows.value.data, f32);
+  }
+  const isList = shape.length === 1 || (shape.length === 2 && shape[1] === 1);
+  const whole = values.every((value) => typeof value !== 'number' || Number.isInteger(value));
+  const isLabels = isList && values.length > 0 && whole;
+  if (!mayRefuse && isLabels) taken(labels);
+  if (labels.value) {
+    if (!isLabels) throw new Wrong('npyLabels takes what are no labels', `${dtype} [${shape}]`);
+    // By value, exactly, in the order of the values.
+    const sorted = [...new Set(values)].sort(inOrder);
+    const places = new Map(sorted.map((value, i) => [value, i]));
+    const numbered = values.map((value) => places.get(value)!);
+    same('npyLabels', labels.value.labels, numbered);
+    const named = (labels.value.values as Value[]).map((value, i) => String(value) === String(sorted[i]));
+    if (named.length !== sorted.length || named.includes(false))
+      throw new Wrong('npyLabels: wrong names of labels', String(labels.value.values).slice(0, 200));
+  }
+  return outcome(read);
+}
+
+/** Numbers by size, text by code points. */
+function inOrder(a: Value, b: Value): number {
+  if (typeof a !== 'string' || typeof b !== 'string') return a < b ? -1 : Number(a > b);
+  const [p, q] = [a, b].map((text) => Array.from(text, (letter) => letter.codePointAt(0)!));
+  const at = p.findIndex((code, i) => code !== q[i]);
+  if (at < 0) return p.length - q.length;
+  return at < q.length ? p[at] - q[at] : 1;
+}
+
+const validNpy: Property<NpyInput & { shift: number }> = {
+  name: 'npy: valid, of every type, order and header',
+  share: 6,
+  make: fc.tuple(npy, fc.nat(7)).map(([input, shift]) => ({ ...input, shift })),
+  check: (input) => checkNpy(shifted(npyOf(input), input.shift), false),
+  show: (input) => `${npyHeader(input)} version ${input.version}, ${hex(input.data)}`,
+};
+
+const spoiltNpy: Property<{ npy: NpyInput; changes: Change[] }> = {
+  name: 'npy: spoilt',
+  share: 8,
+  make: fc.record({ npy, changes }),
+  check: ({ npy, changes }) => checkNpy(spoil(npyOf(npy), changes), true),
+  show: ({ npy, changes }) => hex(spoil(npyOf(npy), changes)),
+};
+
+/** Words of headers: of Python, of JavaScript, and of neither. */
+const headerValue = fc.oneof(
+  fc.constantFrom(
+    "'<f4'",
+    "'__proto__'",
+    "'constructor'",
+    "'toString'",
+    "'hasOwnProperty'",
+    "'valueOf'",
+    "''",
+  ),
+  fc.constantFrom(
+    "'|O'",
+    "'<U5'",
+    "'|S3'",
+    "'<c8'",
+    "'<M8[ns]'",
+    "[('a', '<f4')]",
+    "'<f4\\n'",
+    "'=f4'",
+    "'f4'",
+  ),
+  fc.constantFrom(
+    'True',
+    'False',
+    'None',
+    'true',
+    '0',
+    '-1',
+    '1e9',
+    '{}',
+    '()',
+    '(,)',
+    '(3)',
+    '(3',
+    '(0,)',
+    '(0, 0)',
+  ),
+  fc.constantFrom(
+    '(-1, 5)',
+    '(5.5,)',
+    '(1e3,)',
+    '(9007199254740993,)',
+    '(4294967296, 4294967296)',
+    '(0, 99999999999)',
+  ),
+  fc.constantFrom(
+    '(24L, 5L)',
+    '(٣,)',
+    '(1,,2)',
+    '( , )',
+    '(1 2,)',
+    '(0x10,)',
+    '(007,)',
+    '(99999999999999999999999,)',
+  ),
+  fc.constantFrom(
+    `(${'1,'.repeat(3000)})`,
+    `'${'<'.repeat(5000)}'`,
+    '('.repeat(3000),
+    `(${'9'.repeat(400)},)`,
+  ),
+  fc.string({ maxLength: 8 }),
+);
+/** A plain header with some values replaced, some keys given twice, lost or added. */
+const oddHeaderOfNpy = fc
+  .record({
+    start: fc.constantFrom<[string, string][]>(
+      [
+        ['descr', "'<f4'"],
+        ['fortran_order', 'False'],
+        ['shape', '(3,)'],
+      ],
+      [
+        ['descr', "'<i8'"],
+        ['fortran_order', 'False'],
+        ['shape', '(1, 2)'],
+      ],
+      [
+        ['descr', "'|u1'"],
+        ['fortran_order', 'True'],
+        ['shape', '(2, 3)'],
+      ],
+    ),
+    odd: fc.array(
+      fc.tuple(fc.nat(4), fc.constantFrom('descr', 'fortran_order', 'shape', '__proto__', ''), headerValue),
+      { minLength: 1, maxLength: 2 },
+    ),
+    twice: fc.boolean(),
+  })
+  .map(({ start, odd, twice }) => {
+    const header = [...start];
+    for (const [at, key, value] of odd) {
+      if (at < 3 && !twice) header[at] = [header[at][0], value];
+      else header.splice(at, 0, [key, value]);
+    }
+    return header;
+  });
+const oddNpy: Property<{ header: [string, string][]; count: number; version: number; pad: boolean }> = {
+  name: 'npy: odd headers',
+  share: 6,
+  make: fc.record({
+    header: oddHeaderOfNpy,
+    count: fc.constantFrom(12, 16, 6, 0, 7),
+    version: fc.constantFrom(1, 1, 1, 2, 3, 0, 4, 255),
+    pad: fc.boolean(),
+  }),
+  check: (input) => checkNpy(oddNpyFile(input), true),
+  show: ({ header, count, version }) =>
+    `${oddNpyHeader(header).slice(0, 300)} version ${version}, ${count} bytes`,
+};
+const oddNpyHeader = (header: [string, string][]) =>
+  `{${header.map(([key, value]) => `'${key}': ${value}`).join(', ')}, }`;
+const oddNpyFile = ({ header, count, version, pad }: typeof oddNpy extends Property<infer T> ? T : never) =>
+  npyWith(oddNpyHeader(header), filled(count, [0, 0, 0x80, 0x3f, 1]), { version, pad });
+
+// ---- safetensors ----
+
+const name = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom('a', 'encoder.0.weight', '0', '10', 'b', 'é', 'a"b\\', '') },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom('__proto__', 'constructor', 'toString', 'hasOwnProperty', 'length'),
+  },
+  { weight: 1, arbitrary: fc.string({ maxLength: 6 }) },
+);
+const tensorShape = fc.oneof(
+  fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 3 }),
+  fc.array(fc.nat(3), { maxLength: 3 }),
+);
+const tensorOf = (types: string[]) =>
+  fc.record({ dtype: fc.constantFrom(...types), shape: tensorShape, pattern }).map(
+    ({ dtype, shape, pattern }): TensorContents => ({
+      ...{ dtype, shape },
+      bytes: filled(Number(product(shape)) * tensorTypes[dtype], pattern),
+    }),
+  );
+const namesAnd = (types: string[]) =>
+  fc.uniqueArray(fc.tuple(name, tensorOf(types)), { maxLength: 5, selector: ([name]) => name });
+const metadata = fc.option(fc.dictionary(name, fc.string({ maxLength: 8 }), { maxKeys: 3 }), {
+  nil: undefined,
+});
+
+type Named = [name: string, tensor: TensorContents][];
+const isOurs = ({ dtype }: TensorContents) => /^(F32|U32|U8)$/.test(dtype);
+
+/** What a decoded tensor must hold: the bits of F32, U32 and U8; of other types their values as far as f32 has them. */
+function checkTensor(label: string, found: FileTensor, expected: TensorContents): void {
+  const { dtype, shape, bytes } = expected;
+  same(`${label}: shape`, found.shape, shape);
+  const { data } = found;
+  if (isOurs(expected)) {
+    if (found.dtype !== dtype.toLowerCase()) throw new Wrong(`${label}: ${found.dtype} instead of ${dtype}`);
+    same(label, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), bytes);
+  } else if (dtype === 'F16' || dtype === 'BF16') {
+    const wide = dtype === 'F16' ? elements('<f2', bytes, bytes.length / 2)! : bfloats(bytes);
+    same(label, Array.from(data as ArrayLike<number>), wide);
+  }
+}
+const bfloats = (bytes: Uint8Array): number[] => {
+  const wide = new Uint8Array(2 * bytes.length);
+  for (let i = 0; i < bytes.length; i += 2) wide.set(bytes.subarray(i, i + 2), 2 * i + 2);
+  return elements('<f4', wide, bytes.length / 2) as number[];
+};
+
+async function checkSafetensors(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
+  const expected = readSafetensors(file);
+  const { value, refused } = await attempt(() => decodeSafetensors(file), /^safetensors: /);
+  if (refused) {
+    if (!mayRefuse) taken({ refused });
+    return 'refused';
+  }
+  if (!expected) throw new Wrong('a broken safetensors file is taken', [...value.tensors.keys()].join());
+  for (const [name, found] of value.tensors) {
+    const tensor = expected.get(name);
+    if (!tensor) throw new Wrong('a tensor that is not in the file', name);
+    checkTensor('decodeSafetensors', found, tensor);
+  }
+  const lost = [...expected].find(([name, tensor]) => isOurs(tensor) && !value.tensors.has(name));
+  if (lost) throw new Wrong('a tensor is lost', JSON.stringify(lost[0]));
+  return 'taken';
+}
+
+const validSafetensors: Property<{
+  tensors: Named;
+  metadata?: Record<string, string>;
+  spaces: number;
+  shift: number;
+}> = {
+  name: 'safetensors: valid',
+  share: 5,
+  make: fc.record({ tensors: namesAnd(['F32', 'U32', 'U8']), metadata, spaces: fc.nat(9), shift: fc.nat(3) }),
+  async check({ tensors, metadata, spaces, shift }): Promise<Outcome> {
+    const file = safetensorsFile(tensors, metadata, { spaces });
+    await checkSafetensors(shifted(file, shift), false);
+    const read = decodeSafetensors(file);
+    const pairs = (of: Record<string, string>) => JSON.stringify(Object.entries(of).sort());
+    if (pairs(read.metadata) !== pairs(metadata ?? {}))
+      throw new Wrong(
+        'decodeSafetensors: wrong metadata',
+        `${pairs(read.metadata)}, expected ${pairs(metadata ?? {})}`,
+      );
+    // And once around.
+    const again = encodeSafetensors(read.tensors, read.metadata);
+    await checkSafetensors(again, false);
+    const held = readSafetensors(again);
+    for (const [name, { bytes, shape }] of tensors) {
+      same('encodeSafetensors: shape', held?.get(name)?.shape ?? [], shape);
+      same('encodeSafetensors', held!.get(name)!.bytes, bytes);
+    }
+    return 'taken';
+  },
+  show: ({ tensors, metadata }) =>
+    JSON.stringify([tensors.map(([name, { dtype, shape }]) => [name, dtype, shape]), metadata]),
+};
+
+const otherTypes: Property<{ tensors: Named }> = {
+  name: 'safetensors: of every type',
+  share: 3,
+  make: fc.record({ tensors: namesAnd(Object.keys(tensorTypes)) }),
+  check: ({ tensors }) => checkSafetensors(safetensorsFile(tensors), true),
+  show: ({ tensors }) => JSON.stringify(tensors.map(([name, { dtype, shape }]) => [name, dtype, shape])),
+};
+
+const spoiltSafetensors: Property<{ tensors: Named; changes: Change[] }> = {
+  name: 'safetensors: spoilt',
+  share: 6,
+  make: fc.record({ tensors: namesAnd(['F32', 'U32', 'U8', 'F16']), changes }),
+  check: ({ tensors, changes }) => checkSafetensors(spoil(safetensorsFile(tensors), changes), true),
+  show: ({ tensors, changes }) => hex(spoil(safetensorsFile(tensors), changes)),
+};
+
+const deep = (levels: number, open = '[', close = ']') => open.repeat(levels) + close.repeat(levels);
+/** JSON of any kind, where a type, a shape or offsets should stand. */
+const json = fc.oneof(
+  fc.constantFrom(
+    '"F32"',
+    '"U8"',
+    '"F16"',
+    '"__proto__"',
+    '"constructor"',
+    '""',
+    'null',
+    'true',
+    '0',
+    '-1',
+    '1.5',
+  ),
+  fc.constantFrom(
+    '[]',
+    '[0]',
+    '[0,0]',
+    '[0,4]',
+    '[4,0]',
+    '[1]',
+    '[4]',
+    '[-1,5]',
+    '[5,0]',
+    '[1.5]',
+    '["4"]',
+    '[null]',
+  ),
+  fc.constantFrom(
+    '{}',
+    '{"toString":1}',
+    '{"valueOf":{}}',
+    '{"toJSON":1}',
+    '{"length":2}',
+    '[[4]]',
+    '[{}]',
+    '[[],[]]',
+  ),
+  fc.constantFrom(
+    '[9007199254740993,1]',
+    '[1e300,1e300]',
+    '[4294967296,4294967296]',
+    '[0,9007199254740991]',
+    '1e999',
+  ),
+  fc.constantFrom(
+    deep(100),
+    deep(3000),
+    deep(20_000),
+    deep(3000, '{"a":', '}').replace(':}', ':1}'),
+    `[${'0,'.repeat(999)}1]`,
+  ),
+  fc.json({ maxDepth: 3 }),
+);
+const field = fc.constantFrom('dtype', 'shape', 'data_offsets', 'extra', '__proto__');
+/** Descriptions of one or two tensors of four bytes each, with some fields replaced. */
+const described = (at: number) =>
+  fc.array(fc.tuple(field, json), { maxLength: 2 }).map((odd) => {
+    const info = { dtype: '"F32"', shape: '[1]', data_offsets: `[${at},${at + 4}]` };
+    const fields = Object.entries({ ...info, ...Object.fromEntries(odd) });
+    return `{${fields.map(([key, value]) => `"${key}":${value}`).join(',')}}`;
+  });
+const oddEntries = fc.oneof(
+  { weight: 4, arbitrary: fc.tuple(fc.tuple(name, described(0)), fc.tuple(name, described(4))) },
+  { weight: 1, arbitrary: fc.array(fc.tuple(name, fc.oneof(described(0), json)), { maxLength: 3 }) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.tuple(fc.constant('__metadata__'), json), fc.tuple(name, described(0))),
+  },
+) as fc.Arbitrary<[string, string][]>;
+const oddSafetensors: Property<{
+  entries: [string, string][];
+  data: Uint8Array;
+  tail: string;
+  length: number | null;
+}> = {
+  name: 'safetensors: odd headers',
+  share: 8,
+  make: fc.record({
+    entries: oddEntries,
+    data: bytesOf(8),
+    tail: fc.constantFrom('', '', '', '', '', '', ' ', ',', '}', '\0', '\ufeff', '{}'),
+    length: fc.oneof(
+      { weight: 9, arbitrary: fc.constant(null) },
+      fc.constantFrom(0, 1, 2 ** 31, 2 ** 32, 2 ** 53, 100_000_001),
+    ),
+  }),
+  check: (input) => checkSafetensors(oddFile(input), true),
+  show: (input) => oddHeader(input).slice(0, 400),
+};
+type Odd = typeof oddSafetensors extends Property<infer T> ? T : never;
+const oddHeader = ({ entries, tail }: Odd) =>
+  `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}${tail}`;
+const oddFile = (input: Odd) => safetensorsWith(oddHeader(input), input.data, input.length ?? undefined);
+
+export const loaders: Property[] = [
+  ...[validIdx, spoiltIdx, bomb, noise, validNpy, spoiltNpy, oddNpy],
+  ...[validSafetensors, otherTypes, spoiltSafetensors, oddSafetensors],
+];

@@ -1,0 +1,689 @@
+// Every function that a user may call, with arguments that it takes. What is exported and stands nowhere here fails the suite.
+
+import { compile } from '../../src/graph/compile.ts';
+import * as api from '../../src/index.ts';
+import { neighboursOf } from '../../src/measures/knn.ts';
+import {
+  type Arg,
+  aVariable,
+  elementsOf,
+  fn,
+  labels,
+  leaf,
+  list,
+  object,
+  rows,
+  tensor,
+  value,
+} from './arguments.ts';
+import { npyWith, safetensorsFile } from './formats.ts';
+import { gpu } from './gpu.ts';
+
+/**
+ * How a call is made: `build` inside the tracing of a step; `cpu` as it stands; `gpu` waits for what it gives, on the shared
+ * device; `slow`: the same, and takes long.
+ */
+export type Kind = 'build' | 'cpu' | 'gpu' | 'slow';
+
+export interface Entry {
+  kind: Kind;
+  args: readonly Arg[];
+  /** What is called, where it is no export: it is asked for before each call. */
+  of?: () => unknown;
+}
+
+const build = (...args: Arg[]): Entry => ({ kind: 'build', args });
+const cpu = (...args: Arg[]): Entry => ({ kind: 'cpu', args });
+const onGpu = (...args: Arg[]): Entry => ({ kind: 'gpu', args: [device, ...args] });
+const slow = (...args: Arg[]): Entry => ({ kind: 'slow', args: [device, ...args] });
+
+const device = leaf('device', () => gpu.device);
+const z = tensor([4, 6]);
+const ids = tensor([4], 'u32');
+const x = tensor([2, 3]);
+const images = tensor([2, 6, 6, 2]);
+
+const pixels = leaf('Uint8Array(432)', () => elementsOf([12, 6, 6], 'u8'));
+const someImages = object({
+  pixels,
+  count: 12,
+  height: 6,
+  width: 6,
+  channels: 1,
+  labels: labels(12),
+  classes: 3,
+});
+const data = leaf('data set [12, 6, 6, 1]', () => aDataset());
+export function aDataset(): api.Dataset {
+  const given = {
+    pixels: elementsOf([12, 6, 6], 'u8') as Uint8Array,
+    count: 12,
+    height: 6,
+    width: 6,
+    channels: 1,
+  };
+  const known = Uint8Array.from({ length: 12 }, (_, i) => i % 3);
+  return api.dataset({ ...given, labels: known, classes: 3 } as api.Images);
+}
+const sets = object({ train: data, test: data });
+const forward = fn('(x) => mean', (x: api.Tensor) => api.reshape(x, [x.shape[0], -1]));
+const forwardBoth = fn('(x) => ({ h })', (x: api.Tensor) => ({ h: api.reshape(x, [x.shape[0], -1]) }));
+const forwardZ = fn('(x) => ({ h, z })', (x: api.Tensor) => {
+  const h = api.reshape(x, [x.shape[0], -1]);
+  return { h, z: h };
+});
+const weights = leaf('[w, b]', () => [
+  api.variable([3, 2], { name: 'w', initial: 0.5 }),
+  api.variable([2], { name: 'b' }),
+]);
+const look = object({
+  step: 1,
+  alignment: 0.4,
+  uniformity: -2,
+  std: 0.1,
+  rank: 20,
+  participation: 9,
+  length: 3,
+  loss: 2,
+});
+const anOp = leaf('an op', () => ({
+  name: 'twice',
+  shape: ([x]: api.Tensor[]) => x.shape,
+  kernel: {
+    source: `struct Params { count: u32 }
+      @group(0) @binding(0) var<uniform> params: Params;
+      @group(0) @binding(1) var<storage, read> x: array<f32>;
+      @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+      @compute @workgroup_size(64) fn twice(@builtin(global_invocation_id) id: vec3u) {
+        if (id.x < params.count) { y[id.x] = 2 * x[id.x]; }
+      }`,
+    entry: 'twice',
+    inputs: ['x'],
+    outputs: ['y'],
+    uniform: ({ inputs }: api.Call) => ({ count: inputs[0]!.size }),
+    invocations: ({ inputs }: api.Call) => inputs[0]!.size,
+  },
+}));
+const adam = (name: 'adam' | 'adamW' | 'sgd' | 'lars'): Entry =>
+  build(
+    weights,
+    object({
+      learningRate: 0.01,
+      weightDecay: 0,
+      clip: 1,
+      exclude: fn('() => false', () => false),
+      learningRateFactor: fn('() => 1', () => 1),
+      ...(name.startsWith('adam') && { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 }),
+      ...(name === 'sgd' && { momentum: 0.9, nesterov: false }),
+      ...(name === 'lars' && { momentum: 0.9, trust: 0.001 }),
+    }),
+  );
+const seeded = object({ seed: 1, stream: 2 });
+const window = { stride: 1, padding: 0 };
+const temperature = object({ temperature: 0.2 });
+const views = [z, z];
+const network = leaf('a network', () => {
+  const embed = api.nn.linear({ inputs: 36, outputs: 6, name: 'e' });
+  const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));
+  return { embed: flat, parameters: embed.parameters, statistics: embed.statistics };
+});
+const setting = (method: string) =>
+  object({
+    network,
+    copy: leaf('a copy', () => (name: string) => {
+      const embed = api.nn.linear({ inputs: 36, outputs: 6, name });
+      const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));
+      return { embed: flat, parameters: embed.parameters, statistics: embed.statistics };
+    }),
+    width: 6,
+    classes: 3,
+    seed: 1,
+    knobs: object({ ...api.methods[method].knobs }),
+  });
+const binary = build(x, x);
+const unary = build(x);
+const optimizer = leaf('an optimiser', () => api.adam(weightsNow(), { learningRate: 0.01 }));
+const weightsNow = () => [
+  api.variable([3, 2], { name: 'w', initial: 0.5 }),
+  api.variable([2], { name: 'b' }),
+];
+const made = <T>(kind: Kind, of: () => T, ...args: Arg[]): Entry => ({ kind, args, of });
+
+/** By the name of the export; `name()` for what a call gives. */
+export const surface: Record<string, Entry> = {
+  // Data.
+  augment: build(
+    data,
+    object({
+      ...{
+        batch: 4,
+        views: 2,
+        start: 0,
+        normalize: true,
+        rotation: 8,
+        scale: 1.1,
+        shift: 1,
+        flip: 0.5,
+        gain: [0.5, 1.5],
+      },
+      ...{ jitter: 0.5, brightness: 0.1, contrast: 0.1, gamma: 1.2, noise: 0.1 },
+      crop: object({ area: [0.3, 0.6], aspect: [0.7, 1.3] }),
+      erase: object({ probability: 0.5, size: [1, 3] }),
+      blur: object({ probability: 0.5, sigma: [0.5, 1] }),
+    }),
+  ),
+  scaledTo: cpu(object({ height: 8, width: 9 }), object({ shift: 2, rotation: 3 })),
+  batchesPerEpoch: cpu(data, value(4)),
+  batchLabels: build(data, object({ rows: 4, views: 2, seed: 1, step: 3 })),
+  cleanBatch: build(data, object({ rows: 4, start: 0, normalize: false })),
+  dataset: cpu(someImages, object({ mean: 0.3, std: 0.2, name: 'd' })),
+  pixelStatistics: cpu(someImages),
+  checkLabels: cpu(someImages, labels(12), value('labels')),
+  fromArrays: cpu(pixels, value([12, 6, 6]), labels(12), value('mine')),
+  fromImageData: cpu(
+    list(object({ width: 2, height: 1, data: leaf('Uint8ClampedArray(8)', () => new Uint8ClampedArray(8)) })),
+    object({ gray: true, labels: [1] }),
+  ),
+  loadIdx: cpu(leaf('IDX bytes', () => Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6))),
+  parseImages: cpu(
+    leaf('IDX bytes', () => Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 9)),
+    value('i'),
+  ),
+  parseLabels: cpu(
+    leaf('IDX bytes', () => Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 5, 6)),
+    value('l'),
+  ),
+  npyLabels: cpu(
+    leaf('npy bytes', () =>
+      npyWith("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }", Uint8Array.of(1, 2)),
+    ),
+    value('n'),
+  ),
+  npyRows: cpu(
+    leaf('npy bytes', () =>
+      npyWith("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }", new Uint8Array(8)),
+    ),
+    value('n'),
+  ),
+  parseNpy: cpu(
+    leaf('npy bytes', () =>
+      npyWith("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }", new Uint8Array(8)),
+    ),
+    value('n'),
+  ),
+  decodeSafetensors: cpu(
+    leaf('safetensors bytes', () =>
+      safetensorsFile([['a', { dtype: 'F32', shape: [1], bytes: new Uint8Array(4) }]]),
+    ),
+  ),
+  encodeSafetensors: cpu(
+    list(
+      list(
+        value('a'),
+        object({ dtype: 'f32', shape: [2], data: leaf('Float32Array(2)', () => new Float32Array(2)) }),
+      ),
+    ),
+    object({ step: '3' }),
+  ),
+  loadVariables: onGpu(
+    leaf('safetensors bytes', () =>
+      safetensorsFile([['w', { dtype: 'F32', shape: [2], bytes: new Uint8Array(8) }]]),
+    ),
+    leaf('[w]', () => [api.variable([2], { name: 'w' })]),
+  ),
+  saveVariables: onGpu(weights, object({ step: '3' })),
+  checkFinite: cpu(
+    leaf('safetensors bytes', () =>
+      safetensorsFile([['a', { dtype: 'F32', shape: [1], bytes: Uint8Array.of(0, 0, 128, 63) }]]),
+    ),
+    object({ most: 100 }),
+  ),
+  numberLabels: cpu(list(value(3), value(5), value(3)), object({ ignore: value(5) })),
+  sameClasses: cpu(someImages, someImages),
+  quarterTurns: build(tensor([2, 3, 3, 1])),
+  // The device.
+  adoptDevice: {
+    kind: 'slow',
+    args: [leaf('gpu', () => gpu.device.gpu), object({ tune: false, choices: null })],
+  },
+  openDevice: {
+    kind: 'slow',
+    args: [object({ tune: false, choices: null, powerPreference: 'low-power', defaultLimits: true })],
+  },
+  // The graph.
+  assign: build(aVariable([2, 3]), x),
+  compile: onGpu(
+    leaf('(i) => ({ y })', () => ({ a }: { a: api.Tensor }) => ({ y: api.add(a, 1) })),
+    object({
+      inputs: object({ a: leaf('input([2])', () => api.input([2])) }),
+      ...{ warmUp: true, check: false, tune: false, stepsInFlight: 3, maxSubmitMs: 50 },
+      buffers: object({}),
+      onProgress: fn('() => {}', () => {}),
+      precision: leaf('undefined', () => undefined),
+    }),
+  ),
+  grad: build(
+    leaf('loss', () => api.mean(api.variable([2, 3], { name: 'w', initial: 1 }))),
+    leaf('[w]', () => weightsNow()),
+  ),
+  stopGradient: unary,
+  call: build(anOp, list(x), object({}), list()),
+  f32: cpu(value(0.5)),
+  op: cpu(anOp),
+  constant: build(
+    leaf('Float32Array(6)', () => new Float32Array(6)),
+    value([2, 3]),
+    value('f32'),
+  ),
+  fail: cpu(value('myOp'), value('expected more')),
+  flatten: build(weights, value('parameters')),
+  input: build(value([2, 3]), value('f32')),
+  layer: build(
+    value('encoder'),
+    fn('() => 1', () => 1),
+  ),
+  reshape: build(x, value([3, -1])),
+  scalar: build(value('f32')),
+  variable: build(value([2, 3]), object({ name: 'v', initial: 0, dtype: 'f32' })),
+  freeVariables: onGpu(weights),
+  readVariable: onGpu(aVariable([2, 3])),
+  variableRange: onGpu(aVariable([2, 3])),
+  writeVariable: onGpu(
+    aVariable([2, 3]),
+    leaf('Float32Array(6)', () => new Float32Array(6)),
+  ),
+  // Gauges.
+  adjustedRandIndex: cpu(labels(6), labels(6, 2)),
+  normalizedMutualInformation: cpu(labels(6), labels(6, 2)),
+  collapseAlarm: cpu(
+    list(look, look),
+    object({
+      width: 64,
+      classes: 3,
+      pointLoss: 4,
+      untrained: object({ rank: 20, participation: 9, length: 3 }),
+    }),
+  ),
+  describe: cpu(object({ kind: 'complete', since: 3, evidence: ['a'], remedy: 'b' })),
+  alignment: onGpu(rows(6, 4), rows(6, 4, 1)),
+  analogyAccuracy: onGpu(rows(6, 4), list(value([0, 1, 2, 3]))),
+  anisotropy: onGpu(rows(6, 4)),
+  linearCka: onGpu(rows(6, 4), rows(6, 3)),
+  effectiveRank: onGpu(rows(6, 4), object({ centred: true, normalized: true })),
+  spectrumOf: cpu(leaf('Float32Array(9)', () => Float32Array.of(2, 0, 0, 0, 1, 0, 0, 0, 3))),
+  embed: onGpu(
+    data,
+    forwardBoth,
+    object({
+      batch: 5,
+      seed: 1,
+      normalize: true,
+      augmentation: object({ noise: 0.1 }),
+      onProgress: fn('() => {}', () => {}),
+    }),
+  ),
+  equivariance: onGpu(
+    object({ fx: rows(6, 3), fgx: rows(6, 3, 1) }),
+    object({ fx: rows(4, 3), fgx: rows(4, 3, 1), wrong: rows(4, 3, 2) }),
+    object({ ridge: 0.01 }),
+  ),
+  evaluate: slow(
+    sets,
+    forwardZ,
+    object({ seed: 5, batch: 6, probes: false, onProgress: fn('() => {}', () => {}) }),
+  ),
+  hubness: onGpu(rows(6, 4), object({ k: 2 })),
+  invariance: onGpu(rows(6, 4), rows(6, 4, 1)),
+  kMeans: onGpu(rows(8, 3), object({ k: 2, seed: 1, restarts: 2, iterations: 5 })),
+  knnAccuracy: onGpu(rows(6, 4), labels(6), rows(3, 4), labels(3), object({ k: 2, classes: 3 })),
+  knnPredict: onGpu(rows(6, 4), labels(6), rows(3, 4), object({ k: 2, classes: 3 })),
+  lidar: onGpu(list(rows(6, 4), rows(6, 4, 1)), object({ delta: 1e-4 })),
+  linearProbe: slow(
+    rows(6, 4),
+    labels(6),
+    rows(3, 4),
+    labels(3),
+    object({
+      ...{ classes: 3, labels: 'all', draws: 2, iterations: 5 },
+      onProgress: fn('() => {}', () => {}),
+    }),
+  ),
+  effectiveRankOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
+  liveGauges: build(z, z),
+  participationRatioOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
+  onlineAccuracies: cpu(
+    object({
+      neighbours: leaf('Uint32Array(3 k)', () =>
+        Uint32Array.from({ length: 3 * neighboursOf(Uint32Array.of(0, 1, 2, 0, 1, 2), 3) }, (_, i) => i % 6),
+      ),
+      covariance: leaf('Float32Array(4)', () => Float32Array.of(1, 0, 0, 1)),
+      cross: leaf('Float32Array(6)', () => new Float32Array(6)),
+      queries: leaf('Float32Array(6)', () => new Float32Array(6)),
+    }),
+    object({ gallery: labels(6), queries: labels(3), classes: 3 }),
+  ),
+  onlineGauges: build(
+    tensor([6, 2]),
+    tensor([3, 2]),
+    object({ gallery: labels(6), queries: labels(3), classes: 3 }),
+  ),
+  accuracyOf: cpu(labels(6), labels(6)),
+  classAccuracies: cpu(labels(6), labels(6)),
+  worstClass: cpu(labels(6), labels(6)),
+  shiftAccuracies: slow(
+    sets,
+    forward,
+    object({ seed: 1, k: 2, batch: 6, shifts: object({ a: object({ noise: 0.1 }) }) }),
+  ),
+  similarityHistogram: onGpu(rows(6, 4), rows(6, 4, 1), object({ bins: 5 })),
+  participationRatio: cpu(leaf('Float64Array(3)', () => Float64Array.of(3, 2, 1))),
+  spectrum: onGpu(rows(6, 4), object({ centred: true, normalized: false })),
+  spectrumSlope: cpu(
+    leaf('Float64Array(4)', () => Float64Array.of(4, 3, 2, 1)),
+    object({ first: 1, last: 4 }),
+  ),
+  embeddingStd: onGpu(rows(6, 4)),
+  uniformity: onGpu(rows(6, 4), object({ t: 2 })),
+  uniformityOptimum: cpu(value(8), value(2)),
+  // Losses.
+  alignUniform: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
+  alignmentLoss: build(...views, object({ alpha: 2 })),
+  barlowTwins: build(...views, object({ lambda: 0.05 })),
+  dcl: build(...views, temperature),
+  infoNce: build(...views, object({ temperature: 0.1, symmetric: true })),
+  leJepaLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
+  nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
+  ntXent: build(...views, temperature),
+  proxyAnchor: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
+  proxyNca: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
+  rotationLoss: build(tensor([8, 4])),
+  sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
+  halves: build(z),
+  supCon: build(
+    z,
+    ids,
+    object({ temperature: 0.1, memory: object({ rows: tensor([3, 6]), labels: tensor([3], 'u32') }) }),
+  ),
+  triplet: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
+  uniformityLoss: build(z, object({ t: 2 })),
+  vicReg: build(...views, object({ invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 })),
+  whiten: build(tensor([2, 8, 3]), object({ iterations: 3 })),
+  wMse: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
+  byolLoss: build(z, z, z, z),
+  dinoLoss: build(
+    list(z, z),
+    list(z, z),
+    tensor([6]),
+    object({ temperature: 0.1, teacherTemperature: 0.04 }),
+  ),
+  mocoLoss: build(z, z, tensor([5, 6]), temperature),
+  nnclrLoss: build(z, z, z, z, tensor([5, 6]), temperature),
+  recipeOf: build(
+    leaf('byol', () => api.methods.byol),
+    setting('byol'),
+  ),
+  simSiamLoss: build(z, z, z, z, object({ stop: true })),
+  sinkhorn: build(z, object({ epsilon: 0.05, iterations: 3 })),
+  swavLoss: build(z, z, object({ temperature: 0.1, epsilon: 0.05, iterations: 3 })),
+  ...Object.fromEntries(
+    Object.entries(api.methods)
+      .filter(([, { density }]) => !density)
+      .map(([name, method]) => [
+        `recipeOf(${name})`,
+        made('build', () => (of: api.Setting) => api.recipeOf(method, of as never), setting(name)),
+      ]),
+  ),
+  // Layers.
+  'nn.cnnEncoder': build(
+    object({
+      name: 'e',
+      seed: 1,
+      height: 8,
+      width: 8,
+      channels: 1,
+      widths: [2, 4],
+      outputs: 6,
+      pool: 'flatten',
+    }),
+  ),
+  'nn.mlp': build(value([4, 5, 6]), object({ name: 'm', seed: 1, activation: 'relu' })),
+  'nn.mlpEncoder': build(object({ name: 'e', seed: 1, inputs: 6, widths: [5, 4] })),
+  'nn.projector': build(object({ name: 'p', seed: 1, inputs: 6, hidden: 5, outputs: 4 })),
+  'nn.copyInitial': build(weights, weights),
+  'nn.he': cpu(object({ size: 6, fanIn: 2, fanOut: 3, seed: 1, name: 'n' })),
+  'nn.lecun': cpu(object({ size: 6, fanIn: 2, fanOut: 3, seed: 1, name: 'n' })),
+  'nn.xavier': cpu(object({ size: 6, fanIn: 2, fanOut: 3, seed: 1, name: 'n' })),
+  'nn.activation': build(value('gelu')),
+  'nn.batchNorm': build(
+    object({ features: 3, affine: true, activation: 'relu', name: 'b', momentum: 0.1, epsilon: 1e-5 }),
+  ),
+  'nn.conv2d': build(
+    object({
+      inputs: 2,
+      outputs: 3,
+      kernel: 3,
+      stride: 1,
+      padding: 1,
+      bias: true,
+      activation: 'relu',
+      name: 'c',
+      seed: 1,
+    }),
+  ),
+  'nn.flatten': build(),
+  'nn.globalAveragePool': build(),
+  'nn.layerNorm': build(object({ features: 3, affine: true, name: 'l', epsilon: 1e-5 })),
+  'nn.linear': build(
+    object({
+      inputs: 3,
+      outputs: 2,
+      bias: true,
+      activation: 'gelu',
+      name: 'l',
+      seed: 1,
+      init: leaf('he', () => api.nn.he),
+    }),
+  ),
+  'nn.makeLayer': build(value('mine'), forward, weights, list()),
+  'nn.relu': build(),
+  'nn.sequential': build(
+    value('s'),
+    leaf('[linear, relu]', () => [api.nn.linear({ inputs: 3, outputs: 2 }), api.nn.relu()]),
+  ),
+  'nn.linear()': made(
+    'build',
+    () => api.nn.linear({ inputs: 3, outputs: 2 }),
+    x,
+    object({ training: true, momentum: 0.1 }),
+  ),
+  'nn.conv2d()': made(
+    'build',
+    () => api.nn.conv2d({ inputs: 2, outputs: 2 }),
+    images,
+    object({ training: true }),
+  ),
+  'nn.batchNorm()': made(
+    'build',
+    () => api.nn.batchNorm({ features: 3 }),
+    tensor([4, 3]),
+    object({ training: true, momentum: 0.1 }),
+  ),
+  'nn.layerNorm()': made('build', () => api.nn.layerNorm({ features: 3 }), x, object({ training: true })),
+  'nn.sequential()': made('build', () => api.nn.mlp([3, 4, 2]), x, object({ training: true })),
+  'nn.flatten()': made('build', () => api.nn.flatten(), images),
+  'nn.activation()': made('build', () => api.nn.activation('silu'), x),
+  'nn.cnnEncoder()': made(
+    'build',
+    () => api.nn.cnnEncoder({ height: 6, width: 6, channels: 2, widths: [2], outputs: 3 }),
+    images,
+    object({ training: true }),
+  ),
+  // Optimisers.
+  adam: adam('adam'),
+  adamW: adam('adamW'),
+  sgd: adam('sgd'),
+  lars: adam('lars'),
+  ema: build(weights, weights, value(0.99)),
+  optimizerStatus: onGpu(optimizer),
+  cosineSchedule: cpu(object({ steps: 10, base: 0.1, warmup: 2, final: 0 })),
+  'cosineSchedule()': made('cpu', () => api.cosineSchedule({ steps: 10, base: 0.1 }), value(3)),
+  'Optimizer.minimize': made(
+    'build',
+    () => {
+      const parameters = weightsNow();
+      const { minimize } = api.adam(parameters, { learningRate: 0.01 });
+      return (loss: api.Tensor | null) =>
+        minimize(loss === undefined ? (loss as never) : (loss ?? api.mean(parameters[0])));
+    },
+    value(null),
+  ),
+  'Optimizer.update': made(
+    'build',
+    () => api.sgd(weightsNow(), { learningRate: 0.01 }).update,
+    list(tensor([3, 2]), tensor([2])),
+  ),
+  // Ops.
+  batchNorm: build(
+    tensor([4, 3]),
+    tensor([3]),
+    tensor([3]),
+    object({
+      training: true,
+      runningMean: aVariable([3]),
+      runningVariance: aVariable([3]),
+      ...{ momentum: 0.1, epsilon: 1e-5, activation: 'relu' },
+    }),
+  ),
+  conv2d: build(images, tensor([3, 3, 2, 3]), tensor([3]), object({ ...window, activation: 'relu' })),
+  contrast: build(
+    z,
+    z,
+    object({ scale: 2, temperature: 0.5, excludeSelf: true, mean: true, labels: list(ids, ids) }),
+  ),
+  'contrast(pairs)': made(
+    'build',
+    () => api.contrast,
+    z,
+    z,
+    object({ scale: 2, temperature: 0.5, excludeSelf: true, pairOffset: 2, mean: false }),
+  ),
+  linear: build(x, tensor([3, 2]), tensor([2]), object({ activation: 'relu' })),
+  matmul: build(x, tensor([3, 2]), object({ transposeA: false, transposeB: false })),
+  crossEntropy: build(z, ids),
+  l2Normalize: build(x, object({ epsilon: 1e-12 })),
+  layerNorm: build(x, tensor([3]), tensor([3]), object({ epsilon: 1e-5 })),
+  averagePool2d: build(images, object({ kernel: 2, ...window, countPadding: true })),
+  maxPool2d: build(images, object({ kernel: [2, 2], ...window })),
+  globalAveragePool: build(images),
+  bits: build(value([2, 3]), seeded),
+  uniform: build(value([2, 3]), seeded),
+  normal: build(value([2, 3]), seeded),
+  permutation: build(value(5), object({ seed: 1, epoch: 0 })),
+  bitsArray: cpu(value(5), seeded),
+  uniformArray: cpu(value(5), seeded),
+  normalArray: cpu(value(5), seeded),
+  permutationArray: cpu(value(5), object({ seed: 1, epoch: 0 })),
+  max: build(x, object({ axes: [1], keepDims: true })),
+  mean: build(x, object({ axes: 0, keepDims: false })),
+  min: build(x, object({ axes: [0, 1], keepDims: true })),
+  std: build(x, object({ axes: 0, keepDims: true, unbiased: true, epsilon: 1e-5 })),
+  sum: build(x, object({ axes: [1], keepDims: true })),
+  variance: build(x, object({ axes: 1, keepDims: true, unbiased: false })),
+  broadcastTo: build(tensor([3]), value([2, 3])),
+  concatenate: build(list(x, x), value(1)),
+  gather: build(x, tensor([4], 'u32')),
+  pad: build(x, object({ before: [1, 0], after: [0, 2], value: 3 })),
+  slice: build(x, object({ starts: [0, 1], sizes: [2, 2] })),
+  transpose: build(x, object({ permutation: [1, 0] })),
+  softmax: unary,
+  logSoftmax: unary,
+  logSumExp: build(x, object({ keepDims: true })),
+  topKSimilar: build(z, tensor([5, 6]), object({ k: 2 })),
+  clamp: build(x, value(-1), value(1)),
+  power: build(x, value(2)),
+  leakyRelu: build(x, object({ slope: 0.1 })),
+  gelu: build(x, object({ exact: true })),
+  where: build(tensor([2, 3]), x, x),
+  ...Object.fromEntries(
+    ['abs', 'exp', 'log', 'neg', 'relu', 'sigmoid', 'silu', 'softplus', 'sqrt', 'square', 'tanh'].map(
+      (name) => [name, unary],
+    ),
+  ),
+  ...Object.fromEntries(
+    [
+      'add',
+      'sub',
+      'mul',
+      'div',
+      'minimum',
+      'maximum',
+      'equal',
+      'greater',
+      'greaterEqual',
+      'less',
+      'lessEqual',
+    ].map((name) => [name, binary]),
+  ),
+  // A compiled step.
+  'Step.run': made(
+    'gpu',
+    () => aStep().run,
+    object({ a: leaf('Float32Array(2)', () => new Float32Array(2)), s: 0.5, n: 3 }),
+  ),
+  'Step.read': made('gpu', () => aStep().read, value('y')),
+  'Step.buffer': made('gpu', () => aStep().buffer, value('y')),
+  'Step.firstNonFinite': made(
+    'gpu',
+    () => aStep('check').firstNonFinite,
+    object({ a: leaf('Float32Array(2)', () => new Float32Array(2)), s: 0.5, n: 3 }),
+  ),
+};
+
+let steps: Record<'plain' | 'check', api.Step> | undefined;
+let stepsOf: api.Device | undefined;
+const aStep = (which: 'plain' | 'check' = 'plain') => steps![which];
+/** Compiles the steps that `Step.run` and its siblings are called on. */
+export async function prepareSteps(): Promise<void> {
+  if (stepsOf === gpu.device) return;
+  stepsOf = gpu.device;
+  const compiled = async (check: boolean) => {
+    const inputs = { a: api.input([2]), s: api.scalar(), n: api.scalar('u32') };
+    const build = ({ a, s }: typeof inputs) => ({ y: api.mul(a, api.power(api.add(a, 3), s)) });
+    return (await compile(gpu.device, build, { inputs, check, tune: false })) as unknown as api.Step;
+  };
+  steps = { plain: await compiled(false), check: await compiled(true) };
+}
+
+/** Exports that are no functions to call: tables, error classes, and classes whose objects come from functions. */
+export const OTHERS = {
+  tables: [
+    'IGNORED',
+    'NOISY',
+    'S1',
+    'EVAL',
+    'WIDE',
+    'simclrRgb',
+    'SHIFTS',
+    'methods',
+    'mixed',
+    'fileChoices',
+    'nn',
+  ],
+  classes: ['Tensor', 'Variable'],
+  errors: Object.keys(api).filter((name) => name.endsWith('Error')),
+};
+
+/** The names of all that is exported, with what stands in `nn`. */
+export const exported = (): string[] => [
+  ...Object.keys(api),
+  ...Object.keys(api.nn).map((name) => `nn.${name}`),
+];
+
+/** What a name of `surface` stands for. */
+export function functionOf(name: string): (...args: unknown[]) => unknown {
+  const { of } = surface[name];
+  if (of) return of() as never;
+  const [room, member] = name.split('.');
+  const found = member ? (api as never)[room][member] : (api as never)[room];
+  return found as never;
+}

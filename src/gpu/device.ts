@@ -119,7 +119,7 @@ function targetOf(adapter: string, gpu: GPUDevice): Target {
   }
   // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
   if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
-    return { largeTiles: 2 ** 25, textures: 'storage', textureSide };
+    return { largeTiles: 2 ** 25, textures: 'storage', textureSide, mostRounds: 65535 };
   return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };
 }
 

@@ -7,6 +7,7 @@ import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
+import { roundsOf } from './rounds.ts';
 import { input, Tensor, trace, type Variable, viewRoot } from './tensor.ts';
 import { movesOf } from './textures.ts';
 import { cut, dispatchTimes, timeDispatches, warm } from './timing.ts';
@@ -483,7 +484,8 @@ async function buildPipelines(
         `${d.op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`,
       );
     const entry = inPlace ? k.inPlace! : k.entry;
-    return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access });
+    const rounds = roundsOf(k, d);
+    return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access, rounds });
   });
   const unique = new Set(pending);
   for (const pipeline of unique) {

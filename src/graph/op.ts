@@ -57,6 +57,11 @@ export interface Kernel<O = any> {
   uniform?: (call: Call<O>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
   constants?: (call: Call<O>) => Record<string, number>;
+  /**
+   * How many rounds all loops of one invocation make together, at most, with one more for the end of each: llvmpipe ends it
+   * after 65,535, silently, so that a kernel that needs more is refused there. Left out: none, or few whatever the sizes.
+   */
+  rounds?: (call: Call<O>) => number | Rounds;
   /** How many invocations; the kernel guards, since the grid is folded and rounded up. */
   invocations: (call: Call<O>) => number;
   /** As in the WGSL; 64 unless told. */
@@ -65,6 +70,15 @@ export interface Kernel<O = any> {
   inPlace?: string;
   /** What a table of choices calls it, where kernels of one call share their entry point. Default: `entry`. */
   variant?: string;
+}
+
+/** Rounds of a kernel's loops that follow from one size. */
+export interface Rounds {
+  size: number;
+  /** The rounds for any such size. */
+  rounds: (size: number) => number;
+  /** What the size is, with N for the most allowed: `rows of at most N numbers`. */
+  expected: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options

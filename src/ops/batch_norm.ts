@@ -69,6 +69,9 @@ function kernel(
       ...{ relu: Number(relu), hasGamma: Number(hasGamma), hasBeta: Number(hasBeta) },
       ...{ epsilon: f32(epsilon), momentum: f32(momentum) },
     }),
+    // Of those that add up all rows in one step, that of few rows; the last sums are of 16 lanes, twice.
+    rounds: () =>
+      Math.max(l.chunk, 2 * Math.ceil(Math.max(l.splits, l.rows <= FEW_ROWS ? l.rows : 0) / 16)) + 38,
     invocations: () => invocations(l),
   };
 }

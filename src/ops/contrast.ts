@@ -73,6 +73,14 @@ interface Tile extends Operands {
   side: number;
 }
 
+/** Rounds of a tile after the other over so many columns, of rows of d numbers: four a round, or two and two where a workgroup shares them. */
+const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
+  size: d,
+  rounds: (n: number) =>
+    Math.ceil(columns / (form === '16' ? 16 : 8)) * (Math.ceil(n / 4) * (form === 'shared' ? 4 : 1) + 32),
+  expected: 'rows of at most N numbers',
+});
+
 /** The tiles of so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
 function tilesOf(x: Tensor, y: Tensor, rows: number, target: Target): Tile[] {
   const work = rows * y.size;
@@ -121,6 +129,10 @@ const partialOp: Op<Settings> = {
       outputs: ['partial'],
       uniform: ({ options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
       constants: ({ options }) => flags(options, a!.shape[0], b!.shape[0]),
+      rounds: () => {
+        const [N, D] = b!.shape;
+        return roundsFor(form, Math.min(N, chunking(a!.shape[0], N, D).width), D);
+      },
       invocations: () =>
         Math.ceil(a!.shape[0] / side) *
         (form === 'shared' ? 64 * Math.ceil(partial.shape[0] / 8) : sharedBy(from, partial.shape[0])),
@@ -143,6 +155,10 @@ const combineOp: Op<CombineOptions> = {
     outputs: ['loss', 'statistics'],
     uniform: ({ inputs: [, a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
     constants: ({ inputs: [, a, b], options }) => flags(options, a!.shape[0], b!.shape[0]),
+    rounds: ({ inputs: [partials] }) => {
+      const [chunks, m] = partials!.shape;
+      return (mean ? Math.ceil(m / 64) : 1) * (2 * chunks + 3) + 64;
+    },
     invocations: ({ inputs: [, a] }) => (mean ? 64 : a!.shape[0]),
   }),
   vjp: (dy, { inputs: [, a, b], outputs: [, stats], options }) => {
@@ -179,6 +195,7 @@ const weightsOp: Op<Slab> = {
           ROW_SIDE: Number(o.rowSide),
           COLUMN_SIDE: Number(o.columnSide),
         }),
+        rounds: () => roundsFor(form, side, x!.shape[1]),
         invocations: () =>
           Math.ceil(o.rows / side) *
           sharedBy(from, Math.ceil(y!.shape[0] / side)) *

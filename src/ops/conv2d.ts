@@ -214,6 +214,11 @@ const conv2dOp: Op<Forward> = {
             { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
             { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
           ),
+        rounds: () => ({
+          size: filter!.size / O,
+          rounds: (n) => (C % 4 ? n : Math.ceil(n / (tile.workgroup ? 1 : 4))) + 32,
+          expected: 'windows of at most N numbers',
+        }),
         invocations: () =>
           invocationsFor(
             tilesOver(y.size / O / y.shape[0], y.shape[0], tile) * Math.ceil(O / tile.columns),
@@ -306,6 +311,11 @@ const inputGradient: Op<Backward> = {
         ...resultNames(result, ['c'], from.textures),
         constants: () => ({ GATE: Number(gate !== null) }),
         uniform: (c) => block({ ...geometry(c), outChannels: O }),
+        rounds: () => ({
+          size: filter!.size / C,
+          rounds: (n) => Math.ceil(n / (tile.workgroup ? 1 : 4)) + 64,
+          expected: 'windows of at most N numbers',
+        }),
         invocations: (c) => {
           const { batch, height, width, strideY, strideX } = geometry(c);
           // Pixels that leave the same remainder by the strides meet the same taps: a tile has one kind only.
@@ -385,6 +395,11 @@ const filterPartials: Op<FilterBackward> = {
         const g = geometryOf(x!.shape, shape, options);
         return block({ ...g, outChannels: O }, { ...split, hasBias: Number(bias) });
       },
+      rounds: () => {
+        const [batch, OH, OW] = dz!.shape;
+        const images = Math.ceil(batch / 4 / split.splits) * (OH * (OW + 2) + 2);
+        return Math.max(Math.ceil((split.chunk * OW) / 4), tile.textures ? images : 0) + 32;
+      },
       invocations: () =>
         invocationsFor(split.splits * tilesOf(shape, tile), tile) + split.splits * (bias ? O / 4 : 0),
     }));
@@ -403,6 +418,7 @@ const sumPartials: Op<FilterBackward> = {
       const sizes = { kernelHeight, kernelWidth, channels, outChannels };
       return block(sizes, { splits: partials!.shape[0], hasBias: Number(bias) });
     },
+    rounds: ({ inputs: [partials] }) => Math.ceil(partials!.shape[0] / 4) + 4,
     invocations: ({ inputs: [partials] }) => partials!.size / partials!.shape[0] / 4,
   },
 };

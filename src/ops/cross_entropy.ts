@@ -28,7 +28,7 @@ const crossEntropyGradientOp: Op = {
   name: 'crossEntropyGradient',
   shape: ([, logits]) => logits.shape,
   kernel: ({ inputs: [, logits] }, target) => ({
-    ...rowKernel(crossEntropyWgsl, logits!, target),
+    ...rowKernel(crossEntropyWgsl, logits!, target, 0),
     entry: 'cross_entropy_gradient',
     inputs: ['dy', 'logits', 'labels', 'statistics'],
     outputs: ['dx'],

@@ -20,7 +20,7 @@ const layerNormOp: Op<Options> = {
   name: 'layerNorm',
   shape: ([x]) => [{ shape: x.shape }, { shape: [rowsOf(x).rows, 2] }],
   kernel: ({ inputs: [x, gamma, beta] }, target) => ({
-    ...rowKernel(layerNormWgsl, x!, target),
+    ...rowKernel(layerNormWgsl, x!, target, 3),
     entry: 'layer_norm_forward',
     inputs: ['x', 'gamma', 'beta'],
     outputs: ['y', 'statistics'],
@@ -62,6 +62,7 @@ const parameterGradientOp: Op<Options> = {
     inputs: ['dy', 'x', 'statistics'],
     outputs: ['dgamma', 'dbeta'],
     uniform: (c) => uniformOf(x!, c),
+    rounds: () => SEGMENT,
     invocations: () => segments(x!) * rowsOf(x!).width,
   }),
 };

@@ -3,6 +3,7 @@ import poolWgsl from '../../shaders/pool.wgsl' with { type: 'text' };
 import { type Call, call, type Op } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
 import { type Geometry, type WindowOptions, windowGeometry } from './conv2d.ts';
+import { mean } from './reduce.ts';
 
 export interface PoolOptions extends WindowOptions {
   /** Pixels of a window: one number, or [y, x]. The stride defaults to it. */
@@ -56,6 +57,12 @@ const kernel = (
       ...{ outHeight: g.outHeight, outWidth: g.outWidth },
       ...{ kernelHeight: g.kernelHeight, kernelWidth: g.kernelWidth, strideY: g.strideY, strideX: g.strideX },
       ...{ top: g.top, left: g.left, countPadding: Number(options.countPadding) },
+    }),
+    // A pixel lies in no more windows than a window has pixels.
+    rounds: () => ({
+      size: g.kernelHeight * g.kernelWidth,
+      rounds: (n: number) => n + 2 * g.kernelHeight + 1,
+      expected: 'windows of at most N pixels',
     }),
     invocations: () => (out.size / g.channels) * values(g.channels),
   };
@@ -139,5 +146,7 @@ export const averagePool2d = (x: Tensor, options: AveragePoolOptions): Tensor =>
 export function globalAveragePool(x: Tensor): Tensor {
   if (x.shape.length !== 4) fail('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
   const [N, H, W, C] = x.shape;
+  // One invocation would add up for long, and llvmpipe ends it.
+  if (H * W > 60_000) return mean(x, { axes: [1, 2] });
   return reshape(averagePool2d(x, { kernel: [H, W] }), [N, C]);
 }

@@ -51,6 +51,8 @@ const drawOp = (name: string, entry: string, dtype: DType, lanes: number): Op<Dr
       seed: options.seed,
       stream: options.stream,
     }),
+    // A walk of two steps on average, of five rounds.
+    rounds: () => (lanes === 1 ? 500 : 0),
     invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),
   },
   vjp: () => [],

@@ -60,6 +60,8 @@ function passKernel(kind: Kind, { options }: Call<Pass>): Kernel<Pass> {
     outputs: ['y'],
     uniform: (c: Call<Block>) => ({ ...uniform(c), identity: f32(IDENTITIES[kind]) }),
     constants: () => ({ OPERATION: OPERATIONS[kind] }),
+    // The longest is that of columns, and a workgroup adds up 64 sums.
+    rounds: () => Math.min(options.segment, options.reduce) + 64,
   };
   if (form === 'rows') return { ...base, entry: 'reduce_rows', invocations: () => outputs };
   if (form === 'rowsGroup') return { ...base, entry: 'reduce_rows_group', invocations: () => outputs * 64 };
@@ -103,6 +105,7 @@ const extremeGradientOp: Op<Block> = {
     inputs: ['dy', 'y', 'x'],
     outputs: ['dx'],
     uniform,
+    rounds: ({ options }) => Math.min(options.segment, options.reduce),
     invocations: ({ options }) => sizeOf(passShape(options)),
   },
 };

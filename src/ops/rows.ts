@@ -20,8 +20,11 @@ export function rowsOf(x: Tensor): Rows {
   return { rows: x.size / columns, columns, width: columns % 4 ? columns : columns / 4 };
 }
 
-/** Of a kernel on rows of x: its file with the lanes that fit, and the invocations that share a row, a quad or eight. */
-export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target) => ({
+/**
+ * Of a kernel on rows of x: its file with the lanes that fit, and the invocations that share a row, a quad or eight.
+ * @param loops how many loops over a row the kernel has, one after the other. Default 2.
+ */
+export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target, loops = 2) => ({
   source: [
     wgsl,
     rowsWgsl,
@@ -30,6 +33,11 @@ export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target) => ({
     x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl,
   ],
   quads,
+  rounds: () => ({
+    size: x.shape.at(-1)!,
+    rounds: (n: number) => loops * (1 + Math.ceil(n / (quads ? 4 : 8) / (x.shape.at(-1)! % 4 ? 1 : 4))),
+    expected: 'rows of at most N numbers',
+  }),
   invocations: () => rowsOf(x).rows * (quads ? 4 : 8),
 });
 

@@ -415,6 +415,11 @@ const gatherGradientOp: Op<{ shape: Shape }> = {
       outputs: ['dtable'],
       uniform: () =>
         block({ count: dtable.size / unit, offset: ids!.size, shape: [1, 1, 1, rowLength(dtable) / unit] }),
+      rounds: () => ({
+        size: ids!.size,
+        rounds: (n) => n + 1,
+        expected: 'at most N ids where a gradient is taken',
+      }),
       invocations: () => dtable.size / unit,
     };
   },

@@ -11,7 +11,7 @@ const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
 
 /** Kernels of softmax (`log` false) and logSoftmax. */
 const forwardKernel = (x: Tensor, log: boolean, target: Target): Kernel => ({
-  ...rowKernel(softmaxWgsl, x, target),
+  ...rowKernel(softmaxWgsl, x, target, 3),
   entry: 'softmax_forward',
   inputs: ['x'],
   outputs: ['y'],
@@ -79,7 +79,7 @@ const logSumExpGradientOp: Op = {
   name: 'logSumExpGradient',
   shape: ([, , x]) => x.shape,
   kernel: ({ inputs: [, , x] }, target) => ({
-    ...rowKernel(softmaxWgsl, x!, target),
+    ...rowKernel(softmaxWgsl, x!, target, 0),
     entry: 'log_sum_exp_gradient',
     inputs: ['dy', 'statistics', 'x'],
     outputs: ['dx'],

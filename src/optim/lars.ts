@@ -39,6 +39,9 @@ const larsNorm: Op = {
     inputs: ['gradient', 'chunks', 'old_weight'],
     outputs: ['gradient_sums', 'weight_sums'],
     uniform: ({ outputs }) => ({ count: outputs[0].size }),
+    // A chunk has at most a 512th of a variable, and 16 blocks.
+    rounds: ({ inputs: [gradient] }) =>
+      (Math.max(16, Math.ceil(gradient!.size / PART / 512)) * BLOCK) / LANES,
     invocations: ({ outputs }) => outputs[0].size,
   },
 };
@@ -56,6 +59,7 @@ const larsRates: Op<Uniform> = {
       decay: f32(o.weightDecay),
       trust: f32(o.trust),
     }),
+    rounds: () => 512 * LANES,
     invocations: ({ outputs }) => outputs[0].size / 2,
   },
 };

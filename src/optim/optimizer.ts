@@ -83,6 +83,7 @@ const gradientNorm = op<[gradient: Tensor]>({
     outputs: ['partials'],
     workgroupSize: 256,
     uniform: ({ inputs, outputs }) => ({ count: inputs[0]!.size / 4, stride: outputs[0].size }),
+    rounds: ({ inputs, outputs }) => Math.ceil(inputs[0]!.size / 4 / outputs[0].size),
     invocations: ({ outputs }) => outputs[0].size,
   },
 });
@@ -103,6 +104,7 @@ const updateHeader: Op<{ clip: number; betas: readonly [number, number] }> = {
       first: f32(Math.log(Math.max(betas[0], 1e-30))),
       second: f32(Math.log(Math.max(betas[1], 1e-30))),
     }),
+    rounds: ({ inputs }) => Math.ceil(inputs[0]!.size / 64) + 64,
     invocations: () => 64,
   },
 };

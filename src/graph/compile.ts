@@ -1,5 +1,5 @@
 import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
-import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
+import { InputError, OutOfMemoryError, ShapeError } from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
@@ -8,12 +8,12 @@ import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
 import { roundsOf } from './rounds.ts';
-import { input, Tensor, trace, type Variable, viewRoot } from './tensor.ts';
+import { home, homes, input, type Node, settle, Tensor, trace, Variable, viewRoot } from './tensor.ts';
 import { movesOf } from './textures.ts';
 import { cut, dispatchTimes, timeDispatches, warm } from './timing.ts';
 import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
-import { liesIn, variableRange } from './variables.ts';
+import { bufferOf, gather, liesIn, variableRange } from './variables.ts';
 
 /** Milliseconds of work that may be under way where submits are made by the clock. */
 const MOST_AHEAD = 250;
@@ -123,11 +123,17 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
   }
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
-  const planFor = (target: Target) => plan(outputs, effects, { reuse: !check, target, apart, precision });
+  const flats = flatsOf(outputs, effects);
+  const planFor = (target: Target) => {
+    for (const flat of flats) settle(flat);
+    return plan(outputs, effects, { reuse: !check, target, apart, precision });
+  };
   const made = variant
     ? planFor({ ...device.target, choice: () => variant })
     : await tuned(device, options.tune ?? device.tune, planFor);
+  for (const flat of flats) settle(flat);
   const used = usedVariables(made);
+  const parts = partsOf(used.tensors, flats);
   const moved = movesOf(
     made.dispatches,
     device.target,
@@ -150,9 +156,18 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     );
 
   const uniforms = layUniforms(dispatches, inputs);
+  let settled = -1;
+  /** Where another step has moved parts of flat variables since: brings them back. */
+  const gatherParts = () => {
+    if (settled === homes.changes) return;
+    for (const [flat, members] of parts) settle(flat, members);
+    settled = homes.changes;
+    for (const [flat, members] of parts) gather(device, flat, members);
+  };
   const { slots, textures, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
     () => {
-      const bound = used.map((v) => ({ v, buffer: variableRange(device, v).buffer }));
+      const bound = used.owners.map((v) => ({ v, buffer: bufferOf(device, v) }));
+      gatherParts();
       const external = externalSlots(made, outputs, buffers);
       const leaves = makeLeaves(device, made, inputs, buffers, keep);
       checkAliases(made, external, leaves);
@@ -177,8 +192,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const rangeOf = (x: Tensor): Range => {
     const place: Place = made.place(x);
     const size = viewRoot(x).bytes;
-    if (place.in === 'variable')
-      return { ...variableRange(device, place.variable), offset: place.offset, size };
+    if (place.in === 'variable') return { ...variableRange(device, viewRoot(x) as Variable), size };
     if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size };
     if (place.in === 'texture') throw new Error('internal: a texture has no range');
     if (place.leaf.node.kind === 'scalar')
@@ -195,6 +209,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
   };
 
+  gatherParts();
   const bindings = dispatches.map((d, i): Binding => {
     const { pipeline, layout } = pipelines[i];
     const { inputs = [], unread } = d.kernel;
@@ -220,7 +235,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     passes: 1,
     submits: 1,
     plannedBytes: owned.reduce((sum, resource) => sum + memory.sizeOf(resource), 0),
-    variableBytes: used.reduce((sum, v) => sum + align(v.bytes), 0),
+    variableBytes: used.owners.reduce((sum, v) => sum + align(v.bytes), 0),
     pipelines: new Set(pipelines).size,
     largestBuffer: Math.max(0, ...slots.map((slot) => slot.size)),
   };
@@ -258,6 +273,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return late && ahead < MOST_AHEAD ? new Promise((resolve) => setTimeout(resolve, ms)) : told;
   };
   const submit = (i = 0): void | Promise<void> => {
+    if (i) gatherParts();
     const encoder = i ? gpu.createCommandEncoder() : begin();
     const [from, to, ms] = chunks[i];
     record(encoder.beginComputePass(), from, to);
@@ -276,6 +292,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
           `variable "${v.name}" was freed or put into a flat one after this step was compiled; compile it again`,
         );
     }
+    gatherParts();
     for (const name of Object.keys(values))
       if (!Object.hasOwn(inputs, name)) throw new InputError(`run: no input is called "${name}"`);
     for (const [name, x] of Object.entries(inputs)) {
@@ -379,6 +396,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   try {
     if (warmUp && bindings.length) await warm(device, made, submit);
     if (options.maxSubmitMs && bindings.length > 1) {
+      gatherParts();
       const times = await dispatchTimes(device, made, bindings.length, record);
       chunks = cut(times, options.maxSubmitMs);
       // Someone may draw just now: three times late is late.
@@ -505,12 +523,49 @@ export const sourceOf = (k: Kernel): string => {
   return (k.quads ? QUADS : '') + (k.prelude ? `${text}\n${k.prelude}` : text);
 };
 
-/** The variables a plan binds, by the buffer they lie in. */
-function usedVariables(made: Plan): Variable[] {
+/** The variables that a plan reads and changes, and those whose buffers it binds. */
+function usedVariables(made: Plan): { tensors: Variable[]; owners: Variable[] } {
   const tensors = [...made.dispatches.flatMap((d) => [...d.inputs, ...d.state]), ...made.outputs.values()];
-  const found = tensors.flatMap((x) => {
-    const place = x && made.place(x);
-    return place?.in === 'variable' ? [place.variable] : [];
-  });
-  return [...new Set(found)];
+  const found = new Set(tensors.flatMap((x) => (x ? [viewRoot(x)] : [])));
+  const variables = [...found].filter((x) => x instanceof Variable);
+  return { tensors: variables, owners: [...new Set(variables.map(home))] };
+}
+
+/**
+ * The flat variables that a traced step names itself: those of optimisers and moving averages.
+ * @throws ShapeError where two of them have a part in common
+ */
+function flatsOf(outputs: Record<string, Tensor>, effects: readonly Node[]): Set<Variable> {
+  const flats = new Set<Variable>();
+  const seen = new Set<Node>();
+  const stack = [...effects, ...Object.values(outputs).map((x) => x.node)];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const x of [...node.inputs, ...node.state, ...node.outputs]) {
+      if (!x) continue;
+      if (x instanceof Variable && x.members.length) flats.add(x);
+      stack.push(x.node);
+    }
+  }
+  const owners = new Map<Variable, Variable>();
+  for (const flat of flats) {
+    for (const member of flat.members) {
+      const other = owners.get(member);
+      if (other)
+        throw new ShapeError(
+          `compile: variable "${member.name}" is changed by two optimisers in one step ("${other.name}" and "${flat.name}"); give each a step of its own`,
+        );
+      owners.set(member, flat);
+    }
+  }
+  return flats;
+}
+
+/** The parts of each flat variable that a step uses: all of those in `flats`. */
+function partsOf(used: readonly Variable[], flats: Set<Variable>): Map<Variable, Set<Variable>> {
+  const parts = new Map<Variable, Set<Variable>>();
+  for (const flat of flats) parts.set(flat, new Set(flat.members));
+  for (const v of used) if (v.home) parts.set(v.home.flat, (parts.get(v.home.flat) ?? new Set()).add(v));
+  return parts;
 }

@@ -60,10 +60,12 @@ export class Variable extends Tensor {
   readonly name: string;
   /** What it starts from: one number everywhere, or its elements (perhaps made when needed). */
   readonly initial: number | TypedArray | (() => TypedArray);
-  /** Where it lies when it is part of a flat buffer; offset in elements. */
+  /** Where it lies when it is part of a flat buffer; offset in elements. It changes when another flat buffer takes it in. */
   home: { flat: Variable; offset: number } | null = null;
-  /** The parts of a flat variable, in order. */
+  /** The parts of a flat variable, in order; some may lie in another flat buffer by now. */
   readonly members: Variable[] = [];
+  /** Where each of them has its place here, in elements. */
+  readonly offsets = new Map<Variable, number>();
   constructor(name: string, shape: Shape, dtype: DType, initial: Variable['initial']) {
     super(makeNode({ kind: 'variable' }), 0, checkShape('variable', name, shape), dtype);
     this.node.outputs.push(this);
@@ -237,22 +239,34 @@ export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
   return single('pack', shape ?? [length], parts[0].dtype, { inputs: [...parts], options: { length } });
 }
 
-/** Gives variables one flat buffer. Each keeps its own name and shape; the flat one is what optimisers update. */
+/** How often a variable has changed its flat buffer: tells a step at once that none has. */
+export const homes = { changes: 0 };
+
+/** Lets parts of a flat buffer lie in it (again); their values follow, on each device, when they are next used there. */
+export function settle(flat: Variable, members: Iterable<Variable> = flat.members): void {
+  for (const member of members) {
+    if (member.home?.flat === flat) continue;
+    member.home = { flat, offset: flat.offsets.get(member)! };
+    homes.changes++;
+  }
+}
+
+/**
+ * Gives variables one flat buffer. Each keeps its own name and shape; the flat one is what optimisers update. Variables that
+ * lie in another flat buffer move to this one with their values, and back when a step that was compiled with the other runs.
+ * @throws ShapeError unless they are f32
+ */
 export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
-  const taken = variables.find((v) => v.home);
-  if (taken)
-    throw new ShapeError(
-      `flatten "${name}": variable "${taken.name}" already lies in "${taken.home!.flat.name}"`,
-    );
   const wrong = variables.find((v) => v.dtype !== 'f32');
   if (wrong)
     throw new ShapeError(`flatten "${name}": expected f32 variables, got ${wrong.dtype} "${wrong.name}"`);
   const { offsets, length } = layout(variables.map((v) => v.size));
   const flat = new Variable(name, [Math.max(length, PART)], 'f32', 0);
   for (const [i, member] of variables.entries()) {
-    member.home = { flat, offset: offsets[i] };
+    flat.offsets.set(member, offsets[i]);
     flat.members.push(member);
   }
+  settle(flat);
   return flat;
 }
 
@@ -262,7 +276,7 @@ export function initialOf(v: Variable): TypedArray | number {
     const data = new Float32Array(v.size);
     for (const member of v.members) {
       const part = initialOf(member);
-      const { offset } = member.home!;
+      const offset = v.offsets.get(member)!;
       if (typeof part === 'number') data.fill(part, offset, offset + member.size);
       else data.set(part, offset);
     }

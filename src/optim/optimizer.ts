@@ -12,6 +12,7 @@ import {
   pack,
   type Scalar,
   sameShape,
+  settle,
   show,
   Tensor,
   type Variable,
@@ -29,6 +30,8 @@ export interface OptimizerOptions {
   exclude?: (variable: Variable) => boolean;
   /** Factor of the learning rate for a variable; 0 freezes it. Default 1. */
   learningRateFactor?: (variable: Variable) => number;
+  /** Names its state, where a checkpoint holds the states of several. Default: the rule's name. */
+  name?: string;
   /** Largest norm of the whole gradient; a longer one is scaled down to it. Default: no clipping. */
   clip?: number;
 }
@@ -130,7 +133,10 @@ export function flatOf(variables: readonly Variable[], name: string): Variable {
   return flatten(variables, name);
 }
 
-/** Builds an optimiser from its rule: the parameters in one flat variable, the moments laid out like them. */
+/**
+ * Builds an optimiser from its rule: the parameters in one flat variable, the moments laid out like them. Parameters of another
+ * optimiser move, with their values, to the one whose step runs.
+ */
 export function makeOptimizer(
   parameters: readonly Variable[],
   options: OptimizerOptions,
@@ -149,14 +155,17 @@ export function makeOptimizer(
   const flat = flatOf(variables, 'parameters');
   const moments = momentNames.map((moment) =>
     flatten(
-      variables.map((v) => variable(v.shape, { name: `${v.name}.${moment}` })),
-      `${name}.${moment}`,
+      variables.map((v) =>
+        variable(v.shape, { name: `${options.name ? `${options.name}.` : ''}${v.name}.${moment}` }),
+      ),
+      `${options.name ?? name}.${moment}`,
     ),
   );
-  const header = variable([8], { name: `${name}.header` });
+  const header = variable([8], { name: `${options.name ?? name}.header` });
   const table = constant(blockTable(variables, exclude, learningRateFactor), [(2 * flat.size) / PART]);
 
   const update = (gradients: readonly Tensor[] | Tensor) => {
+    settle(flat);
     const gradient = gradients instanceof Tensor ? gradients : packed(name, gradients, variables);
     if (!sameShape(gradient.shape, flat.shape))
       fail(name, `expected packed gradients ${show(flat.shape)}, got ${show(gradient.shape)}`);

@@ -1,7 +1,7 @@
 // llvmpipe ends an invocation after 65,535 rounds of its loops, silently: every kernel with loops states how many it needs.
 import * as assert from 'uvu/assert';
 import { augment, S1 } from '../../src/data/augment.ts';
-import { cleanBatch, dataset } from '../../src/data/dataset.ts';
+import { batchIndices, batchLabels, cleanBatch, dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
 import type { PipelineKey } from '../../src/gpu/kernel.ts';
 import { grad } from '../../src/graph/gradient.ts';
@@ -91,7 +91,7 @@ const TARGETS: Target[] = [
 ];
 
 const pixels = new Uint8Array(64 * 8 * 8);
-const images = dataset(fromArrays(pixels, [64, 8, 8]));
+const images = dataset(fromArrays(pixels, [64, 8, 8], new Uint8Array(64)));
 const of = (...shape: number[]) => input(shape);
 const labels = (n: number) => input([n], 'u32');
 
@@ -182,6 +182,8 @@ const GRAPHS: (() => Tensor[])[] = [
   () => [
     augment(images, { batch: 8, seed: 1, step: 1, ...S1, blur: { probability: 0.5, sigma: [0.5, 1] } }),
     cleanBatch(images, { rows: 8, seed: 1, step: 1 }),
+    batchIndices(images, { rows: 8, seed: 1, step: 1 }),
+    batchLabels(images, { rows: 8, seed: 1, step: 1 }),
   ],
 ];
 

@@ -59,8 +59,10 @@ export interface Device {
   readonly pipelines: PipelineCache;
   /** Set once the device is lost. */
   lost: DeviceLostError | null;
-  /** The first error that no scope caught, if any. */
+  /** An error that no scope caught: the next call tells it, once, and the device goes on. */
   error: Error | null;
+  /** Set by {@link Device.dispose}. */
+  disposed: boolean;
   /** Frees every buffer; destroys the GPUDevice unless it was adopted. */
   dispose(): void;
 }
@@ -138,10 +140,11 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean, options: Tuning
     pipelines: createPipelineCache(gpu),
     lost: null,
     error: null,
+    disposed: false,
     dispose() {
+      device.disposed = true;
       memory.dispose();
-      if (adopted) device.error ??= new InputError('this device was disposed: adopt it again');
-      else gpu.destroy();
+      if (!adopted) gpu.destroy();
     },
   };
   gpu.lost.then((info) => {
@@ -154,14 +157,29 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean, options: Tuning
       device.error ??=
         error instanceof GPUOutOfMemoryError
           ? new OutOfMemoryError(`out of GPU memory: ${error.message}`)
-          : new ValidationError(`internal: WebGPU: ${error.message}`);
+          : new ValidationError(`WebGPU rejected a call that is no part of a step: ${error.message}`);
     });
   }
   return device;
 }
 
-/** Throws what is known to be wrong with the device: lost, or an error that no scope caught. */
+/**
+ * Throws what is known to be wrong with the device: disposed, lost, or an error that no scope caught.
+ * @throws InputError, DeviceLostError, OutOfMemoryError, ValidationError
+ */
 export function assertAlive(device: Device): void {
+  if (device.disposed)
+    throw new InputError(`this device was disposed: ${device.adopted ? 'adopt it again' : 'open another'}`);
   if (device.lost) throw device.lost;
-  if (device.error) throw device.error;
+  const { error } = device;
+  device.error = null;
+  if (error) throw error;
+}
+
+/** The error to tell where WebGPU failed: a device that was lost first says so soon after, by its promise alone. */
+export async function reasonOf(device: Device, error: unknown): Promise<unknown> {
+  await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+  await Promise.resolve();
+  if (device.disposed) assertAlive(device);
+  return device.lost ?? error;
 }

@@ -1,5 +1,11 @@
-import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
-import { InputError, OutOfMemoryError, ShapeError } from '../gpu/errors.ts';
+import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
+import {
+  HypersphereError,
+  InputError,
+  OutOfMemoryError,
+  ShapeError,
+  ValidationError,
+} from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
@@ -70,8 +76,12 @@ export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
    * @throws InputError for a missing, unknown or misshaped input; DeviceLostError
    */
   run(values?: { [K in keyof I]?: number | Data }): Promise<void>;
-  /** The latest value of an output. Steps that are run meanwhile do not wait for it. */
-  read(name: keyof O): Promise<Float32Array & Data>;
+  /**
+   * The latest value of an output: a Float32Array, or what its type is, `read<Uint32Array>('labels')`. Steps that are run
+   * meanwhile do not wait for it.
+   * @throws InputError before the first run
+   */
+  read<D extends Data = Float32Array>(name: keyof O): Promise<D>;
   /** Where an output lies, for drawing or for another plan. It stays valid until `dispose`. */
   buffer(name: keyof O): Range;
   /** Runs once with one submit per dispatch and tells the milliseconds of each. Needs the timestamp-query feature. */
@@ -102,7 +112,12 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   step: (inputs: I) => O,
   options: CompileOptions<I> = {},
 ): Promise<Step<I, O>> {
-  return (await build(device, step, options)).step;
+  try {
+    return (await build(device, step, options)).step;
+  } catch (error) {
+    const ours = error instanceof HypersphereError && !(error instanceof ValidationError);
+    throw ours ? error : await reasonOf(device, error);
+  }
 }
 
 /** `variant`: the kernel that calls with several run with. */
@@ -209,25 +224,55 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
   };
 
+  let failure: ValidationError | null = null;
+  const theirs = Object.keys(buffers);
+  /** What WebGPU said of an earlier run of this step, once. */
+  const assertValid = () => {
+    const error = failure;
+    failure = null;
+    if (error) throw error;
+  };
+  /** Does something whose failure is this step's own: a buffer of the caller's may be destroyed, or another device's. */
+  const watched = <T>(body: () => T): T => {
+    if (!theirs.length) return body();
+    gpu.pushErrorScope('validation');
+    try {
+      return body();
+    } finally {
+      gpu.popErrorScope().then(
+        (error) => {
+          if (error)
+            failure = new ValidationError(
+              `WebGPU rejected the step of ${Object.keys(outputs)
+                .map((name) => `"${name}"`)
+                .join(', ')}, which has buffers of the caller's (${theirs.join(', ')}): ${error.message}`,
+            );
+        },
+        () => {},
+      );
+    }
+  };
   gatherParts();
-  const bindings = dispatches.map((d, i): Binding => {
-    const { pipeline, layout } = pipelines[i];
-    const { inputs = [], unread } = d.kernel;
-    const read = d.inputs.map((x, at) => (unread?.includes(inputs[at]) ? null : x));
-    const tensors = [...read, ...d.state, ...(d.inPlace ? [] : d.outputs)];
-    if (d.inPlace) tensors[0] = d.outputs[0];
-    const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
-    const group = gpu.createBindGroup({
-      layout,
-      entries: [
-        { binding: 0, resource: { buffer: uniformBuffer, offset: uniforms.offsets[i], size: 256 } },
-        ...entries,
-      ],
-    });
-    const workgroups = Math.max(1, Math.ceil(d.kernel.invocations(d) / (d.kernel.workgroupSize ?? 64)));
-    const [x, y] = grid(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
-    return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
-  });
+  const bindings = watched(() =>
+    dispatches.map((d, i): Binding => {
+      const { pipeline, layout } = pipelines[i];
+      const { inputs = [], unread } = d.kernel;
+      const read = d.inputs.map((x, at) => (unread?.includes(inputs[at]) ? null : x));
+      const tensors = [...read, ...d.state, ...(d.inPlace ? [] : d.outputs)];
+      if (d.inPlace) tensors[0] = d.outputs[0];
+      const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
+      const group = gpu.createBindGroup({
+        layout,
+        entries: [
+          { binding: 0, resource: { buffer: uniformBuffer, offset: uniforms.offsets[i], size: 256 } },
+          ...entries,
+        ],
+      });
+      const workgroups = Math.max(1, Math.ceil(d.kernel.invocations(d) / (d.kernel.workgroupSize ?? 64)));
+      const [x, y] = grid(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
+      return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
+    }),
+  );
 
   let chunks: [from: number, to: number, ms: number][] = [[0, bindings.length, 0]];
   const stats: StepStats = {
@@ -280,8 +325,10 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     gpu.queue.submit([encoder.finish()]);
     if (chunks[++i]) return done(ms).then(() => (disposed ? undefined : submit(i)));
   };
+  let ran = false;
   const assertUsable = () => {
     assertAlive(device);
+    assertValid();
     if (disposed) throw new InputError('this step was disposed');
   };
   const writeInputs = (values: { [K in keyof I]?: number | Data }) => {
@@ -326,8 +373,11 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     stats,
     run(values = {}) {
       const next = async () => {
-        writeInputs(values);
-        const rest = check ? warm(device, made, submit) : submit();
+        const rest = watched(() => {
+          writeInputs(values);
+          ran = true;
+          return check ? warm(device, made, submit) : submit();
+        });
         if (rest) await rest;
         if (++runs % stride) return;
         waiting.push(done(chunks.at(-1)![2]));
@@ -339,13 +389,17 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       // Of runs in several submits none begins in the middle of another.
       return (turn = chunks[1] ? turn.then(next, next) : next());
     },
-    async read(name) {
+    async read<D extends Data = Float32Array>(name: keyof O) {
       if (chunks[1]) await turn.catch(() => {});
       const range = self.buffer(name);
+      if (!ran && !(viewRoot(made.outputs.get(name as string)!) instanceof Variable))
+        throw new InputError(`read: this step has not run yet, so "${String(name)}" has no value`);
       if (!(range.buffer.usage & COPY_SRC))
         throw new InputError(`read: the buffer of "${String(name)}" lacks the usage COPY_SRC`);
       const { dtype, size } = outputs[name];
-      return (await readRange(device, range, dtype, size)) as Float32Array & Data;
+      const data = await readRange(device, range, dtype, size);
+      assertValid();
+      return data as D;
     },
     buffer(name) {
       assertUsable();
@@ -358,6 +412,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
         throw new InputError('profile: this device has no timestamp-query feature');
       await turn.catch(() => {});
       writeInputs(values);
+      ran = true;
       let times: number[] = [];
       const time = async () => {
         gpu.queue.submit([begin().finish()]);
@@ -394,7 +449,10 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   };
 
   try {
-    if (warmUp && bindings.length) await warm(device, made, submit);
+    if (warmUp && bindings.length) await watched(() => warm(device, made, submit));
+    // A scope tells what happened before it, and so in order.
+    if (theirs.length) await gpu.queue.onSubmittedWorkDone().catch(() => {});
+    assertValid();
     if (options.maxSubmitMs && bindings.length > 1) {
       gatherParts();
       const times = await dispatchTimes(device, made, bindings.length, record);

@@ -133,14 +133,15 @@ export function trace<T>(build: () => T): { result: T; effects: Node[] } {
   }
 }
 
+/** Throws a ShapeError outside of a step: there nothing changes variables. */
+export function assertInStep(op: string): void {
+  if (!effects) fail(op, 'a variable can be changed only inside compile(device, step)');
+}
+
 /** Records a node that changes variables. */
 export function addEffect(node: Node): void {
-  if (!effects) {
-    throw new ShapeError(
-      `${where(node.op?.name ?? node.kind)}: a variable can be changed only inside compile(device, step)`,
-    );
-  }
-  effects.push(node);
+  assertInStep(node.op?.name ?? node.kind);
+  effects!.push(node);
 }
 
 const single = (kind: Node['kind'], shape: Shape, dtype: DType, fields: Partial<Node> = {}): Tensor => {

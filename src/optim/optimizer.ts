@@ -5,6 +5,7 @@ import { InputError } from '../gpu/errors.ts';
 import { grad } from '../graph/gradient.ts';
 import { call, f32, type Op, op } from '../graph/op.ts';
 import {
+  assertInStep,
   constant,
   fail,
   flatten,
@@ -165,6 +166,7 @@ export function makeOptimizer(
   const table = constant(blockTable(variables, exclude, learningRateFactor), [(2 * flat.size) / PART]);
 
   const update = (gradients: readonly Tensor[] | Tensor) => {
+    assertInStep(name);
     settle(flat);
     const gradient = gradients instanceof Tensor ? gradients : packed(name, gradients, variables);
     if (!sameShape(gradient.shape, flat.shape))

@@ -1,5 +1,5 @@
 import { compile } from '../../src/graph/compile.ts';
-import { input, pack, reshape, scalar, variable } from '../../src/graph/tensor.ts';
+import { constant, input, pack, reshape, scalar, variable } from '../../src/graph/tensor.ts';
 import { readVariable } from '../../src/graph/variables.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/adam.ts';
@@ -112,4 +112,10 @@ test('errors', () => {
   throws(() => optimizer.update([input([4])]), /sgd: expected a gradient \[3\] for "w", got \[4\]/);
   throws(() => optimizer.update([]), /expected 1 gradients/);
   throws(() => optimizer.update(input([3])), /expected packed gradients \[64\], got \[3\]/);
+});
+
+test('outside of a step an optimiser names itself', () => {
+  const v = variable([3], { name: 'a' });
+  const optimizer = adam([v], { learningRate: 1 });
+  throws(() => optimizer.minimize(constant(1)), /^adam: a variable can be changed only inside compile/);
 });

@@ -1,3 +1,4 @@
+import { checkOptions, shown } from './check.ts';
 import { type ChoiceStore, type ChoiceTable, createChoices, defaultStore } from './choices.ts';
 import {
   AdapterMissingError,
@@ -67,6 +68,10 @@ export interface Device {
   dispose(): void;
 }
 
+/** Whether a value is a {@link Device}. */
+export const isDevice = (value: unknown): value is Device =>
+  typeof value === 'object' && value !== null && 'gpu' in value && 'pipelines' in value && 'memory' in value;
+
 /** The optional features that a kernel variant may use. */
 const WANTED: GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups' as GPUFeatureName];
 
@@ -75,6 +80,7 @@ const WANTED: GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups' a
  * @throws WebGPUMissingError without `navigator.gpu`; AdapterMissingError without an adapter.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  checkOptions('openDevice', options, ['powerPreference', 'defaultLimits', 'tune', 'choices']);
   const api = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (!api) throw new WebGPUMissingError();
   const { powerPreference } = options;
@@ -89,8 +95,14 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   return wrap(gpu, describe(adapter.info), false, options);
 }
 
-/** Works on a device that the caller already owns: its buffers can be shared, and it is never destroyed here. */
+/**
+ * Works on a device that the caller already owns: its buffers can be shared, and it is never destroyed here.
+ * @throws InputError unless it is a GPUDevice
+ */
 export function adoptDevice(gpu: GPUDevice, options: TuningOptions = {}): Device {
+  if (typeof (gpu as Partial<GPUDevice> | null)?.createBuffer !== 'function')
+    throw new InputError(`adoptDevice: expected a GPUDevice, got ${shown(gpu)}`);
+  checkOptions('adoptDevice', options, ['tune', 'choices']);
   return wrap(gpu, describe(gpu.adapterInfo), true, options);
 }
 

@@ -1,3 +1,4 @@
+import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
 import {
   HypersphereError,
@@ -9,6 +10,7 @@ import {
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import { checkOn, shownTensor } from './check.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
@@ -112,12 +114,36 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   step: (inputs: I) => O,
   options: CompileOptions<I> = {},
 ): Promise<Step<I, O>> {
+  checkOn('compile', device);
+  if (typeof step !== 'function') throw new InputError(`compile: expected a function, got ${shown(step)}`);
+  checkCompile(options);
   try {
     return (await build(device, step, options)).step;
   } catch (error) {
     const ours = error instanceof HypersphereError && !(error instanceof ValidationError);
     throw ours ? error : await reasonOf(device, error);
   }
+}
+
+function checkCompile<I>(options: CompileOptions<I>): void {
+  checkOptions(
+    'compile',
+    options,
+    'inputs buffers onProgress maxSubmitMs stepsInFlight warmUp check tune precision'.split(' '),
+  );
+  const { inputs = {}, buffers = {}, precision, maxSubmitMs = 1, stepsInFlight = 1 } = options;
+  for (const [name, record] of Object.entries({ inputs, buffers } as Record<string, unknown>))
+    if (typeof record !== 'object' || record === null)
+      throw new InputError(`compile: expected an object for "${name}", got ${shown(record)}`);
+  for (const [name, x] of Object.entries(inputs as Record<string, unknown>))
+    if (!(x instanceof Tensor) || (x.node.kind !== 'input' && x.node.kind !== 'scalar'))
+      throw new InputError(
+        `compile: input "${name}": expected a tensor made by input() or scalar(), got ${shownTensor(x)}`,
+      );
+  if (precision !== undefined && typeof (precision as Partial<Precision> | null)?.store !== 'function')
+    throw new InputError(`compile: expected \`mixed\` itself for "precision", got ${shown(precision)}`);
+  checkNumber('compile', 'maxSubmitMs', maxSubmitMs, { above: 0 });
+  checkNumber('compile', 'stepsInFlight', stepsInFlight, { least: 1, whole: true });
 }
 
 /** `variant`: the kernel that calls with several run with. */
@@ -346,7 +372,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       const value = values[name];
       if (x.node.kind === 'scalar') {
         if (typeof value !== 'number')
-          throw new InputError(`run: expected a number for "${name}", got ${String(value)}`);
+          throw new InputError(`run: expected a number for "${name}", got ${shown(value)}`);
         if (x.dtype === 'u32' && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32))
           throw new InputError(`run: expected a whole number of [0, 2^32) for "${name}", got ${value}`);
         uniforms.set(x, value);
@@ -514,7 +540,7 @@ function checkOutputs(outputs: unknown): void {
     throw new InputError('compile: expected a record of tensors from the step, which may not be async');
   for (const [name, x] of Object.entries(outputs)) {
     if (!(x instanceof Tensor))
-      throw new InputError(`compile: output "${name}": expected a tensor, got ${String(x)}`);
+      throw new InputError(`compile: output "${name}": expected a tensor, got ${shown(x)}`);
   }
 }
 

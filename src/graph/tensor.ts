@@ -1,3 +1,4 @@
+import { checkOptions, shown } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
 import type { Op } from './op.ts';
 
@@ -49,8 +50,13 @@ export class Tensor {
 
 export type TypedArray = Float32Array | Uint32Array | Uint8Array;
 const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
-const mistyped = (data: TypedArray, dtype: DType) =>
-  `expected a ${ARRAYS[dtype].name} for ${dtype}, got a ${data?.constructor?.name}`;
+const mistyped = (data: unknown, dtype: DType) =>
+  `expected ${dtype === 'f32' ? 'a Float32Array' : dtype === 'u32' ? 'a Uint32Array' : 'a Uint8Array'} for ${dtype}, got ${shown(data)}`;
+
+function checkDType(op: string, dtype: unknown, types: readonly string[] = Object.keys(ARRAYS)): void {
+  if (!types.includes(dtype as string))
+    fail(op, `expected a type of ${types.join(', ')}, got ${shown(dtype)}`);
+}
 
 /**
  * A tensor that lives on from step to step: a parameter, a moment, a running statistic, a queue, a data set.
@@ -104,15 +110,27 @@ export function fail(op: string, message: string): never {
   throw new ShapeError(`${where(op)}: ${message}`);
 }
 
-function checkShape(op: string, name: string, shape: Shape): Shape {
-  if (!shape.every((n) => Number.isInteger(n) && n > 0)) {
-    throw new ShapeError(`${op} "${name}": expected positive whole sizes, got ${show(shape)}`);
+/** The most elements of a tensor: indices are u32, and their bytes must not wrap. */
+const MOST = 2 ** 31;
+
+/** A copy of a shape. @throws ShapeError unless its sizes are positive whole numbers of at most 2^31 elements */
+export function checkShape(op: string, name: string, shape: Shape): Shape {
+  const what = name ? `${op} "${name}"` : where(op);
+  if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n > 0)) {
+    const got = Array.isArray(shape)
+      ? `[${shape.map((n) => (typeof n === 'number' ? n : shown(n))).join(', ')}]`
+      : shown(shape);
+    throw new ShapeError(`${what}: expected positive whole sizes, got ${got}`);
   }
+  if (sizeOf(shape) > MOST)
+    throw new ShapeError(`${what}: expected at most ${MOST} elements, got ${show(shape)}`);
   return [...shape];
 }
 
 /** Names the layer that ops built inside `build` belong to, for error messages. Layers nest. */
 export function layer<T>(name: string, build: () => T): T {
+  if (typeof name !== 'string' || typeof build !== 'function')
+    fail('layer', `expected a name and a function, got ${shown(name)} and ${shown(build)}`);
   layers.push(name);
   try {
     return build();
@@ -157,27 +175,40 @@ const single = (kind: Node['kind'], shape: Shape, dtype: DType, fields: Partial<
  */
 export function variable(
   shape: Shape,
-  {
-    name = 'variable',
-    initial = 0,
-    dtype = 'f32',
-  }: { name?: string; initial?: Variable['initial']; dtype?: DType } = {},
+  options: { name?: string; initial?: Variable['initial']; dtype?: DType } = {},
 ): Variable {
+  checkOptions('variable', options, ['name', 'initial', 'dtype']);
+  const { name = 'variable', initial = 0, dtype = 'f32' } = options;
+  if (typeof name !== 'string') fail('variable', `expected a string for "name", got ${shown(name)}`);
+  checkDType(`variable "${name}"`, dtype);
+  if (typeof initial !== 'number' && typeof initial !== 'function' && !ArrayBuffer.isView(initial))
+    fail(
+      `variable "${name}"`,
+      `expected a number, elements or a function for "initial", got ${shown(initial)}`,
+    );
   return new Variable(name, shape, dtype, initial);
 }
 
 /** A tensor given to every `run()`: an array of its elements, or a GPUBuffer bound at compile time. */
-export const input = (shape: Shape, dtype: DType = 'f32'): Tensor => single('input', shape, dtype);
+export function input(shape: Shape, dtype: DType = 'f32'): Tensor {
+  checkDType('input', dtype);
+  return single('input', shape, dtype);
+}
 
 /** A number given to every `run()`; lies in the uniform block, so it may stand wherever an op takes a `Scalar`. */
-export const scalar = (dtype: 'f32' | 'u32' = 'f32'): Tensor => single('scalar', [], dtype);
+export function scalar(dtype: 'f32' | 'u32' = 'f32'): Tensor {
+  checkDType('scalar', dtype, ['f32', 'u32']);
+  return single('scalar', [], dtype);
+}
 
 /** A tensor whose elements are known: one number everywhere, or an array. */
 export function constant(value: number | TypedArray, shape: Shape = [], dtype: DType = 'f32'): Tensor {
+  checkDType('constant', dtype);
   if (typeof value !== 'number') {
-    if (value.length !== sizeOf(shape))
-      fail('constant', `expected ${sizeOf(shape)} elements for ${show(shape)}, got ${value.length}`);
     if (!(value instanceof ARRAYS[dtype])) fail('constant', mistyped(value, dtype));
+    const size = sizeOf(checkShape('constant', '', shape));
+    if (value.length !== size)
+      fail('constant', `expected ${size} elements for ${show(shape)}, got ${value.length}`);
   }
   return single('constant', shape, dtype, { options: { value } });
 }
@@ -198,6 +229,11 @@ export const constantValue = (x: Tensor): number | null =>
 
 /** The same elements with another shape; no copy. One size may be -1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  if (!(x instanceof Tensor) || !Array.isArray(shape) || shape.filter((n) => n === -1).length > 1)
+    fail(
+      'reshape',
+      `expected a tensor and a shape with at most one -1, got ${x instanceof Tensor ? show(x.shape) : shown(x)} and ${Array.isArray(shape) ? show(shape.map(String) as never) : shown(shape)}`,
+    );
   const known = sizeOf(shape.filter((n) => n !== -1));
   const full = shape.map((n) => (n === -1 ? x.size / known : n));
   if (sizeOf(full) !== x.size || full.some((n) => !Number.isInteger(n))) {
@@ -258,6 +294,10 @@ export function settle(flat: Variable, members: Iterable<Variable> = flat.member
  * @throws ShapeError unless they are f32
  */
 export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
+  const list: unknown = variables;
+  if (typeof name !== 'string') fail('flatten', `expected a string for a name, got ${shown(name)}`);
+  if (!Array.isArray(list) || !list.every((v) => v instanceof Variable))
+    throw new ShapeError(`flatten "${name}": expected an array of variables, got ${shown(list)}`);
   const wrong = variables.find((v) => v.dtype !== 'f32');
   if (wrong)
     throw new ShapeError(`flatten "${name}": expected f32 variables, got ${wrong.dtype} "${wrong.name}"`);

@@ -1,6 +1,7 @@
 import { assertAlive, type Device } from '../gpu/device.ts';
 import { OutOfMemoryError } from '../gpu/errors.ts';
 import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import { checkOn, checkVariables } from './check.ts';
 import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from './tensor.ts';
 
 /** The buffers of variables, and the flat ones that each part of one has lain in, the latest last, per device. */
@@ -51,6 +52,7 @@ export function bufferOf(device: Device, owner: Variable): GPUBuffer {
 
 /** Where a variable lies on a device; it is made there, with what it starts from, when it is not there yet. */
 export function variableRange(device: Device, v: Variable): Range {
+  checkOn('variableRange', device, v);
   settle(v);
   const owner = home(v);
   const buffer = bufferOf(device, owner);
@@ -94,18 +96,23 @@ export const liesIn = (device: Device, v: Variable, buffer: GPUBuffer): boolean 
   storeOf(device).buffers.get(v) === buffer && device.memory.sizeOf(buffer) > 0;
 
 /** The value of a variable on a device. */
-export const readVariable = (device: Device, v: Variable): Promise<Data> =>
-  readRange(device, variableRange(device, v), v.dtype, v.size);
+export async function readVariable(device: Device, v: Variable): Promise<Data> {
+  checkOn('readVariable', device, v);
+  return readRange(device, variableRange(device, v), v.dtype, v.size);
+}
 
 /** Sets a variable on a device. */
 export function writeVariable(device: Device, v: Variable, data: Data): void {
-  checkData(`variable "${v.name}"`, data, v.size, v.dtype);
+  checkOn('writeVariable', device, v);
+  checkData(`writeVariable: variable "${v.name}"`, data, v.size, v.dtype);
   const { buffer, offset } = variableRange(device, v);
   writeBuffer(device, buffer, offset, data);
 }
 
 /** Frees variables on a device; a later use starts them anew. */
 export function freeVariables(device: Device, variables: readonly Variable[]): void {
+  checkOn('freeVariables', device);
+  checkVariables('freeVariables', 'variables', variables);
   const { buffers, places } = storeOf(device);
   for (const v of variables) {
     const owner = home(v);

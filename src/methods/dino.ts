@@ -1,7 +1,8 @@
 import { LOCAL } from '../data/augment.ts';
 import { assign } from '../graph/basic.ts';
+import { checkTensor, checkTensors, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { type Scalar, type Tensor, variable } from '../graph/tensor.ts';
+import { fail, type Scalar, type Tensor, variable } from '../graph/tensor.ts';
 import { copyInitial } from '../nn/init.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
@@ -26,8 +27,18 @@ export function dinoLoss(
   students: readonly Tensor[],
   teachers: readonly Tensor[],
   centre: Tensor,
-  { temperature = 0.1 as Scalar, teacherTemperature = 0.04 as Scalar } = {},
+  options: { temperature?: Scalar; teacherTemperature?: Scalar } = {},
 ): Tensor {
+  const spec = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
+  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, spec);
+  checkTensors('dinoLoss', 'students', students);
+  checkTensors('dinoLoss', 'teachers', teachers);
+  checkTensor('dinoLoss', 'centre', centre);
+  if (!teachers.length || students.length < 2)
+    fail(
+      'dinoLoss',
+      `expected 2 students or more and a teacher, got ${students.length} and ${teachers.length}`,
+    );
   for (const view of [...students, ...teachers]) checkViews('dinoLoss', view, teachers[0]);
   const targets = teachers.map((t) => stopGradient(softmax(div(sub(t, centre), teacherTemperature))));
   const pairs = students.flatMap((s, v) =>
@@ -41,7 +52,7 @@ export function dinoLoss(
  * Knobs: `outputs` prototypes; `localViews` crops for the student alone; the teacher's `momentum` at first; temperatures; `centre` 0: none.
  */
 export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
-  const { outputs: count, localViews } = knobs;
+  const { outputs: count, localViews, temperature, teacherTemperature } = knobs;
   const student = prototypes({ name: 'prototypes', count, width, seed });
   const teacher = prototypes({ name: 'target.prototypes', count, width, seed });
   copyInitial(teacher.parameters, student.parameters);
@@ -59,7 +70,10 @@ export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
       const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
       const local = localViews ? parts(student(crops()), localViews) : [];
       latest = teacher(target.embed(x, { training: true }));
-      return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), centre, knobs);
+      return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), centre, {
+        temperature,
+        teacherTemperature,
+      });
     },
     after: ({ momentum }) => {
       ema(followers, [...network.parameters, ...student.parameters], momentum);

@@ -1,3 +1,5 @@
+import { shown } from '../gpu/check.ts';
+import { InputError } from '../gpu/errors.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { concatenate } from '../ops/shape.ts';
@@ -63,7 +65,12 @@ export interface Method {
 }
 
 /** A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`. */
-export function recipeOf({ recipe, loss }: Method, setting: Setting): Recipe {
+export function recipeOf(method: Method, setting: Setting): Recipe {
+  const { recipe, loss } = (method ?? {}) as Method;
+  if ((!recipe && !loss) || typeof setting !== 'object' || !setting?.network || !setting.knobs)
+    throw new InputError(
+      `recipeOf: expected a method of \`methods\` and a setting with network and knobs, got ${shown(method)} and ${shown(setting)}`,
+    );
   if (recipe) return recipe(setting);
   const { network, width, seed, knobs } = setting;
   const { memory: rows = 0, chunks = 1 } = knobs;

@@ -1,5 +1,6 @@
 import characteristicWgsl from '../../shaders/characteristic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkCall } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { randomLib } from './random.ts';
@@ -58,7 +59,9 @@ const characteristicGradientOp: Op<CharacteristicOptions> = {
  * @returns [K, knots, 2] or [B, K, knots, 2]: cos, sin
  * @throws ShapeError for another p, or unless `knots` is a positive whole number and `step` is above 0
  */
-export function characteristic(p: Tensor, { knots, step }: CharacteristicOptions): Tensor {
+export function characteristic(p: Tensor, options: CharacteristicOptions): Tensor {
+  checkCall('characteristic', { p }, options, 'knots step');
+  const { knots, step } = options;
   const { dtype, shape } = p;
   if (dtype !== 'f32' || (shape.length !== 2 && shape.length !== 3))
     fail('characteristic', `expected f32 [N, K] or [B, N, K], got ${dtype} ${show(shape)}`);

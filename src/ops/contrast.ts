@@ -1,4 +1,6 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
+import { shown } from '../gpu/check.ts';
+import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
@@ -251,14 +253,21 @@ export function contrast(
   b: Tensor,
   options: ContrastOptions = {},
 ): { loss: Tensor; statistics: Tensor } {
+  checkCall('contrast', { a, b }, options, 'scale temperature excludeSelf pairOffset labels mean');
   const { scale = 1, temperature = 1, excludeSelf = false, pairOffset = null, labels = null } = options;
+  checkScalar('contrast', 'scale', scale);
+  checkScalar('contrast', 'temperature', temperature, POSITIVE);
+  checkFlag('contrast', 'excludeSelf', excludeSelf);
+  checkFlag('contrast', 'mean', options.mean ?? false);
+  if (labels) checkTensors('contrast', 'labels', labels);
+  if (labels && labels.length !== 2) fail('contrast', `expected two lists of labels, got ${labels.length}`);
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
     fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
   }
   for (const { dtype, shape } of [a, b])
     if (dtype !== 'f32') fail('contrast', `expected f32, got ${dtype} ${show(shape)}`);
   if (pairOffset !== null && !(Number.isInteger(pairOffset) && pairOffset >= 0))
-    fail('contrast', `expected a whole pairOffset of at least 0, got ${pairOffset}`);
+    fail('contrast', `expected a whole pairOffset of at least 0, got ${shown(pairOffset)}`);
   if (excludeSelf && b.shape[0] < Math.max(2, a.shape[0])) {
     fail(
       'contrast',

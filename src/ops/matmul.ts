@@ -1,4 +1,5 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
+import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
 import {
@@ -208,6 +209,7 @@ function splitsOf([batches, m, n, k]: number[], { transposeA, transposeB }: Matm
  * @throws ShapeError unless the inner sizes match
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkCall('matmul', { a, b }, options, 'transposeA transposeB');
   const all = sizes('matmul', a, b, options);
   const [, m, n, k] = all;
   const splits = splitsOf(all, options);
@@ -242,8 +244,11 @@ export function linear(
   x: Tensor,
   w: Tensor,
   b: Tensor | null = null,
-  { activation = 'none' as Activation } = {},
+  options: { activation?: Activation } = {},
 ): Tensor {
+  checkCall('linear', b === null ? { x, w } : { x, w, b }, options, 'activation');
+  const { activation = 'none' } = options;
+  checkChoice('linear', 'activation', activation, ['none', 'relu']);
   if (w.shape.length !== 2 || x.shape.at(-1) !== w.shape[0]) {
     fail('linear', `expected x [..., I] and w [I, O], got ${show(x.shape)} and ${show(w.shape)}`);
   }

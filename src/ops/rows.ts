@@ -4,6 +4,7 @@ import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
 import quadWgsl from '../../shaders/lib/sums_quad.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
+import { checkTensor } from '../graph/check.ts';
 import type { Target } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 
@@ -45,6 +46,7 @@ export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target, loops = 2)
 export const laneInvocations = (x: Tensor): number => rowsOf(x).rows * rowsOf(x).width;
 
 export function checkRows(op: string, x: Tensor): void {
+  checkTensor(op, 'x', x);
   if (x.dtype !== 'f32' || x.shape.length === 0)
     fail(op, `expected an f32 tensor with rows, got ${x.dtype} ${show(x.shape)}`);
 }

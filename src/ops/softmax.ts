@@ -1,4 +1,5 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
+import { checkCall } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
@@ -89,8 +90,10 @@ const logSumExpGradientOp: Op = {
 };
 
 /** log(sum(exp(x))) along the last axis; stable for large x, and -Infinity for a row of -Infinity. x: [..., C] -> [...] */
-export function logSumExp(x: Tensor, { keepDims = false }: { keepDims?: boolean } = {}): Tensor {
+export function logSumExp(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
   checkRows('logSumExp', x);
+  checkCall('logSumExp', {}, options, 'keepDims');
+  const { keepDims = false } = options;
   const { rows, columns } = rowsOf(x);
   const outer = x.shape.slice(0, -1);
   // Few long rows would leave a GPU idle: sums of parts first, where the length divides.

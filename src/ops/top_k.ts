@@ -1,4 +1,6 @@
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
+import { shown } from '../gpu/check.ts';
+import { checkCall } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom } from './operands.ts';
@@ -96,8 +98,10 @@ const topKMerge: Op<Options> = {
 export function topKSimilar(
   queries: Tensor,
   gallery: Tensor,
-  { k = 20 }: { k?: number } = {},
+  options: { k?: number } = {},
 ): { indices: Tensor; similarities: Tensor } {
+  checkCall('topKSimilar', { queries, gallery }, options, 'k');
+  const { k = 20 } = options;
   const bad = [queries, gallery].find((x) => x.shape.length !== 2 || x.dtype !== 'f32');
   if (bad) fail('topKSimilar', `expected two f32 matrices, got ${bad.dtype} ${show(bad.shape)}`);
   const [[M, D], [N, E]] = [queries.shape, gallery.shape];
@@ -106,7 +110,7 @@ export function topKSimilar(
   }
   const most = Math.min(N, MOST);
   if (!Number.isInteger(k) || k < 1 || k > most) {
-    fail('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${k}`);
+    fail('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${shown(k)}`);
   }
   if (D % 4 && D > MOST_SCALARS) {
     const after = [0, -D & 3];
@@ -123,9 +127,11 @@ export function topKSimilar(
     // Whole tiles: a part of one takes as long.
     8 * Math.max(1, Math.floor(50_000 / 8 / rounds)),
   );
-  const options: Options = { k, queries: M, gallery: N, size: D, chunks: Math.ceil(N / chunk), chunk };
-  const partial = call(topKChunk, [queries, gallery], options).outputs;
+  const settings: Options = { k, queries: M, gallery: N, size: D, chunks: Math.ceil(N / chunk), chunk };
+  const partial = call(topKChunk, [queries, gallery], settings).outputs;
   const [similarities, indices] =
-    options.chunks === 1 ? partial.map((x) => reshape(x, [M, k])) : call(topKMerge, partial, options).outputs;
+    settings.chunks === 1
+      ? partial.map((x) => reshape(x, [M, k]))
+      : call(topKMerge, partial, settings).outputs;
   return { indices, similarities };
 }

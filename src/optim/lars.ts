@@ -5,6 +5,7 @@ import { constant, PART, type Scalar, type Tensor, type Variable } from '../grap
 import {
   blocksOf,
   checkNumber,
+  checkOptimizer,
   excludedByDefault,
   makeOptimizer,
   type Optimizer,
@@ -89,6 +90,7 @@ const larsOp: Op<Uniform> = {
  * gradient. Excluded variables (rank 1 unless told) get neither adaptation nor decay. Four dispatches.
  */
 export function lars(parameters: readonly Variable[], options: LarsOptions): Optimizer {
+  checkOptimizer('lars', parameters, options, 'momentum trust');
   const { learningRate, weightDecay = 0, momentum = 0.9, trust = 0.001 } = options;
   checkNumber('lars: momentum', momentum, 0, 1);
   checkNumber('lars: trust', trust, 0);

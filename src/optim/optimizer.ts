@@ -1,7 +1,9 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import optimizerWgsl from '../../shaders/optimizer.wgsl' with { type: 'text' };
+import { checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkOn, checkTensor, checkTensors, checkVariables } from '../graph/check.ts';
 import { grad } from '../graph/gradient.ts';
 import { call, f32, type Op, op } from '../graph/op.ts';
 import {
@@ -120,11 +122,26 @@ export function checkNumber(what: string, value: Scalar, low: number, high = Num
   if (value instanceof Tensor) {
     if (value.node.kind !== 'scalar')
       throw new InputError(`${what}: expected a number or a scalar input, got a tensor ${show(value.shape)}`);
-  } else if (!Number.isFinite(value) || value < low || value > high)
+  } else if (typeof value !== 'number' || !Number.isFinite(value) || value < low || value > high)
     throw new InputError(
-      `${what}: expected a number ${Number.isFinite(high) ? `from ${low} to ${high}` : `of at least ${low}`}, got ${value}`,
+      `${what}: expected a number ${Number.isFinite(high) ? `from ${low} to ${high}` : `of at least ${low}`}, got ${shown(value)}`,
     );
 }
+
+/**
+ * Checks the arguments of an optimiser, before anything of them is read.
+ * @param own the options of its own, with spaces between
+ * @throws ShapeError for parameters that are no variables; InputError for another option
+ */
+export function checkOptimizer(name: string, parameters: unknown, options: unknown, own: string): void {
+  checkVariables(name, 'parameters', parameters);
+  checkOptions(name, options, [...COMMON, ...own.split(' ')]);
+  const { exclude = excludedByDefault, learningRateFactor = excludedByDefault } = options as OptimizerOptions;
+  for (const [key, f] of Object.entries({ exclude, learningRateFactor }))
+    if (typeof f !== 'function')
+      throw new InputError(`${name}: expected a function for "${key}", got ${shown(f)}`);
+}
+const COMMON = ['learningRate', 'weightDecay', 'exclude', 'learningRateFactor', 'name', 'clip'];
 
 /** The flat variable whose members these are; made when they lie in none yet. */
 export function flatOf(variables: readonly Variable[], name: string): Variable {
@@ -151,7 +168,7 @@ export function makeOptimizer(
   checkNumber(`${name}: learningRate`, options.learningRate, 0);
   checkNumber(`${name}: weightDecay`, options.weightDecay ?? 0, 0);
   if (clip !== undefined && !(Number.isFinite(clip) && clip > 0))
-    throw new InputError(`${name}: clip: expected a norm above 0, got ${clip}`);
+    throw new InputError(`${name}: clip: expected a norm above 0, got ${shown(clip)}`);
 
   const flat = flatOf(variables, 'parameters');
   const moments = momentNames.map((moment) =>
@@ -166,6 +183,7 @@ export function makeOptimizer(
   const table = constant(blockTable(variables, exclude, learningRateFactor), [(2 * flat.size) / PART]);
 
   const update = (gradients: readonly Tensor[] | Tensor) => {
+    if (!(gradients instanceof Tensor)) checkTensors(name, 'gradients', gradients);
     assertInStep(name);
     settle(flat);
     const gradient = gradients instanceof Tensor ? gradients : packed(name, gradients, variables);
@@ -182,6 +200,7 @@ export function makeOptimizer(
     state: [header, ...moments],
     update,
     minimize(loss) {
+      checkTensor(`${name}.minimize`, 'loss', loss);
       if (loss.size !== 1) fail(`${name}.minimize`, `expected a scalar loss, got ${show(loss.shape)}`);
       update(grad(loss, variables));
     },
@@ -224,7 +243,9 @@ export interface OptimizerStatus {
 }
 
 /** Reads the counters of an optimiser. */
-export async function optimizerStatus(device: Device, { header }: Optimizer): Promise<OptimizerStatus> {
+export async function optimizerStatus(device: Device, optimizer: Optimizer): Promise<OptimizerStatus> {
+  const { header } = (optimizer ?? {}) as Optimizer;
+  checkOn('optimizerStatus', device, header);
   const [updates, skipped, gradientNorm, applied] = await readVariable(device, header);
   return { updates, skipped, gradientNorm, applied: applied !== 0 };
 }

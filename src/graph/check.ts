@@ -39,12 +39,29 @@ export function checkScalar(
   dtype: 'f32' | 'u32' = 'f32',
 ): asserts value is Scalar {
   if (inRange(value, range)) return;
-  if (value instanceof Tensor && value.node.kind === 'scalar' && value.dtype === dtype) return;
+  if (value instanceof Tensor && value.node.kind === 'scalar' && value.dtype === dtype) {
+    // What it may be is checked when it is given: see `checkGiven`.
+    (value.node.options.uses ??= new Map()).set(`"${name}" of ${where(op)}`, range);
+    return;
+  }
   const article = dtype === 'f32' ? 'an' : 'a';
   fail(
     op,
     `expected ${rangeText(range)}, or ${article} ${dtype} scalar, for "${name}", got ${shownTensor(value)}`,
   );
+}
+
+const NO_USES = new Map<string, NumberRange>();
+
+/**
+ * Checks a number that a step is given for a scalar input, by all that its uses allow.
+ * @throws InputError: `run: expected a number above 0 for "t", the "temperature" of ntXent, got 0`
+ */
+export function checkGiven(name: string, x: Tensor, value: number): void {
+  const uses: Map<string, NumberRange> = x.node.options.uses ?? NO_USES;
+  for (const [what, range] of uses)
+    if (!inRange(value, range))
+      throw new InputError(`run: expected ${rangeText(range)} for "${name}", the ${what}, got ${value}`);
 }
 
 /**
@@ -144,7 +161,8 @@ export function scalarsOf<K extends string>(
   const values = { ...(options as Record<K, Scalar | undefined>) };
   for (const name in spec) {
     const [value, range] = spec[name];
-    checkScalar(op, name, (values[name] ??= value), range);
+    if (values[name] === undefined) values[name] = value;
+    checkScalar(op, name, values[name], range);
   }
   return values as Record<K, Scalar>;
 }

@@ -10,7 +10,7 @@ import {
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
-import { checkOn, shownTensor } from './check.ts';
+import { checkGiven, checkOn, shownTensor } from './check.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
@@ -375,6 +375,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
           throw new InputError(`run: expected a number for "${name}", got ${shown(value)}`);
         if (x.dtype === 'u32' && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32))
           throw new InputError(`run: expected a whole number of [0, 2^32) for "${name}", got ${value}`);
+        checkGiven(name, x, value);
         uniforms.set(x, value);
       } else if (buffers[name]) {
         if (value !== undefined)

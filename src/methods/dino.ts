@@ -1,8 +1,8 @@
 import { LOCAL } from '../data/augment.ts';
 import { assign } from '../graph/basic.ts';
-import { checkTensor, checkTensors, POSITIVE, scalarsOf } from '../graph/check.ts';
+import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { fail, type Scalar, type Tensor, variable } from '../graph/tensor.ts';
+import { type Scalar, type Tensor, variable } from '../graph/tensor.ts';
 import { copyInitial } from '../nn/init.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
@@ -10,7 +10,7 @@ import { softmax } from '../ops/softmax.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
 import type { Recipe, Setting } from './parts/recipe.ts';
-import { checkViews, parts } from './parts/views.ts';
+import { checkPairs, parts } from './parts/views.ts';
 
 /**
  * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts what the teacher
@@ -31,15 +31,7 @@ export function dinoLoss(
 ): Tensor {
   const spec = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
   const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, spec);
-  checkTensors('dinoLoss', 'students', students);
-  checkTensors('dinoLoss', 'teachers', teachers);
-  checkTensor('dinoLoss', 'centre', centre);
-  if (!teachers.length || students.length < 2)
-    fail(
-      'dinoLoss',
-      `expected 2 students or more and a teacher, got ${students.length} and ${teachers.length}`,
-    );
-  for (const view of [...students, ...teachers]) checkViews('dinoLoss', view, teachers[0]);
+  checkPairs('dinoLoss', students, teachers, centre);
   const targets = teachers.map((t) => stopGradient(softmax(div(sub(t, centre), teacherTemperature))));
   const pairs = students.flatMap((s, v) =>
     targets.filter((_, t) => t !== v).map((target) => softCrossEntropy(target, div(s, temperature))),

@@ -167,7 +167,8 @@ export const methods: Record<string, Method> = {
     year: 2021,
     summary: 'views agree, each feature varies, features do not repeat each other: no negatives',
     knobs: { invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1, chunks: 1 },
-    loss: (zA, zB, weights) => vicReg(zA, zB, weights),
+    loss: (zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }) =>
+      vicReg(zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }),
   },
   byol: {
     title: 'BYOL',

@@ -1,12 +1,25 @@
-import { checkTensor, shownTensor } from '../../graph/check.ts';
+import { checkTensor, checkTensors, shownTensor } from '../../graph/check.ts';
 import { fail, sameShape, show, type Tensor } from '../../graph/tensor.ts';
 import { slice } from '../../ops/shape.ts';
+
+/** The shape, and the type where it is another. */
+const shownIn = (z: Tensor) => (z.dtype === 'f32' ? show(z.shape) : shownTensor(z));
 
 /** Throws a ShapeError unless two views are embeddings of the same samples. */
 export function checkViews(method: string, zA: Tensor, zB: Tensor): void {
   for (const [name, z] of Object.entries({ zA, zB })) checkTensor(method, name, z);
   if (zA.dtype !== 'f32' || zB.dtype !== 'f32' || zA.shape.length !== 2 || !sameShape(zA.shape, zB.shape))
-    fail(method, `expected two views [N, D], got ${shownTensor(zA)} and ${shownTensor(zB)}`);
+    fail(method, `expected two views [N, D], got ${shownIn(zA)} and ${shownIn(zB)}`);
+}
+
+/** Checks logits [N, K] of students and teachers, and their centre [K]. @throws ShapeError */
+export function checkPairs(op: string, students: unknown, teachers: unknown, centre: unknown): void {
+  checkTensors(op, 'students', students);
+  checkTensors(op, 'teachers', teachers);
+  checkTensor(op, 'centre', centre, { dtype: 'f32' });
+  if (!teachers.length || students.length < 2)
+    fail(op, `expected 2 students or more and a teacher, got ${students.length} and ${teachers.length}`);
+  for (const view of [...students, ...teachers]) checkViews(op, view, teachers[0]);
 }
 
 /** As many equal parts of the rows, in order: the views of a batch. x: [count N, ...] -> [N, ...] each */

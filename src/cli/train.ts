@@ -35,7 +35,9 @@ export interface Saved {
 }
 
 /** The loss or a gradient was not finite; the run was stopped. */
-export class NonFiniteError extends HypersphereError {}
+export class NonFiniteError extends HypersphereError {
+  override name = 'NonFiniteError';
+}
 
 export interface Training {
   options: RunOptions;

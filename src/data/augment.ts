@@ -242,6 +242,12 @@ const kernel: Kernel<Options> = {
     ...Object.fromEntries([0, 1, 2, 3].map((c) => [`factor${c}`, f32(factors[c] ?? 0)])),
     ...Object.fromEntries([0, 1, 2, 3].map((c) => [`offset${c}`, f32(offsets[c] ?? 0)])),
   }),
+  rounds: ({ options: { shape } }) => ({
+    size: shape[1] * shape[2],
+    // And those of the permutation that a random epoch takes.
+    rounds: (n) => Math.ceil(n / threadsFor(n)) + 500,
+    expected: 'images of at most N pixels',
+  }),
   invocations: ({ options: { shape } }) => shape[0] * threadsFor(shape[1] * shape[2]),
 };
 

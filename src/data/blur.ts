@@ -37,6 +37,7 @@ const blurOp: Op<Options & { vertical: number }> = {
       sigmaLow: f32(sigma[0]),
       sigmaHigh: f32(sigma[1]),
     }),
+    rounds: () => 17,
     invocations: ({ inputs }) => inputs[0]!.size / inputs[0]!.shape[3],
   },
 };

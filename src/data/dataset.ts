@@ -271,6 +271,8 @@ const kernel = (entry: string, invocations: (options: Options) => number): Kerne
   inputs: ['source', 'indices'],
   outputs: ['y'],
   uniform,
+  // Eight elements, and the permutation that a random epoch takes.
+  rounds: () => 500,
   invocations: ({ options }) => invocations(options),
 });
 

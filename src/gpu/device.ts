@@ -1,3 +1,4 @@
+import { checkOptions, shown } from './check.ts';
 import { type ChoiceStore, type ChoiceTable, createChoices, defaultStore } from './choices.ts';
 import {
   AdapterMissingError,
@@ -59,11 +60,17 @@ export interface Device {
   readonly pipelines: PipelineCache;
   /** Set once the device is lost. */
   lost: DeviceLostError | null;
-  /** The first error that no scope caught, if any. */
+  /** An error that no scope caught: the next call tells it, once, and the device goes on. */
   error: Error | null;
+  /** Set by {@link Device.dispose}. */
+  disposed: boolean;
   /** Frees every buffer; destroys the GPUDevice unless it was adopted. */
   dispose(): void;
 }
+
+/** Whether a value is a {@link Device}. */
+export const isDevice = (value: unknown): value is Device =>
+  typeof value === 'object' && value !== null && 'gpu' in value && 'pipelines' in value && 'memory' in value;
 
 /** The optional features that a kernel variant may use. */
 const WANTED: GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups' as GPUFeatureName];
@@ -73,6 +80,7 @@ const WANTED: GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups' a
  * @throws WebGPUMissingError without `navigator.gpu`; AdapterMissingError without an adapter.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  checkOptions('openDevice', options, ['powerPreference', 'defaultLimits', 'tune', 'choices']);
   const api = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (!api) throw new WebGPUMissingError();
   const { powerPreference } = options;
@@ -87,8 +95,14 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   return wrap(gpu, describe(adapter.info), false, options);
 }
 
-/** Works on a device that the caller already owns: its buffers can be shared, and it is never destroyed here. */
+/**
+ * Works on a device that the caller already owns: its buffers can be shared, and it is never destroyed here.
+ * @throws InputError unless it is a GPUDevice
+ */
 export function adoptDevice(gpu: GPUDevice, options: TuningOptions = {}): Device {
+  if (typeof (gpu as Partial<GPUDevice> | null)?.createBuffer !== 'function')
+    throw new InputError(`adoptDevice: expected a GPUDevice, got ${shown(gpu)}`);
+  checkOptions('adoptDevice', options, ['tune', 'choices']);
   return wrap(gpu, describe(gpu.adapterInfo), true, options);
 }
 
@@ -119,7 +133,7 @@ function targetOf(adapter: string, gpu: GPUDevice): Target {
   }
   // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
   if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
-    return { largeTiles: 2 ** 25, textures: 'storage', textureSide };
+    return { largeTiles: 2 ** 25, textures: 'storage', textureSide, mostRounds: 65535 };
   return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };
 }
 
@@ -138,10 +152,11 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean, options: Tuning
     pipelines: createPipelineCache(gpu),
     lost: null,
     error: null,
+    disposed: false,
     dispose() {
+      device.disposed = true;
       memory.dispose();
-      if (adopted) device.error ??= new InputError('this device was disposed: adopt it again');
-      else gpu.destroy();
+      if (!adopted) gpu.destroy();
     },
   };
   gpu.lost.then((info) => {
@@ -154,14 +169,29 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean, options: Tuning
       device.error ??=
         error instanceof GPUOutOfMemoryError
           ? new OutOfMemoryError(`out of GPU memory: ${error.message}`)
-          : new ValidationError(`internal: WebGPU: ${error.message}`);
+          : new ValidationError(`WebGPU rejected a call that is no part of a step: ${error.message}`);
     });
   }
   return device;
 }
 
-/** Throws what is known to be wrong with the device: lost, or an error that no scope caught. */
+/**
+ * Throws what is known to be wrong with the device: disposed, lost, or an error that no scope caught.
+ * @throws InputError, DeviceLostError, OutOfMemoryError, ValidationError
+ */
 export function assertAlive(device: Device): void {
+  if (device.disposed)
+    throw new InputError(`this device was disposed: ${device.adopted ? 'adopt it again' : 'open another'}`);
   if (device.lost) throw device.lost;
-  if (device.error) throw device.error;
+  const { error } = device;
+  device.error = null;
+  if (error) throw error;
+}
+
+/** The error to tell where WebGPU failed: a device that was lost first says so soon after, by its promise alone. */
+export async function reasonOf(device: Device, error: unknown): Promise<unknown> {
+  await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+  await Promise.resolve();
+  if (device.disposed) assertAlive(device);
+  return device.lost ?? error;
 }

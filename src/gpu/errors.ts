@@ -1,19 +1,27 @@
 /** Every error the library throws on purpose. `message` says what happened and what to do. */
 export class HypersphereError extends Error {
-  override name = this.constructor.name;
+  // Literal names: a bundler shortens those of classes.
+  override name = 'HypersphereError';
 }
 
 /** A bad shape, option or value, found while the graph is built or before a step runs. */
-export class ShapeError extends HypersphereError {}
+export class ShapeError extends HypersphereError {
+  override name = 'ShapeError';
+}
 
 /** An option, file or argument that the library cannot accept. */
-export class InputError extends HypersphereError {}
+export class InputError extends HypersphereError {
+  override name = 'InputError';
+}
 
 /** A gradient was asked for through an op that has none. */
-export class GradientError extends HypersphereError {}
+export class GradientError extends HypersphereError {
+  override name = 'GradientError';
+}
 
 /** There is no `navigator.gpu` here. */
 export class WebGPUMissingError extends HypersphereError {
+  override name = 'WebGPUMissingError';
   constructor() {
     super(
       'WebGPU is missing: this runtime has no navigator.gpu. ' +
@@ -25,6 +33,7 @@ export class WebGPUMissingError extends HypersphereError {
 
 /** WebGPU exists but offers no adapter. */
 export class AdapterMissingError extends HypersphereError {
+  override name = 'AdapterMissingError';
   constructor() {
     super(
       'No WebGPU adapter: the GPU is blocked, or has no driver. ' +
@@ -36,6 +45,7 @@ export class AdapterMissingError extends HypersphereError {
 
 /** The device is gone; nothing on it can be read any more. */
 export class DeviceLostError extends HypersphereError {
+  override name = 'DeviceLostError';
   readonly reason: string;
   constructor(reason: string, message: string) {
     super(
@@ -47,7 +57,11 @@ export class DeviceLostError extends HypersphereError {
 }
 
 /** The device could not give the memory a plan needs. */
-export class OutOfMemoryError extends HypersphereError {}
+export class OutOfMemoryError extends HypersphereError {
+  override name = 'OutOfMemoryError';
+}
 
 /** WebGPU rejected a call: an invalid shader of the user's, or a bug of ours. */
-export class ValidationError extends HypersphereError {}
+export class ValidationError extends HypersphereError {
+  override name = 'ValidationError';
+}

@@ -14,6 +14,8 @@ export interface PipelineKey {
    * Binding 0 is the uniform block.
    */
   access: string;
+  /** Rounds of its loops, where they are stated; no part of the name. */
+  rounds?: number;
 }
 
 export interface Pipeline {

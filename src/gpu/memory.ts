@@ -95,7 +95,7 @@ export function createMemory(gpu: GPUDevice): Memory {
       if (!memory && !validation) return result as ReturnType<typeof allocate>;
       made.forEach(free);
       if (memory) throw new OutOfMemoryError(`out of GPU memory: ${explain()}`);
-      throw new ValidationError(`internal: WebGPU: ${validation!.message}`);
+      throw new ValidationError(`WebGPU rejected a buffer or its contents: ${validation!.message}`);
     },
     dispose() {
       for (const resource of [...alive.keys()]) free(resource);

@@ -1,5 +1,5 @@
 import type { Device } from './device.ts';
-import { assertAlive } from './device.ts';
+import { assertAlive, reasonOf } from './device.ts';
 import { align } from './memory.ts';
 
 /** Staging buffers that wait for their next read; one list per size. */
@@ -36,12 +36,9 @@ export async function readBuffer(
     copy = staging.getMappedRange(0, whole).slice(0, bytes);
     staging.unmap();
   } catch (error) {
-    // A lost device says so soon; there are other reasons, such as a buffer destroyed meanwhile.
-    await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
-    await Promise.resolve();
+    // There are other reasons than a lost device, such as a buffer destroyed meanwhile.
     device.memory.free(staging);
-    assertAlive(device);
-    throw error;
+    throw await reasonOf(device, error);
   }
   if (size <= 1 << 20) pool.set(size, [...(pool.get(size) ?? []), staging]);
   else device.memory.free(staging);

@@ -13,6 +13,10 @@ export interface Target {
   textureSide?: number;
   /** Workgroup memory is fast, as on every GPU and on no processor that plays one. Default false. */
   workgroupTiles?: boolean;
+  /**
+   * After how many rounds of all its loops together an invocation is ended, silently: see `Kernel.rounds`. Default: never.
+   */
+  mostRounds?: number;
   /** What measuring chose for a call with several kernels: see `keyOf` and `variantOf` in graph/op.ts. */
   choice?: (key: string) => string | undefined;
 }

@@ -1,3 +1,4 @@
+import { shown } from './check.ts';
 import { assertAlive, type Device } from './device.ts';
 import { InputError } from './errors.ts';
 import { readBuffer } from './read.ts';
@@ -18,8 +19,11 @@ export interface Range {
 export type Data = Float32Array | Uint32Array | Uint8Array;
 
 /** Writes an array to a buffer; bytes are padded to whole words. */
-export function writeBuffer(device: Device, buffer: GPUBuffer, offset: number, data: Data): void {
+export function writeBuffer(device: Device, buffer: GPUBuffer, offset: number, given: Data): void {
+  let data = given;
   assertAlive(device);
+  // WebGPU takes no shared memory: a copy of it.
+  if (!(data.buffer instanceof ArrayBuffer)) data = data.slice();
   if (data.byteLength % 4 === 0) {
     device.gpu.queue.writeBuffer(
       buffer,
@@ -59,9 +63,7 @@ export function checkData(
 ): asserts data is Data {
   const expected = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array }[dtype];
   if (!(data instanceof expected)) {
-    throw new InputError(
-      `${what}: expected a ${expected.name}, got ${(data as object)?.constructor?.name ?? String(data)}`,
-    );
+    throw new InputError(`${what}: expected a ${expected.name}, got ${shown(data)}`);
   }
   if (data.length !== size) throw new InputError(`${what}: expected ${size} elements, got ${data.length}`);
 }

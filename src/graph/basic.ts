@@ -1,5 +1,6 @@
 import basicWgsl from '../../shaders/basic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkTensor, checkVariables } from './check.ts';
 import { call, type Kernel, type Op, op } from './op.ts';
 import { constant, constantValue, fail, sameShape, show, type Tensor, type Variable } from './tensor.ts';
 import { sideOf } from './texels.ts';
@@ -68,6 +69,8 @@ const assignOp: Op = {
 
 /** Sets a variable to a value, each time the step runs. Ops built later in the step read the new value. */
 export function assign(target: Variable, value: Tensor): void {
+  checkVariables('assign', 'target', [target]);
+  checkTensor('assign', 'value', value);
   if (!sameShape(target.shape, value.shape) || target.dtype !== value.dtype) {
     fail(
       'assign',

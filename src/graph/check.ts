@@ -1,5 +1,7 @@
-import { inRange, type NumberRange, rangeText, shown } from '../gpu/check.ts';
-import { type DType, fail, type Scalar, show, Tensor } from './tensor.ts';
+import { checkOptions, inRange, type NumberRange, rangeText, shown } from '../gpu/check.ts';
+import { type Device, isDevice } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { type DType, fail, type Scalar, show, Tensor, Variable, where } from './tensor.ts';
 
 /** Describes a value for messages; a tensor by its type and shape. */
 export const shownTensor = (value: unknown): string =>
@@ -37,10 +39,132 @@ export function checkScalar(
   dtype: 'f32' | 'u32' = 'f32',
 ): asserts value is Scalar {
   if (inRange(value, range)) return;
-  if (value instanceof Tensor && value.node.kind === 'scalar' && value.dtype === dtype) return;
+  if (value instanceof Tensor && value.node.kind === 'scalar' && value.dtype === dtype) {
+    // What it may be is checked when it is given: see `checkGiven`.
+    (value.node.options.uses ??= new Map()).set(`"${name}" of ${where(op)}`, range);
+    return;
+  }
   const article = dtype === 'f32' ? 'an' : 'a';
   fail(
     op,
     `expected ${rangeText(range)}, or ${article} ${dtype} scalar, for "${name}", got ${shownTensor(value)}`,
   );
 }
+
+const NO_USES = new Map<string, NumberRange>();
+
+/**
+ * Checks a number that a step is given for a scalar input, by all that its uses allow.
+ * @throws InputError: `run: expected a number above 0 for "t", the "temperature" of ntXent, got 0`
+ */
+export function checkGiven(name: string, x: Tensor, value: number): void {
+  const uses: Map<string, NumberRange> = x.node.options.uses ?? NO_USES;
+  for (const [what, range] of uses)
+    if (!inRange(value, range))
+      throw new InputError(`run: expected ${rangeText(range)} for "${name}", the ${what}, got ${value}`);
+}
+
+/**
+ * Checks what an op is called with, before anything of it is read: tensors by their names, and an object of options.
+ * @param names the options there are, with spaces between
+ * @throws ShapeError for what is no tensor; InputError for another option
+ */
+export function checkCall(
+  op: string,
+  tensors: Record<string, unknown>,
+  options: unknown,
+  names: string,
+): void {
+  for (const [name, x] of Object.entries(tensors)) checkTensor(op, name, x);
+  checkOptions(where(op), options, names.split(' '));
+}
+
+/** Checks a list of tensors, among which may be nulls if told. @throws ShapeError */
+export function checkTensors(
+  op: string,
+  name: string,
+  list: unknown,
+  nullable = false,
+): asserts list is readonly Tensor[] {
+  if (!Array.isArray(list)) fail(op, `expected an array of tensors for "${name}", got ${shownTensor(list)}`);
+  for (const x of list) if (!nullable || x !== null) checkTensor(op, name, x);
+}
+
+/** Checks a list of variables, such as a layer's `parameters`. @throws ShapeError */
+export function checkVariables(op: string, name: string, list: unknown): asserts list is readonly Variable[] {
+  const of = Array.isArray(list) ? list.find((x) => !(x instanceof Variable)) : list;
+  if (Array.isArray(list) && !list.some((x) => !(x instanceof Variable))) return;
+  const hint = (list as { parameters?: unknown } | null)?.parameters ? '; give its `parameters`' : '';
+  fail(
+    op,
+    `expected an array of variables for "${name}", got ${Array.isArray(list) ? 'one with ' : ''}${shownTensor(of)}${hint}`,
+  );
+}
+
+/** Checks one of a few words. @throws ShapeError */
+export function checkChoice(op: string, name: string, value: unknown, choices: readonly string[]): void {
+  if (!choices.includes(value as string))
+    fail(
+      op,
+      `expected ${choices.map((each) => `'${each}'`).join(' or ')} for "${name}", got ${shownTensor(value)}`,
+    );
+}
+
+/** Checks a flag. @throws ShapeError */
+export function checkFlag(op: string, name: string, value: unknown): void {
+  if (typeof value !== 'boolean') fail(op, `expected true or false for "${name}", got ${shownTensor(value)}`);
+}
+
+/** Checks a list of numbers. @throws ShapeError */
+export function checkNumbers(op: string, name: string, list: unknown, range: NumberRange = {}): void {
+  if (!Array.isArray(list) || !list.every((n) => inRange(n, range)))
+    fail(
+      op,
+      `expected an array, each ${rangeText(range)}, for "${name}", got ${Array.isArray(list) ? JSON.stringify(list.map(shown)) : shownTensor(list)}`,
+    );
+}
+
+/** Checks that something is a device and a variable. @throws InputError */
+export function checkOn(op: string, device: unknown, ...variables: unknown[]): asserts device is Device {
+  if (!isDevice(device))
+    throw new InputError(`${op}: expected a device of openDevice or adoptDevice, got ${shown(device)}`);
+  for (const v of variables) {
+    if (!(v instanceof Variable)) throw new InputError(`${op}: expected a variable, got ${shownTensor(v)}`);
+  }
+}
+
+/** Checks an f32 tensor of any shape. @throws ShapeError */
+export const checkFloat = (op: string, x: unknown, name = 'x'): void =>
+  checkTensor(op, name, x, { dtype: 'f32' });
+
+/** Checks an operand of arithmetic: any number, or an f32 tensor. @throws ShapeError */
+export function checkOperand(op: string, name: string, x: unknown): void {
+  if (typeof x !== 'number') checkTensor(op, name, x, { dtype: 'f32' });
+}
+
+/** Temperatures and their like: what is 0 in f32 would divide by zero. */
+export const POSITIVE: NumberRange = { above: 0, least: 2 ** -126 };
+
+/**
+ * The options of a loss that are numbers or scalar inputs of the step: their values, after a check of names and ranges.
+ * @param spec default and range of each
+ * @param others the options that are neither, with spaces between
+ * @throws InputError for another option; ShapeError for a value outside its range
+ */
+export function scalarsOf<K extends string>(
+  op: string,
+  options: unknown,
+  spec: Record<K, readonly [value: number, range: NumberRange]>,
+  others = '',
+): Record<K, Scalar> {
+  checkCall(op, {}, options, [...Object.keys(spec), ...(others ? [others] : [])].join(' '));
+  const values = { ...(options as Record<K, Scalar | undefined>) };
+  for (const name in spec) {
+    const [value, range] = spec[name];
+    if (values[name] === undefined) values[name] = value;
+    checkScalar(op, name, values[name], range);
+  }
+  return values as Record<K, Scalar>;
+}
+/** Weights of terms. */
+export const WEIGHT: NumberRange = { least: 0 };

@@ -1,18 +1,27 @@
-import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
-import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
+import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
+import {
+  HypersphereError,
+  InputError,
+  OutOfMemoryError,
+  ShapeError,
+  ValidationError,
+} from '../gpu/errors.ts';
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import { checkGiven, checkOn, shownTensor } from './check.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
 import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
-import { input, Tensor, trace, type Variable, viewRoot } from './tensor.ts';
+import { roundsOf } from './rounds.ts';
+import { home, homes, input, type Node, settle, Tensor, trace, Variable, viewRoot } from './tensor.ts';
 import { movesOf } from './textures.ts';
 import { cut, dispatchTimes, timeDispatches, warm } from './timing.ts';
 import { type Trial, tune } from './tune.ts';
 import { layUniforms } from './uniforms.ts';
-import { liesIn, variableRange } from './variables.ts';
+import { bufferOf, gather, liesIn, variableRange } from './variables.ts';
 
 /** Milliseconds of work that may be under way where submits are made by the clock. */
 const MOST_AHEAD = 250;
@@ -69,8 +78,12 @@ export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
    * @throws InputError for a missing, unknown or misshaped input; DeviceLostError
    */
   run(values?: { [K in keyof I]?: number | Data }): Promise<void>;
-  /** The latest value of an output. Steps that are run meanwhile do not wait for it. */
-  read(name: keyof O): Promise<Float32Array>;
+  /**
+   * The latest value of an output: a Float32Array, or what its type is, `read<Uint32Array>('labels')`. Steps that are run
+   * meanwhile do not wait for it.
+   * @throws InputError before the first run
+   */
+  read<D extends Data = Float32Array>(name: keyof O): Promise<D>;
   /** Where an output lies, for drawing or for another plan. It stays valid until `dispose`. */
   buffer(name: keyof O): Range;
   /** Runs once with one submit per dispatch and tells the milliseconds of each. Needs the timestamp-query feature. */
@@ -101,7 +114,36 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   step: (inputs: I) => O,
   options: CompileOptions<I> = {},
 ): Promise<Step<I, O>> {
-  return (await build(device, step, options)).step;
+  checkOn('compile', device);
+  if (typeof step !== 'function') throw new InputError(`compile: expected a function, got ${shown(step)}`);
+  checkCompile(options);
+  try {
+    return (await build(device, step, options)).step;
+  } catch (error) {
+    const ours = error instanceof HypersphereError && !(error instanceof ValidationError);
+    throw ours ? error : await reasonOf(device, error);
+  }
+}
+
+function checkCompile<I>(options: CompileOptions<I>): void {
+  checkOptions(
+    'compile',
+    options,
+    'inputs buffers onProgress maxSubmitMs stepsInFlight warmUp check tune precision'.split(' '),
+  );
+  const { inputs = {}, buffers = {}, precision, maxSubmitMs = 1, stepsInFlight = 1 } = options;
+  for (const [name, record] of Object.entries({ inputs, buffers } as Record<string, unknown>))
+    if (typeof record !== 'object' || record === null)
+      throw new InputError(`compile: expected an object for "${name}", got ${shown(record)}`);
+  for (const [name, x] of Object.entries(inputs as Record<string, unknown>))
+    if (!(x instanceof Tensor) || (x.node.kind !== 'input' && x.node.kind !== 'scalar'))
+      throw new InputError(
+        `compile: input "${name}": expected a tensor made by input() or scalar(), got ${shownTensor(x)}`,
+      );
+  if (precision !== undefined && typeof (precision as Partial<Precision> | null)?.store !== 'function')
+    throw new InputError(`compile: expected \`mixed\` itself for "precision", got ${shown(precision)}`);
+  checkNumber('compile', 'maxSubmitMs', maxSubmitMs, { above: 0 });
+  checkNumber('compile', 'stepsInFlight', stepsInFlight, { least: 1, whole: true });
 }
 
 /** `variant`: the kernel that calls with several run with. */
@@ -122,11 +164,17 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
   }
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
-  const planFor = (target: Target) => plan(outputs, effects, { reuse: !check, target, apart, precision });
+  const flats = flatsOf(outputs, effects);
+  const planFor = (target: Target) => {
+    for (const flat of flats) settle(flat);
+    return plan(outputs, effects, { reuse: !check, target, apart, precision });
+  };
   const made = variant
     ? planFor({ ...device.target, choice: () => variant })
     : await tuned(device, options.tune ?? device.tune, planFor);
+  for (const flat of flats) settle(flat);
   const used = usedVariables(made);
+  const parts = partsOf(used.tensors, flats);
   const moved = movesOf(
     made.dispatches,
     device.target,
@@ -149,9 +197,18 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     );
 
   const uniforms = layUniforms(dispatches, inputs);
+  let settled = -1;
+  /** Where another step has moved parts of flat variables since: brings them back. */
+  const gatherParts = () => {
+    if (settled === homes.changes) return;
+    for (const [flat, members] of parts) settle(flat, members);
+    settled = homes.changes;
+    for (const [flat, members] of parts) gather(device, flat, members);
+  };
   const { slots, textures, leaves, uniformBuffer, zeros, bound } = await memory.scoped(
     () => {
-      const bound = used.map((v) => ({ v, buffer: variableRange(device, v).buffer }));
+      const bound = used.owners.map((v) => ({ v, buffer: bufferOf(device, v) }));
+      gatherParts();
       const external = externalSlots(made, outputs, buffers);
       const leaves = makeLeaves(device, made, inputs, buffers, keep);
       checkAliases(made, external, leaves);
@@ -176,8 +233,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const rangeOf = (x: Tensor): Range => {
     const place: Place = made.place(x);
     const size = viewRoot(x).bytes;
-    if (place.in === 'variable')
-      return { ...variableRange(device, place.variable), offset: place.offset, size };
+    if (place.in === 'variable') return { ...variableRange(device, viewRoot(x) as Variable), size };
     if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size };
     if (place.in === 'texture') throw new Error('internal: a texture has no range');
     if (place.leaf.node.kind === 'scalar')
@@ -194,24 +250,55 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
   };
 
-  const bindings = dispatches.map((d, i): Binding => {
-    const { pipeline, layout } = pipelines[i];
-    const { inputs = [], unread } = d.kernel;
-    const read = d.inputs.map((x, at) => (unread?.includes(inputs[at]) ? null : x));
-    const tensors = [...read, ...d.state, ...(d.inPlace ? [] : d.outputs)];
-    if (d.inPlace) tensors[0] = d.outputs[0];
-    const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
-    const group = gpu.createBindGroup({
-      layout,
-      entries: [
-        { binding: 0, resource: { buffer: uniformBuffer, offset: uniforms.offsets[i], size: 256 } },
-        ...entries,
-      ],
-    });
-    const workgroups = Math.max(1, Math.ceil(d.kernel.invocations(d) / (d.kernel.workgroupSize ?? 64)));
-    const [x, y] = grid(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
-    return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
-  });
+  let failure: ValidationError | null = null;
+  const theirs = Object.keys(buffers);
+  /** What WebGPU said of an earlier run of this step, once. */
+  const assertValid = () => {
+    const error = failure;
+    failure = null;
+    if (error) throw error;
+  };
+  /** Does something whose failure is this step's own: a buffer of the caller's may be destroyed, or another device's. */
+  const watched = <T>(body: () => T): T => {
+    if (!theirs.length) return body();
+    gpu.pushErrorScope('validation');
+    try {
+      return body();
+    } finally {
+      gpu.popErrorScope().then(
+        (error) => {
+          if (error)
+            failure = new ValidationError(
+              `WebGPU rejected the step of ${Object.keys(outputs)
+                .map((name) => `"${name}"`)
+                .join(', ')}, which has buffers of the caller's (${theirs.join(', ')}): ${error.message}`,
+            );
+        },
+        () => {},
+      );
+    }
+  };
+  gatherParts();
+  const bindings = watched(() =>
+    dispatches.map((d, i): Binding => {
+      const { pipeline, layout } = pipelines[i];
+      const { inputs = [], unread } = d.kernel;
+      const read = d.inputs.map((x, at) => (unread?.includes(inputs[at]) ? null : x));
+      const tensors = [...read, ...d.state, ...(d.inPlace ? [] : d.outputs)];
+      if (d.inPlace) tensors[0] = d.outputs[0];
+      const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
+      const group = gpu.createBindGroup({
+        layout,
+        entries: [
+          { binding: 0, resource: { buffer: uniformBuffer, offset: uniforms.offsets[i], size: 256 } },
+          ...entries,
+        ],
+      });
+      const workgroups = Math.max(1, Math.ceil(d.kernel.invocations(d) / (d.kernel.workgroupSize ?? 64)));
+      const [x, y] = grid(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
+      return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
+    }),
+  );
 
   let chunks: [from: number, to: number, ms: number][] = [[0, bindings.length, 0]];
   const stats: StepStats = {
@@ -219,7 +306,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     passes: 1,
     submits: 1,
     plannedBytes: owned.reduce((sum, resource) => sum + memory.sizeOf(resource), 0),
-    variableBytes: used.reduce((sum, v) => sum + align(v.bytes), 0),
+    variableBytes: used.owners.reduce((sum, v) => sum + align(v.bytes), 0),
     pipelines: new Set(pipelines).size,
     largestBuffer: Math.max(0, ...slots.map((slot) => slot.size)),
   };
@@ -257,14 +344,17 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     return late && ahead < MOST_AHEAD ? new Promise((resolve) => setTimeout(resolve, ms)) : told;
   };
   const submit = (i = 0): void | Promise<void> => {
+    if (i) gatherParts();
     const encoder = i ? gpu.createCommandEncoder() : begin();
     const [from, to, ms] = chunks[i];
     record(encoder.beginComputePass(), from, to);
     gpu.queue.submit([encoder.finish()]);
     if (chunks[++i]) return done(ms).then(() => (disposed ? undefined : submit(i)));
   };
+  let ran = false;
   const assertUsable = () => {
     assertAlive(device);
+    assertValid();
     if (disposed) throw new InputError('this step was disposed');
   };
   const writeInputs = (values: { [K in keyof I]?: number | Data }) => {
@@ -275,15 +365,17 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
           `variable "${v.name}" was freed or put into a flat one after this step was compiled; compile it again`,
         );
     }
+    gatherParts();
     for (const name of Object.keys(values))
       if (!Object.hasOwn(inputs, name)) throw new InputError(`run: no input is called "${name}"`);
     for (const [name, x] of Object.entries(inputs)) {
       const value = values[name];
       if (x.node.kind === 'scalar') {
         if (typeof value !== 'number')
-          throw new InputError(`run: expected a number for "${name}", got ${String(value)}`);
+          throw new InputError(`run: expected a number for "${name}", got ${shown(value)}`);
         if (x.dtype === 'u32' && !(Number.isInteger(value) && value >= 0 && value < 2 ** 32))
           throw new InputError(`run: expected a whole number of [0, 2^32) for "${name}", got ${value}`);
+        checkGiven(name, x, value);
         uniforms.set(x, value);
       } else if (buffers[name]) {
         if (value !== undefined)
@@ -308,8 +400,11 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     stats,
     run(values = {}) {
       const next = async () => {
-        writeInputs(values);
-        const rest = check ? warm(device, made, submit) : submit();
+        const rest = watched(() => {
+          writeInputs(values);
+          ran = true;
+          return check ? warm(device, made, submit) : submit();
+        });
         if (rest) await rest;
         if (++runs % stride) return;
         waiting.push(done(chunks.at(-1)![2]));
@@ -321,13 +416,17 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       // Of runs in several submits none begins in the middle of another.
       return (turn = chunks[1] ? turn.then(next, next) : next());
     },
-    async read(name) {
+    async read<D extends Data = Float32Array>(name: keyof O) {
       if (chunks[1]) await turn.catch(() => {});
       const range = self.buffer(name);
+      if (!ran && !(viewRoot(made.outputs.get(name as string)!) instanceof Variable))
+        throw new InputError(`read: this step has not run yet, so "${String(name)}" has no value`);
       if (!(range.buffer.usage & COPY_SRC))
         throw new InputError(`read: the buffer of "${String(name)}" lacks the usage COPY_SRC`);
       const { dtype, size } = outputs[name];
-      return (await readRange(device, range, dtype, size)) as Float32Array;
+      const data = await readRange(device, range, dtype, size);
+      assertValid();
+      return data as D;
     },
     buffer(name) {
       assertUsable();
@@ -340,6 +439,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
         throw new InputError('profile: this device has no timestamp-query feature');
       await turn.catch(() => {});
       writeInputs(values);
+      ran = true;
       let times: number[] = [];
       const time = async () => {
         gpu.queue.submit([begin().finish()]);
@@ -376,8 +476,12 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   };
 
   try {
-    if (warmUp && bindings.length) await warm(device, made, submit);
+    if (warmUp && bindings.length) await watched(() => warm(device, made, submit));
+    // A scope tells what happened before it, and so in order.
+    if (theirs.length) await gpu.queue.onSubmittedWorkDone().catch(() => {});
+    assertValid();
     if (options.maxSubmitMs && bindings.length > 1) {
+      gatherParts();
       const times = await dispatchTimes(device, made, bindings.length, record);
       chunks = cut(times, options.maxSubmitMs);
       // Someone may draw just now: three times late is late.
@@ -437,7 +541,7 @@ function checkOutputs(outputs: unknown): void {
     throw new InputError('compile: expected a record of tensors from the step, which may not be async');
   for (const [name, x] of Object.entries(outputs)) {
     if (!(x instanceof Tensor))
-      throw new InputError(`compile: output "${name}": expected a tensor, got ${String(x)}`);
+      throw new InputError(`compile: output "${name}": expected a tensor, got ${shown(x)}`);
   }
 }
 
@@ -483,7 +587,8 @@ async function buildPipelines(
         `${d.op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`,
       );
     const entry = inPlace ? k.inPlace! : k.entry;
-    return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access });
+    const rounds = roundsOf(k, d);
+    return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access, rounds });
   });
   const unique = new Set(pending);
   for (const pipeline of unique) {
@@ -503,12 +608,49 @@ export const sourceOf = (k: Kernel): string => {
   return (k.quads ? QUADS : '') + (k.prelude ? `${text}\n${k.prelude}` : text);
 };
 
-/** The variables a plan binds, by the buffer they lie in. */
-function usedVariables(made: Plan): Variable[] {
+/** The variables that a plan reads and changes, and those whose buffers it binds. */
+function usedVariables(made: Plan): { tensors: Variable[]; owners: Variable[] } {
   const tensors = [...made.dispatches.flatMap((d) => [...d.inputs, ...d.state]), ...made.outputs.values()];
-  const found = tensors.flatMap((x) => {
-    const place = x && made.place(x);
-    return place?.in === 'variable' ? [place.variable] : [];
-  });
-  return [...new Set(found)];
+  const found = new Set(tensors.flatMap((x) => (x ? [viewRoot(x)] : [])));
+  const variables = [...found].filter((x) => x instanceof Variable);
+  return { tensors: variables, owners: [...new Set(variables.map(home))] };
+}
+
+/**
+ * The flat variables that a traced step names itself: those of optimisers and moving averages.
+ * @throws ShapeError where two of them have a part in common
+ */
+function flatsOf(outputs: Record<string, Tensor>, effects: readonly Node[]): Set<Variable> {
+  const flats = new Set<Variable>();
+  const seen = new Set<Node>();
+  const stack = [...effects, ...Object.values(outputs).map((x) => x.node)];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const x of [...node.inputs, ...node.state, ...node.outputs]) {
+      if (!x) continue;
+      if (x instanceof Variable && x.members.length) flats.add(x);
+      stack.push(x.node);
+    }
+  }
+  const owners = new Map<Variable, Variable>();
+  for (const flat of flats) {
+    for (const member of flat.members) {
+      const other = owners.get(member);
+      if (other)
+        throw new ShapeError(
+          `compile: variable "${member.name}" is changed by two optimisers in one step ("${other.name}" and "${flat.name}"); give each a step of its own`,
+        );
+      owners.set(member, flat);
+    }
+  }
+  return flats;
+}
+
+/** The parts of each flat variable that a step uses: all of those in `flats`. */
+function partsOf(used: readonly Variable[], flats: Set<Variable>): Map<Variable, Set<Variable>> {
+  const parts = new Map<Variable, Set<Variable>>();
+  for (const flat of flats) parts.set(flat, new Set(flat.members));
+  for (const v of used) if (v.home) parts.set(v.home.flat, (parts.get(v.home.flat) ?? new Set()).add(v));
+  return parts;
 }

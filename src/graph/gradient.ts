@@ -1,9 +1,11 @@
 import { GradientError } from '../gpu/errors.ts';
 import { accumulate } from './basic.ts';
+import { checkTensor, checkTensors } from './check.ts';
 import { constant, makeNode, type Node, reshape, sameShape, show, Tensor } from './tensor.ts';
 
 /** The same value, but no gradient flows through it (SimSiam, BYOL: the `sg` of the papers). */
 export function stopGradient(x: Tensor): Tensor {
+  checkTensor('stopGradient', 'x', x);
   const node = makeNode({ kind: 'view', inputs: [x], options: { stop: true } });
   const y = new Tensor(node, 0, x.shape, x.dtype);
   node.outputs.push(y);
@@ -21,6 +23,9 @@ export function grad<const X extends readonly Tensor[]>(
   xs: X,
   dy?: Tensor,
 ): { -readonly [K in keyof X]: Tensor } {
+  checkTensor('grad', 'y', y);
+  checkTensors('grad', 'xs', xs);
+  if (dy !== undefined) checkTensor('grad', 'dy', dy);
   if (!dy && y.size !== 1) {
     throw new GradientError(
       `grad: expected a scalar, got ${show(y.shape)}; give a cotangent of that shape for anything else`,

@@ -1,3 +1,4 @@
+import { shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { STORAGE, VALUE, writeBuffer } from '../gpu/values.ts';
@@ -53,6 +54,8 @@ export function checkAliases(
 
 /** Kernels move whole vec4s, so a caller's buffer holds whole ones. */
 function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
+  if (!(buffer instanceof GPUBuffer))
+    throw new InputError(`buffers: expected a GPUBuffer for "${name}", got ${shown(buffer)}`);
   const needed = Math.ceil(bytes / 16) * 16;
   if (buffer.size < needed)
     throw new InputError(

@@ -1,5 +1,17 @@
+import { shown } from '../gpu/check.ts';
 import type { Target } from '../gpu/target.ts';
-import { addEffect, type DType, makeNode, type Node, type Shape, Tensor, type Variable } from './tensor.ts';
+import { checkTensor, checkTensors, checkVariables } from './check.ts';
+import {
+  addEffect,
+  checkShape,
+  type DType,
+  fail,
+  makeNode,
+  type Node,
+  type Shape,
+  Tensor,
+  type Variable,
+} from './tensor.ts';
 
 export type { Target };
 
@@ -10,8 +22,10 @@ export interface Float {
 }
 
 /** Marks a uniform value as f32. A scalar input passes through, with its own type. */
-export const f32 = (value: number | Tensor): UniformValue =>
-  value instanceof Tensor ? value : { f32: value };
+export const f32 = (value: number | Tensor): UniformValue => {
+  if (typeof value !== 'number') checkTensor('f32', 'value', value);
+  return value instanceof Tensor ? value : { f32: value };
+};
 
 /** What a kernel's functions are told: one application of an op. */
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
@@ -57,6 +71,11 @@ export interface Kernel<O = any> {
   uniform?: (call: Call<O>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
   constants?: (call: Call<O>) => Record<string, number>;
+  /**
+   * How many rounds all loops of one invocation make together, at most, with one more for the end of each: llvmpipe ends it
+   * after 65,535, silently, so that a kernel that needs more is refused there. Left out: none, or few whatever the sizes.
+   */
+  rounds?: (call: Call<O>) => number | Rounds;
   /** How many invocations; the kernel guards, since the grid is folded and rounded up. */
   invocations: (call: Call<O>) => number;
   /** As in the WGSL; 64 unless told. */
@@ -65,6 +84,15 @@ export interface Kernel<O = any> {
   inPlace?: string;
   /** What a table of choices calls it, where kernels of one call share their entry point. Default: `entry`. */
   variant?: string;
+}
+
+/** Rounds of a kernel's loops that follow from one size. */
+export interface Rounds {
+  size: number;
+  /** The rounds for any such size. */
+  rounds: (size: number) => number;
+  /** What the size is, with N for the most allowed: `rows of at most N numbers`. */
+  expected: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
@@ -117,6 +145,7 @@ export type OpFunction<I extends readonly (Tensor | null)[], O> = ((...args: Arg
  */
 // biome-ignore lint/suspicious/noExplicitAny: options are the op's own
 export function op<I extends readonly (Tensor | null)[], O = any>(spec: Op<O>): OpFunction<I, O> {
+  checkSpec('op', spec);
   const apply = (...args: unknown[]): Tensor => {
     const last = args.at(-1);
     const hasOptions = args.length > 0 && last !== null && !(last instanceof Tensor);
@@ -126,6 +155,13 @@ export function op<I extends readonly (Tensor | null)[], O = any>(spec: Op<O>): 
   return Object.assign(apply, { op: spec as Op }) as unknown as OpFunction<I, O>;
 }
 
+/** Throws unless this is the record of an op. */
+function checkSpec(where: string, spec: unknown): void {
+  const { name, shape, kernel } = (spec ?? {}) as Partial<Op>;
+  if (typeof name !== 'string' || typeof shape !== 'function' || !kernel)
+    fail(where, `expected a record of an op with name, shape and kernel, got ${shown(spec)}`);
+}
+
 /** Applies an op; `state` names the variables it changes. */
 export function call<O>(
   spec: Op<O>,
@@ -133,6 +169,9 @@ export function call<O>(
   options: O,
   state: readonly Variable[] = [],
 ): Node {
+  checkSpec('call', spec);
+  checkTensors(spec.name, 'inputs', inputs, true);
+  checkVariables(spec.name, 'state', state);
   const node = makeNode({ kind: 'op', op: spec as Op, inputs: [...inputs], options, state });
   for (const [i, { shape, dtype }] of outputsOf(
     spec,
@@ -154,7 +193,10 @@ export function outputsOf<O>(
   changes = false,
 ): { shape: Shape; dtype: DType }[] {
   const made = spec.shape(inputs, options);
-  const typed = (shape: Shape, dtype: DType = spec.dtype ?? 'f32') => ({ shape, dtype });
+  const typed = (shape: Shape, dtype: DType = spec.dtype ?? 'f32') => ({
+    shape: checkShape(spec.name, '', shape),
+    dtype,
+  });
   if (typeof made[0] === 'object')
     return (made as { shape: Shape; dtype?: DType }[]).map((y) => typed(y.shape, y.dtype));
   return changes && made.length === 0 ? [] : [typed(made as Shape)];

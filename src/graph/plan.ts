@@ -1,6 +1,7 @@
 import { copy } from './basic.ts';
 import type { Precision } from './mixed.ts';
 import { type Call, call, type Kernel, kernelOf, type Look, type Op, outputsOf, type Target } from './op.ts';
+import { checkRounds } from './rounds.ts';
 import { home, layout, type Node, Tensor, trace, Variable, viewRoot } from './tensor.ts';
 import { texelsOf } from './texels.ts';
 import { throughTextures } from './textures.ts';
@@ -51,7 +52,10 @@ export interface PlanOptions {
   precision?: Precision;
 }
 
-/** From a traced step to dispatches in order and a place for every tensor. No GPU here. */
+/**
+ * From a traced step to dispatches in order and a place for every tensor. No GPU here.
+ * @throws ShapeError for sizes whose loops the device would end early
+ */
 export function plan(
   outputs: Record<string, Tensor>,
   effects: readonly Node[],
@@ -68,7 +72,9 @@ export function plan(
   const stored = options.precision?.store(copied, roots, target) ?? copied;
   const { ordered, parts } = placeParts(stored, roots);
   const alone = new Set(apart.map((name) => viewRoot(wanted.get(name)!)));
-  return assignSlots(ordered, parts, wanted, alone, reuse, target);
+  const made = assignSlots(ordered, parts, wanted, alone, reuse, target);
+  for (const dispatch of made.dispatches) checkRounds(target, dispatch);
+  return made;
 }
 
 /** Dead-code elimination: the nodes that outputs and effects need, in the order they were made. */

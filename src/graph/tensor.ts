@@ -1,3 +1,4 @@
+import { checkOptions, shown } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
 import type { Op } from './op.ts';
 
@@ -51,8 +52,13 @@ export class Tensor {
 
 export type TypedArray = Float32Array | Uint32Array | Uint8Array;
 const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
-const mistyped = (data: TypedArray, dtype: DType) =>
-  `expected a ${ARRAYS[dtype].name} for ${dtype}, got a ${data?.constructor?.name}`;
+const mistyped = (data: unknown, dtype: DType) =>
+  `expected ${dtype === 'f32' ? 'a Float32Array' : dtype === 'u32' ? 'a Uint32Array' : 'a Uint8Array'} for ${dtype}, got ${shown(data)}`;
+
+function checkDType(op: string, dtype: unknown, types: readonly string[] = Object.keys(ARRAYS)): void {
+  if (!types.includes(dtype as string))
+    fail(op, `expected a type of ${types.join(', ')}, got ${shown(dtype)}`);
+}
 
 /**
  * A tensor that lives on from step to step: a parameter, a moment, a running statistic, a queue, a data set.
@@ -63,10 +69,12 @@ export class Variable extends Tensor {
   readonly name: string;
   /** What it starts from: one number everywhere, or its elements (perhaps made when needed). */
   readonly initial: number | TypedArray | (() => TypedArray);
-  /** Where it lies when it is part of a flat buffer; offset in elements. */
+  /** Where it lies when it is part of a flat buffer; offset in elements. It changes when another flat buffer takes it in. */
   home: { flat: Variable; offset: number } | null = null;
-  /** The parts of a flat variable, in order. */
+  /** The parts of a flat variable, in order; some may lie in another flat buffer by now. */
   readonly members: Variable[] = [];
+  /** Where each of them has its place here, in elements. */
+  readonly offsets = new Map<Variable, number>();
   constructor(name: string, shape: Shape, dtype: DType, initial: Variable['initial']) {
     super(makeNode({ kind: 'variable' }), 0, checkShape('variable', name, shape), dtype);
     this.node.outputs.push(this);
@@ -105,15 +113,27 @@ export function fail(op: string, message: string): never {
   throw new ShapeError(`${where(op)}: ${message}`);
 }
 
-function checkShape(op: string, name: string, shape: Shape): Shape {
-  if (!shape.every((n) => Number.isInteger(n) && n > 0)) {
-    throw new ShapeError(`${op} "${name}": expected positive whole sizes, got ${show(shape)}`);
+/** The most elements of a tensor: indices are u32, and their bytes must not wrap. */
+const MOST = 2 ** 31;
+
+/** A copy of a shape. @throws ShapeError unless its sizes are positive whole numbers of at most 2^31 elements */
+export function checkShape(op: string, name: string, shape: Shape): Shape {
+  const what = name ? `${op} "${name}"` : where(op);
+  if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n > 0)) {
+    const got = Array.isArray(shape)
+      ? `[${shape.map((n) => (typeof n === 'number' ? n : shown(n))).join(', ')}]`
+      : shown(shape);
+    throw new ShapeError(`${what}: expected positive whole sizes, got ${got}`);
   }
+  if (sizeOf(shape) > MOST)
+    throw new ShapeError(`${what}: expected at most ${MOST} elements, got ${show(shape)}`);
   return [...shape];
 }
 
 /** Names the layer that ops built inside `build` belong to, for error messages. Layers nest. */
 export function layer<T>(name: string, build: () => T): T {
+  if (typeof name !== 'string' || typeof build !== 'function')
+    fail('layer', `expected a name and a function, got ${shown(name)} and ${shown(build)}`);
   layers.push(name);
   try {
     return build();
@@ -134,14 +154,15 @@ export function trace<T>(build: () => T): { result: T; effects: Node[] } {
   }
 }
 
+/** Throws a ShapeError outside of a step: there nothing changes variables. */
+export function assertInStep(op: string): void {
+  if (!effects) fail(op, 'a variable can be changed only inside compile(device, step)');
+}
+
 /** Records a node that changes variables. */
 export function addEffect(node: Node): void {
-  if (!effects) {
-    throw new ShapeError(
-      `${where(node.op?.name ?? node.kind)}: a variable can be changed only inside compile(device, step)`,
-    );
-  }
-  effects.push(node);
+  assertInStep(node.op?.name ?? node.kind);
+  effects!.push(node);
 }
 
 const single = (kind: Node['kind'], shape: Shape, dtype: DType, fields: Partial<Node> = {}): Tensor => {
@@ -157,27 +178,40 @@ const single = (kind: Node['kind'], shape: Shape, dtype: DType, fields: Partial<
  */
 export function variable(
   shape: Shape,
-  {
-    name = 'variable',
-    initial = 0,
-    dtype = 'f32',
-  }: { name?: string; initial?: Variable['initial']; dtype?: DType } = {},
+  options: { name?: string; initial?: Variable['initial']; dtype?: DType } = {},
 ): Variable {
+  checkOptions('variable', options, ['name', 'initial', 'dtype']);
+  const { name = 'variable', initial = 0, dtype = 'f32' } = options;
+  if (typeof name !== 'string') fail('variable', `expected a string for "name", got ${shown(name)}`);
+  checkDType(`variable "${name}"`, dtype);
+  if (typeof initial !== 'number' && typeof initial !== 'function' && !ArrayBuffer.isView(initial))
+    fail(
+      `variable "${name}"`,
+      `expected a number, elements or a function for "initial", got ${shown(initial)}`,
+    );
   return new Variable(name, shape, dtype, initial);
 }
 
 /** A tensor given to every `run()`: an array of its elements, or a GPUBuffer bound at compile time. */
-export const input = (shape: Shape, dtype: DType = 'f32'): Tensor => single('input', shape, dtype);
+export function input(shape: Shape, dtype: DType = 'f32'): Tensor {
+  checkDType('input', dtype);
+  return single('input', shape, dtype);
+}
 
 /** A number given to every `run()`; lies in the uniform block, so it may stand wherever an op takes a `Scalar`. */
-export const scalar = (dtype: 'f32' | 'u32' = 'f32'): Tensor => single('scalar', [], dtype);
+export function scalar(dtype: 'f32' | 'u32' = 'f32'): Tensor {
+  checkDType('scalar', dtype, ['f32', 'u32']);
+  return single('scalar', [], dtype);
+}
 
 /** A tensor whose elements are known: one number everywhere, or an array. */
 export function constant(value: number | TypedArray, shape: Shape = [], dtype: DType = 'f32'): Tensor {
+  checkDType('constant', dtype);
   if (typeof value !== 'number') {
-    if (value.length !== sizeOf(shape))
-      fail('constant', `expected ${sizeOf(shape)} elements for ${show(shape)}, got ${value.length}`);
     if (!(value instanceof ARRAYS[dtype])) fail('constant', mistyped(value, dtype));
+    const size = sizeOf(checkShape('constant', '', shape));
+    if (value.length !== size)
+      fail('constant', `expected ${size} elements for ${show(shape)}, got ${value.length}`);
   }
   return single('constant', shape, dtype, { options: { value } });
 }
@@ -198,6 +232,11 @@ export const constantValue = (x: Tensor): number | null =>
 
 /** The same elements with another shape; no copy. One size may be -1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  if (!(x instanceof Tensor) || !Array.isArray(shape) || shape.filter((n) => n === -1).length > 1)
+    fail(
+      'reshape',
+      `expected a tensor and a shape with at most one -1, got ${x instanceof Tensor ? show(x.shape) : shown(x)} and ${Array.isArray(shape) ? show(shape.map(String) as never) : shown(shape)}`,
+    );
   const known = sizeOf(shape.filter((n) => n !== -1));
   const full = shape.map((n) => (n === -1 ? x.size / known : n));
   if (sizeOf(full) !== x.size || full.some((n) => !Number.isInteger(n))) {
@@ -240,22 +279,38 @@ export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
   return single('pack', shape ?? [length], parts[0].dtype, { inputs: [...parts], options: { length } });
 }
 
-/** Gives variables one flat buffer. Each keeps its own name and shape; the flat one is what optimisers update. */
+/** How often a variable has changed its flat buffer: tells a step at once that none has. */
+export const homes = { changes: 0 };
+
+/** Lets parts of a flat buffer lie in it (again); their values follow, on each device, when they are next used there. */
+export function settle(flat: Variable, members: Iterable<Variable> = flat.members): void {
+  for (const member of members) {
+    if (member.home?.flat === flat) continue;
+    member.home = { flat, offset: flat.offsets.get(member)! };
+    homes.changes++;
+  }
+}
+
+/**
+ * Gives variables one flat buffer. Each keeps its own name and shape; the flat one is what optimisers update. Variables that
+ * lie in another flat buffer move to this one with their values, and back when a step that was compiled with the other runs.
+ * @throws ShapeError unless they are f32
+ */
 export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
-  const taken = variables.find((v) => v.home);
-  if (taken)
-    throw new ShapeError(
-      `flatten "${name}": variable "${taken.name}" already lies in "${taken.home!.flat.name}"`,
-    );
+  const list: unknown = variables;
+  if (typeof name !== 'string') fail('flatten', `expected a string for a name, got ${shown(name)}`);
+  if (!Array.isArray(list) || !list.every((v) => v instanceof Variable))
+    throw new ShapeError(`flatten "${name}": expected an array of variables, got ${shown(list)}`);
   const wrong = variables.find((v) => v.dtype !== 'f32');
   if (wrong)
     throw new ShapeError(`flatten "${name}": expected f32 variables, got ${wrong.dtype} "${wrong.name}"`);
   const { offsets, length } = layout(variables.map((v) => v.size));
   const flat = new Variable(name, [Math.max(length, PART)], 'f32', 0);
   for (const [i, member] of variables.entries()) {
-    member.home = { flat, offset: offsets[i] };
+    flat.offsets.set(member, offsets[i]);
     flat.members.push(member);
   }
+  settle(flat);
   return flat;
 }
 
@@ -265,7 +320,7 @@ export function initialOf(v: Variable): TypedArray | number {
     const data = new Float32Array(v.size);
     for (const member of v.members) {
       const part = initialOf(member);
-      const { offset } = member.home!;
+      const offset = v.offsets.get(member)!;
       if (typeof part === 'number') data.fill(part, offset, offset + member.size);
       else data.set(part, offset);
     }

@@ -3,7 +3,8 @@ import { assertAlive, type Device } from '../gpu/device.ts';
 import { readBuffer } from '../gpu/read.ts';
 import { VALUE } from '../gpu/values.ts';
 import type { Plan } from './plan.ts';
-import { variableRange } from './variables.ts';
+import { home } from './tensor.ts';
+import { bufferOf } from './variables.ts';
 
 /** Writes the dispatches from one to before another into a pass, and ends it. */
 type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
@@ -11,9 +12,9 @@ type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
 /** Runs something that changes variables, then puts them back. */
 export async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
   const { gpu, memory } = device;
-  const changed = new Set(made.dispatches.flatMap((d) => d.state.map((v) => v.home?.flat ?? v)));
+  const changed = new Set(made.dispatches.flatMap((d) => d.state.map((v) => home(v))));
   const saved = [...changed].map((v) => {
-    const { buffer } = variableRange(device, v);
+    const buffer = bufferOf(device, v);
     return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };
   });
   const move = (restore: boolean) => {

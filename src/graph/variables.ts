@@ -1,47 +1,87 @@
 import { assertAlive, type Device } from '../gpu/device.ts';
 import { OutOfMemoryError } from '../gpu/errors.ts';
 import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
-import { initialOf, type Tensor, type TypedArray, type Variable } from './tensor.ts';
+import { checkOn, checkVariables } from './check.ts';
+import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from './tensor.ts';
 
-/** The buffers of variables, per device. */
-const stores = new WeakMap<Device, Map<Variable, GPUBuffer>>();
-const storeOf = (device: Device) => stores.get(device) ?? stores.set(device, new Map()).get(device)!;
+/** The buffers of variables, and the flat ones that each part of one has lain in, the latest last, per device. */
+interface Store {
+  buffers: Map<Variable, GPUBuffer>;
+  places: Map<Variable, Variable[]>;
+}
+const stores = new WeakMap<Device, Store>();
+function storeOf(device: Device): Store {
+  let store = stores.get(device);
+  if (!store) {
+    store = { buffers: new Map(), places: new Map() };
+    stores.set(device, store);
+  }
+  return store;
+}
+
+/** The buffer of a variable, unless it was freed: a plan that ran out of memory takes back what it made. */
+function aliveIn(device: Device, owner: Variable): GPUBuffer | undefined {
+  const buffer = storeOf(device).buffers.get(owner);
+  return buffer && device.memory.sizeOf(buffer) ? buffer : undefined;
+}
+
+/** The variable in whose buffer the value of a part of a flat one lies on a device. */
+const placeOf = (device: Device, member: Variable): Variable | undefined =>
+  [member, ...(storeOf(device).places.get(member) ?? [])].findLast((owner) => aliveIn(device, owner));
+
+/** The buffer of a variable that is no part of another; it is made, with what it starts from, when it is not there yet. */
+export function bufferOf(device: Device, owner: Variable): GPUBuffer {
+  const { buffers, places } = storeOf(device);
+  const found = aliveIn(device, owner);
+  if (found) return found;
+  assertAlive(device);
+  const limit = device.gpu.limits.maxStorageBufferBindingSize;
+  if (owner.bytes > limit) {
+    throw new OutOfMemoryError(
+      `variable "${owner.name}" needs ${owner.bytes} bytes; this device binds ${limit} at most`,
+    );
+  }
+  const start = initialOf(owner);
+  const buffer = device.memory.create(owner.name, owner.bytes, VALUE);
+  const data = typeof start === 'number' ? filled(start, owner.size, owner.dtype) : start;
+  if (data) writeBuffer(device, buffer, 0, data);
+  buffers.set(owner, buffer);
+  for (const member of owner.members) if (!placeOf(device, member)) places.set(member, [owner]);
+  return buffer;
+}
 
 /** Where a variable lies on a device; it is made there, with what it starts from, when it is not there yet. */
 export function variableRange(device: Device, v: Variable): Range {
-  const owner = v.home?.flat ?? v;
-  const store = storeOf(device);
-  let buffer = store.get(owner);
-  // A plan that ran out of memory takes back what it made.
-  if (!buffer || !device.memory.sizeOf(buffer)) {
-    assertAlive(device);
-    const limit = device.gpu.limits.maxStorageBufferBindingSize;
-    if (owner.bytes > limit) {
-      throw new OutOfMemoryError(
-        `variable "${owner.name}" needs ${owner.bytes} bytes; this device binds ${limit} at most`,
-      );
-    }
-    const start = initialOf(owner);
-    buffer = device.memory.create(owner.name, owner.bytes, VALUE);
-    const data = typeof start === 'number' ? filled(start, owner.size, owner.dtype) : start;
-    if (data) writeBuffer(device, buffer, 0, data);
-    store.set(owner, buffer);
-    moveIn(device, owner, buffer);
-  }
+  checkOn('variableRange', device, v);
+  settle(v);
+  const owner = home(v);
+  const buffer = bufferOf(device, owner);
+  gather(device, owner, v.members.length ? v.members : [v]);
   return { buffer, offset: (v.home?.offset ?? 0) * 4, size: v.bytes };
 }
 
-/** Variables that had buffers of their own before they became parts of a flat one keep their values. */
-function moveIn(device: Device, flat: Variable, buffer: GPUBuffer): void {
-  const store = storeOf(device);
-  for (const member of flat.members) {
-    const old = store.get(member);
-    if (!old || !device.memory.sizeOf(old)) continue;
+/** Brings parts of a flat variable to it from where their latest values lie on this device: another flat one, or a buffer of their own. */
+export function gather(device: Device, flat: Variable, members: Iterable<Variable>): void {
+  const { buffers, places } = storeOf(device);
+  const to = bufferOf(device, flat);
+  for (const member of members) {
+    const from = placeOf(device, member);
+    if (member === flat || from === flat) continue;
+    places.set(member, [...(places.get(member) ?? []).filter((owner) => owner !== flat), flat]);
+    if (!from) {
+      const start = initialOf(member);
+      const data = typeof start === 'number' ? new Float32Array(member.size).fill(start) : start;
+      writeBuffer(device, to, flat.offsets.get(member)! * 4, data);
+      continue;
+    }
+    const old = buffers.get(from)!;
     const encoder = device.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(old, 0, buffer, member.home!.offset * 4, member.bytes);
+    const [source, target] = [from, flat].map((each) => (each.offsets.get(member) ?? 0) * 4);
+    encoder.copyBufferToBuffer(old, source, to, target, member.bytes);
     device.gpu.queue.submit([encoder.finish()]);
+    if (from !== member) continue;
     device.memory.free(old);
-    store.delete(member);
+    buffers.delete(member);
   }
 }
 
@@ -53,26 +93,32 @@ export function filled(value: number, size: number, dtype: Tensor['dtype']): Typ
 
 /** Whether a variable still lies in this buffer. */
 export const liesIn = (device: Device, v: Variable, buffer: GPUBuffer): boolean =>
-  storeOf(device).get(v) === buffer && device.memory.sizeOf(buffer) > 0;
+  storeOf(device).buffers.get(v) === buffer && device.memory.sizeOf(buffer) > 0;
 
 /** The value of a variable on a device. */
-export const readVariable = (device: Device, v: Variable): Promise<Data> =>
-  readRange(device, variableRange(device, v), v.dtype, v.size);
+export async function readVariable(device: Device, v: Variable): Promise<Data> {
+  checkOn('readVariable', device, v);
+  return readRange(device, variableRange(device, v), v.dtype, v.size);
+}
 
 /** Sets a variable on a device. */
 export function writeVariable(device: Device, v: Variable, data: Data): void {
-  checkData(`variable "${v.name}"`, data, v.size, v.dtype);
+  checkOn('writeVariable', device, v);
+  checkData(`writeVariable: variable "${v.name}"`, data, v.size, v.dtype);
   const { buffer, offset } = variableRange(device, v);
   writeBuffer(device, buffer, offset, data);
 }
 
 /** Frees variables on a device; a later use starts them anew. */
 export function freeVariables(device: Device, variables: readonly Variable[]): void {
-  const store = storeOf(device);
+  checkOn('freeVariables', device);
+  checkVariables('freeVariables', 'variables', variables);
+  const { buffers, places } = storeOf(device);
   for (const v of variables) {
-    const owner = v.home?.flat ?? v;
-    const buffer = store.get(owner);
+    const owner = home(v);
+    const buffer = buffers.get(owner);
     if (buffer) device.memory.free(buffer);
-    store.delete(owner);
+    buffers.delete(owner);
+    for (const member of owner.members) if (home(member) === owner) places.delete(member);
   }
 }

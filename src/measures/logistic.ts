@@ -48,12 +48,14 @@ function logisticOp(
   invocations: (o: Options) => number,
   shape: Op<Options>['shape'],
   bind: Pick<Kernel<Options>, 'inputs' | 'state' | 'outputs' | 'workgroupSize'>,
+  rounds?: (o: Options) => number,
 ): Op<Options> {
   const name = entry.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
   const kernel = {
     source,
     entry,
     uniform,
+    rounds: rounds && ((c: Call<Options>) => rounds(c.options)),
     invocations: (c: Call<Options>) => invocations(c.options),
     ...bind,
   };
@@ -70,12 +72,14 @@ const momentsOp = logisticOp(
   (o) => o.problems * o.parts! * o.features,
   (_, o) => [o.problems, o.parts!, o.features, 2],
   { inputs: ['source', 'indices'], outputs: ['moments'] },
+  () => 2 * CHUNK + 2,
 );
 const scalesOp = logisticOp(
   'logistic_scales',
   (o) => o.problems * o.features,
   (_, o) => [{ shape: [o.problems, o.features] }, { shape: [o.problems, o.features] }],
   { inputs: ['source', 'indices', 'all_moments'], outputs: ['means', 'scales'] },
+  (o) => o.parts! + 1,
 );
 const standardizeOp = logisticOp('logistic_standardize', (o) => (o.problems * o.rows * o.width) / 4, none, {
   inputs: ['source', 'indices', 'mean_of', 'scale_of'],
@@ -87,21 +91,29 @@ const residualOp = logisticOp(
   (o) => o.problems * o.rows,
   (_, o) => [{ shape: [o.problems, o.rows, o.lanes] }, { shape: [o.problems, o.rows] }],
   { inputs: ['logits', 'labels'], outputs: ['residual', 'loss'] },
+  (o) => o.lanes + 4,
 );
-const gradientOp = logisticOp('logistic_gradient', weightVectors, (_, o) => [o.problems, o.lanes, o.width], {
-  inputs: ['partial_products', 'weights'],
-  outputs: ['gradient'],
-});
+const gradientOp = logisticOp(
+  'logistic_gradient',
+  weightVectors,
+  (_, o) => [o.problems, o.lanes, o.width],
+  { inputs: ['partial_products', 'weights'], outputs: ['gradient'] },
+  (o) => o.splits + 1,
+);
 const dotsOp = logisticOp(
   'logistic_dots',
   (o) => o.problems * o.parts!,
   (_, o) => [o.problems, o.parts!, 8],
   { inputs: ['g', 'z', 'old_g', 'd', 'w'], outputs: ['dots'] },
+  (o) => Math.ceil((o.lanes * o.width) / o.parts!) + 1,
 );
-const directionOp = logisticOp('logistic_direction', (o) => o.problems, none, {
-  inputs: ['all_dots'],
-  state: ['search'],
-});
+const directionOp = logisticOp(
+  'logistic_direction',
+  (o) => o.problems,
+  none,
+  { inputs: ['all_dots'], state: ['search'] },
+  (o) => o.parts! + 1,
+);
 const turnOp = logisticOp('logistic_turn', weightVectors, none, {
   inputs: ['g', 'z', 'found'],
   state: ['direction', 'kept'],
@@ -111,11 +123,15 @@ const slopesOp = logisticOp(
   (o) => o.problems * o.parts!,
   (_, o) => [o.problems, o.parts!, 2],
   { inputs: ['logits', 'along', 'classes_of', 'tried'], outputs: ['slopes'] },
+  (o) => Math.ceil(o.used / o.parts!) * (o.lanes / 2 + 3) + 1,
 );
-const searchOp = logisticOp('logistic_search', (o) => o.problems, none, {
-  inputs: ['all_slopes'],
-  state: ['search'],
-});
+const searchOp = logisticOp(
+  'logistic_search',
+  (o) => o.problems,
+  none,
+  { inputs: ['all_slopes'], state: ['search'] },
+  (o) => o.parts! + 1,
+);
 const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) / 4, none, {
   inputs: ['change', 'lengths'],
   state: ['value'],
@@ -127,8 +143,10 @@ function productOp(
   entry: string,
   invocations: (o: Options) => number,
   shape: Op<Options>['shape'],
+  rounds: (o: Options) => number,
 ): Op<Options> {
-  const spec = logisticOp(entry, invocations, shape, { inputs: ['x', 'y'], outputs: ['product'] });
+  const bind = { inputs: ['x', 'y'], outputs: ['product'] };
+  const spec = logisticOp(entry, invocations, shape, bind, rounds);
   const kernel = spec.kernel as Kernel<Options>;
   return {
     ...spec,
@@ -143,11 +161,13 @@ const logitsOp = productOp(
   'logistic_logits',
   (o) => (o.problems * o.rows) / 16,
   (_, o) => [o.problems, o.rows, 12],
+  (o) => o.width / 4 + 1,
 );
 const productsOp = productOp(
   'logistic_products',
   (o) => o.problems * o.splits * Math.ceil(o.width / 16),
   (_, o) => [o.problems * o.splits, 12, o.width],
+  (o) => o.rows / o.splits + 5,
 );
 
 /** [a, b, c] as [a b, c] */

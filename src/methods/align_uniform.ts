@@ -1,6 +1,9 @@
-import type { Scalar, Tensor } from '../graph/tensor.ts';
+import { checkNumber } from '../gpu/check.ts';
+import { scalarsOf, WEIGHT } from '../graph/check.ts';
+import { type Scalar, type Tensor, where } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { alignmentLoss } from './alignment.ts';
+import { checkViews } from './parts/views.ts';
 import { uniformityLoss } from './uniformity.ts';
 
 /**
@@ -13,8 +16,13 @@ import { uniformityLoss } from './uniformity.ts';
 export function alignUniform(
   zA: Tensor,
   zB: Tensor,
-  { alignWeight = 1 as Scalar, uniformWeight = 1 as Scalar, t = 2 } = {},
+  options: { alignWeight?: Scalar; uniformWeight?: Scalar; t?: number } = {},
 ): Tensor {
+  checkViews('alignUniform', zA, zB);
+  const weights = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT] } as const;
+  const { alignWeight, uniformWeight } = scalarsOf('alignUniform', options, weights, 't');
+  const { t = 2 } = options;
+  checkNumber(where('alignUniform'), 't', t, { above: 0 });
   const uniform = mul(add(uniformityLoss(zA, { t }), uniformityLoss(zB, { t })), 0.5);
   return add(mul(alignmentLoss(zA, zB), alignWeight), mul(uniform, uniformWeight));
 }

@@ -1,4 +1,6 @@
-import type { Tensor } from '../graph/tensor.ts';
+import { checkNumber } from '../gpu/check.ts';
+import { checkCall } from '../graph/check.ts';
+import { type Tensor, where } from '../graph/tensor.ts';
 import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
@@ -17,8 +19,11 @@ const EPSILON = 1e-12;
  * @param alpha default 2 (the paper's)
  * @throws ShapeError unless both views are [N, D]
  */
-export function alignmentLoss(zA: Tensor, zB: Tensor, { alpha = 2 } = {}): Tensor {
+export function alignmentLoss(zA: Tensor, zB: Tensor, options: { alpha?: number } = {}): Tensor {
   checkViews('alignmentLoss', zA, zB);
+  checkCall('alignmentLoss', {}, options, 'alpha');
+  const { alpha = 2 } = options;
+  checkNumber(where('alignmentLoss'), 'alpha', alpha, { above: 0 });
   const distance2 = sum(square(sub(l2Normalize(zA), l2Normalize(zB))), { axes: [1] }); // [N]
   return mean(alpha === 2 ? distance2 : power(add(distance2, EPSILON), alpha / 2));
 }

@@ -1,3 +1,4 @@
+import { scalarsOf, WEIGHT } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
 import { add, mul, sub } from '../ops/binary.ts';
@@ -16,8 +17,9 @@ import { checkViews } from './parts/views.ts';
  * @param lambda default 0.05: the paper's 0.0051 is for D = 8,192 and hardly decorrelates 64 features (docs/decisions.md)
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function barlowTwins(zA: Tensor, zB: Tensor, { lambda = 0.05 as Scalar } = {}): Tensor {
+export function barlowTwins(zA: Tensor, zB: Tensor, options: { lambda?: Scalar } = {}): Tensor {
   checkViews('barlowTwins', zA, zB);
+  const { lambda } = scalarsOf('barlowTwins', options, { lambda: [0.05, WEIGHT] });
   const [N] = zA.shape;
   const [a, b] = [batchNorm(zA, null, null), batchNorm(zB, null, null)];
   const C = mul(matmul(a, b, { transposeA: true }), 1 / N); // [D, D]

@@ -5,7 +5,7 @@ import { add } from '../ops/binary.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { alignmentLoss } from './alignment.ts';
 import type { Recipe, Setting } from './parts/recipe.ts';
-import { halves } from './parts/views.ts';
+import { checkViews, halves } from './parts/views.ts';
 
 /**
  * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the prediction from one view meets the target's
@@ -17,8 +17,10 @@ import { halves } from './parts/views.ts';
  * @param tB those of view B, [N, D]
  * @throws ShapeError unless all are [N, D]
  */
-export const byolLoss = (pA: Tensor, pB: Tensor, tA: Tensor, tB: Tensor): Tensor =>
-  add(alignmentLoss(pA, stopGradient(tB)), alignmentLoss(pB, stopGradient(tA)));
+export function byolLoss(pA: Tensor, pB: Tensor, tA: Tensor, tB: Tensor): Tensor {
+  for (const z of [pB, tA, tB]) checkViews('byolLoss', pA, z);
+  return add(alignmentLoss(pA, stopGradient(tB)), alignmentLoss(pB, stopGradient(tA)));
+}
 
 /**
  * BYOL around its loss: a predictor behind the projector, and a target network that follows the trained one as a moving

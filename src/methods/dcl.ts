@@ -1,3 +1,4 @@
+import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
@@ -17,8 +18,9 @@ import { checkViews } from './parts/views.ts';
  * @param temperature default 0.2, as for {@link ntXent} (the paper's CIFAR-10 runs use 0.07 and 0.1)
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function dcl(zA: Tensor, zB: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
+export function dcl(zA: Tensor, zB: Tensor, options: { temperature?: Scalar } = {}): Tensor {
   checkViews('dcl', zA, zB);
+  const { temperature } = scalarsOf('dcl', options, { temperature: [0.2, POSITIVE] });
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
   // Of either view all rows but the anchor's own: in the other view that is its positive.
   const against = (u: Tensor, of: Tensor) =>

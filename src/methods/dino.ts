@@ -1,5 +1,6 @@
 import { LOCAL } from '../data/augment.ts';
 import { assign } from '../graph/basic.ts';
+import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { type Scalar, type Tensor, variable } from '../graph/tensor.ts';
 import { copyInitial } from '../nn/init.ts';
@@ -9,7 +10,7 @@ import { softmax } from '../ops/softmax.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
 import type { Recipe, Setting } from './parts/recipe.ts';
-import { checkViews, parts } from './parts/views.ts';
+import { checkPairs, parts } from './parts/views.ts';
 
 /**
  * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts what the teacher
@@ -26,9 +27,11 @@ export function dinoLoss(
   students: readonly Tensor[],
   teachers: readonly Tensor[],
   centre: Tensor,
-  { temperature = 0.1 as Scalar, teacherTemperature = 0.04 as Scalar } = {},
+  options: { temperature?: Scalar; teacherTemperature?: Scalar } = {},
 ): Tensor {
-  for (const view of [...students, ...teachers]) checkViews('dinoLoss', view, teachers[0]);
+  const spec = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
+  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, spec);
+  checkPairs('dinoLoss', students, teachers, centre);
   const targets = teachers.map((t) => stopGradient(softmax(div(sub(t, centre), teacherTemperature))));
   const pairs = students.flatMap((s, v) =>
     targets.filter((_, t) => t !== v).map((target) => softCrossEntropy(target, div(s, temperature))),
@@ -41,7 +44,7 @@ export function dinoLoss(
  * Knobs: `outputs` prototypes; `localViews` crops for the student alone; the teacher's `momentum` at first; temperatures; `centre` 0: none.
  */
 export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
-  const { outputs: count, localViews } = knobs;
+  const { outputs: count, localViews, temperature, teacherTemperature } = knobs;
   const student = prototypes({ name: 'prototypes', count, width, seed });
   const teacher = prototypes({ name: 'target.prototypes', count, width, seed });
   copyInitial(teacher.parameters, student.parameters);
@@ -59,7 +62,10 @@ export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
       const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
       const local = localViews ? parts(student(crops()), localViews) : [];
       latest = teacher(target.embed(x, { training: true }));
-      return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), centre, knobs);
+      return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), centre, {
+        temperature,
+        teacherTemperature,
+      });
     },
     after: ({ momentum }) => {
       ema(followers, [...network.parameters, ...student.parameters], momentum);

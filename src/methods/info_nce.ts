@@ -1,3 +1,4 @@
+import { checkFlag, POSITIVE, scalarsOf } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
@@ -17,9 +18,12 @@ import { checkViews } from './parts/views.ts';
 export function infoNce(
   zA: Tensor,
   zB: Tensor,
-  { temperature = 0.07 as Scalar, symmetric = true } = {},
+  options: { temperature?: Scalar; symmetric?: boolean } = {},
 ): Tensor {
   checkViews('infoNce', zA, zB);
+  const { temperature } = scalarsOf('infoNce', options, { temperature: [0.07, POSITIVE] }, 'symmetric');
+  const { symmetric = true } = options;
+  checkFlag('infoNce', 'symmetric', symmetric);
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
   const lossA = contrast(uA, uB, { temperature, pairOffset: 0, mean: true }).loss;
   if (!symmetric) return lossA;

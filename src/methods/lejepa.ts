@@ -1,4 +1,5 @@
 import { LOCAL } from '../data/augment.ts';
+import { checkTensor, scalarsOf } from '../graph/check.ts';
 import { fail, reshape, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -8,7 +9,7 @@ import { concatenate, slice } from '../ops/shape.ts';
 import { square } from '../ops/unary.ts';
 import { checkNumber } from '../optim/optimizer.ts';
 import type { Recipe, Setting } from './parts/recipe.ts';
-import { sigReg } from './parts/sigreg.ts';
+import { checkDirections, sigReg } from './parts/sigreg.ts';
 
 /**
  * LeJEPA: Balestriero and LeCun 2025, arXiv 2511.08544: views lie near their centre, and all of them like an isotropic Gaussian:
@@ -20,7 +21,10 @@ import { sigReg } from './parts/sigreg.ts';
  * @param lambda default 0.05 (the paper's)
  * @throws ShapeError unless z is [V, N, D], V >= 2
  */
-export function leJepaLoss(z: Tensor, directions: Tensor, { lambda = 0.05 as Scalar } = {}): Tensor {
+export function leJepaLoss(z: Tensor, directions: Tensor, options: { lambda?: Scalar } = {}): Tensor {
+  checkTensor('leJepaLoss', 'z', z, { dtype: 'f32' });
+  const { lambda } = scalarsOf('leJepaLoss', options, { lambda: [0.05, { least: 0, most: 1 }] });
+  checkDirections('leJepaLoss', z, directions);
   if (z.shape.length !== 3 || z.shape[0] < 2)
     fail('leJepaLoss', `expected views [V, N, D] with V >= 2, got ${show(z.shape)}`);
   const globals = slice(z, { starts: [0, 0, 0], sizes: [2, -1, -1] });

@@ -1,3 +1,4 @@
+import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { div, mul, sub } from '../ops/binary.ts';
@@ -21,8 +22,10 @@ import { checkViews, halves } from './parts/views.ts';
  * @param temperature default 0.2 (MoCo v2, arXiv 2003.04297; the first paper's is 0.07)
  * @throws ShapeError unless q and k are [N, D] and keys is [K, D]
  */
-export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
+export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperature?: Scalar } = {}): Tensor {
   checkViews('mocoLoss', q, k);
+  const { temperature } = scalarsOf('mocoLoss', options, { temperature: [0.2, POSITIVE] });
+  checkTensor('mocoLoss', 'keys', keys, { dtype: 'f32' });
   if (keys.shape.length !== 2 || keys.shape[1] !== q.shape[1])
     fail('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
   const u = l2Normalize(q);
@@ -47,7 +50,7 @@ export function moco({ network, copy, width, seed, knobs }: Setting): Recipe {
       const q = network.embed(x, { training: true });
       latest = l2Normalize(target.embed(x, { training: true }));
       const [kA, kB] = halves(latest);
-      return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, knobs);
+      return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, { temperature: knobs.temperature });
     },
     after: () => {
       ema(target.parameters, network.parameters, knobs.momentum);

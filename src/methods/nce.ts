@@ -1,4 +1,6 @@
-import { fail, sameShape, show, type Tensor } from '../graph/tensor.ts';
+import { checkNumber } from '../gpu/check.ts';
+import { checkCall } from '../graph/check.ts';
+import { fail, sameShape, show, type Tensor, where } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { neg, softplus } from '../ops/unary.ts';
@@ -21,8 +23,11 @@ export function nceLoss(
   logModelOnNoise: Tensor,
   logNoiseOnData: Tensor,
   logNoiseOnNoise: Tensor,
-  { k = logModelOnNoise.size / logModelOnData.size } = {},
+  options: { k?: number } = {},
 ): Tensor {
+  checkCall('nceLoss', { logModelOnData, logModelOnNoise, logNoiseOnData, logNoiseOnNoise }, options, 'k');
+  const { k = logModelOnNoise.size / logModelOnData.size } = options;
+  checkNumber(where('nceLoss'), 'k', k, { above: 0 });
   const pairs = [
     [logModelOnData, logNoiseOnData],
     [logModelOnNoise, logNoiseOnNoise],

@@ -1,3 +1,4 @@
+import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { projector } from '../nn/encoders.ts';
@@ -29,10 +30,12 @@ export function nnclrLoss(
   zA: Tensor,
   zB: Tensor,
   past: Tensor,
-  { temperature = 0.1 as Scalar } = {},
+  options: { temperature?: Scalar } = {},
 ): Tensor {
+  const { temperature } = scalarsOf('nnclrLoss', options, { temperature: [0.1, POSITIVE] });
+  for (const z of [zA, pB, zB, pA]) checkViews('nnclrLoss', pA, z);
+  checkTensor('nnclrLoss', 'past', past, { dtype: 'f32', rank: 2 });
   const toward = (z: Tensor, p: Tensor) => {
-    checkViews('nnclrLoss', z, p);
     const nearest = reshape(topKSimilar(l2Normalize(z), past, { k: 1 }).indices, [-1]); // [N]
     const anchors = stopGradient(gather(past, nearest)); // [N, D]
     return contrast(anchors, l2Normalize(p), { temperature, pairOffset: 0, mean: true }).loss;
@@ -57,7 +60,7 @@ export function nnclr({ network, width, seed, knobs }: Setting): Recipe {
       const [zA, zB] = halves(z);
       const [pA, pB] = halves(predict(z, { training: true }));
       latest = l2Normalize(zA);
-      return nnclrLoss(pA, pB, zA, zB, past.rows, knobs);
+      return nnclrLoss(pA, pB, zA, zB, past.rows, { temperature: knobs.temperature });
     },
     after: () => past.push(latest),
   };

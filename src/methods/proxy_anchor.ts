@@ -1,3 +1,4 @@
+import { checkTensor, POSITIVE, scalarsOf, WEIGHT } from '../graph/check.ts';
 import { constant, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, maximum, mul, sub, where } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -6,6 +7,7 @@ import { max, mean, sum } from '../ops/reduce.ts';
 import { gather, transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { softplus } from '../ops/unary.ts';
+import { checkLabelled } from './parts/cross_batch_memory.ts';
 import { aroundProxies } from './parts/proxies.ts';
 import type { Recipe, Setting } from './parts/recipe.ts';
 
@@ -33,8 +35,12 @@ export function proxyAnchor(
   z: Tensor,
   labels: Tensor,
   proxies: Tensor,
-  { alpha = 32 as Scalar, delta = 0.1 as Scalar } = {},
+  options: { alpha?: Scalar; delta?: Scalar } = {},
 ): Tensor {
+  const spec = { alpha: [32, POSITIVE], delta: [0.1, WEIGHT] } as const;
+  const { alpha, delta } = scalarsOf('proxyAnchor', options, spec);
+  checkLabelled('proxyAnchor', z, labels);
+  checkTensor('proxyAnchor', 'proxies', proxies, { dtype: 'f32', rank: 2 });
   const s = matmul(l2Normalize(proxies), l2Normalize(z), { transposeB: true }); // [C, M]
   const own = transpose(gather(identity(proxies.shape[0]), labels)); // [C, M]
   // log(1 + sum exp), with 0 where nothing is summed.

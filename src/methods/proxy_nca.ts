@@ -1,9 +1,11 @@
+import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { mul } from '../ops/binary.ts';
 import { crossEntropy } from '../ops/cross_entropy.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
+import { checkLabelled } from './parts/cross_batch_memory.ts';
 import { aroundProxies } from './parts/proxies.ts';
 import type { Recipe, Setting } from './parts/recipe.ts';
 
@@ -17,7 +19,15 @@ import type { Recipe, Setting } from './parts/recipe.ts';
  * @param scale default 9, the paper's temperature of 1/9; 1 is too soft, since |u - p|^2 is at most 4
  * @throws ShapeError
  */
-export function proxyNca(z: Tensor, labels: Tensor, proxies: Tensor, { scale = 9 as Scalar } = {}): Tensor {
+export function proxyNca(
+  z: Tensor,
+  labels: Tensor,
+  proxies: Tensor,
+  options: { scale?: Scalar } = {},
+): Tensor {
+  const { scale } = scalarsOf('proxyNca', options, { scale: [9, POSITIVE] });
+  checkLabelled('proxyNca', z, labels);
+  checkTensor('proxyNca', 'proxies', proxies, { dtype: 'f32', rank: 2 });
   // |u - p|^2 = 2 - 2 u.p, and a softmax does not see the 2.
   const similarities = matmul(l2Normalize(z), l2Normalize(proxies), { transposeB: true }); // [M, C]
   return mean(crossEntropy(mul(mul(similarities, 2), scale), labels));

@@ -1,3 +1,4 @@
+import { shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
@@ -65,9 +66,15 @@ export interface Method {
 
 /**
  * A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`.
- * @throws InputError for a supervised one with fewer than two classes: it would have nothing to tell apart
+ * @throws InputError for what is no method or setting, and for a supervised method with fewer than two classes: it would have nothing
+ * to tell apart
  */
-export function recipeOf({ recipe, loss, title, supervised }: Method, setting: Setting): Recipe {
+export function recipeOf(method: Method, setting: Setting): Recipe {
+  const { recipe, loss, title, supervised } = (method ?? {}) as Method;
+  if ((!recipe && !loss) || typeof setting !== 'object' || !setting?.network || !setting.knobs)
+    throw new InputError(
+      `recipeOf: expected a method of \`methods\` and a setting with network and knobs, got ${shown(method)} and ${shown(setting)}`,
+    );
   if (supervised && setting.classes < 2)
     throw new InputError(`${title}: expected labels of 2 classes or more, got ${setting.classes}`);
   if (recipe) return recipe(setting);
@@ -166,7 +173,8 @@ export const methods: Record<string, Method> = {
     year: 2021,
     summary: 'views agree, each feature varies, features do not repeat each other: no negatives',
     knobs: { invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1, chunks: 1 },
-    loss: (zA, zB, weights) => vicReg(zA, zB, weights),
+    loss: (zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }) =>
+      vicReg(zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }),
   },
   byol: {
     title: 'BYOL',

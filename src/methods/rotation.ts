@@ -1,5 +1,6 @@
 import { WIDE } from '../data/augment.ts';
 import { quarterTurns } from '../data/turns.ts';
+import { checkTensor } from '../graph/check.ts';
 import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
 import { linear } from '../nn/layers.ts';
 import { crossEntropy } from '../ops/cross_entropy.ts';
@@ -14,6 +15,7 @@ import type { Recipe, Setting } from './parts/recipe.ts';
  * @throws ShapeError unless they are [4N, 4]
  */
 export function rotationLoss(logits: Tensor): Tensor {
+  checkTensor('rotationLoss', 'logits', logits);
   const [rows, columns] = logits.shape;
   if (logits.shape.length !== 2 || columns !== 4 || rows % 4)
     fail('rotationLoss', `expected logits [4N, 4], got ${show(logits.shape)}`);

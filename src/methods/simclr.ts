@@ -1,3 +1,4 @@
+import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -14,8 +15,9 @@ import { checkViews } from './parts/views.ts';
  * @param temperature default 0.2 (on Fashion-MNIST better than 0.5: docs/results.md; the paper's CIFAR-10 runs use 0.5)
  * @throws ShapeError unless both views are [N, D]
  */
-export function ntXent(zA: Tensor, zB: Tensor, { temperature = 0.2 as Scalar } = {}): Tensor {
+export function ntXent(zA: Tensor, zB: Tensor, options: { temperature?: Scalar } = {}): Tensor {
   checkViews('ntXent', zA, zB);
+  const { temperature } = scalarsOf('ntXent', options, { temperature: [0.2, POSITIVE] });
   const u = l2Normalize(concatenate([zA, zB], 0)); // [2N, D]
   return contrast(u, u, { temperature, excludeSelf: true, pairOffset: zA.shape[0], mean: true }).loss;
 }

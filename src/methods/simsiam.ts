@@ -1,3 +1,4 @@
+import { checkCall, checkFlag } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { projector } from '../nn/encoders.ts';
@@ -18,9 +19,18 @@ import { checkViews, halves } from './parts/views.ts';
  * @param stop whether the projections are constants to the gradient (the paper's); without, the embedding loses its rank
  * @throws ShapeError unless all are [N, D]
  */
-export function simSiamLoss(pA: Tensor, pB: Tensor, zA: Tensor, zB: Tensor, { stop = true } = {}): Tensor {
+export function simSiamLoss(
+  pA: Tensor,
+  pB: Tensor,
+  zA: Tensor,
+  zB: Tensor,
+  options: { stop?: boolean } = {},
+): Tensor {
+  for (const z of [pB, zA, zB]) checkViews('simSiamLoss', pA, z);
+  checkCall('simSiamLoss', {}, options, 'stop');
+  const { stop = true } = options;
+  checkFlag('simSiamLoss', 'stop', stop);
   const cosine = (p: Tensor, z: Tensor) => {
-    checkViews('simSiamLoss', p, z);
     return mean(sum(mul(l2Normalize(p), l2Normalize(stop ? stopGradient(z) : z)), { axes: [1] }));
   };
   return mul(add(cosine(pA, zB), cosine(pB, zA)), -0.5);

@@ -1,10 +1,11 @@
+import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { div, maximum, minimum } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { sum } from '../ops/reduce.ts';
 import { slice } from '../ops/shape.ts';
-import { candidatesOf, type Memory } from './parts/cross_batch_memory.ts';
+import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_memory.ts';
 
 /**
  * Supervised contrastive loss: Khosla et al. 2020, arXiv 2004.11362, Equation 2 (the mean over positives outside the log).
@@ -18,8 +19,11 @@ import { candidatesOf, type Memory } from './parts/cross_batch_memory.ts';
 export function supCon(
   z: Tensor,
   labels: Tensor,
-  { temperature = 0.1 as Scalar, memory = null as Memory | null } = {},
+  options: { temperature?: Scalar; memory?: Memory | null } = {},
 ): Tensor {
+  const { temperature } = scalarsOf('supCon', options, { temperature: [0.1, POSITIVE] }, 'memory');
+  const { memory = null } = options;
+  checkLabelled('supCon', z, labels, memory);
   const u = l2Normalize(z);
   const [all, allLabels] = candidatesOf(u, labels, memory);
   const { loss, statistics } = contrast(u, all, {

@@ -1,3 +1,5 @@
+import { inRange, shown } from '../gpu/check.ts';
+import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { fail, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
@@ -18,9 +20,12 @@ import { checkViews, halves } from './parts/views.ts';
  * @returns [N, K]
  * @throws ShapeError for less than one round
  */
-export function sinkhorn(scores: Tensor, { epsilon = 0.05 as Scalar, iterations = 3 } = {}): Tensor {
-  if (!Number.isInteger(iterations) || iterations < 1)
-    fail('sinkhorn', `expected a positive whole number of iterations, got ${iterations}`);
+export function sinkhorn(scores: Tensor, options: { epsilon?: Scalar; iterations?: number } = {}): Tensor {
+  checkTensor('sinkhorn', 'scores', scores, { dtype: 'f32', rank: 2 });
+  const { epsilon } = scalarsOf('sinkhorn', options, { epsilon: [0.05, POSITIVE] }, 'iterations');
+  const { iterations = 3 } = options;
+  if (!inRange(iterations, { least: 1, most: 1000, whole: true }))
+    fail('sinkhorn', `expected a positive whole number of iterations, got ${shown(iterations)}`);
   let logs = div(scores, epsilon);
   for (let i = 0; i < iterations; i++) {
     logs = sub(logs, logSumExp(transpose(logs))); // columns: of each prototype, [K]
@@ -42,9 +47,12 @@ export function sinkhorn(scores: Tensor, { epsilon = 0.05 as Scalar, iterations 
 export function swavLoss(
   sA: Tensor,
   sB: Tensor,
-  { temperature = 0.1 as Scalar, epsilon = 0.05 as Scalar, iterations = 3 } = {},
+  options: { temperature?: Scalar; epsilon?: Scalar; iterations?: number } = {},
 ): Tensor {
   checkViews('swavLoss', sA, sB);
+  const spec = { temperature: [0.1, POSITIVE], epsilon: [0.05, POSITIVE] } as const;
+  const { temperature, epsilon } = scalarsOf('swavLoss', options, spec, 'iterations');
+  const { iterations = 3 } = options;
   const predict = (s: Tensor, other: Tensor) =>
     softCrossEntropy(stopGradient(sinkhorn(other, { epsilon, iterations })), div(s, temperature));
   return mul(add(predict(sA, sB), predict(sB, sA)), 0.5);
@@ -57,7 +65,8 @@ export function swav({ network, width, seed, knobs }: Setting): Recipe {
     parameters: score.parameters,
     loss: ({ x }) => {
       const [sA, sB] = halves(score(network.embed(x, { training: true })));
-      return swavLoss(sA, sB, knobs);
+      const { temperature, epsilon, iterations } = knobs;
+      return swavLoss(sA, sB, { temperature, epsilon, iterations });
     },
   };
 }

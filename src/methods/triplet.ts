@@ -1,11 +1,12 @@
-import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { checkFlag, scalarsOf, WEIGHT } from '../graph/check.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { div, greater, maximum, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/reduce.ts';
 import { triplets } from '../ops/triplets.ts';
 import { sqrt } from '../ops/unary.ts';
-import { candidatesOf, type Memory } from './parts/cross_batch_memory.ts';
+import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_memory.ts';
 
 /** Squared distances below are rounding of 2 - 2 u.v, and have no gradient: that of a root at 0 is infinite. */
 const EPSILON = 1e-6;
@@ -27,9 +28,12 @@ const EPSILON = 1e-6;
 export function triplet(
   z: Tensor,
   labels: Tensor,
-  { margin = 0.2 as Scalar, hard = false, memory = null as Memory | null } = {},
+  options: { margin?: Scalar; hard?: boolean; memory?: Memory | null } = {},
 ): Tensor {
-  if (z.shape.length !== 2) fail('triplet', `expected embeddings [M, D], got ${show(z.shape)}`);
+  const { margin } = scalarsOf('triplet', options, { margin: [0.2, WEIGHT] }, 'hard memory');
+  const { hard = false, memory = null } = options;
+  checkFlag('triplet', 'hard', hard);
+  checkLabelled('triplet', z, labels, memory);
   const u = l2Normalize(z);
   const [all, allLabels] = candidatesOf(u, labels, memory);
   const squared = sub(2, mul(matmul(u, all, { transposeB: true }), 2)); // [M, M + K]

@@ -1,4 +1,6 @@
-import type { Tensor } from '../graph/tensor.ts';
+import { checkNumber } from '../gpu/check.ts';
+import { checkCall, checkTensor } from '../graph/check.ts';
+import { type Tensor, where } from '../graph/tensor.ts';
 import { add } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -13,7 +15,11 @@ import { logSumExp } from '../ops/softmax.ts';
  * @param z embeddings [N, D], N >= 2; normalised here
  * @param t default 2 (the paper's)
  */
-export function uniformityLoss(z: Tensor, { t = 2 } = {}): Tensor {
+export function uniformityLoss(z: Tensor, options: { t?: number } = {}): Tensor {
+  checkCall('uniformityLoss', { z }, options, 't');
+  const { t = 2 } = options;
+  checkNumber(where('uniformityLoss'), 't', t, { above: 0 });
+  checkTensor('uniformityLoss', 'z', z, { dtype: 'f32', rank: 2 });
   const [N] = z.shape;
   const u = l2Normalize(z);
   const rows = contrast(u, u, { scale: 2 * t, excludeSelf: true }).loss; // [N]

@@ -1,3 +1,4 @@
+import { scalarsOf, WEIGHT } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
@@ -35,9 +36,14 @@ function covarianceTerm(z: Tensor): Tensor {
 export function vicReg(
   zA: Tensor,
   zB: Tensor,
-  { invarianceWeight = 25 as Scalar, varianceWeight = 25 as Scalar, covarianceWeight = 1 as Scalar } = {},
+  options: { invarianceWeight?: Scalar; varianceWeight?: Scalar; covarianceWeight?: Scalar } = {},
 ): Tensor {
   checkViews('vicReg', zA, zB);
+  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf('vicReg', options, {
+    invarianceWeight: [25, WEIGHT],
+    varianceWeight: [25, WEIGHT],
+    covarianceWeight: [1, WEIGHT],
+  });
   const invariance = mean(square(sub(zA, zB)));
   const varying = mul(add(varianceTerm(zA), varianceTerm(zB)), 0.5);
   const redundancy = add(covarianceTerm(zA), covarianceTerm(zB));

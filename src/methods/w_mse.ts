@@ -1,3 +1,4 @@
+import { checkCall } from '../graph/check.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { concatenate } from '../ops/shape.ts';
 import { alignmentLoss } from './alignment.ts';
@@ -15,6 +16,7 @@ import { whiten } from './parts/whiten.ts';
  */
 export function wMse(zA: Tensor, zB: Tensor, options: { iterations?: number } = {}): Tensor {
   checkViews('wMse', zA, zB);
+  checkCall('wMse', {}, options, 'iterations');
   const [N, D] = zA.shape;
   if (N <= D) fail('wMse', `expected more rows than features, to whiten them, got ${show(zA.shape)}`);
   const white = whiten(reshape(concatenate([zA, zB], 0), [2, N, D]), options);

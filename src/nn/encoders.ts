@@ -1,4 +1,6 @@
-import { fail, reshape, show } from '../graph/tensor.ts';
+import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkChoice, checkNumbers } from '../graph/check.ts';
+import { fail, reshape, show, where } from '../graph/tensor.ts';
 import {
   type Activation,
   batchNorm,
@@ -10,6 +12,16 @@ import {
   makeLayer,
   sequential,
 } from './layers.ts';
+
+/** Checks the options of an encoder: a name, a seed, whole sizes, and others that are checked by themselves. */
+function checkEncoder(kind: string, options: unknown, sizes: string, others = ''): void {
+  checkOptions(where(kind), options, `name seed ${sizes} ${others}`.split(' ').filter(Boolean));
+  const { name = '', seed = 0, ...rest } = options as Record<string, unknown>;
+  if (typeof name !== 'string') fail(kind, `expected a string for "name", got ${shown(name)}`);
+  checkNumber(where(kind), 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
+  for (const size of sizes.split(' '))
+    checkNumber(where(kind), size, rest[size] ?? 1, { least: 1, most: 2 ** 31, whole: true });
+}
 
 /** Linear without bias, batch norm, ReLU: what comes before a batch norm needs no bias. */
 const block = (inputs: number, outputs: number, seed: number): Layer[] => [
@@ -44,25 +56,23 @@ function encoder(name: string, shape: readonly number[], outputs: number, layers
  * With a 28x28 image: 28 -> 14 -> 7, 1568 -> 256. He initialisation, no bias before batch norm.
  * x: [N, height, width, channels] or [N, height * width * channels] -> h: [N, outputs]
  */
-export function cnnEncoder({
-  name = 'encoder',
-  seed = 0,
-  height = 28,
-  width = 28,
-  channels = 1,
-  widths = [16, 32],
-  outputs = 256,
-  pool = 'flatten',
-}: {
-  name?: string;
-  seed?: number;
-  height?: number;
-  width?: number;
-  channels?: number;
-  widths?: readonly number[];
-  outputs?: number;
-  pool?: 'flatten' | 'average';
-} = {}): Encoder {
+export function cnnEncoder(
+  options: {
+    name?: string;
+    seed?: number;
+    height?: number;
+    width?: number;
+    channels?: number;
+    widths?: readonly number[];
+    outputs?: number;
+    pool?: 'flatten' | 'average';
+  } = {},
+): Encoder {
+  checkEncoder('cnnEncoder', options, 'height width channels outputs', 'widths pool');
+  const { name = 'encoder', seed = 0, height = 28, width = 28, channels = 1 } = options;
+  const { widths = [16, 32], outputs = 256, pool = 'flatten' } = options;
+  checkNumbers('cnnEncoder', 'widths', widths, { least: 1, whole: true });
+  checkChoice('cnnEncoder', 'pool', pool, ['flatten', 'average']);
   const layers: Layer[] = [];
   let [h, w, c] = [height, width, channels];
   for (const next of widths) {
@@ -78,48 +88,35 @@ export function cnnEncoder({
 }
 
 /** An encoder of linear layers, each with batch norm and ReLU. x: [N, inputs] (or any [N, ...] of that size) -> [N, last width] */
-export function mlpEncoder({
-  name = 'encoder',
-  seed = 0,
-  inputs = 784,
-  widths = [512, 256],
-}: {
-  name?: string;
-  seed?: number;
-  inputs?: number;
-  widths?: readonly number[];
-} = {}): Encoder {
+export function mlpEncoder(
+  options: { name?: string; seed?: number; inputs?: number; widths?: readonly number[] } = {},
+): Encoder {
+  checkEncoder('mlpEncoder', options, 'inputs', 'widths');
+  const { name = 'encoder', seed = 0, inputs = 784, widths = [512, 256] } = options;
+  checkNumbers('mlpEncoder', 'widths', widths, { least: 1, whole: true });
+  if (!widths.length) fail('mlpEncoder', 'expected at least one width, got none');
   const sizes = [inputs, ...widths];
   const layers = widths.flatMap((width, i) => block(sizes[i], width, seed));
   return encoder(name, [inputs], sizes[sizes.length - 1], layers);
 }
 
 /** The projector of contrastive learning: linear, batch norm, ReLU, linear with bias. h: [N, inputs] -> z: [N, outputs] */
-export function projector({
-  name = 'projector',
-  seed = 0,
-  inputs = 256,
-  hidden = 128,
-  outputs = 64,
-}: {
-  name?: string;
-  seed?: number;
-  inputs?: number;
-  hidden?: number;
-  outputs?: number;
-} = {}): Layer {
+export function projector(
+  options: { name?: string; seed?: number; inputs?: number; hidden?: number; outputs?: number } = {},
+): Layer {
+  checkEncoder('projector', options, 'inputs hidden outputs');
+  const { name = 'projector', seed = 0, inputs = 256, hidden = 128, outputs = 64 } = options;
   return sequential(name, [...block(inputs, hidden, seed), linear({ inputs: hidden, outputs, seed })]);
 }
 
 /** Linear layers with biases and an activation between them, nothing else. x: [..., widths[0]] -> [..., last width] */
 export function mlp(
   widths: readonly number[],
-  {
-    name = 'mlp',
-    seed = 0,
-    activation = 'relu',
-  }: { name?: string; seed?: number; activation?: Activation } = {},
+  options: { name?: string; seed?: number; activation?: Activation } = {},
 ): Layer {
+  checkEncoder('mlp', options, '', 'activation');
+  const { name = 'mlp', seed = 0, activation = 'relu' } = options;
+  checkNumbers('mlp', 'widths', widths, { least: 1, whole: true });
   if (widths.length < 2) fail(`mlp "${name}"`, `expected at least 2 widths, got [${widths.join(', ')}]`);
   return sequential(
     name,

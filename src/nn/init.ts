@@ -1,3 +1,6 @@
+import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { InputError } from '../gpu/errors.ts';
+import { checkVariables } from '../graph/check.ts';
 import { fail, initialOf, sameShape, show, type Variable } from '../graph/tensor.ts';
 import { normalArray, uniformArray } from '../ops/random.ts';
 
@@ -17,6 +20,17 @@ export interface Draw {
 /** Makes the initial weights of a layer. */
 export type Initializer = (draw: Draw) => Float32Array;
 
+/** Checks what an initialiser is told. @throws InputError */
+function checkDraw(where: string, draw: Draw): void {
+  checkOptions(where, draw, ['size', 'fanIn', 'fanOut', 'seed', 'name']);
+  const { size, fanIn, fanOut, seed, name } = draw;
+  for (const [key, n] of Object.entries({ size, fanIn, fanOut }))
+    checkNumber(where, key, n, { least: 1, most: 2 ** 31 });
+  checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
+  if (typeof name !== 'string')
+    throw new InputError(`${where}: expected a string for "name", got ${shown(name)}`);
+}
+
 /** FNV-1a: a stream of random numbers for a name. */
 function streamOf(name: string): number {
   let hash = 0x811c9dc5;
@@ -25,26 +39,32 @@ function streamOf(name: string): number {
 }
 
 const normal =
-  (gain: number): Initializer =>
-  ({ size, fanIn, seed, name }) => {
+  (where: string, gain: number): Initializer =>
+  (draw) => {
+    checkDraw(where, draw);
+    const { size, fanIn, seed, name } = draw;
     const deviation = Math.sqrt(gain / fanIn);
     return normalArray(size, { seed, stream: streamOf(name) }).map((x) => deviation * x);
   };
 
 /** Normal with variance 2 / fanIn, for layers before a ReLU (He et al. 2015). */
-export const he: Initializer = normal(2);
+export const he: Initializer = normal('he', 2);
 
 /** Normal with variance 1 / fanIn (LeCun et al. 1998). */
-export const lecun: Initializer = normal(1);
+export const lecun: Initializer = normal('lecun', 1);
 
 /** Uniform on +-sqrt(6 / (fanIn + fanOut)) (Glorot & Bengio 2010). */
-export const xavier: Initializer = ({ size, fanIn, fanOut, seed, name }) => {
+export const xavier: Initializer = (draw) => {
+  checkDraw('xavier', draw);
+  const { size, fanIn, fanOut, seed, name } = draw;
   const bound = Math.sqrt(6 / (fanIn + fanOut));
   return uniformArray(size, { seed, stream: streamOf(name) }).map((x) => bound * (2 * x - 1));
 };
 
 /** Lets each target variable start from what its source starts from: the target network of BYOL. */
 export function copyInitial(targets: readonly Variable[], sources: readonly Variable[]): void {
+  checkVariables('copyInitial', 'targets', targets);
+  checkVariables('copyInitial', 'sources', sources);
   if (targets.length !== sources.length)
     fail('copyInitial', `expected as many targets as sources, got ${targets.length} and ${sources.length}`);
   for (const [i, target] of targets.entries()) {

@@ -1,4 +1,7 @@
+import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkCall, checkFlag, checkVariables } from '../graph/check.ts';
 import {
+  checkShape,
   fail,
   reshape,
   type Scalar,
@@ -6,6 +9,7 @@ import {
   type Tensor,
   type Variable,
   variable,
+  where,
 } from '../graph/tensor.ts';
 import { batchNorm as batchNormOp } from '../ops/batch_norm.ts';
 import { conv2d as conv2dOp } from '../ops/conv2d.ts';
@@ -48,10 +52,10 @@ export type Activation = 'none' | keyof typeof activations;
 
 /** The part that an op does itself, and the rest as a function. */
 function split(name: string, activation: Activation) {
-  if (activation !== 'none' && !(activation in activations))
+  if (typeof activation !== 'string' || (activation !== 'none' && !Object.hasOwn(activations, activation)))
     fail(
       name,
-      `expected an activation of none, ${Object.keys(activations).join(', ')}, got ${String(activation)}`,
+      `expected an activation of none, ${Object.keys(activations).join(', ')}, got ${shown(activation)}`,
     );
   const fused = activation === 'relu' ? ('relu' as const) : ('none' as const);
   const rest = activation === 'none' || activation === 'relu' ? (x: Tensor) => x : activations[activation];
@@ -69,6 +73,18 @@ export interface WeightOptions {
   init?: Initializer;
 }
 
+/** Checks the options of a layer: their names, sizes, flags, and those that all layers share. */
+function checkLayer(kind: string, options: unknown, names: string, sizes: string): void {
+  checkOptions(where(kind), options, [...names.split(' '), 'name']);
+  const { name = '', seed = 0, init = he, ...rest } = options as Record<string, unknown>;
+  if (typeof name !== 'string') fail(kind, `expected a string for "name", got ${shown(name)}`);
+  if (typeof init !== 'function') fail(kind, `expected a function for "init", got ${shown(init)}`);
+  checkNumber(where(kind), 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
+  for (const size of sizes.split(' '))
+    checkNumber(where(kind), size, rest[size], { least: 1, most: 2 ** 31, whole: true });
+  for (const flag of ['bias', 'affine']) if (flag in rest) checkFlag(kind, flag, rest[flag] ?? true);
+}
+
 const joined = (...names: string[]) => names.filter(Boolean).join('.');
 
 /** Makes a layer of a function and its variables; for layers of your own too. Errors inside it name the layer. */
@@ -78,8 +94,14 @@ export function makeLayer(
   parameters: readonly Variable[] = [],
   statistics: readonly Variable[] = [],
 ): Layer {
-  const apply = (x: Tensor, mode: Mode = {}) =>
-    name ? scope(name, () => forward(x, mode)) : forward(x, mode);
+  if (typeof name !== 'string' || typeof forward !== 'function')
+    fail('makeLayer', `expected a name and a function, got ${shown(name)} and ${shown(forward)}`);
+  checkVariables('makeLayer', 'parameters', parameters);
+  checkVariables('makeLayer', 'statistics', statistics);
+  const apply = (x: Tensor, mode: Mode = {}) => {
+    checkCall(name || 'layer', { x }, mode, 'training momentum');
+    return name ? scope(name, () => forward(x, mode)) : forward(x, mode);
+  };
   Object.defineProperty(apply, 'name', { value: name });
   return Object.assign(apply, { parameters: [...parameters], statistics: [...statistics] }) as Layer;
 }
@@ -92,8 +114,7 @@ function weights(
   fanIn: number,
   fanOut: number,
 ): Variable {
-  if (!shape.every((n) => Number.isInteger(n) && n > 0))
-    fail(kind, `expected positive whole sizes, got weights [${shape.join(', ')}]`);
+  checkShape(kind, '', shape);
   const v: Variable = variable(shape, {
     name: joined(name, 'weight'),
     initial: () => {
@@ -117,6 +138,7 @@ const vector = (size: number, layerName: string, name: string, initial = 0) =>
  * @param options.bias Default true; starts at 0. Leave it out before a batch norm.
  */
 export function linear(options: WeightOptions & { inputs: number; outputs: number; bias?: boolean }): Layer {
+  checkLayer('linear', options, 'inputs outputs bias activation seed init', 'inputs outputs');
   const { inputs, outputs, bias = true, activation = 'none', name = '' } = options;
   const { fused, rest } = split('linear', activation);
   const weight = weights('linear', [inputs, outputs], options, inputs, outputs);
@@ -145,7 +167,17 @@ export function conv2d(
     bias?: boolean;
   },
 ): Layer {
+  const all = { kernel: 3, stride: 1, ...options };
+  if (options)
+    checkLayer(
+      'conv2d',
+      all,
+      'inputs outputs kernel stride padding bias activation seed init',
+      'inputs outputs kernel stride',
+    );
+  else checkLayer('conv2d', options, '', '');
   const { inputs, outputs, kernel = 3, stride = 1, padding = 1, bias = true, name = '' } = options;
+  checkNumber(where('conv2d'), 'padding', padding, { least: 0, whole: true });
   const { activation = 'none' } = options;
   split('conv2d', activation);
   const area = kernel * kernel;
@@ -168,14 +200,7 @@ export function conv2d(
  * @param options.momentum Weight of the new batch in the running statistics. Default .1 (PyTorch).
  * @param options.epsilon Default 1e-5.
  */
-export function batchNorm({
-  features,
-  affine = true,
-  activation = 'none',
-  name = '',
-  momentum = 0.1,
-  epsilon = 1e-5,
-}: {
+export function batchNorm(options: {
   features: number;
   affine?: boolean;
   activation?: Activation;
@@ -183,6 +208,10 @@ export function batchNorm({
   momentum?: number;
   epsilon?: number;
 }): Layer {
+  checkLayer('batchNorm', options, 'features affine activation momentum epsilon', 'features');
+  const { features, affine = true, activation = 'none', name = '', momentum = 0.1, epsilon = 1e-5 } = options;
+  checkNumber(where('batchNorm'), 'momentum', momentum, { least: 0, most: 1 });
+  checkNumber(where('batchNorm'), 'epsilon', epsilon, { least: 0 });
   const { fused, rest } = split('batchNorm', activation);
   const gamma = affine ? vector(features, name, 'gamma', 1) : null;
   const beta = affine ? vector(features, name, 'beta') : null;
@@ -207,17 +236,15 @@ export function batchNorm({
 }
 
 /** Layer normalisation over the last axis. x: [..., features] @param options.epsilon Default 1e-5. */
-export function layerNorm({
-  features,
-  affine = true,
-  name = '',
-  epsilon = 1e-5,
-}: {
+export function layerNorm(options: {
   features: number;
   affine?: boolean;
   name?: string;
   epsilon?: number;
 }): Layer {
+  checkLayer('layerNorm', options, 'features affine epsilon', 'features');
+  const { features, affine = true, name = '', epsilon = 1e-5 } = options;
+  checkNumber(where('layerNorm'), 'epsilon', epsilon, { least: 0 });
   const gamma = affine ? vector(features, name, 'gamma', 1) : null;
   const beta = affine ? vector(features, name, 'beta') : null;
   return makeLayer(name, (x) => layerNormOp(x, gamma, beta, { epsilon }), gamma && beta ? [gamma, beta] : []);
@@ -238,6 +265,10 @@ export function activation(kind: Activation): Layer {
 /** ReLU as a layer of its own. */
 export const relu = (): Layer => activation('relu');
 
+/** Whether a value is a {@link Layer}. */
+const isLayer = (value: unknown): value is Layer =>
+  typeof value === 'function' && 'parameters' in value && 'statistics' in value;
+
 /** Layers whose variables a sequential has named: a shared one keeps its first name. */
 const named = new WeakSet<Layer>();
 
@@ -246,6 +277,13 @@ const named = new WeakSet<Layer>();
  * `encoder.0.weight`, `encoder.head.bias`. A layer that occurs twice shares its variables.
  */
 export function sequential(name: string, layers: readonly Layer[]): Layer {
+  if (typeof name !== 'string') fail('sequential', `expected a name, got ${shown(name)}`);
+  const wrong = Array.isArray(layers) ? layers.findIndex((each) => !isLayer(each)) : -2;
+  if (wrong !== -1)
+    fail(
+      `sequential "${name}"`,
+      `expected an array of layers, got ${wrong < 0 ? shown(layers) : `one with ${shown(layers[wrong])}`}`,
+    );
   for (const [i, child] of layers.entries()) {
     if (named.has(child)) continue;
     named.add(child);

@@ -1,7 +1,25 @@
 import batchNormWgsl from '../../shaders/batch_norm.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkNumber } from '../gpu/check.ts';
+import {
+  checkCall,
+  checkChoice,
+  checkFlag,
+  checkFloat,
+  checkScalar,
+  checkVariables,
+} from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op, op } from '../graph/op.ts';
-import { fail, type Scalar, type Shape, show, sizeOf, type Tensor, type Variable } from '../graph/tensor.ts';
+import {
+  fail,
+  type Scalar,
+  type Shape,
+  show,
+  sizeOf,
+  type Tensor,
+  type Variable,
+  where,
+} from '../graph/tensor.ts';
 
 export interface BatchNormOptions {
   /** Normalise by the batch (true) or by the running statistics (false). Default true. */
@@ -69,6 +87,9 @@ function kernel(
       ...{ relu: Number(relu), hasGamma: Number(hasGamma), hasBeta: Number(hasBeta) },
       ...{ epsilon: f32(epsilon), momentum: f32(momentum) },
     }),
+    // Of those that add up all rows in one step, that of few rows; the last sums are of 16 lanes, twice.
+    rounds: () =>
+      Math.max(l.chunk, 2 * Math.ceil(Math.max(l.splits, l.rows <= FEW_ROWS ? l.rows : 0) / 16)) + 38,
     invocations: () => invocations(l),
   };
 }
@@ -256,20 +277,31 @@ const checkColumn = (what: string, v: Tensor | null | undefined, C: number) => {
  */
 export function batchNorm(
   x: Tensor,
-  gamma: Tensor | null,
-  beta: Tensor | null,
+  gamma: Tensor | null = null,
+  beta: Tensor | null = null,
   options: BatchNormOptions = {},
 ): Tensor {
+  checkCall(
+    'batchNorm',
+    { x, ...(gamma !== null && { gamma }), ...(beta !== null && { beta }) },
+    options,
+    'training runningMean runningVariance momentum epsilon activation',
+  );
+  checkFloat('batchNorm', x);
   const { training = true, runningMean, runningVariance, momentum = 0.1, epsilon = 1e-5 } = options;
   const { activation = 'none' } = options;
+  checkFlag('batchNorm', 'training', training);
+  checkScalar('batchNorm', 'momentum', momentum, { least: 0, most: 1 });
+  checkNumber(where('batchNorm'), 'epsilon', epsilon, { least: 0 });
+  const running = [runningMean, runningVariance].filter((v) => v !== undefined);
+  checkVariables('batchNorm', 'running statistics', running);
   if (x.shape.length < 2) fail('batchNorm', `expected x [..., C], got ${show(x.shape)}`);
   const C = x.shape.at(-1)!;
   checkColumn('gamma', gamma, C);
   checkColumn('beta', beta, C);
   checkColumn('runningMean', runningMean, C);
   checkColumn('runningVariance', runningVariance, C);
-  if (activation !== 'none' && activation !== 'relu')
-    fail('batchNorm', `expected activation 'none' or 'relu', got ${JSON.stringify(activation)}`);
+  checkChoice('batchNorm', 'activation', activation, ['none', 'relu']);
   if (!runningMean !== !runningVariance)
     fail('batchNorm', 'expected both of runningMean and runningVariance, or neither');
   const hasGamma = gamma !== null;

@@ -1,5 +1,6 @@
 import binaryWgsl from '../../shaders/binary.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkOperand, checkTensor } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import {
   constant,
@@ -49,6 +50,14 @@ export function broadcastShape(op: string, a: Shape, b: Shape): Shape {
       fail(op, `expected shapes that broadcast, got ${show(a)} and ${show(b)}`);
     return Math.max(m, n);
   });
+}
+
+/** The shape of an operation on two operands, numbers or f32 tensors. */
+function shapeOf(op: string, a: Tensor | number, b: Tensor | number): Shape {
+  checkOperand(op, 'a', a);
+  checkOperand(op, 'b', b);
+  const [shapeA, shapeB] = [a, b].map((x) => (typeof x === 'number' ? [] : x.shape));
+  return broadcastShape(op, shapeA, shapeB);
 }
 
 /** How an operand lies in y, and the length of y's rows for it. */
@@ -153,11 +162,7 @@ function binary(operation: Operation, { fold, known, vjp }: Spec) {
     },
   };
   return (a: Tensor | number, b: Tensor | number): Tensor => {
-    const [shapeA, shapeB] = [a, b].map((x) => (typeof x === 'number' ? [] : x.shape));
-    const shape = broadcastShape(operation, shapeA, shapeB);
-    for (const x of [a, b])
-      if (typeof x !== 'number' && x.dtype !== 'f32')
-        fail(operation, `expected f32 tensors, got ${x.dtype} ${show(x.shape)}`);
+    const shape = shapeOf(operation, a, b);
     const [va, vb] = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
     if (va !== null && vb !== null) return constant(fold(va, vb), shape);
     if (va === null && vb === null) return call(spec, [a as Tensor, b as Tensor], { shape }).outputs[0];
@@ -224,9 +229,15 @@ export const greater: Binary = comparison('greater', (a, b) => a > b);
 /** 1 where a >= b, else 0. No gradient flows through it. */
 export const greaterEqual: Binary = comparison('greaterEqual', (a, b) => a >= b);
 /** 1 where a < b, else 0. No gradient flows through it. */
-export const less: Binary = (a, b) => greater(b, a);
+export const less: Binary = (a, b) => {
+  shapeOf('less', a, b);
+  return greater(b, a);
+};
 /** 1 where a <= b, else 0. No gradient flows through it. */
-export const lessEqual: Binary = (a, b) => greaterEqual(b, a);
+export const lessEqual: Binary = (a, b) => {
+  shapeOf('lessEqual', a, b);
+  return greaterEqual(b, a);
+};
 /** 1 where a = b, else 0. No gradient flows through it. */
 export const equal: Binary = comparison('equal', (a, b) => a === b);
 
@@ -264,12 +275,14 @@ const whereOp: Op<Options> = {
 
 /** a where the condition is not 0, else b. Shapes broadcast as in NumPy. @param condition f32 or u32 */
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
+  checkTensor('where', 'condition', condition);
+  checkOperand('where', 'a', a);
+  checkOperand('where', 'b', b);
   if (condition.dtype === 'u8') fail('where', 'expected an f32 or u32 condition, got u8');
   const values = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
   let { shape } = condition;
   for (const x of [a, b]) {
     if (typeof x === 'number') continue;
-    if (x.dtype !== 'f32') fail('where', `expected f32 tensors, got ${x.dtype} ${show(x.shape)}`);
     shape = broadcastShape('where', shape, x.shape);
   }
   const test = constantValue(condition);

@@ -1,5 +1,6 @@
 import characteristicWgsl from '../../shaders/characteristic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkCall } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { randomLib } from './random.ts';
@@ -10,13 +11,10 @@ export interface CharacteristicOptions {
   step: number;
 }
 
-/** What one invocation adds up: llvmpipe ends longer loops (docs/decisions.md). */
-const MOST_ROWS = 65535;
-
 const kernel = (
   { knots, step }: CharacteristicOptions,
   p: Tensor,
-  parts: Pick<Kernel, 'entry' | 'inputs' | 'outputs' | 'invocations'>,
+  parts: Pick<Kernel, 'entry' | 'inputs' | 'outputs' | 'rounds' | 'invocations'>,
 ): Kernel<CharacteristicOptions> => {
   const [batches, rows, columns] = p.shape;
   return {
@@ -34,6 +32,7 @@ const characteristicOp: Op<CharacteristicOptions> = {
       entry: 'characteristic_forward',
       inputs: ['p'],
       outputs: ['phi'],
+      rounds: () => ({ size: p!.shape[1], rounds: (n) => n + 1, expected: 'at most N rows' }),
       invocations: () => phi.size / 2,
     }),
   vjp: (dy, { inputs: [p], options }) => [call(characteristicGradientOp, [dy, p], options).outputs[0]],
@@ -47,6 +46,7 @@ const characteristicGradientOp: Op<CharacteristicOptions> = {
       entry: 'characteristic_gradient',
       inputs: ['dphi', 'points'],
       outputs: ['dp'],
+      rounds: () => options.knots + 1,
       invocations: () => p!.size,
     }),
 };
@@ -55,14 +55,16 @@ const characteristicGradientOp: Op<CharacteristicOptions> = {
  * The empirical characteristic function of each column, at knots t = 0, step, 2 step, ...: the means over rows of cos(t p)
  * and sin(t p). Both would be those of N(0, 1), exp(-t^2 / 2) and 0, if the column were drawn from it.
  *
- * @param p [N, K] or batches [B, N, K], N < 65,536
+ * @param p [N, K] or batches [B, N, K]; on llvmpipe N < 65,535
  * @returns [K, knots, 2] or [B, K, knots, 2]: cos, sin
  * @throws ShapeError for another p, or unless `knots` is a positive whole number and `step` is above 0
  */
-export function characteristic(p: Tensor, { knots, step }: CharacteristicOptions): Tensor {
+export function characteristic(p: Tensor, options: CharacteristicOptions): Tensor {
+  checkCall('characteristic', { p }, options, 'knots step');
+  const { knots, step } = options;
   const { dtype, shape } = p;
-  if (dtype !== 'f32' || (shape.length !== 2 && shape.length !== 3) || shape.at(-2)! > MOST_ROWS)
-    fail('characteristic', `expected f32 [N, K] or [B, N, K] with N < 65536, got ${dtype} ${show(shape)}`);
+  if (dtype !== 'f32' || (shape.length !== 2 && shape.length !== 3))
+    fail('characteristic', `expected f32 [N, K] or [B, N, K], got ${dtype} ${show(shape)}`);
   if (!Number.isInteger(knots) || knots < 1 || !(Number.isFinite(step) && step > 0))
     fail('characteristic', `expected whole knots and a step above 0, got ${knots} and ${step}`);
   const batches = reshape(p, [shape.length === 3 ? shape[0] : 1, ...shape.slice(-2)]);

@@ -1,4 +1,6 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
+import { shown } from '../gpu/check.ts';
+import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
@@ -73,6 +75,14 @@ interface Tile extends Operands {
   side: number;
 }
 
+/** Rounds of a tile after the other over so many columns, of rows of d numbers: four a round, or two and two where a workgroup shares them. */
+const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
+  size: d,
+  rounds: (n: number) =>
+    Math.ceil(columns / (form === '16' ? 16 : 8)) * (Math.ceil(n / 4) * (form === 'shared' ? 4 : 1) + 32),
+  expected: 'rows of at most N numbers',
+});
+
 /** The tiles of so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
 function tilesOf(x: Tensor, y: Tensor, rows: number, target: Target): Tile[] {
   const work = rows * y.size;
@@ -121,6 +131,10 @@ const partialOp: Op<Settings> = {
       outputs: ['partial'],
       uniform: ({ options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
       constants: ({ options }) => flags(options, a!.shape[0], b!.shape[0]),
+      rounds: () => {
+        const [N, D] = b!.shape;
+        return roundsFor(form, Math.min(N, chunking(a!.shape[0], N, D).width), D);
+      },
       invocations: () =>
         Math.ceil(a!.shape[0] / side) *
         (form === 'shared' ? 64 * Math.ceil(partial.shape[0] / 8) : sharedBy(from, partial.shape[0])),
@@ -143,6 +157,10 @@ const combineOp: Op<CombineOptions> = {
     outputs: ['loss', 'statistics'],
     uniform: ({ inputs: [, a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
     constants: ({ inputs: [, a, b], options }) => flags(options, a!.shape[0], b!.shape[0]),
+    rounds: ({ inputs: [partials] }) => {
+      const [chunks, m] = partials!.shape;
+      return (mean ? Math.ceil(m / 64) : 1) * (2 * chunks + 3) + 64;
+    },
     invocations: ({ inputs: [, a] }) => (mean ? 64 : a!.shape[0]),
   }),
   vjp: (dy, { inputs: [, a, b], outputs: [, stats], options }) => {
@@ -179,6 +197,7 @@ const weightsOp: Op<Slab> = {
           ROW_SIDE: Number(o.rowSide),
           COLUMN_SIDE: Number(o.columnSide),
         }),
+        rounds: () => roundsFor(form, side, x!.shape[1]),
         invocations: () =>
           Math.ceil(o.rows / side) *
           sharedBy(from, Math.ceil(y!.shape[0] / side)) *
@@ -234,14 +253,21 @@ export function contrast(
   b: Tensor,
   options: ContrastOptions = {},
 ): { loss: Tensor; statistics: Tensor } {
+  checkCall('contrast', { a, b }, options, 'scale temperature excludeSelf pairOffset labels mean');
   const { scale = 1, temperature = 1, excludeSelf = false, pairOffset = null, labels = null } = options;
+  checkScalar('contrast', 'scale', scale);
+  checkScalar('contrast', 'temperature', temperature, POSITIVE);
+  checkFlag('contrast', 'excludeSelf', excludeSelf);
+  checkFlag('contrast', 'mean', options.mean ?? false);
+  if (labels) checkTensors('contrast', 'labels', labels);
+  if (labels && labels.length !== 2) fail('contrast', `expected two lists of labels, got ${labels.length}`);
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
     fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
   }
   for (const { dtype, shape } of [a, b])
     if (dtype !== 'f32') fail('contrast', `expected f32, got ${dtype} ${show(shape)}`);
   if (pairOffset !== null && !(Number.isInteger(pairOffset) && pairOffset >= 0))
-    fail('contrast', `expected a whole pairOffset of at least 0, got ${pairOffset}`);
+    fail('contrast', `expected a whole pairOffset of at least 0, got ${shown(pairOffset)}`);
   if (excludeSelf && b.shape[0] < Math.max(2, a.shape[0])) {
     fail(
       'contrast',

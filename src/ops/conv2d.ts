@@ -3,6 +3,8 @@ import filterWgsl from '../../shaders/conv2d_filter_gradient.wgsl' with { type: 
 import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 'text' };
 import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
 import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text' };
+import { shown } from '../gpu/check.ts';
+import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
@@ -47,6 +49,9 @@ export function windowGeometry(
   [kernelHeight, kernelWidth]: readonly [number, number],
   { stride = 1, padding = 0 }: WindowOptions,
 ): Geometry {
+  for (const [what, value] of Object.entries({ stride, padding, kernel: [kernelHeight, kernelWidth] }))
+    if (value !== 'same' && ![value].flat().every((n) => typeof n === 'number'))
+      fail(name, `expected numbers for "${what}", got ${[value].flat().map(shown).join(', ')}`);
   if (x.length !== 4) fail(name, `expected images [N, H, W, C], got ${show(x)}`);
   const [batch, height, width, channels] = x;
   const strides = typeof stride === 'number' ? [stride, stride] : stride;
@@ -214,6 +219,11 @@ const conv2dOp: Op<Forward> = {
             { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
             { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
           ),
+        rounds: () => ({
+          size: filter!.size / O,
+          rounds: (n) => (C % 4 ? n : Math.ceil(n / (tile.workgroup ? 1 : 4))) + 32,
+          expected: 'windows of at most N numbers',
+        }),
         invocations: () =>
           invocationsFor(
             tilesOver(y.size / O / y.shape[0], y.shape[0], tile) * Math.ceil(O / tile.columns),
@@ -254,10 +264,20 @@ const conv2dOp: Op<Forward> = {
  * @returns [N, OH, OW, O], OH = floor((H + top + bottom - KH) / stride) + 1
  * @throws ShapeError for shapes that do not fit each other, or a window larger than the padded image
  */
-export function conv2d(x: Tensor, filter: Tensor, bias: Tensor | null, options: Conv2dOptions = {}): Tensor {
+export function conv2d(
+  x: Tensor,
+  filter: Tensor,
+  bias: Tensor | null = null,
+  options: Conv2dOptions = {},
+): Tensor {
+  checkCall(
+    'conv2d',
+    bias === null ? { x, filter } : { x, filter, bias },
+    options,
+    'stride padding activation',
+  );
   const { stride = 1, padding = 0, activation = 'none' } = options;
-  if (activation !== 'none' && activation !== 'relu')
-    fail('conv2d', `expected activation 'none' or 'relu', got ${JSON.stringify(activation)}`);
+  checkChoice('conv2d', 'activation', activation, ['none', 'relu']);
   const settings = { stride, padding, activation };
   const shape = outputShape([x, filter, bias], settings);
   // One or three channels, as images have, are read as they are.
@@ -306,6 +326,11 @@ const inputGradient: Op<Backward> = {
         ...resultNames(result, ['c'], from.textures),
         constants: () => ({ GATE: Number(gate !== null) }),
         uniform: (c) => block({ ...geometry(c), outChannels: O }),
+        rounds: () => ({
+          size: filter!.size / C,
+          rounds: (n) => Math.ceil(n / (tile.workgroup ? 1 : 4)) + 64,
+          expected: 'windows of at most N numbers',
+        }),
         invocations: (c) => {
           const { batch, height, width, strideY, strideX } = geometry(c);
           // Pixels that leave the same remainder by the strides meet the same taps: a tile has one kind only.
@@ -385,6 +410,11 @@ const filterPartials: Op<FilterBackward> = {
         const g = geometryOf(x!.shape, shape, options);
         return block({ ...g, outChannels: O }, { ...split, hasBias: Number(bias) });
       },
+      rounds: () => {
+        const [batch, OH, OW] = dz!.shape;
+        const images = Math.ceil(batch / 4 / split.splits) * (OH * (OW + 2) + 2);
+        return Math.max(Math.ceil((split.chunk * OW) / 4), tile.textures ? images : 0) + 32;
+      },
       invocations: () =>
         invocationsFor(split.splits * tilesOf(shape, tile), tile) + split.splits * (bias ? O / 4 : 0),
     }));
@@ -403,6 +433,7 @@ const sumPartials: Op<FilterBackward> = {
       const sizes = { kernelHeight, kernelWidth, channels, outChannels };
       return block(sizes, { splits: partials!.shape[0], hasBias: Number(bias) });
     },
+    rounds: ({ inputs: [partials] }) => Math.ceil(partials!.shape[0] / 4) + 4,
     invocations: ({ inputs: [partials] }) => partials!.size / partials!.shape[0] / 4,
   },
 };

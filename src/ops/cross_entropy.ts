@@ -1,4 +1,5 @@
 import crossEntropyWgsl from '../../shaders/cross_entropy.wgsl' with { type: 'text' };
+import { checkTensor } from '../graph/check.ts';
 import { call, type Op } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
@@ -28,7 +29,7 @@ const crossEntropyGradientOp: Op = {
   name: 'crossEntropyGradient',
   shape: ([, logits]) => logits.shape,
   kernel: ({ inputs: [, logits] }, target) => ({
-    ...rowKernel(crossEntropyWgsl, logits!, target),
+    ...rowKernel(crossEntropyWgsl, logits!, target, 0),
     entry: 'cross_entropy_gradient',
     inputs: ['dy', 'logits', 'labels', 'statistics'],
     outputs: ['dx'],
@@ -45,6 +46,7 @@ const crossEntropyGradientOp: Op = {
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   checkRows('crossEntropy', logits);
   if (logits.shape.length !== 2) fail('crossEntropy', `expected logits [N, C], got ${show(logits.shape)}`);
+  checkTensor('crossEntropy', 'labels', labels);
   if (labels.dtype !== 'u32' || labels.shape.length !== 1 || labels.shape[0] !== logits.shape[0])
     fail(
       'crossEntropy',

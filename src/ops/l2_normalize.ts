@@ -1,7 +1,9 @@
 import l2NormalizeWgsl from '../../shaders/l2_normalize.wgsl' with { type: 'text' };
 import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type: 'text' };
+import { checkNumber } from '../gpu/check.ts';
+import { checkCall } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { type Tensor, where } from '../graph/tensor.ts';
 import { type Result, resultIn, resultNames } from './operands.ts';
 import { checkRows, rowKernel, rowsOf } from './rows.ts';
 
@@ -50,7 +52,10 @@ const l2NormalizeGradientOp: Op<Options> = {
  * x / max(|x|, epsilon) along the last axis: points on the unit sphere; a zero row stays zero. x: [..., D]
  * @param epsilon 1e-12 unless told, as in PyTorch's `normalize`
  */
-export function l2Normalize(x: Tensor, { epsilon = 1e-12 }: { epsilon?: number } = {}): Tensor {
+export function l2Normalize(x: Tensor, options: { epsilon?: number } = {}): Tensor {
   checkRows('l2Normalize', x);
+  checkCall('l2Normalize', {}, options, 'epsilon');
+  const { epsilon = 1e-12 } = options;
+  checkNumber(where('l2Normalize'), 'epsilon', epsilon, { least: 0 });
   return call(l2NormalizeOp, [x], { epsilon }).outputs[0];
 }

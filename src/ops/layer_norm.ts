@@ -1,6 +1,8 @@
 import layerNormWgsl from '../../shaders/layer_norm.wgsl' with { type: 'text' };
+import { checkNumber } from '../gpu/check.ts';
+import { checkCall, checkTensor } from '../graph/check.ts';
 import { type Call, call, f32, type Op } from '../graph/op.ts';
-import { fail, show, type Tensor } from '../graph/tensor.ts';
+import { fail, show, type Tensor, where } from '../graph/tensor.ts';
 import { sum } from './reduce.ts';
 import { checkRows, rowKernel, rowsOf } from './rows.ts';
 
@@ -20,7 +22,7 @@ const layerNormOp: Op<Options> = {
   name: 'layerNorm',
   shape: ([x]) => [{ shape: x.shape }, { shape: [rowsOf(x).rows, 2] }],
   kernel: ({ inputs: [x, gamma, beta] }, target) => ({
-    ...rowKernel(layerNormWgsl, x!, target),
+    ...rowKernel(layerNormWgsl, x!, target, 3),
     entry: 'layer_norm_forward',
     inputs: ['x', 'gamma', 'beta'],
     outputs: ['y', 'statistics'],
@@ -62,6 +64,7 @@ const parameterGradientOp: Op<Options> = {
     inputs: ['dy', 'x', 'statistics'],
     outputs: ['dgamma', 'dbeta'],
     uniform: (c) => uniformOf(x!, c),
+    rounds: () => SEGMENT,
     invocations: () => segments(x!) * rowsOf(x!).width,
   }),
 };
@@ -75,11 +78,15 @@ export function layerNorm(
   x: Tensor,
   gamma: Tensor | null = null,
   beta: Tensor | null = null,
-  { epsilon = 1e-5 }: { epsilon?: number } = {},
+  options: { epsilon?: number } = {},
 ): Tensor {
   checkRows('layerNorm', x);
+  checkCall('layerNorm', {}, options, 'epsilon');
+  const { epsilon = 1e-5 } = options;
+  checkNumber(where('layerNorm'), 'epsilon', epsilon, { least: 0 });
   const columns = x.shape.at(-1);
   for (const [name, v] of Object.entries({ gamma, beta })) {
+    if (v !== null) checkTensor('layerNorm', name, v);
     if (v && (v.dtype !== 'f32' || v.shape.length !== 1 || v.shape[0] !== columns))
       fail(
         'layerNorm',

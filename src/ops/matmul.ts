@@ -1,4 +1,5 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
+import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
 import {
@@ -122,8 +123,12 @@ function candidates({ inputs: [a, b, , gate], options }: Call<ProductOptions>, t
   return whole ? [...of(LARGE), ...any] : any;
 }
 
-/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently: rounds of four steps. */
-const LONGEST = 4 * 65535;
+/** Rounds for an inner size of k: four steps each, and those that write a large tile. */
+function roundsFor({ layout, rows }: Tile, scalar: boolean, k: number): number {
+  if (layout) return Math.ceil(k / layout.SIDE) * (2 + layout.SIDE / 4) + 1;
+  if (scalar) return Math.floor(k / 4) + (k % 4) + 2;
+  return Math.ceil(k / 4) + 1 + (rows >= 16 ? 49 : 0);
+}
 
 function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductOptions>[] {
   const {
@@ -131,8 +136,6 @@ function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductO
     options,
   } = c;
   const [batches, m, n, k] = sizes('matmul', a!, b!, options);
-  if (k > LONGEST && target.textures === 'storage')
-    fail('matmul', `expected inner sizes of at most ${LONGEST} on llvmpipe, got ${k}`);
   return candidates(c, target).map(({ tile, operands }) => {
     const { entry, rows, columns, variant, workgroupSize, layout } = tile;
     const scalar = tile === ANY || tile === NARROW;
@@ -145,6 +148,11 @@ function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductO
       inputs: ['a', 'b', 'bias', 'gate'],
       ...resultNames(result, ['c', 'sums'], operands.textures),
       uniform: () => ({ m, n, k, batches }),
+      rounds: () => ({
+        size: k,
+        rounds: (size) => roundsFor(tile, scalar, size) + (options.sums ? 10 : 0),
+        expected: 'inner sizes of at most N',
+      }),
       constants: () => ({
         TRANSPOSE_A: Number(options.transposeA ?? false),
         TRANSPOSE_B: Number(options.transposeB ?? false),
@@ -201,6 +209,7 @@ function splitsOf([batches, m, n, k]: number[], { transposeA, transposeB }: Matm
  * @throws ShapeError unless the inner sizes match
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkCall('matmul', { a, b }, options, 'transposeA transposeB');
   const all = sizes('matmul', a, b, options);
   const [, m, n, k] = all;
   const splits = splitsOf(all, options);
@@ -235,8 +244,11 @@ export function linear(
   x: Tensor,
   w: Tensor,
   b: Tensor | null = null,
-  { activation = 'none' as Activation } = {},
+  options: { activation?: Activation } = {},
 ): Tensor {
+  checkCall('linear', b === null ? { x, w } : { x, w, b }, options, 'activation');
+  const { activation = 'none' } = options;
+  checkChoice('linear', 'activation', activation, ['none', 'relu']);
   if (w.shape.length !== 2 || x.shape.at(-1) !== w.shape[0]) {
     fail('linear', `expected x [..., I] and w [I, O], got ${show(x.shape)} and ${show(w.shape)}`);
   }

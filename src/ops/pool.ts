@@ -1,8 +1,10 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import poolWgsl from '../../shaders/pool.wgsl' with { type: 'text' };
+import { checkCall, checkFlag, checkTensor } from '../graph/check.ts';
 import { type Call, call, type Op } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
 import { type Geometry, type WindowOptions, windowGeometry } from './conv2d.ts';
+import { mean } from './reduce.ts';
 
 export interface PoolOptions extends WindowOptions {
   /** Pixels of a window: one number, or [y, x]. The stride defaults to it. */
@@ -20,7 +22,7 @@ interface Settings extends Required<AveragePoolOptions> {
 }
 
 const geometryOf = (name: string, { kernel, shape, ...window }: Settings): Geometry => {
-  const sizes = typeof kernel === 'number' ? ([kernel, kernel] as const) : kernel;
+  const sizes = Array.isArray(kernel) ? (kernel as [number, number]) : ([kernel, kernel] as [number, number]);
   const g = windowGeometry(name, shape, sizes, window);
   const last = (out: number, stride: number, before: number) => (out - 1) * stride - before;
   // A window of padding only would have no pixel to take.
@@ -34,8 +36,10 @@ const geometryOf = (name: string, { kernel, shape, ...window }: Settings): Geome
   return g;
 };
 
-const settings = (x: Tensor, options: AveragePoolOptions): Settings => {
+const settings = (name: string, x: Tensor, options: AveragePoolOptions): Settings => {
+  checkCall(name, { x }, options, `kernel stride padding${name === 'maxPool2d' ? '' : ' countPadding'}`);
   const { kernel, stride = kernel, padding = 0, countPadding = false } = options;
+  checkFlag(name, 'countPadding', countPadding);
   return { kernel, stride, padding, countPadding, shape: x.shape };
 };
 
@@ -56,6 +60,12 @@ const kernel = (
       ...{ outHeight: g.outHeight, outWidth: g.outWidth },
       ...{ kernelHeight: g.kernelHeight, kernelWidth: g.kernelWidth, strideY: g.strideY, strideX: g.strideX },
       ...{ top: g.top, left: g.left, countPadding: Number(options.countPadding) },
+    }),
+    // A pixel lies in no more windows than a window has pixels.
+    rounds: () => ({
+      size: g.kernelHeight * g.kernelWidth,
+      rounds: (n: number) => n + 2 * g.kernelHeight + 1,
+      expected: 'windows of at most N pixels',
     }),
     invocations: () => (out.size / g.channels) * values(g.channels),
   };
@@ -102,7 +112,7 @@ const maxOp: Op<Settings> = {
  * @throws ShapeError for a window that is too large, or lies in the padding as a whole
  */
 export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
-  call(maxOp, [x], settings(x, options)).outputs[0];
+  call(maxOp, [x], settings('maxPool2d', x, options)).outputs[0];
 
 const averageGradient: Op<Settings> = {
   name: 'averagePool2dGradient',
@@ -133,11 +143,14 @@ const averageOp: Op<Settings> = {
  * @throws ShapeError for a window that is too large, or lies in the padding as a whole
  */
 export const averagePool2d = (x: Tensor, options: AveragePoolOptions): Tensor =>
-  call(averageOp, [x], settings(x, options)).outputs[0];
+  call(averageOp, [x], settings('averagePool2d', x, options)).outputs[0];
 
 /** The mean over all pixels: [N, H, W, C] -> [N, C]. */
 export function globalAveragePool(x: Tensor): Tensor {
+  checkTensor('globalAveragePool', 'x', x);
   if (x.shape.length !== 4) fail('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
   const [N, H, W, C] = x.shape;
+  // One invocation would add up for long, and llvmpipe ends it.
+  if (H * W > 60_000) return mean(x, { axes: [1, 2] });
   return reshape(averagePool2d(x, { kernel: [H, W] }), [N, C]);
 }

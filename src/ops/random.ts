@@ -1,8 +1,10 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import randomText from '../../shaders/lib/random.wgsl' with { type: 'text' };
 import randomWgsl from '../../shaders/random.wgsl' with { type: 'text' };
+import { checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
+import { checkCall, checkScalar } from '../graph/check.ts';
 import { call, type Op } from '../graph/op.ts';
-import { type DType, fail, type Scalar, type Shape, show, sizeOf, Tensor } from '../graph/tensor.ts';
+import { checkShape, type DType, type Scalar, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts';
 
 /** WGSL that kernels which draw by themselves join: `threefry`, `unit`, `normals`, `permute`. */
 export const randomLib: string = randomText;
@@ -23,14 +25,7 @@ interface Drawn {
 
 /** Throws unless a scalar can be written to a u32 of the uniform block. */
 export function checkWhole(op: string, name: string, value: Scalar): void {
-  const ok =
-    value instanceof Tensor
-      ? value.node.kind === 'scalar' && value.dtype === 'u32'
-      : Number.isInteger(value) && value >= 0 && value < 2 ** 32;
-  if (!ok) {
-    const got = value instanceof Tensor ? `a ${value.dtype} ${value.node.kind} ${show(value.shape)}` : value;
-    fail(op, `expected a whole number of [0, 2^32) or a u32 scalar for "${name}", got ${got}`);
-  }
+  checkScalar(op, name, value, { least: 0, most: LARGEST_U32, whole: true }, 'u32');
 }
 
 /* @__NO_SIDE_EFFECTS__ */
@@ -51,6 +46,8 @@ const drawOp = (name: string, entry: string, dtype: DType, lanes: number): Op<Dr
       seed: options.seed,
       stream: options.stream,
     }),
+    // A walk of two steps on average, of five rounds.
+    rounds: () => (lanes === 1 ? 500 : 0),
     invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),
   },
   vjp: () => [],
@@ -62,8 +59,11 @@ const ops = {
   normal: drawOp('normal', 'normal_forward', 'f32', 4),
   permutation: drawOp('permutation', 'permutation_forward', 'u32', 1),
 };
-const draw = (op: Op<Drawn>, shape: Shape, { seed, stream = 0 }: RandomOptions) =>
-  call(op, [], { shape: [...shape], seed, stream }).outputs[0];
+function draw(op: Op<Drawn>, shape: Shape, options: RandomOptions): Tensor {
+  checkCall(op.name, {}, options, 'seed stream');
+  const { seed, stream = 0 } = options;
+  return call(op, [], { shape: checkShape(op.name, '', shape), seed, stream }).outputs[0];
+}
 
 /** 32 random bits an element, u32. */
 export const bits = (shape: Shape, options: RandomOptions): Tensor => draw(ops.bits, shape, options);
@@ -75,8 +75,10 @@ export const uniform = (shape: Shape, options: RandomOptions): Tensor => draw(op
 export const normal = (shape: Shape, options: RandomOptions): Tensor => draw(ops.normal, shape, options);
 
 /** A pseudo-random permutation of 0 ... n - 1, u32 [n]; another one for each seed and epoch. */
-export const permutation = (n: number, { seed, epoch = 0 }: { seed: Scalar; epoch?: Scalar }): Tensor =>
-  draw(ops.permutation, [n], { seed, stream: epoch });
+export function permutation(n: number, options: { seed: Scalar; epoch?: Scalar }): Tensor {
+  checkCall('permutation', {}, options, 'seed epoch');
+  return draw(ops.permutation, [n], { seed: options.seed, stream: options.epoch ?? 0 });
+}
 
 // ---- the same on the CPU ----
 
@@ -101,8 +103,25 @@ export interface ArrayOptions {
   stream?: number;
 }
 
+/** The most numbers that are made on the CPU at once. */
+const MOST = 2 ** 31;
+
+function checkArray(op: string, n: number, options: object, names = ['seed', 'stream']): void {
+  checkNumber(op, 'n', n, { least: 0, most: MOST, whole: true });
+  checkOptions(op, options, names);
+  for (const name of names) {
+    const value = (options as Record<string, unknown>)[name] ?? (name === 'seed' ? undefined : 0);
+    checkNumber(op, name, value, { least: 0, most: LARGEST_U32, whole: true });
+  }
+}
+
 /** The elements of {@link bits}. */
-export function bitsArray(n: number, { seed, stream = 0 }: ArrayOptions): Uint32Array {
+export function bitsArray(n: number, options: ArrayOptions): Uint32Array {
+  checkArray('bitsArray', n, options);
+  return drawBits(n, options);
+}
+
+function drawBits(n: number, { seed, stream = 0 }: ArrayOptions): Uint32Array {
   const out = new Uint32Array(n);
   for (let i = 0; i < n; i += 2) {
     const [a, b] = threefry(seed, stream, i / 2, 0);
@@ -116,8 +135,10 @@ export function bitsArray(n: number, { seed, stream = 0 }: ArrayOptions): Uint32
 export const unit = (word: number): number => (word >>> 8) * 2 ** -24;
 
 /** The elements of {@link uniform}, bit by bit. */
-export const uniformArray = (n: number, options: ArrayOptions): Float32Array =>
-  Float32Array.from(bitsArray(n, options), unit);
+export function uniformArray(n: number, options: ArrayOptions): Float32Array {
+  checkArray('uniformArray', n, options);
+  return Float32Array.from(drawBits(n, options), unit);
+}
 
 /** Two independent standard normal numbers from two random words (Box-Muller), in float64. */
 export function normals(a: number, b: number): [number, number] {
@@ -128,7 +149,8 @@ export function normals(a: number, b: number): [number, number] {
 
 /** The elements of {@link normal}, up to rounding. */
 export function normalArray(n: number, options: ArrayOptions): Float32Array {
-  const words = bitsArray(n + (n % 2), options);
+  checkArray('normalArray', n, options);
+  const words = drawBits(n + (n % 2), options);
   const out = new Float32Array(n);
   for (let i = 0; i < n; i++) out[i] = normals(words[i - (i % 2)], words[i - (i % 2) + 1])[i % 2];
   return out;
@@ -165,10 +187,9 @@ export function permute(i: number, n: number, [key0, key1]: readonly [number, nu
 export const permutationKey = (seed: number, epoch: number): [number, number] => threefry(seed, epoch, 0, 1);
 
 /** The elements of {@link permutation}. */
-export function permutationArray(
-  n: number,
-  { seed, epoch = 0 }: { seed: number; epoch?: number },
-): Uint32Array {
+export function permutationArray(n: number, options: { seed: number; epoch?: number }): Uint32Array {
+  checkArray('permutationArray', n, options, ['seed', 'epoch']);
+  const { seed, epoch = 0 } = options;
   const key = permutationKey(seed, epoch);
   return Uint32Array.from({ length: n }, (_, i) => permute(i, n, key));
 }

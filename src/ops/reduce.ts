@@ -2,6 +2,8 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import reduceWgsl from '../../shaders/reduce.wgsl' with { type: 'text' };
+import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { checkCall, checkFlag, checkFloat } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import {
   constant,
@@ -12,6 +14,7 @@ import {
   show,
   sizeOf,
   type Tensor,
+  where,
 } from '../graph/tensor.ts';
 import { add, mul, sub } from './binary.ts';
 import { sqrt, square } from './unary.ts';
@@ -60,6 +63,8 @@ function passKernel(kind: Kind, { options }: Call<Pass>): Kernel<Pass> {
     outputs: ['y'],
     uniform: (c: Call<Block>) => ({ ...uniform(c), identity: f32(IDENTITIES[kind]) }),
     constants: () => ({ OPERATION: OPERATIONS[kind] }),
+    // The longest is that of columns, and a workgroup adds up 64 sums.
+    rounds: () => Math.min(options.segment, options.reduce) + 64,
   };
   if (form === 'rows') return { ...base, entry: 'reduce_rows', invocations: () => outputs };
   if (form === 'rowsGroup') return { ...base, entry: 'reduce_rows_group', invocations: () => outputs * 64 };
@@ -103,6 +108,7 @@ const extremeGradientOp: Op<Block> = {
     inputs: ['dy', 'y', 'x'],
     outputs: ['dx'],
     uniform,
+    rounds: ({ options }) => Math.min(options.segment, options.reduce),
     invocations: ({ options }) => sizeOf(passShape(options)),
   },
 };
@@ -167,15 +173,19 @@ function reduceBlock(op: Op<Pass>, x: Tensor, block: Block): Tensor {
 /** The axes as sorted whole numbers from 0 on. */
 export function normalizeAxes(op: string, rank: number, axes?: number | readonly number[]): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const list = [axes].flat().map((axis) => (axis < 0 ? axis + rank : axis));
+  const list = [axes].flat().map((axis) => (typeof axis === 'number' && axis < 0 ? axis + rank : axis));
   const valid = list.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
   if (!valid || new Set(list).size !== list.length)
-    fail(op, `expected different axes of a tensor of rank ${rank}, got ${show([axes].flat())}`);
+    fail(
+      op,
+      `expected different axes of a tensor of rank ${rank}, got ${[axes].flat().map(shown).join(', ')}`,
+    );
   return list.sort((a, b) => a - b);
 }
 
 function reduction(name: string, op: Op<Pass>, x: Tensor, options: ReduceOptions): Tensor {
-  if (x.dtype !== 'f32') fail(name, `expected an f32 tensor, got ${x.dtype} ${show(x.shape)}`);
+  checkFloat(name, x);
+  checkOptions(where(name), options, ['axes', 'keepDims']);
   const axes = normalizeAxes(name, x.shape.length, options.axes);
   const kept = x.shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
   const shape = options.keepDims ? kept : x.shape.filter((_, axis) => !axes.includes(axis));
@@ -219,7 +229,11 @@ export interface VarianceOptions extends ReduceOptions {
 }
 
 /** The mean squared distance from the mean over some axes, or all; of two sweeps, so that a large mean costs no precision. */
-export function variance(x: Tensor, { axes, keepDims, unbiased = false }: VarianceOptions = {}): Tensor {
+export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  checkFloat('variance', x);
+  checkCall('variance', {}, options, 'axes keepDims unbiased');
+  const { axes, keepDims, unbiased = false } = options;
+  checkFlag('variance', 'unbiased', unbiased);
   const centred = sub(x, mean(x, { axes, keepDims: true }));
   const y = mean(square(centred), { axes, keepDims });
   const count = x.size / y.size;
@@ -229,10 +243,13 @@ export function variance(x: Tensor, { axes, keepDims, unbiased = false }: Varian
 }
 
 /** The square root of {@link variance}. Its gradient is infinite where all elements are equal; see `epsilon`. */
-export const std = (
-  x: Tensor,
-  { epsilon = 0, ...options }: VarianceOptions & { epsilon?: number } = {},
-): Tensor => sqrt(add(variance(x, options), epsilon));
+export function std(x: Tensor, options: VarianceOptions & { epsilon?: number } = {}): Tensor {
+  checkFloat('std', x);
+  checkCall('std', {}, options, 'axes keepDims unbiased epsilon');
+  const { epsilon = 0, ...rest } = options;
+  checkNumber(where('std'), 'epsilon', epsilon, { least: 0 });
+  return sqrt(add(variance(x, rest), epsilon));
+}
 
 /** Sums over what NumPy broadcasting repeated, so that the result has `shape`: the transpose of broadcasting. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {

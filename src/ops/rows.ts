@@ -4,6 +4,7 @@ import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
 import quadWgsl from '../../shaders/lib/sums_quad.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
+import { checkTensor } from '../graph/check.ts';
 import type { Target } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 
@@ -20,8 +21,11 @@ export function rowsOf(x: Tensor): Rows {
   return { rows: x.size / columns, columns, width: columns % 4 ? columns : columns / 4 };
 }
 
-/** Of a kernel on rows of x: its file with the lanes that fit, and the invocations that share a row, a quad or eight. */
-export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target) => ({
+/**
+ * Of a kernel on rows of x: its file with the lanes that fit, and the invocations that share a row, a quad or eight.
+ * @param loops how many loops over a row the kernel has, one after the other. Default 2.
+ */
+export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target, loops = 2) => ({
   source: [
     wgsl,
     rowsWgsl,
@@ -30,6 +34,11 @@ export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target) => ({
     x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl,
   ],
   quads,
+  rounds: () => ({
+    size: x.shape.at(-1)!,
+    rounds: (n: number) => loops * (1 + Math.ceil(n / (quads ? 4 : 8) / (x.shape.at(-1)! % 4 ? 1 : 4))),
+    expected: 'rows of at most N numbers',
+  }),
   invocations: () => rowsOf(x).rows * (quads ? 4 : 8),
 });
 
@@ -37,6 +46,7 @@ export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target) => ({
 export const laneInvocations = (x: Tensor): number => rowsOf(x).rows * rowsOf(x).width;
 
 export function checkRows(op: string, x: Tensor): void {
+  checkTensor(op, 'x', x);
   if (x.dtype !== 'f32' || x.shape.length === 0)
     fail(op, `expected an f32 tensor with rows, got ${x.dtype} ${show(x.shape)}`);
 }

@@ -2,8 +2,11 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import shapeWgsl from '../../shaders/shape.wgsl' with { type: 'text' };
+import { shown } from '../gpu/check.ts';
+import { checkCall, checkNumbers, checkTensor, checkTensors } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
 import {
+  checkShape,
   constant,
   constantValue,
   fail,
@@ -153,7 +156,10 @@ const transposeCopy = stridedCopy('transpose', (permutation: number[]) => (dy) =
  * Axes in another order. x: f32 or u32
  * @param permutation axis i of the result is axis permutation[i] of x; all reversed unless told.
  */
-export function transpose(x: Tensor, { permutation }: { permutation?: readonly number[] } = {}): Tensor {
+export function transpose(x: Tensor, options: { permutation?: readonly number[] } = {}): Tensor {
+  checkCall('transpose', { x }, options, 'permutation');
+  const { permutation } = options;
+  if (permutation) checkNumbers('transpose', 'permutation', permutation, { whole: true });
   const rank = x.shape.length;
   const order = permutation
     ? permutation.map((axis) => (axis < 0 ? axis + rank : axis))
@@ -181,10 +187,11 @@ const sliceCopy = stridedCopy('slice', (starts: number[]) => (dy, x) => {
 });
 
 /** The block of x from `starts` on. x: f32 or u32. @param sizes -1: to the end */
-export function slice(
-  x: Tensor,
-  { starts, sizes }: { starts: readonly number[]; sizes: readonly number[] },
-): Tensor {
+export function slice(x: Tensor, options: { starts: readonly number[]; sizes: readonly number[] }): Tensor {
+  checkCall('slice', { x }, options, 'starts sizes');
+  const { starts, sizes } = options;
+  checkNumbers('slice', 'starts', starts);
+  checkNumbers('slice', 'sizes', sizes);
   const rank = x.shape.length;
   if (starts.length !== rank || sizes.length !== rank)
     fail(
@@ -210,6 +217,8 @@ const broadcastCopy = stridedCopy('broadcast', () => (dy, x) => sumTo(dy, x.shap
 
 /** x repeated along axes of size 1, and along new ones in front, as in NumPy. x: f32 or u32 */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  checkTensor('broadcastTo', 'x', x);
+  checkShape('broadcastTo', '', shape);
   if (sameShape(x.shape, shape)) return x;
   const lead = shape.length - x.shape.length;
   if (lead < 0 || !x.shape.every((n, axis) => n === 1 || n === shape[lead + axis]))
@@ -262,8 +271,13 @@ const padOp: Op<Pad> = {
 /** x with `before` and `after` more elements of one value along each axis. x: f32 or u32. Default value 0. */
 export function pad(
   x: Tensor,
-  { before, after, value = 0 }: { before: readonly number[]; after: readonly number[]; value?: number },
+  options: { before: readonly number[]; after: readonly number[]; value?: number },
 ): Tensor {
+  checkCall('pad', { x }, options, 'before after value');
+  const { before, after, value = 0 } = options;
+  checkNumbers('pad', 'before', before);
+  checkNumbers('pad', 'after', after);
+  if (typeof value !== 'number') fail('pad', `expected a number for "value", got ${shown(value)}`);
   checkWords('pad', x);
   const rank = x.shape.length;
   const valid = (list: readonly number[]) =>
@@ -289,7 +303,7 @@ export function pad(
   if (axes.length > 4) fail('pad', `expected at most 4 padded axes, got ${show(before)} and ${show(after)}`);
   while (axes.length < 4) axes.unshift({ size: 1, before: 0, shape: 1 });
   const bits = x.dtype === 'f32' ? new Uint32Array(new Float32Array([value]).buffer)[0] : value;
-  const options = {
+  const settings = {
     shape: axes.map((a) => a.shape),
     sizes: axes.map((a) => a.size),
     before: axes.map((a) => a.before),
@@ -297,7 +311,7 @@ export function pad(
     outer,
     starts: [...before],
   };
-  return call(padOp, [x], options).outputs[0];
+  return call(padOp, [x], settings).outputs[0];
 }
 
 interface Concatenate {
@@ -351,6 +365,7 @@ function slicedFrom(xs: readonly Tensor[], axis: number): Tensor | null {
 
 /** Tensors one after the other along an axis; their other sizes are equal. f32 or u32; one dispatch for each four. */
 export function concatenate(xs: readonly Tensor[], axis = 0): Tensor {
+  checkTensors('concatenate', 'xs', xs);
   if (xs.length === 0) fail('concatenate', 'expected at least one tensor, got none');
   const [first] = xs;
   const [at] = normalizeAxes('concatenate', first.shape.length, axis);
@@ -415,6 +430,11 @@ const gatherGradientOp: Op<{ shape: Shape }> = {
       outputs: ['dtable'],
       uniform: () =>
         block({ count: dtable.size / unit, offset: ids!.size, shape: [1, 1, 1, rowLength(dtable) / unit] }),
+      rounds: () => ({
+        size: ids!.size,
+        rounds: (n) => n + 1,
+        expected: 'at most N ids where a gradient is taken',
+      }),
       invocations: () => dtable.size / unit,
     };
   },
@@ -427,6 +447,8 @@ const gatherGradientOp: Op<{ shape: Shape }> = {
  * the V rows reads all ids, which costs V times N: meant for small tables or few ids.
  */
 export function gather(table: Tensor, ids: Tensor): Tensor {
+  checkTensor('gather', 'table', table);
+  checkTensor('gather', 'ids', ids);
   checkWords('gather', table);
   if (ids.dtype !== 'u32') fail('gather', `expected u32 ids, got ${ids.dtype} ${show(ids.shape)}`);
   if (table.shape.length < 1) fail('gather', 'expected a table of rows, got a scalar');

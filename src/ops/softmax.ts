@@ -1,4 +1,5 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
+import { checkCall } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
@@ -11,7 +12,7 @@ const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
 
 /** Kernels of softmax (`log` false) and logSoftmax. */
 const forwardKernel = (x: Tensor, log: boolean, target: Target): Kernel => ({
-  ...rowKernel(softmaxWgsl, x, target),
+  ...rowKernel(softmaxWgsl, x, target, 3),
   entry: 'softmax_forward',
   inputs: ['x'],
   outputs: ['y'],
@@ -79,7 +80,7 @@ const logSumExpGradientOp: Op = {
   name: 'logSumExpGradient',
   shape: ([, , x]) => x.shape,
   kernel: ({ inputs: [, , x] }, target) => ({
-    ...rowKernel(softmaxWgsl, x!, target),
+    ...rowKernel(softmaxWgsl, x!, target, 0),
     entry: 'log_sum_exp_gradient',
     inputs: ['dy', 'statistics', 'x'],
     outputs: ['dx'],
@@ -89,8 +90,10 @@ const logSumExpGradientOp: Op = {
 };
 
 /** log(sum(exp(x))) along the last axis; stable for large x, and -Infinity for a row of -Infinity. x: [..., C] -> [...] */
-export function logSumExp(x: Tensor, { keepDims = false }: { keepDims?: boolean } = {}): Tensor {
+export function logSumExp(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
   checkRows('logSumExp', x);
+  checkCall('logSumExp', {}, options, 'keepDims');
+  const { keepDims = false } = options;
   const { rows, columns } = rowsOf(x);
   const outer = x.shape.slice(0, -1);
   // Few long rows would leave a GPU idle: sums of parts first, where the length divides.

@@ -1,7 +1,10 @@
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
+import { shown } from '../gpu/check.ts';
+import { checkCall } from '../graph/check.ts';
 import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom } from './operands.ts';
+import { pad } from './shape.ts';
 
 interface Options {
   k: number;
@@ -17,6 +20,8 @@ interface Options {
 const source = fromBuffers(topKWgsl);
 /** Places in a list of the kernel. */
 const MOST = 32;
+/** Longer rows are read by fours, with zeros behind them: by ones they would need too many rounds. */
+const MOST_SCALARS = 65_000;
 const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call<Options>) => ({
   queries,
   gallery,
@@ -26,6 +31,12 @@ const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call
   chunk,
 });
 const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
+/** Rounds of a tile of gallery rows after the other: `step` numbers of a row each, and up to `offers` to take them in. */
+const roundsOf = ({ size, chunk }: Options, rows: number, step: number, offers: number) => ({
+  size,
+  rounds: (n: number) => Math.ceil(chunk / rows) * (Math.ceil(n / step) + offers),
+  expected: 'rows of at most N numbers',
+});
 const lists = (...shape: number[]) => [{ shape }, { shape, dtype: 'u32' as const }];
 
 const chunkKernel: Kernel<Options> = {
@@ -35,6 +46,7 @@ const chunkKernel: Kernel<Options> = {
   outputs: ['similarities', 'indices'],
   uniform,
   constants,
+  rounds: ({ options }) => roundsOf(options, 8, options.size % 4 ? 1 : 4, 38),
   invocations: ({ options }) => Math.ceil(options.queries / 4) * options.chunks,
 };
 
@@ -43,6 +55,7 @@ const largeKernel: Kernel<Options> = {
   entry: 'top_k_chunk_8x16',
   // Few invocations: small workgroups share them out among the cores.
   workgroupSize: 16,
+  rounds: ({ options }) => roundsOf(options, 16, 4, 146),
   invocations: ({ options }) => Math.ceil(options.queries / 8) * options.chunks,
 };
 
@@ -68,6 +81,7 @@ const topKMerge: Op<Options> = {
     outputs: ['similarities', 'indices'],
     uniform,
     constants,
+    rounds: ({ options: { chunks, k } }) => chunks * (k + 2) + 1,
     invocations: ({ options }) => options.queries,
   },
 };
@@ -84,8 +98,10 @@ const topKMerge: Op<Options> = {
 export function topKSimilar(
   queries: Tensor,
   gallery: Tensor,
-  { k = 20 }: { k?: number } = {},
+  options: { k?: number } = {},
 ): { indices: Tensor; similarities: Tensor } {
+  checkCall('topKSimilar', { queries, gallery }, options, 'k');
+  const { k = 20 } = options;
   const bad = [queries, gallery].find((x) => x.shape.length !== 2 || x.dtype !== 'f32');
   if (bad) fail('topKSimilar', `expected two f32 matrices, got ${bad.dtype} ${show(bad.shape)}`);
   const [[M, D], [N, E]] = [queries.shape, gallery.shape];
@@ -94,7 +110,12 @@ export function topKSimilar(
   }
   const most = Math.min(N, MOST);
   if (!Number.isInteger(k) || k < 1 || k > most) {
-    fail('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${k}`);
+    fail('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${shown(k)}`);
+  }
+  if (D % 4 && D > MOST_SCALARS) {
+    const after = [0, -D & 3];
+    const [a, b] = [queries, gallery].map((x) => pad(x, { before: [0, 0], after }));
+    return topKSimilar(a, b, { k });
   }
   // Chunks make invocations (a GPU wants a thousand and more), but each must fill its lists anew; lavapipe stops an
   // invocation after 65,535 rounds of its loops: D (or D / 4) for 8 rows, and up to 4 for each row;
@@ -103,11 +124,14 @@ export function topKSimilar(
   const wanted = Math.ceil(1024 / Math.ceil(M / 4));
   const chunk = Math.min(
     Math.max(Math.ceil(N / wanted), Math.min(N, 8 * k)),
-    Math.max(8, Math.floor(50_000 / rounds)),
+    // Whole tiles: a part of one takes as long.
+    8 * Math.max(1, Math.floor(50_000 / 8 / rounds)),
   );
-  const options: Options = { k, queries: M, gallery: N, size: D, chunks: Math.ceil(N / chunk), chunk };
-  const partial = call(topKChunk, [queries, gallery], options).outputs;
+  const settings: Options = { k, queries: M, gallery: N, size: D, chunks: Math.ceil(N / chunk), chunk };
+  const partial = call(topKChunk, [queries, gallery], settings).outputs;
   const [similarities, indices] =
-    options.chunks === 1 ? partial.map((x) => reshape(x, [M, k])) : call(topKMerge, partial, options).outputs;
+    settings.chunks === 1
+      ? partial.map((x) => reshape(x, [M, k]))
+      : call(topKMerge, partial, settings).outputs;
   return { indices, similarities };
 }

@@ -10,7 +10,7 @@ interface Options {
 
 const source = [tripletsWgsl, gridWgsl];
 /** llvmpipe ends an invocation after 65,535 rounds of its loops, silently; the gradient has two. */
-const MOST = 32767;
+const MOST = 32766;
 
 const tripletsOp: Op<Options> = {
   name: 'triplets',
@@ -21,6 +21,7 @@ const tripletsOp: Op<Options> = {
     inputs: ['distances', 'anchor_labels', 'candidate_labels'],
     outputs: ['terms', 'negatives'],
     uniform: () => ({ m: shape[0], n: shape[1], margin: f32(margin) }),
+    rounds: () => shape[1] + 1,
     invocations: () => shape[0] * (hard ? 1 : Math.ceil(shape[1] / 4)),
   }),
   vjp: (dy, { outputs: [, negatives] }) => [
@@ -39,6 +40,7 @@ const tripletsGradientOp: Op = {
     inputs: ['dy', 'chosen'],
     outputs: ['ddistances'],
     uniform: ({ outputs: [{ shape }] }) => ({ m: shape[0], n: shape[1] }),
+    rounds: ({ outputs: [{ shape }] }) => 2 * (shape[1] + 1),
     invocations: ({ outputs: [{ shape }] }) => shape[0],
   },
 };
@@ -48,7 +50,7 @@ const tripletsGradientOp: Op = {
  * nearest one that is farther than j (semi-hard). `hard`: for the farthest j of each i only, with the nearest k there is.
  * 0 for all other pairs, and where there is no such k; of equally far ones the first counts.
  *
- * @param distances [M, N], N up to 32,767; the first M candidates are the anchors themselves
+ * @param distances [M, N], N up to 32,766; the first M candidates are the anchors themselves
  * @param labels u32 [M] and [N]; 0xffffffff is no anchor and no candidate
  * @returns [M, N]
  * @throws ShapeError

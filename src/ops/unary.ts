@@ -1,7 +1,18 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import unaryWgsl from '../../shaders/unary.wgsl' with { type: 'text' };
+import { checkNumber, checkOptions } from '../gpu/check.ts';
+import { checkCall, checkFlag, checkFloat, checkScalar } from '../graph/check.ts';
 import { call, f32, type Kernel, type Op } from '../graph/op.ts';
-import { constant, constantValue, fail, type Scalar, sameShape, show, Tensor } from '../graph/tensor.ts';
+import {
+  constant,
+  constantValue,
+  fail,
+  type Scalar,
+  sameShape,
+  show,
+  type Tensor,
+  where,
+} from '../graph/tensor.ts';
 
 const source = [unaryWgsl, gridWgsl];
 
@@ -48,8 +59,8 @@ function unary(
   };
   return (x, numbers = {}) => {
     checkFloat(name, x);
+    checkOptions(where(name), numbers, ['a', 'b']);
     const { a = 0, b = 0 } = numbers;
-    for (const n of [a, b]) checkScalar(name, n);
     const value = constantValue(x);
     if (fold && value !== null && typeof a === 'number' && typeof b === 'number')
       return constant(fold(value, a, b), x.shape);
@@ -75,15 +86,6 @@ function gradient(name: string, entry: string, inPlace?: string) {
     const inputs = value === null ? [dy, saved] : [null, saved];
     return call(spec, inputs, { ...numbers, dy: value ?? 0 }).outputs[0];
   };
-}
-
-function checkFloat(name: string, x: Tensor): void {
-  if (x.dtype !== 'f32') fail(name, `expected an f32 tensor, got ${x.dtype} ${show(x.shape)}`);
-}
-
-function checkScalar(name: string, n: Scalar): void {
-  if (n instanceof Tensor && (n.node.kind !== 'scalar' || n.dtype !== 'f32'))
-    fail(name, `expected a number or a scalar('f32') of this step, got ${n.dtype} ${show(n.shape)}`);
 }
 
 const expGradient = gradient('expGradient', 'exp_gradient');
@@ -145,6 +147,8 @@ const powerOp = unary(
 
 /** x^exponent. A negative x needs a whole exponent, and gives NaN otherwise. */
 export function power(x: Tensor, exponent: Scalar): Tensor {
+  checkFloat('power', x);
+  checkScalar('power', 'exponent', exponent);
   if (exponent === 1) return x;
   if (exponent === 0) return constant(1, x.shape);
   if (exponent === 2) return square(x);
@@ -161,6 +165,9 @@ const clampOp = unary(
 
 /** min(max(x, lo), hi). The gradient passes on the bounds themselves too. */
 export function clamp(x: Tensor, lo: Scalar, hi: Scalar): Tensor {
+  checkFloat('clamp', x);
+  for (const [name, n] of Object.entries({ lo, hi }))
+    if (typeof n !== 'number' || Number.isNaN(n)) checkScalar('clamp', name, n);
   if (typeof lo === 'number' && typeof hi === 'number' && !(lo <= hi))
     fail('clamp', `expected lo <= hi, got ${lo} and ${hi}`);
   return clampOp(x, { a: lo, b: hi });
@@ -230,8 +237,10 @@ const leakyReluOp = unary(
 );
 
 /** x where x > 0, else slope x. @param slope positive, 0.01 unless told (Maas et al. 2013) */
-export function leakyRelu(x: Tensor, { slope = 0.01 }: { slope?: number } = {}): Tensor {
-  if (!(slope >= 0)) fail('leakyRelu', `expected a slope of at least 0, got ${slope}`);
+export function leakyRelu(x: Tensor, options: { slope?: number } = {}): Tensor {
+  checkCall('leakyRelu', { x }, options, 'slope');
+  const { slope = 0.01 } = options;
+  checkNumber(where('leakyRelu'), 'slope', slope, { least: 0 });
   return leakyReluOp(x, { a: slope });
 }
 
@@ -239,8 +248,12 @@ const geluTanh = unary('gelu', null, 'gelu_forward', (dy, x) => geluGradient(dy,
 const geluErf = unary('gelu', null, 'gelu_exact_forward', (dy, x) => geluExactGradient(dy, x));
 
 /** x Phi(x), Hendrycks and Gimpel 2016: their tanh approximation, or with `exact` by the error function (to 1e-6). */
-export const gelu = (x: Tensor, { exact = false }: { exact?: boolean } = {}): Tensor =>
-  exact ? geluErf(x) : geluTanh(x);
+export function gelu(x: Tensor, options: { exact?: boolean } = {}): Tensor {
+  checkCall('gelu', { x }, options, 'exact');
+  const { exact = false } = options;
+  checkFlag('gelu', 'exact', exact);
+  return exact ? geluErf(x) : geluTanh(x);
+}
 
 /** x sigmoid(x), also called swish. */
 export const silu: (x: Tensor) => Tensor = unary('silu', null, 'silu_forward', (dy, x) =>

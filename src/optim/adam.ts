@@ -3,7 +3,13 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { InputError } from '../gpu/errors.ts';
 import { call, f32, type Op } from '../graph/op.ts';
 import type { Scalar, Variable } from '../graph/tensor.ts';
-import { checkNumber, makeOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
+import {
+  checkNumber,
+  checkOptimizer,
+  makeOptimizer,
+  type Optimizer,
+  type OptimizerOptions,
+} from './optimizer.ts';
 
 /** Options of {@link adam} and {@link adamW}. */
 export interface AdamOptions extends OptimizerOptions {
@@ -54,6 +60,7 @@ function make(
   options: AdamOptions,
   decoupled: boolean,
 ): Optimizer {
+  checkOptimizer(name, parameters, options, 'beta1 beta2 epsilon');
   const { learningRate, weightDecay = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   for (const [key, beta] of Object.entries({ beta1, beta2 })) {
     checkNumber(`${name}: ${key}`, beta, 0, 1);
@@ -84,4 +91,4 @@ export const adam = (parameters: readonly Variable[], options: AdamOptions): Opt
 
 /** AdamW, Loshchilov & Hutter 2019: weight decay (default .01) shrinks the weights themselves, by learningRate weightDecay. */
 export const adamW = (parameters: readonly Variable[], options: AdamOptions): Optimizer =>
-  make('adamW', parameters, { weightDecay: 0.01, ...options }, true);
+  make('adamW', parameters, options && { weightDecay: 0.01, ...options }, true);

@@ -1,5 +1,6 @@
 import emaWgsl from '../../shaders/ema.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkVariables } from '../graph/check.ts';
 import { call, f32, type Op } from '../graph/op.ts';
 import { fail, PART, type Scalar, sameShape, show, type Variable } from '../graph/tensor.ts';
 import { blocksOf, checkNumber, flatOf } from './optimizer.ts';
@@ -47,6 +48,8 @@ export function ema(
   momentum: Scalar,
 ): void {
   checkNumber('ema: momentum', momentum, 0, 1);
+  for (const [name, v] of Object.entries({ target, online }))
+    checkVariables('ema', name, Array.isArray(v) ? v : [v]);
   const [targets, onlines] = [partsOf(target), partsOf(online)];
   if (targets.length !== onlines.length)
     fail('ema', `expected as many target as online variables, got ${targets.length} and ${onlines.length}`);

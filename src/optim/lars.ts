@@ -5,6 +5,7 @@ import { constant, PART, type Scalar, type Tensor, type Variable } from '../grap
 import {
   blocksOf,
   checkNumber,
+  checkOptimizer,
   excludedByDefault,
   makeOptimizer,
   type Optimizer,
@@ -39,6 +40,9 @@ const larsNorm: Op = {
     inputs: ['gradient', 'chunks', 'old_weight'],
     outputs: ['gradient_sums', 'weight_sums'],
     uniform: ({ outputs }) => ({ count: outputs[0].size }),
+    // A chunk has at most a 512th of a variable, and 16 blocks.
+    rounds: ({ inputs: [gradient] }) =>
+      (Math.max(16, Math.ceil(gradient!.size / PART / 512)) * BLOCK) / LANES,
     invocations: ({ outputs }) => outputs[0].size,
   },
 };
@@ -56,6 +60,7 @@ const larsRates: Op<Uniform> = {
       decay: f32(o.weightDecay),
       trust: f32(o.trust),
     }),
+    rounds: () => 512 * LANES,
     invocations: ({ outputs }) => outputs[0].size / 2,
   },
 };
@@ -85,6 +90,7 @@ const larsOp: Op<Uniform> = {
  * gradient. Excluded variables (rank 1 unless told) get neither adaptation nor decay. Four dispatches.
  */
 export function lars(parameters: readonly Variable[], options: LarsOptions): Optimizer {
+  checkOptimizer('lars', parameters, options, 'momentum trust');
   const { learningRate, weightDecay = 0, momentum = 0.9, trust = 0.001 } = options;
   checkNumber('lars: momentum', momentum, 0, 1);
   checkNumber('lars: trust', trust, 0);

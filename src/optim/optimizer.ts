@@ -1,10 +1,13 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import optimizerWgsl from '../../shaders/optimizer.wgsl' with { type: 'text' };
+import { checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkOn, checkTensor, checkTensors, checkVariables } from '../graph/check.ts';
 import { grad } from '../graph/gradient.ts';
 import { call, f32, type Op, op } from '../graph/op.ts';
 import {
+  assertInStep,
   constant,
   fail,
   flatten,
@@ -12,6 +15,7 @@ import {
   pack,
   type Scalar,
   sameShape,
+  settle,
   show,
   Tensor,
   type Variable,
@@ -29,6 +33,8 @@ export interface OptimizerOptions {
   exclude?: (variable: Variable) => boolean;
   /** Factor of the learning rate for a variable; 0 freezes it. Default 1. */
   learningRateFactor?: (variable: Variable) => number;
+  /** Names its state, where a checkpoint holds the states of several. Default: the rule's name. */
+  name?: string;
   /** Largest norm of the whole gradient; a longer one is scaled down to it. Default: no clipping. */
   clip?: number;
 }
@@ -83,6 +89,7 @@ const gradientNorm = op<[gradient: Tensor]>({
     outputs: ['partials'],
     workgroupSize: 256,
     uniform: ({ inputs, outputs }) => ({ count: inputs[0]!.size / 4, stride: outputs[0].size }),
+    rounds: ({ inputs, outputs }) => Math.ceil(inputs[0]!.size / 4 / outputs[0].size),
     invocations: ({ outputs }) => outputs[0].size,
   },
 });
@@ -103,6 +110,7 @@ const updateHeader: Op<{ clip: number; betas: readonly [number, number] }> = {
       first: f32(Math.log(Math.max(betas[0], 1e-30))),
       second: f32(Math.log(Math.max(betas[1], 1e-30))),
     }),
+    rounds: ({ inputs }) => Math.ceil(inputs[0]!.size / 64) + 64,
     invocations: () => 64,
   },
 };
@@ -114,11 +122,26 @@ export function checkNumber(what: string, value: Scalar, low: number, high = Num
   if (value instanceof Tensor) {
     if (value.node.kind !== 'scalar')
       throw new InputError(`${what}: expected a number or a scalar input, got a tensor ${show(value.shape)}`);
-  } else if (!Number.isFinite(value) || value < low || value > high)
+  } else if (typeof value !== 'number' || !Number.isFinite(value) || value < low || value > high)
     throw new InputError(
-      `${what}: expected a number ${Number.isFinite(high) ? `from ${low} to ${high}` : `of at least ${low}`}, got ${value}`,
+      `${what}: expected a number ${Number.isFinite(high) ? `from ${low} to ${high}` : `of at least ${low}`}, got ${shown(value)}`,
     );
 }
+
+/**
+ * Checks the arguments of an optimiser, before anything of them is read.
+ * @param own the options of its own, with spaces between
+ * @throws ShapeError for parameters that are no variables; InputError for another option
+ */
+export function checkOptimizer(name: string, parameters: unknown, options: unknown, own: string): void {
+  checkVariables(name, 'parameters', parameters);
+  checkOptions(name, options, [...COMMON, ...own.split(' ')]);
+  const { exclude = excludedByDefault, learningRateFactor = excludedByDefault } = options as OptimizerOptions;
+  for (const [key, f] of Object.entries({ exclude, learningRateFactor }))
+    if (typeof f !== 'function')
+      throw new InputError(`${name}: expected a function for "${key}", got ${shown(f)}`);
+}
+const COMMON = ['learningRate', 'weightDecay', 'exclude', 'learningRateFactor', 'name', 'clip'];
 
 /** The flat variable whose members these are; made when they lie in none yet. */
 export function flatOf(variables: readonly Variable[], name: string): Variable {
@@ -128,7 +151,10 @@ export function flatOf(variables: readonly Variable[], name: string): Variable {
   return flatten(variables, name);
 }
 
-/** Builds an optimiser from its rule: the parameters in one flat variable, the moments laid out like them. */
+/**
+ * Builds an optimiser from its rule: the parameters in one flat variable, the moments laid out like them. Parameters of another
+ * optimiser move, with their values, to the one whose step runs.
+ */
 export function makeOptimizer(
   parameters: readonly Variable[],
   options: OptimizerOptions,
@@ -142,19 +168,24 @@ export function makeOptimizer(
   checkNumber(`${name}: learningRate`, options.learningRate, 0);
   checkNumber(`${name}: weightDecay`, options.weightDecay ?? 0, 0);
   if (clip !== undefined && !(Number.isFinite(clip) && clip > 0))
-    throw new InputError(`${name}: clip: expected a norm above 0, got ${clip}`);
+    throw new InputError(`${name}: clip: expected a norm above 0, got ${shown(clip)}`);
 
   const flat = flatOf(variables, 'parameters');
   const moments = momentNames.map((moment) =>
     flatten(
-      variables.map((v) => variable(v.shape, { name: `${v.name}.${moment}` })),
-      `${name}.${moment}`,
+      variables.map((v) =>
+        variable(v.shape, { name: `${options.name ? `${options.name}.` : ''}${v.name}.${moment}` }),
+      ),
+      `${options.name ?? name}.${moment}`,
     ),
   );
-  const header = variable([8], { name: `${name}.header` });
+  const header = variable([8], { name: `${options.name ?? name}.header` });
   const table = constant(blockTable(variables, exclude, learningRateFactor), [(2 * flat.size) / PART]);
 
   const update = (gradients: readonly Tensor[] | Tensor) => {
+    if (!(gradients instanceof Tensor)) checkTensors(name, 'gradients', gradients);
+    assertInStep(name);
+    settle(flat);
     const gradient = gradients instanceof Tensor ? gradients : packed(name, gradients, variables);
     if (!sameShape(gradient.shape, flat.shape))
       fail(name, `expected packed gradients ${show(flat.shape)}, got ${show(gradient.shape)}`);
@@ -169,6 +200,7 @@ export function makeOptimizer(
     state: [header, ...moments],
     update,
     minimize(loss) {
+      checkTensor(`${name}.minimize`, 'loss', loss);
       if (loss.size !== 1) fail(`${name}.minimize`, `expected a scalar loss, got ${show(loss.shape)}`);
       update(grad(loss, variables));
     },
@@ -211,7 +243,9 @@ export interface OptimizerStatus {
 }
 
 /** Reads the counters of an optimiser. */
-export async function optimizerStatus(device: Device, { header }: Optimizer): Promise<OptimizerStatus> {
+export async function optimizerStatus(device: Device, optimizer: Optimizer): Promise<OptimizerStatus> {
+  const { header } = (optimizer ?? {}) as Optimizer;
+  checkOn('optimizerStatus', device, header);
   const [updates, skipped, gradientNorm, applied] = await readVariable(device, header);
   return { updates, skipped, gradientNorm, applied: applied !== 0 };
 }

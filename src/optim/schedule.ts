@@ -1,3 +1,4 @@
+import { checkNumber, checkOptions, inRange } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /**
@@ -6,20 +7,18 @@ import { InputError } from '../gpu/errors.ts';
  * @param warmup steps of warm-up, part of `steps`. Default 0.
  * @param final Default 0.
  */
-export function cosineSchedule({
-  steps,
-  base,
-  warmup = 0,
-  final = 0,
-}: {
+export function cosineSchedule(options: {
   steps: number;
   base: number;
   warmup?: number;
   final?: number;
 }): (step: number) => number {
-  if (!(steps >= 1 && warmup >= 0 && warmup <= steps))
+  checkOptions('cosineSchedule', options, ['steps', 'base', 'warmup', 'final']);
+  const { steps, base, warmup = 0, final = 0 } = options;
+  for (const [name, n] of Object.entries({ base, final })) checkNumber('cosineSchedule', name, n);
+  if (!inRange(steps, { least: 1 }) || !inRange(warmup, { least: 0, most: steps }))
     throw new InputError(
-      `cosineSchedule: expected 0 <= warmup <= steps and steps >= 1, got steps ${steps}, warmup ${warmup}`,
+      `cosineSchedule: expected 0 <= warmup <= steps and steps >= 1, got steps ${String(steps)}, warmup ${String(warmup)}`,
     );
   return (step) => {
     if (step < warmup) return (base * (step + 1)) / warmup;

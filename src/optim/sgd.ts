@@ -3,7 +3,13 @@ import sgdWgsl from '../../shaders/sgd.wgsl' with { type: 'text' };
 import { InputError } from '../gpu/errors.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import type { Scalar, Variable } from '../graph/tensor.ts';
-import { checkNumber, makeOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
+import {
+  checkNumber,
+  checkOptimizer,
+  makeOptimizer,
+  type Optimizer,
+  type OptimizerOptions,
+} from './optimizer.ts';
 
 /** Options of {@link sgd}. */
 export interface SgdOptions extends OptimizerOptions {
@@ -48,6 +54,7 @@ const plainSgdOp: Op<Uniform> = {
  * An update whose gradient is not finite is left out and counted. Three dispatches.
  */
 export function sgd(parameters: readonly Variable[], options: SgdOptions): Optimizer {
+  checkOptimizer('sgd', parameters, options, 'momentum nesterov');
   const { learningRate, weightDecay = 0, momentum = 0, nesterov = false } = options;
   checkNumber('sgd: momentum', momentum, 0, 1);
   if (nesterov && momentum === 0) throw new InputError('sgd: nesterov needs a momentum above 0');

@@ -104,7 +104,7 @@ test('edges', async () => {
 test('labels that do not fit are named', () => {
   throws(
     () => supCon(input([4, 3]), input([5], 'u32')),
-    /contrast: expected u32 labels \[4\], got u32 \[5\]/,
+    /supCon: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
   );
   throws(() => supCon(input([4, 3]), input([4])), /expected u32 labels \[4\], got f32 \[4\]/);
   throws(() => supCon(input([4]), input([4], 'u32')), /contrast: expected \[M, D\]/);

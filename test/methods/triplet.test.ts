@@ -86,7 +86,10 @@ test('at work: the loss falls', async () => {
 });
 
 test('what does not fit is named', () => {
-  throws(() => triplet(input([4]), input([4], 'u32')), /triplet: expected embeddings \[M, D\], got \[4\]/);
+  throws(
+    () => triplet(input([4]), input([4], 'u32')),
+    /triplet: expected an f32 tensor of 2 dimensions for "z", got f32 \[4\]/,
+  );
   throws(
     () => triplet(input([4, 3]), input([5], 'u32')),
     /triplets: expected u32 labels \[4\], got u32 \[5\]/,

@@ -162,7 +162,7 @@ test('errors name the layer', () => {
   throws(() => net(input([2, 3])), /^linear "encoder.block.0": expected/);
   throws(
     () => nn.linear({ inputs: 0, outputs: 4 }),
-    /linear: expected positive whole sizes, got weights \[0, 4\]/,
+    /linear: expected a whole number of 1 to \d+ for "inputs", got 0/,
   );
   throws(
     () => nn.activation('swish' as 'relu'),

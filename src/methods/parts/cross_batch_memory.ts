@@ -1,5 +1,6 @@
 import { assign } from '../../graph/basic.ts';
-import { type Tensor, type Variable, variable } from '../../graph/tensor.ts';
+import { checkTensor } from '../../graph/check.ts';
+import { fail, show, type Tensor, type Variable, variable } from '../../graph/tensor.ts';
 import { l2Normalize } from '../../ops/l2_normalize.ts';
 import { concatenate, slice } from '../../ops/shape.ts';
 import { queue } from './queue.ts';
@@ -40,6 +41,18 @@ export function crossBatchMemory({
       assign(labels, slice(concatenate([of, labels]), { starts: [0], sizes: [count] }));
     },
   };
+}
+
+/** Checks embeddings [M, D] with labels u32 [M], and what is remembered. @throws ShapeError */
+export function checkLabelled(op: string, z: unknown, labels: unknown, memory: unknown = null): void {
+  checkTensor(op, 'z', z, { dtype: 'f32', rank: 2 });
+  checkTensor(op, 'labels', labels, { dtype: 'u32', rank: 1 });
+  if (z.shape[0] !== labels.shape[0])
+    fail(op, `expected labels [${z.shape[0]}] for embeddings ${show(z.shape)}, got ${show(labels.shape)}`);
+  if (memory === null) return;
+  const { rows, labels: of } = memory as Partial<Memory>;
+  checkTensor(op, 'memory.rows', rows, { dtype: 'f32', rank: 2 });
+  checkTensor(op, 'memory.labels', of, { dtype: 'u32', rank: 1 });
 }
 
 /** The candidates of a batch u [M, D] with labels u32 [M]: its own rows, then what is remembered: [M + K, D], u32 [M + K]. */

@@ -1,4 +1,5 @@
-import { constant, reshape, type Tensor } from '../../graph/tensor.ts';
+import { checkTensor } from '../../graph/check.ts';
+import { constant, fail, reshape, show, type Tensor } from '../../graph/tensor.ts';
 import { mul, sub } from '../../ops/binary.ts';
 import { characteristic } from '../../ops/characteristic.ts';
 import { matmul } from '../../ops/matmul.ts';
@@ -13,6 +14,14 @@ const atEnd = (j: number) => j === 0 || j === KNOTS - 1;
 const target = Float32Array.from({ length: 2 * KNOTS }, (_, i) => (i % 2 ? 0 : gaussian[i >> 1]));
 const weights = Float32Array.from(gaussian, (g, j) => (atEnd(j) ? 1 : 2) * STEP * g);
 
+/** Checks directions [K, D] for embeddings [..., D]. @throws ShapeError */
+export function checkDirections(op: string, z: Tensor, directions: unknown): void {
+  checkTensor(op, 'directions', directions, { dtype: 'f32', rank: 2 });
+  const D = z.shape.at(-1)!;
+  if (directions.shape[1] !== D)
+    fail(op, `expected directions [K, ${D}] for ${show(z.shape)}, got ${show(directions.shape)}`);
+}
+
 /**
  * SIGReg: the Epps-Pulley statistic `N int |phi(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) dt` of embeddings against N(0, 1) along
  * each direction, on average: 0 where they are an isotropic Gaussian in all of them. Balestriero and LeCun 2025, arXiv 2511.08544, Section 4.
@@ -21,6 +30,8 @@ const weights = Float32Array.from(gaussian, (g, j) => (atEnd(j) ? 1 : 2) * STEP 
  * @param directions unit rows [K, D]
  */
 export function sigReg(z: Tensor, directions: Tensor): Tensor {
+  checkTensor('sigReg', 'z', z, { dtype: 'f32', rank: 3 });
+  checkDirections('sigReg', z, directions);
   const [V, N, D] = z.shape;
   const [K] = directions.shape;
   const p = reshape(matmul(reshape(z, [V * N, D]), directions, { transposeB: true }), [V, N, K]);

@@ -1,4 +1,6 @@
-import { constant, type Tensor } from '../../graph/tensor.ts';
+import { checkNumber } from '../../gpu/check.ts';
+import { checkCall, checkTensor } from '../../graph/check.ts';
+import { constant, fail, show, type Tensor, where } from '../../graph/tensor.ts';
 import { add, div, mul, sub } from '../../ops/binary.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { mean, sum } from '../../ops/reduce.ts';
@@ -25,7 +27,12 @@ const identity = (D: number, value: number) =>
  * @param z [B, N, D]: batches, each whitened by itself
  * @param iterations default 12
  */
-export function whiten(z: Tensor, { iterations = 12 } = {}): Tensor {
+export function whiten(z: Tensor, options: { iterations?: number } = {}): Tensor {
+  checkCall('whiten', { z }, options, 'iterations');
+  checkTensor('whiten', 'z', z, { dtype: 'f32', rank: 3 });
+  const { iterations = 12 } = options;
+  checkNumber(where('whiten'), 'iterations', iterations, { least: 1, most: 1000, whole: true });
+  if (z.shape[1] < 2) fail('whiten', `expected 2 rows or more, got ${show(z.shape)}`);
   const [, N, D] = z.shape;
   const centred = sub(z, mean(z, { axes: [1], keepDims: true }));
   const variance = mul(sum(square(centred), { axes: [1], keepDims: true }), 1 / (N - 1)); // [B, 1, D]

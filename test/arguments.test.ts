@@ -1,0 +1,101 @@
+// Every public function of the engine with arguments that nobody should give: a typed error that names the function, or a result.
+import * as assert from 'uvu/assert';
+import * as checks from '../src/gpu/check.ts';
+import { HypersphereError } from '../src/gpu/errors.ts';
+import { input, trace, variable } from '../src/graph/tensor.ts';
+import * as all from '../src/index.ts';
+import { test } from './harness.ts';
+
+/** What belongs to others: data sets, gauges, and what opens a device. */
+const OTHERS = new Set(
+  (
+    'openDevice augment scaledTo fileChoices batchesPerEpoch batchLabels cleanBatch dataset pixelStatistics checkLabels fromArrays ' +
+    'fromImageData loadIdx parseImages parseLabels npyLabels npyRows parseNpy decodeSafetensors encodeSafetensors loadVariables ' +
+    'saveVariables quarterTurns fail adjustedRandIndex normalizedMutualInformation collapseAlarm describe alignment analogyAccuracy ' +
+    'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
+    'lidar linearProbe effectiveRankOf liveGauges participationRatioOf onlineAccuracies onlineGauges accuracyOf classAccuracies ' +
+    'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum'
+  ).split(' '),
+);
+
+type AnyFunction = (...args: unknown[]) => unknown;
+const functions: [string, AnyFunction][] = [
+  ...Object.entries(all),
+  ...Object.entries(all.nn).map(([name, value]) => [`nn.${name}`, value] as const),
+].flatMap(([name, value]) =>
+  typeof value === 'function' && !OTHERS.has(name) && !/^class /.test(String(value))
+    ? [[name, value as AnyFunction] as [string, AnyFunction]]
+    : [],
+);
+
+/** Made anew for each call: a function may keep what it is given. */
+const HOSTILE: (() => unknown)[] = [
+  () => undefined,
+  () => null,
+  () => Number.NaN,
+  () => -1,
+  () => 1.5,
+  () => 0,
+  () => 3,
+  () => 1e15,
+  () => Number.POSITIVE_INFINITY,
+  () => 'text',
+  () => true,
+  () => 7n,
+  () => Symbol('s'),
+  () => [],
+  () => [null],
+  () => [-1, 5],
+  () => [5, 0],
+  () => [2.5],
+  () => [65536, 65536],
+  () => ({}),
+  () => ({ nonsense: 1 }),
+  () => Object.create(null),
+  () => () => 1,
+  () => new Float32Array(3),
+  () => new Date(0),
+  () => input([4, 3]),
+  () => input([4]),
+  () => input([], 'f32'),
+  () => input([4], 'u32'),
+  () => input([4, 3], 'u8'),
+  () => input([2, 4, 4, 3]),
+  () => variable([4, 3], { name: 'v' }),
+  () => [input([4, 3]), input([4, 3])],
+  () => [variable([4, 3], { name: 'v' })],
+];
+const USUAL = [() => input([4, 3]), () => [variable([4, 3], { name: 'v' })], () => [4, 3]];
+
+test('hostile arguments end in typed errors that name what was called', async () => {
+  const wrong = new Map<string, string>();
+  const attempt = async (name: string, f: AnyFunction, args: unknown[]) => {
+    try {
+      const result = trace(() => f(...args)).result;
+      if (result instanceof Promise) await result;
+    } catch (error) {
+      const typed = error instanceof HypersphereError;
+      // A layer of layers names the one that cannot be.
+      const short = name === 'nn.mlp' ? /mlp|linear/ : new RegExp(name.replace('nn.', ''));
+      const named = typed && short.test(error.message);
+      if (!named) wrong.set(`${name}: ${String(error).slice(0, 110)}`, args.map(checks.shown).join(', '));
+    }
+  };
+  for (const [name, f] of functions) {
+    await attempt(name, f, []);
+    for (const make of HOSTILE) {
+      await attempt(name, f, [make()]);
+      await attempt(name, f, [make(), make(), make()]);
+      for (const usual of USUAL) {
+        await attempt(name, f, [usual(), make()]);
+        await attempt(name, f, [make(), usual()]);
+        await attempt(name, f, [usual(), usual(), make()]);
+        await attempt(name, f, [usual(), make(), usual()]);
+        await attempt(name, f, [usual(), usual(), usual(), make()]);
+      }
+    }
+  }
+  assert.ok(functions.length > 80, `${functions.length}`);
+  const lines = [...wrong].map(([what, args]) => `${what} <- ${args}`);
+  if (lines.length) throw new Error(`${lines.length} wrong:\n${lines.join('\n')}`);
+});

@@ -8,6 +8,7 @@ import { freeVariables } from '../graph/variables.ts';
 import { type CollapseKind, collapseAlarm, describe, type Look } from '../measures/alarm.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
+import { aboutRun } from './about.ts';
 import { runDensity } from './density.ts';
 import {
   createRunFolder,
@@ -128,8 +129,12 @@ async function run(command: Command): Promise<number> {
   try {
     await judge('raw', null);
     if (stopped) return stoppedAt(resume?.saved.step);
-    const untrained = buildModel(options, data.train, scalar());
-    await settleStatistics(device, options, data.train, untrained);
+    const makeUntrained = async () => {
+      const model = buildModel(options, data.train, scalar());
+      await settleStatistics(device, options, data.train, model);
+      return model;
+    };
+    const untrained = await makeUntrained();
     await judge('untrained', untrained);
     const before = await lookOnce(device, { watch: data.test, data: data.train }, untrained);
     freeVariables(device, untrained.variables);
@@ -188,7 +193,10 @@ async function run(command: Command): Promise<number> {
     await judge('trained', model);
     const all = gauges as GaugeSet;
     const collapses = alarm(metrics);
+    const labels = [images.train.labels ?? [], images.test.labels ?? []];
+    const about = aboutRun(options, data, labels, new Date());
     const report: Report = {
+      ...about,
       method: options.method,
       seed: options.seed,
       steps,
@@ -196,12 +204,16 @@ async function run(command: Command): Promise<number> {
       adapter: device.adapter,
       loss: metrics.at(-1)?.loss ?? null,
       options: { ...options },
-      verdict: verdict(all, title, collapses),
+      verdict: verdict(all, title, collapses, { classes: about.data.classes }),
       alarm: collapses,
       gauges: all,
     };
-    progress.stage('report', 0.5);
-    const drawn = await pictures(device, model, data, images);
+    folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
+    const drawn = await pictures(device, model, data, images, {
+      untrained: makeUntrained,
+      onProgress: (stage, fraction) => progress.stage(stage, fraction),
+    });
+    for (const failure of drawn.failures) progress.say(`Left out of the report: ${failure}`);
     folder.write(
       'report.html',
       renderReport({
@@ -209,7 +221,6 @@ async function run(command: Command): Promise<number> {
         ...{ classNames: images.classNames, ...drawn },
       }),
     );
-    folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
     progress.end();
     print(
       `\n${gaugeTable(all)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`,

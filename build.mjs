@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 const inRoot = (...parts) => join(root, ...parts);
 
 const commands = {
-  start: 'train, evaluate and export from the terminal: start -- help',
+  start: 'train, evaluate and export from the terminal: start -- --help',
   measure: 'gauges of embeddings of your own, NumPy files: measure -- --help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   'test:methods': 'test:methods [PATTERN...]: the slow tests (test/slow), in Deno',
@@ -206,11 +206,23 @@ function setUpDigits() {
 // ---- running things ----
 
 /**
- * Runs a program to its end and gives its exit code. It gets its own process group: a Ctrl-C at the terminal
- * then arrives here (often twice, once from the terminal and once from npm) and goes on to it exactly once.
+ * The folder that the user called npm from, which relative paths are meant from: npm itself runs scripts in the project's
+ * root. Without npm, or with another command's variables about, it is the current folder.
  */
-function runInteractive(program, args, env) {
-  const child = spawn(program, args, { stdio: 'inherit', env, detached: process.platform !== 'win32' });
+function callersFolder(command) {
+  const { INIT_CWD, npm_lifecycle_event, npm_package_json } = process.env;
+  const ours = npm_lifecycle_event === command && npm_package_json === inRoot('package.json');
+  return ours && INIT_CWD && existsSync(INIT_CWD) ? INIT_CWD : process.cwd();
+}
+
+/**
+ * Runs a program to its end and gives its exit code. It gets its own process group: a Ctrl-C at the terminal
+ * then arrives here (often twice, once from the terminal and once from npm) and goes on to it exactly once. So do SIGTERM, and
+ * SIGHUP when the terminal is closed.
+ */
+function runInteractive(program, args, env, cwd = process.cwd()) {
+  const detached = process.platform !== 'win32';
+  const child = spawn(program, args, { stdio: 'inherit', env, cwd, detached });
   const last = {};
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
@@ -389,7 +401,7 @@ async function bench(args) {
 }
 
 async function main([command, ...args]) {
-  if (!(command in commands)) {
+  if (!Object.hasOwn(commands, command ?? '')) {
     const lines = Object.entries(commands).map(([name, text]) => `  ${name.padEnd(14)}${text}`);
     console.log(['node build.mjs COMMAND', ...lines].join('\n'));
     return command === undefined || command === 'help' ? 0 : 1;
@@ -405,7 +417,8 @@ async function main([command, ...args]) {
   setUpAdapter();
   if (command === 'bench') return bench(args);
   const program = inRoot('src', ...programs[command]);
-  return runInteractive(denoBinary(), [...denoFlags, program, ...args], denoEnvironment());
+  const env = denoEnvironment();
+  return runInteractive(denoBinary(), [...denoFlags, program, ...args], env, callersFolder(command));
 }
 
 process.exitCode = await main(process.argv.slice(2));

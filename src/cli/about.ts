@@ -2,6 +2,7 @@
 import type { Dataset } from '../data/dataset.ts';
 import { methods } from '../methods/registry.ts';
 import { parse, type RunOptions } from './options.ts';
+import { defaultViews } from './views.ts';
 
 /** The data of a run, as report.json has it. */
 export interface DataFacts {
@@ -46,7 +47,7 @@ export function aboutRun(
   return {
     title: `${methods[options.method].title} on ${name}`,
     date: date.toISOString(),
-    command: commandOf(options),
+    command: commandOf(options, channels),
     data: {
       ...{ name, train: train.count, test: test.count, height, width, channels },
       ...(occurring.size > 0 && { classes: occurring.size }),
@@ -60,9 +61,13 @@ const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.t
 const quoted = (word: string) =>
   /^[\w./,:=+@%-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-/** The command line of a run: its method, and each option that is not the default. */
-export function commandOf(options: RunOptions): string {
-  const defaults = parse(['--method', options.method]).options;
+/**
+ * The command line of a run: its method, and each option that is not the default.
+ * @param channels of its images, which the default of `--views` hangs on; without them views are always named
+ */
+export function commandOf(options: RunOptions, channels?: number): string {
+  const { options: usual } = parse(['--method', options.method]);
+  const defaults = { ...usual, ...(channels !== undefined && { views: defaultViews(channels) }) };
   const words: string[] = [];
   const add = (name: string, value: unknown, usual: unknown) => {
     if (value === undefined || value === null || JSON.stringify(value) === JSON.stringify(usual)) return;

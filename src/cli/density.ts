@@ -1,7 +1,6 @@
 // Noise-contrastive estimation of a density on the plane: a run of its own, which needs no images and takes seconds.
 import { saveVariables } from '../data/safetensors.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
-import { InputError } from '../gpu/errors.ts';
 import { compile } from '../graph/compile.ts';
 import { constant, scalar, type Tensor, type Variable, variable } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
@@ -18,9 +17,11 @@ import { square } from '../ops/unary.ts';
 import { adam, cosineSchedule } from '../optim/index.ts';
 import { type Density, densities, logDensity, samplePoints } from './densities.ts';
 import { renderDensityReport } from './density_report.ts';
-import { createRunFolder, lines, runChoices } from './files.ts';
+import { createRunFolder, lines, pointLatest, reason, runChoices } from './files.ts';
+import { checkPlan } from './needs.ts';
 import type { RunOptions } from './options.ts';
 import { createProgress } from './progress.ts';
+import { columns, print } from './terminal.ts';
 import { NonFiniteError } from './train.ts';
 
 /** Points there are, and how many of them a step sees. */
@@ -99,15 +100,6 @@ interface Knobs {
   steps: number;
 }
 
-function knobsOf({ k, noise, steps }: Record<string, number>): Knobs {
-  for (const [name, value] of Object.entries({ k, steps }))
-    if (!Number.isInteger(value) || value < 1)
-      throw new InputError(`--${name}: expected a whole number of at least 1, got ${value}`);
-  if (noise < 0.1)
-    throw new InputError(`--noise: expected a standard deviation of at least 0.1, got ${noise}`);
-  return { k, noise, steps };
-}
-
 interface Fitted {
   metrics: DensityMetrics[];
   parameters: Variable[];
@@ -116,35 +108,46 @@ interface Fitted {
   density: Float64Array;
 }
 
-/** Trains on the GPU: each step draws data points anew from those there are, and noise. */
-async function fit(
-  device: Device,
-  options: RunOptions,
-  { k, noise, steps }: Knobs,
-  data: { points: Float32Array; grid: Float32Array; area: number },
-  onLook: (metrics: DensityMetrics[]) => void,
-): Promise<Fitted> {
-  const { seed } = options;
-  const energy = options.density === 'gaussian' ? gaussianEnergy() : networkEnergy(seed, noise);
+/** Where a run's points lie, and the grid that densities are drawn on. */
+interface Plane {
+  points: Float32Array;
+  grid: Float32Array;
+  /** Of a cell. */
+  area: number;
+}
+
+/** What is fitted, and the graph of a step: it draws data points anew from those there are, and noise. */
+function fitting({ seed, density }: RunOptions, { k, noise }: Knobs, { points }: Plane) {
+  const energy = density === 'gaussian' ? gaussianEnergy() : networkEnergy(seed, noise);
   const c = variable([1], { name: 'c' });
   const parameters = [...energy.parameters, c];
   const learningRate = scalar();
   const optimizer = adam(parameters, { learningRate });
   const logModel = (x: Tensor) => add(energy.log(x), c);
   const logNoise = (x: Tensor) => sub(mul(squares(x), -0.5 / noise ** 2), Math.log(2 * Math.PI * noise ** 2));
-  const step = await compile(
-    device,
-    ({ step }) => {
-      const order = permutation(POINTS, { seed, epoch: step });
-      const x = gather(constant(data.points, [POINTS, 2]), slice(order, { starts: [0], sizes: [BATCH] }));
-      const y = mul(normal([k * BATCH, 2], { seed: ~seed >>> 0, stream: step }), noise);
-      const loss = nceLoss(logModel(x), logModel(y), logNoise(x), logNoise(y), { k });
-      optimizer.minimize(loss);
-      return { loss };
-    },
-    // Steps are short, and Deno looks for their end only every 10 ms.
-    { inputs: { step: scalar('u32'), learningRate }, stepsInFlight: 50 },
-  );
+  const build = ({ step }: { step: Tensor }) => {
+    const order = permutation(POINTS, { seed, epoch: step });
+    const x = gather(constant(points, [POINTS, 2]), slice(order, { starts: [0], sizes: [BATCH] }));
+    const y = mul(normal([k * BATCH, 2], { seed: ~seed >>> 0, stream: step }), noise);
+    const loss = nceLoss(logModel(x), logModel(y), logNoise(x), logNoise(y), { k });
+    optimizer.minimize(loss);
+    return { loss };
+  };
+  return { energy, c, parameters, build, inputs: { step: scalar('u32'), learningRate } };
+}
+
+/** Trains on the GPU. */
+async function fit(
+  device: Device,
+  options: RunOptions,
+  knobs: Knobs,
+  data: Plane,
+  onLook: (metrics: DensityMetrics[]) => void,
+): Promise<Fitted> {
+  const { steps } = knobs;
+  const { energy, c, parameters, build, inputs } = fitting(options, knobs, data);
+  // Steps are short, and Deno looks for their end only every 10 ms.
+  const step = await compile(device, build, { inputs, stepsInFlight: 50 });
   const onGrid = await compile(device, () => {
     const log = energy.log(constant(data.grid, [data.grid.length / 2, 2]));
     return { log, total: logSumExp(log) };
@@ -183,38 +186,39 @@ async function fit(
 const KL_FLOOR = 1e-12;
 
 /** Fits the density of a command line, writes its run folder, prints what came out. */
-export async function runDensity(options: RunOptions, print: (text: string) => void): Promise<number> {
-  const knobs = knobsOf(options.knobs);
+export async function runDensity(options: RunOptions): Promise<number> {
+  const { k, noise, steps } = options.knobs;
+  const knobs: Knobs = { k, noise, steps };
   const name = options.density!;
   const density = densities[name];
+  const points = samplePoints(density, POINTS, options.seed);
+  // Where the data are, and where the noise is.
+  const farthest = points.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const half = Math.max(3 * noise, 1.15 * farthest);
+  const cell = (2 * half) / CELLS;
+  const place = (i: number) => cell * (i + 0.5) - half;
+  const grid = Float32Array.from({ length: 2 * CELLS * CELLS }, (_, i) =>
+    place(i % 2 ? Math.floor(i / 2 / CELLS) : (i >> 1) % CELLS),
+  );
+  const data: Plane = { points, grid, area: cell ** 2 };
   const { tune: budget } = options;
   const device = await openDevice({
     tune: budget === undefined || budget === false ? budget : { budgetMs: budget },
     choices: runChoices(() => folder, false),
   });
+  const planned = fitting(options, knobs, data);
+  await checkPlan(device, () => planned.build(planned.inputs));
   const folder = createRunFolder(options.out, options.method, new Date());
   try {
     const { method, seed, learningRate, out } = options;
     const given = { method, density: name, seed, learningRate, knobs: options.knobs, out };
     folder.write('options.json', `${JSON.stringify(given, null, 2)}\n`);
-    const terminal = Deno.stdout.isTerminal();
-    const columns = () => (terminal ? Deno.consoleSize().columns : 80);
-    const progress = createProgress({ write: print, terminal, columns });
+    const progress = createProgress({ write: print, terminal: Deno.stdout.isTerminal(), columns });
     const { title, paper, year } = methods[method];
     progress.say(`${title}, ${paper} ${year}: the density "${name}" on ${device.adapter}`);
     progress.say(`Writing to ${folder.path}`);
 
-    const points = samplePoints(density, POINTS, seed);
-    // Where the data are, and where the noise is.
-    const farthest = points.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-    const half = Math.max(3 * knobs.noise, 1.15 * farthest);
-    const cell = (2 * half) / CELLS;
-    const place = (i: number) => cell * (i + 0.5) - half;
-    const grid = Float32Array.from({ length: 2 * CELLS * CELLS }, (_, i) =>
-      place(i % 2 ? Math.floor(i / 2 / CELLS) : (i >> 1) % CELLS),
-    );
     const started = performance.now();
-    const data = { points, grid, area: cell ** 2 };
     const fitted = await fit(device, options, knobs, data, (metrics) => {
       const { step, loss } = metrics.at(-1)!;
       progress.training({ step, steps: knobs.steps, loss });
@@ -222,6 +226,8 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     });
     const seconds = (performance.now() - started) / 1000;
     folder.write('energy.safetensors', await saveVariables(device, fitted.parameters));
+    const left = pointLatest(folder);
+    if (left) progress.say(left);
     progress.end();
 
     const truth = Float64Array.from({ length: CELLS * CELLS }, (_, i) =>
@@ -249,9 +255,14 @@ export async function runDensity(options: RunOptions, print: (text: string) => v
     };
     report.verdict = verdictOf(report);
     folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
+    print(`\n${report.verdict}\n\nFitted in ${seconds.toFixed(0)} s.`);
     const pictures = { points, half, cells: CELLS, truth, learned: fitted.density };
-    folder.write('report.html', renderDensityReport(report, fitted.metrics, pictures));
-    print(`\n${report.verdict}\n\nFitted in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`);
+    try {
+      folder.write('report.html', renderDensityReport(report, fitted.metrics, pictures));
+      print(` Look at ${folder.path}/report.html\n`);
+    } catch (error) {
+      print(` The numbers are in ${folder.path}; there is no report.html: ${reason(error)}\n`);
+    }
     return 0;
   } finally {
     device.dispose();

@@ -1,3 +1,4 @@
+import { basename, dirname, join } from 'node:path';
 import { fileChoices } from '../data/choices.ts';
 import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
@@ -50,6 +51,8 @@ export async function readData(
   }
   const all = await readPair(data);
   const [train, testing] = test ? [all, shuffled(await readPair(test))] : split(all);
+  if (testing.count < LEAST_TEST)
+    throw new InputError(`--test: expected at least ${LEAST_TEST} images, got ${testing.count}`);
   for (const side of ['height', 'width', 'channels'] as const) {
     if (train[side] !== testing[side]) {
       throw new InputError(`--test: expected ${side} ${train[side]} as in --data, got ${testing[side]}`);
@@ -65,24 +68,43 @@ export async function readData(
 }
 
 async function readPair([images, labels]: readonly [string | URL, string | URL]): Promise<Images> {
-  const pixels = await parseImages(await read(images), nameOf(images));
-  return checkLabels(pixels, await parseLabels(await read(labels), nameOf(labels)), nameOf(labels));
+  const pixels = await parseImages(readRegular(images), nameOf(images));
+  return checkLabels(pixels, await parseLabels(readRegular(labels), nameOf(labels)), nameOf(labels));
 }
 
 const nameOf = (path: string | URL): string => String(path).split('/').at(-1)!;
 
-async function read(path: string | URL): Promise<Uint8Array<ArrayBuffer>> {
+/** More than WebGPU lets a kernel see of one buffer. */
+const LARGEST_FILE = 2 ** 32;
+
+/**
+ * Reads a file whose size is known before: no pipe, no device, no folder.
+ * @throws InputError in one line that names the path
+ */
+export function readRegular(path: string | URL): Uint8Array<ArrayBuffer> {
   try {
-    return await Deno.readFile(path);
+    const { isFile, isDirectory, size } = Deno.statSync(path);
+    if (isDirectory) throw new InputError('it is a folder');
+    if (!isFile) throw new InputError('it is a pipe or a device, expected a regular file');
+    if (size > LARGEST_FILE) throw new InputError(`it has ${size} bytes, expected at most ${LARGEST_FILE}`);
+    return Deno.readFileSync(path);
   } catch (error) {
-    throw new InputError(`${String(path)} cannot be read: ${reason(error)}`);
+    throw new InputError(`${path instanceof URL ? path.pathname : path} cannot be read: ${reason(error)}`);
   }
 }
 
-/** A sixth is for testing, as 10,000 of Fashion-MNIST's 60,000 are: drawn, since files may be sorted by class. */
+/** The gauges compare test images with each other. */
+const LEAST_TEST = 2;
+/** A sixth is for testing, as 10,000 of Fashion-MNIST's 60,000 are. */
+const TEST_SHARE = 6;
+
+/** The test images are drawn, since files may be sorted by class. */
 function split(all: Images): [train: Images, test: Images] {
-  const testing = Math.floor(all.count / 6);
-  if (!testing) throw new InputError(`--data: expected at least 6 images, got ${all.count}; or give --test`);
+  const testing = Math.floor(all.count / TEST_SHARE);
+  if (testing < LEAST_TEST)
+    throw new InputError(
+      `--data: expected at least ${LEAST_TEST * TEST_SHARE} images, a sixth of them for testing, got ${all.count}; or give --test`,
+    );
   const order = permutationArray(all.count, { seed: 0 });
   return [chosen(all, order.slice(testing)), chosen(all, order.slice(0, testing))];
 }
@@ -98,6 +120,29 @@ function chosen(all: Images, which: Uint32Array): Images {
   return { ...all, count: which.length, pixels, labels: Uint8Array.from(which, (i) => all.labels![i]) };
 }
 
+/** SHA-256 of a run's images and labels, in hexadecimal: whether a resumed run sees the same data. */
+export async function digestOf({ train, test }: Pick<RunData, 'train' | 'test'>): Promise<string> {
+  const parts: unknown[] = [];
+  for (const { pixels, labels, count, height, width, channels } of [train, test])
+    parts.push([
+      count,
+      height,
+      width,
+      channels,
+      await sha256(pixels),
+      await sha256(Uint32Array.from(labels!)),
+    ]);
+  return sha256(new TextEncoder().encode(JSON.stringify(parts)));
+}
+
+async function sha256(data: Uint8Array | Uint32Array): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** How many different labels images have. */
+export const classesIn = ({ labels }: Pick<Images, 'labels'>): number => new Set(labels).size;
+
 /** What the system says of a failed file operation, in a few words. */
 export function reason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return 'no such file';
@@ -112,7 +157,7 @@ export interface RunFolder {
   read(name: string): Uint8Array<ArrayBuffer>;
 }
 
-/** Makes `<out>/<time>-<method>/` and points `<out>/latest` to it. @throws InputError when the place is not writable */
+/** Makes `<out>/<time>-<method>/`. @throws InputError when the place is not writable */
 export function createRunFolder(out: string, method: string, time: Date): RunFolder {
   const stamp = time.toISOString().slice(0, 19).replaceAll(':', '-');
   try {
@@ -126,19 +171,65 @@ export function createRunFolder(out: string, method: string, time: Date): RunFol
         if (error instanceof Deno.errors.AlreadyExists) continue;
         throw error;
       }
-      const folder = openRunFolder(`${out}/${name}`);
-      pointLatest(out, name);
-      return folder;
+      return openRunFolder(`${out}/${name}`);
     }
   } catch (error) {
     throw new InputError(`--out: ${out} cannot be written: ${reason(error)}`);
   }
 }
 
-function pointLatest(out: string, name: string): void {
-  const temporary = `${out}/.latest-${crypto.randomUUID()}`;
-  Deno.symlinkSync(name, temporary);
-  Deno.renameSync(temporary, `${out}/latest`);
+/** What the names of run folders begin with. */
+const STAMP = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[^/]+$/;
+
+/**
+ * Points `latest`, beside a run's folder, to it; called when there is something in the folder. Only a link to a run is
+ * replaced: a file, a folder or a link of the user's that has this name stays.
+ * @returns what to say when it stays, else nothing
+ */
+export function pointLatest({ path }: RunFolder): string | undefined {
+  const link = join(dirname(path), 'latest');
+  const temporary = join(dirname(path), `.latest-${crypto.randomUUID()}`);
+  try {
+    if (!isOurs(link)) return `${link} is no link to a run folder, so it stays as it is.`;
+    Deno.symlinkSync(basename(path), temporary);
+    Deno.renameSync(temporary, link);
+  } catch (error) {
+    remove(temporary);
+    return `${link} cannot be made: ${reason(error)}`;
+  }
+}
+
+/** Whether nothing is there, or a link that an earlier run left. */
+function isOurs(link: string): boolean {
+  try {
+    return Deno.lstatSync(link).isSymlink && STAMP.test(Deno.readLinkSync(link));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // It was never made.
+  }
+}
+
+/**
+ * Writes a file whole or not at all: what could be written of it does not stay behind.
+ * @throws InputError
+ */
+export function writeWhole(path: string, content: string | Uint8Array): void {
+  const temporary = join(dirname(path), `.${basename(path)}.part`);
+  try {
+    Deno.writeFileSync(temporary, typeof content === 'string' ? new TextEncoder().encode(content) : content);
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    remove(temporary);
+    throw new InputError(`${path} cannot be written: ${reason(error)}`);
+  }
 }
 
 /** An existing run folder. @throws InputError */
@@ -150,23 +241,8 @@ export function openRunFolder(path: string): RunFolder {
   }
   return {
     path,
-    write(name, content) {
-      const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-      const temporary = `${path}/.${name}.part`;
-      try {
-        Deno.writeFileSync(temporary, bytes);
-        Deno.renameSync(temporary, `${path}/${name}`);
-      } catch (error) {
-        throw new InputError(`${path}/${name} cannot be written: ${reason(error)}`);
-      }
-    },
-    read(name) {
-      try {
-        return Deno.readFileSync(`${path}/${name}`);
-      } catch (error) {
-        throw new InputError(`${path}/${name} cannot be read: ${reason(error)}`);
-      }
-    },
+    write: (name, content) => writeWhole(`${path}/${name}`, content),
+    read: (name) => readRegular(`${path}/${name}`),
   };
 }
 
@@ -199,10 +275,21 @@ export function runChoices(folder: () => RunFolder, resumed: boolean): ChoiceSto
 export const lines = (values: readonly unknown[]): string =>
   values.map((value) => `${JSON.stringify(value)}\n`).join('');
 
-/** The values of a file of {@link lines}. */
-export const parseLines = (bytes: Uint8Array): unknown[] =>
-  new TextDecoder()
-    .decode(bytes)
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
+/**
+ * The values of a file of {@link lines}. A last line that was cut off is left out: what comes before it counts.
+ * @param file for messages
+ * @throws InputError for any other line that is no JSON
+ */
+export function parseLines(bytes: Uint8Array, file: string): unknown[] {
+  const all = new TextDecoder().decode(bytes).split('\n');
+  const cutOff = all.at(-1) !== '';
+  const whole = all.filter(Boolean);
+  return whole.flatMap((line, i) => {
+    try {
+      return [JSON.parse(line)];
+    } catch {
+      if (cutOff && i === whole.length - 1) return [];
+      throw new InputError(`${file}: line ${i + 1} is no JSON`);
+    }
+  });
+}

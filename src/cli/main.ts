@@ -1,5 +1,6 @@
+import { resolve } from 'node:path';
 import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
-import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
+import { saveVariables } from '../data/safetensors.ts';
 import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
@@ -10,40 +11,44 @@ import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
 import { aboutRun } from './about.ts';
 import { runDensity } from './density.ts';
+import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
 import {
+  classesIn,
   createRunFolder,
+  digestOf,
   lines,
-  openRunFolder,
-  parseLines,
+  pointLatest,
   type RunData,
-  type RunFolder,
   readData,
   reason,
   runChoices,
 } from './files.ts';
-import { alarmOptions, buildModel, type Model, represent, settleStatistics } from './model.ts';
+import { alarmOptions, buildModel, type Model, represent, settleStatistics, viewsOf } from './model.ts';
+import { checkClasses, checkRun, stepsOf } from './needs.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
 import { type Report, type RunReport, renderReport } from './report_html.ts';
-import { type GaugeSet, gaugeTable, verdict } from './table.ts';
-import { checkStep, lookOnce, type Metrics, type Saved, stepsOf, train } from './train.ts';
+import { checkCheckpoint, type Earlier, reopen } from './resume.ts';
+import { type GaugeSet, type Gauges, gaugeTable, verdict } from './table.ts';
+import { columns, complain, print } from './terminal.ts';
+import { lookOnce, type Metrics, train } from './train.ts';
+import { defaultViews } from './views.ts';
 
-const encoder = new TextEncoder();
-const print = (text: string) => Deno.stdout.writeSync(encoder.encode(text));
+/** The signals that end a run with saving, and the exit codes that shells give to them. */
+const SIGNALS: [signal: Deno.Signal, code: number][] =
+  Deno.build.os === 'windows'
+    ? [['SIGINT', 130]]
+    : [
+        ['SIGINT', 130],
+        ['SIGTERM', 143],
+        ['SIGHUP', 129],
+      ];
 
-/** What is needed to go on: a run folder, the options it was started with, and what it had reached. */
-interface Start {
-  options: RunOptions;
-  folder: RunFolder;
-  resume: { saved: Saved; metrics: Metrics[]; timing: Timing[] } | null;
-}
-
-/** A line of timing.jsonl: seconds of training until after `step`, in all legs of a run. */
-interface Timing {
-  step: number;
-  seconds: number;
-}
+/** Gauges that could not be measured. */
+const UNMEASURED: Gauges = {
+  ...{ knn: null, augKnn: null, linearProbe: null, linearProbe1000: null, linearProbe100: null },
+};
 
 /** Runs a command line; returns the exit code. */
 async function main(args: string[]): Promise<number> {
@@ -51,18 +56,21 @@ async function main(args: string[]): Promise<number> {
   if (command.help) print(help());
   else if (command.list) print(`${list()}\n`);
   else if (command.resume === null && methods[command.options.method].density)
-    return runDensity(command.options, print);
+    return runDensity(command.options);
   else return run(command);
   return 0;
 }
 
 async function run(command: Command): Promise<number> {
   const earlier = command.resume === null ? null : reopen(command.resume);
-  const options = earlier?.options ?? command.options;
-  const images = await readData(options.data, options.test);
+  const asked = earlier?.options ?? command.options;
+  const images = await readData(asked.data, asked.test);
+  const options = completed(asked, images);
+  const dataDigest = await digestOf(images);
+  if (earlier) checkData(earlier, dataDigest);
   const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
   const steps = stepsOf(options, data.train);
-  checkStep(options, data.train);
+  checkClasses(options, images.train);
   const given =
     options.tune === undefined || options.tune === false ? options.tune : { budgetMs: options.tune };
   // A resumed run measures nothing: it has the choices and the defaults that it began with.
@@ -70,14 +78,17 @@ async function run(command: Command): Promise<number> {
   const choices = runChoices(() => folder, earlier !== null);
   let device = await openDevice({ tune, choices });
   if (options.precision === 'mixed') mixed.check(device.gpu.features);
+  const { variables } = await checkRun(device, options, data);
+  if (earlier) checkCheckpoint(earlier, variables, steps);
   const { folder, resume } = earlier ?? {
     folder: createRunFolder(options.out, options.method, new Date()),
     resume: null,
   };
-  folder.write('options.json', `${JSON.stringify(options, null, 2)}\n`);
+  const pixels = { mean: data.train.mean, std: data.train.std };
+  const recorded = { ...options, dataDigest, pixels };
+  folder.write('options.json', `${JSON.stringify(recorded, null, 2)}\n`);
 
   const terminal = Deno.stdout.isTerminal();
-  const columns = () => (terminal ? Deno.consoleSize().columns : 80);
   const progress = createProgress({ write: print, terminal, columns, imagesPerStep: 2 * options.batch });
   const { title, paper } = methods[options.method];
   const stored = options.precision === 'mixed' ? ', mixed precision' : '';
@@ -87,29 +98,35 @@ async function run(command: Command): Promise<number> {
   progress.say(
     resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
   );
+  if (classesIn(images.train) < 2)
+    progress.say('All labels are the same: the accuracies of this run mean nothing.');
 
-  let stopped = false;
-  const stop = () => {
-    if (!stopped) progress.say('Stopping after this step. What there is will be saved.');
-    stopped = true;
-  };
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  if (Deno.build.os !== 'windows') for (const signal of signals) Deno.addSignalListener(signal, stop);
-  else Deno.addSignalListener('SIGINT', stop);
+  let stopped = 0;
+  for (const [signal, code] of SIGNALS)
+    Deno.addSignalListener(signal, () => {
+      if (!stopped) progress.say('Stopping after this step. What there is will be saved.');
+      stopped ||= code;
+    });
 
-  const gauges: Partial<GaugeSet> = {};
+  const gauges: GaugeSet = { raw: UNMEASURED, untrained: UNMEASURED, trained: UNMEASURED };
   const spectra = { untrained: [] as number[], trained: [] as number[] };
   const similarities: RunReport['similarities'] = {};
-  const judge = async (name: keyof GaugeSet, model: Model | null) => {
-    const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
-      onProgress: (stage, fraction) =>
-        progress.stage(`${name === 'raw' ? 'raw pixels' : name}: ${stage}`, fraction),
-    });
-    const { spectrumZ, similaritiesZ, ...rest } = measured;
-    gauges[name] = rest;
-    if (name === 'raw') return;
-    spectra[name] = [...(spectrumZ ?? [])];
-    similarities[name] = similaritiesZ;
+  /** Measures an encoder; gauges that fail are a line, and the run goes on. */
+  const judge = async (name: keyof GaugeSet, model: Model | null): Promise<void> => {
+    const called = name === 'raw' ? 'raw pixels' : name;
+    try {
+      const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
+        onProgress: (stage, fraction) => progress.stage(`${called}: ${stage}`, fraction),
+      });
+      const { spectrumZ, similaritiesZ, ...rest } = measured;
+      gauges[name] = rest;
+      if (name === 'raw') return;
+      spectra[name] = [...(spectrumZ ?? [])];
+      similarities[name] = similaritiesZ;
+    } catch (error) {
+      if (name !== 'trained' && (device.lost || !(error instanceof HypersphereError))) throw error;
+      progress.say(`Not measured, ${called}: ${reason(error)}`);
+    }
   };
 
   const timing = resume?.timing ?? [];
@@ -123,9 +140,10 @@ async function run(command: Command): Promise<number> {
         ? 'Stopped before the first step: nothing was trained.\n'
         : `Stopped at step ${step} of ${steps}: ${folder.path} has the checkpoint and the metrics.\nGo on with: npm start -- --resume ${folder.path}\n`,
     );
-    return 130;
+    return stopped;
   };
   let latest: Metrics | undefined = resume?.metrics.at(-1);
+  let pointed = resume !== null;
   try {
     await judge('raw', null);
     if (stopped) return stoppedAt(resume?.saved.step);
@@ -141,12 +159,13 @@ async function run(command: Command): Promise<number> {
     if (stopped) return stoppedAt(resume?.saved.step);
     const alarm = (looks: readonly Look[]) =>
       collapseAlarm(looks, { ...alarmOptions(options, images.train), untrained: before });
-    let heard: CollapseKind[] = [];
+    let heard = new Map<CollapseKind, number>();
     const trained = await train({
       options,
       data: data.train,
       watch: data.test,
       resume,
+      metadata: { dataDigest },
       open: async () => {
         if (device.lost) device = await openDevice({ tune, choices });
         return device;
@@ -170,31 +189,43 @@ async function run(command: Command): Promise<number> {
         timing.push({ step: latest.step, seconds: trainedFor() });
         folder.write('metrics.jsonl', lines(metrics));
         folder.write('timing.jsonl', lines(timing));
+        const seen = alarm(metrics);
+        for (const [kind, since] of heard)
+          if (!seen.some((collapse) => collapse.kind === kind))
+            progress.say(
+              `Alarm over: ${kind} collapse, seen since step ${since}, is gone at step ${latest.step}.`,
+            );
         // A second look makes sure.
-        const sure = alarm(metrics).filter(({ since }) => since < latest!.step);
+        const sure = seen.filter(({ since }) => since < latest!.step);
         for (const collapse of sure)
-          if (!heard.includes(collapse.kind)) progress.say(`Alarm: ${describe(collapse)}`);
-        heard = sure.map(({ kind }) => kind);
+          if (!heard.has(collapse.kind)) progress.say(`Alarm: ${describe(collapse)}`);
+        heard = new Map(sure.map(({ kind, since }) => [kind, since]));
       },
-      onSave: ({ bytes }) => folder.write('checkpoint.safetensors', bytes),
-      stopped: () => stopped,
+      onSave({ bytes }) {
+        folder.write('checkpoint.safetensors', bytes);
+        const left = pointed ? undefined : pointLatest(folder);
+        pointed = true;
+        if (left) progress.say(left);
+      },
+      stopped: () => stopped !== 0,
       say: (line) => progress.say(line),
     });
     const seconds = trainedFor();
     const { model, metrics, saved } = trained;
-    folder.write(
-      'encoder.safetensors',
-      await saveVariables(device, model.encoderVariables, {
-        method: options.method,
-        seed: String(options.seed),
-      }),
-    );
+    const saveEncoder = async (measured?: Gauges) => {
+      const record = recordOf(recorded, data.train, model, saved.step, metrics, measured);
+      const bytes = await saveVariables(device, model.encoderVariables, encoderMetadata(record));
+      folder.write('encoder.safetensors', bytes);
+    };
+    await saveEncoder();
     if (!trained.complete) return stoppedAt(saved.step);
+
+    // The numbers first: nothing that comes later may take them with it.
     await judge('trained', model);
-    const all = gauges as GaugeSet;
+    const measured = gauges.trained !== UNMEASURED;
+    if (measured) await saveEncoder(gauges.trained);
     const collapses = alarm(metrics);
-    const labels = [images.train.labels ?? [], images.test.labels ?? []];
-    const about = aboutRun(options, data, labels, new Date());
+    const about = aboutRun(options, data, [images.train.labels ?? [], images.test.labels ?? []], new Date());
     const report: Report = {
       ...about,
       method: options.method,
@@ -203,58 +234,97 @@ async function run(command: Command): Promise<number> {
       seconds: Number(seconds.toFixed(1)),
       adapter: device.adapter,
       loss: metrics.at(-1)?.loss ?? null,
-      options: { ...options },
-      verdict: verdict(all, title, collapses, { classes: about.data.classes }),
+      options: recorded,
+      verdict: verdict(gauges, title, collapses, { classes: about.data.classes }),
       alarm: collapses,
-      gauges: all,
+      gauges,
     };
     folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
+    progress.end();
+    print(
+      `\n${gaugeTable(gauges)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
+    );
+
     const drawn = await pictures(device, model, data, images, {
       untrained: makeUntrained,
       onProgress: (stage, fraction) => progress.stage(stage, fraction),
     });
-    for (const failure of drawn.failures) progress.say(`Left out of the report: ${failure}`);
-    folder.write(
-      'report.html',
-      renderReport({
-        ...{ report, metrics, spectrum: spectra, similarities },
-        ...{ classNames: images.classNames, ...drawn },
-      }),
-    );
     progress.end();
-    print(
-      `\n${gaugeTable(all)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s. Look at ${folder.path}/report.html\n`,
-    );
-    return 0;
+    const page = render({
+      ...{ report, metrics, spectrum: spectra, similarities },
+      ...{ classNames: images.classNames, ...drawn },
+    });
+    if ('text' in page) folder.write('report.html', page.text);
+    print('text' in page ? `Look at ${folder.path}/report.html\n` : `The numbers are in ${folder.path}\n`);
+    for (const line of [...drawn.failures, ...('failure' in page ? [page.failure] : [])])
+      print(`Not drawn, ${line}\n`);
+    return measured ? 0 : 1;
   } finally {
     progress.end();
     device.dispose();
   }
 }
 
+/** The page of a report, or why there is none. */
+function render(run: RunReport): { text: string } | { failure: string } {
+  try {
+    return { text: renderReport(run) };
+  } catch (error) {
+    return { failure: `report.html: ${reason(error)}` };
+  }
+}
+
+/** Options as options.json has them: views by name, files by paths that hold from any folder. */
+function completed(options: RunOptions, { train }: RunData): RunOptions {
+  const paths = (pair: RunOptions['data']): RunOptions['data'] =>
+    pair && [resolve(pair[0]), resolve(pair[1])];
+  return {
+    ...options,
+    views: options.views ?? defaultViews(train.channels),
+    data: paths(options.data),
+    test: paths(options.test),
+  };
+}
+
+/** @throws InputError where a resumed run would see other data than it began with */
+function checkData({ folder, dataDigest, options }: Earlier, now: string): void {
+  if (dataDigest === undefined || dataDigest === now) return;
+  const files = [...(options.data ?? []), ...(options.test ?? [])].join(', ') || 'those of the project';
+  throw new InputError(
+    `${folder.path}: the data are not those that the run was started with (${files}): their SHA-256 differs`,
+  );
+}
+
+/** What encoder.safetensors says of its encoder. */
+function recordOf(
+  { dataDigest, pixels, ...options }: RunOptions & Pick<EncoderRecord, 'dataDigest'> & { pixels: Pixels },
+  data: Dataset,
+  { encoder: { outputs } }: Model,
+  step: number,
+  metrics: readonly Metrics[],
+  gauges?: Gauges,
+): EncoderRecord {
+  const { height, width, channels } = data;
+  const { method, seed, encoder, learningRate, batch, epochs, embedding, precision, knobs } = options;
+  return {
+    architecture: { encoder, height, width, channels, outputs },
+    pixelMean: pixels.mean,
+    pixelStd: pixels.std,
+    views: { name: options.views!, ...viewsOf(options, data) },
+    method,
+    seed,
+    hyperparameters: { learningRate, batch, epochs, steps: step, embedding, precision, ...knobs },
+    dataDigest,
+    metrics: metrics.length ? { ...metrics.at(-1)! } : null,
+    ...(gauges && { gauges: { ...gauges } }),
+  };
+}
+
+type Pixels = Pick<Dataset, 'mean' | 'std'>;
+
 /** Mean and std of Fashion-MNIST are known; other images are measured. */
 function datasetOf({ builtIn, ...images }: RunData, part: 'train' | 'test'): Dataset {
   return dataset(images[part], { ...(builtIn ? {} : pixelStatistics(images.train)), name: part });
-}
-
-/** Reads back where an interrupted run had got to. */
-function reopen(path: string): Start {
-  const folder = openRunFolder(path);
-  const options = JSON.parse(new TextDecoder().decode(folder.read('options.json'))) as RunOptions;
-  if (methods[options.method].density)
-    throw new InputError(`${path} has no checkpoint: ${options.method} takes seconds, start it again`);
-  const bytes = folder.read('checkpoint.safetensors');
-  const step = Number(decodeSafetensors(bytes).metadata.step);
-  if (!Number.isInteger(step)) throw new InputError(`${path}/checkpoint.safetensors does not say its step`);
-  const until = <T extends { step: number }>(file: string): T[] => {
-    try {
-      return (parseLines(folder.read(file)) as T[]).filter((line) => line.step <= step);
-    } catch {
-      return []; // Stopped before the first line.
-    }
-  };
-  const [metrics, timing] = [until<Metrics>('metrics.jsonl'), until<Timing>('timing.jsonl')];
-  return { options, folder, resume: { saved: { step, bytes }, metrics, timing } };
 }
 
 /** One clear line for what is expected to go wrong; the whole story for what is not. */
@@ -266,6 +336,6 @@ function explain(error: unknown): string {
 try {
   Deno.exit(await main(Deno.args));
 } catch (error) {
-  console.error(explain(error));
+  complain(`${explain(error)}\n`);
   Deno.exit(1);
 }

@@ -1,5 +1,4 @@
 // `npm run measure`: every gauge that embeddings from anywhere allow.
-import { parseArgs } from 'node:util';
 import { npyLabels, npyRows, parseNpy } from '../data/npy.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
@@ -22,21 +21,29 @@ import { spectrum } from '../measures/spectrum.ts';
 import { embeddingStd } from '../measures/std.ts';
 import { uniformity, uniformityOptimum } from '../measures/uniformity.ts';
 import { permutationArray } from '../ops/random.ts';
-import { reason } from './files.ts';
+import { readArguments } from './arguments.ts';
+import { readRegular, reason, writeWhole } from './files.ts';
 import { formatGauge, type GaugeRow } from './table.ts';
+import { complain, print } from './terminal.ts';
 
-const HELP = `Measures embeddings: a NumPy file [N, D] of float32 or float64.
+const HELP = `Measures how good embeddings are. They are a NumPy file: float32 or float64, one row for each sample.
 
   npm run measure -- EMBEDDINGS.npy [LABELS.npy] [options]
 
-  LABELS.npy       [N] of an integer type: k-NN, linear probe and clusters too; a sixth of the rows, drawn, is the test
-  --views FILE     the same samples under a transformation, [N, D]: alignment, invariance, LiDAR, equivariance; with labels
-                   also accuracy under it, as under a shift that training did not see
-  --wrong FILE     with --views, the same samples under another transformation, [N, D]: equivariance's control
-  --other FILE     the same samples by another encoder, [N, E]: CKA
-  --analogies FILE rows "a is to b as c is to d" of an integer type, [Q, 4]: how often d is nearest to b - a + c
-  --json FILE      writes the numbers there
-  --help
+  LABELS.npy        a whole number for each row. Adds k-NN, a linear probe and clusters;
+                    a random sixth of the rows is the test set
+  --views FILE      embeddings of the same samples, transformed. Adds alignment, invariance,
+                    LiDAR and equivariance; with labels also the accuracy on transformed samples
+  --wrong FILE      with --views: embeddings of the same samples under another
+                    transformation, as a control for equivariance
+  --other FILE      embeddings of the same samples by another encoder, of any width. Adds CKA
+  --analogies FILE  rows of four row numbers a, b, c, d: "a is to b as c is to d".
+                    Adds how often d is the nearest row to b - a + c
+  --json FILE       write the numbers to this file
+  -h, --help        show this text
+
+To convert other files, in Python: numpy.save("x.npy", numpy.loadtxt("x.csv", delimiter=",")), or
+numpy.save("x.npy", numpy.load("x.npz")["name"]).
 `;
 
 type Kind = GaugeRow['kind'];
@@ -200,15 +207,24 @@ async function withViews(
   return lines;
 }
 
-/** Of rows that are words. */
-async function withAnalogies(device: Device, x: Embeddings, file: string): Promise<Line[]> {
-  const { shape, data } = parseNpy(read(file), file);
-  if (shape.length !== 2 || shape[1] !== 4 || !shape[0] || !Array.from(data, Number).every(Number.isInteger))
-    throw new InputError(`${file}: expected whole numbers [Q, 4], got [${shape.join(', ')}]`);
+/** Questions "a is to b as c is to d" about N rows. @throws InputError that names the file */
+function readAnalogies(file: string, path: string, N: number): Analogy[] {
+  const { dtype, shape, data } = parseNpy(read(file), file);
+  if (shape.length !== 2 || shape[1] !== 4 || !shape[0] || dtype.startsWith('<f'))
+    throw new InputError(`${file}: expected whole numbers [Q, 4], got ${dtype} [${shape.join(', ')}]`);
   const words = Array.from(data, Number);
-  const analogies = Array.from({ length: shape[0] }, (_, i) => words.slice(4 * i, 4 * i + 4));
-  const { accuracy } = await analogyAccuracy(device, x, analogies as unknown as Analogy[]);
-  return [['analogies', 'analogies (3CosAdd)', accuracy, 'accuracy', `${shape[0]} questions`]];
+  const wrong = words.findIndex((word) => word < 0 || word >= N);
+  if (wrong >= 0)
+    throw new InputError(
+      `${file}: expected numbers of 0 to ${N - 1}, the rows of ${path}; question ${Math.floor(wrong / 4)} has ${data[wrong]}`,
+    );
+  return Array.from({ length: shape[0] }, (_, i) => words.slice(4 * i, 4 * i + 4) as unknown as Analogy);
+}
+
+/** Of rows that are words. */
+async function withAnalogies(device: Device, x: Embeddings, analogies: Analogy[]): Promise<Line[]> {
+  const { accuracy } = await analogyAccuracy(device, x, analogies);
+  return [['analogies', 'analogies (3CosAdd)', accuracy, 'accuracy', `${analogies.length} questions`]];
 }
 
 /** Shares as a row of bars, from cosine -1 to 1. */
@@ -224,35 +240,49 @@ const table = (lines: Line[]) =>
     )
     .join('\n');
 
+/** The bytes of a .npy file. @throws InputError that says how to convert another */
 function read(path: string): Uint8Array {
+  const bytes = readRegular(path);
+  const start = String.fromCharCode(...bytes.subarray(0, 64));
+  if (start.startsWith('PK\x03\x04'))
+    throw new InputError(
+      `${path} is an archive of arrays (.npz): save one of them, numpy.save("x.npy", numpy.load("${path}")["name"])`,
+    );
+  if (/^[\s\w.,;:+"'#-]+$/.test(start))
+    throw new InputError(
+      `${path} is a text file: convert it, numpy.save("x.npy", numpy.loadtxt("${path}", delimiter=","))`,
+    );
+  return bytes;
+}
+
+/** Whole or not at all; into a pipe or device as it comes. */
+function write(path: string, content: string): void {
   try {
-    return Deno.readFileSync(path);
+    let regular = true;
+    try {
+      regular = Deno.statSync(path).isFile;
+    } catch {
+      // It is not there yet.
+    }
+    if (regular) writeWhole(path, content);
+    else Deno.writeTextFileSync(path, content);
   } catch (error) {
-    throw new InputError(`${path} cannot be read: ${reason(error)}`);
+    throw new InputError(
+      error instanceof InputError
+        ? `--json: ${error.message}`
+        : `--json: ${path} cannot be written: ${reason(error)}`,
+    );
   }
 }
 
 async function main(args: string[]): Promise<void> {
-  const text = { type: 'string' as const };
-  const options = {
-    views: text,
-    wrong: text,
-    other: text,
-    analogies: text,
-    json: text,
-    help: { type: 'boolean' as const },
-  };
-  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
-  try {
-    parsed = parseArgs({ args, options, allowPositionals: true });
-  } catch (error) {
-    throw new InputError(
-      `${(error as Error).message.split('. ')[0]}; npm run measure -- --help lists the options`,
-    );
-  }
-  const { views, wrong, other, analogies, json, help } = parsed.values;
-  const [path, labelPath, ...more] = parsed.positionals;
-  if (help) return console.log(HELP);
+  const { text, flag, positionals } = readArguments(args, {
+    ...{ command: 'npm run measure', flags: ['help'], words: ['help'], positionals: true },
+    values: ['views', 'wrong', 'other', 'analogies', 'json'],
+  });
+  const [views, wrong, other, json] = ['views', 'wrong', 'other', 'json'].map(text);
+  const [path, labelPath, ...more] = positionals;
+  if (flag('help')) return print(HELP);
   if (path === undefined || more.length)
     throw new InputError('expected EMBEDDINGS.npy [LABELS.npy]; npm run measure -- --help tells more');
 
@@ -277,6 +307,9 @@ async function main(args: string[]): Promise<void> {
   if (w && !y)
     throw new InputError('--wrong: expected --views too, whose transformation it is compared with');
 
+  const file = text('analogies');
+  const analogies = file === undefined ? null : readAnalogies(file, path, N);
+
   const device = await openDevice();
   try {
     const order = permutationArray(N, { seed: 0 });
@@ -287,13 +320,13 @@ async function main(args: string[]): Promise<void> {
       ...(await geometry(device, x)),
       ...(b ? await withViews(device, a!, b, c) : []),
       ...(b && of ? await withLabelsOf(device, a!, b, of) : []),
-      ...(analogies === undefined ? [] : await withAnalogies(device, x, analogies)),
+      ...(analogies ? await withAnalogies(device, x, analogies) : []),
       ...(z ? [['cka', 'linear CKA', await linearCka(device, x, z), 'number'] satisfies Line] : []),
     ];
     const cosines = y && N > 1 ? await similarityHistogram(device, x, y, { bins: 40 }) : null;
     const classes = known ? `, ${known.values.length} classes` : '';
-    console.log(`${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}`);
-    if (!json) return;
+    print(`${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}\n`);
+    if (json === undefined) return;
     const report = {
       file: path,
       rows: N,
@@ -304,11 +337,7 @@ async function main(args: string[]): Promise<void> {
         cosines: Object.fromEntries(Object.entries(cosines).map(([name, of]) => [name, Array.from(of)])),
       }),
     };
-    try {
-      Deno.writeTextFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
-    } catch (error) {
-      throw new InputError(`--json: ${json} cannot be written: ${reason(error)}`);
-    }
+    write(json, `${JSON.stringify(report, null, 2)}\n`);
   } finally {
     device.dispose();
   }
@@ -318,8 +347,8 @@ try {
   await main(Deno.args);
 } catch (error) {
   const known = error instanceof HypersphereError;
-  console.error(
-    known ? `${error.name}: ${error.message}` : `internal: ${(error as Error).stack ?? reason(error)}`,
+  complain(
+    `${known ? `${error.name}: ${error.message}` : `internal: ${(error as Error).stack ?? reason(error)}`}\n`,
   );
   Deno.exit(1);
 }

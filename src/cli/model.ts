@@ -1,4 +1,4 @@
-import { augment, S1, scaledTo } from '../data/augment.ts';
+import { type Augmentation, augment, scaledTo } from '../data/augment.ts';
 import { batchIndices, batchLabels, type Dataset } from '../data/dataset.ts';
 import type { Images } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
@@ -12,6 +12,7 @@ import { copyInitial } from '../nn/init.ts';
 import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
 import type { RunOptions } from './options.ts';
+import { defaultViews, viewsFor } from './views.ts';
 
 /** What a run trains: encoder -> h, projector -> z, what its method adds, and its optimiser. */
 export interface Model {
@@ -56,8 +57,16 @@ export function copyOf(network: Network, other: Network, name: string): Network 
   return other;
 }
 
-/** Builds the model of a run from its options and its seed. */
-export function buildModel(options: RunOptions, data: Dataset, learningRate: Tensor): Model {
+/**
+ * Builds the model of a run from its options and its seed.
+ * @param check sees the variables before anything of their size is made
+ */
+export function buildModel(
+  options: RunOptions,
+  data: Dataset,
+  learningRate: Tensor,
+  check?: (variables: readonly Variable[]) => void,
+): Model {
   const built = buildNetwork(options, data);
   const network = networkOf(built);
   const recipe = recipeOf(methods[options.method], {
@@ -65,6 +74,7 @@ export function buildModel(options: RunOptions, data: Dataset, learningRate: Ten
     copy: (name) => copyOf(network, networkOf(buildNetwork(options, data)), name),
   });
   const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
+  check?.([...network.parameters, ...parameters, ...statistics, ...state]);
   const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });
   const { encoder } = built;
   return {
@@ -99,11 +109,12 @@ export function represent({ encoder, projector: head }: Model, x: Tensor): { h: 
   return { h, z: head(h) };
 }
 
-/** How the two views of a run are drawn. */
-const viewsOf = ({ viewNoise }: RunOptions, data: Dataset) => ({
-  ...scaledTo(data, S1),
-  ...(viewNoise && { noise: viewNoise }),
-});
+/** How the two views of a run are drawn. @throws InputError for views that the images cannot have */
+export function viewsOf({ views, viewNoise }: RunOptions, data: Dataset): Augmentation {
+  const { channels } = data;
+  const given = scaledTo(data, viewsFor(views ?? defaultViews(channels), channels));
+  return { ...given, ...(viewNoise !== undefined && { noise: viewNoise }) };
+}
 
 /** One training step: two augmented views, the method's loss, one update. `scalars`: the numbers of its schedules. */
 export function trainingStep(
@@ -124,7 +135,7 @@ export function trainingStep(
       const indices = batchIndices(data, { rows: batch, seed, step });
       return augment(data, {
         ...scaledTo(data, augmentation),
-        ...(options.viewNoise && { noise: options.viewNoise }),
+        ...(options.viewNoise !== undefined && { noise: options.viewNoise }),
         ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
       });
     },

@@ -534,6 +534,7 @@ const optionNames: Record<string, string> = {
   tune: 'tuning of kernels, ms',
   data: 'data',
   test: 'test data',
+  dataDigest: 'SHA-256 of the data',
 };
 
 function runSection(report: Report): Section {

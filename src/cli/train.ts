@@ -2,10 +2,10 @@ import { augment, EVAL, scaledTo } from '../data/augment.ts';
 import { batchesPerEpoch, type Dataset, rows } from '../data/dataset.ts';
 import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
 import type { Device } from '../gpu/device.ts';
-import { DeviceLostError, HypersphereError, InputError } from '../gpu/errors.ts';
+import { DeviceLostError, HypersphereError } from '../gpu/errors.ts';
 import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
-import { constant, scalar, trace } from '../graph/tensor.ts';
+import { constant, scalar } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
 import type { Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
@@ -16,6 +16,7 @@ import { concatenate } from '../ops/shape.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
 import { buildModel, type Model, represent, trainingStep } from './model.ts';
+import { stepsOf } from './needs.ts';
 import type { RunOptions } from './options.ts';
 
 /** A line of metrics.jsonl: after `step` updates. No times: same seed, same adapter, same bytes. */
@@ -44,6 +45,8 @@ export interface Training {
   open: () => Promise<Device>;
   /** Called when kernels are to be compiled, and again after a lost device. */
   onReady?: () => void;
+  /** What checkpoints say besides their step. */
+  metadata?: Record<string, string>;
   /** Where to go on from, and the metrics up to there. */
   resume?: { saved: Saved; metrics: Metrics[] } | null;
   onCompile?: (done: number, total: number) => void;
@@ -76,23 +79,6 @@ const GALLERY_BATCH = 512;
 /** A device that is lost over and over is not worth another try. */
 const MOST_LOSSES = 3;
 
-/** How many updates a run has in all. */
-export function stepsOf({ batch, epochs }: RunOptions, data: Dataset): number {
-  const perEpoch = batchesPerEpoch(data, batch);
-  if (perEpoch < 1)
-    throw new InputError(`--batch: ${batch} is larger than the data, which has ${data.count} images`);
-  return perEpoch * epochs;
-}
-
-/** Throws what the graph of a training step would, before anything is opened, measured or written. */
-export function checkStep(options: RunOptions, data: Dataset): void {
-  trace(() => {
-    const model = buildModel(options, data, scalar());
-    const scalars = Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]);
-    return trainingStep(options, data, model, scalar('u32'), Object.fromEntries(scalars));
-  });
-}
-
 /**
  * Trains, taking gauges on the way. A lost device is replaced, and the run goes on from its last saved state.
  * @throws NonFiniteError that names the first op with a non-finite value; what was saved before stays
@@ -121,7 +107,7 @@ async function trainOn(
   metrics: Metrics[],
   save: (saved: Saved) => void,
 ): Promise<Trained> {
-  const { options, data } = job;
+  const { options, data, metadata } = job;
   const steps = stepsOf(options, data);
   const perEpoch = batchesPerEpoch(data, options.batch);
   const every = Math.max(1, Math.round(perEpoch / LOGS_PER_EPOCH));
@@ -150,7 +136,10 @@ async function trainOn(
   const run = (s: Step<typeof inputs>, at: number) => s.run(values(at));
 
   const beginning = async () => {
-    const saved = { step: 0, bytes: await saveVariables(device, model.variables, { step: '0' }) };
+    const saved = {
+      step: 0,
+      bytes: await saveVariables(device, model.variables, { ...metadata, step: '0' }),
+    };
     save(saved);
     return saved;
   };
@@ -188,7 +177,7 @@ async function trainOn(
     const at = done;
     // An update that was left out since the last look: a state that no run could go on from.
     if ((await optimizerStatus(device, model.optimizer)).skipped > 0) await refuse(at);
-    const bytes = await saveVariables(device, model.variables, { step: String(at) });
+    const bytes = await saveVariables(device, model.variables, { ...metadata, step: String(at) });
     const finite = [...decodeSafetensors(bytes).tensors.values()].every(({ data }) =>
       data.every(Number.isFinite),
     );

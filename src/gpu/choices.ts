@@ -16,8 +16,12 @@ export interface ChoiceTable {
   save(): Promise<void>;
 }
 
-const isTable = (value: unknown): value is Choices =>
-  typeof value === 'object' && !!value && Object.values(value).every((name) => typeof name === 'string');
+/** Whether a value is a table of choices: names by names. */
+export const isTable = (value: unknown): value is Choices =>
+  typeof value === 'object' &&
+  !!value &&
+  !Array.isArray(value) &&
+  Object.values(value).every((name) => typeof name === 'string');
 
 export function createChoices(adapter: string, store: ChoiceStore | null): ChoiceTable {
   let table: Promise<Choices> | undefined;

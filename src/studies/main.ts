@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readArguments } from '../cli/arguments.ts';
 import { openRunFolder, readData } from '../cli/files.ts';
+import { complain, print } from '../cli/terminal.ts';
 import { dataset } from '../data/dataset.ts';
 import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
@@ -9,28 +10,30 @@ import { limit } from './limit.ts';
 import type { Lab, Study } from './study.ts';
 import { wangIsola } from './wang_isola.ts';
 
-const studies: Record<string, { study: Study<object>; text: string }> = {
-  'wang-isola': {
-    study: wangIsola,
-    text: 'accuracy against alignment and uniformity, over many encoders',
-  },
-  limit: { study: limit, text: 'InfoNCE minus log M tends to alignment + uniformity as M grows' },
-  circle: { study: circle, text: 'where encoders with a 2-D embedding put images on the circle' },
-};
+const studies = new Map<string, { study: Study<object>; text: string }>(
+  Object.entries({
+    'wang-isola': {
+      study: wangIsola,
+      text: 'accuracy against alignment and uniformity, over many encoders',
+    },
+    limit: { study: limit, text: 'InfoNCE minus log M tends to alignment + uniformity as M grows' },
+    circle: { study: circle, text: 'where encoders with a 2-D embedding put images on the circle' },
+  }),
+);
+const names = [...studies.keys()];
 
 const HELP = `Measures and draws what the papers say, into docs/studies: NAME.json and NAME.svg.
 
   npm run studies -- [options]
 
-  --only NAME,NAME   ${Object.keys(studies).join(', ')} (default: all)
-  --draw             draw from the numbers that there are, train nothing
-  --help
+  --only NAME,NAME   some of the studies (default: all)
+  --draw             draw the numbers in docs/studies again, measure nothing
+  -h, --help         show this text
 
-${Object.entries(studies)
-  .map(([name, { text }]) => `  ${name.padEnd(18)} ${text}`)
-  .join('\n')}
+${[...studies].map(([name, { text }]) => `  ${name.padEnd(18)} ${text}`).join('\n')}
 
-What a file already holds is not measured again; delete it to start anew.
+Numbers that are in docs/studies already, as they are in a fresh clone, are not measured again. Delete NAME.json to
+measure a study anew.
 `;
 
 /** One row a line. */
@@ -39,7 +42,7 @@ const asJson = (rows: readonly unknown[]) => `[\n${rows.map((row) => JSON.string
 async function openLab(): Promise<Lab> {
   const images = await readData(null, null);
   const [train, test] = (['train', 'test'] as const).map((name) => dataset(images[name], { name }));
-  return { device: await openDevice(), data: { train, test }, say: console.log };
+  return { device: await openDevice(), data: { train, test }, say: (line) => print(`${line}\n`) };
 }
 
 /** Measures what a study has not measured yet, and draws it. */
@@ -50,39 +53,35 @@ async function run(name: string, lab: Lab | null): Promise<void> {
   const file = `${name}.json`;
   const known = [...Deno.readDirSync(path)].some((entry) => entry.name === file);
   const rows: object[] = known ? JSON.parse(new TextDecoder().decode(folder.read(file))) : [];
-  const { study } = studies[name];
-  console.log(`${name}: ${studies[name].text}`);
+  const { study, text } = studies.get(name)!;
+  print(`${name}: ${text}\n`);
   if (lab) {
+    const before = rows.length;
     for await (const row of study.measure(lab, rows)) {
       rows.push(row);
       folder.write(file, asJson(rows));
     }
+    if (rows.length === before)
+      print(
+        `Nothing was measured: docs/studies/${file} has all ${before} rows. Delete it to measure them anew.\n`,
+      );
   }
   if (!rows.length) throw new InputError(`${path}/${file}: no numbers yet; run without --draw`);
   folder.write(`${name}.svg`, study.draw(rows));
-  console.log(study.summary(rows));
-}
-
-function parse(args: string[]) {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean' } as const;
-  try {
-    return parseArgs({ args, options: { only: text, draw: flag, help: flag } }).values;
-  } catch (error) {
-    const [first] = (error as Error).message.split('. ');
-    throw new InputError(`${first}; npm run studies -- --help lists the options`);
-  }
+  print(`${study.summary(rows)}\n`);
 }
 
 async function main(): Promise<void> {
-  const values = parse(Deno.args);
-  if (values.help) return console.log(HELP);
-  const names = values.only?.split(',') ?? Object.keys(studies);
-  const wrong = names.find((name) => !(name in studies));
+  const { text, flag } = readArguments(Deno.args, {
+    ...{ command: 'npm run studies', values: ['only'], flags: ['draw', 'help'], words: ['help'] },
+  });
+  if (flag('help')) return print(HELP);
+  const wanted = text('only')?.split(',') ?? names;
+  const wrong = wanted.find((name) => !studies.has(name));
   if (wrong !== undefined)
-    throw new InputError(`--only: "${wrong}" is unknown; expected ${Object.keys(studies).join(', ')}`);
-  const lab = values.draw ? null : await openLab();
-  for (const name of names) await run(name, lab);
+    throw new InputError(`--only: "${wrong}" is unknown; expected ${names.join(', ')}`);
+  const lab = flag('draw') ? null : await openLab();
+  for (const name of wanted) await run(name, lab);
   lab?.device.dispose();
 }
 
@@ -90,6 +89,8 @@ try {
   await main();
   Deno.exit(0);
 } catch (error) {
-  console.error(error instanceof HypersphereError ? `${error.name}: ${error.message}` : error);
+  complain(
+    `${error instanceof HypersphereError ? `${error.name}: ${error.message}` : ((error as Error).stack ?? error)}\n`,
+  );
   Deno.exit(1);
 }

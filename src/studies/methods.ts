@@ -1,6 +1,9 @@
 // npm run methods: every method by the small protocol, judged by every gauge and by the alarm -> docs/results.*
 
-import { parseArgs } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { readArguments } from '../cli/arguments.ts';
+import { writeWhole } from '../cli/files.ts';
+import { complain, print as say } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { cases } from './cases.ts';
@@ -10,11 +13,15 @@ import { type Result, render } from './results.ts';
 const FOLDER = new URL('../../docs/', import.meta.url);
 const JSON_FILE = new URL('results.json', FOLDER);
 
-const HELP = `npm run methods -- [options]: every method by the small protocol into docs/results.*
-  --only METHOD,...   these only
-  --again             also what docs/results.json has already (else an interrupted run goes on)
-  --draw              no training: the table and the pictures from docs/results.json
-  --help`;
+const HELP = `Trains every method by the small protocol and measures it, into docs/results.*.
+
+  npm run methods -- [options]
+
+  --only METHOD,...   some of the methods (default: all)
+  --again             train anew what docs/results.json has already, as it has all in a fresh clone
+                      (without it an interrupted command continues)
+  --draw              draw the numbers in docs/results.json again, train nothing
+  -h, --help          show this text`;
 
 /** What earlier runs left; nothing without a file. @throws InputError for a file that cannot be read */
 function read(): Result[] {
@@ -33,31 +40,22 @@ function read(): Result[] {
 }
 
 function write(results: readonly Result[]): void {
-  const temporary = new URL('.results.json.part', FOLDER);
-  Deno.writeTextFileSync(
-    temporary,
-    `{"results": [\n${results.map((r) => JSON.stringify(r)).join(',\n')}\n]}\n`,
-  );
-  Deno.renameSync(temporary, JSON_FILE);
+  const all = results.map((r) => JSON.stringify(r)).join(',\n');
+  writeWhole(fileURLToPath(JSON_FILE), `{"results": [\n${all}\n]}\n`);
 }
-
-const say = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
 
 /** @throws InputError for an unknown option */
 function parse(args: string[]) {
-  const flag = { type: 'boolean' as const, default: false };
-  const options = { help: flag, again: flag, draw: flag, only: { type: 'string' as const } };
-  try {
-    const { only, ...flags } = parseArgs({ args, options }).values;
-    return { ...flags, only: only?.split(',') };
-  } catch (error) {
-    throw new InputError(`${(error as Error).message.split('. ')[0]}\n${HELP}`);
-  }
+  const { text, flag } = readArguments(args, {
+    ...{ command: 'npm run methods', values: ['only'], flags: ['again', 'draw', 'help'], words: ['help'] },
+  });
+  const [help, again, draw] = ['help', 'again', 'draw'].map(flag);
+  return { help, again, draw, only: text('only')?.split(',') };
 }
 
 async function main(args: string[]): Promise<void> {
   const { help, again, draw, only } = parse(args);
-  if (help) return console.log(HELP);
+  if (help) return say(`${HELP}\n`);
   const strange = only?.find((name) => !cases.some(({ method }) => method === name));
   if (strange !== undefined)
     throw new InputError(
@@ -78,6 +76,7 @@ async function main(args: string[]): Promise<void> {
     if (again || !has('raw pixels', '', 0)) keep(await rawPixels(device));
     for (const seed of seeds) if (again || !has('untrained', '', seed)) keep(await baseline(device, seed));
     const runs = wanted.flatMap((one) => one.seeds.map((seed) => ({ one, seed })));
+    let trained = 0;
     for (const [i, { one, seed }] of runs.entries()) {
       if (!again && has(one.method, one.variant, seed)?.looks) continue;
       const minutes = ((performance.now() - started) / 60000).toFixed(1);
@@ -87,9 +86,14 @@ async function main(args: string[]): Promise<void> {
       const result = await runCase(device, one, seed, untrained, (epoch) => say(`${epoch} `));
       const { augKnn, knn, linearProbe } = result.gauges;
       const words = result.words.length ? result.words.map((w) => `Alarm: ${w}`).join('\n') : 'alarm silent';
-      console.log(`\n  AUG-k-NN ${augKnn?.toFixed(4)}, k-NN ${knn}, linear probe ${linearProbe}; ${words}`);
+      say(`\n  AUG-k-NN ${augKnn?.toFixed(4)}, k-NN ${knn}, linear probe ${linearProbe}; ${words}\n`);
       keep(result);
+      trained++;
     }
+    if (!trained)
+      say(
+        `Nothing was trained: docs/results.json has all ${runs.length} of these runs. Train them anew with --again.\n`,
+      );
     device.dispose();
   }
   const untrainedOf = (seed: number) => results.find((r) => r.method === 'untrained' && r.seed === seed);
@@ -97,7 +101,7 @@ async function main(args: string[]): Promise<void> {
   results = results.map((run) => withAlarm(run, untrainedOf(run.seed)!));
   write(results);
   const missed = await render(results, FOLDER);
-  console.log(missed.length ? `Missed:\n${missed.map((m) => `  ${m}`).join('\n')}` : 'Every gate is met.');
+  say(missed.length ? `Missed:\n${missed.map((m) => `  ${m}\n`).join('')}` : 'Every gate is met.\n');
   Deno.exitCode = missed.length ? 1 : 0;
 }
 
@@ -106,6 +110,6 @@ try {
   Deno.exit();
 } catch (error) {
   if (!(error instanceof HypersphereError)) throw error;
-  console.error(`${error.name}: ${error.message}`);
+  complain(`${error.name}: ${error.message}\n`);
   Deno.exit(1);
 }

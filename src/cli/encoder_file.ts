@@ -1,0 +1,71 @@
+// encoder.safetensors: the encoder's weights, and in its metadata all that is needed to use them and to know their origin.
+import { decodeSafetensors } from '../data/safetensors.ts';
+import { InputError } from '../gpu/errors.ts';
+import type { RunOptions } from './options.ts';
+
+/** What the metadata of encoder.safetensors says. In the file each value is a string; all but `method` are JSON. */
+export interface EncoderRecord {
+  /** How to build it: `cnnEncoder` (`cnn`: pool 'flatten', `cnn-average`: pool 'average') or `mlpEncoder` of these. */
+  architecture: {
+    encoder: RunOptions['encoder'];
+    height: number;
+    width: number;
+    channels: number;
+    /** Width of h. */
+    outputs: number;
+  };
+  /** Of each channel, with pixels in [0, 1]: the encoder expects (pixel - mean) / std. */
+  pixelMean: readonly number[];
+  pixelStd: readonly number[];
+  /** How its training views were drawn: their name, and all numbers of the augmentation. */
+  views: { name: string } & Record<string, unknown>;
+  method: string;
+  seed: number;
+  /** Learning rate, batch, epochs, steps done, width of z, precision, and the method's own knobs. */
+  hyperparameters: Record<string, unknown>;
+  /** SHA-256 of the images and labels of training and test. */
+  dataDigest: string;
+  /** The last line of metrics.jsonl; null before the first. */
+  metrics: Record<string, unknown> | null;
+  /** Of the trained encoder: what report.json has as `gauges.trained`. Absent when the run was stopped before. */
+  gauges?: Record<string, unknown>;
+}
+
+/** The metadata that holds a record. */
+export const encoderMetadata = ({ method, ...others }: EncoderRecord): Record<string, string> => ({
+  method,
+  ...Object.fromEntries(
+    Object.entries(others)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [key, JSON.stringify(value)]),
+  ),
+});
+
+/**
+ * Reads back what the metadata of an encoder.safetensors says.
+ * @throws InputError for a file that is none, or whose metadata lacks an entry or has one that is no JSON
+ */
+export function readEncoderRecord(bytes: Uint8Array): EncoderRecord {
+  const { metadata } = decodeSafetensors(bytes);
+  const read = (key: keyof EncoderRecord) => {
+    try {
+      return JSON.parse(metadata[key]);
+    } catch {
+      throw new InputError(`encoder.safetensors: expected JSON for "${key}" in its metadata`);
+    }
+  };
+  if (!Object.hasOwn(metadata, 'method'))
+    throw new InputError('encoder.safetensors: its metadata names no method');
+  return {
+    architecture: read('architecture'),
+    pixelMean: read('pixelMean'),
+    pixelStd: read('pixelStd'),
+    views: read('views'),
+    method: metadata.method,
+    seed: read('seed'),
+    hyperparameters: read('hyperparameters'),
+    dataDigest: read('dataDigest'),
+    metrics: read('metrics'),
+    ...(Object.hasOwn(metadata, 'gauges') && { gauges: read('gauges') }),
+  };
+}

@@ -1,0 +1,113 @@
+// What a run will need, known before its folder is made.
+import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
+import type { Images } from '../data/idx.ts';
+import { LARGEST_U32 } from '../gpu/check.ts';
+import type { Device } from '../gpu/device.ts';
+import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
+import { VALUE } from '../gpu/values.ts';
+import { mixed } from '../graph/mixed.ts';
+import { plan } from '../graph/plan.ts';
+import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
+import { methods } from '../methods/registry.ts';
+import { classesIn } from './files.ts';
+import { buildModel, type Model, trainingStep } from './model.ts';
+import type { RunOptions } from './options.ts';
+
+/** How many updates a run has in all. @throws InputError when an epoch has none, or the run too many */
+export function stepsOf({ batch, epochs }: Pick<RunOptions, 'batch' | 'epochs'>, data: Dataset): number {
+  const perEpoch = batchesPerEpoch(data, batch);
+  if (perEpoch < 1)
+    throw new InputError(`--batch: ${batch} is larger than the data, which has ${data.count} images`);
+  const most = Math.floor(LARGEST_U32 / perEpoch);
+  if (epochs > most)
+    throw new InputError(
+      `--epochs: expected at most ${most}, since an epoch has ${perEpoch} steps and steps are counted up to ${LARGEST_U32}; got ${epochs}`,
+    );
+  return perEpoch * epochs;
+}
+
+/** A loss of labels has nothing to tell apart where there is only one. @throws InputError */
+export function checkClasses({ method }: RunOptions, images: Images): void {
+  if (!methods[method].supervised || classesIn(images) > 1) return;
+  throw new InputError(`--method ${method}: expected labels of 2 classes or more, got ${classesIn(images)}`);
+}
+
+/** A graph that a plan is to be made of. */
+interface Traced {
+  outputs: Record<string, Tensor>;
+  effects: ReturnType<typeof trace>['effects'];
+}
+
+/**
+ * Throws what the graph of a training step would, and unless the device can hold its data, its model and its plan. Nothing
+ * is uploaded or compiled. Sizes are looked at before the step is traced, so that no array is made of a size that is refused.
+ * @returns the model that was looked at
+ * @throws ShapeError or InputError of the method; OutOfMemoryError in one line
+ */
+export async function checkRun(
+  device: Device,
+  options: RunOptions,
+  data: { train: Dataset; test: Dataset },
+): Promise<Model> {
+  const allFit = (variables: readonly Variable[]) => {
+    for (const v of variables) fits(device, `"${v.name}"`, v.bytes);
+  };
+  const model = buildModel(options, data.train, scalar(), allFit);
+  const kept = [data.train.images, data.test.images, ...model.variables];
+  allFit(kept);
+  // The gauges take the covariance of both.
+  for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: options.embedding }))
+    fits(device, `the covariance of ${name} [${width}, ${width}]`, 4 * width ** 2);
+  const scalars: Record<string, Scalar> = Object.fromEntries(
+    Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]),
+  );
+  const { result: outputs, effects } = trace(() =>
+    trainingStep(options, data.train, model, scalar('u32'), scalars),
+  );
+  const planned = bytesOf(device, { outputs, effects }, options.precision);
+  await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
+  return model;
+}
+
+/**
+ * Throws unless the device can hold a step.
+ * @throws OutOfMemoryError in one line; what the graph throws
+ */
+export async function checkPlan(device: Device, build: () => Record<string, Tensor>): Promise<void> {
+  const { result: outputs, effects } = trace(build);
+  await reserve(device, bytesOf(device, { outputs, effects }));
+}
+
+/** The buffers of a plan, each small enough. */
+function bytesOf(device: Device, { outputs, effects }: Traced, precision?: RunOptions['precision']) {
+  const options = { target: device.target, ...(precision === 'mixed' && { precision: mixed }) };
+  const { slots, textures } = plan(outputs, effects, options);
+  for (const { label, bytes } of slots) fits(device, label, bytes);
+  return [
+    ...slots.map(({ bytes }) => bytes),
+    ...textures.map(({ width, height, half }) => (half ? 8 : 16) * width * height),
+  ];
+}
+
+const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or smaller knobs.';
+
+function fits({ gpu }: Device, what: string, bytes: number): void {
+  const most = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+  if (bytes <= most) return;
+  throw new OutOfMemoryError(`${what} needs ${bytes} bytes; this device binds ${most} at most. ${ADVICE}`);
+}
+
+/** Asks the device for all of it at once, and gives it back. */
+async function reserve(device: Device, sizes: readonly number[]): Promise<void> {
+  const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
+  const explain = () => `the run needs ${total} bytes for data, model and plan. ${ADVICE}`;
+  // A processor that plays GPU promises more than there is.
+  const { total: most } = Deno.systemMemoryInfo();
+  if (!device.target.workgroupTiles && total > most)
+    throw new OutOfMemoryError(`out of memory, of which there are ${most} bytes: ${explain()}`);
+  const buffers = await device.memory.scoped(
+    () => sizes.map((bytes) => device.memory.create('reserved', bytes, VALUE)),
+    explain,
+  );
+  for (const buffer of buffers) device.memory.free(buffer);
+}

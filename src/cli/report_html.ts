@@ -8,6 +8,7 @@ import type { RunOptions } from './options.ts';
 import { type Images, sheetOf, shownImages, spriteSheet } from './png.ts';
 import { sphereSection } from './report_sphere.ts';
 import {
+  countOf,
   type Encoder,
   encoderNames,
   encoders,
@@ -20,7 +21,7 @@ import {
   marks,
   measuredRows,
   noise,
-  reasonsOf,
+  notesOf,
   targetOf,
 } from './table.ts';
 
@@ -201,7 +202,7 @@ function gaugeSection(gauges: GaugeSet): Section {
   const groups = Object.entries(gaugeGroups)
     .map(([group, name]) => ({ name, rows: measured.filter((row) => row.group === group) }))
     .filter(({ rows }) => rows.length > 0);
-  const missing = measured.flatMap((row) => reasonsOf(gauges, row).map((reason) => `${row.name}: ${reason}`));
+  const notes = notesOf(gauges);
   const key = encoders.map(
     (encoder) => html`<span class="${encoder}">${symbols[encoder]}</span> ${encoderNames[encoder]}  `,
   );
@@ -214,7 +215,11 @@ ${groups.map(
 ${rows.map((row) => gaugeLine(gauges, row))}</tbody>
 `,
 )}</table></div>
-<figcaption>Compare each row from left to right: training is worth what the last number gains over <em>both</em> baselines. <b class="best">★</b> marks the best of a row, <b>≈</b> an accuracy within ${(100 * noise).toFixed(1)} points of it, which is noise. Rows without a mark have no better end of their own; the <a href="#glossary">glossary</a> says how to read them. ${missing.length > 0 && `Why there are dashes: ${missing.join('; ')}. `}<span class="key" aria-hidden="true">${key}</span></figcaption>
+<figcaption>Compare each row from left to right: training is worth what the last number gains over <em>both</em> baselines. <b class="best">★</b> marks the best of a row, <b>≈</b> an accuracy within ${(100 * noise).toFixed(1)} points of it, which is noise. Rows without a mark have no better end of their own; the <a href="#glossary">glossary</a> says how to read them. <span class="key" aria-hidden="true">${key}</span></figcaption>${
+    notes.length > 0 &&
+    html`
+<ul class="notes">${notes.map((note) => html`<li>${note}</li>`)}</ul>`
+  }
 </figure>`;
   return { id: 'gauges', title: 'What training was worth', body };
 }
@@ -222,9 +227,10 @@ ${rows.map((row) => gaugeLine(gauges, row))}</tbody>
 function gaugeLine(gauges: GaugeSet, row: GaugeRow): Html {
   const mark = marks(gauges, row);
   const target = targetOf(gauges, row);
+  const count = countOf(gauges, row);
   const arrow =
     row.better && (row.better === 'higher' ? ['↑', 'higher is better'] : ['↓', 'lower is better']);
-  const name = html`<abbr title="${row.text}"><a href="#gauge-${row.key}">${row.name}</a></abbr>${arrow && html` <span class="arrow" role="img" aria-label="${arrow[1]}" title="${arrow[1]}">${arrow[0]}</span>`}${target !== undefined && html` <small>${row.target!.name} ${formatGauge(target, row.kind)}</small>`}`;
+  const name = html`<abbr title="${row.text}"><a href="#gauge-${row.key}">${row.name}</a></abbr>${arrow && html` <span class="arrow" role="img" aria-label="${arrow[1]}" title="${arrow[1]}">${arrow[0]}</span>`}${target !== undefined && html` <small>${row.target!.name} ${formatGauge(target, row.kind)}</small>`}${count !== undefined && html` <small>${count}</small>`}`;
   const cells = encoders.map((encoder) => {
     const spread = row.spread && gauges[encoder][row.spread];
     const value = formatGauge(gauges[encoder][row.key], row.kind);

@@ -48,8 +48,14 @@ export interface Gauges {
   spectrumSlopeZ?: Gauge;
   spectrumSlopeH?: Gauge;
   lidarZ?: Gauge;
-  /** Why a gauge has no number, by its name. */
-  reasons?: Partial<Record<string, string>>;
+  /** Neighbours that vote. */
+  k?: Gauge;
+  /** How many labels the linear probes learnt from. */
+  linearProbeLabels?: Gauge;
+  linearProbe1000Labels?: Gauge;
+  linearProbe100Labels?: Gauge;
+  /** What was measured otherwise than usual, or not at all, and why: a sentence each. */
+  notes?: readonly string[];
 }
 
 export const encoders = ['raw', 'untrained', 'trained'] as const;
@@ -77,8 +83,8 @@ export const gaugeGroups = {
   spectrum: 'Spectrum',
 } as const;
 
-/** The names of numbers, without those that say how they were measured. */
-type GaugeKey = Exclude<keyof Gauges, 'reasons'>;
+/** The names of what is a number. */
+type GaugeKey = Exclude<keyof Gauges, 'notes'>;
 
 export interface GaugeRow {
   key: GaugeKey;
@@ -86,8 +92,10 @@ export interface GaugeRow {
   group: keyof typeof gaugeGroups;
   /** How a sentence names it: the accuracies that a verdict speaks of have such words. */
   words?: string;
-  /** Why there may be no number, where the gauges do not say it themselves. */
+  /** Why it may be no finite number. */
   missing?: string;
+  /** The gauge that counts the neighbours or labels it was measured with. */
+  count?: GaugeKey;
   /** Accuracies are shares, shown in percent. */
   kind: 'accuracy' | 'number' | 'rank';
   /** Which way is better; without it a single number says nothing, and no best one is marked. */
@@ -106,6 +114,7 @@ export interface GaugeRow {
 export const gaugeRows: GaugeRow[] = [
   {
     key: 'knn',
+    count: 'k',
     name: 'k-NN accuracy',
     group: 'accuracy',
     words: 'k-NN',
@@ -133,6 +142,7 @@ export const gaugeRows: GaugeRow[] = [
   },
   {
     key: 'linearProbe',
+    count: 'linearProbeLabels',
     name: 'linear probe, all labels',
     group: 'accuracy',
     words: 'linear probe on all labels',
@@ -142,10 +152,10 @@ export const gaugeRows: GaugeRow[] = [
   },
   {
     key: 'linearProbe1000',
+    count: 'linearProbe1000Labels',
     name: 'linear probe, 1,000 labels',
     group: 'accuracy',
     words: 'linear probe on 1,000 labels',
-    missing: 'too few labels of a class',
     kind: 'accuracy',
     better: 'higher',
     spread: 'linearProbe1000Std',
@@ -153,10 +163,10 @@ export const gaugeRows: GaugeRow[] = [
   },
   {
     key: 'linearProbe100',
+    count: 'linearProbe100Labels',
     name: 'linear probe, 100 labels',
     group: 'accuracy',
     words: 'linear probe on 100 labels',
-    missing: 'too few labels of a class',
     kind: 'accuracy',
     better: 'higher',
     spread: 'linearProbe100Std',
@@ -430,25 +440,34 @@ export function marks(gauges: GaugeSet, { key, kind, better }: GaugeRow): Record
 
 /** The rows that somebody measured, or tried to. */
 export const measuredRows = (gauges: GaugeSet): GaugeRow[] =>
-  gaugeRows.filter(
-    (row) =>
-      encoders.some((encoder) => isNumber(gauges[encoder][row.key])) || reasonsOf(gauges, row).length > 0,
-  );
+  gaugeRows.filter(({ key }) => encoders.some((encoder) => typeof gauges[encoder][key] === 'number'));
 
-/** Why a row has dashes, for each encoder where it is known: one reason for all of them has no name before it. */
-export function reasonsOf(gauges: GaugeSet, { key, missing }: GaugeRow): string[] {
-  const measured = encoders.some((encoder) => isNumber(gauges[encoder][key]));
-  const found = encoders.flatMap((encoder) => {
-    const { [key]: value, reasons = {} } = gauges[encoder];
-    if (isNumber(value)) return [];
-    // A number that is not finite was computed; what is absent was not asked for.
-    const asked = measured || (missing !== undefined && isNumber(gauges[encoder].linearProbe));
-    const computed = typeof value === 'number' || (value === null && asked);
-    const reason = reasons[key] ?? (computed ? (missing ?? 'not a finite number') : undefined);
-    return reason === undefined ? [] : [{ encoder, reason }];
-  });
-  const same = found.length === encoders.length && found.every(({ reason }) => reason === found[0].reason);
-  return same ? [found[0].reason] : found.map(({ encoder, reason }) => `${encoderNames[encoder]}: ${reason}`);
+/**
+ * What was measured otherwise than usual, and why a number of these rows is missing: each note once, with whose it is unless it
+ * is everybody's.
+ */
+export function notesOf(gauges: GaugeSet, rows: readonly GaugeRow[] = measuredRows(gauges)): string[] {
+  const notes = new Map<string, Encoder[]>();
+  const add = (note: string, encoder: Encoder) => notes.set(note, [...(notes.get(note) ?? []), encoder]);
+  for (const encoder of encoders) {
+    for (const note of gauges[encoder].notes ?? []) add(note, encoder);
+    for (const { key, name, missing } of rows)
+      if (typeof gauges[encoder][key] === 'number' && !isNumber(gauges[encoder][key]))
+        add(`${name}: ${missing ?? 'not a finite number'}`, encoder);
+  }
+  return [...notes].map(([note, whose]) =>
+    whose.length === encoders.length
+      ? note
+      : `${note} (${whose.map((encoder) => encoderNames[encoder]).join(' and ')})`,
+  );
+}
+
+/** "k = 20" or "96 labels": how a row was measured, where the gauges say it. */
+export function countOf(gauges: GaugeSet, { count }: GaugeRow): string | undefined {
+  if (!count) return undefined;
+  const found = encoders.map((encoder) => gauges[encoder][count]).find(isNumber);
+  if (found === undefined) return undefined;
+  return count === 'k' ? `k = ${found}` : `${found.toLocaleString('en')} labels`;
 }
 
 /** Whether every accuracy of every representation is 100 %: then none of them tells anything. */
@@ -498,13 +517,13 @@ export function gaugeTable(gauges: GaugeSet): string {
     used.has('best') && '* best of the row',
     used.has('near') && `~ within ${(100 * noise).toFixed(1)} points of it: noise`,
   ].filter(Boolean);
-  const missing = shown.flatMap((row) => reasonsOf(gauges, row).map((reason) => `– ${row.name}: ${reason}`));
+  const notes = notesOf(gauges, shown);
   return [
     header.trimEnd(),
     '─'.repeat(77),
     ...lines,
     ...(legend.length ? ['', legend.join('    ')] : []),
-    ...(missing.length ? ['', ...missing] : []),
+    ...(notes.length ? ['', ...notes] : []),
   ].join('\n');
 }
 

@@ -240,14 +240,18 @@ test('the rows of the table stand in groups, and a missing number has its reason
   run.report.gauges.trained = {
     ...trained,
     invariance: Number.NaN,
-    reasons: { equivariance: 'the images are not square' },
+    notes: ['linear probe, 100 labels: 96, 12 of each of 8 classes'],
+    k: 12,
+    linearProbe100Labels: 96,
   };
   const text = markup(renderReport(run));
   has(text, '>Accuracy on h</th>', '>Spread over the sphere, and collapse</th>');
   has(
     text,
-    'invariance of h: trained: undefined where all rows are equal',
-    'equivariance of h: trained: the images are not square',
+    '<li>invariance of h: undefined where all rows are equal (trained)</li>',
+    '<li>linear probe, 100 labels: 96, 12 of each of 8 classes (trained)</li>',
+    '<small>k = 12</small>',
+    '<small>96 labels</small>',
   );
   if (text.includes('>Spectrum</th>')) throw new Error('a group without rows');
 });

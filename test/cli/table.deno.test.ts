@@ -1,4 +1,5 @@
 import {
+  countOf,
   encoders,
   formatGauge,
   type GaugeSet,
@@ -6,6 +7,7 @@ import {
   gaugeRows,
   gaugeTable,
   marks,
+  notesOf,
   verdict,
 } from '../../src/cli/table.ts';
 import { test } from '../harness.ts';
@@ -152,17 +154,20 @@ test('with one class, or accuracies of 100 % everywhere, the verdict says that t
   has(verdict(set, 'simclr', [], { classes: 2 }), 'k-NN 100.0 %, within noise of raw pixels 99.0 %');
 });
 
-test('a dash has its reason where one is known', () => {
-  const set = gauges({ invariance: Number.NaN, linearProbe: 0.8, linearProbe100: null });
-  set.trained.reasons = { augKnn: 'no views' };
-  set.trained.augKnn = null;
+test('a missing number has its reason, and what was measured otherwise is told', () => {
+  const fewer = 'k-NN: k = 12, no more than the smallest class has training samples';
+  const set = gauges({ augKnn: Number.NaN, invariance: Number.NaN, notes: [fewer, 'z: none'] });
+  set.raw.notes = set.untrained.notes = [fewer];
   const text = gaugeTable(set);
-  has(text, '– k-NN, augmented: trained: no views');
-  has(text, '– linear probe, 100 labels: trained: too few labels of a class');
-  // A gauge that nobody asked for has no row and no reason.
-  lacks(text, 'k-NN, blur');
-  set.raw.linearProbe = set.untrained.linearProbe = 0.7;
-  has(gaugeTable(set), '– linear probe, 100 labels: too few labels of a class');
+  has(text, `\n${fewer}\n`);
+  has(text, 'z: none (trained)');
+  has(text, 'k-NN, augmented: not a finite number (trained)');
+  // Of a row that only the report has.
+  lacks(text, 'invariance');
+  equal(notesOf(set).at(-1), 'invariance of h: undefined where all rows are equal (trained)');
+  set.trained.k = 12;
+  equal(countOf(set, row('knn')), 'k = 12');
+  equal(countOf(set, row('augKnn')), undefined);
 });
 
 test('a verdict is plain sentences without NaN', () => {

@@ -1,4 +1,4 @@
-import { principalPlane } from './principal_plane.ts';
+import { dominantPair, multiply } from './principal_plane.ts';
 
 export interface NeighbourMapOptions {
   /** About how many neighbours of each row count, at most a third of the rows. Default 30. */
@@ -25,15 +25,16 @@ export function neighbourMap(
   d: number,
   { perplexity = 30, iterations = 350 }: NeighbourMapOptions = {},
 ): { x: number[]; y: number[] } {
-  const start = principalPlane(rows, n, d);
-  if (![...start.x, ...start.y].every(Number.isFinite))
-    throw new Error('neighbourMap: expected finite numbers');
-  // Three points have no neighbourhood to preserve, and coinciding points none either.
-  const spread = Math.sqrt(start.x.reduce((sum, x) => sum + x * x, 0) / n);
-  if (n < 4 || spread === 0) return start;
-  const p = affinities(squaredDistances(rows, n, d), n, Math.min(perplexity, (n - 1) / 3));
+  if (rows.length !== n * d) throw new Error(`neighbourMap: expected ${n * d} numbers, got ${rows.length}`);
+  const distances = squaredDistances(rows, n, d);
+  if (!distances.every(Number.isFinite)) throw new Error('neighbourMap: expected finite numbers');
+  const [x, y] = principalStart(distances, n);
+  // Three points have no neighbourhood to preserve, and coinciding ones none either.
+  const spread = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / n);
+  if (n < 4 || spread === 0) return { x: [...x], y: [...y] };
+  for (const axis of [x, y]) axis.forEach((value, i) => (axis[i] = (1e-4 * value) / spread));
+  const p = affinities(distances, n, Math.min(perplexity, (n - 1) / 3));
 
-  const [x, y] = [start.x, start.y].map((values) => Float64Array.from(values, (v) => (1e-4 * v) / spread));
   const [stepX, stepY, gainX, gainY] = Array.from({ length: 4 }, (_, i) =>
     new Float64Array(n).fill(i < 2 ? 0 : 1),
   );
@@ -98,6 +99,28 @@ export function neighbourMap(
     move(y, stepY, gainY, pullY, pushY);
   }
   return { x: [...x], y: [...y] };
+}
+
+/** How often the start is improved: it need only be about the principal plane. */
+const START_STEPS = 50;
+
+/** Coordinates on about the principal plane, from distances alone (classical scaling): whatever the rows' width. */
+function principalStart(distances: Float64Array, n: number): [Float64Array, Float64Array] {
+  const means = Float64Array.from({ length: n }, (_, i) => {
+    let sum = 0;
+    for (let j = 0; j < n; j++) sum += distances[i * n + j];
+    return sum / n;
+  });
+  const mean = means.reduce((sum, value) => sum + value / n, 0);
+  const products = distances.map(
+    (distance, at) => (means[Math.floor(at / n)] + means[at % n] - mean - distance) / 2,
+  );
+  const apply = (vector: Float64Array) => multiply(products, vector);
+  return dominantPair(apply, n, START_STEPS).map((axis) => {
+    const image = apply(axis);
+    const eigenvalue = axis.reduce((sum, value, i) => sum + value * image[i], 0);
+    return axis.map((value) => value * Math.sqrt(Math.max(0, eigenvalue)));
+  }) as [Float64Array, Float64Array];
 }
 
 /** [n, n], by (a - b)^2 summed: the difference of large numbers would lose what near rows differ by. */

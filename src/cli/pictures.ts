@@ -1,11 +1,11 @@
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
-import { constant } from '../graph/tensor.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
-import { compute, spacedRows } from '../measures/compute.ts';
-import { embed } from '../measures/embed.ts';
-import { topKSimilar } from '../ops/top_k.ts';
+import { freeVariables } from '../graph/variables.ts';
+import { freeRows, rowsAt, spacedRows } from '../measures/compute.ts';
+import { embedSlabs } from '../measures/embed.ts';
+import { knnNeighbours } from '../measures/knn.ts';
+import { nearest } from '../measures/nearest.ts';
 import { reason } from './files.ts';
 import { type Model, represent } from './model.ts';
 import { neighbourMap } from './neighbour_map.ts';
@@ -17,15 +17,13 @@ import { type Encoder, encoderNames, encoders } from './table.ts';
 /** How many queries the report shows, and how many neighbours of each. */
 const SHOWN_QUERIES = 10;
 const SHOWN_NEIGHBOURS = 5;
-/** How many nearest images are counted, as many as vote in k-NN; fewer where a class has fewer. */
-const COUNTED = 20;
-/** At most so many queries are counted, among so many images. */
-const QUERIES = 2000;
-const GALLERY = 10_000;
-/** Images on the map: its time and memory grow with the square. */
-const MAPPED = 1000;
-/** Bytes of rows that are compared in one pass: a binding may be no larger than 128 MiB. */
-const SLAB = 2 ** 26;
+/** How many neighbours are asked for where no label tells how many count. */
+const UNLABELLED = 20;
+/** At most so many queries are counted, among so many images; fewer where their pixels as f32 take more bytes. */
+const QUERIES = { count: 2000, bytes: 2 ** 26 };
+const GALLERY = { count: 10_000, bytes: 2 ** 28 };
+/** Images on the map, whose time and memory grow with the square; fewer where their differences are more numbers. */
+const MAPPED = { count: 1000, differences: 4e9 };
 /** The longest side of a picture in the report, and bytes of all on one sheet. */
 const TILE = 64;
 const SHEET = 2 ** 22;
@@ -35,7 +33,7 @@ export interface Pictures extends Pick<RunReport, 'map' | 'gallery' | 'neighbour
   failures: string[];
 }
 
-/** Unit rows [count, d] of the images that a picture is about. */
+/** Unit rows [count, d] of the images that the pictures are about. */
 interface Encoded {
   d: number;
   test: Float32Array;
@@ -70,8 +68,11 @@ export async function pictures(
       return undefined;
     }
   };
-  const queries = spacedRows(images.test.count, Math.min(QUERIES, images.test.count));
-  const gallery = spacedRows(images.train.count, Math.min(GALLERY, images.train.count));
+  const size = images.test.pixels.length / images.test.count;
+  const chosen = (all: number, { count, bytes }: typeof QUERIES) =>
+    spacedRows(all, Math.min(all, count, Math.max(1, Math.floor(bytes / (4 * size)))));
+  const queries = chosen(images.test.count, QUERIES);
+  const gallery = chosen(images.train.count, GALLERY);
   const ofModel = async (shown: Model): Promise<Encoded> => ({
     d: shown.encoder.outputs,
     test: await encode(device, data.test, shown, queries),
@@ -79,9 +80,9 @@ export async function pictures(
   });
   const sources: Record<Encoder, (() => Encoded | Promise<Encoded>) | undefined> = {
     raw: () => ({
-      d: images.train.pixels.length / images.train.count,
-      test: unitRows(images.test.pixels, images.test.count, queries),
-      train: unitRows(images.train.pixels, images.train.count, gallery),
+      d: size,
+      test: unit(picked(images.test.pixels, size, queries), size),
+      train: unit(picked(images.train.pixels, size, gallery), size),
     }),
     untrained:
       untrained &&
@@ -96,9 +97,10 @@ export async function pictures(
     trained: () => ofModel(model),
   };
 
-  const mapped = spacedRows(queries.length, Math.min(MAPPED, queries.length));
+  const bearable = Math.max(1, Math.floor(Math.sqrt((2 * MAPPED.differences) / size)));
+  const mapped = spacedRows(queries.length, Math.min(MAPPED.count, queries.length, bearable));
   const layouts: EmbeddingMap['layouts'] = [];
-  const k = neighboursOf(images.train.labels, gallery);
+  const k = countedOf(images.train.labels, gallery);
   const found: Partial<Record<Encoder, Uint32Array>> = {};
   // The trained encoder first: its map is the one that the report opens with.
   for (const [i, name] of (['trained', 'untrained', 'raw'] as const).entries()) {
@@ -109,10 +111,13 @@ export async function pictures(
     const encoded = await attempt(encoderNames[name], source);
     if (!encoded) continue;
     stage(0.2);
-    found[name] = await attempt(`neighbours by ${encoderNames[name]}`, () => nearest(device, encoded, k));
+    const { d, test, train } = encoded;
+    found[name] = await attempt(`neighbours by ${encoderNames[name]}`, async () => {
+      const rows = (data: Float32Array) => ({ data, shape: [data.length / d, d] });
+      return (await nearest('neighbours', device, rows(test), rows(train), { k })).indices;
+    });
     stage(0.5);
-    const { d } = encoded;
-    const rows = picked(encoded.test, d, mapped);
+    const rows = picked(test, d, mapped);
     const map = await attempt(`map of ${encoderNames[name]}`, () => neighbourMap(rows, mapped.length, d));
     if (map) layouts.push({ encoder: name, kind: 'neighbours', ...map });
     if (name !== 'trained') continue;
@@ -141,20 +146,17 @@ export async function pictures(
   return { map, ...neighbours, failures };
 }
 
-/** How many neighbours are counted: no more than a class has images, or the rest could not be right. */
-function neighboursOf(labels: ArrayLike<number> | undefined, gallery: Uint32Array): number {
-  const counts = new Map<number, number>();
-  if (labels) for (const i of gallery) counts.set(labels[i], (counts.get(labels[i]) ?? 0) + 1);
-  return Math.max(1, Math.min(COUNTED, gallery.length, ...counts.values()));
-}
+/** How many neighbours are counted, as many as vote in k-NN where all training images are the gallery. */
+const countedOf = (labels: ArrayLike<number> | undefined, gallery: Uint32Array): number =>
+  labels ? knnNeighbours(Array.from(gallery, (i) => labels[i])) : Math.min(UNLABELLED, gallery.length);
 
 /** h of some samples at unit length. */
 async function encode(device: Device, set: Dataset, model: Model, which: Uint32Array): Promise<Float32Array> {
-  const made = await embed(device, set, (x) => ({ h: represent(model, x).h }));
+  const { h } = await embedSlabs(device, set, (x) => ({ h: represent(model, x).h }));
   try {
-    return unitRows(await readVariable(device, made.h), set.count, which);
+    return unit((await rowsAt('pictures', device, h, which)).data, h.shape[1]);
   } finally {
-    freeVariables(device, [made.h]);
+    freeRows(device, [h]);
   }
 }
 
@@ -165,10 +167,8 @@ function picked(data: ArrayLike<number>, d: number, which: ArrayLike<number>): F
   return rows;
 }
 
-/** The same, each of length 1; rows of zeros stay. */
-function unitRows(data: ArrayLike<number>, count: number, which: ArrayLike<number>): Float32Array {
-  const d = data.length / count;
-  const rows = picked(data, d, which);
+/** Brings rows of d numbers to length 1, in place; rows of zeros stay. */
+function unit(rows: Float32Array, d: number): Float32Array {
   for (let at = 0; at < rows.length; at += d) {
     let largest = 0;
     for (let j = at; j < at + d; j++) largest = Math.max(largest, Math.abs(rows[j]));
@@ -179,41 +179,6 @@ function unitRows(data: ArrayLike<number>, count: number, which: ArrayLike<numbe
     for (let j = at; j < at + d; j++) rows[j] = rows[j] / largest / length;
   }
   return rows;
-}
-
-/** The k rows of `train` most similar to each of `test`, nearest first: [queries * k], compared in slabs. */
-async function nearest(device: Device, { d, test, train }: Encoded, k: number): Promise<Uint32Array> {
-  const rows = Math.max(k, Math.floor(SLAB / (4 * d)));
-  const slabs = (data: Float32Array) =>
-    Array.from({ length: Math.ceil(data.length / d / rows) }, (_, i) => ({
-      from: i * rows,
-      data: data.subarray(i * rows * d, (i + 1) * rows * d),
-    }));
-  const result: number[] = [];
-  for (const { data: asked } of slabs(test)) {
-    const count = asked.length / d;
-    let best: { at: number; similarity: number }[][] = Array.from({ length: count }, () => []);
-    for (const { from, data } of slabs(train)) {
-      const most = Math.min(k, data.length / d);
-      const { similarities, indices } = await compute(device, () => {
-        const [q, g] = [asked, data].map((part) => constant(part, [part.length / d, d]));
-        return topKSimilar(q, g, { k: most });
-      });
-      best = best.map((list, i) =>
-        [
-          ...list,
-          ...Array.from({ length: most }, (_, j) => ({
-            at: from + indices[i * most + j],
-            similarity: similarities[i * most + j],
-          })),
-        ]
-          .sort((a, b) => b.similarity - a.similarity || a.at - b.at)
-          .slice(0, k),
-      );
-    }
-    result.push(...best.flatMap((list) => list.map(({ at }) => at)));
-  }
-  return Uint32Array.from(result);
 }
 
 /** The share of right neighbours of all queries, and a few queries to look at. */

@@ -193,7 +193,8 @@ function neighbourPictures(
   const offered = images.train.labels;
   /** For each query, the share of its neighbours that are of its class. */
   const shares =
-    asked && offered
+    // With one class every neighbour is right.
+    asked && offered && new Set([...asked, ...offered]).size > 1
       ? Object.fromEntries(
           known.map((name) => [
             name,

@@ -173,7 +173,7 @@ export function renderReport(run: RunReport): string {
 <a class="skip" href="#${sections[0].id}">Skip to the results</a>
 <header>
 <p class="eyebrow">Hypersphere · self-supervised training report</p>
-<h1>${title}</h1>
+<h1>${title.replaceAll('-', '\u2011')}</h1>
 ${summaryLine(report)}
 ${report.alarm.map((collapse) => html`<p class="alarm" role="alert"><strong>Alarm: </strong>${describe(collapse)}</p>\n`)}
 <p class="lead"><span class="visually-hidden">Verdict: </span>${report.verdict.replace(/(\d) %/g, '$1\u00a0%').replaceAll('k-NN', 'k\u2011NN')}</p>
@@ -412,13 +412,15 @@ function mapNeighbours({ x, y }: MapLayout, label: ArrayLike<number>) {
 const percentOf = ({ mean, error }: Estimate): string =>
   `${formatGauge(mean, 'accuracy')}${isNumber(error) ? ` ± ${(100 * error).toFixed(1)}` : ''}`;
 
+const baselineNames = { raw: 'raw pixels', untrained: 'the untrained encoder' };
+
 /** "5.8 ± 0.5 points more than raw pixels"; what two standard errors explain is no difference. */
 function gainWords(name: 'raw' | 'untrained', { mean, error }: Estimate): string {
   const [points, spread] = [Math.abs(100 * mean).toFixed(1), (100 * error).toFixed(1)];
   if (!isNumber(mean) || !isNumber(error)) return '';
   if (Math.abs(mean) <= 2 * error)
-    return `no clear difference to ${encoderNames[name]} (${mean < 0 ? '−' : ''}${points} ± ${spread} points)`;
-  return `${points} ± ${spread} points ${mean > 0 ? 'more' : 'fewer'} than ${encoderNames[name]}`;
+    return `no clear difference to ${baselineNames[name]} (${mean < 0 ? '−' : ''}${points} ± ${spread} points)`;
+  return `${points} ± ${spread} points ${mean > 0 ? 'more' : 'fewer'} than ${baselineNames[name]}`;
 }
 
 function neighbourSection({ gallery, neighbours, classNames }: RunReport): Section | undefined {
@@ -433,7 +435,7 @@ function neighbourSection({ gallery, neighbours, classNames }: RunReport): Secti
   const counts =
     known.length > 0 &&
     html`<dl class="shares">${known.map((encoder) => html`<div><dt class="${encoder}"><span aria-hidden="true">${symbols[encoder]}</span> ${encoderNames[encoder]}</dt><dd>${percentOf(shares[encoder]!)}</dd></div>`)}</dl>
-<p class="note">Share of the ${k} nearest of ${among} training images that are of the class of the test image, the mean over ${thousands(queries)} test images ± its standard error.${gained.filter(Boolean).length > 0 && ` The trained encoder has ${gained.filter(Boolean).join(', and ')}.`}</p>`;
+<p class="note">Share of the ${k} nearest of ${among} training images that are of the class of the test image, the mean over ${thousands(queries)} test images ± its standard error.${gained.filter(Boolean).length > 0 && ` The trained encoder: ${gained.filter(Boolean).join('; ')}.`}</p>`;
   const body = html`<figure>${counts}${gallery && neighbourLines(gallery, shown, classNames)}</figure>`;
   return { id: 'neighbours', title: 'Nearest neighbours', body };
 }
@@ -545,7 +547,7 @@ const optionNames: Record<string, string> = {
 
 function runSection(report: Report): Section {
   const minutes = isNumber(report.seconds)
-    ? `${Math.floor(report.seconds / 60)} min ${Math.round(report.seconds % 60)} s`
+    ? `${report.seconds >= 60 ? `${Math.floor(report.seconds / 60)} min ` : ''}${Math.floor(report.seconds % 60)} s`
     : '–';
   const given = (value: unknown): string =>
     typeof value === 'string'
@@ -559,7 +561,7 @@ function runSection(report: Report): Section {
             : (JSON.stringify(value) ?? '–');
   const { knobs, ...others } = report.options;
   // What the facts say already, and what was not given, is left out.
-  const said = ['method', 'seed', 'out'];
+  const said = ['method', 'seed', 'out', 'pixels'];
   const pairs = (of: Record<string, unknown>, names: Record<string, string> = {}) =>
     Object.entries(of)
       .filter(([name, value]) => value !== null && value !== undefined && !said.includes(name))
@@ -585,7 +587,7 @@ function runSection(report: Report): Section {
   const options = pairs(others, optionNames);
   const list = (pairs: [string, string][]) =>
     html`<dl class="facts">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
-  const body = html`${report.command !== undefined && html`<p>This repeats the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Of the method</h3>${list(ofMethod)}`}`;
+  const body = html`${report.command !== undefined && html`<p>This repeats the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Options of the method</h3>${list(ofMethod)}`}`;
   return { id: 'run', title: 'The run', body };
 }
 

@@ -366,6 +366,7 @@ export const gaugeRows: GaugeRow[] = [
   },
   {
     key: 'spectrumSlopeZ',
+    missing: 'too few directions for a slope',
     name: 'spectrum slope of z',
     group: 'spectrum',
     kind: 'number',
@@ -374,6 +375,7 @@ export const gaugeRows: GaugeRow[] = [
   },
   {
     key: 'spectrumSlopeH',
+    missing: 'too few directions for a slope',
     name: 'spectrum slope of h',
     group: 'spectrum',
     kind: 'number',
@@ -413,9 +415,10 @@ export const isNumber = (value: unknown): value is number =>
 export function formatGauge(value: Gauge | undefined, kind: GaugeRow['kind']): string {
   if (!isNumber(value)) return '–';
   if (kind === 'accuracy') return `${(100 * value).toFixed(1)} %`;
-  if (kind === 'rank') return value.toFixed(1);
-  // Small spreads would all be 0.000.
-  const text = value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : value.toFixed(3);
+  // Small spreads would all be 0.000, and what a collapse divides by nothing would fill the line.
+  const size = Math.abs(value);
+  const plain = size < 1e5 && (kind === 'rank' || size === 0 || size >= 0.001);
+  const text = plain ? value.toFixed(kind === 'rank' ? 1 : 3) : value.toExponential(1);
   return text.replaceAll('-', '−');
 }
 
@@ -466,7 +469,11 @@ export function notesOf(gauges: GaugeSet, rows: readonly GaugeRow[] = measuredRo
 export function countOf(gauges: GaugeSet, { count }: GaugeRow): string | undefined {
   if (!count) return undefined;
   const found = encoders.map((encoder) => gauges[encoder][count]).find(isNumber);
-  if (found === undefined) return undefined;
+  // A row that is named after so many labels need not say so again.
+  const usual = { linearProbe1000Labels: 1000, linearProbe100Labels: 100 } as Partial<
+    Record<GaugeKey, number>
+  >;
+  if (found === undefined || found === usual[count]) return undefined;
   return count === 'k' ? `k = ${found}` : `${found.toLocaleString('en')} labels`;
 }
 

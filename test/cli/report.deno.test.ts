@@ -196,7 +196,10 @@ test('the share of right neighbours is of all queries, and a gain within two sta
     '2.8 ± 0.4 points more than raw pixels',
     'over 1,000 test images',
   );
-  has(page(-0.0275), '2.8 ± 0.4 points fewer than raw pixels, and 5.8 ± 0.4 points more than untrained');
+  has(
+    page(-0.0275),
+    '2.8 ± 0.4 points fewer than raw pixels; 5.8 ± 0.4 points more than the untrained encoder',
+  );
   has(page(-0.008), 'no clear difference to raw pixels (−0.8 ± 0.4 points)');
 });
 

@@ -79,6 +79,9 @@ test('missing, NaN and infinite gauges are dashes', () => {
     equal(formatGauge(value, 'number'), '–');
   equal(formatGauge(-0.25, 'number'), '−0.250');
   equal(formatGauge(0.00002, 'number'), '2.0e−5');
+  equal(formatGauge(-3.4e12, 'number'), '−3.4e+12');
+  equal(formatGauge(2.5e6, 'rank'), '2.5e+6');
+  equal(formatGauge(0, 'rank'), '0.0');
   const text = gaugeTable(gauges({ augKnn: Number.NaN, stdZ: Number.NEGATIVE_INFINITY }));
   for (const word of ['NaN', 'undefined', 'null', 'Infinity']) lacks(text, word);
 });
@@ -168,6 +171,10 @@ test('a missing number has its reason, and what was measured otherwise is told',
   set.trained.k = 12;
   equal(countOf(set, row('knn')), 'k = 12');
   equal(countOf(set, row('augKnn')), undefined);
+  set.trained.linearProbe100Labels = 96;
+  equal(countOf(set, row('linearProbe100')), '96 labels');
+  set.trained.linearProbe100Labels = 100;
+  equal(countOf(set, row('linearProbe100')), undefined);
 });
 
 test('a verdict is plain sentences without NaN', () => {

@@ -23,7 +23,7 @@ import {
   runChoices,
 } from './files.ts';
 import { alarmOptions, buildModel, type Model, represent, settleStatistics, viewsOf } from './model.ts';
-import { checkClasses, checkRun, stepsOf } from './needs.ts';
+import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
@@ -113,7 +113,9 @@ async function run(command: Command): Promise<number> {
   /** Measures an encoder; gauges that fail are a line, and the run goes on. */
   const judge = async (name: keyof GaugeSet, model: Model | null): Promise<void> => {
     const called = name === 'raw' ? 'raw pixels' : name;
+    const { height, width, channels } = data.train;
     try {
+      if (!model) await checkEvaluation(device, data, height * width * channels);
       const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
         onProgress: (stage, fraction) => progress.stage(`${called}: ${stage}`, fraction),
       });

@@ -66,7 +66,26 @@ export async function checkRun(
   );
   const planned = bytesOf(device, { outputs, effects }, options.precision);
   await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
+  await checkEvaluation(device, data, model.encoder.outputs + options.embedding);
   return model;
+}
+
+/**
+ * Throws unless the device can hold what `evaluate` keeps: `width` numbers for each training image, and for each test image as
+ * it is and in two views. They lie in slabs of what the device binds.
+ * @throws OutOfMemoryError in one line
+ */
+export async function checkEvaluation(
+  device: Device,
+  { train, test }: { train: Dataset; test: Dataset },
+  width: number,
+): Promise<void> {
+  const most = device.gpu.limits.maxStorageBufferBindingSize;
+  const sizes = [train, test, test, test].flatMap(({ count }) => {
+    const bytes = 4 * count * width;
+    return Array.from({ length: Math.ceil(bytes / most) }, (_, i) => Math.min(most, bytes - i * most));
+  });
+  await reserve(device, [...[train, test].map(({ images }) => images.bytes), ...sizes]);
 }
 
 /**
@@ -100,7 +119,7 @@ function fits({ gpu }: Device, what: string, bytes: number): void {
 /** Asks the device for all of it at once, and gives it back. */
 async function reserve(device: Device, sizes: readonly number[]): Promise<void> {
   const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
-  const explain = () => `the run needs ${total} bytes for data, model and plan. ${ADVICE}`;
+  const explain = () => `${total} bytes are needed at once. ${ADVICE}`;
   // A processor that plays GPU promises more than there is.
   const { total: most } = Deno.systemMemoryInfo();
   if (!device.target.workgroupTiles && total > most)

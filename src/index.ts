@@ -28,6 +28,14 @@ export {
   parseImages,
   parseLabels,
 } from './data/idx.ts';
+export {
+  IGNORED,
+  type Label,
+  type LabelOptions,
+  type Labels,
+  type Numbered,
+  numberLabels,
+} from './data/labels.ts';
 export { type Npy, npyLabels, npyRows, parseNpy } from './data/npy.ts';
 export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
 export { quarterTurns } from './data/turns.ts';

@@ -1,28 +1,40 @@
 /** How far two partitions of the same samples agree, whatever their clusters are called. */
+import { IGNORED, type LabelOptions, type Labels, numberTogether } from '../data/labels.ts';
+import { checkOptions } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
-import { countClasses } from './per_class.ts';
 
-/** How many samples have label i in one partition and j in the other, and how many have each label. */
-function contingency(a: ArrayLike<number>, b: ArrayLike<number>) {
-  if (a.length !== b.length || !a.length)
-    throw new InputError(`agreement: expected two labels for each sample, got ${a.length} and ${b.length}`);
-  const [rows, columns] = [countClasses(a), countClasses(b)];
-  const both = new Float64Array(rows * columns);
-  const [ofA, ofB] = [new Float64Array(rows), new Float64Array(columns)];
-  for (let i = 0; i < a.length; i++) {
-    both[a[i] * columns + b[i]]++;
-    ofA[a[i]]++;
-    ofB[b[i]]++;
+/** How many samples have label i in one partition and j in the other, where there are any, and how many have each label. */
+function contingency(where: string, a: Labels, b: Labels, options: LabelOptions) {
+  checkOptions(where, options, ['ignore']);
+  // Their names need not be the same: each is numbered on its own.
+  const [[x], namesA] = numberTogether(where, [{ name: 'a', labels: a }], options);
+  const [[y], namesB] = numberTogether(where, [{ name: 'b', labels: b, rows: a.length }], options);
+  const both = new Map<number, number>();
+  const [ofA, ofB] = [new Float64Array(namesA.length), new Float64Array(namesB.length)];
+  let n = 0;
+  for (let i = 0; i < x.length; i++) {
+    if (x[i] === IGNORED || y[i] === IGNORED) continue;
+    const pair = x[i] * namesB.length + y[i];
+    both.set(pair, (both.get(pair) ?? 0) + 1);
+    ofA[x[i]]++;
+    ofB[y[i]]++;
+    n++;
   }
-  return { n: a.length, both, ofA, ofB };
+  if (!n) throw new InputError(`${where}: every label is ignored`);
+  const pairs = Float64Array.from(both.keys()).sort();
+  return { n, both: pairs.map((pair) => both.get(pair)!), ofA, ofB };
 }
 
 /**
  * Normalised mutual information, I(a; b) over the mean of the two entropies: 1 for the same partition, 0 when one says
- * nothing of the other. Grows by chance with the number of clusters; the adjusted Rand index does not.
+ * nothing of the other. Grows by chance with the number of clusters, up to 1 for as many as samples; the adjusted Rand
+ * index does not.
+ * @param a, b a label for each sample: any numbers or words
+ * @param options.ignore labels whose samples are left out
+ * @throws InputError for what is no label, different lengths, or when every sample is left out
  */
-export function normalizedMutualInformation(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const { n, both, ofA, ofB } = contingency(a, b);
+export function normalizedMutualInformation(a: Labels, b: Labels, options: LabelOptions = {}): number {
+  const { n, both, ofA, ofB } = contingency('normalizedMutualInformation', a, b, options);
   const entropy = (counts: Float64Array) =>
     counts.reduce((total, count) => (count ? total - (count / n) * Math.log(count / n) : total), 0);
   const whole = entropy(ofA) + entropy(ofB);
@@ -30,9 +42,14 @@ export function normalizedMutualInformation(a: ArrayLike<number>, b: ArrayLike<n
   return whole === 0 ? 1 : Math.max(0, (2 * (whole - entropy(both))) / whole);
 }
 
-/** Adjusted Rand index (Hubert & Arabie 1985): pairs on which two partitions agree; 1 for the same, 0 by chance. */
-export function adjustedRandIndex(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const { n, both, ofA, ofB } = contingency(a, b);
+/**
+ * Adjusted Rand index (Hubert & Arabie 1985): pairs on which two partitions agree; 1 for the same, 0 by chance.
+ * @param a, b a label for each sample: any numbers or words
+ * @param options.ignore labels whose samples are left out
+ * @throws InputError for what is no label, different lengths, or when every sample is left out
+ */
+export function adjustedRandIndex(a: Labels, b: Labels, options: LabelOptions = {}): number {
+  const { n, both, ofA, ofB } = contingency('adjustedRandIndex', a, b, options);
   const pairs = (counts: Float64Array) =>
     counts.reduce((total, count) => total + (count * (count - 1)) / 2, 0);
   const [together, inA, inB] = [both, ofA, ofB].map(pairs);

@@ -4,24 +4,21 @@ import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import { type Augmentation, augment } from '../data/augment.ts';
 import { cleanBatch, type Dataset } from '../data/dataset.ts';
+import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { shownTensor } from '../graph/check.ts';
 import { compile } from '../graph/compile.ts';
 import { call, type Op } from '../graph/op.ts';
-import {
-  fail,
-  reshape,
-  type Scalar,
-  scalar,
-  show,
-  type Tensor,
-  type Variable,
-  variable,
-} from '../graph/tensor.ts';
+import { fail, reshape, type Scalar, scalar, show, Tensor, Variable, variable } from '../graph/tensor.ts';
 import { freeVariables } from '../graph/variables.ts';
+import { checkDevice, ranges, rowsInBinding, type Slabs } from './compute.ts';
 
 interface Options {
   start: Scalar;
-  total: number;
+  /** The first row of the slab, and how many it holds. */
+  first: number;
+  held: number;
 }
 
 const lanesOf = (width: number) => (width % 4 ? 1 : 4);
@@ -36,8 +33,8 @@ const rowsOp: Op<Options> = {
       source: [embedWgsl, gridWgsl, lanes === 4 ? lanes4Wgsl : lanes1Wgsl],
       entry: 'embed_rows',
       inputs: ['batch'],
-      state: ['all'],
-      uniform: ({ options: { total, start } }) => ({ rows: x!.shape[0], blocks, total, start }),
+      state: ['slab'],
+      uniform: ({ options: { start, first, held } }) => ({ rows: x!.shape[0], blocks, start, first, held }),
       invocations: () => x!.shape[0] * blocks,
       workgroupSize: 256,
     };
@@ -56,39 +53,90 @@ export interface EmbedOptions {
   onProgress?: (fraction: number) => void;
 }
 
+const OPTIONS = ['batch', 'augmentation', 'seed', 'normalize', 'onProgress'] as const;
+
 /**
  * What a function of images gives for every sample of a data set, in the data set's order: stays on the GPU, nothing is
  * read back. Free the result with `freeVariables(device, Object.values(result))`.
  *
  * @param forward of images [batch, H, W, C], in inference mode; its outputs are [batch, ...]
  * @returns f32 variables [count, D], one for each output
- * @throws ShapeError when an output does not have a row for each image
+ * @throws ShapeError when an output does not have a row for each image; InputError when one variable cannot hold an
+ *   output: `embedSlabs` keeps it in several
  */
 export async function embed<K extends string>(
   device: Device,
   data: Dataset,
   forward: (x: Tensor) => Record<K, Tensor>,
-  { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress }: EmbedOptions = {},
+  options: EmbedOptions = {},
 ): Promise<Record<K, Variable>> {
+  const slabs = await embedAll('embed', device, data, forward, options, true);
+  return Object.fromEntries(Object.entries<Slabs>(slabs).map(([name, of]) => [name, of.slabs[0]])) as Record<
+    K,
+    Variable
+  >;
+}
+
+/**
+ * As {@link embed}, whatever one binding of the device holds: each output lies in as many variables as it needs, and every
+ * gauge takes it as it is. Free it with `freeVariables(device, result.h.slabs)`.
+ * @throws ShapeError when an output does not have a row for each image
+ */
+export async function embedSlabs<K extends string>(
+  device: Device,
+  data: Dataset,
+  forward: (x: Tensor) => Record<K, Tensor>,
+  options: EmbedOptions = {},
+): Promise<Record<K, Slabs>> {
+  return embedAll('embedSlabs', device, data, forward, options, false);
+}
+
+async function embedAll<K extends string>(
+  where: string,
+  device: Device,
+  data: Dataset,
+  forward: (x: Tensor) => Record<K, Tensor>,
+  options: EmbedOptions,
+  single: boolean,
+): Promise<Record<K, Slabs>> {
+  checkDevice(where, device);
+  checkDataset(where, data);
+  checkOptions(where, options, OPTIONS);
+  if (typeof forward !== 'function')
+    throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
+  const { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress } = options;
+  checkNumber(where, 'batch', most, { least: 1, whole: true });
   const batch = Math.min(most, data.count);
-  const result = {} as Record<K, Variable>;
+  const result = {} as Record<K, Slabs>;
   const step = await compile(
     device,
     ({ start }) => {
       const x = augmentation
         ? augment(data, { ...augmentation, batch, views: 1, start, seed, normalize })
         : cleanBatch(data, { rows: batch, start, normalize });
-      for (const [name, y] of Object.entries(forward(x)) as [K, Tensor][]) {
-        if (y.shape[0] !== batch || y.dtype !== 'f32')
-          fail('embed', `expected f32 [${batch}, ...] for "${name}", got ${y.dtype} ${show(y.shape)}`);
+      for (const [name, y] of Object.entries(forward(x)) as [K, unknown][]) {
+        if (!(y instanceof Tensor) || y.shape[0] !== batch || y.dtype !== 'f32')
+          fail(where, `expected f32 [${batch}, ...] for "${name}", got ${shownTensor(y)}`);
         const width = y.size / batch;
-        result[name] = variable([data.count, width], { name: `embedded.${name}` });
-        call(rowsOp, [reshape(y, [batch, width])], { start, total: data.count }, [result[name]]);
+        const shape = [data.count, width];
+        const held = ranges(where, data.count, rowsInBinding(device, width));
+        if (single && held.length > 1)
+          throw new InputError(
+            `${where}: "${name}" ${show(shape)} needs ${4 * data.count * width} bytes, more than this device binds at once; embedSlabs keeps it in ${held.length} variables`,
+          );
+        const slabs = held.map(([from, to], i) =>
+          variable([to - from, width], { name: `embedded.${name}${i ? `.${i}` : ''}` }),
+        );
+        result[name] = { slabs, shape };
+        const rows = reshape(y, [batch, width]);
+        for (const [i, [first, to]] of held.entries())
+          call(rowsOp, [rows], { start, first, held: to - first }, [slabs[i]]);
       }
       return {};
     },
     { inputs: { start: scalar('u32') }, warmUp: false },
   );
+  const made = Object.values<Slabs>(result).flatMap(({ slabs }) => slabs);
   try {
     for (let start = 0; start < data.count; start += batch) {
       await step.run({ start });
@@ -96,9 +144,17 @@ export async function embed<K extends string>(
     }
     return result;
   } catch (error) {
-    freeVariables(device, Object.values(result));
+    freeVariables(device, made);
     throw error;
   } finally {
     step.dispose();
   }
+}
+
+/** @throws InputError that names the function, for what `dataset` did not make */
+export function checkDataset(where: string, data: unknown, name = 'data'): void {
+  if (!((data as Partial<Dataset> | null | undefined)?.images instanceof Variable))
+    throw new InputError(
+      `${where}: expected a data set, as dataset makes one, for "${name}", got ${shown(data)}`,
+    );
 }

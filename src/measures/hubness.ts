@@ -1,27 +1,28 @@
+import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { l2Normalize } from '../ops/l2_normalize.ts';
-import { topKSimilar } from '../ops/top_k.ts';
-import { compute, type Rows, tensorOf } from './compute.ts';
+import { checkDevice, checkRows, type Rows } from './compute.ts';
+import { nearest } from './nearest.ts';
 
 /**
  * Hubness: the skew of the k-occurrences N_k(i), how many rows have row i among their k nearest in cosine (Radovanovic et
  * al. 2010). 0 when all rows are equally often a neighbour, large when few rows, the hubs, are everybody's.
  * @param x f32 [N, D], N over k
- * @param k 10 unless told; at most 31
+ * @param options.k 10 unless told; at most 31
+ * @throws InputError for another k, ShapeError for what are no rows
  */
 export async function hubness(
   device: Device,
   x: Rows,
-  { k = 10 }: { k?: number } = {},
+  options: { k?: number } = {},
 ): Promise<{ skew: number; occurrences: Uint32Array }> {
-  const [N] = x.shape;
-  if (!(k >= 1 && k <= 31 && k < N))
-    throw new InputError(`hubness: expected k of 1 to ${Math.min(31, N - 1)} for ${N} rows, got ${k}`);
-  const { indices } = await compute(device, () => {
-    const u = l2Normalize(tensorOf('hubness', x));
-    return { indices: topKSimilar(u, u, { k: k + 1 }).indices };
-  });
+  checkDevice('hubness', device);
+  const [N] = checkRows('hubness', x);
+  checkOptions('hubness', options, ['k']);
+  const { k = 10 } = options;
+  if (N < 2) throw new InputError(`hubness: expected at least 2 rows, got ${N}`);
+  checkNumber('hubness', 'k', k, { least: 1, most: Math.min(31, N - 1), whole: true });
+  const { indices } = await nearest('hubness', device, x, x, { k: k + 1 });
   const occurrences = new Uint32Array(N);
   for (let i = 0; i < N; i++) {
     // A row is no neighbour of itself. It need not be first: others may be equal to it.

@@ -1,61 +1,145 @@
+import {
+  classSizes,
+  IGNORED,
+  type Label,
+  type LabelOptions,
+  type Labels,
+  numberTogether,
+  rowsKept,
+} from '../data/labels.ts';
+import { checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { l2Normalize } from '../ops/l2_normalize.ts';
-import { topKSimilar } from '../ops/top_k.ts';
-import { compute, type Rows, tensorOf } from './compute.ts';
-import { accuracyOf, countClasses } from './per_class.ts';
+import { checkDevice, checkNeighbours, checkRows, type Rows } from './compute.ts';
+import { nearest } from './nearest.ts';
+import { agreeing } from './per_class.ts';
 
-export interface KnnOptions {
-  /** Neighbours that vote. Default 20. */
+export interface KnnOptions extends LabelOptions {
+  /** Neighbours that vote. Default: see {@link knnNeighbours}. */
   k?: number;
-  /** Default: one more than the largest label. */
+  /** How many different labels there may be, ignored ones aside. Default: as many as there are. */
   classes?: number;
 }
 
-/** The class of each query by the votes of its k nearest gallery rows in cosine; of equal votes the smallest class. */
-export async function knnPredict(
+/** Neighbours that vote, where every class has as many. */
+const K = 20;
+
+/** The default of gauges that have numbered their labels. */
+export function neighboursOf(numbers: Uint32Array, classes: number): number {
+  const sizes = classSizes(numbers, classes).filter((size) => size > 0);
+  const rows = sizes.reduce((a, b) => a + b, 0);
+  return Math.max(
+    1,
+    sizes.reduce((a, b) => Math.min(a, b), Math.min(K, rows - 1)),
+  );
+}
+
+/**
+ * How many neighbours vote unless told: 20, but no more than the smallest class of the gallery has rows, and fewer than there
+ * are rows. With more a class could not win its own vote, however well it is told apart.
+ * @param galleryLabels any numbers or words
+ * @throws InputError for what is no label, or when every label is ignored
+ */
+export function knnNeighbours(galleryLabels: Labels, options: LabelOptions = {}): number {
+  checkOptions('knnNeighbours', options, ['ignore']);
+  const list = { name: 'galleryLabels', labels: galleryLabels };
+  const [[numbers], values] = numberTogether('knnNeighbours', [list], options);
+  if (!values.length) throw new InputError('knnNeighbours: every label is ignored');
+  return neighboursOf(numbers, values.length);
+}
+
+/** The votes for queries among a gallery whose labels are numbered. */
+export async function knnVotes(
+  where: string,
   device: Device,
   gallery: Rows,
-  galleryLabels: ArrayLike<number>,
+  numbers: Uint32Array,
   queries: Rows,
-  { k = 20, classes }: KnnOptions = {},
+  { k, classes }: { k?: number; classes: number },
 ): Promise<Uint32Array> {
-  if (galleryLabels.length !== gallery.shape[0])
-    throw new InputError(`knn: expected ${gallery.shape[0]} gallery labels, got ${galleryLabels.length}`);
-  const { indices } = await compute(device, () => {
-    const [q, g] = [queries, gallery].map((rows) => l2Normalize(tensorOf('knn', rows)));
-    return { indices: topKSimilar(q, g, { k }).indices };
-  });
-  return vote(indices, galleryLabels, { k, classes: classes ?? countClasses(galleryLabels) });
+  const kept = rowsKept(numbers);
+  const rows = kept ? kept.length : numbers.length;
+  if (!rows) throw new InputError(`${where}: every label of the gallery is ignored`);
+  if (k !== undefined) checkNeighbours(where, k, rows);
+  const voters = k ?? neighboursOf(numbers, classes);
+  const { indices } = await nearest(where, device, queries, gallery, { k: voters, kept });
+  return vote(indices, numbers, { k: voters, classes });
+}
+
+const OPTIONS = ['k', 'classes', 'ignore'] as const;
+
+function checkCall(where: string, device: Device, gallery: Rows, queries: Rows, options: KnnOptions): void {
+  checkDevice(where, device);
+  checkRows(where, gallery);
+  checkRows(where, queries);
+  checkOptions(where, options, OPTIONS);
+}
+
+/**
+ * The label of each query by the votes of its k nearest gallery rows in cosine; of equal votes the first in the order of labels:
+ * numbers ascending, words by code point.
+ * @param gallery, queries f32 [N, D], [M, D]; normalised here
+ * @param galleryLabels any numbers or words; rows with an ignored one do not vote
+ * @returns labels as they were given
+ * @throws InputError for what is no label, a wrong number of labels, more than `classes`, and a k over 32 or the gallery's rows;
+ *   ShapeError for what are no rows
+ */
+export async function knnPredict<L extends Label>(
+  device: Device,
+  gallery: Rows,
+  galleryLabels: Labels<L>,
+  queries: Rows,
+  options: KnnOptions = {},
+): Promise<L[]> {
+  checkCall('knnPredict', device, gallery, queries, options);
+  const list = { name: 'galleryLabels', labels: galleryLabels, rows: gallery.shape[0] };
+  const [[numbers], values] = numberTogether('knnPredict', [list], options);
+  const of = { k: options.k, classes: values.length };
+  const votes = await knnVotes('knnPredict', device, gallery, numbers, queries, of);
+  return Array.from(votes, (place) => values[place]);
 }
 
 /** The class that most of each query's k neighbours have; of equal votes the smallest class. neighbours: [M * k] */
 export function vote(
   neighbours: ArrayLike<number>,
-  galleryLabels: ArrayLike<number>,
-  { k, classes }: Required<KnnOptions>,
+  numbers: ArrayLike<number>,
+  { k, classes }: { k: number; classes: number },
 ): Uint32Array {
   const votes = new Uint32Array(classes);
   return Uint32Array.from({ length: neighbours.length / k }, (_, i) => {
     votes.fill(0);
-    for (let j = 0; j < k; j++) votes[galleryLabels[neighbours[i * k + j]]]++;
-    return votes.indexOf(Math.max(...votes));
+    for (let j = 0; j < k; j++) votes[numbers[neighbours[i * k + j]]]++;
+    let most = 0;
+    for (let c = 1; c < classes; c++) if (votes[c] > votes[most]) most = c;
+    return most;
   });
 }
 
 /**
  * Share of queries whose class their k nearest gallery rows vote for: cosine, plain majority, ties to the smallest class.
  * @param gallery, queries f32 [N, D], [M, D]; normalised here
+ * @param galleryLabels, queryLabels any numbers or words; rows with an ignored one neither vote nor count
+ * @throws InputError and ShapeError as {@link knnPredict}
  */
 export async function knnAccuracy(
   device: Device,
   gallery: Rows,
-  galleryLabels: ArrayLike<number>,
+  galleryLabels: Labels,
   queries: Rows,
-  queryLabels: ArrayLike<number>,
+  queryLabels: Labels,
   options: KnnOptions = {},
 ): Promise<number> {
-  if (queryLabels.length !== queries.shape[0])
-    throw new InputError(`knn: expected ${queries.shape[0]} query labels, got ${queryLabels.length}`);
-  return accuracyOf(await knnPredict(device, gallery, galleryLabels, queries, options), queryLabels);
+  checkCall('knnAccuracy', device, gallery, queries, options);
+  const [[numbers, asked], values] = numberTogether(
+    'knnAccuracy',
+    [
+      { name: 'galleryLabels', labels: galleryLabels, rows: gallery.shape[0] },
+      { name: 'queryLabels', labels: queryLabels, rows: queries.shape[0] },
+    ],
+    options,
+  );
+  if (asked.every((label) => label === IGNORED))
+    throw new InputError('knnAccuracy: every label of the queries is ignored');
+  const of = { k: options.k, classes: values.length };
+  return agreeing(await knnVotes('knnAccuracy', device, gallery, numbers, queries, of), asked);
 }

@@ -1,53 +1,102 @@
-import { constant, type Tensor } from '../graph/tensor.ts';
+import { IGNORED, type LabelOptions, type Labels, numberTogether, rowsKept } from '../data/labels.ts';
+import { checkOptions, shown } from '../gpu/check.ts';
+import { InputError } from '../gpu/errors.ts';
+import { checkTensor } from '../graph/check.ts';
+import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
 import { sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
+import { gather } from '../ops/shape.ts';
 import { topKSimilar } from '../ops/top_k.ts';
 import { covarianceOf } from './effective_rank.ts';
 import { solvePositiveDefinite } from './eigen.ts';
-import { vote } from './knn.ts';
-import { accuracyOf } from './per_class.ts';
+import { neighboursOf, vote } from './knn.ts';
+import { agreeing } from './per_class.ts';
 
-/** The classes of gallery and queries. */
-export interface OnlineLabels {
-  gallery: ArrayLike<number>;
-  queries: ArrayLike<number>;
-  classes: number;
+/** The labels of gallery and queries: any numbers or words. Rows with an ignored one neither vote nor count. */
+export interface OnlineLabels extends LabelOptions {
+  gallery: Labels;
+  queries: Labels;
+  /** How many different labels there may be, ignored ones aside. Default: as many as there are. */
+  classes?: number;
 }
 
-/** Neighbours that vote. */
-const K = 20;
 /** Of the mean variance. */
 const RIDGE = 1e-3;
+
+/** Labels of the rows that count, numbered together, and which rows these are (null: all). */
+function numbered(where: string, labels: OnlineLabels, rows: { gallery?: number; queries?: number } = {}) {
+  checkOptions(where, labels, ['gallery', 'queries', 'classes', 'ignore']);
+  const lists = (['gallery', 'queries'] as const).map((name) => ({
+    name,
+    labels: labels[name],
+    rows: rows[name],
+  }));
+  const [numbers, values] = numberTogether(where, lists, labels);
+  const kept = numbers.map(rowsKept);
+  for (const [i, { name }] of lists.entries())
+    if (kept[i]?.length === 0) throw new InputError(`${where}: every label of "${name}" is ignored`);
+  const [gallery, queries] = numbers.map((list) => list.filter((label) => label !== IGNORED));
+  return { gallery, queries, kept, classes: values.length, k: neighboursOf(gallery, values.length) };
+}
 
 /**
  * What k-NN and a linear probe need of a representation that is still in training, as nodes of a step. Read
  * them when they are to be shown, for {@link onlineAccuracies}: little is left to do then, while training goes on.
- * @param gallery [N, D], labelled
- * @param queries [M, D]
+ * @param gallery f32 [N, D], labelled
+ * @param queries f32 [M, D]
+ * @throws ShapeError for other tensors; InputError for what is no label, a wrong number of labels or more than `classes`
  */
 export function onlineGauges(gallery: Tensor, queries: Tensor, labels: OnlineLabels) {
-  const [N] = gallery.shape;
-  const hot = new Float32Array(N * labels.classes);
-  for (let i = 0; i < N; i++) hot[i * labels.classes + labels.gallery[i]] = 1 / N;
-  const centre = mean(gallery, { axes: 0, keepDims: true });
-  const cross = matmul(sub(gallery, centre), constant(hot, [N, labels.classes]), { transposeA: true });
-  const { indices } = topKSimilar(l2Normalize(queries), l2Normalize(gallery), { k: Math.min(K, N) });
-  return { neighbours: indices, covariance: covarianceOf(gallery), cross, queries: sub(queries, centre) };
+  const where = 'onlineGauges';
+  checkTensor(where, 'gallery', gallery, { dtype: 'f32', rank: 2 });
+  checkTensor(where, 'queries', queries, { dtype: 'f32', rank: 2 });
+  if (gallery.shape[1] !== queries.shape[1])
+    fail(where, `expected rows of one length, got ${show(gallery.shape)} and ${show(queries.shape)}`);
+  const known = numbered(where, labels, { gallery: gallery.shape[0], queries: queries.shape[0] });
+  const { classes, k } = known;
+  const [g, q] = [gallery, queries].map((x, i) => {
+    const rows = known.kept[i];
+    return rows ? gather(x, constant(rows, [rows.length], 'u32')) : x;
+  });
+  const N = known.gallery.length;
+  const hot = new Float32Array(N * classes);
+  for (let i = 0; i < N; i++) hot[i * classes + known.gallery[i]] = 1 / N;
+  const centre = mean(g, { axes: 0, keepDims: true });
+  const cross = matmul(sub(g, centre), constant(hot, [N, classes]), { transposeA: true });
+  const { indices } = topKSimilar(l2Normalize(q), l2Normalize(g), { k });
+  return { neighbours: indices, covariance: covarianceOf(g), cross, queries: sub(q, centre) };
 }
 
 /**
- * Accuracies of 20-NN in cosine, and of a linear probe by least squares on the classes (ridge regression), which unlike logistic
- * regression is solved at once: some 20 ms for D = 256.
+ * Accuracies of k-NN in cosine, 20 neighbours or as many as the smallest class has rows (see `knnNeighbours`), and of a linear
+ * probe by least squares on the classes (ridge regression), which unlike logistic regression is solved at once: some
+ * 20 ms for D = 256.
  * @param read the values of {@link onlineGauges}
+ * @param labels the same that it was given
+ * @throws InputError for other labels, or values of other lengths
  */
 export function onlineAccuracies(
   read: Record<keyof ReturnType<typeof onlineGauges>, ArrayLike<number>>,
-  { gallery, queries, classes }: OnlineLabels,
+  labels: OnlineLabels,
 ): { knn: number; probe: number } {
-  const k = Math.min(K, gallery.length);
-  const D = read.cross.length / classes;
+  const where = 'onlineAccuracies';
+  const { gallery, queries, classes, k } = numbered(where, labels);
+  const D = (read?.cross?.length ?? 0) / classes;
+  const lengths = {
+    neighbours: queries.length * k,
+    covariance: D * D,
+    cross: D * classes,
+    queries: queries.length * D,
+  };
+  for (const [name, length] of Object.entries(lengths)) {
+    const values = read?.[name as keyof typeof lengths];
+    if (!(D >= 1) || !Number.isInteger(D) || values?.length !== length)
+      throw new InputError(
+        `${where}: expected the values of onlineGauges for these labels, got ${shown(values)} for "${name}"`,
+      );
+  }
   const gram = Float64Array.from(read.covariance);
   let trace = 0;
   for (let d = 0; d < D; d++) trace += gram[d * D + d];
@@ -63,7 +112,7 @@ export function onlineAccuracies(
     return scores.indexOf(scores.reduce((a, b) => Math.max(a, b)));
   });
   return {
-    knn: accuracyOf(vote(read.neighbours, gallery, { k, classes }), queries),
-    probe: accuracyOf(predicted, queries),
+    knn: agreeing(vote(read.neighbours, gallery, { k, classes }), queries),
+    probe: agreeing(predicted, queries),
   };
 }

@@ -1,12 +1,15 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { IGNORED, type LabelOptions, type Numbered, numberTogether } from '../data/labels.ts';
+import { checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
-import type { Rows } from './compute.ts';
-import { type EmbedOptions, embed } from './embed.ts';
-import { type KnnOptions, knnAccuracy } from './knn.ts';
+import { readVariable } from '../graph/variables.ts';
+import { checkDevice, checkNeighbours, freeRows, type Rows } from './compute.ts';
+import { checkDataset, type EmbedOptions, embedSlabs } from './embed.ts';
+import { knnVotes, neighboursOf } from './knn.ts';
+import { agreeing } from './per_class.ts';
 
 /** Shifts that the training views of small gray images (`S1`) do not have, or not so far. */
 export const SHIFTS = {
@@ -16,75 +19,124 @@ export const SHIFTS = {
   rotation: { rotation: 45 },
 } as const satisfies Record<string, Augmentation>;
 
-export interface ShiftOptions<K extends string> {
+export interface ShiftOptions<K extends string> extends LabelOptions {
   /** For 28 x 28 pixels; see {@link scaledTo}. Default {@link SHIFTS}. */
   shifts?: Record<K, Augmentation>;
   /** Of the shifted images. Default 5. */
   seed?: number;
-  /** Neighbours that vote. Default 20. */
+  /** Neighbours that vote. Default: see `knnNeighbours`. */
   k?: number;
   /** Samples in one forward pass. Default 512. */
   batch?: number;
 }
 
-/** Clean training rows, and the labels of these and of the test images. */
+/** Clean training rows, and the labels of these and of the test images, numbered together. */
 interface Gallery {
   rows: Rows;
-  labels: ArrayLike<number>;
-  testLabels: ArrayLike<number>;
+  numbers: Uint32Array;
+  asked: Uint32Array;
+  classes: number;
+}
+
+/**
+ * The labels of two data sets, numbered together.
+ * @throws InputError that names the function, for what are no data sets, or have no labels
+ */
+export async function labelsOf(
+  where: string,
+  device: Device,
+  sets: { train: Dataset; test: Dataset },
+  options: LabelOptions = {},
+): Promise<{ numbers: Uint32Array; asked: Uint32Array; values: Numbered['values'] }> {
+  checkDevice(where, device);
+  if (typeof sets !== 'object' || sets === null)
+    throw new InputError(`${where}: expected { train, test } of data sets, got ${shown(sets)}`);
+  const { train, test } = sets;
+  checkDataset(where, train, 'train');
+  checkDataset(where, test, 'test');
+  if (!train.labels || !test.labels) throw new InputError(`${where}: both data sets need labels`);
+  const [labels, testLabels] = [
+    await readVariable(device, train.labels),
+    await readVariable(device, test.labels),
+  ];
+  const [[numbers, asked], values] = numberTogether(
+    where,
+    [
+      { name: 'train.labels', labels, rows: train.count },
+      { name: 'test.labels', labels: testLabels, rows: test.count },
+    ],
+    options,
+  );
+  for (const [name, list] of Object.entries({ train: numbers, test: asked }))
+    if (list.every((label) => label === IGNORED))
+      throw new InputError(`${where}: every label of "${name}" is ignored`);
+  return { numbers, asked, values };
 }
 
 /** k-NN accuracy of test images under an augmentation (for 28 x 28 pixels; without one, as they are) among a gallery. */
 export async function accuracyUnder(
+  where: string,
   device: Device,
   augmentation: Augmentation | null,
   test: Dataset,
   forward: (x: Tensor) => Tensor,
-  { rows, labels, testLabels }: Gallery,
-  { k, classes, ...options }: KnnOptions & Pick<EmbedOptions, 'seed' | 'batch' | 'normalize'> = {},
+  { rows, numbers, asked, classes }: Gallery,
+  { k, ...options }: { k: number } & Pick<EmbedOptions, 'seed' | 'batch' | 'normalize'>,
 ): Promise<number> {
-  const { h } = await embed(device, test, (x) => ({ h: forward(x) }), {
+  const { h } = await embedSlabs(device, test, (x) => ({ h: forward(x) }), {
     ...options,
     ...(augmentation && { augmentation: scaledTo(test, augmentation) }),
   });
   try {
-    return await knnAccuracy(device, rows, labels, h, testLabels, { k, classes });
+    return agreeing(await knnVotes(where, device, rows, numbers, h, { k, classes }), asked);
   } finally {
-    freeVariables(device, [h]);
+    freeRows(device, [h]);
   }
 }
 
 /**
  * k-NN accuracy of shifted test images among clean training images, and how robust it is: the clean accuracy is there too.
  * @param forward from images [N, H, W, C], in inference mode, to the representation
- * @throws InputError without labels
+ * @throws InputError without labels, or for other options
  */
 export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
   device: Device,
-  { train, test }: { train: Dataset; test: Dataset },
+  sets: { train: Dataset; test: Dataset },
   forward: (x: Tensor) => Tensor,
-  { shifts = SHIFTS as unknown as Record<K, Augmentation>, seed = 5, k, batch }: ShiftOptions<K> = {},
+  options: ShiftOptions<K> = {},
 ): Promise<Record<K | 'clean', number>> {
-  if (!train.labels || !test.labels) throw new InputError('shiftAccuracies: both data sets need labels');
-  const [labels, testLabels] = [
-    await readVariable(device, train.labels),
-    await readVariable(device, test.labels),
-  ];
-  const { h: rows } = await embed(device, train, (x) => ({ h: forward(x) }), { batch });
+  const where = 'shiftAccuracies';
+  checkOptions(where, options, ['shifts', 'seed', 'k', 'batch', 'ignore']);
+  const { shifts = SHIFTS as unknown as Record<K, Augmentation>, seed = 5, batch, ignore } = options;
+  if (typeof shifts !== 'object' || shifts === null)
+    throw new InputError(`${where}: expected augmentations by name for "shifts", got ${shown(shifts)}`);
+  if (typeof forward !== 'function')
+    throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
+  const { numbers, asked, values } = await labelsOf(where, device, sets, { ignore });
+  const classes = values.length;
+  const k = options.k ?? neighboursOf(numbers, classes);
+  checkNeighbours(
+    where,
+    k,
+    numbers.reduce((n, label) => n + Number(label !== IGNORED), 0),
+  );
+  const { train, test } = sets;
+  const { h: rows } = await embedSlabs(device, train, (x) => ({ h: forward(x) }), { batch });
   try {
     const result = {} as Record<K | 'clean', number>;
     const all: [string, Augmentation | null][] = [['clean', null], ...Object.entries<Augmentation>(shifts)];
     for (const [name, augmentation] of all)
       result[name as K] = await accuracyUnder(
+        where,
         device,
         augmentation,
         test,
         forward,
-        { rows, labels, testLabels },
+        { rows, numbers, asked, classes },
         { seed, k, batch },
       );
     return result;
   } finally {
-    freeVariables(device, [rows]);
+    freeRows(device, [rows]);
   }
 }

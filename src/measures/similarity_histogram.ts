@@ -1,9 +1,10 @@
+import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
 import { constant } from '../graph/tensor.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
-import { gather } from '../ops/shape.ts';
-import { compute, type Rows, sameShapes, spacedRows, tensorOf } from './compute.ts';
+import { bindingLimit, checkDevice, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
 
 /** A million negatives. */
 const MOST = 1024;
@@ -17,22 +18,33 @@ export interface SimilarityHistogram {
 }
 
 /**
- * Histograms of the cosines of positive pairs and of negative pairs: what the loss pulls apart. Of 1,024 rows, evenly
- * spaced, where there are more.
- * @param zA, zB f32 [N, D], the two views of each sample; normalised here
+ * Histograms of the cosines of positive pairs and of negative pairs: what the loss pulls apart. Of 1,024 rows, or
+ * as many as a binding of the device holds, evenly spaced, where there are more.
+ * @param zA, zB f32 [N, D], the two views of each sample; normalised here; N of 2 at least
+ * @param options.bins 1 to 10,000. Default 50.
+ * @throws InputError for other numbers, ShapeError for what are no rows or have two shapes
  */
 export async function similarityHistogram(
   device: Device,
   zA: Rows,
   zB: Rows,
-  { bins = 50 }: { bins?: number } = {},
+  options: { bins?: number } = {},
 ): Promise<SimilarityHistogram> {
-  sameShapes('similarityHistogram', zA, zB);
-  const [N] = zA.shape;
-  const count = Math.min(N, MOST);
+  const where = 'similarityHistogram';
+  checkDevice(where, device);
+  sameShapes(where, zA, zB);
+  checkOptions(where, options, ['bins']);
+  const { bins = 50 } = options;
+  checkNumber(where, 'bins', bins, { least: 1, most: 10_000, whole: true });
+  const [N, D] = zA.shape;
+  if (N < 2) throw new InputError(`${where}: expected at least 2 rows, got ${N}`);
+  const fit = bindingLimit(device) / 4;
+  const count = Math.min(N, MOST, Math.floor(fit / D), Math.floor(Math.sqrt(fit)));
+  if (count < 2) throw new InputError(`${where}: one row is larger than what this device binds at once`);
+  const chosen = spacedRows(N, count);
+  const [a, b] = [await rowsAt(where, device, zA, chosen), await rowsAt(where, device, zB, chosen)];
   const { cosines } = await compute(device, () => {
-    const chosen = constant(spacedRows(N, count), [count], 'u32');
-    const [u, v] = [zA, zB].map((z) => l2Normalize(gather(tensorOf('similarityHistogram', z), chosen)));
+    const [u, v] = [a, b].map(({ data }) => l2Normalize(constant(data, [count, D])));
     return { cosines: matmul(u, v, { transposeB: true }) };
   });
   const [positive, negative] = [new Float64Array(bins), new Float64Array(bins)];

@@ -64,7 +64,7 @@ async function ckaOf(device: Device, model: Model, untrained: Model) {
 /** What a model makes of the test set: gauges, CKA, Barlow's correlation, a picture of z. */
 async function judge(device: Device, model: Model, untrained: Model, { probeZ = false } = {}) {
   const forward: Forward = (x) => represent(model, x);
-  const { spectrumZ, similaritiesZ: _, ...gauges } = await evaluate(device, data, forward);
+  const { spectrumZ, similaritiesZ: _, notes: __, ...gauges } = await evaluate(device, data, forward);
   const zOf = async (options: Parameters<typeof embed>[3]) => {
     const made = (await embed(device, data.test, forward, options)) as { h: never; z: never };
     const z = await readVariable(device, made.z);
@@ -172,6 +172,6 @@ export async function baseline(device: Device, seed: number): Promise<Result> {
 }
 
 export async function rawPixels(device: Device): Promise<Result> {
-  const { spectrumZ: _, similaritiesZ: __, ...gauges } = await evaluate(device, data, null);
+  const { spectrumZ: _, similaritiesZ: __, notes: ___, ...gauges } = await evaluate(device, data, null);
   return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], gauges };
 }

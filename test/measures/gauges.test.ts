@@ -267,7 +267,17 @@ test('evaluate: raw pixels and an encoder on a small set; no memory is left behi
   };
   const raw = await evaluate(gpu, { train, test: held }, null, options);
   if (!(raw.knn === 1 && raw.linearProbe === 1 && last === 1)) throw new Error(JSON.stringify(raw));
-  if (raw.linearProbe100 !== null || raw.knnZ !== undefined) throw new Error('100 labels of 3 classes?');
+  // 33 of each of 3 classes, which have 80.
+  close([raw.linearProbe100!, raw.linearProbe100Labels!, raw.linearProbeLabels!, raw.k], [1, 99, 240, 20], {
+    abs: 0.02,
+  });
+  if (raw.linearProbe1000 !== null || raw.knnZ !== undefined) throw new Error('1,000 labels of 240?');
+  const told = [
+    '1,000 labels: left out, 333 of each of 3 classes',
+    '100 labels: 99, 33 of each of 3 classes',
+  ];
+  if (raw.notes.length !== 2 || !told.every((words, i) => raw.notes[i].includes(words)))
+    throw new Error(raw.notes.join('; '));
   const before = gpu.memory.bytes;
   const forward = (x: Tensor) => {
     const h = reshape(x, [x.shape[0], 16]);
@@ -291,8 +301,14 @@ test('evaluate: raw pixels and an encoder on a small set; no memory is left behi
 test('errors: labels and shapes', async () => {
   const gpu = await device();
   const x = rows(new Float32Array(12), 3);
-  await throws(() => knnPredict(gpu, x, [0, 1], x), /knn: expected 4 gallery labels, got 2/);
-  await throws(() => knnAccuracy(gpu, x, [0, 1, 0, 1], x, [0]), /expected 4 query labels/);
+  await throws(
+    () => knnPredict(gpu, x, [0, 1], x),
+    /knnPredict: expected 4 labels, one for each row, for "galleryLabels", got 2/,
+  );
+  await throws(
+    () => knnAccuracy(gpu, x, [0, 1, 0, 1], x, [0]),
+    /knnAccuracy: expected 4 labels, one for each row, for "queryLabels", got 1/,
+  );
   await throws(
     () => uniformity(gpu, { data: new Float32Array(4), shape: [4] }),
     /expected f32 rows \[N, D\]/,

@@ -129,10 +129,13 @@ test('draws: balanced, without repetition, different by seed', () => {
 test('linear probe errors', async () => {
   const gpu = await device();
   const x = { data: new Float32Array(8), shape: [4, 2] };
-  await throws(() => linearProbe(gpu, x, [0, 1], x, [0, 1, 0, 1]), /expected 4 and 4 labels, got 2 and 4/);
+  await throws(
+    () => linearProbe(gpu, x, [0, 1], x, [0, 1, 0, 1]),
+    /linearProbe: expected 4 labels, one for each row, for "trainLabels", got 2/,
+  );
   const y = [0, 1, 0, 1];
   await throws(
-    () => linearProbe(gpu, x, y, x, y, { labels: 3 }),
-    /as many labels of each of 2 classes, got 3/,
+    () => linearProbe(gpu, x, y, x, y, { labels: 1 }),
+    /a label of each of 2 classes at least, got 1/,
   );
 });

@@ -23,10 +23,14 @@ export {
   checkLabels,
   fromArrays,
   fromImageData,
+  type Idx,
   type Images,
   loadIdx,
+  type Pixels,
+  type PixelSource,
   parseImages,
   parseLabels,
+  sameClasses,
 } from './data/idx.ts';
 export {
   IGNORED,
@@ -37,7 +41,15 @@ export {
   numberLabels,
 } from './data/labels.ts';
 export { type Npy, npyLabels, npyRows, parseNpy } from './data/npy.ts';
-export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
+export {
+  checkFinite,
+  decodeSafetensors,
+  encodeSafetensors,
+  type FileContents,
+  type FileTensor,
+  loadVariables,
+  saveVariables,
+} from './data/safetensors.ts';
 export { quarterTurns } from './data/turns.ts';
 // The device, and what can go wrong with it.
 export type { ChoiceStore, Choices } from './gpu/choices.ts';

@@ -1,4 +1,5 @@
 // `npm run measure`: every gauge that embeddings from anywhere allow.
+import type { Label } from '../data/labels.ts';
 import { npyLabels, npyRows, parseNpy } from '../data/npy.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
@@ -109,7 +110,7 @@ const trainingRows = ({ shape: [N] }: Embeddings) => N - Math.floor(N / 6);
 /** Labels 0, 1, ... of the rows, and what each stands for. */
 interface Known {
   labels: Uint32Array;
-  values: number[];
+  values: Label[];
 }
 
 /** How test rows of y are classified by training rows of x: y is x, or the same samples under a transformation. */

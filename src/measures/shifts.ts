@@ -1,5 +1,5 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
-import type { Dataset } from '../data/dataset.ts';
+import { checkSameClasses, type Dataset } from '../data/dataset.ts';
 import { IGNORED, type LabelOptions, type Numbered, numberTogether } from '../data/labels.ts';
 import { checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
@@ -55,6 +55,7 @@ export async function labelsOf(
   checkDataset(where, train, 'train');
   checkDataset(where, test, 'test');
   if (!train.labels || !test.labels) throw new InputError(`${where}: both data sets need labels`);
+  checkSameClasses(where, train, test);
   const [labels, testLabels] = [
     await readVariable(device, train.labels),
     await readVariable(device, test.labels),

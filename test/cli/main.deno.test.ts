@@ -48,7 +48,7 @@ async function smallData(): Promise<string> {
   const labels = await parseLabels(await readAsset('demos/data/fashion-mnist-test-2k-labels-idx1-ubyte.gz'));
   const small = fromArrays(images.pixels.subarray(0, 600 * 784), [600, 28, 28]);
   Deno.writeFileSync(`${folder}/images`, idx([600, 28, 28], small.pixels));
-  Deno.writeFileSync(`${folder}/labels`, idx([600], labels.subarray(0, 600)));
+  Deno.writeFileSync(`${folder}/labels`, idx([600], Uint8Array.from(labels.subarray(0, 600))));
   return `${folder}/images,${folder}/labels`;
 }
 

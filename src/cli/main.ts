@@ -19,6 +19,7 @@ import {
   lines,
   pointLatest,
   type RunData,
+  type RunFolder,
   readData,
   reason,
   runChoices,
@@ -98,7 +99,7 @@ async function run(command: Command): Promise<number> {
   progress.say(
     resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
   );
-  if (classesIn(images.train) < 2)
+  if (classesIn(images.train, images.test) < 2)
     progress.say('All labels are the same: the accuracies of this run mean nothing.');
 
   let stopped = 0;
@@ -247,19 +248,24 @@ async function run(command: Command): Promise<number> {
       `\n${gaugeTable(gauges)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
     );
 
-    const drawn = await pictures(device, model, data, images, {
-      untrained: makeUntrained,
-      onProgress: (stage, fraction) => progress.stage(stage, fraction),
-    });
+    const drawn: Partial<RunReport> & { failures: readonly string[] } = await pictures(
+      device,
+      model,
+      data,
+      images,
+      {
+        untrained: makeUntrained,
+        onProgress: (stage, fraction) => progress.stage(stage, fraction),
+      },
+    ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
     progress.end();
-    const page = render({
+    const { failures, ...made } = drawn;
+    const failure = writePage(folder, {
       ...{ report, metrics, spectrum: spectra, similarities },
-      ...{ classNames: images.classNames, ...drawn },
+      ...{ classNames: images.classNames, ...made },
     });
-    if ('text' in page) folder.write('report.html', page.text);
-    print('text' in page ? `Look at ${folder.path}/report.html\n` : `The numbers are in ${folder.path}\n`);
-    for (const line of [...drawn.failures, ...('failure' in page ? [page.failure] : [])])
-      print(`Not drawn, ${line}\n`);
+    print(failure ? `The numbers are in ${folder.path}\n` : `Look at ${folder.path}/report.html\n`);
+    for (const line of [...failures, ...(failure ? [failure] : [])]) print(`Not drawn, ${line}\n`);
     return measured ? 0 : 1;
   } finally {
     progress.end();
@@ -267,12 +273,12 @@ async function run(command: Command): Promise<number> {
   }
 }
 
-/** The page of a report, or why there is none. */
-function render(run: RunReport): { text: string } | { failure: string } {
+/** Writes report.html. @returns why there is none, if so */
+function writePage(folder: RunFolder, run: RunReport): string | undefined {
   try {
-    return { text: renderReport(run) };
+    folder.write('report.html', renderReport(run));
   } catch (error) {
-    return { failure: `report.html: ${reason(error)}` };
+    return `report.html: ${reason(error)}`;
   }
 }
 

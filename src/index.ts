@@ -23,10 +23,14 @@ export {
   checkLabels,
   fromArrays,
   fromImageData,
+  type Idx,
   type Images,
   loadIdx,
+  type Pixels,
+  type PixelSource,
   parseImages,
   parseLabels,
+  sameClasses,
 } from './data/idx.ts';
 export {
   IGNORED,
@@ -37,7 +41,15 @@ export {
   numberLabels,
 } from './data/labels.ts';
 export { type Npy, npyLabels, npyRows, parseNpy } from './data/npy.ts';
-export { decodeSafetensors, encodeSafetensors, loadVariables, saveVariables } from './data/safetensors.ts';
+export {
+  checkFinite,
+  decodeSafetensors,
+  encodeSafetensors,
+  type FileContents,
+  type FileTensor,
+  loadVariables,
+  saveVariables,
+} from './data/safetensors.ts';
 export { quarterTurns } from './data/turns.ts';
 // The device, and what can go wrong with it.
 export type { ChoiceStore, Choices } from './gpu/choices.ts';
@@ -89,15 +101,15 @@ export { alignment } from './measures/alignment.ts';
 export { type Analogy, analogyAccuracy } from './measures/analogy.ts';
 export { anisotropy } from './measures/anisotropy.ts';
 export { linearCka } from './measures/cka.ts';
-export type { Rows } from './measures/compute.ts';
+export type { Rows, Slabs } from './measures/compute.ts';
 export { effectiveRank, spectrumOf } from './measures/effective_rank.ts';
-export { type EmbedOptions, embed } from './measures/embed.ts';
+export { type EmbedOptions, embed, embedSlabs } from './measures/embed.ts';
 export { equivariance, type Pair } from './measures/equivariance.ts';
 export { type EvaluateOptions, evaluate, type Gauges } from './measures/evaluate.ts';
 export { hubness } from './measures/hubness.ts';
 export { invariance } from './measures/invariance.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './measures/kmeans.ts';
-export { knnAccuracy, knnPredict } from './measures/knn.ts';
+export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './measures/knn.ts';
 export { lidar } from './measures/lidar.ts';
 export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
 export { effectiveRankOf, liveGauges, participationRatioOf } from './measures/live.ts';

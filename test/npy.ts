@@ -3,9 +3,9 @@ export function npyFile(
   descr: string,
   shape: readonly number[],
   data: ArrayBufferView,
-  { order = 'False', version = 1 } = {},
+  { order = 'False', version = 1, sizes: given = '' } = {},
 ): Uint8Array<ArrayBuffer> {
-  const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const sizes = given || (shape.length === 1 ? `${shape[0]},` : shape.join(', '));
   const text = `{'descr': ${descr.startsWith('[') ? descr : `'${descr}'`}, 'fortran_order': ${order}, 'shape': (${sizes}), }`;
   const before = version === 1 ? 10 : 12;
   const header = `${text.padEnd(Math.ceil((before + text.length + 1) / 64) * 64 - before - 1)}\n`;

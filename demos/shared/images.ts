@@ -21,7 +21,7 @@ export async function loadData(folder: string): Promise<Data> {
       bytes(part, 'images-idx3').then(parseImages),
       bytes(part, 'labels-idx1').then(parseLabels),
     ]);
-    return { ...images, labels, classes: 10 };
+    return { ...images, labels: Uint8Array.from(labels), classes: 10 };
   };
   const [train, test] = await Promise.all([load('train-10k'), load('test-2k')]);
   return {

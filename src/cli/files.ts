@@ -1,6 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { fileChoices } from '../data/choices.ts';
-import { checkLabels, type Images, parseImages, parseLabels } from '../data/idx.ts';
+import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { permutationArray } from '../ops/random.ts';
@@ -58,11 +58,11 @@ export async function readData(
       throw new InputError(`--test: expected ${side} ${train[side]} as in --data, got ${testing[side]}`);
     }
   }
-  const classes = Math.max(train.classes, testing.classes);
+  const [known, asked] = sameClasses(train, testing);
   return {
-    train: { ...train, classes },
-    test: { ...testing, classes },
-    classNames: Array.from({ length: classes }, (_, i) => String(i)),
+    train: known,
+    test: asked,
+    classNames: Array.from({ length: known.classes }, (_, i) => String(known.values?.[i] ?? i)),
     builtIn: false,
   };
 }
@@ -117,7 +117,7 @@ function chosen(all: Images, which: Uint32Array): Images {
   const pixels = new Uint8Array(which.length * size);
   for (const [i, image] of which.entries())
     pixels.set(all.pixels.subarray(image * size, (image + 1) * size), i * size);
-  return { ...all, count: which.length, pixels, labels: Uint8Array.from(which, (i) => all.labels![i]) };
+  return { ...all, count: which.length, pixels, labels: Uint32Array.from(which, (i) => all.labels![i]) };
 }
 
 /** SHA-256 of a run's images and labels, in hexadecimal: whether a resumed run sees the same data. */
@@ -141,7 +141,8 @@ async function sha256(data: Uint8Array | Uint32Array): Promise<string> {
 }
 
 /** How many different labels images have. */
-export const classesIn = ({ labels }: Pick<Images, 'labels'>): number => new Set(labels).size;
+export const classesIn = (...sets: Pick<Images, 'labels'>[]): number =>
+  new Set(sets.flatMap(({ labels }) => [...new Set<number>(labels)])).size;
 
 /** What the system says of a failed file operation, in a few words. */
 export function reason(error: unknown): string {

@@ -19,12 +19,13 @@ import {
   lines,
   pointLatest,
   type RunData,
+  type RunFolder,
   readData,
   reason,
   runChoices,
 } from './files.ts';
 import { alarmOptions, buildModel, type Model, represent, settleStatistics, viewsOf } from './model.ts';
-import { checkClasses, checkRun, stepsOf } from './needs.ts';
+import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
@@ -98,7 +99,7 @@ async function run(command: Command): Promise<number> {
   progress.say(
     resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
   );
-  if (classesIn(images.train) < 2)
+  if (classesIn(images.train, images.test) < 2)
     progress.say('All labels are the same: the accuracies of this run mean nothing.');
 
   let stopped = 0;
@@ -114,7 +115,9 @@ async function run(command: Command): Promise<number> {
   /** Measures an encoder; gauges that fail are a line, and the run goes on. */
   const judge = async (name: keyof GaugeSet, model: Model | null): Promise<void> => {
     const called = name === 'raw' ? 'raw pixels' : name;
+    const { height, width, channels } = data.train;
     try {
+      if (!model) await checkEvaluation(device, data, height * width * channels);
       const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
         onProgress: (stage, fraction) => progress.stage(`${called}: ${stage}`, fraction),
       });
@@ -245,19 +248,23 @@ async function run(command: Command): Promise<number> {
       `\n${gaugeTable(gauges)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
     );
 
-    const drawn = await pictures(device, model, data, images, {
-      untrained: makeUntrained,
-      onProgress: (stage, fraction) => progress.stage(stage, fraction),
-    });
+    const drawn: Partial<RunReport> & { failures: readonly string[] } = await pictures(
+      device,
+      model,
+      data,
+      images,
+      {
+        untrained: makeUntrained,
+        onProgress: (stage, fraction) => progress.stage(stage, fraction),
+      },
+    ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
     progress.end();
-    const page = render({
+    const failure = writePage(folder, {
       ...{ report, metrics, spectrum: spectra, similarities },
       ...{ classNames: images.classNames, ...drawn },
     });
-    if ('text' in page) folder.write('report.html', page.text);
-    print('text' in page ? `Look at ${folder.path}/report.html\n` : `The numbers are in ${folder.path}\n`);
-    for (const line of [...drawn.failures, ...('failure' in page ? [page.failure] : [])])
-      print(`Not drawn, ${line}\n`);
+    print(failure ? `The numbers are in ${folder.path}\n` : `Look at ${folder.path}/report.html\n`);
+    for (const line of [...drawn.failures, ...(failure ? [failure] : [])]) print(`Not drawn, ${line}\n`);
     return measured ? 0 : 1;
   } finally {
     progress.end();
@@ -265,12 +272,12 @@ async function run(command: Command): Promise<number> {
   }
 }
 
-/** The page of a report, or why there is none. */
-function render(run: RunReport): { text: string } | { failure: string } {
+/** Writes report.html. @returns why there is none, if so */
+function writePage(folder: RunFolder, run: RunReport): string | undefined {
   try {
-    return { text: renderReport(run) };
+    folder.write('report.html', renderReport(run));
   } catch (error) {
-    return { failure: `report.html: ${reason(error)}` };
+    return `report.html: ${reason(error)}`;
   }
 }
 

@@ -1,4 +1,5 @@
 // `npm run measure`: every gauge that embeddings from anywhere allow.
+import { classSizes, type Label } from '../data/labels.ts';
 import { npyLabels, npyRows, parseNpy } from '../data/npy.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
@@ -7,12 +8,13 @@ import { alignment } from '../measures/alignment.ts';
 import { type Analogy, analogyAccuracy } from '../measures/analogy.ts';
 import { anisotropy } from '../measures/anisotropy.ts';
 import { linearCka } from '../measures/cka.ts';
+import { rowsThatFit } from '../measures/compute.ts';
 import { effectiveRank } from '../measures/effective_rank.ts';
 import { equivariance } from '../measures/equivariance.ts';
 import { hubness } from '../measures/hubness.ts';
 import { invariance } from '../measures/invariance.ts';
 import { kMeans } from '../measures/kmeans.ts';
-import { knnPredict } from '../measures/knn.ts';
+import { knnNeighbours, knnPredict } from '../measures/knn.ts';
 import { lidar } from '../measures/lidar.ts';
 import { linearProbe } from '../measures/linear_probe.ts';
 import { accuracyOf, worstClass } from '../measures/per_class.ts';
@@ -53,6 +55,27 @@ interface Embeddings {
 }
 /** A gauge's name in the JSON file, what it is called, and how it is shown. */
 type Line = [key: string, name: string, value: number, kind: Kind, note?: string];
+/** Where what is left out, or of fewer rows, is told; and what is done now, and how much of it. */
+interface Teller {
+  note(text: string): void;
+  progress(what: string): (fraction: number) => void;
+}
+
+/** Says on stderr what takes long: every 5 seconds. */
+function teller(): Teller & { notes: string[] } {
+  const notes: string[] = [];
+  let last = performance.now();
+  return {
+    notes,
+    note: (text) => notes.push(text),
+    progress: (what) => (fraction) => {
+      const now = performance.now();
+      if (now - last < 5000) return;
+      last = now;
+      complain(`${what}: ${Math.round(100 * fraction)} %\n`);
+    },
+  };
+}
 
 /** Neighbours that vote, or are counted: as many as there are, at most. */
 const neighbours = (most: number, rows: number) => Math.min(most, rows);
@@ -109,13 +132,13 @@ const trainingRows = ({ shape: [N] }: Embeddings) => N - Math.floor(N / 6);
 /** Labels 0, 1, ... of the rows, and what each stands for. */
 interface Known {
   labels: Uint32Array;
-  values: number[];
+  values: Label[];
 }
 
 /** How test rows of y are classified by training rows of x: y is x, or the same samples under a transformation. */
 async function classify(device: Device, x: Embeddings, y: Embeddings, { labels, values }: Known) {
   const cut = trainingRows(x);
-  const k = neighbours(20, cut);
+  const k = knnNeighbours(labels.subarray(0, cut));
   const asked = labels.subarray(cut);
   const rows = [part(x, 0, cut), part(y, cut, labels.length)];
   const options = { k, classes: values.length };
@@ -125,36 +148,55 @@ async function classify(device: Device, x: Embeddings, y: Embeddings, { labels, 
 }
 
 /** Of rows and labels. */
-async function withLabels(device: Device, x: Embeddings, known: Known): Promise<Line[]> {
+async function withLabels(device: Device, x: Embeddings, known: Known, tell: Teller): Promise<Line[]> {
   const { labels, values } = known;
   const classes = values.length;
-  const { clusters } = await kMeans(device, x, { k: classes });
-  const clustered: Line[] = [
-    [
-      'nmi',
-      'clusters: NMI',
-      normalizedMutualInformation(clusters, labels),
-      'number',
-      `k-means, ${classes} clusters`,
-    ],
-    ['ari', 'clusters: ARI', adjustedRandIndex(clusters, labels), 'number'],
-  ];
   const [N] = x.shape;
+  const clustered: Line[] = [];
+  if (2 * classes > N)
+    tell.note(
+      `clusters left out: ${classes} classes of ${N} rows; with so many, NMI comes near 1 by chance alone`,
+    );
+  else {
+    const { clusters } = await kMeans(device, x, { k: classes, onProgress: tell.progress('k-means') });
+    const nmi = normalizedMutualInformation(clusters, labels);
+    clustered.push(
+      ['nmi', 'clusters: NMI', nmi, 'number', `k-means, ${classes} clusters`],
+      ['ari', 'clusters: ARI', adjustedRandIndex(clusters, labels), 'number'],
+    );
+  }
   const cut = trainingRows(x);
   if (cut === N) return clustered;
   const { k, accuracy, worst, worstIs } = await classify(device, x, x, known);
   const [fitted, asked] = [labels.subarray(0, cut), labels.subarray(cut)];
   const probe = (few: number | 'all') =>
-    linearProbe(device, part(x, 0, cut), fitted, part(x, cut, N), asked, { classes, labels: few });
+    linearProbe(device, part(x, 0, cut), fitted, part(x, cut, N), asked, {
+      labels: few,
+      onProgress: tell.progress(`linear probe, ${few} labels`),
+    });
+  const all = await probe('all');
+  const sizes = classSizes(fitted, classes).filter((size) => size > 0);
+  const least = sizes.reduce((a, b) => Math.min(a, b));
+  const few = k < 20 ? ', no more than the smallest class has' : '';
   const lines: Line[] = [
-    ['knn', 'k-NN accuracy', accuracy, 'accuracy', `k = ${k}, ${N - cut} test rows`],
+    ['knn', 'k-NN accuracy', accuracy, 'accuracy', `k = ${k}${few}, ${N - cut} test rows`],
     ['worstClass', 'k-NN, worst class', worst, 'accuracy', worstIs],
-    ['linearProbe', 'linear probe, all labels', (await probe('all')).accuracy, 'accuracy'],
+    [
+      'linearProbe',
+      'linear probe, all labels',
+      all.accuracy,
+      'accuracy',
+      all.labels < cut ? `${all.labels} of ${cut}, what this device binds at once` : '',
+    ],
   ];
-  const least = Math.min(...values.map((_, c) => fitted.reduce((n, label) => n + Number(label === c), 0)));
   for (const each of [100, 10]) {
-    if (least < each) continue;
-    const few = await probe(each * classes);
+    if (least < each) {
+      tell.note(
+        `linear probe, ${each} a class, left out: the smallest class has ${least} of the rows to learn from`,
+      );
+      continue;
+    }
+    const few = await probe(each * sizes.length);
     lines.push([
       `linearProbe${each}PerClass`,
       `linear probe, ${each} a class`,
@@ -314,25 +356,46 @@ async function main(args: string[]): Promise<void> {
   try {
     const order = permutationArray(N, { seed: 0 });
     const [a, b, c] = [x, y, w].map((rows) => rows && mixed(rows, order));
-    const of = known && { ...known, labels: Uint32Array.from(order, (row) => known.labels[row]) };
+    const tell = teller();
+    const ids = known?.values.length === N && N > 1;
+    if (ids)
+      tell.note(
+        `${labelPath} has as many classes as rows, ${N}: as ids have; they tell nothing of classes, and what needs labels is left out`,
+      );
+    const of = !ids && known && { ...known, labels: Uint32Array.from(order, (row) => known.labels[row]) };
+    // In one piece: the gauges of geometry.
+    const whole = await rowsThatFit('measure', device, ...[x, a, b, c, z].filter((rows) => rows !== null));
+    const fitting = new Map(
+      [x, a, b, c, z].filter((rows) => rows !== null).map((rows, i) => [rows, whole.rows[i]]),
+    );
+    const piece = <T extends Embeddings | null>(rows: T) => (rows && fitting.get(rows)) as T;
+    if (whole.count < N)
+      tell.note(
+        `std, spectra, uniformity, anisotropy and what compares two files: of ${whole.count} of ${N} rows, evenly spaced: what this device binds at once`,
+      );
     const lines = [
-      ...(of ? await withLabels(device, a!, of) : []),
-      ...(await geometry(device, x)),
-      ...(b ? await withViews(device, a!, b, c) : []),
+      ...(of ? await withLabels(device, a!, of, tell) : []),
+      ...(await geometry(device, piece(x))),
+      ...(b ? await withViews(device, piece(a!), piece(b), piece(c)) : []),
       ...(b && of ? await withLabelsOf(device, a!, b, of) : []),
       ...(analogies ? await withAnalogies(device, x, analogies) : []),
-      ...(z ? [['cka', 'linear CKA', await linearCka(device, x, z), 'number'] satisfies Line] : []),
+      ...(z
+        ? [['cka', 'linear CKA', await linearCka(device, piece(x), piece(z)), 'number'] satisfies Line]
+        : []),
     ];
     const cosines = y && N > 1 ? await similarityHistogram(device, x, y, { bins: 40 }) : null;
     const classes = known ? `, ${known.values.length} classes` : '';
-    print(`${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}\n`);
+    print(
+      `${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}${tell.notes.length ? `\n\n${tell.notes.join('\n')}` : ''}\n`,
+    );
     if (json === undefined) return;
     const report = {
       file: path,
       rows: N,
       dimensions: D,
       ...Object.fromEntries(lines.map(([key, , value]) => [key, value])),
-      spectrum: Array.from((await spectrum(device, x)).values),
+      ...(tell.notes.length && { notes: tell.notes }),
+      spectrum: Array.from((await spectrum(device, piece(x))).values),
       ...(cosines && {
         cosines: Object.fromEntries(Object.entries(cosines).map(([name, of]) => [name, Array.from(of)])),
       }),

@@ -226,7 +226,6 @@ async function compileWatch(device: Device, { watch: queries, data }: Watched, m
   const labels: OnlineLabels = {
     gallery: Uint32Array.from(gallery, (i) => known[i]),
     queries: asked.subarray(0, batch),
-    classes: data.classes,
   };
   const step = await compile(device, () => {
     const { h, z } = represent(

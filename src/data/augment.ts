@@ -1,10 +1,22 @@
 import augmentWgsl from '../../shaders/augment.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkNumber, checkOptions, inRange, shown } from '../gpu/check.ts';
+import { InputError } from '../gpu/errors.ts';
+import { checkScalar } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
-import { fail, type Scalar, type Shape, show, Tensor } from '../graph/tensor.ts';
-import { checkWhole, randomLib } from '../ops/random.ts';
+import { fail, type Scalar, type Shape, type Tensor } from '../graph/tensor.ts';
+import { randomLib } from '../ops/random.ts';
 import { blur } from './blur.ts';
-import { type Dataset, IN_ORDER, normalization, type Sampling, samplingMode } from './dataset.ts';
+import {
+  batchShape,
+  checkDataset,
+  type Dataset,
+  IN_ORDER,
+  normalization,
+  type Sampling,
+  samplingMode,
+  U32,
+} from './dataset.ts';
 
 /**
  * How views differ from their image. Each is drawn anew for each sample and view; numbers may be scalar inputs, so a
@@ -46,6 +58,12 @@ export interface Augmentation {
   blur?: { probability: Scalar; sigma: readonly [Scalar, Scalar] };
 }
 
+/** Every name of {@link Augmentation}. */
+const AUGMENTATION: readonly (keyof Augmentation)[] = [
+  ...(['rotation', 'scale', 'shift', 'crop', 'flip', 'gain', 'jitter', 'brightness', 'contrast'] as const),
+  ...(['gamma', 'saturation', 'hue', 'grayscale', 'noise', 'erase', 'blur'] as const),
+];
+
 /**
  * The training views of the default job on small gray images. Noise of .1 was in the calibrated recipe too; leaving it
  * out changed nothing measurable there, and it costs a random number for each pixel. SimSiam is better with it (`--view-noise`).
@@ -84,21 +102,36 @@ export const EVAL = {
   noise: 0.03,
 } as const satisfies Augmentation;
 
-/** Views as given for 28 x 28 pixels ({@link S1}, {@link EVAL}), their lengths in proportion for images of another size. */
-export function scaledTo(
-  { height, width }: { height: number; width: number },
-  views: Augmentation,
-): Augmentation {
+/**
+ * Views as given for 28 x 28 pixels ({@link S1}, {@link EVAL}), their lengths in proportion for images of another size.
+ * @throws InputError for sizes that are none, and for lengths that are scalar inputs, whose values are not known yet
+ */
+export function scaledTo(images: { height: number; width: number }, views: Augmentation): Augmentation {
+  if (typeof images !== 'object' || images === null)
+    throw new InputError(`scaledTo: expected { height, width }, got ${shown(images)}`);
+  const { height, width } = images;
+  checkNumber('scaledTo', 'height', height, { least: 1, whole: true });
+  checkNumber('scaledTo', 'width', width, { least: 1, whole: true });
+  checkOptions('scaledTo', views, AUGMENTATION);
   const ratio = Math.min(height, width) / 28;
   if (ratio === 1) return views;
   const { shift, erase, blur } = views;
-  const length = (n: Scalar) => (n as number) * ratio;
-  const pixels = (n: Scalar) => Math.max(1, Math.round(length(n)));
+  const length = (name: string, n: unknown) => {
+    checkNumber('scaledTo', name, n, { least: 0 });
+    return (n as number) * ratio;
+  };
+  const pair = (name: string, values: unknown) => {
+    if (Array.isArray(values) && values.length === 2) return values.map((n) => length(name, n));
+    throw new InputError(`scaledTo: expected [low, high] for "${name}", got ${shown(values)}`);
+  };
+  const pixels = (n: number) => Math.max(1, Math.round(n));
+  const [low, high] = erase ? pair('erase.size', erase.size).map(pixels) : [];
+  const [least, most] = blur ? pair('blur.sigma', blur.sigma) : [];
   return {
     ...views,
-    ...(shift !== undefined && { shift: length(shift) }),
-    ...(erase && { erase: { ...erase, size: [pixels(erase.size[0]), pixels(erase.size[1])] } }),
-    ...(blur && { blur: { ...blur, sigma: [length(blur.sigma[0]), length(blur.sigma[1])] } }),
+    ...(shift !== undefined && { shift: length('shift', shift) }),
+    ...(erase && { erase: { ...erase, size: [low, high] } }),
+    ...(blur && { blur: { ...blur, sigma: [least, most] } }),
   };
 }
 
@@ -210,15 +243,20 @@ const augmentOp: Op<Options> = { name: 'augment', shape: (_, { shape }) => shape
  * @throws ShapeError for options that the images cannot have, or outside their range
  */
 export function augment(data: Dataset, options: AugmentOptions): Tensor {
+  checkDataset('augment', data);
+  checkOptions('augment', options, [
+    ...['batch', 'views', 'normalize', 'start', 'indices', 'seed', 'step'],
+    ...AUGMENTATION,
+  ]);
   const { batch, views = 2, normalize = true, start, indices, seed = 0, step = 0, ...a } = options;
-  if (!Number.isInteger(views) || views < 1)
-    fail('augment', `expected a positive whole number of views, got ${views}`);
+  if (!inRange(views, { least: 1, whole: true }))
+    fail('augment', `expected a positive whole number of views, got ${shown(views)}`);
   const mode = samplingMode('augment', data, batch, options);
-  checkWhole('augment', 'seed', seed);
-  checkWhole('augment', 'step', step);
+  checkScalar('augment', 'seed', seed, U32, 'u32');
+  checkScalar('augment', 'step', step, U32, 'u32');
   check(data, a);
   const call1: Options = {
-    shape: [views * batch, data.height, data.width, data.channels],
+    shape: batchShape('augment', data, views * batch),
     mode,
     count: data.count,
     batch,
@@ -235,47 +273,44 @@ export function augment(data: Dataset, options: AugmentOptions): Tensor {
 
 /** Throws unless the numbers among the options lie where their names say. */
 function check(data: Dataset, a: Augmentation): void {
-  const within = (name: string, value: Scalar | undefined, low: number, high = Number.POSITIVE_INFINITY) => {
-    if (value === undefined) return;
-    if (value instanceof Tensor) {
-      if (value.node.kind !== 'scalar' || value.dtype !== 'f32')
-        fail(
-          'augment',
-          `expected a number or an f32 scalar for "${name}", got ${value.dtype} ${show(value.shape)}`,
-        );
-    } else if (!(value >= low && value <= high)) {
-      fail('augment', `expected "${name}" of ${low} to ${high}, got ${value}`);
-    }
+  const within = (name: string, value: unknown, least: number, most: number) => {
+    if (value !== undefined) checkScalar('augment', name, value, { least, most });
   };
-  const range = (name: string, values: readonly Scalar[] | undefined, low: number, high?: number) => {
-    for (const value of values ?? []) within(name, value, low, high);
-    const [from, to] = values ?? [];
+  const range = (name: string, values: unknown, least: number, most: number, dtype?: 'u32') => {
+    if (values === undefined) return;
+    if (!Array.isArray(values) || values.length !== 2)
+      fail('augment', `expected [low, high] for "${name}", got ${shown(values)}`);
+    for (const value of values) checkScalar('augment', name, value, { least, most, whole: !!dtype }, dtype);
+    const [from, to] = values;
     if (typeof from === 'number' && typeof to === 'number' && from > to)
       fail('augment', `expected "${name}" from low to high, got ${from} to ${to}`);
   };
+  const group = <T extends object>(name: string, value: T | undefined, needed: (keyof T & string)[]) => {
+    if (value === undefined) return;
+    checkOptions(`augment: ${name}`, value, name === 'crop' ? ['area', 'aspect'] : needed);
+    for (const key of needed)
+      if (value[key] === undefined) fail('augment', `expected "${name}.${key}", got none`);
+  };
+  group('crop', a.crop, ['area']);
+  group('erase', a.erase, ['probability', 'size']);
+  group('blur', a.blur, ['probability', 'sigma']);
   const tiny = 1e-3;
+  const huge = 1e4;
   within('rotation', a.rotation, 0, 360);
-  within('scale', a.scale, 1);
-  within('shift', a.shift, 0);
+  within('scale', a.scale, 1, huge);
+  within('shift', a.shift, 0, 65535);
   range('crop.area', a.crop?.area, tiny, 1);
-  range('crop.aspect', a.crop?.aspect, tiny);
-  range('gain', a.gain, 0);
-  within('gamma', a.gamma, 1);
-  within('noise', a.noise, 0);
-  range('blur.sigma', a.blur?.sigma, tiny);
+  range('crop.aspect', a.crop?.aspect, tiny, 1 / tiny);
+  range('gain', a.gain, 0, huge);
+  within('gamma', a.gamma, 1, huge);
+  within('noise', a.noise, 0, huge);
+  range('blur.sigma', a.blur?.sigma, tiny, huge);
   for (const name of ['flip', 'jitter', 'grayscale', 'brightness', 'contrast', 'saturation'] as const)
     within(name, a[name], 0, 1);
   within('hue', a.hue, 0, 0.5);
   within('erase.probability', a.erase?.probability, 0, 1);
   within('blur.probability', a.blur?.probability, 0, 1);
-  for (const size of a.erase?.size ?? []) checkWhole('augment', 'erase.size', size);
-  if (a.erase)
-    range(
-      'erase.size',
-      a.erase.size.map((x) => (x instanceof Tensor ? 1 : x)),
-      1,
-      65535,
-    );
+  range('erase.size', a.erase?.size, 1, 65535, 'u32');
   for (const name of ['saturation', 'hue', 'grayscale'] as const) {
     if (isOn(a[name]) && data.channels !== 3)
       fail('augment', `expected RGB images for "${name}", got ${data.channels} channels`);

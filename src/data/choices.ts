@@ -1,8 +1,13 @@
+import { shown } from '../gpu/check.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
+import { InputError } from '../gpu/errors.ts';
 
 /** Keeps choices in Deno: a file per adapter in the user's cache directory. */
 export const fileChoices: ChoiceStore = {
-  load: async (adapter) => JSON.parse(await Deno.readTextFile(pathOf(adapter))),
+  async load(adapter) {
+    const path = pathOf(adapter);
+    return JSON.parse(await Deno.readTextFile(path));
+  },
   async save(adapter, choices) {
     const path = pathOf(adapter);
     const temporary = `${path}.${crypto.randomUUID()}`;
@@ -13,6 +18,10 @@ export const fileChoices: ChoiceStore = {
 };
 
 function pathOf(adapter: string): string {
+  if (typeof Deno === 'undefined')
+    throw new InputError('fileChoices: files are for Deno; leave "choices" out in a page');
+  if (typeof adapter !== 'string' || !adapter)
+    throw new InputError(`fileChoices: expected the name of an adapter, got ${shown(adapter)}`);
   const { XDG_CACHE_HOME, LOCALAPPDATA, HOME } = Deno.env.toObject();
   return `${XDG_CACHE_HOME || LOCALAPPDATA || `${HOME}/.cache`}/hypersphere/${adapter.replace(/[^\w.-]+/g, '_')}.json`;
 }

@@ -1,18 +1,23 @@
 import datasetWgsl from '../../shaders/dataset.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { checkOptions, inRange, LARGEST_U32, rangeText, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkScalar, checkTensor, shownTensor } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import {
   fail,
   type Scalar,
   type Shape,
+  sameShape,
   show,
-  type Tensor,
-  type Variable,
+  sizeOf,
+  Tensor,
+  Variable,
   variable,
 } from '../graph/tensor.ts';
-import { checkWhole, randomLib } from '../ops/random.ts';
-import { checkLabels, type Images } from './idx.ts';
+import { randomLib } from '../ops/random.ts';
+import { checkImages, checkLabels, type Images } from './idx.ts';
+import type { Label } from './labels.ts';
 
 /** Images that lie on the GPU, in bytes; they are uploaded when a step first uses them. */
 export interface Dataset {
@@ -25,40 +30,39 @@ export interface Dataset {
   readonly width: number;
   readonly channels: number;
   readonly classes: number;
+  /** The label that each class stands for; left out where labels are the classes' numbers themselves. */
+  readonly values?: readonly Label[];
   /** Of each channel, with pixels in [0, 1]: what networks see is (pixel - mean) / std. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
+/** The largest number that a pixel of [0, 1] may be normalised to. */
+export const MOST_NORMALIZED = 1e4;
+
 /**
  * Puts images where steps can sample them.
- * @param options.mean one for each channel, or one for all. Default .286, that of Fashion-MNIST.
- * @param options.std as `mean`. Default .353. {@link pixelStatistics} measures both for other images.
- * @throws InputError when the sizes do not fit together
+ * @param options.mean one for each channel, or one for all, of 0 to 1. Default .286, that of Fashion-MNIST.
+ * @param options.std as `mean`, above 0. Default .353. {@link pixelStatistics} measures both for other images.
+ * @param options.name what the variables are called. Default "images".
+ * @throws InputError when the sizes do not fit together, and for a mean and std that make of pixels numbers above 10,000
  */
 export function dataset(
   images: Images,
-  {
-    mean = 0.286,
-    std = 0.353,
-    name = 'images',
-  }: { mean?: number | readonly number[]; std?: number | readonly number[]; name?: string } = {},
+  options: { mean?: number | readonly number[]; std?: number | readonly number[]; name?: string } = {},
 ): Dataset {
+  checkOptions('dataset', options, ['mean', 'std', 'name']);
+  const { mean = 0.286, std = 0.353, name = 'images' } = options;
+  if (typeof name !== 'string')
+    throw new InputError(`dataset: expected a string for "name", got ${shown(name)}`);
+  const where = `dataset "${name}"`;
+  checkImages(where, images);
   const { pixels, count, height, width, channels } = images;
-  if (pixels.length !== count * height * width * channels || channels < 1 || channels > 4) {
-    throw new InputError(
-      `dataset "${name}": expected pixels [N, H, W, C] with 1 to 4 channels, got ${pixels.length} for [${count}, ${height}, ${width}, ${channels}]`,
-    );
-  }
-  const perChannel = (what: string, value: number | readonly number[]) => {
-    const list = typeof value === 'number' ? new Array<number>(channels).fill(value) : value;
-    if (list.length !== channels || !list.every((x) => Number.isFinite(x) && (what === 'mean' || x > 0)))
-      throw new InputError(`dataset "${name}": expected ${channels} numbers for "${what}", got [${list}]`);
-    return list;
-  };
-  const { labels, classes } = images.labels
-    ? checkLabels(images, images.labels, `dataset "${name}"`)
-    : { labels: undefined, classes: 0 };
+  const perChannel = (value: number | readonly number[]) =>
+    typeof value === 'number' ? new Array<number>(channels).fill(value) : value;
+  const statistics = { mean: perChannel(mean), std: perChannel(std) };
+  checkStatistics(where, channels, statistics);
+  const { labels, classes, values } = labelsOf(where, images);
   return {
     images: variable([count, height, width, channels], { name, initial: pixels, dtype: 'u8' }),
     labels: labels
@@ -68,30 +72,132 @@ export function dataset(
     height,
     width,
     channels,
-    classes: Math.max(classes, images.classes),
-    mean: perChannel('mean', mean),
-    std: perChannel('std', std),
+    classes: Math.max(classes, images.classes ?? 0),
+    ...(values && { values }),
+    ...statistics,
   };
 }
 
-/** Mean and standard deviation of each channel, with pixels in [0, 1]. */
-export function pixelStatistics({ pixels, channels }: Images): { mean: number[]; std: number[] } {
-  const sums = new Array<number>(channels).fill(0);
-  const squares = new Array<number>(channels).fill(0);
-  for (let i = 0; i < pixels.length; i += channels) {
-    for (let c = 0; c < channels; c++) {
-      sums[c] += pixels[i + c];
-      squares[c] += pixels[i + c] ** 2;
-    }
-  }
-  const n = pixels.length / channels;
-  const mean = sums.map((s) => s / n / 255);
-  // A constant channel has no scale of its own.
-  return { mean, std: squares.map((s, c) => Math.sqrt(Math.max(s / n / 255 ** 2 - mean[c] ** 2, 0)) || 1) };
+/** Labels that were numbered already stay as they are. */
+function labelsOf(where: string, images: Images): Pick<Images, 'labels' | 'classes' | 'values'> {
+  const { labels, values } = images;
+  if (!labels) return { classes: 0 };
+  if (!values) return checkLabels(images, labels, where);
+  const numbered =
+    labels instanceof Uint32Array && labels.length === images.count && labels.every((c) => c < values.length);
+  if (!numbered)
+    throw new InputError(
+      `${where}: expected ${images.count} labels below ${values.length}, as "values" tells, got ${shown(labels)}`,
+    );
+  return { labels, classes: values.length, values };
 }
 
-/** How many whole batches an epoch has; the rest of its permutation is left out. */
-export const batchesPerEpoch = (data: Dataset, batch: number): number => Math.floor(data.count / batch);
+/**
+ * Checks that a mean and a standard deviation for each channel make of pixels numbers that can be trained on.
+ * @throws InputError: `dataset "images": expected a normalised pixel of at most 10000, got 8.1e+7 in channel 2 ...`
+ */
+export function checkStatistics(
+  where: string,
+  channels: number,
+  { mean, std }: { mean: unknown; std: unknown },
+): void {
+  for (const [name, list, range] of [
+    ['mean', mean, { least: 0, most: 1 }],
+    ['std', std, { above: 0 }],
+  ] as const) {
+    if (
+      !Array.isArray(list) ||
+      list.length !== channels ||
+      !Array.from(list).every((x) => inRange(x, range))
+    ) {
+      const got = Array.isArray(list) && list.length <= 8 ? `[${list.map(shown).join(', ')}]` : shown(list);
+      const scale = name === 'mean' ? ', since pixels are in [0, 1]' : '';
+      throw new InputError(
+        `${where}: expected ${rangeText(range)}${scale}, for each of ${channels} channels for "${name}", got ${got}`,
+      );
+    }
+  }
+  const [means, stds] = [mean, std] as [number[], number[]];
+  for (let c = 0; c < channels; c++) {
+    const most = Math.max(means[c], 1 - means[c]) / stds[c];
+    if (most > MOST_NORMALIZED)
+      throw new InputError(
+        `${where}: expected normalised pixels of at most ${MOST_NORMALIZED}, got ${most.toPrecision(2)} in channel ${c}: its std of ${stds[c].toPrecision(2)} is too small`,
+      );
+  }
+}
+
+/**
+ * Mean and standard deviation of each channel, with pixels in [0, 1]. They are exact up to the rounding of float64. A
+ * channel that is the same everywhere, or nearly so (a std below 1e-4, a fortieth of a step of a byte), has no scale of
+ * its own: its std is 1.
+ * @throws InputError for what are no images
+ */
+export function pixelStatistics(images: Images): { mean: number[]; std: number[] } {
+  checkImages('pixelStatistics', images);
+  const { pixels, channels } = images;
+  const n = pixels.length / channels;
+  // How often each byte occurs: what is summed is exact, and deviations are taken from the mean.
+  const counts = Array.from({ length: channels }, () => new Float64Array(256));
+  for (let i = 0; i < pixels.length; i += channels)
+    for (let c = 0; c < channels; c++) counts[c][pixels[i + c]]++;
+  const sum = (of: Float64Array, value: (byte: number) => number) =>
+    of.reduce((total, count, byte) => total + count * value(byte), 0);
+  const means = counts.map((of) => sum(of, (byte) => byte) / n);
+  const stds = counts.map((of, c) => Math.sqrt(sum(of, (byte) => (byte - means[c]) ** 2) / n) / 255);
+  return {
+    mean: means.map((mean) => mean / 255),
+    std: stds.map((std) => (std < 1 / MOST_NORMALIZED ? 1 : std)),
+  };
+}
+
+/**
+ * Checks that two data sets mean the same class by the same number.
+ * @throws InputError that tells how to make them
+ */
+export function checkSameClasses(where: string, a: Dataset, b: Dataset): void {
+  const [x, y] = [a.values, b.values];
+  if (x === y || (x?.length === y?.length && x?.every((value, c) => value === y?.[c]))) return;
+  throw new InputError(
+    `${where}: the data sets number their classes differently; make them agree with sameClasses before dataset`,
+  );
+}
+
+/** Numbers that a u32 of the uniform block can have. */
+export const U32 = { least: 0, most: LARGEST_U32, whole: true };
+
+/**
+ * Checks that an argument is a data set, before anything of it is read.
+ * @throws ShapeError: `augment: expected a data set as dataset makes it, got null`
+ */
+export function checkDataset(op: string, data: unknown): asserts data is Dataset {
+  const { images, labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
+  const whole =
+    images instanceof Variable &&
+    images.dtype === 'u8' &&
+    sameShape(images.shape, [count, height, width, channels] as Shape) &&
+    (labels === null || labels === undefined || labels instanceof Variable);
+  if (!whole) fail(op, `expected a data set as dataset makes it, got ${shownTensor(data)}`);
+}
+
+/** The shape of `rows` images. Kernels count elements in 32 bits. */
+export function batchShape(op: string, { height, width, channels }: Dataset, rows: number): Shape {
+  const shape = [rows, height, width, channels];
+  if (sizeOf(shape) > LARGEST_U32)
+    fail(op, `expected a batch of at most ${LARGEST_U32} numbers, got ${show(shape)}`);
+  return shape;
+}
+
+/**
+ * How many whole batches an epoch has; the rest of its permutation is left out.
+ * @throws ShapeError for what is no data set, or no positive whole number
+ */
+export function batchesPerEpoch(data: Dataset, batch: number): number {
+  checkDataset('batchesPerEpoch', data);
+  if (!inRange(batch, { least: 1, whole: true }))
+    fail('batchesPerEpoch', `expected a positive whole number of samples, got ${shown(batch)}`);
+  return Math.floor(data.count / batch);
+}
 
 /** Which samples rows show: exactly one of `start`, `indices`, or `seed` with `step`. */
 export interface Sampling {
@@ -128,19 +234,20 @@ export function samplingMode(
   rows: number,
   { start, indices, seed, step }: Sampling,
 ): number {
-  if (!Number.isInteger(rows) || rows < 1) fail(op, `expected a positive whole number of rows, got ${rows}`);
-  if (indices) {
-    if (indices.dtype !== 'u32' || indices.shape.length !== 1 || indices.shape[0] !== rows)
-      fail(op, `expected indices u32 [${rows}], got ${indices.dtype} ${show(indices.shape)}`);
+  if (!inRange(rows, { least: 1, whole: true }))
+    fail(op, `expected a positive whole number of rows, got ${shown(rows)}`);
+  if (indices !== undefined) {
+    const fits = indices instanceof Tensor && indices.dtype === 'u32' && sameShape(indices.shape, [rows]);
+    if (!fits) fail(op, `expected indices u32 [${rows}], got ${shownTensor(indices)}`);
     return BY_INDEX;
   }
   if (start !== undefined) {
-    checkWhole(op, 'start', start);
+    checkScalar(op, 'start', start, U32, 'u32');
     return IN_ORDER;
   }
   if (seed === undefined || step === undefined) fail(op, 'expected "start", "indices", or "seed" and "step"');
-  checkWhole(op, 'seed', seed);
-  checkWhole(op, 'step', step);
+  checkScalar(op, 'seed', seed, U32, 'u32');
+  checkScalar(op, 'step', step, U32, 'u32');
   if (rows > count) fail(op, `expected a batch of at most ${count} samples, got ${rows}`);
   return RANDOM_EPOCH;
 }
@@ -185,8 +292,10 @@ const labelsOp: Op<Options> = {
 
 function optionsOf(op: string, data: Dataset, batch: number, views: number, sampling: Sampling): Options {
   const { start, seed, step } = sampling;
+  const mode = samplingMode(op, data, batch, sampling);
+  if (batch * views > LARGEST_U32) fail(op, `expected at most ${LARGEST_U32} rows, got ${batch * views}`);
   return {
-    mode: samplingMode(op, data, batch, sampling),
+    mode,
     rows: batch * views,
     batch,
     start,
@@ -201,50 +310,64 @@ function optionsOf(op: string, data: Dataset, batch: number, views: number, samp
 }
 
 /** Of each channel: the numbers that make (byte / 255 - mean) / std one multiplication and one addition. */
-export const normalization = ({ channels, mean, std }: Dataset, normalize: boolean) => ({
-  factors: Array.from({ length: channels }, (_, c) => 1 / 255 / (normalize ? std[c] : 1)),
-  offsets: Array.from({ length: channels }, (_, c) => (normalize ? -mean[c] / std[c] : 0)),
-});
+export function normalization({ images, channels, mean, std }: Dataset, normalize: boolean) {
+  if (normalize) checkStatistics(`data set "${images.name}"`, channels, { mean, std });
+  return {
+    factors: Array.from({ length: channels }, (_, c) => 1 / 255 / (normalize ? std[c] : 1)),
+    offsets: Array.from({ length: channels }, (_, c) => (normalize ? -mean[c] / std[c] : 0)),
+  };
+}
+
+const SAMPLING = ['start', 'indices', 'seed', 'step'] as const;
 
 /**
  * Images as they are, f32 [rows, H, W, C]: `rows` of them from `start` on, or those of `indices`, or a random batch.
  * @param options.normalize (pixel - mean) / std; else pixels in [0, 1]. Default true.
+ * @throws ShapeError for rows and samplings that the data set does not have
  */
-export function cleanBatch(
-  data: Dataset,
-  { rows, normalize = true, ...sampling }: Sampling & { rows: number; normalize?: boolean },
-): Tensor {
-  const shape = [rows, data.height, data.width, data.channels];
-  const options = {
-    ...optionsOf('cleanBatch', data, rows, 1, sampling),
-    ...normalization(data, normalize),
-    shape,
-  };
-  return call(rowsOp, [data.images, sampling.indices ?? null], options).outputs[0];
+export function cleanBatch(data: Dataset, options: Sampling & { rows: number; normalize?: boolean }): Tensor {
+  checkDataset('cleanBatch', data);
+  checkOptions('cleanBatch', options, ['rows', 'normalize', ...SAMPLING]);
+  const { rows, normalize = true, ...sampling } = options;
+  const drawn = optionsOf('cleanBatch', data, rows, 1, sampling);
+  const shape = batchShape('cleanBatch', data, rows);
+  const all = { ...drawn, ...normalization(data, normalize), shape };
+  return call(rowsOp, [data.images, sampling.indices ?? null], all).outputs[0];
 }
 
-/** The images of `indices` (u32 [N]), f32 [N, H, W, C]; an index past the last image shows the last. */
-export const rows = (
-  data: Dataset,
-  indices: Tensor,
-  { normalize = true }: { normalize?: boolean } = {},
-): Tensor => cleanBatch(data, { rows: indices.shape[0], indices, normalize });
+/**
+ * The images of `indices` (u32 [N]), f32 [N, H, W, C]; an index past the last image shows the last.
+ * @throws ShapeError for other indices
+ */
+export function rows(data: Dataset, indices: Tensor, options: { normalize?: boolean } = {}): Tensor {
+  checkTensor('rows', 'indices', indices, { dtype: 'u32', rank: 1 });
+  checkOptions('rows', options, ['normalize']);
+  return cleanBatch(data, { rows: indices.shape[0], indices, ...options });
+}
 
-/** Which samples a batch has: u32 [rows]. The same that `augment` and `cleanBatch` take for the same options. */
-export function batchIndices(data: Dataset, { rows, ...sampling }: Sampling & { rows: number }): Tensor {
-  const options = optionsOf('batchIndices', data, rows, 1, sampling);
-  return call(indicesOp, [null, sampling.indices ?? null], options).outputs[0];
+/**
+ * Which samples a batch has: u32 [rows]. The same that `augment` and `cleanBatch` take for the same options.
+ * @throws ShapeError for rows and samplings that the data set does not have
+ */
+export function batchIndices(data: Dataset, options: Sampling & { rows: number }): Tensor {
+  checkDataset('batchIndices', data);
+  checkOptions('batchIndices', options, ['rows', ...SAMPLING]);
+  const { rows, ...sampling } = options;
+  const drawn = optionsOf('batchIndices', data, rows, 1, sampling);
+  return call(indicesOp, [null, sampling.indices ?? null], drawn).outputs[0];
 }
 
 /**
  * The labels of a batch, u32 [rows * views]: those of view A, then the same again for view B.
- * @throws ShapeError when the data set has no labels
+ * @throws ShapeError when the data set has no labels, and for rows and samplings that it does not have
  */
-export function batchLabels(
-  data: Dataset,
-  { rows, views = 1, ...sampling }: Sampling & { rows: number; views?: number },
-): Tensor {
+export function batchLabels(data: Dataset, options: Sampling & { rows: number; views?: number }): Tensor {
+  checkDataset('batchLabels', data);
+  checkOptions('batchLabels', options, ['rows', 'views', ...SAMPLING]);
+  const { rows, views = 1, ...sampling } = options;
   if (!data.labels) fail('batchLabels', `data set "${data.images.name}" has no labels`);
-  const options = optionsOf('batchLabels', data, rows, views, sampling);
-  return call(labelsOp, [data.labels, sampling.indices ?? null], options).outputs[0];
+  if (!inRange(views, { least: 1, whole: true }))
+    fail('batchLabels', `expected a positive whole number of views, got ${shown(views)}`);
+  const drawn = optionsOf('batchLabels', data, rows, views, sampling);
+  return call(labelsOp, [data.labels, sampling.indices ?? null], drawn).outputs[0];
 }

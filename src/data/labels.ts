@@ -187,3 +187,7 @@ export function classSizes(numbers: ArrayLike<number>, classes: number): Uint32A
   for (let i = 0; i < numbers.length; i++) if (numbers[i] !== IGNORED) sizes[numbers[i]]++;
   return sizes;
 }
+
+/** The same label: a BigInt as a number where that is exact. */
+export const plainLabel = (label: Label): Label =>
+  typeof label === 'bigint' && Number.isSafeInteger(Number(label)) ? Number(label) : label;

@@ -1,5 +1,9 @@
+import { checkTensor } from '../graph/check.ts';
 import { constant, fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { gather, transpose } from '../ops/shape.ts';
+
+/** Sides for which the indices take 64 MiB. */
+const LARGEST = 2048;
 
 /** Of each of the four quarter turns of a square, counter-clockwise: from which pixel each pixel comes. u32 [4, H^2] */
 function turns(H: number): Uint32Array {
@@ -17,12 +21,14 @@ function turns(H: number): Uint32Array {
 
 /**
  * Square images by 0, 90, 180 and 270 degrees counter-clockwise; pixels are moved, not mixed. x: [N, H, H, C] -> [4N, H, H, C], turn by turn
- * @throws ShapeError for images that are not square
+ * @throws ShapeError for images that are not square, or larger than 2048 x 2048
  */
 export function quarterTurns(x: Tensor): Tensor {
+  checkTensor('quarterTurns', 'x', x);
   const [N, H, W, C] = x.shape;
   if (x.shape.length !== 4 || H !== W)
     fail('quarterTurns', `expected square images [N, H, H, C], got ${show(x.shape)}`);
+  if (H > LARGEST) fail('quarterTurns', `expected sides of at most ${LARGEST}, got ${show(x.shape)}`);
   const pixels = transpose(reshape(x, [N, H * H, C]), { permutation: [1, 0, 2] }); // [H^2, N, C]
   const turned = gather(pixels, constant(turns(H), [4, H * H], 'u32')); // [4, H^2, N, C]
   return reshape(transpose(turned, { permutation: [0, 2, 1, 3] }), [4 * N, H, H, C]);

@@ -4,7 +4,7 @@ import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import { type Augmentation, augment } from '../data/augment.ts';
 import { cleanBatch, type Dataset } from '../data/dataset.ts';
-import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { shownTensor } from '../graph/check.ts';
@@ -42,7 +42,7 @@ const rowsOp: Op<Options> = {
 };
 
 export interface EmbedOptions {
-  /** Samples in one pass; it is one submit. Default 512. */
+  /** Samples in one pass, at most; it is one submit. Default 512, or a quarter of the images that one binding holds. */
   batch?: number;
   /** One random view of each sample instead of the clean image; `EVAL` for the gauges of the protocol. */
   augmentation?: Augmentation;
@@ -106,7 +106,10 @@ async function embedAll<K extends string>(
     throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
   const { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress } = options;
   checkNumber(where, 'batch', most, { least: 1, whole: true });
-  const batch = Math.min(most, data.count);
+  checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
+  // Of large images as many as a binding holds, with turns and views of them.
+  const fit = Math.floor(rowsInBinding(device, data.height * data.width * data.channels) / 4);
+  const batch = Math.max(1, Math.min(most, data.count, fit));
   const result = {} as Record<K, Slabs>;
   const step = await compile(
     device,

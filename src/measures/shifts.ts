@@ -1,7 +1,7 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
-import type { Dataset } from '../data/dataset.ts';
+import { checkSameClasses, type Dataset } from '../data/dataset.ts';
 import { IGNORED, type LabelOptions, type Numbered, numberTogether } from '../data/labels.ts';
-import { checkOptions, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -55,6 +55,7 @@ export async function labelsOf(
   checkDataset(where, train, 'train');
   checkDataset(where, test, 'test');
   if (!train.labels || !test.labels) throw new InputError(`${where}: both data sets need labels`);
+  checkSameClasses(where, train, test);
   const [labels, testLabels] = [
     await readVariable(device, train.labels),
     await readVariable(device, test.labels),
@@ -112,6 +113,8 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
     throw new InputError(`${where}: expected augmentations by name for "shifts", got ${shown(shifts)}`);
   if (typeof forward !== 'function')
     throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
+  checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
+  if (batch !== undefined) checkNumber(where, 'batch', batch, { least: 1, whole: true });
   const { numbers, asked, values } = await labelsOf(where, device, sets, { ignore });
   const classes = values.length;
   const k = options.k ?? neighboursOf(numbers, classes);

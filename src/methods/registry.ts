@@ -1,3 +1,4 @@
+import { InputError } from '../gpu/errors.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { concatenate } from '../ops/shape.ts';
@@ -62,8 +63,13 @@ export interface Method {
   density?: boolean;
 }
 
-/** A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`. */
-export function recipeOf({ recipe, loss }: Method, setting: Setting): Recipe {
+/**
+ * A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`.
+ * @throws InputError for a supervised one with fewer than two classes: it would have nothing to tell apart
+ */
+export function recipeOf({ recipe, loss, title, supervised }: Method, setting: Setting): Recipe {
+  if (supervised && setting.classes < 2)
+    throw new InputError(`${title}: expected labels of 2 classes or more, got ${setting.classes}`);
   if (recipe) return recipe(setting);
   const { network, width, seed, knobs } = setting;
   const { memory: rows = 0, chunks = 1 } = knobs;

@@ -1,3 +1,5 @@
+import * as assert from 'uvu/assert';
+import { augment, S1 } from '../../src/data/augment.ts';
 import {
   batchesPerEpoch,
   batchIndices,
@@ -7,9 +9,10 @@ import {
   pixelStatistics,
   rows,
 } from '../../src/data/dataset.ts';
-import { fromArrays } from '../../src/data/idx.ts';
+import { fromArrays, sameClasses } from '../../src/data/idx.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { input, scalar } from '../../src/graph/tensor.ts';
+import { evaluate } from '../../src/measures/evaluate.ts';
 import { permutationArray } from '../../src/ops/random.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
@@ -90,6 +93,97 @@ test('the data set of the default job: names, classes, normalisation', () => {
   close([data.classes, data.count, ...data.mean, ...data.std], [5, 2, 0.286, 0.353], exact);
 });
 
+test('a channel that is the same everywhere has a std of 1, whatever its value', () => {
+  for (let value = 0; value < 256; value++) {
+    const { mean, std } = pixelStatistics(fromArrays(new Uint8Array(21 * 64).fill(value), [21, 8, 8]));
+    assert.equal([mean, std], [[value / 255], [1]]);
+  }
+});
+
+test('a channel that is nearly the same everywhere has no scale of its own either', () => {
+  const n = 2 ** 20;
+  const pixels = new Uint8Array(2 * n).fill(77);
+  pixels[0] = 78; // one of a million
+  for (let i = 0; i < n / 1024; i++) pixels[2 * i + 1] = 78; // one of a thousand
+  const { std } = pixelStatistics(fromArrays(pixels, [1, 1024, 1024, 2]));
+  close(std, [1, Math.sqrt((1 / 1024) * (1 - 1 / 1024)) / 255], { rel: 1e-12, abs: 0 });
+  dataset(fromArrays(pixels, [1, 1024, 1024, 2]), pixelStatistics(fromArrays(pixels, [1, 1024, 1024, 2])));
+});
+
+test('views of a constant channel stay where those of its neighbours are', async () => {
+  const r = random(freshSeed());
+  const pixels = Uint8Array.from(r.integers(8 * 64 * 3, 0, 256), (byte, i) => (i % 3 === 2 ? 77 : byte));
+  const images = fromArrays(pixels, [8, 8, 8, 3]);
+  const data = dataset(images, pixelStatistics(images));
+  const step = await compile(
+    await device(),
+    () => ({
+      clean: cleanBatch(data, { rows: 8, start: 0 }),
+      views: augment(data, { ...S1, batch: 8, seed: 1, step: 0 }),
+    }),
+    { warmUp: false },
+  );
+  await step.run();
+  const blue = (x: Float32Array) => x.filter((_, i) => i % 3 === 2);
+  close(blue(await step.read('clean')), new Float32Array(8 * 64), { rel: 0, abs: 1e-6 });
+  assert.ok((await step.read('views')).every((x) => Math.abs(x) < 10));
+  step.dispose();
+});
+
+test('means and deviations that training cannot stand are refused, by the channel', () => {
+  const images = fromArrays(new Uint8Array(2 * 4 * 3), [2, 2, 2, 3]);
+  dataset(images, { mean: 0, std: 1 / 255 });
+  throws(
+    () => dataset(images, { mean: [0.3, 0.3, 0.302], std: [0.2, 0.2, 3.7e-9] }),
+    /dataset "images": expected normalised pixels of at most 10000, got 1.9e\+8 in channel 2: its std of 3.7e-9 is too small/,
+  );
+  throws(
+    () => dataset(images, { mean: [123.7, 116.3, 103.5] }),
+    /a number of 0 to 1, since pixels are in \[0, 1\]/,
+  );
+  throws(() => dataset(images, { mean: new Array(3) }), /for "mean", got \[/);
+  throws(() => dataset(images, { mean: [0.5, 0.5] }), /each of 3 channels for "mean", got \[0.5, 0.5\]/);
+  throws(() => dataset(images, { std: [1, Number.NaN, 1] }), /for "std", got \[1, NaN, 1\]/);
+  throws(() => dataset(images, { std: Number.POSITIVE_INFINITY }), /got \[Infinity, Infinity, Infinity\]/);
+  const spoilt = { ...dataset(images), std: [1, 1, 1e-30] };
+  throws(() => cleanBatch(spoilt, { rows: 1, start: 0 }), /normalised pixels of at most 10000/);
+});
+
+test('class numbers beyond a byte, and labels that are words', async () => {
+  const pixels = new Uint8Array(4 * 4);
+  const numbered = dataset(fromArrays(pixels, [4, 2, 2], [3, 999, 0, 3]));
+  const named = dataset(fromArrays(pixels, [4, 2, 2], ['cat', 'dog', 'cat', 'ant']), { name: 'named' });
+  assert.equal(
+    [numbered.classes, numbered.values, named.classes, named.values],
+    [1000, undefined, 3, ['ant', 'cat', 'dog']],
+  );
+  const step = await compile(
+    await device(),
+    () => ({
+      a: batchLabels(numbered, { rows: 4, start: 0 }),
+      b: batchLabels(named, { rows: 4, start: 0 }),
+    }),
+    { warmUp: false },
+  );
+  await step.run();
+  assert.equal([...(await step.read('a'))], [3, 999, 0, 3]);
+  assert.equal([...(await step.read('b'))], [1, 2, 1, 0]);
+  step.dispose();
+});
+
+test('data sets that number their classes differently are not compared', async () => {
+  const pixels = new Uint8Array(2 * 4);
+  const sets = [fromArrays(pixels, [2, 2, 2], ['cat', 'dog']), fromArrays(pixels, [2, 2, 2], ['dog', 'eel'])];
+  const [train, other] = sets.map((images, i) => dataset(images, { name: `set${i}` }));
+  await throws(
+    async () => evaluate(await device(), { train, test: other }, null),
+    /evaluate: the data sets number their classes differently; .* sameClasses/,
+  );
+  const [a, b] = sameClasses(...sets);
+  assert.equal([...a.labels!, ...b.labels!, a.classes, b.classes], [0, 1, 1, 2, 3, 3]);
+  assert.equal(a.values, ['cat', 'dog', 'eel']);
+});
+
 test('pixelStatistics agree with numbers known beforehand', () => {
   const { mean, std } = pixelStatistics(fromArrays(Uint8Array.of(0, 255, 255, 255), [2, 1, 1, 2]));
   close([...mean, ...std], [0.5, 1, 0.5, 1], { rel: 0, abs: 1e-12 });
@@ -102,8 +196,11 @@ test('errors', () => {
   throws(() => cleanBatch(data, { rows: 1, start: 0.5 }), /cleanBatch: .* for "start", got 0.5/);
   throws(() => cleanBatch(data, { rows: 1 }), /expected "start", "indices", or "seed" and "step"/);
   throws(() => batchIndices(data, { rows: 4, seed: 1, step: 0 }), /a batch of at most 3 samples, got 4/);
-  throws(() => rows(data, input([2])), /expected indices u32 \[2\], got f32 \[2\]/);
-  throws(() => dataset(images, { std: 0 }), /expected 1 numbers for "std", got \[0\]/);
+  throws(() => rows(data, input([2])), /rows: expected an u32 tensor .* for "indices", got f32 \[2\]/);
+  throws(
+    () => dataset(images, { std: 0 }),
+    /expected a number above 0, for each of 1 channels for "std", got \[0\]/,
+  );
   throws(() => dataset({ ...images, count: 4 }), /expected pixels \[N, H, W, C\]/);
   throws(
     () => dataset({ ...images, labels: new Uint8Array(2) }),

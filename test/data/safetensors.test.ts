@@ -1,4 +1,5 @@
 import {
+  checkFinite,
   decodeSafetensors,
   encodeSafetensors,
   type FileTensor,
@@ -89,7 +90,34 @@ test('bad files say what is wrong', () => {
   bad(file('[1]'), /not a JSON object/);
   bad(file({ x: 3 }), /"x" is not described/);
   bad(file({ __metadata__: { k: 1 } }), /metadata must be strings/);
-  bad(file(x({ dtype: 'F16' }), eight), /"x" has type F16; F32, U32 and U8/);
+  bad(file(x({ dtype: 'F16' }), eight), /"x": F16 \[2\] needs 4 bytes, its offsets hold 8/);
+  for (const dtype of [null, 3, {}, { toString: 1 }, ['F32'], [[]]])
+    bad(file(x({ dtype }), eight), /"x" has a bad type: expected a string, got/);
+  // 3,000 levels deep.
+  const deep = `${'['.repeat(3000)}${']'.repeat(3000)}`;
+  const described = (info: string) =>
+    file(`{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8],${info}}}`, eight);
+  bad(
+    file(`{"x":{"dtype":${deep},"shape":[2],"data_offsets":[0,8]}}`, eight),
+    /bad type: .*, got an array of 1/,
+  );
+  bad(
+    file(`{"x":{"dtype":"F32","shape":${deep},"data_offsets":[0,8]}}`, eight),
+    /bad shape: \[an array of 1\]/,
+  );
+  bad(
+    file(`{"x":{"dtype":"F32","shape":[2],"data_offsets":${deep}}}`, eight),
+    /bad offsets: \[an array of 1\]/,
+  );
+  bad(file(deep), /not a JSON object/);
+  decodeSafetensors(described(`"more":${deep}`));
+  bad(described('"dtype":"F32"'), /its header has "dtype" twice/);
+  const one = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}';
+  bad(file(`{"x\\u0041":${one},"xA":${one}}`), /its header has "xA" twice/);
+  bad(
+    file(x({ shape: [4294967296, 4294967296] }), eight),
+    /needs 73786976294838210000 bytes, its offsets hold 8/,
+  );
   bad(file(x({ shape: [-2] }), eight), /bad shape: \[-2\]/);
   bad(file(x({ shape: [2.5] }), eight), /bad shape/);
   bad(file(x({ data_offsets: [8, 0] }), eight), /bad offsets/);
@@ -104,12 +132,123 @@ test('encode: errors', () => {
   const data = Float32Array.of(1, 2);
   const x: [string, FileTensor] = ['x', { dtype: 'f32', shape: [2], data }];
   throws(() => encodeSafetensors([x, x]), /two tensors are called "x"/);
-  throws(() => encodeSafetensors([['__metadata__', x[1]]]), /two tensors are called "__metadata__"/);
+  throws(
+    () => encodeSafetensors([['__metadata__', x[1]]]),
+    /"__metadata__" is reserved for the metadata; give the tensor another name/,
+  );
   throws(
     () => encodeSafetensors([['x', { dtype: 'f32', shape: [3], data }]]),
     /Float32Array of 3 elements, got a Float32Array of 2/,
   );
   throws(() => encodeSafetensors([['x', { dtype: 'u32', shape: [2], data }]]), /expected a Uint32Array/);
+});
+
+test('names of Object.prototype are names like any other', () => {
+  const bytes = encodeSafetensors(
+    ['__proto__', 'constructor', 'toString'].map((name) => [name, samples()[0][1]]),
+    Object.fromEntries([
+      ['__proto__', 'p'],
+      ['constructor', 'c'],
+    ]),
+  );
+  const { tensors, metadata } = decodeSafetensors(bytes);
+  same([...tensors.keys()], ['__proto__', 'constructor', 'toString']);
+  same(Object.entries(metadata), [
+    ['__proto__', 'p'],
+    ['constructor', 'c'],
+  ]);
+});
+
+/** A file of tensors as PyTorch writes them. */
+function torchFile(entries: [name: string, type: string, shape: number[], data: ArrayBufferView][]) {
+  const header: Record<string, unknown> = {};
+  let at = 0;
+  for (const [name, dtype, shape, data] of entries)
+    header[name] = { dtype, shape, data_offsets: [at, (at += data.byteLength)] };
+  const bytes = entries.flatMap(([, , , { buffer, byteOffset, byteLength }]) =>
+    Array.from(new Uint8Array(buffer, byteOffset, byteLength)),
+  );
+  return file(header, bytes);
+}
+
+test('F16 and BF16 are read as f32; other types are listed, and their sizes checked where they are known', () => {
+  const { tensors, others } = decodeSafetensors(
+    torchFile([
+      ['half', 'F16', [3], Uint16Array.of(0x3c00, 0xc000, 0x7bff)],
+      ['brain', 'BF16', [2, 1], Uint16Array.of(0x3f80, 0xc2f7)],
+      ['count', 'I64', [], BigInt64Array.of(7n)],
+      ['mask', 'BOOL', [3], Uint8Array.of(1, 0, 1)],
+      ['double', 'F64', [1], Float64Array.of(0.5)],
+      ['four', 'F4', [3], Uint8Array.of(1, 2)],
+      ['later', 'X9', [3], Uint8Array.of(1, 2, 3, 4, 5)],
+    ]),
+  );
+  same([...tensors.keys()], ['half', 'brain']);
+  const { dtype, shape, data } = tensors.get('brain')!;
+  same([dtype, shape, Array.from(data)], ['f32', [2, 1], [1, -123.5]]);
+  same(Array.from(tensors.get('half')!.data), [1, -2, 65504]);
+  same(
+    [...others],
+    [
+      ['count', { type: 'I64', shape: [] }],
+      ['mask', { type: 'BOOL', shape: [3] }],
+      ['double', { type: 'F64', shape: [1] }],
+      ['four', { type: 'F4', shape: [3] }],
+      ['later', { type: 'X9', shape: [3] }],
+    ],
+  );
+  throws(
+    () => decodeSafetensors(torchFile([['n', 'I64', [2], Uint8Array.of(1)]])),
+    /"n": I64 \[2\] needs 16 bytes, its offsets hold 1/,
+  );
+});
+
+test('variables: the state of a PyTorch layer loads, whatever stands beside it', async () => {
+  const gpu = await device();
+  const bytes = torchFile([
+    ['bn.num_batches_tracked', 'I64', [], BigInt64Array.of(7n)],
+    ['bn.weight', 'F32', [2], Float32Array.of(5, 6)],
+    ['bn.bias', 'F16', [2], Uint16Array.of(0x3c00, 0xc000)],
+    ['head', 'BF16', [1], Uint16Array.of(0x3f80)],
+    ['mask', 'BOOL', [1], Uint8Array.of(1)],
+    ['double', 'F64', [1], Float64Array.of(2)],
+  ]);
+  const [weight, bias] = ['bn.weight', 'bn.bias'].map((name) => variable([2], { name }));
+  loadVariables(gpu, bytes, [weight, bias]);
+  same(Array.from(await readVariable(gpu, weight)), [5, 6]);
+  same(Array.from(await readVariable(gpu, bias)), [1, -2]);
+  const double = variable([1], { name: 'double', initial: 3 });
+  throws(
+    () => loadVariables(gpu, bytes, [double, weight]),
+    /"double" is "F64" \[1\], expected f32 \[1\]; save it as F32, F16 or BF16/,
+  );
+  same(Array.from(await readVariable(gpu, double)), [3]);
+});
+
+test('the values of a file are checked as a whole, before a variable is touched', async () => {
+  const gpu = await device();
+  const of = (weight: number[], bias: number[]) =>
+    encodeSafetensors([
+      ['weight', { dtype: 'f32', shape: [2, 1], data: Float32Array.from(weight) }],
+      ['bias', { dtype: 'f32', shape: [2], data: Float32Array.from(bias) }],
+      ['ids', { dtype: 'u32', shape: [1], data: Uint32Array.of(0xffffffff) }],
+    ]);
+  const good = of([1, 0], [0, 0]);
+  same([...checkFinite(good).tensors.keys()], ['bias', 'ids', 'weight']);
+  same(checkFinite(decodeSafetensors(good)).tensors.size, 3);
+  const w = variable([2, 1], { name: 'weight', initial: 4 });
+  for (const [bytes, pattern] of [
+    [of([1, Number.NaN], [0, 0]), /"weight" has NaN at element 1; expected finite numbers of at most/],
+    [of([1, 2], [Number.NEGATIVE_INFINITY, 0]), /"bias" has -Infinity at element 0/],
+    [of([1, 1e30], [0, 0]), /"weight" has 1.*e\+30 at element 1/],
+    [of([0, 0], [1, 1]), /all weights of the file are 0/],
+  ] as const) {
+    throws(() => checkFinite(bytes), pattern);
+    throws(() => loadVariables(gpu, bytes, [w], { finite: true }), pattern);
+  }
+  same(Array.from(await readVariable(gpu, w)), [4, 4]);
+  throws(() => checkFinite(good, { most: 0.5 }), /"weight" has 1 at element 0; .* at most 0.5/);
+  checkFinite(encodeSafetensors([['ids', { dtype: 'u32', shape: [1], data: Uint32Array.of(0) }]]));
 });
 
 /** Variables as a net has them: two flat buffers, and others on their own. */

@@ -1,6 +1,6 @@
 // The protocol's baselines on the real data: deterministic, so they should come out almost exactly.
 import { dataset } from '../../src/data/dataset.ts';
-import { parseImages, parseLabels } from '../../src/data/idx.ts';
+import { checkLabels, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { embed } from '../../src/measures/embed.ts';
@@ -12,7 +12,7 @@ async function load(part: string) {
   const path = (kind: string) => `demos/data/fashion-mnist-${part}-${kind}-ubyte.gz`;
   const images = await parseImages(await readAsset(path('images-idx3')));
   const labels = await parseLabels(await readAsset(path('labels-idx1')));
-  return dataset({ ...images, labels, classes: 10 }, { name: part });
+  return dataset(checkLabels(images, labels), { name: part });
 }
 
 const pixels = (x: Tensor) => ({ h: reshape(x, [x.shape[0], -1]) });

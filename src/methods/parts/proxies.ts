@@ -1,4 +1,3 @@
-import { InputError } from '../../gpu/errors.ts';
 import { type Tensor, variable } from '../../graph/tensor.ts';
 import { lecun } from '../../nn/init.ts';
 import { concatenate } from '../../ops/shape.ts';
@@ -7,13 +6,11 @@ import type { Recipe, Setting } from './recipe.ts';
 /**
  * What stands around a loss of embeddings z [2N, D], their labels u32 [2N] and proxies [C, D]: a proxy for each class, trained with
  * the network, and faster, since it sees a gradient only of its own class's worth. Knob: `proxyRate`, a factor of the learning rate.
- * @throws InputError without classes
  */
 export function aroundProxies(
   { network, width, classes, seed, knobs }: Setting,
   loss: (z: Tensor, labels: Tensor, proxies: Tensor) => Tensor,
 ): Recipe {
-  if (classes < 2) throw new InputError(`expected labels of 2 classes or more for proxies, got ${classes}`);
   const name = 'proxies';
   const initial = () => lecun({ size: classes * width, fanIn: width, fanOut: classes, seed, name });
   const proxies = variable([classes, width], { name, initial });

@@ -101,6 +101,15 @@ test('at work: the loss falls, and the proxies learn faster than the network', a
   }
 });
 
+test('a supervised method needs two classes', () => {
+  const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
+  for (const [name, method] of Object.entries(methods)) {
+    if (!method.supervised) continue;
+    const setting = { network, copy: () => network, width: 4, classes: 1, seed: 1, knobs: method.knobs };
+    throws(() => recipeOf(methods[name], setting), /expected labels of 2 classes or more, got 1/);
+  }
+});
+
 test('what does not fit is named', () => {
   const labels = input([4], 'u32');
   for (const loss of [proxyNca, proxyAnchor])

@@ -141,7 +141,8 @@ async function sha256(data: Uint8Array | Uint32Array): Promise<string> {
 }
 
 /** How many different labels images have. */
-export const classesIn = ({ labels }: Pick<Images, 'labels'>): number => new Set(labels).size;
+export const classesIn = (...sets: Pick<Images, 'labels'>[]): number =>
+  new Set(sets.flatMap(({ labels }) => [...new Set<number>(labels)])).size;
 
 /** What the system says of a failed file operation, in a few words. */
 export function reason(error: unknown): string {

@@ -9,6 +9,7 @@ import { freeVariables } from '../graph/variables.ts';
 import { type CollapseKind, collapseAlarm, describe, type Look } from '../measures/alarm.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
+import { aboutRun } from './about.ts';
 import { runDensity } from './density.ts';
 import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
 import {
@@ -18,12 +19,13 @@ import {
   lines,
   pointLatest,
   type RunData,
+  type RunFolder,
   readData,
   reason,
   runChoices,
 } from './files.ts';
 import { alarmOptions, buildModel, type Model, represent, settleStatistics, viewsOf } from './model.ts';
-import { checkClasses, checkRun, stepsOf } from './needs.ts';
+import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
@@ -97,7 +99,7 @@ async function run(command: Command): Promise<number> {
   progress.say(
     resume ? `Going on from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
   );
-  if (classesIn(images.train) < 2)
+  if (classesIn(images.train, images.test) < 2)
     progress.say('All labels are the same: the accuracies of this run mean nothing.');
 
   let stopped = 0;
@@ -113,7 +115,9 @@ async function run(command: Command): Promise<number> {
   /** Measures an encoder; gauges that fail are a line, and the run goes on. */
   const judge = async (name: keyof GaugeSet, model: Model | null): Promise<void> => {
     const called = name === 'raw' ? 'raw pixels' : name;
+    const { height, width, channels } = data.train;
     try {
+      if (!model) await checkEvaluation(device, data, height * width * channels);
       const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
         onProgress: (stage, fraction) => progress.stage(`${called}: ${stage}`, fraction),
       });
@@ -146,8 +150,12 @@ async function run(command: Command): Promise<number> {
   try {
     await judge('raw', null);
     if (stopped) return stoppedAt(resume?.saved.step);
-    const untrained = buildModel(options, data.train, scalar());
-    await settleStatistics(device, options, data.train, untrained);
+    const makeUntrained = async () => {
+      const model = buildModel(options, data.train, scalar());
+      await settleStatistics(device, options, data.train, model);
+      return model;
+    };
+    const untrained = await makeUntrained();
     await judge('untrained', untrained);
     const before = await lookOnce(device, { watch: data.test, data: data.train }, untrained);
     freeVariables(device, untrained.variables);
@@ -220,7 +228,9 @@ async function run(command: Command): Promise<number> {
     const measured = gauges.trained !== UNMEASURED;
     if (measured) await saveEncoder(gauges.trained);
     const collapses = alarm(metrics);
+    const about = aboutRun(options, data, [images.train.labels ?? [], images.test.labels ?? []], new Date());
     const report: Report = {
+      ...about,
       method: options.method,
       seed: options.seed,
       steps,
@@ -228,29 +238,33 @@ async function run(command: Command): Promise<number> {
       adapter: device.adapter,
       loss: metrics.at(-1)?.loss ?? null,
       options: recorded,
-      verdict: verdict(gauges, title, collapses),
+      verdict: verdict(gauges, title, collapses, { classes: about.data.classes }),
       alarm: collapses,
       gauges,
     };
     folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
     progress.end();
     print(
-      `\n${gaugeTable(gauges)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.`,
+      `\n${gaugeTable(gauges)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
     );
 
-    const failed: string[] = [];
-    const drawn = await pictures(device, model, data, images).catch((error) => {
-      failed.push(`map and neighbours: ${reason(error)}`);
-      return {};
-    });
-    const all: RunReport = {
+    const drawn: Partial<RunReport> & { failures: readonly string[] } = await pictures(
+      device,
+      model,
+      data,
+      images,
+      {
+        untrained: makeUntrained,
+        onProgress: (stage, fraction) => progress.stage(stage, fraction),
+      },
+    ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
+    progress.end();
+    const failure = writePage(folder, {
       ...{ report, metrics, spectrum: spectra, similarities },
       ...{ classNames: images.classNames, ...drawn },
-    };
-    const page = render(all, failed);
-    if (page !== null) folder.write('report.html', page);
-    print(page === null ? ` The numbers are in ${folder.path}\n` : ` Look at ${folder.path}/report.html\n`);
-    for (const line of failed) print(`Not drawn, ${line}\n`);
+    });
+    print(failure ? `The numbers are in ${folder.path}\n` : `Look at ${folder.path}/report.html\n`);
+    for (const line of [...drawn.failures, ...(failure ? [failure] : [])]) print(`Not drawn, ${line}\n`);
     return measured ? 0 : 1;
   } finally {
     progress.end();
@@ -258,39 +272,12 @@ async function run(command: Command): Promise<number> {
   }
 }
 
-/** The parts of a report that it can do without, and what they are called. */
-const PARTS: [name: string, keys: (keyof RunReport)[]][] = [
-  ['map', ['map']],
-  ['neighbours', ['gallery', 'neighbours']],
-  ['histograms of similarities', ['similarities']],
-];
-
-/** The page of a report, without the parts that fail; each of these is a line of `failed`. Null where nothing can be drawn. */
-function render(all: RunReport, failed: string[]): string | null {
+/** Writes report.html. @returns why there is none, if so */
+function writePage(folder: RunFolder, run: RunReport): string | undefined {
   try {
-    return renderReport(all);
-  } catch {
-    const without = (keys: (keyof RunReport)[]) =>
-      Object.fromEntries(
-        Object.entries(all).filter(([key]) => !keys.includes(key as keyof RunReport)),
-      ) as unknown as RunReport;
-    const good = PARTS.filter(([name, keys]) => {
-      const others = PARTS.flatMap(([, own]) => own).filter((key) => !keys.includes(key));
-      try {
-        renderReport(without(others));
-        return true;
-      } catch (error) {
-        failed.push(`${name}: ${reason(error)}`);
-        return false;
-      }
-    });
-    try {
-      const kept = good.flatMap(([, keys]) => keys);
-      return renderReport(without(PARTS.flatMap(([, own]) => own).filter((key) => !kept.includes(key))));
-    } catch (error) {
-      failed.push(`report.html: ${reason(error)}`);
-      return null;
-    }
+    folder.write('report.html', renderReport(run));
+  } catch (error) {
+    return `report.html: ${reason(error)}`;
   }
 }
 

@@ -72,7 +72,7 @@ function teller(): Teller & { notes: string[] } {
       const now = performance.now();
       if (now - last < 5000) return;
       last = now;
-      console.error(`${what}: ${Math.round(100 * fraction)} %`);
+      complain(`${what}: ${Math.round(100 * fraction)} %\n`);
     },
   };
 }

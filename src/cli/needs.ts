@@ -8,6 +8,8 @@ import { VALUE } from '../gpu/values.ts';
 import { mixed } from '../graph/mixed.ts';
 import { plan } from '../graph/plan.ts';
 import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
+import { bindingLimit } from '../measures/compute.ts';
+import { memoryNeeded } from '../measures/memory.ts';
 import { methods } from '../methods/registry.ts';
 import { classesIn } from './files.ts';
 import { buildModel, type Model, trainingStep } from './model.ts';
@@ -49,15 +51,24 @@ export async function checkRun(
   options: RunOptions,
   data: { train: Dataset; test: Dataset },
 ): Promise<Model> {
+  const sizes = ({ count, height, width, channels }: Dataset) => ({ count, height, width, channels });
   const allFit = (variables: readonly Variable[]) => {
     for (const v of variables) fits(device, `"${v.name}"`, v.bytes);
   };
   const model = buildModel(options, data.train, scalar(), allFit);
+  const { classes } = data.train;
+  const { refusal } = memoryNeeded({
+    ...{ train: sizes(data.train), test: sizes(data.test), classes },
+    ...{ h: model.encoder.outputs, z: options.embedding, limit: bindingLimit(device) },
+  });
+  if (refusal) throw new OutOfMemoryError(refusal);
   const kept = [data.train.images, data.test.images, ...model.variables];
   allFit(kept);
   // The gauges take the covariance of both.
   for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: options.embedding }))
     fits(device, `the covariance of ${name} [${width}, ${width}]`, 4 * width ** 2);
+  // Its loss holds a row of classes for each class.
+  if (options.method === 'proxyAnchor') fits(device, `a table of ${classes} classes`, 4 * classes ** 2);
   const scalars: Record<string, Scalar> = Object.fromEntries(
     Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]),
   );
@@ -66,7 +77,26 @@ export async function checkRun(
   );
   const planned = bytesOf(device, { outputs, effects }, options.precision);
   await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
+  await checkEvaluation(device, data, model.encoder.outputs + options.embedding);
   return model;
+}
+
+/**
+ * Throws unless the device can hold what `evaluate` keeps: `width` numbers for each training image, and for each test image as
+ * it is and in two views. They lie in slabs of what the device binds.
+ * @throws OutOfMemoryError in one line
+ */
+export async function checkEvaluation(
+  device: Device,
+  { train, test }: { train: Dataset; test: Dataset },
+  width: number,
+): Promise<void> {
+  const most = bindingLimit(device);
+  const sizes = [train, test, test, test].flatMap(({ count }) => {
+    const bytes = 4 * count * width;
+    return Array.from({ length: Math.ceil(bytes / most) }, (_, i) => Math.min(most, bytes - i * most));
+  });
+  await reserve(device, [...[train, test].map(({ images }) => images.bytes), ...sizes]);
 }
 
 /**
@@ -91,8 +121,8 @@ function bytesOf(device: Device, { outputs, effects }: Traced, precision?: RunOp
 
 const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or smaller knobs.';
 
-function fits({ gpu }: Device, what: string, bytes: number): void {
-  const most = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+function fits(device: Device, what: string, bytes: number): void {
+  const most = bindingLimit(device);
   if (bytes <= most) return;
   throw new OutOfMemoryError(`${what} needs ${bytes} bytes; this device binds ${most} at most. ${ADVICE}`);
 }
@@ -100,7 +130,7 @@ function fits({ gpu }: Device, what: string, bytes: number): void {
 /** Asks the device for all of it at once, and gives it back. */
 async function reserve(device: Device, sizes: readonly number[]): Promise<void> {
   const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
-  const explain = () => `the run needs ${total} bytes for data, model and plan. ${ADVICE}`;
+  const explain = () => `${total} bytes are needed at once. ${ADVICE}`;
   // A processor that plays GPU promises more than there is.
   const { total: most } = Deno.systemMemoryInfo();
   if (!device.target.workgroupTiles && total > most)

@@ -1,110 +1,289 @@
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
-import { embed } from '../measures/embed.ts';
+import { freeVariables } from '../graph/variables.ts';
+import { freeRows, rowsAt, spacedRows } from '../measures/compute.ts';
+import { embedSlabs } from '../measures/embed.ts';
+import { knnNeighbours } from '../measures/knn.ts';
+import { nearest } from '../measures/nearest.ts';
+import { reason } from './files.ts';
 import { type Model, represent } from './model.ts';
-import { principalPlane, type RunReport } from './report_html.ts';
+import { neighbourMap } from './neighbour_map.ts';
+import { type Images, shownImages, shrunk } from './png.ts';
+import { principalPlane } from './principal_plane.ts';
+import type { EmbeddingMap, Neighbours, RunReport } from './report_html.ts';
+import { type Encoder, encoderNames, encoders } from './table.ts';
 
-/** How many query images the report shows, and how many neighbours of each. */
-const QUERIES = 10;
-const NEIGHBOURS = 6;
+/** How many queries the report shows, and how many neighbours of each. */
+const SHOWN_QUERIES = 10;
+const SHOWN_NEIGHBOURS = 5;
+/** How many neighbours are asked for where no label tells how many count. */
+const UNLABELLED = 20;
+/** At most so many queries are counted, among so many images; fewer where their pixels as f32 take more bytes. */
+const QUERIES = { count: 2000, bytes: 2 ** 26 };
+const GALLERY = { count: 10_000, bytes: 2 ** 28 };
+/** Images on the map, whose time and memory grow with the square; fewer where their differences are more numbers. */
+const MAPPED = { count: 1000, differences: 4e9 };
+/** The longest side of a picture in the report, and bytes of all on one sheet. */
+const TILE = 64;
+const SHEET = 2 ** 22;
 
-/** What the report draws: test embeddings on a plane, and queries with their neighbours in h and among raw pixels. */
+/** The pictures that worked, and why the others did not, a line each. */
+export interface Pictures extends Pick<RunReport, 'map' | 'gallery' | 'neighbours'> {
+  failures: string[];
+}
+
+/** Unit rows [count, d] of the images that the pictures are about. */
+interface Encoded {
+  d: number;
+  test: Float32Array;
+  train: Float32Array;
+}
+
+export interface PictureOptions {
+  /** Makes the untrained encoder anew; its variables are freed here. Default: it is not shown. */
+  untrained?: () => Promise<Model>;
+  /** What is done now, and which share of the whole is done. */
+  onProgress?: (stage: string, fraction: number) => void;
+}
+
+/**
+ * What the report draws: maps of the test images, and how often their neighbours are of their class, with a few to look
+ * at; by h of the trained and the untrained encoder and by raw pixels. Each is made on its own: what fails is left out, and named in
+ * `failures`. Throws nothing.
+ */
 export async function pictures(
   device: Device,
   model: Model,
   data: { train: Dataset; test: Dataset },
   images: { train: Pixels; test: Pixels },
-): Promise<Pick<RunReport, 'map' | 'gallery' | 'neighbours'>> {
-  const read = async (set: Dataset) => {
-    const made = await embed(device, set, (x) => represent(model, x));
-    const [h, z] = await Promise.all([readVariable(device, made.h), readVariable(device, made.z)]);
-    freeVariables(device, [made.h, made.z]);
-    return {
-      h: normalized(h, made.h.shape[1]),
-      z: normalized(z, made.z.shape[1]),
-      d: made.h.shape[1],
-      dz: made.z.shape[1],
-    };
+  { untrained, onProgress }: PictureOptions = {},
+): Promise<Pictures> {
+  const failures: string[] = [];
+  const attempt = async <T>(what: string, make: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await make();
+    } catch (error) {
+      failures.push(`${what}: ${reason(error)}`);
+      return undefined;
+    }
   };
-  const test = await read(data.test);
-  const train = await read(data.train);
-  const count = Math.min(2000, images.test.count);
-  const { x, y } = principalPlane(test.z.subarray(0, count * test.dz), count, test.dz);
+  const size = images.test.pixels.length / images.test.count;
+  const chosen = (all: number, { count, bytes }: typeof QUERIES) =>
+    spacedRows(all, Math.min(all, count, Math.max(1, Math.floor(bytes / (4 * size)))));
+  const queries = chosen(images.test.count, QUERIES);
+  const gallery = chosen(images.train.count, GALLERY);
+  const ofModel = async (shown: Model): Promise<Encoded> => ({
+    d: shown.encoder.outputs,
+    test: await encode(device, data.test, shown, queries),
+    train: await encode(device, data.train, shown, gallery),
+  });
+  const sources: Record<Encoder, (() => Encoded | Promise<Encoded>) | undefined> = {
+    raw: () => ({
+      d: size,
+      test: unit(picked(images.test.pixels, size, queries), size),
+      train: unit(picked(images.train.pixels, size, gallery), size),
+    }),
+    untrained:
+      untrained &&
+      (async () => {
+        const made = await untrained();
+        try {
+          return await ofModel(made);
+        } finally {
+          freeVariables(device, made.variables);
+        }
+      }),
+    trained: () => ofModel(model),
+  };
 
-  const size = images.train.height * images.train.width * images.train.channels;
-  const raw = { test: normalized(images.test.pixels, size), train: normalized(images.train.pixels, size) };
-  const shown: { set: 'train' | 'test'; index: number }[] = [];
-  const place = (set: 'train' | 'test', index: number) => {
-    const known = shown.findIndex((one) => one.set === set && one.index === index);
-    return known >= 0 ? known : shown.push({ set, index }) - 1;
-  };
-  const neighbours = queries(images.test).map((index) => ({
-    query: place('test', index),
-    trained: nearest(test.h, train.h, test.d, index).map((i) => place('train', i)),
-    raw: nearest(raw.test, raw.train, size, index).map((i) => place('train', i)),
-  }));
-  return {
-    map: {
-      x,
-      y,
-      label: images.test.labels!.subarray(0, count),
-      thumbnails: some(
-        images.test,
-        Array.from({ length: count }, (_, i) => ({ index: i })),
-      ),
-    },
-    gallery: {
-      ...some(images, shown),
-      label: shown.map(({ set, index }) => images[set].labels![index]),
-    },
-    neighbours,
-  };
+  const bearable = Math.max(1, Math.floor(Math.sqrt((2 * MAPPED.differences) / size)));
+  const mapped = spacedRows(queries.length, Math.min(MAPPED.count, queries.length, bearable));
+  const layouts: EmbeddingMap['layouts'] = [];
+  const k = countedOf(images.train.labels, gallery);
+  const found: Partial<Record<Encoder, Uint32Array>> = {};
+  // The trained encoder first: its map is the one that the report opens with.
+  for (const [i, name] of (['trained', 'untrained', 'raw'] as const).entries()) {
+    const source = sources[name];
+    if (!source) continue;
+    const stage = (part: number) => onProgress?.(`pictures of ${encoderNames[name]}`, (i + part) / 3);
+    stage(0);
+    const encoded = await attempt(encoderNames[name], source);
+    if (!encoded) continue;
+    stage(0.2);
+    const { d, test, train } = encoded;
+    found[name] = await attempt(`neighbours by ${encoderNames[name]}`, async () => {
+      const rows = (data: Float32Array) => ({ data, shape: [data.length / d, d] });
+      return (await nearest('neighbours', device, rows(test), rows(train), { k })).indices;
+    });
+    stage(0.5);
+    const rows = picked(test, d, mapped);
+    const map = await attempt(`map of ${encoderNames[name]}`, () => neighbourMap(rows, mapped.length, d));
+    if (map) layouts.push({ encoder: name, kind: 'neighbours', ...map });
+    if (name !== 'trained') continue;
+    stage(0.9);
+    const plane = await attempt('principal plane', () => principalPlane(rows, mapped.length, d));
+    if (plane) layouts.push({ encoder: name, kind: 'plane', ...plane });
+  }
+  onProgress?.('pictures', 1);
+
+  const labelOf = ({ labels }: Pixels, i: number) => labels?.[i] ?? 0;
+  const map =
+    layouts.length > 0
+      ? await attempt('map', () => ({
+          layouts,
+          label: Array.from(mapped, (i) => labelOf(images.test, queries[i])),
+          image: Array.from(mapped, (i) => queries[i]),
+          thumbnails: thumbnails(
+            images.test,
+            Array.from(mapped, (i) => queries[i]),
+          ),
+        }))
+      : undefined;
+  const neighbours = Object.keys(found).length
+    ? await attempt('neighbours', () => neighbourPictures(found, k, images, { queries, gallery }))
+    : undefined;
+  return { map, ...neighbours, failures };
 }
 
-/** The first test image of each class, then the next ones until there are enough. */
-function queries({ labels, count }: Pixels): number[] {
-  const all = Array.from({ length: count }, (_, i) => i);
-  const first = all.filter((i) => labels!.indexOf(labels![i]) === i);
-  return [...first, ...all.filter((i) => !first.includes(i))].slice(0, QUERIES);
+/** How many neighbours are counted, as many as vote in k-NN where all training images are the gallery. */
+const countedOf = (labels: ArrayLike<number> | undefined, gallery: Uint32Array): number =>
+  labels ? knnNeighbours(Array.from(gallery, (i) => labels[i])) : Math.min(UNLABELLED, gallery.length);
+
+/** h of some samples at unit length. */
+async function encode(device: Device, set: Dataset, model: Model, which: Uint32Array): Promise<Float32Array> {
+  const { h } = await embedSlabs(device, set, (x) => ({ h: represent(model, x).h }));
+  try {
+    return unit((await rowsAt('pictures', device, h, which)).data, h.shape[1]);
+  } finally {
+    freeRows(device, [h]);
+  }
 }
 
-/** Rows of unit length. */
-function normalized(data: ArrayLike<number>, d: number): Float32Array {
-  const rows = Float32Array.from(data);
+/** The rows that are asked for. */
+function picked(data: ArrayLike<number>, d: number, which: ArrayLike<number>): Float32Array {
+  const rows = new Float32Array(which.length * d);
+  for (let i = 0; i < which.length; i++) for (let j = 0; j < d; j++) rows[i * d + j] = data[which[i] * d + j];
+  return rows;
+}
+
+/** Brings rows of d numbers to length 1, in place; rows of zeros stay. */
+function unit(rows: Float32Array, d: number): Float32Array {
   for (let at = 0; at < rows.length; at += d) {
+    let largest = 0;
+    for (let j = at; j < at + d; j++) largest = Math.max(largest, Math.abs(rows[j]));
+    if (largest === 0) continue;
     let square = 0;
-    for (let j = at; j < at + d; j++) square += rows[j] * rows[j];
-    const scale = 1 / Math.max(Math.sqrt(square), 1e-12);
-    for (let j = at; j < at + d; j++) rows[j] *= scale;
+    for (let j = at; j < at + d; j++) square += (rows[j] / largest) ** 2;
+    const length = Math.sqrt(square);
+    for (let j = at; j < at + d; j++) rows[j] = rows[j] / largest / length;
   }
   return rows;
 }
 
-/** The rows of `gallery` most similar to row `index` of `queries`. */
-function nearest(queries: Float32Array, gallery: Float32Array, d: number, index: number): number[] {
-  const query = queries.subarray(index * d, (index + 1) * d);
-  const similarity = Float32Array.from({ length: gallery.length / d }, (_, i) => {
-    let sum = 0;
-    for (let j = 0; j < d; j++) sum += query[j] * gallery[i * d + j];
-    return sum;
-  });
-  return [...similarity.keys()].sort((a, b) => similarity[b] - similarity[a] || a - b).slice(0, NEIGHBOURS);
+/** The share of right neighbours of all queries, and a few queries to look at. */
+function neighbourPictures(
+  found: Partial<Record<Encoder, Uint32Array>>,
+  k: number,
+  images: { train: Pixels; test: Pixels },
+  { queries, gallery }: { queries: Uint32Array; gallery: Uint32Array },
+): { neighbours: Neighbours; gallery: RunReport['gallery'] } {
+  const known = encoders.filter((name) => found[name]);
+  const asked = images.test.labels;
+  const offered = images.train.labels;
+  /** For each query, the share of its neighbours that are of its class. */
+  const shares =
+    // With one class every neighbour is right.
+    asked && offered && new Set([...asked, ...offered]).size > 1
+      ? Object.fromEntries(
+          known.map((name) => [
+            name,
+            Array.from(queries, (query, i) => {
+              let right = 0;
+              for (let j = 0; j < k; j++)
+                if (offered[gallery[found[name]![i * k + j]]] === asked[query]) right++;
+              return right / k;
+            }),
+          ]),
+        )
+      : {};
+  const shown: { set: 'train' | 'test'; index: number }[] = [];
+  const place = (set: 'train' | 'test', index: number) => {
+    const at = shown.findIndex((one) => one.set === set && one.index === index);
+    return at >= 0 ? at : shown.push({ set, index }) - 1;
+  };
+  const lines = shownQueries(asked, queries).map((i) => ({
+    query: place('test', queries[i]),
+    ...Object.fromEntries(
+      known.map((name) => [
+        name,
+        Array.from(found[name]!.subarray(i * k, i * k + Math.min(k, SHOWN_NEIGHBOURS)), (j) =>
+          place('train', gallery[j]),
+        ),
+      ]),
+    ),
+  }));
+  const sets = (['test', 'train'] as const).map((set) => ({
+    set,
+    picks: shown.filter((one) => one.set === set).map(({ index }) => index),
+  }));
+  // Of both sets in the order of `shown`.
+  const tiles = sets.map(({ set, picks }) => thumbnails(images[set], picks, shown.length));
+  const size = tiles[0].height * tiles[0].width * tiles[0].channels;
+  const data = new Uint8Array(shown.length * size);
+  const next = { test: 0, train: 0 };
+  for (const [i, { set }] of shown.entries()) {
+    const from = next[set]++ * size;
+    data.set(tiles[set === 'test' ? 0 : 1].data.subarray(from, from + size), i * size);
+  }
+  return {
+    neighbours: {
+      k,
+      queries: queries.length,
+      gallery: gallery.length,
+      of: images.train.count,
+      shares: Object.fromEntries(Object.entries(shares).map(([name, values]) => [name, meanOf(values)])),
+      gains: Object.fromEntries(
+        (['raw', 'untrained'] as const).flatMap((name) =>
+          shares.trained && shares[name]
+            ? [[name, meanOf(shares.trained.map((share, i) => share - shares[name][i]))]]
+            : [],
+        ),
+      ),
+      shown: lines,
+    },
+    gallery: {
+      ...{ ...tiles[0], data },
+      label: shown.map(({ set, index }) => images[set].labels?.[index] ?? 0),
+    },
+  };
 }
 
-/** Images picked from one set, or from two. */
-function some(
-  from: Pixels | { train: Pixels; test: Pixels },
-  picks: { set?: 'train' | 'test'; index: number }[],
-) {
-  const setOf = ({ set }: { set?: 'train' | 'test' }) =>
-    set && 'train' in from ? from[set] : (from as Pixels);
-  const { height, width, channels } = setOf(picks[0]);
+/** A mean with its standard error over queries. */
+function meanOf(values: number[]): { mean: number; error: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  return { mean, error: Math.sqrt(variance / values.length) };
+}
+
+/** The first query of each class, then the next ones until there are enough: places in `queries`. */
+function shownQueries(labels: ArrayLike<number> | undefined, queries: Uint32Array): number[] {
+  const all = Array.from(queries, (_, i) => i);
+  const seen = new Set<number>();
+  const first = all.filter((i) => {
+    const label = labels?.[queries[i]] ?? 0;
+    return !seen.has(label) && seen.add(label);
+  });
+  return [...first, ...all.filter((i) => !first.includes(i))].slice(0, SHOWN_QUERIES);
+}
+
+/** Pictures of some images, as small as a sheet of `count` of them can bear. */
+function thumbnails(from: Pixels, which: number[], count = which.length): Images {
+  const { height, width, channels } = from;
   const size = height * width * channels;
-  const pixels = new Uint8Array(picks.length * size);
-  for (const [i, pick] of picks.entries()) {
-    pixels.set(setOf(pick).pixels.subarray(pick.index * size, (pick.index + 1) * size), i * size);
-  }
-  return { data: pixels, height, width, channels };
+  const data = new Uint8Array(which.length * size);
+  for (const [i, index] of which.entries())
+    data.set(from.pixels.subarray(index * size, (index + 1) * size), i * size);
+  const shown = shownImages({ data, height, width, channels });
+  return shrunk(shown, Math.min(TILE, Math.floor(Math.sqrt(SHEET / (count * shown.channels)))));
 }

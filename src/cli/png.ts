@@ -1,20 +1,22 @@
 import { deflateSync } from 'node:zlib';
 
-/** Equal images, one after the other. */
+/** Images of one size, one after the other. */
 export interface Images {
   /** [count, height, width, channels], 0 to 255. */
   data: Uint8Array;
   height: number;
   width: number;
-  /** 1 (gray) or 3 (RGB). */
+  /** 1 is gray, 3 RGB, 4 RGBA, which is shown over a checkerboard; any others are shown as gray tiles side by side. */
   channels: number;
   /** Images in one row of the sheet. Default: about a square. */
   columns?: number;
 }
 
-/** How many images there are, and how they lie on their sheet. */
+/**
+ * How many images there are, and how they lie on their sheet.
+ * @throws Error when the bytes are no whole number of images
+ */
 export function sheetOf({ data, height, width, channels, columns }: Images) {
-  if (channels !== 1 && channels !== 3) throw new Error(`images: expected 1 or 3 channels, got ${channels}`);
   const count = data.length / (height * width * channels);
   if (!Number.isInteger(count))
     throw new Error(
@@ -24,8 +26,68 @@ export function sheetOf({ data, height, width, channels, columns }: Images) {
   return { count, columns: across, rows: Math.max(1, Math.ceil(count / across)) };
 }
 
-/** All images on one sheet, as a PNG file (ISO/IEC 15948: 8 bits, gray or RGB, no filter). */
-export function spriteSheet(images: Images): Uint8Array {
+/** The sides of a square of the checkerboard behind transparent pixels, and its two grays. */
+const CHECKER = 4;
+const CHECKER_GRAYS = [255, 204];
+
+/** Images of any number of channels as gray or RGB ones, which a PNG here can hold. */
+export function shownImages(images: Images): Images {
+  const { data, height, width, channels } = images;
+  if (channels === 1 || channels === 3) return images;
+  const pixels = data.length / channels;
+  if (channels === 4) {
+    const rgb = new Uint8Array(3 * pixels);
+    for (let i = 0; i < pixels; i++) {
+      const [x, y] = [i % width, Math.floor(i / width) % height];
+      const behind = CHECKER_GRAYS[(Math.floor(x / CHECKER) + Math.floor(y / CHECKER)) % 2];
+      const alpha = data[4 * i + 3] / 255;
+      for (let c = 0; c < 3; c++) rgb[3 * i + c] = Math.round(alpha * data[4 * i + c] + (1 - alpha) * behind);
+    }
+    return { ...images, data: rgb, channels: 3 };
+  }
+  const tiles = new Uint8Array(data.length);
+  for (let i = 0; i < pixels; i++) {
+    const line = Math.floor(i / width) * width * channels;
+    for (let c = 0; c < channels; c++) tiles[line + c * width + (i % width)] = data[i * channels + c];
+  }
+  return { ...images, data: tiles, width: width * channels, channels: 1 };
+}
+
+/** The same images, no side longer than `most` pixels, each pixel a mean; images that are small enough as they are. */
+export function shrunk(images: Images, most: number): Images {
+  const { data, height, width, channels } = images;
+  const scale = most / Math.max(height, width);
+  if (scale >= 1) return images;
+  const [newHeight, newWidth] = [height, width].map((side) => Math.max(1, Math.floor(side * scale)));
+  const { count } = sheetOf(images);
+  const result = new Uint8Array(count * newHeight * newWidth * channels);
+  const bounds = (i: number, old: number, now: number) => [
+    Math.floor((i * old) / now),
+    Math.max(Math.floor((i * old) / now) + 1, Math.floor(((i + 1) * old) / now)),
+  ];
+  let at = 0;
+  for (let i = 0; i < count; i++)
+    for (let y = 0; y < newHeight; y++) {
+      const [top, bottom] = bounds(y, height, newHeight);
+      for (let x = 0; x < newWidth; x++) {
+        const [left, right] = bounds(x, width, newWidth);
+        for (let c = 0; c < channels; c++) {
+          let sum = 0;
+          for (let v = top; v < bottom; v++)
+            for (let u = left; u < right; u++) sum += data[((i * height + v) * width + u) * channels + c];
+          result[at++] = Math.round(sum / ((bottom - top) * (right - left)));
+        }
+      }
+    }
+  return { ...images, data: result, height: newHeight, width: newWidth };
+}
+
+/**
+ * All images on one sheet, as a PNG file (ISO/IEC 15948: 8 bits, gray or RGB, no filter).
+ * @throws Error when the bytes are no whole number of images
+ */
+export function spriteSheet(given: Images): Uint8Array {
+  const images = shownImages(given);
   const { data, height, width, channels } = images;
   const { count, columns, rows } = sheetOf(images);
   const [sheetWidth, sheetHeight, row] = [columns * width, rows * height, width * channels];

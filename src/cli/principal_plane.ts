@@ -16,21 +16,36 @@ export function principalPlane(data: ArrayLike<number>, n: number, d: number): {
     }
   for (let j = 0; j < d; j++) for (let k = 0; k < j; k++) covariance[j * d + k] = covariance[k * d + j];
 
-  let [u, v] = [start(d, 1), start(d, 2)];
-  orthonormalize(u, v);
-  for (let step = 0; step < 1000; step++) {
-    const [nextU, nextV] = [multiply(covariance, u), multiply(covariance, v)];
-    orthonormalize(nextU, nextV);
-    const moved = 2 - Math.abs(dot(u, nextU)) - Math.abs(dot(v, nextV));
-    [u, v] = [nextU, nextV];
-    if (moved < 1e-12) break;
-  }
+  const [u, v] = dominantPair((vector) => multiply(covariance, vector), d);
   const along = (axis: Float64Array) => {
     const largest = axis.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
     const sign = largest < 0 ? -1 : 1;
     return Array.from({ length: n }, (_, i) => sign * dot(axis, centred.subarray(i * d, (i + 1) * d)));
   };
   return { x: along(u), y: along(v) };
+}
+
+/**
+ * The two eigenvectors with the largest eigenvalues of a positive semidefinite matrix [d, d], by orthogonal iteration
+ * from a fixed start.
+ * @param apply the matrix times a vector
+ * @param steps at most. Default 1000
+ */
+export function dominantPair(
+  apply: (vector: Float64Array) => Float64Array,
+  d: number,
+  steps = 1000,
+): [Float64Array, Float64Array] {
+  let [u, v]: Float64Array[] = [start(d, 1), start(d, 2)];
+  orthonormalize(u, v);
+  for (let step = 0; step < steps; step++) {
+    const [nextU, nextV] = [apply(u), apply(v)];
+    orthonormalize(nextU, nextV);
+    const moved = 2 - Math.abs(dot(u, nextU)) - Math.abs(dot(v, nextV));
+    [u, v] = [nextU, nextV];
+    if (moved < 1e-12) break;
+  }
+  return [u, v];
 }
 
 /** Any vector that no data set is orthogonal to by design. */
@@ -43,7 +58,8 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-function multiply(matrix: Float64Array, vector: Float64Array) {
+/** A square matrix times a vector. */
+export function multiply(matrix: Float64Array, vector: Float64Array) {
   const d = vector.length;
   return Float64Array.from({ length: d }, (_, j) => dot(matrix.subarray(j * d, (j + 1) * d), vector));
 }

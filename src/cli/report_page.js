@@ -177,7 +177,7 @@
   const shapeOf = (label) => shapes[label % shapes.length];
   const colourOf = (label) => colour(`c${label % 10}`);
 
-  function startMap({ x, y, label, sheet }) {
+  function startMap({ layouts, label, image, sheet }) {
     const area = find('#map-area');
     const canvas = find('canvas', area);
     const card = find('.card', area);
@@ -185,16 +185,22 @@
     const buttons = [...document.querySelectorAll('.classes button[data-label]')];
     const context = canvas.getContext('2d');
     const paths = shapes.map(([outline]) => new Path2D(outline));
-    const known = x.map((_, i) => i).filter((i) => x[i] != null && y[i] != null);
+    const known = label
+      .map((_, i) => i)
+      .filter((i) => layouts.every(({ x, y }) => x[i] != null && y[i] != null));
     // A fixed shuffle, so that no class lies on top of all others.
     const order = [...known].sort(
       (a, b) => ((a * 2654435761) % 4294967296) - ((b * 2654435761) % 4294967296),
     );
+    const choices = [...document.querySelectorAll('.choice button')];
+    const still = matchMedia('(prefers-reduced-motion: reduce)');
     const range = (values) => {
       const list = known.map((i) => values[i]);
       return [Math.min(...list), Math.max(...list)];
     };
-    const [[left, right], [low, high]] = [range(x), range(y)];
+    const extents = layouts.map(({ x, y }) => [range(x), range(y)]);
+    /** The layout that is shown, the one before it, and how far the marks are on their way. */
+    let [shown, previous, way] = [0, 0, 1];
     const hidden = new Set();
     let emphasised = null;
     let selected = null;
@@ -210,14 +216,24 @@
       if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
       // One scale for both axes: distances on the map are distances on the plane.
       const room = 22;
-      const scale = Math.min(
-        (width - 2 * room) / (right - left || 1),
-        (height - 2 * room) / (high - low || 1),
-      );
-      place = (i) => [
-        width / 2 + (x[i] - (left + right) / 2) * scale,
-        height / 2 - (y[i] - (low + high) / 2) * scale,
-      ];
+      const placing = (at) => {
+        const { x, y } = layouts[at];
+        const [[left, right], [low, high]] = extents[at];
+        const scale = Math.min(
+          (width - 2 * room) / (right - left || 1),
+          (height - 2 * room) / (high - low || 1),
+        );
+        return (i) => [
+          width / 2 + (x[i] - (left + right) / 2) * scale,
+          height / 2 - (y[i] - (low + high) / 2) * scale,
+        ];
+      };
+      const [to, from] = [placing(shown), placing(previous)];
+      const eased = way * way * (3 - 2 * way);
+      place = (i) => {
+        const [[tx, ty], [fx, fy]] = [to(i), from(i)];
+        return [fx + (tx - fx) * eased, fy + (ty - fy) * eased];
+      };
       const radius = known.length > 800 ? (width < 500 ? 2.9 : 3.9) : 5;
       const inks = new Map([...new Set(label)].map((each) => [each, colourOf(each)]));
       const paint = (i, size) => {
@@ -274,13 +290,13 @@
       const percent = (at, of) => (of > 1 ? (100 * at) / (of - 1) : 0);
       find('.tile', card).style.backgroundPosition =
         `${percent(i % sheet.columns, sheet.columns)}% ${percent(Math.floor(i / sheet.columns), sheet.rows)}%`;
-      find('.name', card).textContent = `${name(i)}, image ${i}`;
+      find('.name', card).textContent = `${name(i)}, image ${image[i]}`;
       const [px, py] = place(i);
       const [width, height] = [card.offsetWidth, card.offsetHeight];
       const cx = px + 16 + width > canvas.clientWidth ? px - 16 - width : px + 16;
       const cy = Math.min(Math.max(4, py - height / 2), canvas.clientHeight - height - 4);
       card.style.transform = `translate(${Math.round(Math.max(4, cx))}px, ${Math.round(cy)}px)`;
-      if (aloud) status.textContent = `${name(i)}, image ${i}`;
+      if (aloud) status.textContent = `${name(i)}, image ${image[i]}`;
     }
 
     /** The visible point with the least cost, if any. */
@@ -363,6 +379,23 @@
         button.addEventListener(off, emphasise(null));
       }
     }
+    for (const button of choices)
+      button.addEventListener('click', () => {
+        const next = Number(button.dataset.layout);
+        if (next === shown) return;
+        for (const other of choices) other.setAttribute('aria-pressed', String(other === button));
+        select(null);
+        [previous, shown, way] = [shown, next, still.matches ? 1 : 0];
+        const began = performance.now();
+        const move = (now) => {
+          way = Math.min(1, Math.max(0, (now - began) / 600));
+          draw();
+          if (way < 1 && shown === next) requestAnimationFrame(move);
+        };
+        if (way < 1) requestAnimationFrame(move);
+        else redraw();
+        status.textContent = `Map of ${button.textContent}`;
+      });
     find('#map-all').addEventListener('click', () => {
       hidden.clear();
       for (const button of buttons) button.setAttribute('aria-pressed', 'true');

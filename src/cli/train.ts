@@ -12,7 +12,6 @@ import { spacedRows } from '../measures/compute.ts';
 import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
 import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
 import { halves } from '../methods/parts/views.ts';
-import { methods } from '../methods/registry.ts';
 import { concatenate } from '../ops/shape.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';

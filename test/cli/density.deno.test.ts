@@ -113,7 +113,7 @@ const bad: [name: string, args: string[], message: RegExp][] = [
   ['images', ['--data', 'a,b'], /--data: nce has no images/],
   ['a knob of another method', ['--temperature', '1'], /no such knob.*--k, --noise, --steps/],
   ['half a point of noise', ['--k', '1.5'], /--k: expected a whole number/],
-  ['no noise', ['--noise', '0'], /--noise: expected a standard deviation/],
+  ['no noise', ['--noise', '0'], /--noise: expected a number of at least 0\.1/],
   [
     'a density for images',
     ['--method', 'simclr', '--density', 'moons'],

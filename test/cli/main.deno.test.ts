@@ -1,3 +1,4 @@
+import { readEncoderRecord } from '../../src/cli/encoder_file.ts';
 import { fromArrays, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { decodeSafetensors } from '../../src/data/safetensors.ts';
 import { readAsset, test } from '../harness.ts';
@@ -111,6 +112,21 @@ test(
       [...tensors.keys()].every((name) => name.startsWith('encoder.')),
       `encoder holds ${[...tensors.keys()]}`,
     );
+    const record = readEncoderRecord(Deno.readFileSync(`${folder}/a/latest/encoder.safetensors`));
+    const options = JSON.parse(text('a/latest/options.json'));
+    const { encoder, height, width, channels, outputs } = record.architecture;
+    assert(`${[encoder, height, width, channels, outputs]}` === 'mlp,28,28,1,256', JSON.stringify(record));
+    assert(
+      record.method === 'simclr' && record.views.name === 'S1' && record.views.rotation === 8,
+      JSON.stringify(record.views),
+    );
+    assert(record.dataDigest === options.dataDigest, `${record.dataDigest}, ${options.dataDigest}`);
+    assert(
+      `${record.pixelMean}` === `${options.pixels.mean}` && record.pixelStd[0] > 0.2,
+      'pixel statistics',
+    );
+    assert(record.metrics!.step === 80 && record.gauges!.knn === report.gauges.trained.knn, 'its metrics');
+    assert(`${report.options.pixels.std}` === `${options.pixels.std}`, 'pixel statistics of report.json');
   },
   { timeout: 240_000 },
 );
@@ -132,17 +148,154 @@ const stepOf = (run: string) =>
     decodeSafetensors(Deno.readFileSync(`${folder}/${run}/latest/checkpoint.safetensors`)).metadata.step,
   );
 
+/** A copy of the finished run above. */
+function copyOfA(name: string): string {
+  const path = `${folder}/${name}`;
+  Deno.mkdirSync(path);
+  for (const { name: file } of Deno.readDirSync(`${folder}/a/latest`))
+    Deno.copyFileSync(`${folder}/a/latest/${file}`, `${path}/${file}`);
+  return path;
+}
+
+test(
+  'a complete run that is resumed gives the same numbers; a page that cannot be written takes none with it',
+  async () => {
+    const path = copyOfA('again');
+    Deno.removeSync(`${path}/report.json`);
+    Deno.removeSync(`${path}/report.html`);
+    // Nothing can be written in its place.
+    Deno.mkdirSync(`${path}/report.html`);
+    const { code, out, err } = await runCli(['--resume', path]);
+    assert(code === 0 && err === '', `exit ${code}: ${err}`);
+    assert(/augmented/.test(out) && /Not drawn, .*report\.html cannot be written/.test(out), out);
+    assert(/The numbers are in/.test(out) && !/Look at/.test(out), out);
+    const [a, b] = ['a/latest', 'again'].map((run) => JSON.parse(text(`${run}/report.json`)).gauges);
+    assert(JSON.stringify(a) === JSON.stringify(b), 'report.json differs');
+    for (const file of ['metrics.jsonl', 'encoder.safetensors'])
+      assert(text(`again/${file}`) === text(`a/latest/${file}`), `${file} differs`);
+    assert(![...Deno.readDirSync(path)].some(({ name }) => name.endsWith('.part')), 'a part was left behind');
+  },
+  { timeout: 240_000 },
+);
+
+test('a run does not go on with other data', async () => {
+  const path = copyOfA('other');
+  const options = JSON.parse(text('other/options.json'));
+  const images = Deno.readFileSync(`${folder}/images`);
+  images[5000] ^= 1;
+  Deno.writeFileSync(`${folder}/images2`, images);
+  options.data[0] = `${folder}/images2`;
+  Deno.writeTextFileSync(`${path}/options.json`, JSON.stringify(options));
+  const { code, err } = await runCli(['--resume', path]);
+  assert(code === 1 && !err.trim().includes('\n'), `exit ${code}: ${err}`);
+  assert(/other: the data are not those that the run was started with .*images2/.test(err), err);
+});
+
+test(
+  'the terminal is closed: the run goes on without it, and SIGHUP saves',
+  async () => {
+    const child = start(small('closed', '--epochs', '4000'));
+    // As `| head -1` does.
+    const reader = child.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    await until('an epoch', () => stepOf('closed') > 0);
+    child.kill('SIGHUP');
+    const [{ code }, err] = await Promise.all([child.status, new Response(child.stderr).text()]);
+    assert(code === 129 && err === '', `exit ${code}: ${err}`);
+    assert(
+      stepOf('closed') > 0 && text('closed/latest/metrics.jsonl').includes('"step"'),
+      'nothing was saved',
+    );
+  },
+  { timeout: 120_000 },
+);
+
+test(
+  'views suit the data: of colour where there are 3 channels',
+  async () => {
+    const images = `${folder}/colour`;
+    Deno.writeFileSync(
+      images,
+      idx(
+        [60, 6, 6, 3],
+        Uint8Array.from({ length: 60 * 108 }, (_, i) => (i * i) % 251),
+      ),
+    );
+    Deno.writeFileSync(
+      `${images}-labels`,
+      idx(
+        [60],
+        Uint8Array.from({ length: 60 }, (_, i) => i % 3),
+      ),
+    );
+    const args = [
+      '--data',
+      `${images},${images}-labels`,
+      '--encoder',
+      'mlp-small',
+      '--batch',
+      '25',
+      '--epochs',
+      '1',
+    ];
+    for (const [given, expected] of [
+      [[], 'simclrRgb'],
+      [['--views', 'S1'], 'S1'],
+    ] as const) {
+      const out = `${folder}/views-${expected}`;
+      const { code, err } = await runCli([...args, ...given, '--out', out]);
+      assert(code === 0, err);
+      assert(JSON.parse(Deno.readTextFileSync(`${out}/latest/options.json`)).views === expected, expected);
+      const { views } = readEncoderRecord(Deno.readFileSync(`${out}/latest/encoder.safetensors`));
+      assert(
+        views.name === expected && 'flip' in views === (expected === 'simclrRgb'),
+        JSON.stringify(views),
+      );
+    }
+  },
+  { timeout: 120_000 },
+);
+
+test(
+  'npm start --list, the -- forgotten, trains nothing; relative paths are those of the caller',
+  async () => {
+    const root = new URL('../../', import.meta.url).pathname;
+    // As from a shell, though npm runs the tests.
+    const { PATH, HOME } = Deno.env.toObject();
+    const npm = async (...args: string[]) => {
+      const child = new Deno.Command('npm', {
+        args: ['start', '--silent', ...args],
+        ...{ cwd: `${root}docs`, clearEnv: true, env: { ...env, PATH, HOME } },
+        ...{ stdout: 'piped', stderr: 'piped' },
+      });
+      return finish(child.spawn());
+    };
+    const swallowed = await npm('--list');
+    assert(swallowed.code !== 0 && swallowed.out === '', swallowed.out);
+    assert(/npm took --list for itself.*: npm start -- --list$/m.test(swallowed.err), swallowed.err);
+    const word = await npm('list');
+    assert(word.code === 0 && /^simclr +SimCLR/.test(word.out), word.out);
+    // Both files are there, seen from docs.
+    const relative = await npm('--', '--data', 'decisions.md,../docs/decisions.md');
+    assert(/decisions\.md: neither gzip nor IDX/.test(relative.err), relative.err);
+  },
+  { timeout: 60_000 },
+);
+
 test(
   'Ctrl-C before the first step says that there is nothing to go on from',
   async () => {
     const child = start(small('early', '--epochs', '16'));
     const ended = finish(child);
-    await until('a run folder', () => text('early/latest/options.json').length > 0);
+    const runs = () => [...Deno.readDirSync(`${folder}/early`)].map(({ name }) => name);
+    await until('a run folder', () => runs().length > 0);
     await new Promise((resolve) => setTimeout(resolve, 300));
     child.kill('SIGINT');
     const { code, out } = await ended;
     assert(code === 130 && /Stopped before the first step/.test(out), `exit ${code}: ${out}`);
     assert(!/--resume/.test(out), out);
+    assert(runs().length === 1 && runs()[0] !== 'latest', `latest points to an empty run: ${runs()}`);
   },
   { timeout: 120_000 },
 );
@@ -252,6 +405,41 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
     'too few rows to whiten',
     () => ['--data', data, '--method', 'wMse', '--batch', '60'],
     /wMse: expected more rows than features/,
+  ],
+  [
+    'a negative number',
+    () => ['--data', data, '--learning-rate', '-1'],
+    /--learning-rate: .* at least 0, got "-1"/,
+  ],
+  [
+    'an embedding that no device can hold',
+    () => ['--data', data, '--batch', '100', '--embedding', '60000'],
+    /OutOfMemoryError: the covariance of z \[60000, 60000\] needs 14400000000 bytes/,
+  ],
+  [
+    'more outputs than a device can hold',
+    () => ['--data', data, '--batch', '100', '--method', 'dino', '--outputs', '16777216'],
+    /OutOfMemoryError: "prototypes" needs 4294967296 bytes/,
+  ],
+  [
+    'more steps than can be counted',
+    () => ['--data', data, '--batch', '100', '--epochs', '4294967295'],
+    /--epochs: expected at most \d+/,
+  ],
+  [
+    'colour views of gray images',
+    () => ['--data', data, '--views', 'simclrRgb'],
+    /--views: simclrRgb .* 3 channels, got 1/,
+  ],
+  [
+    'a loss of labels where there is one label',
+    () => [
+      '--data',
+      `${folder}/images,${broken('one', () => idx([600], new Uint8Array(600).fill(255)))}`,
+      '--method',
+      'triplet',
+    ],
+    /--method triplet: expected labels of 2 classes or more, got 1/,
   ],
   ['no run folder', () => ['--resume', `${folder}/nothing`], /not a run folder/],
 ];

@@ -37,6 +37,10 @@ Deno.writeFileSync(at('words'), npyFile('<f4', [6, 4], words));
 const questions = Int32Array.of(0, 2, 1, 3, 0, 4, 1, 5, 0, 2, 1, 5);
 Deno.writeFileSync(at('questions'), npyFile('<i4', [3, 4], questions));
 
+Deno.writeFileSync(at('beyond'), npyFile('<i4', [2, 4], Int32Array.of(0, 2, 1, 3, 0, 6, 1, 5)));
+Deno.writeTextFileSync(at('csv'), '0.5, 1e-3\n-2, 3\n');
+Deno.writeFileSync(at('npz'), Uint8Array.of(0x50, 0x4b, 3, 4, 20, 0, 0, 0));
+
 function assert(condition: boolean, message: string): void {
   if (!condition) throw new Error(message);
 }
@@ -91,6 +95,20 @@ test('bad input is one line', async () => {
     [[at('x'), '--other', at('few')], /few.npy: expected 1200 rows/],
     [[at('x'), '--wrong', at('other')], /--wrong: expected --views too/],
     [[at('x'), '--speed', '1'], /--speed/],
+    [[at('x'), '--constructor', '1'], /Unknown option '--constructor'/],
+    [[folder], /cannot be read: it is a folder/],
+    [['/dev/zero'], /zero cannot be read: it is a pipe or a device/],
+    [[at('x'), at('csv')], /csv\.npy is a text file: convert it, numpy\.save/],
+    [[at('npz')], /npz\.npy is an archive of arrays/],
+    [
+      [at('words'), '--analogies', at('beyond')],
+      /beyond\.npy: expected numbers of 0 to 5, the rows of .*words\.npy; question 1 has 6/,
+    ],
+    [
+      [at('words'), '--json', `${folder}/none/x.json`],
+      /--json: .*none\/x\.json cannot be written: no such file/,
+    ],
+    [[at('words'), '--json', folder], /--json: .* cannot be written/],
   ];
   for (const [args, pattern] of bad) {
     const { code, err } = await measure(...args);
@@ -128,7 +146,7 @@ test('analogies, and the cosines of views', async () => {
   assert(/two views +−1 ▁{39}█ 1\n/.test(out), out);
   const wrong = await measure(at('words'), '--analogies', at('y'));
   assert(
-    wrong.code === 1 && /y\.npy: expected whole numbers \[Q, 4\], got \[1200\]/.test(wrong.err),
+    wrong.code === 1 && /y\.npy: expected whole numbers \[Q, 4\], got <i2 \[1200\]/.test(wrong.err),
     wrong.err,
   );
 });

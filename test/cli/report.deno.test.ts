@@ -1,6 +1,9 @@
+import { commandOf } from '../../src/cli/about.ts';
 import { niceRange } from '../../src/cli/axes.ts';
 import { html, inline, scriptJson } from '../../src/cli/html.ts';
-import { spriteSheet } from '../../src/cli/png.ts';
+import { neighbourMap } from '../../src/cli/neighbour_map.ts';
+import { parse } from '../../src/cli/options.ts';
+import { shrunk, spriteSheet } from '../../src/cli/png.ts';
 import { principalPlane, type RunReport, renderReport } from '../../src/cli/report_html.ts';
 import { freshSeed, random, test, throws } from '../harness.ts';
 
@@ -32,7 +35,12 @@ function mock(text = 'simclr', number = 0.5): RunReport {
       seconds: number,
       adapter: text,
       loss: number,
-      options: { name: text, nested: { [text]: text }, list: [text], nothing: null },
+      ...{ title: text, date: '2026-12-01T12:31:07Z', command: `npm start -- ${text}` },
+      data: {
+        ...{ name: text, train: 10_000, test: 2000, height: 28, width: 28, channels: 1, classes: 10 },
+        ...{ mean: [0.25], std: [0.5] },
+      },
+      options: { encoder: 'cnn', name: text, nested: { [text]: text }, list: [text], nothing: null },
       verdict: text,
       alarm: [],
       gauges: { raw: measured, untrained: { ...measured, ...sphere }, trained: { ...measured, ...sphere } },
@@ -47,10 +55,23 @@ function mock(text = 'simclr', number = 0.5): RunReport {
     })),
     spectrum: { untrained: [number, number / 2, 0], trained: [number, number, number] },
     similarities: { untrained: hills(0, 0), trained: hills(0.8, 0.1) },
-    map: { x: [0, number, 2], y: [1, 0, number], label: [0, 1, 7], thumbnails: images },
+    map: {
+      layouts: [
+        { encoder: 'trained', kind: 'neighbours', x: [0, number, 2], y: [1, 0, number] },
+        { encoder: 'raw', kind: 'neighbours', x: [2, 0, number], y: [number, 1, 0] },
+        { encoder: 'trained', kind: 'plane', x: [1, 0, 2], y: [1, 0, 2] },
+      ],
+      label: [0, 1, 7],
+      thumbnails: images,
+    },
     classNames: [text, `b${text}`],
     gallery: { ...images, label: [0, 1, 1] },
-    neighbours: [{ query: 0, trained: [1, 2], raw: [2, 0] }],
+    neighbours: {
+      ...{ k: 2, queries: 1000, gallery: 3, of: 3 },
+      shares: { raw: { mean: number, error: 0.01 }, trained: { mean: number, error: number } },
+      gains: { raw: { mean: number, error: 0.01 } },
+      shown: [{ query: 0, trained: [1, 2], raw: [2, 0] }],
+    },
   };
 }
 
@@ -154,7 +175,120 @@ test('neighbours of another class have a symbol and words', () => {
   if (text.split('class="pick wrong"').length !== 4 || text.split('✕</b></span>').length !== 4)
     throw new Error(text);
   if (!text.includes('aria-label="bshoe, another class"')) throw new Error('no words for a wrong neighbour');
-  if (!text.includes('0 of 2') || !text.includes('1 of 2')) throw new Error('wrong counts');
+});
+
+test('the share of right neighbours is of all queries, and a gain within two standard errors is no evidence', () => {
+  const page = (mean: number) => {
+    const run = mock();
+    run.neighbours!.shares = {
+      raw: { mean: 0.7467, error: 0.0068 },
+      untrained: { mean: 0.7157, error: 0.0069 },
+      trained: { mean: 0.7741, error: 0.0064 },
+    };
+    run.neighbours!.gains = { raw: { mean, error: 0.0042 }, untrained: { mean: 0.0584, error: 0.0043 } };
+    return markup(renderReport(run));
+  };
+  has(
+    page(0.0275),
+    '77.4 % ± 0.6',
+    '74.7 % ± 0.7',
+    '71.6 % ± 0.7',
+    '2.8 ± 0.4 points more than raw pixels',
+    'over 1,000 test images',
+  );
+  has(
+    page(-0.0275),
+    '2.8 ± 0.4 points fewer than raw pixels; 5.8 ± 0.4 points more than the untrained encoder',
+  );
+  has(page(-0.008), 'no clear difference to raw pixels (−0.8 ± 0.4 points)');
+});
+
+function has(text: string, ...parts: string[]): void {
+  for (const part of parts) if (!text.includes(part)) throw new Error(`${part} is not in ${text}`);
+}
+
+test('what fails is named, and the rest of the page is there', () => {
+  const run = mock('shoe');
+  run.map!.thumbnails = { ...run.map!.thumbnails, width: 5 };
+  run.failures = ['neighbours by raw pixels: out of memory'];
+  const page = renderReport(run);
+  has(
+    page,
+    'Not in this report: neighbours by raw pixels: out of memory; map: images: 48 bytes are no whole number',
+  );
+  has(page, 'id="neighbours"', 'id="gauges"', 'id="run"');
+  if (page.includes('id="map"') || dataOf(page).map !== null) throw new Error('half a map');
+});
+
+test('a report says what was run on what, how to repeat it, and how to go on', () => {
+  const text = markup(renderReport(mock('SimCLR on shoes')));
+  has(text, '<h1>SimCLR on shoes</h1>', '<title>SimCLR on shoes – Hypersphere report</title>');
+  has(
+    text,
+    '<span>10,000 training and 2,000 test images</span><span>28\u00a0×\u00a028, gray</span><span>10 classes</span><span>seed 1</span><span>1 December 2026</span>',
+  );
+  has(
+    text,
+    '<code>npm start -- SimCLR on shoes</code>',
+    'nn.cnnEncoder({ height: 28, width: 28, channels: 1 })',
+    'mean: [0.25]',
+  );
+  // What is null was not given.
+  if (text.includes('<dt>nothing</dt>')) throw new Error('an option without a value is listed');
+});
+
+test('the rows of the table stand in groups, and a missing number has its reason', () => {
+  const run = mock();
+  const { trained } = run.report.gauges;
+  run.report.gauges.trained = {
+    ...trained,
+    invariance: Number.NaN,
+    notes: ['linear probe, 100 labels: 96, 12 of each of 8 classes'],
+    k: 12,
+    linearProbe100Labels: 96,
+  };
+  const text = markup(renderReport(run));
+  has(text, '>Accuracy on h</th>', '>Spread over the sphere, and collapse</th>');
+  has(
+    text,
+    '<li>invariance of h: undefined where all rows are equal (trained)</li>',
+    '<li>linear probe, 100 labels: 96, 12 of each of 8 classes (trained)</li>',
+    '<small>k = 12</small>',
+    '<small>96 labels</small>',
+  );
+  if (text.includes('>Spectrum</th>')) throw new Error('a group without rows');
+});
+
+test('an alarm is marked as one', () => {
+  const run = mock();
+  run.report.alarm = [{ kind: 'complete', since: 20, evidence: ['<all>'], remedy: 'negatives' }];
+  has(
+    renderReport(run),
+    '<p class="alarm" role="alert"><strong>Alarm: </strong>complete collapse since step 20: &lt;all&gt;',
+  );
+});
+
+test('the command of a run has what is not a default, quoted for a shell', () => {
+  const { options } = parse([]);
+  const got = commandOf({
+    ...options,
+    seed: 3,
+    data: ["it's here.gz", 'labels.gz'],
+    learningRate: 1e-3,
+    tune: false,
+  });
+  const want = `npm start -- --method simclr --learning-rate 0.001 --seed 3 --data 'it'\\''s here.gz,labels.gz' --no-tune`;
+  if (got !== want) throw new Error(got);
+  const byol = parse(['--method', 'byol', '--momentum', '0.9']).options;
+  if (commandOf(byol) !== 'npm start -- --method byol --momentum 0.9') throw new Error(commandOf(byol));
+  // It is read back to the same options.
+  const again = parse(
+    commandOf({ ...byol, epochs: 3 })
+      .split(' ')
+      .slice(3),
+  ).options;
+  if (JSON.stringify(again) !== JSON.stringify({ ...byol, epochs: 3 }))
+    throw new Error(JSON.stringify(again));
 });
 
 test('steps are in order and once, the later entry counts', () => {
@@ -189,7 +323,89 @@ test('a sprite sheet is a PNG of the images', async () => {
   const want = [0, 1, 2, 3, 7, 8, 9, 0, 4, 5, 6, 10, 11, 12, 0, 13, 14, 15, 0, 0, 0, 0, 16, 17, 18, 0, 0, 0];
   if (String([...lines]) !== String(want)) throw new Error(String([...lines]));
   throws(() => spriteSheet({ data, height: 4, width: 3, channels: 1 }), /no whole number/);
-  throws(() => spriteSheet({ data, height: 3, width: 3, channels: 2 }), /expected 1 or 3 channels/);
+});
+
+/** The pixels of a PNG that spriteSheet made, its lines one after the other. */
+async function pixelsOf(
+  png: Uint8Array<ArrayBuffer>,
+): Promise<{ width: number; height: number; channels: number; pixels: number[] }> {
+  const view = new DataView(png.buffer);
+  const [width, height] = [view.getUint32(16), view.getUint32(20)];
+  const packed = png.slice(41, 41 + view.getUint32(33));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const stride = bytes.length / height;
+  const pixels = [...bytes].filter((_, i) => i % stride !== 0);
+  return { width, height, channels: (stride - 1) / width, pixels };
+}
+
+test('images of any number of channels have a picture: two side by side, RGBA over a checkerboard', async () => {
+  const sheet = async (channels: number, data: number[], width: number) => {
+    const { pixels, ...size } = await pixelsOf(
+      spriteSheet({ data: Uint8Array.from(data), height: 1, width, channels }) as Uint8Array<ArrayBuffer>,
+    );
+    return JSON.stringify([size.width, size.height, size.channels, pixels]);
+  };
+  const expect = (got: string, want: unknown) => {
+    if (got !== JSON.stringify(want)) throw new Error(`${got}, expected ${JSON.stringify(want)}`);
+  };
+  expect(await sheet(2, [1, 11, 2, 12, 3, 13], 3), [6, 1, 1, [1, 2, 3, 11, 12, 13]]);
+  expect(await sheet(5, [1, 2, 3, 4, 5], 1), [5, 1, 1, [1, 2, 3, 4, 5]]);
+  // Opaque, transparent, half transparent; the checkerboard begins with white.
+  expect(await sheet(4, [9, 8, 7, 255, 9, 8, 7, 0, 0, 0, 0, 51], 3), [
+    ...[3, 1, 3],
+    [9, 8, 7, 255, 255, 255, 204, 204, 204],
+  ]);
+});
+
+test('large images are shrunk to means, small ones stay', () => {
+  const data = Uint8Array.from([0, 10, 20, 30, 40, 50, 60, 70]);
+  const small = shrunk({ data, height: 2, width: 4, channels: 1 }, 2);
+  if (small.height !== 1 || small.width !== 2 || String(small.data) !== '25,45')
+    throw new Error(JSON.stringify(small));
+  const same = { data, height: 2, width: 4, channels: 1 };
+  if (shrunk(same, 4) !== same) throw new Error('a small image was changed');
+  // A line of 1 x 8 keeps at least a pixel of height.
+  if (shrunk({ data, height: 1, width: 8, channels: 1 }, 3).height !== 1) throw new Error('no pixel is left');
+});
+
+test('the map of neighbours keeps clusters together that a plane mixes, the same each time', () => {
+  const values = random(freshSeed());
+  const [n, d, clusters] = [160, 24, 8];
+  const centres = values.normal(clusters * d);
+  const rows = Float32Array.from(values.normal(n * d), (value, i) => {
+    const cluster = Math.floor(i / d) % clusters;
+    return 0.4 * value + centres[cluster * d + (i % d)];
+  });
+  const purity = ({ x, y }: { x: number[]; y: number[] }) => {
+    let right = 0;
+    for (let i = 0; i < n; i++) {
+      const near = Array.from({ length: n }, (_, j) => [(x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2, j])
+        .filter(([, j]) => j !== i)
+        .sort((a, b) => a[0] - b[0]);
+      right += near.slice(0, 5).filter(([, j]) => j % clusters === i % clusters).length;
+    }
+    return right / (5 * n);
+  };
+  const map = neighbourMap(rows, n, d, { perplexity: 10 });
+  const [found, plane] = [purity(map), purity(principalPlane(rows, n, d))];
+  if (found < 0.9 || found < plane) throw new Error(`map ${found}, plane ${plane}`);
+  if (JSON.stringify(neighbourMap(rows, n, d, { perplexity: 10 })) !== JSON.stringify(map))
+    throw new Error('another map of the same rows');
+});
+
+test('a map of few, equal or huge rows is finite; of numbers that are not it is refused', () => {
+  for (const [rows, n, d] of [
+    [[1, 2], 1, 2],
+    [[1, 2, 3], 3, 1],
+    [new Array(40).fill(0.5), 20, 2],
+    [[0, 0, 0, 0, 0, 1], 6, 1],
+    [Array.from({ length: 30 }, (_, i) => 1e15 * Math.sin(i)), 10, 3],
+  ] as const) {
+    const { x, y } = neighbourMap(rows as number[], n, d, { iterations: 50 });
+    if (x.length !== n || ![...x, ...y].every(Number.isFinite)) throw new Error(`${n} rows: ${x} ${y}`);
+  }
+  throws(() => neighbourMap([1, Number.NaN, 3, 4, 5], 5, 1), /expected finite numbers/);
 });
 
 test('the principal plane finds the two directions with the largest variance', () => {

@@ -1,0 +1,109 @@
+// What a report says of its run besides the numbers: its title, its data, and the command that repeats it.
+import type { Dataset } from '../data/dataset.ts';
+import { methods } from '../methods/registry.ts';
+import { parse, type RunOptions } from './options.ts';
+import { defaultViews } from './views.ts';
+
+/** The data of a run, as report.json has it. */
+export interface DataFacts {
+  /** Fashion-MNIST, or the file of the images. */
+  name: string;
+  /** How many images there are to train on and to test with. */
+  train: number;
+  test: number;
+  height: number;
+  width: number;
+  channels: number;
+  /** How many labels occur; absent without labels. */
+  classes?: number;
+  /** Of each channel, with pixels in [0, 1]: the encoder takes (pixel - mean) / std. */
+  mean: readonly number[];
+  std: readonly number[];
+}
+
+/** What tells a run from others. */
+export interface About {
+  title: string;
+  /** When the report was made, in ISO 8601. */
+  date: string;
+  /** What repeats the run. */
+  command: string;
+  data: DataFacts;
+}
+
+/**
+ * What the report of a run says of it.
+ * @param labels of all images, for the number of classes that occur
+ */
+export function aboutRun(
+  options: RunOptions,
+  { train, test }: { train: Dataset; test: Dataset },
+  labels: readonly ArrayLike<number>[],
+  date: Date,
+): About {
+  const name = options.data ? options.data[0].split(/[\\/]/).at(-1)! : 'Fashion-MNIST';
+  const { height, width, channels, mean, std } = train;
+  const occurring = new Set(labels.flatMap((list) => Array.from(list)));
+  return {
+    title: `${methods[options.method].title} on ${name}`,
+    date: date.toISOString(),
+    command: commandOf(options, channels),
+    data: {
+      ...{ name, train: train.count, test: test.count, height, width, channels },
+      ...(occurring.size > 0 && { classes: occurring.size }),
+      ...{ mean, std },
+    },
+  };
+}
+
+const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** In single quotes where a shell would read more than a word. */
+const quoted = (word: string) =>
+  /^[\w./,:=+@%-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/**
+ * The command line of a run: its method, and each option that is not the default.
+ * @param channels of its images, which the default of `--views` hangs on; without them views are always named
+ */
+export function commandOf(options: RunOptions, channels?: number): string {
+  const { options: usual } = parse(['--method', options.method]);
+  const defaults = { ...usual, ...(channels !== undefined && { views: defaultViews(channels) }) };
+  const words: string[] = [];
+  const add = (name: string, value: unknown, usual: unknown) => {
+    if (value === undefined || value === null || JSON.stringify(value) === JSON.stringify(usual)) return;
+    if (value === false) words.push(`--no-${dashed(name)}`);
+    else words.push(`--${dashed(name)}`, quoted(String(value)));
+  };
+  add('method', options.method, undefined);
+  for (const [name, value] of Object.entries(options)) {
+    if (name === 'knobs')
+      for (const [knob, number] of Object.entries(options.knobs)) add(knob, number, defaults.knobs[knob]);
+    else if (name !== 'method') add(name, value, defaults[name as keyof RunOptions]);
+  }
+  return `npm start -- ${words.join(' ')}`;
+}
+
+/** A program that loads the encoder of a run and embeds images with it. */
+export function loadingCode({ encoder }: Pick<RunOptions, 'encoder'>, data: DataFacts): string {
+  const { height, width, channels, mean, std } = data;
+  const made =
+    encoder === 'mlp' || encoder === 'mlp-small'
+      ? `nn.mlpEncoder({ inputs: ${height * width * channels}, widths: [${encoder === 'mlp' ? '512, 256' : '256, 128'}] })`
+      : `nn.cnnEncoder({ height: ${height}, width: ${width}, channels: ${channels}${encoder === 'cnn' ? '' : `, pool: 'average'`} })`;
+  const numbers = (list: readonly number[]) => `[${list.join(', ')}]`;
+  return `import { dataset, embed, fromArrays, loadVariables, nn, openDevice, readVariable } from 'hypersphere';
+
+const device = await openDevice();
+const encoder = ${made};
+const file = await Deno.readFile('encoder.safetensors');
+loadVariables(device, file, [...encoder.parameters, ...encoder.statistics]);
+
+const pixels = new Uint8Array(${height * width * channels}); // your images, one after the other
+const images = dataset(fromArrays(pixels, [pixels.length / ${height * width * channels}, ${height}, ${width}, ${channels}]), {
+  mean: ${numbers(mean)},
+  std: ${numbers(std)},
+});
+const { h } = await embed(device, images, (x) => ({ h: encoder(x) }));
+const rows = await readVariable(device, h); // [images, ${encoder === 'mlp-small' ? 128 : 256}], to search, cluster or classify by
+`;
+}

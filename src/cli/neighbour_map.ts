@@ -1,0 +1,186 @@
+import { dominantPair, multiply } from './principal_plane.ts';
+
+export interface NeighbourMapOptions {
+  /** About how many neighbours of each row count, at most a third of the rows. Default 30. */
+  perplexity?: number;
+  /** Steps of gradient descent. Default 350. */
+  iterations?: number;
+}
+
+/** Forces are exaggerated at first, so that clusters can pass each other (van der Maaten & Hinton 2008, section 3.4). */
+const EXAGGERATION = 12;
+/** For this share of the steps. */
+const EARLY = 0.25;
+
+/**
+ * Rows on a plane such that near rows are near: exact t-SNE (van der Maaten & Hinton 2008), O(n^2) in each step, with
+ * its first positions on the principal plane (Kobak & Berens 2019). The same rows give the same map; there is no random number in it.
+ *
+ * @param rows [n, d]; squared Euclidean distances count, so give unit rows for cosine similarity
+ * @throws Error when a number is not finite or the sizes do not fit together
+ */
+export function neighbourMap(
+  rows: ArrayLike<number>,
+  n: number,
+  d: number,
+  { perplexity = 30, iterations = 350 }: NeighbourMapOptions = {},
+): { x: number[]; y: number[] } {
+  if (rows.length !== n * d) throw new Error(`neighbourMap: expected ${n * d} numbers, got ${rows.length}`);
+  const distances = squaredDistances(rows, n, d);
+  if (!distances.every(Number.isFinite)) throw new Error('neighbourMap: expected finite numbers');
+  const [x, y] = principalStart(distances, n);
+  // Three points have no neighbourhood to preserve, and coinciding ones none either.
+  const spread = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / n);
+  if (n < 4 || spread === 0) return { x: [...x], y: [...y] };
+  for (const axis of [x, y]) axis.forEach((value, i) => (axis[i] = (1e-4 * value) / spread));
+  const p = affinities(distances, n, Math.min(perplexity, (n - 1) / 3));
+
+  const [stepX, stepY, gainX, gainY] = Array.from({ length: 4 }, (_, i) =>
+    new Float64Array(n).fill(i < 2 ? 0 : 1),
+  );
+  const [pullX, pullY, pushX, pushY] = Array.from({ length: 4 }, () => new Float64Array(n));
+  // n / exaggeration (Belkina et al. 2019), with the gradient's factor 4.
+  const rate = Math.max(n / EXAGGERATION, 50) / 4;
+  for (let step = 0; step < iterations; step++) {
+    for (const force of [pullX, pullY, pushX, pushY]) force.fill(0);
+    let total = 0;
+    let pair = 0;
+    for (let i = 0; i < n; i++) {
+      // Plain numbers: this is the inner loop of all.
+      const xi = x[i];
+      const yi = y[i];
+      let ax = 0;
+      let ay = 0;
+      let bx = 0;
+      let by = 0;
+      for (let j = i + 1; j < n; j++) {
+        const dx = xi - x[j];
+        const dy = yi - y[j];
+        const q = 1 / (1 + dx * dx + dy * dy);
+        total += q;
+        const a = p[pair++] * q;
+        const b = q * q;
+        ax += a * dx;
+        ay += a * dy;
+        bx += b * dx;
+        by += b * dy;
+        pullX[j] -= a * dx;
+        pullY[j] -= a * dy;
+        pushX[j] -= b * dx;
+        pushY[j] -= b * dy;
+      }
+      pullX[i] += ax;
+      pullY[i] += ay;
+      pushX[i] += bx;
+      pushY[i] += by;
+    }
+    // Each pair was counted once.
+    total *= 2;
+    const early = step < EARLY * iterations;
+    const [factor, momentum] = early ? [EXAGGERATION, 0.5] : [1, 0.8];
+    const move = (
+      at: Float64Array,
+      last: Float64Array,
+      gain: Float64Array,
+      pull: Float64Array,
+      push: Float64Array,
+    ) => {
+      let mean = 0;
+      for (let i = 0; i < n; i++) {
+        const slope = 4 * (factor * pull[i] - push[i] / total);
+        gain[i] = Math.max(0.01, slope * last[i] < 0 ? gain[i] + 0.2 : gain[i] * 0.8);
+        last[i] = momentum * last[i] - rate * gain[i] * slope;
+        at[i] += last[i];
+        mean += at[i] / n;
+      }
+      for (let i = 0; i < n; i++) at[i] -= mean;
+    };
+    move(x, stepX, gainX, pullX, pushX);
+    move(y, stepY, gainY, pullY, pushY);
+  }
+  return { x: [...x], y: [...y] };
+}
+
+/** How often the start is improved: it need only be about the principal plane. */
+const START_STEPS = 50;
+
+/** Coordinates on about the principal plane, from distances alone (classical scaling): whatever the rows' width. */
+function principalStart(distances: Float64Array, n: number): [Float64Array, Float64Array] {
+  const means = Float64Array.from({ length: n }, (_, i) => {
+    let sum = 0;
+    for (let j = 0; j < n; j++) sum += distances[i * n + j];
+    return sum / n;
+  });
+  const mean = means.reduce((sum, value) => sum + value / n, 0);
+  const products = distances.map(
+    (distance, at) => (means[Math.floor(at / n)] + means[at % n] - mean - distance) / 2,
+  );
+  const apply = (vector: Float64Array) => multiply(products, vector);
+  return dominantPair(apply, n, START_STEPS).map((axis) => {
+    const image = apply(axis);
+    const eigenvalue = axis.reduce((sum, value, i) => sum + value * image[i], 0);
+    return axis.map((value) => value * Math.sqrt(Math.max(0, eigenvalue)));
+  }) as [Float64Array, Float64Array];
+}
+
+/** [n, n], by (a - b)^2 summed: the difference of large numbers would lose what near rows differ by. */
+function squaredDistances(rows: ArrayLike<number>, n: number, d: number): Float64Array {
+  const data = Float32Array.from(rows);
+  const result = new Float64Array(n * n);
+  for (let i = 0; i < n; i++)
+    for (let j = i + 1; j < n; j++) {
+      let sum = 0;
+      for (let k = 0; k < d; k++) {
+        const difference = data[i * d + k] - data[j * d + k];
+        sum += difference * difference;
+      }
+      result[i * n + j] = result[j * n + i] = sum;
+    }
+  return result;
+}
+
+/**
+ * The share that each pair has of all neighbourhood: a Gaussian around every row, as wide as its perplexity asks for. The
+ * pairs i < j in order; twice their sum is 1.
+ */
+function affinities(distances: Float64Array, n: number, perplexity: number): Float32Array {
+  const result = new Float64Array(n * n);
+  const row = new Float64Array(n);
+  const wanted = Math.log(perplexity);
+  for (let i = 0; i < n; i++) {
+    const own = distances.subarray(i * n, (i + 1) * n);
+    let nearest = Number.POSITIVE_INFINITY;
+    let mean = 0;
+    for (let j = 0; j < n; j++)
+      if (j !== i) {
+        nearest = Math.min(nearest, own[j]);
+        mean += own[j] / (n - 1);
+      }
+    // Bisection of the precision, from one that suits the scale of the rows.
+    let [low, high, precision] = [0, Number.POSITIVE_INFINITY, mean > 0 ? 1 / mean : 0];
+    let sum = 1;
+    for (let step = 0; step < 64; step++) {
+      let weighted = 0;
+      sum = 0;
+      for (let j = 0; j < n; j++) {
+        row[j] = j === i ? 0 : Math.exp(-precision * (own[j] - nearest));
+        sum += row[j];
+        weighted += row[j] * (own[j] - nearest);
+      }
+      const entropy = Math.log(sum) + (precision * weighted) / sum;
+      if (Math.abs(entropy - wanted) < 1e-5) break;
+      if (entropy > wanted) low = precision;
+      else high = precision;
+      precision = high === Number.POSITIVE_INFINITY ? 2 * precision : (low + high) / 2;
+    }
+    for (let j = 0; j < n; j++) {
+      const share = row[j] / sum / (2 * n);
+      result[i * n + j] += share;
+      result[j * n + i] += share;
+    }
+  }
+  const pairs = new Float32Array((n * (n - 1)) / 2);
+  let pair = 0;
+  for (let i = 0; i < n; i++) for (let j = i + 1; j < n; j++) pairs[pair++] = result[i * n + j];
+  return pairs;
+}

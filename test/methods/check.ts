@@ -274,7 +274,7 @@ export async function checkEdges(
   const leaves = [reference.leaf([N, D], some.zA), reference.leaf([N, D], some.zB)];
   const y = expected(leaves[0], leaves[1], new Uint32Array(N));
   close([withZero.loss], y.data, { rel: LOSS, what: 'a zero row' });
-  // Divided by l2Normalize's epsilon of 1e-12, the gradient of the zero row is huge: the others by themselves.
+  // A row without a direction has no gradient, and the reference a huge one: the others by themselves.
   const [gA, gB] = reference.gradient(y, leaves);
   for (const g of [withZero.gA, gA]) g.fill(0, 3 * D, 4 * D);
   close([...withZero.gA, ...withZero.gB], [...gA, ...gB], {

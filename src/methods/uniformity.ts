@@ -1,21 +1,29 @@
-import type { Tensor } from '../graph/tensor.ts';
-import { add } from '../ops/binary.ts';
-import { contrast } from '../ops/contrast.ts';
+import { checkNumber, checkOptions } from '../gpu/check.ts';
+import { checkTensor } from '../graph/check.ts';
+import { stopGradient } from '../graph/gradient.ts';
+import { fail, show, type Tensor } from '../graph/tensor.ts';
+import { sub } from '../ops/binary.ts';
+import { logMeanKernel } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { logSumExp } from '../ops/softmax.ts';
+import { mean } from '../ops/reduce.ts';
 
 /**
  * Uniformity: Wang & Isola 2020, arXiv 2005.10242, Equation 2: `log mean_{i<j} exp(-t |u_i - u_j|^2)` within one view.
  * 0 when all embeddings coincide; at best `-2t + log 0F1(; D/2; t^2)`, near -2t in many dimensions.
- * With |u_i - u_j|^2 = 2 - 2 u_i.u_j it is one log-sum-exp over pairs: InfoNCE without its positives.
- * A zero row counts as orthogonal to all others.
+ * Distances are taken about the mean of the rows, so that embeddings in a narrow cone, where a collapse begins, keep their
+ * digits. A row of zeros stays at 0: it coincides with others like it, and is 1 away from all unit rows.
  *
- * @param z embeddings [N, D], N >= 2; normalised here
+ * @param z embeddings f32 [N, D], N >= 2; normalised here
  * @param t default 2 (the paper's)
+ * @returns a scalar
+ * @throws ShapeError, InputError
  */
-export function uniformityLoss(z: Tensor, { t = 2 } = {}): Tensor {
-  const [N] = z.shape;
+export function uniformityLoss(z: Tensor, options: { t?: number } = {}): Tensor {
+  checkTensor('uniformityLoss', 'z', z, { dtype: 'f32', rank: 2 });
+  checkOptions('uniformityLoss', options, ['t']);
+  const { t = 2 } = options;
+  checkNumber('uniformityLoss', 't', t, { above: 0, most: 1e6 });
+  if (z.shape[0] < 2) fail('uniformityLoss', `expected 2 rows at least, got ${show(z.shape)}`);
   const u = l2Normalize(z);
-  const rows = contrast(u, u, { scale: 2 * t, excludeSelf: true }).loss; // [N]
-  return add(logSumExp(rows), -2 * t - Math.log(N * (N - 1)));
+  return logMeanKernel(sub(u, stopGradient(mean(u, { axes: 0, keepDims: true }))), { t });
 }

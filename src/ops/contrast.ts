@@ -1,7 +1,8 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import { stopGradient } from '../graph/gradient.ts';
-import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
+import { type Call, call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { mul, sub } from './binary.ts';
 import { matmul } from './matmul.ts';
 import {
   fromBuffers,
@@ -12,8 +13,9 @@ import {
   resultNames,
   sharedBy,
 } from './operands.ts';
-import { mean } from './reduce.ts';
-import { pad } from './shape.ts';
+import { mean, sum } from './reduce.ts';
+import { pad, slice } from './shape.ts';
+import { square } from './unary.ts';
 
 /** What counts as a candidate and as a positive for an anchor. */
 export interface ContrastOptions {
@@ -38,6 +40,8 @@ interface Settings {
   pairOffset: number | null;
   byLabel: boolean;
   mean: boolean;
+  /** Similarities are those of `logMeanKernel`. */
+  apart?: boolean;
 }
 
 /** Which anchors a slab of weights belongs to: its rows, its columns, or both (A and B the same rows). */
@@ -104,6 +108,7 @@ const flags = (o: Settings, m: number, n: number) => ({
   PAIRS: Number(o.pairOffset !== null),
   LABELS: Number(o.byLabel),
   MEAN: Number(o.mean),
+  APART: Number(o.apart ?? false),
 });
 
 const PARTIAL = { 8: 'contrast_partial_8', 16: 'contrast_partial_16', shared: 'contrast_partial_shared' };
@@ -196,7 +201,10 @@ const FEW = 16384;
 /** Rows of a slab: few, so that memory stays O(N), though up to 512 rows are one slab; whole vec4s and 256-byte parts. */
 const slabRows = (m: number) => (m <= 4096 ? 512 : 256);
 
-/** The gradient of x: a slab of weights at a time, times y. */
+/**
+ * The gradient of x: a slab of weights at a time, times y.
+ * @param sums [M, 1]: as many x are taken away, of rows that repel by their differences
+ */
 function gradientOf(
   x: Tensor,
   y: Tensor,
@@ -204,6 +212,7 @@ function gradientOf(
   stats: Tensor,
   dy: Tensor,
   side: Settings & { rowSide: boolean; columnSide: boolean },
+  sums?: Tensor,
 ): Tensor {
   const m = x.shape[0];
   const step = slabRows(m);
@@ -211,10 +220,16 @@ function gradientOf(
   for (let first = 0; first < m; first += step) {
     const rows = Math.min(step, m - first);
     const weights = call(weightsOp, [x, y, ...labels, stats, dy], { ...side, first, rows }).outputs[0];
-    parts.push(matmul(weights, y));
+    const pulled = matmul(weights, y);
+    const of = (t: Tensor) => slice(t, { starts: [first, 0], sizes: [rows, t.shape[1]] });
+    parts.push(sums ? sub(pulled, mul(of(sums), of(x))) : pulled);
   }
   return parts.length === 1 ? parts[0] : pack(parts, x.shape);
 }
+
+/** Whole vec4s along D; zeros change no inner product. */
+const fill = (x: Tensor) =>
+  x.shape[1] % 4 ? pad(x, { before: [0, 0], after: [0, 4 - (x.shape[1] % 4)] }) : x;
 
 /**
  * Per anchor i of A, against all candidates of B, with s_ij = scale <a_i, b_j> / temperature:
@@ -260,9 +275,6 @@ export function contrast(
     ...{ scale, temperature, excludeSelf, pairOffset, byLabel: labels !== null },
     mean: few && (options.mean ?? false),
   };
-  // Whole vec4s along D; zeros change no inner product.
-  const fill = (x: Tensor) =>
-    x.shape[1] % 4 ? pad(x, { before: [0, 0], after: [0, 4 - (x.shape[1] % 4)] }) : x;
   const x = fill(a);
   const y = a === b ? x : fill(b);
   const [la, lb] = labels ?? [null, null];
@@ -273,4 +285,63 @@ export function contrast(
   }).outputs;
   const total = options.mean && !few ? mean(loss) : loss;
   return { loss: total, statistics: stopGradient(statistics) };
+}
+
+/** Of kernels that read partial states only; in the order of the WGSL. */
+const statesUniform = ({ inputs: [partial] }: Call<Settings>) => {
+  const [chunks, m] = partial!.shape;
+  return { m, n: m, d: 0, first: 0, rows: 0, chunks };
+};
+
+const mergeOp: Op<Settings> = {
+  name: 'contrastMerge',
+  shape: ([{ shape }]) => [1, ...shape.slice(1)],
+  kernel: {
+    source,
+    entry: 'contrast_merge',
+    inputs: ['partials'],
+    outputs: ['merged'],
+    uniform: statesUniform,
+    invocations: ({ outputs: [{ shape }] }) => shape[1],
+  },
+};
+
+// Rows and their heights are inputs for the sake of the gradient.
+const pairsOp: Op<Settings> = {
+  name: 'logMeanKernel',
+  shape: ([, { shape }]) => [{ shape: [] }, { shape: [1, 3] }, { shape: [shape[0], 1] }],
+  kernel: {
+    source,
+    entry: 'contrast_combine_pairs',
+    inputs: ['partials', 'x', 'heights'],
+    unread: ['x', 'heights'],
+    outputs: ['loss', 'statistics', 'shares'],
+    uniform: statesUniform,
+    invocations: () => 64,
+  },
+  vjp: (dy, { inputs: [, x, heights], outputs: [, stats, shares], options }) => {
+    const both = { ...options, rowSide: true, columnSide: true };
+    // The weights of a row add up to its share, twice: as the one and as the other of a pair.
+    const sums = mul(shares, mul(dy, 2 * options.scale));
+    return [null, gradientOf(x!, x!, [heights, heights], stats, dy, both, sums), null];
+  },
+};
+
+/**
+ * `log mean exp(-t |x_i - x_j|^2)` over all pairs i != j of rows, streamed as `contrast` is. Relative precision is f32's in value and
+ * gradient, however near to each other the rows are, if they lie about 0: take their mean away first.
+ * @param x f32 [N, D], N of 2 at least
+ * @returns a scalar, 0 when all rows coincide
+ */
+export function logMeanKernel(x: Tensor, { t }: { t: number }): Tensor {
+  const rows = fill(x);
+  const [N] = rows.shape;
+  const heights = stopGradient(mul(sum(square(rows), { axes: 1 }), -t));
+  const settings: Settings = {
+    ...{ scale: 2 * t, temperature: 1, excludeSelf: true, pairOffset: null, byLabel: false },
+    ...{ mean: false, apart: true },
+  };
+  const partial = call(partialOp, [rows, rows, heights, heights], settings).outputs[0];
+  const states = N * partial.shape[0] > FEW ? call(mergeOp, [partial], settings).outputs[0] : partial;
+  return call(pairsOp, [stopGradient(states), rows, heights], settings).outputs[0];
 }

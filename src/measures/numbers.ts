@@ -8,8 +8,14 @@ import { InputError } from '../gpu/errors.ts';
  */
 export function checkNumbers(where: string, name: string, value: unknown): number {
   const list = value as ArrayLike<unknown>;
-  const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
-  const wrong = isList ? Array.prototype.findIndex.call(list, (each) => typeof each !== 'number') : 0;
+  // A typed array holds one type only.
+  const isArray = Array.isArray(value);
+  const isList = isArray || (ArrayBuffer.isView(value) && 'length' in value);
+  const wrong = isArray
+    ? value.findIndex((each) => typeof each !== 'number')
+    : isList && typeof (list[0] ?? 0) === 'number'
+      ? -1
+      : 0;
   if (isList && wrong < 0) return list.length;
   const got = isList ? `${shown(list[wrong])} in it` : shown(value);
   throw new InputError(`${where}: expected an array of numbers for "${name}", got ${got}`);

@@ -1,3 +1,5 @@
+import { checkNumber, checkOptions } from '../gpu/check.ts';
+import { checkTensor } from '../graph/check.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -15,9 +17,15 @@ const EPSILON = 1e-12;
  * @param zA embeddings of view A, [N, D]; normalised here
  * @param zB embeddings of view B, [N, D]
  * @param alpha default 2 (the paper's)
- * @throws ShapeError unless both views are [N, D]
+ * @returns a scalar. A row of zeros stays at 0, 1 away from all unit rows
+ * @throws ShapeError unless both views are [N, D]; InputError
  */
-export function alignmentLoss(zA: Tensor, zB: Tensor, { alpha = 2 } = {}): Tensor {
+export function alignmentLoss(zA: Tensor, zB: Tensor, options: { alpha?: number } = {}): Tensor {
+  checkTensor('alignmentLoss', 'zA', zA, { dtype: 'f32' });
+  checkTensor('alignmentLoss', 'zB', zB, { dtype: 'f32' });
+  checkOptions('alignmentLoss', options, ['alpha']);
+  const { alpha = 2 } = options;
+  checkNumber('alignmentLoss', 'alpha', alpha, { above: 0, most: 100 });
   checkViews('alignmentLoss', zA, zB);
   const distance2 = sum(square(sub(l2Normalize(zA), l2Normalize(zB))), { axes: [1] }); // [N]
   return mean(alpha === 2 ? distance2 : power(add(distance2, EPSILON), alpha / 2));

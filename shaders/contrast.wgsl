@@ -18,7 +18,8 @@ override PAIRS: bool = false;        // P(i) = {(i + offset) mod n}
 override WRAPS: bool = false;        // m > n: i + offset may be 2 n and more
 override MEAN: bool = false;         // dy is that of the mean loss, one number
 override LABELS: bool = false;       // P(i) = the candidates with the label of i
-override APART: bool = false;        // s_ij = -t |x_i - x_j|^2 of one set of rows; scale is 2 t, and -t |x|^2 comes in the labels' place
+override APART: bool = false;        // s_ij = -t |x_i - x_j|^2 <= 0 of one set of rows, and sums of exp(s) - 1 beside those of exp(s)
+override FLAT: bool = false;         // exp(s) stays within f32: no largest s is taken away
 override ROW_SIDE: bool = false;     // weights of anchors that are rows of the slab
 override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of the slab
 
@@ -146,17 +147,10 @@ fn labels_of_y(j: vec4u, count: u32) -> vec4u {
   return vec4u(labels_y[min(j.x, last)], labels_y[min(j.y, last)], labels_y[min(j.z, last)], labels_y[min(j.w, last)]);
 }
 
-// s_ij of row i and four columns, from their inner products.
-fn similar(d: vec4f, i: u32, j: vec4u, count: u32) -> vec4f {
-  let s = d * factor();
-  if (APART) { return s + (bitcast<vec4f>(labels_of_y(j, count)) + bitcast<f32>(labels_x[min(i, params.m - 1u)])); }
-  return s;
-}
-
-// exp(s) - 1 without losing the digits of a small s; terms are exp(s) / scale.
-fn below_one(s: vec4f, terms: vec4f, scale: f32) -> vec4f {
+// exp(s) - 1 without losing the digits of a small s, from exp(s).
+fn below_one(s: vec4f, terms: vec4f) -> vec4f {
   let near = s * (1.0 + s * (0.5 + s * (0.16666667 + s * (0.041666667 + s * (0.0083333333 + s * (0.0013888889 + s * 0.0001984127))))));
-  return select(near, terms * scale - 1.0, s < vec4f(-0.5));
+  return select(near, terms - 1.0, s < vec4f(-0.5));
 }
 
 // Which of four columns from j on are candidates for row i.
@@ -182,21 +176,28 @@ fn largest(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 fn absorb(state: vec4f, d0: vec4f, d1: vec4f, i: u32, first: u32, end: u32) -> vec4f {
   let j0 = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
   let j1 = j0 + 4u;
-  let s0 = similar(d0, i, j0, params.n);
-  let s1 = similar(d1, i, j1, params.n);
+  let s0 = d0 * factor();
+  let s1 = d1 * factor();
   let valid0 = candidates(i, j0, end);
   let valid1 = candidates(i, j1, end);
   let m0 = select(vec4f(LOWEST), s0, valid0);
   let m1 = select(vec4f(LOWEST), s1, valid1);
-  let high = max(largest(max(m0, m1)), state.x);
+  let high = select(max(largest(max(m0, m1)), state.x), 0.0, FLAT);
   let terms0 = select(vec4f(0.0), exp(m0 - high), valid0);
   let terms1 = select(vec4f(0.0), exp(m1 - high), valid1);
-  let sum = state.y * exp(state.x - high) + dot(terms0 + terms1, vec4f(1.0));
+  let new_sum = dot(terms0 + terms1, vec4f(1.0));
   if (APART) {
-    let scale = exp(high);
-    let below = select(vec4f(0.0), below_one(s0, terms0, scale), valid0) + select(vec4f(0.0), below_one(s1, terms1, scale), valid1);
-    return vec4f(high, sum, state.z + dot(below, vec4f(1.0)), 0.0);
+    var below = select(vec4f(0.0), terms0 - 1.0, valid0) + select(vec4f(0.0), terms1 - 1.0, valid1);
+    if (!FLAT) {
+      let all = exp(high);
+      below = select(vec4f(0.0), terms0 * all - 1.0, valid0) + select(vec4f(0.0), terms1 * all - 1.0, valid1);
+    }
+    if (any(max(m0, m1) > vec4f(-0.5))) {
+      below = select(vec4f(0.0), below_one(s0, exp(s0)), valid0) + select(vec4f(0.0), below_one(s1, exp(s1)), valid1);
+    }
+    return vec4f(high, select(state.y * exp(state.x - high), state.y, FLAT) + new_sum, state.z + dot(below, vec4f(1.0)), 0.0);
   }
+  let sum = state.y * exp(state.x - high) + new_sum;
   return vec4f(high, sum, state.zw + positives(s0, i, j0, valid0) + positives(s1, i, j1, valid1));
 }
 
@@ -343,10 +344,31 @@ fn contrast_combine_mean(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
 
 // ---- of pairs apart: the log of the mean of exp(s_ij) over all pairs i != j ----
 
+@group(0) @binding(3) var<storage, read_write> apart_x: array<vec4f>; // [m, d / 4 + 1]
+@group(0) @binding(4) var<storage, read_write> apart_y: array<vec4f>;
+
+// Operands of inner products -|x_i - x_j|^2 / 2: rows a about their centre b, [x, -|x|^2 / 2, 1, 0, 0] and [x, 1, -|x|^2 / 2, 0, 0]
+@compute @workgroup_size(64)
+fn contrast_apart(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.m) { return; }
+  let width = params.d / 4u;
+  var squares = vec4f(0.0);
+  for (var k = 0u; k < rounds(width); k++) {
+    let v = a_at(i, width, k) - b_at(0u, width, k);
+    squares += v * v;
+    apart_x[i * (width + 1u) + k] = v;
+    apart_y[i * (width + 1u) + k] = v;
+  }
+  let height = -0.5 * dot(squares, vec4f(1.0));
+  apart_x[i * (width + 1u) + width] = vec4f(height, 1.0, 0.0, 0.0);
+  apart_y[i * (width + 1u) + width] = vec4f(1.0, height, 0.0, 0.0);
+}
+
 @group(0) @binding(2) var<storage, read_write> merged: array<vec4f>; // [m]
 @group(0) @binding(6) var<storage, read_write> shares: array<f32>; // [m]: of the sum over all pairs, the part of a row
 
-// The state of two sets of pairs: the largest s, the sum of exp(s - largest), that of exp(s) - 1.
+// The state of two sets of pairs: the largest s (FLAT: 0), the sum of exp(s - largest), that of exp(s) - 1.
 fn together(a: vec4f, b: vec4f) -> vec4f {
   let high = max(a.x, b.x);
   return vec4f(high, a.y * exp(a.x - high) + b.y * exp(b.x - high), a.z + b.z, 0.0);
@@ -447,7 +469,7 @@ fn weights4(s: vec4f, a: Anchors, positive: vec4<bool>) -> vec4f {
 fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Anchors) {
   if (row >= rows) { return; }
   let j = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
-  let s = similar(dots, row, j, columns);
+  let s = dots * factor();
   var same = vec4<bool>(false);
   if (LABELS) { same = labels_of_y(j, columns) == vec4u(labels_x[row]); }
   var g = vec4f(0.0);

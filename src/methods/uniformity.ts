@@ -1,11 +1,8 @@
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import { checkTensor } from '../graph/check.ts';
-import { stopGradient } from '../graph/gradient.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
-import { sub } from '../ops/binary.ts';
 import { logMeanKernel } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean } from '../ops/reduce.ts';
 
 /**
  * Uniformity: Wang & Isola 2020, arXiv 2005.10242, Equation 2: `log mean_{i<j} exp(-t |u_i - u_j|^2)` within one view.
@@ -24,6 +21,5 @@ export function uniformityLoss(z: Tensor, options: { t?: number } = {}): Tensor 
   const { t = 2 } = options;
   checkNumber('uniformityLoss', 't', t, { above: 0, most: 1e6 });
   if (z.shape[0] < 2) fail('uniformityLoss', `expected 2 rows at least, got ${show(z.shape)}`);
-  const u = l2Normalize(z);
-  return logMeanKernel(sub(u, stopGradient(mean(u, { axes: 0, keepDims: true }))), { t });
+  return logMeanKernel(l2Normalize(z), { t });
 }

@@ -13,9 +13,8 @@ import {
   resultNames,
   sharedBy,
 } from './operands.ts';
-import { mean, sum } from './reduce.ts';
-import { pad, slice } from './shape.ts';
-import { square } from './unary.ts';
+import { mean } from './reduce.ts';
+import { pad } from './shape.ts';
 
 /** What counts as a candidate and as a positive for an anchor. */
 export interface ContrastOptions {
@@ -42,6 +41,8 @@ interface Settings {
   mean: boolean;
   /** Similarities are those of `logMeanKernel`. */
   apart?: boolean;
+  /** They are above -80. */
+  flat?: boolean;
 }
 
 /** Which anchors a slab of weights belongs to: its rows, its columns, or both (A and B the same rows). */
@@ -109,6 +110,7 @@ const flags = (o: Settings, m: number, n: number) => ({
   LABELS: Number(o.byLabel),
   MEAN: Number(o.mean),
   APART: Number(o.apart ?? false),
+  FLAT: Number(o.flat ?? false),
 });
 
 const PARTIAL = { 8: 'contrast_partial_8', 16: 'contrast_partial_16', shared: 'contrast_partial_shared' };
@@ -201,10 +203,7 @@ const FEW = 16384;
 /** Rows of a slab: few, so that memory stays O(N), though up to 512 rows are one slab; whole vec4s and 256-byte parts. */
 const slabRows = (m: number) => (m <= 4096 ? 512 : 256);
 
-/**
- * The gradient of x: a slab of weights at a time, times y.
- * @param sums [M, 1]: as many x are taken away, of rows that repel by their differences
- */
+/** The gradient of x: a slab of weights at a time, times y, or other rows in its place. */
 function gradientOf(
   x: Tensor,
   y: Tensor,
@@ -212,7 +211,7 @@ function gradientOf(
   stats: Tensor,
   dy: Tensor,
   side: Settings & { rowSide: boolean; columnSide: boolean },
-  sums?: Tensor,
+  others = y,
 ): Tensor {
   const m = x.shape[0];
   const step = slabRows(m);
@@ -220,11 +219,9 @@ function gradientOf(
   for (let first = 0; first < m; first += step) {
     const rows = Math.min(step, m - first);
     const weights = call(weightsOp, [x, y, ...labels, stats, dy], { ...side, first, rows }).outputs[0];
-    const pulled = matmul(weights, y);
-    const of = (t: Tensor) => slice(t, { starts: [first, 0], sizes: [rows, t.shape[1]] });
-    parts.push(sums ? sub(pulled, mul(of(sums), of(x))) : pulled);
+    parts.push(matmul(weights, others));
   }
-  return parts.length === 1 ? parts[0] : pack(parts, x.shape);
+  return parts.length === 1 ? parts[0] : pack(parts, [m, others.shape[1]]);
 }
 
 /** Whole vec4s along D; zeros change no inner product. */
@@ -306,42 +303,65 @@ const mergeOp: Op<Settings> = {
   },
 };
 
-// Rows and their heights are inputs for the sake of the gradient.
+/** Rows about a centre, twice, as operands whose inner products are -|x_i - x_j|^2 / 2. */
+const apartOp: Op = {
+  name: 'contrastApart',
+  shape: ([{ shape }]) => {
+    const wide = [shape[0], shape[1] + 4];
+    return [{ shape: wide }, { shape: wide }];
+  },
+  kernel: {
+    source,
+    entry: 'contrast_apart',
+    inputs: ['x', 'centre'],
+    outputs: ['apart_x', 'apart_y'],
+    uniform: ({ inputs: [x] }) => ({ m: x!.shape[0], n: x!.shape[0], d: x!.shape[1] }),
+    invocations: ({ inputs: [x] }) => x!.shape[0],
+  },
+};
+
+// The rows are an input for the sake of the gradient.
 const pairsOp: Op<Settings> = {
   name: 'logMeanKernel',
   shape: ([, { shape }]) => [{ shape: [] }, { shape: [1, 3] }, { shape: [shape[0], 1] }],
   kernel: {
     source,
     entry: 'contrast_combine_pairs',
-    inputs: ['partials', 'x', 'heights'],
-    unread: ['x', 'heights'],
+    inputs: ['partials', 'x', 'y'],
+    unread: ['x', 'y'],
     outputs: ['loss', 'statistics', 'shares'],
     uniform: statesUniform,
     invocations: () => 64,
   },
-  vjp: (dy, { inputs: [, x, heights], outputs: [, stats, shares], options }) => {
+  vjp: (dy, { inputs: [, rows, centre], outputs: [, stats, shares], options }) => {
+    const [x, y] = call(apartOp, [rows, centre], {}).outputs;
     const both = { ...options, rowSide: true, columnSide: true };
+    const from = sub(rows!, centre!);
+    const pull = gradientOf(x, y, [null, null], stats, dy, both, from);
     // The weights of a row add up to its share, twice: as the one and as the other of a pair.
-    const sums = mul(shares, mul(dy, 2 * options.scale));
-    return [null, gradientOf(x!, x!, [heights, heights], stats, dy, both, sums), null];
+    return [null, sub(pull, mul(mul(shares, mul(dy, 2 * (options.scale as number))), from)), null];
   },
 };
 
+/** Up to this t, exp(-t |u_i - u_j|^2) of unit rows stays within f32. */
+const FLAT = 20;
+
 /**
- * `log mean exp(-t |x_i - x_j|^2)` over all pairs i != j of rows, streamed as `contrast` is. Relative precision is f32's in value and
- * gradient, however near to each other the rows are, if they lie about 0: take their mean away first.
- * @param x f32 [N, D], N of 2 at least
+ * `log mean exp(-t |x_i - x_j|^2)` over all pairs i != j of rows, streamed as `contrast` is. Distances are taken about the mean of the rows:
+ * however near to each other they are, value and gradient keep their digits.
+ * @param x f32 [N, D], N of 2 at least, rows of length 1 at most
  * @returns a scalar, 0 when all rows coincide
  */
 export function logMeanKernel(x: Tensor, { t }: { t: number }): Tensor {
   const rows = fill(x);
-  const [N] = rows.shape;
-  const heights = stopGradient(mul(sum(square(rows), { axes: 1 }), -t));
+  const centre = stopGradient(mean(rows, { axes: 0, keepDims: true }));
+  const [a, b] = call(apartOp, [rows, centre], {}).outputs;
   const settings: Settings = {
     ...{ scale: 2 * t, temperature: 1, excludeSelf: true, pairOffset: null, byLabel: false },
-    ...{ mean: false, apart: true },
+    ...{ mean: false, apart: true, flat: t <= FLAT },
   };
-  const partial = call(partialOp, [rows, rows, heights, heights], settings).outputs[0];
-  const states = N * partial.shape[0] > FEW ? call(mergeOp, [partial], settings).outputs[0] : partial;
-  return call(pairsOp, [stopGradient(states), rows, heights], settings).outputs[0];
+  const partial = call(partialOp, [a, b, null, null], settings).outputs[0];
+  const few = x.shape[0] * partial.shape[0] <= FEW;
+  const states = few ? partial : call(mergeOp, [partial], settings).outputs[0];
+  return call(pairsOp, [stopGradient(states), rows, centre], settings).outputs[0];
 }

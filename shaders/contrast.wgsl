@@ -149,8 +149,8 @@ fn labels_of_y(j: vec4u, count: u32) -> vec4u {
 
 // exp(s) - 1 without losing the digits of a small s, from exp(s).
 fn below_one(s: vec4f, terms: vec4f) -> vec4f {
-  let near = s * (1.0 + s * (0.5 + s * (0.16666667 + s * (0.041666667 + s * (0.0083333333 + s * (0.0013888889 + s * 0.0001984127))))));
-  return select(near, terms - 1.0, s < vec4f(-0.5));
+  let near = s * (1.0 + s * (0.5 + s * (0.16666667 + s * (0.041666667 + s * (0.0083333333 + s * 0.0013888889)))));
+  return select(near, terms - 1.0, s < vec4f(-0.25));
 }
 
 // Which of four columns from j on are candidates for row i.
@@ -187,15 +187,15 @@ fn absorb(state: vec4f, d0: vec4f, d1: vec4f, i: u32, first: u32, end: u32) -> v
   let terms1 = select(vec4f(0.0), exp(m1 - high), valid1);
   let new_sum = dot(terms0 + terms1, vec4f(1.0));
   if (APART) {
-    var below = select(vec4f(0.0), terms0 - 1.0, valid0) + select(vec4f(0.0), terms1 - 1.0, valid1);
+    var e0 = terms0;
+    var e1 = terms1;
     if (!FLAT) {
-      let all = exp(high);
-      below = select(vec4f(0.0), terms0 * all - 1.0, valid0) + select(vec4f(0.0), terms1 * all - 1.0, valid1);
+      e0 = exp(s0);
+      e1 = exp(s1);
     }
-    if (any(max(m0, m1) > vec4f(-0.5))) {
-      below = select(vec4f(0.0), below_one(s0, exp(s0)), valid0) + select(vec4f(0.0), below_one(s1, exp(s1)), valid1);
-    }
-    return vec4f(high, select(state.y * exp(state.x - high), state.y, FLAT) + new_sum, state.z + dot(below, vec4f(1.0)), 0.0);
+    let below = select(vec4f(0.0), below_one(s0, e0), valid0) + select(vec4f(0.0), below_one(s1, e1), valid1);
+    if (FLAT) { return vec4f(0.0, state.y + new_sum, state.z + dot(below, vec4f(1.0)), 0.0); }
+    return vec4f(high, state.y * exp(state.x - high) + new_sum, state.z + dot(below, vec4f(1.0)), 0.0);
   }
   let sum = state.y * exp(state.x - high) + new_sum;
   return vec4f(high, sum, state.zw + positives(s0, i, j0, valid0) + positives(s1, i, j1, valid1));

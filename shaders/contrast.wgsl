@@ -18,6 +18,8 @@ override PAIRS: bool = false;        // P(i) = {(i + offset) mod n}
 override WRAPS: bool = false;        // m > n: i + offset may be 2 n and more
 override MEAN: bool = false;         // dy is that of the mean loss, one number
 override LABELS: bool = false;       // P(i) = the candidates with the label of i
+override APART: bool = false;        // s_ij = -t |x_i - x_j|^2 <= 0 of one set of rows, and sums of exp(s) - 1 beside those of exp(s)
+override FLAT: bool = false;         // exp(s) stays within f32: no largest s is taken away
 override ROW_SIDE: bool = false;     // weights of anchors that are rows of the slab
 override COLUMN_SIDE: bool = false;  // weights of anchors that are columns of the slab
 
@@ -145,6 +147,12 @@ fn labels_of_y(j: vec4u, count: u32) -> vec4u {
   return vec4u(labels_y[min(j.x, last)], labels_y[min(j.y, last)], labels_y[min(j.z, last)], labels_y[min(j.w, last)]);
 }
 
+// exp(s) - 1 without losing the digits of a small s, from exp(s).
+fn below_one(s: vec4f, terms: vec4f) -> vec4f {
+  let near = s * (1.0 + s * (0.5 + s * (0.16666667 + s * (0.041666667 + s * (0.0083333333 + s * 0.0013888889)))));
+  return select(near, terms - 1.0, s < vec4f(-0.25));
+}
+
 // Which of four columns from j on are candidates for row i.
 fn candidates(i: u32, j: vec4u, end: u32) -> vec4<bool> {
   var valid = j < vec4u(end);
@@ -163,7 +171,8 @@ fn positives(s: vec4f, i: u32, j: vec4u, valid: vec4<bool>) -> vec2f {
 
 fn largest(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 
-// Takes eight columns from j on into the state (max, sum, positive sum, positive count) of row i.
+// Takes eight columns from j on into the state (max, sum, positive sum, positive count) of row i; with APART the third is the sum of
+// exp(s) - 1.
 fn absorb(state: vec4f, d0: vec4f, d1: vec4f, i: u32, first: u32, end: u32) -> vec4f {
   let j0 = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
   let j1 = j0 + 4u;
@@ -173,10 +182,23 @@ fn absorb(state: vec4f, d0: vec4f, d1: vec4f, i: u32, first: u32, end: u32) -> v
   let valid1 = candidates(i, j1, end);
   let m0 = select(vec4f(LOWEST), s0, valid0);
   let m1 = select(vec4f(LOWEST), s1, valid1);
-  let high = max(largest(max(m0, m1)), state.x);
-  let terms = select(vec4f(0.0), exp(m0 - high), valid0) + select(vec4f(0.0), exp(m1 - high), valid1);
-  return vec4f(high, state.y * exp(state.x - high) + dot(terms, vec4f(1.0)),
-    state.zw + positives(s0, i, j0, valid0) + positives(s1, i, j1, valid1));
+  let high = select(max(largest(max(m0, m1)), state.x), 0.0, FLAT);
+  let terms0 = select(vec4f(0.0), exp(m0 - high), valid0);
+  let terms1 = select(vec4f(0.0), exp(m1 - high), valid1);
+  let new_sum = dot(terms0 + terms1, vec4f(1.0));
+  if (APART) {
+    var e0 = terms0;
+    var e1 = terms1;
+    if (!FLAT) {
+      e0 = exp(s0);
+      e1 = exp(s1);
+    }
+    let below = select(vec4f(0.0), below_one(s0, e0), valid0) + select(vec4f(0.0), below_one(s1, e1), valid1);
+    if (FLAT) { return vec4f(0.0, state.y + new_sum, state.z + dot(below, vec4f(1.0)), 0.0); }
+    return vec4f(high, state.y * exp(state.x - high) + new_sum, state.z + dot(below, vec4f(1.0)), 0.0);
+  }
+  let sum = state.y * exp(state.x - high) + new_sum;
+  return vec4f(high, sum, state.zw + positives(s0, i, j0, valid0) + positives(s1, i, j1, valid1));
 }
 
 // The states of four rows.
@@ -320,6 +342,83 @@ fn contrast_combine_mean(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
   loss[0] = sum / f32(params.m);
 }
 
+// ---- of pairs apart: the log of the mean of exp(s_ij) over all pairs i != j ----
+
+@group(0) @binding(3) var<storage, read_write> apart_x: array<vec4f>; // [m, d / 4 + 1]
+@group(0) @binding(4) var<storage, read_write> apart_y: array<vec4f>;
+
+// Operands of inner products -|x_i - x_j|^2 / 2: rows a about their centre b, [x, -|x|^2 / 2, 1, 0, 0] and [x, 1, -|x|^2 / 2, 0, 0]
+@compute @workgroup_size(64)
+fn contrast_apart(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i >= params.m) { return; }
+  let width = params.d / 4u;
+  var squares = vec4f(0.0);
+  for (var k = 0u; k < rounds(width); k++) {
+    let v = a_at(i, width, k) - b_at(0u, width, k);
+    squares += v * v;
+    apart_x[i * (width + 1u) + k] = v;
+    apart_y[i * (width + 1u) + k] = v;
+  }
+  let height = -0.5 * dot(squares, vec4f(1.0));
+  apart_x[i * (width + 1u) + width] = vec4f(height, 1.0, 0.0, 0.0);
+  apart_y[i * (width + 1u) + width] = vec4f(1.0, height, 0.0, 0.0);
+}
+
+@group(0) @binding(2) var<storage, read_write> merged: array<vec4f>; // [m]
+@group(0) @binding(6) var<storage, read_write> shares: array<f32>; // [m]: of the sum over all pairs, the part of a row
+
+// The state of two sets of pairs: the largest s (FLAT: 0), the sum of exp(s - largest), that of exp(s) - 1.
+fn together(a: vec4f, b: vec4f) -> vec4f {
+  let high = max(a.x, b.x);
+  return vec4f(high, a.y * exp(a.x - high) + b.y * exp(b.x - high), a.z + b.z, 0.0);
+}
+
+fn row_state(i: u32) -> vec4f {
+  var state = vec4f(LOWEST, 0.0, 0.0, 0.0);
+  for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) { state = together(state, partials[chunk * params.m + i]); }
+  return state;
+}
+
+// merged: the states of the chunks as one
+@compute @workgroup_size(64)
+fn contrast_merge(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, groups, local, 64u);
+  if (i < params.m) { merged[i] = row_state(i); }
+}
+
+// log(1 + x) for x > -1/2, without losing the digits of a small x
+fn log_one_and(x: f32) -> f32 {
+  let w = x / (2.0 + x);
+  let q = w * w;
+  return 2.0 * w * (1.0 + q * (0.33333333 + q * (0.2 + q * (0.14285714 + q * (0.11111111 + q * (0.09090909 + q * (0.07692308 + q * 0.06666667)))))));
+}
+
+var<workgroup> lane_states: array<vec4f, 64>;
+
+// loss = log mean exp(s_ij); its statistics are those of one anchor whose candidates are all pairs
+@compute @workgroup_size(64)
+fn contrast_combine_pairs(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let first = linear_index(group, groups, local, 64u);
+  var all = vec4f(LOWEST, 0.0, 0.0, 0.0);
+  for (var i = first; i < rounds(params.m); i += 64u) {
+    let state = row_state(i);
+    shares[i] = state.x + log(state.y);
+    all = together(all, state);
+  }
+  lane_states[local] = all;
+  workgroupBarrier();
+  all = lane_states[0];
+  for (var i = 1u; i < 64u; i++) { all = together(all, lane_states[i]); }
+  let log_sum = log(all.y);
+  for (var i = first; i < rounds(params.m); i += 64u) { shares[i] = exp((shares[i] - all.x) - log_sum); }
+  if (local != 0u) { return; }
+  statistics[0] = Statistics(all.x, log_sum, 0.0);
+  let pairs = f32(params.m) * f32(params.m - 1u);
+  let below = all.z / pairs;
+  loss[0] = select(all.x + (log_sum - log(pairs)), log_one_and(below), below > -0.5);
+}
+
 // ---- backward ----
 
 @group(0) @binding(5) var<storage, read> stats: array<Statistics>;
@@ -330,13 +429,13 @@ fn contrast_combine_mean(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
 struct Anchors { high: vec4f, log_sum: vec4f, dy: vec4f, share: vec4f }
 
 fn dy_of(i: vec4u) -> vec4f {
-  if (MEAN) { return vec4f(1.0); }
+  if (MEAN || APART) { return vec4f(1.0); }
   return vec4f(dy[i.x], dy[i.y], dy[i.z], dy[i.w]);
 }
 
 // One anchor, four times.
 fn anchor(i: u32) -> Anchors {
-  let j = min(i, params.m - 1u);
+  let j = select(min(i, params.m - 1u), 0u, APART);
   let s = stats[j];
   var a = Anchors(vec4f(s.high), vec4f(s.log_sum), dy_of(vec4u(j)), vec4f(1.0));
   if (LABELS) {
@@ -347,7 +446,7 @@ fn anchor(i: u32) -> Anchors {
 }
 
 fn anchors(i: vec4u) -> Anchors {
-  let j = min(i, vec4u(params.m - 1u));
+  let j = select(min(i, vec4u(params.m - 1u)), vec4u(0u), APART);
   let s0 = stats[j.x]; let s1 = stats[j.y]; let s2 = stats[j.z]; let s3 = stats[j.w];
   var a = Anchors(
     vec4f(s0.high, s1.high, s2.high, s3.high), vec4f(s0.log_sum, s1.log_sum, s2.log_sum, s3.log_sum),
@@ -390,6 +489,7 @@ fn put_row(row: u32, rows: u32, column: u32, columns: u32, dots: vec4f, a: Ancho
   // One cotangent for all comes last: of a common factor each compiler would make its own sum.
   var all = factor();
   if (MEAN) { all *= dy[0] / f32(params.m); }
+  if (APART) { all *= dy[0]; }
   put_c(row - params.first, columns, column, g * all);
 }
 

@@ -9,6 +9,19 @@ fn l2_normalize_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
   let row = row_of(group, groups, local, params.rows, params.width);
   var squares = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) { squares += x[i] * x[i]; }
-  let size = max(sqrt(row_sum(vec2f(lane_sum(squares), 0.0), local).x), params.epsilon);
-  for (var i = row.start; i < row.end; i += ROW_SHARERS) { put_lanes(row.index, params.width, i - row.index * params.width, x[i] / size); }
+  let plain = row_sum(vec2f(lane_sum(squares), 0.0), local).x;
+  let unit = unit_of(plain);
+  if (unit != 1.0) {
+    squares = lanes(0.0);
+    for (var i = row.start; i < row.end; i += ROW_SHARERS) {
+      let v = x[i] * unit;
+      squares += v * v;
+    }
+  }
+  let scaled = row_sum(vec2f(lane_sum(squares), 0.0), local).x;
+  let size = max(sqrt(scaled), params.epsilon * unit);
+  let divisor = select(size, 1.0, size == 0.0);
+  for (var i = row.start; i < row.end; i += ROW_SHARERS) {
+    put_lanes(row.index, params.width, i - row.index * params.width, x[i] * unit / divisor);
+  }
 }

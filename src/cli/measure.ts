@@ -9,7 +9,6 @@ import { type Analogy, analogyAccuracy } from '../measures/analogy.ts';
 import { anisotropy } from '../measures/anisotropy.ts';
 import { linearCka } from '../measures/cka.ts';
 import { rowsThatFit } from '../measures/compute.ts';
-import { effectiveRank } from '../measures/effective_rank.ts';
 import { equivariance } from '../measures/equivariance.ts';
 import { hubness } from '../measures/hubness.ts';
 import { invariance } from '../measures/invariance.ts';
@@ -80,11 +79,24 @@ function teller(): Teller & { notes: string[] } {
 /** Neighbours that vote, or are counted: as many as there are, at most. */
 const neighbours = (most: number, rows: number) => Math.min(most, rows);
 
+/** Says on the terminal how far something is that takes longer than some seconds. */
+function progressOf(what: string): (fraction: number) => void {
+  const began = Date.now();
+  let said = began;
+  return (fraction) => {
+    if (Date.now() - said < 3000 || fraction === 1) return;
+    said = Date.now();
+    console.error(`${what}: ${Math.round(100 * fraction)} %`);
+  };
+}
+
 /** Of the rows alone. */
 async function geometry(device: Device, x: Embeddings): Promise<Line[]> {
   const [N, D] = x.shape;
+  const ranks = (what: string, options = {}) =>
+    spectrum(device, x, { ...options, onProgress: progressOf(`spectrum${what}`) });
   const { std, isotropic, raw } = await embeddingStd(device, x);
-  const { rank, participationRatio, slope } = await spectrum(device, x);
+  const { rank, participationRatio, slope } = await ranks('');
   const lines: Line[] = [
     ['std', 'std of unit rows', std, 'number', `1/√d ${formatGauge(isotropic, 'number')}`],
     ['rawStd', 'std, not normalised', raw, 'number'],
@@ -92,10 +104,10 @@ async function geometry(device: Device, x: Embeddings): Promise<Line[]> {
     [
       'effectiveRankUnit',
       'effective rank of unit rows',
-      (await effectiveRank(device, x, { normalized: true })).rank,
+      (await ranks(' of unit rows', { normalized: true })).rank,
       'rank',
     ],
-    ['rankMe', 'RankMe (not centred)', (await effectiveRank(device, x, { centred: false })).rank, 'rank'],
+    ['rankMe', 'RankMe (not centred)', (await ranks(', not centred', { centred: false })).rank, 'rank'],
     ['participationRatio', 'participation ratio', participationRatio, 'rank'],
     ['spectrumSlope', 'spectrum slope', slope, 'number'],
   ];
@@ -275,12 +287,27 @@ const bars = (shares: Float64Array): string =>
 const hills = ({ positive, negative }: SimilarityHistogram) =>
   `\n\ncosines of two views            −1 ${bars(positive)} 1\n        of two samples          −1 ${bars(negative)} 1`;
 
+/** Why a gauge is NaN. */
+const REASONS: Record<string, string> = {
+  spectrumSlope: 'fewer than two directions',
+  anisotropy: 'fewer than two rows have a direction',
+};
+
 const table = (lines: Line[]) =>
   lines
-    .map(([, name, value, kind, note = '']) =>
-      `${name.padEnd(30)}${formatGauge(value, kind).padStart(10)}   ${note}`.trimEnd(),
-    )
+    .map(([key, name, value, kind, note = '']) => {
+      const told = Number.isNaN(value) ? `undefined: ${REASONS[key] ?? 'all rows are equal'}` : note;
+      return `${name.padEnd(30)}${formatGauge(value, kind).padStart(10)}   ${told}`.trimEnd();
+    })
     .join('\n');
+
+/** How many rows hold zeros only, as a part of the heading. */
+function zeroRows({ data, shape: [N, D] }: Embeddings): string {
+  let zeros = 0;
+  for (let i = 0; i < N; i++) if (data.subarray(i * D, (i + 1) * D).every((v) => v === 0)) zeros++;
+  if (!zeros) return '';
+  return `; ${zeros === N ? 'all rows are' : zeros === 1 ? '1 row is' : `${zeros} rows are`} zero, without a direction`;
+}
 
 /** The bytes of a .npy file. @throws InputError that says how to convert another */
 function read(path: string): Uint8Array {
@@ -386,9 +413,8 @@ async function main(args: string[]): Promise<void> {
     const cosines = y && N > 1 ? await similarityHistogram(device, x, y, { bins: 40 }) : null;
     const classes = known ? `, ${known.values.length} classes` : '';
     const notes = tell.notes.length ? `\n\n${tell.notes.join('\n')}` : '';
-    print(
-      `${path}: ${N} rows of ${D}${classes}\n\n${table(lines)}${cosines ? hills(cosines) : ''}${notes}\n`,
-    );
+    const heading = `${path}: ${N} rows of ${D}${classes}${zeroRows(x)}`;
+    print(`${heading}\n\n${table(lines)}${cosines ? hills(cosines) : ''}${notes}\n`);
     if (json === undefined) return;
     const report = {
       file: path,

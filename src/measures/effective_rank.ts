@@ -1,18 +1,15 @@
+import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { mul, sub } from '../ops/binary.ts';
-import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
-import { compute, type Rows, tensorOf } from './compute.ts';
+import type { Rows } from './compute.ts';
 import { symmetricEigenvalues } from './eigen.ts';
+import { checkSquare } from './numbers.ts';
+import { type RowOptions, singularValues } from './singular_values.ts';
 
-export interface EffectiveRankOptions {
-  /** Subtracts the mean of the rows first; a large mean looks like a collapse otherwise. Default true. */
-  centred?: boolean;
-  /** Of unit rows. Default false. */
-  normalized?: boolean;
-}
+export type EffectiveRankOptions = RowOptions;
 
 /** x^T x / N of rows [N, D], about their mean unless told: [D, D] */
 export function covarianceOf(x: Tensor, { centred = true }: { centred?: boolean } = {}): Tensor {
@@ -34,28 +31,37 @@ export function entropyRank(values: ArrayLike<number>): number {
   return Math.exp(entropy);
 }
 
-/** Square roots of the eigenvalues of a covariance [D, D] read from the GPU, largest first; f32 noise below 0 is cut. */
-export function spectrumOf(covariance: ArrayLike<number>): Float64Array {
-  const d = Math.round(Math.sqrt(covariance.length));
-  return symmetricEigenvalues(covariance, d).map((value) => Math.sqrt(Math.max(value, 0)));
+/**
+ * Square roots of the eigenvalues of a covariance [D, D] that was made in f32, largest first. What f32's sums cannot tell from 0 is cut:
+ * eigenvalues under 2^-25 sqrt(rows) of the largest (measured: a quarter of that at most, and half of it for rows that are
+ * one of two points). {@link effectiveRank} and {@link spectrum} see further down.
+ * @param rows how many the covariance was made of. Default 1,024: roots under 1e-3 of the largest are cut
+ * @throws InputError
+ */
+export function spectrumOf(covariance: ArrayLike<number>, options: { rows?: number } = {}): Float64Array {
+  const D = checkSquare('spectrumOf', 'covariance', covariance);
+  checkOptions('spectrumOf', options, ['rows']);
+  const { rows = 1024 } = options;
+  checkNumber('spectrumOf', 'rows', rows, { least: 1, whole: true });
+  const values = symmetricEigenvalues(covariance, D);
+  const least = 2 ** -25 * Math.sqrt(rows) * Math.max(values[0], 0);
+  return values.map((value) => (value <= least ? 0 : Math.sqrt(value)));
 }
 
 /**
- * The effective rank of embeddings, exp of the entropy of their singular values, and those values over sqrt(N), largest
- * first. Not centred and of z as it is, it is RankMe (Garrido et al. 2023, arXiv 2210.02885), which adds 1e-7 to each share:
- * that is 2e-6 D of the rank at most, and left out. The covariance is made on the GPU in f32: singular values under
- * about 3e-4 of the largest are noise.
+ * The effective rank of embeddings, exp of the entropy of their singular values, and those values over sqrt(N), largest first: D of them,
+ * min(N, D) of which may be above 0. Not centred and of z as it is, it is RankMe (Garrido et al. 2023, arXiv 2210.02885), which adds
+ * 1e-7 to each share: that is 2e-6 D of the rank at most, and left out. Precise to about 1e-7 of the largest value; what is rounding is cut
+ * to 0. 0 where all rows are equal (not centred: zero); NaN if a number is not finite.
  * @param x f32 [N, D]
+ * @throws ShapeError, InputError
  */
 export async function effectiveRank(
   device: Device,
   x: Rows,
-  { centred = true, normalized = false }: EffectiveRankOptions = {},
+  options: EffectiveRankOptions = {},
 ): Promise<{ rank: number; spectrum: Float64Array }> {
-  const { covariance } = await compute(device, () => {
-    const rows = tensorOf('effectiveRank', x);
-    return { covariance: covarianceOf(normalized ? l2Normalize(rows) : rows, { centred }) };
-  });
-  const spectrum = spectrumOf(covariance);
+  checkOptions('effectiveRank', options, ['centred', 'normalized', 'onProgress']);
+  const spectrum = await singularValues(device, 'effectiveRank', x, options);
   return { rank: entropyRank(spectrum), spectrum };
 }

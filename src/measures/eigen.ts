@@ -116,6 +116,60 @@ export function cholesky(matrix: ArrayLike<number>, n: number): Float64Array {
   return factor;
 }
 
+/**
+ * Cholesky's factor with the largest pivot first, so that its columns shrink: A[order[i], order[j]] = (L L^T)[i, j].
+ * @param matrix symmetric positive definite [n, n]
+ * @returns factor [n, n]; only its lower triangle is meant
+ */
+export function pivotedCholesky(
+  matrix: ArrayLike<number>,
+  n: number,
+): { factor: Float64Array; order: number[] } {
+  const factor = Float64Array.from(matrix);
+  const order = Array.from({ length: n }, (_, i) => i);
+  const column = new Float64Array(n);
+  const swap = (i: number, j: number, step: number) => {
+    for (let k = 0; k < n; k++, i += step, j += step) [factor[i], factor[j]] = [factor[j], factor[i]];
+  };
+  for (let k = 0; k < n; k++) {
+    let best = k;
+    for (let i = k + 1; i < n; i++) if (factor[i * n + i] > factor[best * n + best]) best = i;
+    if (best !== k) {
+      swap(k * n, best * n, 1);
+      swap(k, best, n);
+      [order[k], order[best]] = [order[best], order[k]];
+    }
+    const pivot = Math.sqrt(factor[k * n + k]);
+    factor[k * n + k] = pivot;
+    for (let i = k + 1; i < n; i++) column[i] = factor[i * n + k] /= pivot;
+    // Whole rows: what is left stays symmetric, and may be swapped.
+    for (let i = k + 1; i < n; i++) {
+      const row = factor.subarray(i * n, (i + 1) * n);
+      const l = column[i];
+      for (let j = k + 1; j < n; j++) row[j] -= l * column[j];
+    }
+  }
+  return { factor, order };
+}
+
+/** Puts the inverse of a lower triangular L [n, n] in its place. */
+export function invertLower(factor: Float64Array, n: number): void {
+  // Row i = (e_i - sum_k<i L_ik row k) / L_ii.
+  const next = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    const row = factor.subarray(i * n, i * n + i + 1);
+    next.fill(0, 0, i + 1);
+    next[i] = 1;
+    for (let k = 0; k < i; k++) {
+      const l = row[k];
+      const other = factor.subarray(k * n, k * n + k + 1);
+      for (let j = 0; j <= k; j++) next[j] -= l * other[j];
+    }
+    const pivot = row[i];
+    for (let j = 0; j <= i; j++) row[j] = next[j] / pivot;
+  }
+}
+
 /** L^-1 B of a lower triangular L [n, n] and B [n, columns]. */
 export function solveLower(factor: Float64Array, b: ArrayLike<number>, n: number): Float64Array {
   const x = Float64Array.from(b);
@@ -153,20 +207,7 @@ function subtract(row: Float64Array, factor: number, other: Float64Array): void 
  */
 export function invertPositiveDefinite(matrix: ArrayLike<number>, n: number): Float32Array {
   const factor = cholesky(matrix, n);
-  // Rows of L^-1, in place of L: row i = (e_i - sum_k<i L_ik row k) / L_ii.
-  const next = new Float64Array(n);
-  for (let i = 0; i < n; i++) {
-    const row = factor.subarray(i * n, i * n + i + 1);
-    next.fill(0, 0, i + 1);
-    next[i] = 1;
-    for (let k = 0; k < i; k++) {
-      const l = row[k];
-      const other = factor.subarray(k * n, k * n + k + 1);
-      for (let j = 0; j <= k; j++) next[j] -= l * other[j];
-    }
-    const pivot = row[i];
-    for (let j = 0; j <= i; j++) row[j] = next[j] / pivot;
-  }
+  invertLower(factor, n);
   // (L L^T)^-1 = L^-T L^-1, a sum of outer products of rows.
   const inverse = new Float64Array(n * n);
   for (let k = 0; k < n; k++) {

@@ -1,11 +1,15 @@
+import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
-import { constant } from '../graph/tensor.ts';
-import { add, mul, sub } from '../ops/binary.ts';
+import { InputError } from '../gpu/errors.ts';
+import { constant, fail, show } from '../graph/tensor.ts';
+import { add, div, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
-import { mean, sum } from '../ops/reduce.ts';
+import { mean, sum, variance } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { compute, type Rows, sameShapes, tensorOf } from './compute.ts';
 import { solvePositiveDefinite } from './eigen.ts';
+import { isRounding } from './numbers.ts';
+import { fromFirst, inUnits } from './relative.ts';
 
 /** Embeddings of the same samples without and with a transformation g, f32 [N, D] each. */
 export interface Pair {
@@ -20,23 +24,41 @@ export interface Pair {
  *
  * @param train, test of other samples; `wrong`: f(g'x) of the test samples
  * @param ridge in units of the mean variance of f(x). Default 1e-3
+ * @returns NaN where all rows of f(x), or of what is to be predicted, are equal (to f32's rounding)
+ * @throws ShapeError, InputError
  */
 export async function equivariance(
   device: Device,
   train: Pair,
   test: Pair & { wrong?: Rows },
-  { ridge = 1e-3 }: { ridge?: number } = {},
+  options: { ridge?: number } = {},
 ): Promise<{ r2: number; control: number | null }> {
+  for (const [name, pair] of Object.entries({ train, test }))
+    if (typeof pair !== 'object' || pair === null)
+      throw new InputError(`equivariance: expected a pair of embeddings for "${name}", got ${shown(pair)}`);
+  for (const rows of [train.fx, train.fgx, test.fx, test.fgx]) tensorOf('equivariance', rows);
+  if (test.wrong) tensorOf('equivariance', test.wrong);
+  checkOptions('equivariance', options, ['ridge']);
+  const { ridge = 1e-3 } = options;
+  checkNumber('equivariance', 'ridge', ridge, { least: 0 });
   sameShapes('equivariance', train.fx, train.fgx);
   sameShapes('equivariance', test.fx, test.fgx, ...(test.wrong ? [test.wrong] : []));
   const [N, D] = train.fx.shape;
+  if (test.fx.shape[1] !== D)
+    fail('equivariance', `expected test rows of ${D} as in training, got ${show(test.fx.shape)}`);
   const fit = await compute(device, () => {
-    const [x, y] = [train.fx, train.fgx].map((rows) => tensorOf('equivariance', rows));
+    const [ofX, ofY] = [train.fx, train.fgx].map((rows) => inUnits(tensorOf('equivariance', rows)));
+    const [x, y] = [ofX.in[0], ofY.in[0]];
     const [mx, my] = [x, y].map((rows) => mean(rows, { axes: 0, keepDims: true }));
     const [cx, cy] = [sub(x, mx), sub(y, my)];
     const product = (a: typeof cx) => mul(matmul(cx, a, { transposeA: true }), 1 / N);
-    return { mx, my, gram: product(cx), cross: product(cy) };
+    return {
+      ...{ mx, my, gram: product(cx), cross: product(cy), unitX: ofX.unit, unitY: ofY.unit },
+      ...{ spread: sum(variance(fromFirst(x), { axes: 0 })), size: sum(square(x)) },
+    };
   });
+  if (isRounding(N * fit.spread[0], fit.size[0]))
+    return { r2: Number.NaN, control: test.wrong ? Number.NaN : null };
   const gram = Float64Array.from(fit.gram);
   let trace = 0;
   for (let i = 0; i < D; i++) trace += gram[i * D + i];
@@ -44,19 +66,23 @@ export async function equivariance(
   const weights = Float32Array.from(solvePositiveDefinite(gram, fit.cross, D));
   const wanted = { right: test.fgx, ...(test.wrong && { wrong: test.wrong }) };
   const errors = await compute(device, () => {
-    const x = sub(tensorOf('equivariance', test.fx), constant(fit.mx, [1, D]));
+    const x = sub(div(tensorOf('equivariance', test.fx), fit.unitX[0]), constant(fit.mx, [1, D]));
     const predicted = add(matmul(x, constant(weights, [D, D])), constant(fit.my, [1, D]));
     return Object.fromEntries(
       Object.entries(wanted).flatMap(([name, rows]) => {
-        const y = tensorOf('equivariance', rows);
-        const total = sum(square(sub(y, mean(y, { axes: 0, keepDims: true }))));
+        const y = div(tensorOf('equivariance', rows), fit.unitY[0]);
+        const total = mul(sum(variance(fromFirst(y), { axes: 0 })), y.shape[0]);
         return [
           [name, sum(square(sub(y, predicted)))],
           [`${name}Total`, total],
+          [`${name}Size`, sum(square(y))],
         ];
       }),
     );
   });
-  const r2 = (name: string) => 1 - errors[name][0] / errors[`${name}Total`][0];
+  const r2 = (name: string) => {
+    const [total] = errors[`${name}Total`];
+    return isRounding(total, errors[`${name}Size`][0]) ? Number.NaN : 1 - errors[name][0] / total;
+  };
   return { r2: r2('right'), control: test.wrong ? r2('wrong') : null };
 }

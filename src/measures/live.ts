@@ -1,3 +1,4 @@
+import { checkTensor } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { alignmentLoss } from '../methods/alignment.ts';
@@ -7,6 +8,7 @@ import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { sqrt, square } from '../ops/unary.ts';
 import { covarianceOf, entropyRank, spectrumOf } from './effective_rank.ts';
+import { checkSquare } from './numbers.ts';
 import { meanStd } from './std.ts';
 
 /**
@@ -17,8 +19,11 @@ import { meanStd } from './std.ts';
  * @returns `gauges` [4]: alignment, uniformity of view A, mean std of view A's unit embeddings (1 / sqrt(D) when
  *   spread evenly), mean length of view A's embeddings; `covariance` [D, D] of view A's unit embeddings, for {@link effectiveRankOf}
  *   and {@link participationRatioOf}
+ * @throws ShapeError
  */
 export function liveGauges(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance: Tensor } {
+  checkTensor('liveGauges', 'zA', zA, { dtype: 'f32', rank: 2 });
+  checkTensor('liveGauges', 'zB', zB, { dtype: 'f32', rank: 2 });
   const [a, b] = [stopGradient(zA), stopGradient(zB)];
   const u = l2Normalize(a);
   const length = mean(sqrt(sum(square(a), { axes: 1 })));
@@ -29,12 +34,22 @@ export function liveGauges(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance
   };
 }
 
-/** Effective rank from a covariance [D, D] read from the GPU: a few milliseconds for D = 128. */
-export const effectiveRankOf = (covariance: ArrayLike<number>): number => entropyRank(spectrumOf(covariance));
+/**
+ * Effective rank from a covariance [D, D] read from the GPU, without what f32's sums cannot tell from 0: see {@link spectrumOf}. A
+ * few milliseconds for D = 128.
+ * @throws InputError
+ */
+export function effectiveRankOf(covariance: ArrayLike<number>): number {
+  checkSquare('effectiveRankOf', 'covariance', covariance);
+  return entropyRank(spectrumOf(covariance));
+}
 
-/** Participation ratio from the same, without its spectrum: see {@link participationRatio}. */
+/**
+ * Participation ratio from the same, without its spectrum: see {@link participationRatio}.
+ * @throws InputError
+ */
 export function participationRatioOf(covariance: ArrayLike<number>): number {
-  const D = Math.sqrt(covariance.length);
+  const D = checkSquare('participationRatioOf', 'covariance', covariance);
   let [trace, squares] = [0, 0];
   for (let i = 0; i < covariance.length; i++) {
     squares += covariance[i] ** 2;

@@ -1,6 +1,8 @@
+import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Rows } from './compute.ts';
 import { type EffectiveRankOptions, effectiveRank } from './effective_rank.ts';
+import { checkNumbers } from './numbers.ts';
 
 /** Singular values over sqrt(N), largest first, and what they say. */
 export interface Spectrum {
@@ -15,34 +17,47 @@ export interface Spectrum {
  * How many directions share the variance, (sum v)^2 / sum v^2 of the variances v = s^2: D when all have the same, 1 when
  * one has all. Large variances count more than in the effective rank. 0 when there is none.
  * @param spectrum singular values s
+ * @throws InputError
  */
 export function participationRatio(spectrum: ArrayLike<number>): number {
+  checkNumbers('participationRatio', 'spectrum', spectrum);
+  // Of shares of the largest: fourth powers leave the range of numbers early.
+  let largest = 0;
+  for (let i = 0; i < spectrum.length; i++) largest = Math.max(largest, Math.abs(spectrum[i]));
+  if (largest === 0) return 0;
   let [total, squares] = [0, 0];
   for (let i = 0; i < spectrum.length; i++) {
-    total += spectrum[i] ** 2;
-    squares += spectrum[i] ** 4;
+    const share = (spectrum[i] / largest) ** 2;
+    total += share;
+    squares += share ** 2;
   }
-  return total === 0 ? 0 : total ** 2 / squares;
+  return total ** 2 / squares;
 }
-
-/** Smaller ones, over the largest, are noise: see `effectiveRank`. */
-const NOISE = 3e-4;
 
 /**
  * The exponent a of a power law v_i ~ i^-a through the variances v = s^2: least squares of log v on log i (Agrawal et al.
  * 2022, arXiv 2202.05808). Near 1 is what they find in good representations; 0 is white, more leaves few directions.
  *
  * @param spectrum singular values s, largest first
- * @param first, last the range of i, from 1; Stringer et al. 2019 fit 11 to 500. Default: all above f32's noise
+ * @param first, last the range of i, from 1; Stringer et al. 2019 fit 11 to 500. Default: all
+ * @param noise the fit ends before the first value that is not above this share of the largest. Default 1e-7; {@link spectrum} and
+ *   {@link spectrumOf} have cut their noise to 0
  * @returns NaN with fewer than two values there
+ * @throws InputError
  */
 export function spectrumSlope(
   spectrum: ArrayLike<number>,
-  { first = 1, last = spectrum.length }: { first?: number; last?: number } = {},
+  options: { first?: number; last?: number; noise?: number } = {},
 ): number {
+  checkNumbers('spectrumSlope', 'spectrum', spectrum);
+  checkOptions('spectrumSlope', options, ['first', 'last', 'noise']);
+  const { first = 1, last = spectrum.length, noise = 1e-7 } = options;
+  checkNumber('spectrumSlope', 'first', first, { least: 1, whole: true });
+  checkNumber('spectrumSlope', 'last', last, { least: 0, whole: true });
+  checkNumber('spectrumSlope', 'noise', noise, { least: 0, most: 1 });
   let [n, sx, sy, sxx, sxy] = [0, 0, 0, 0, 0];
   for (let i = first; i <= Math.min(last, spectrum.length); i++) {
-    if (!(spectrum[i - 1] > NOISE * spectrum[0])) break;
+    if (!(spectrum[i - 1] > noise * spectrum[0])) break;
     const [x, y] = [Math.log(i), 2 * Math.log(spectrum[i - 1])];
     n++;
     sx += x;
@@ -53,7 +68,11 @@ export function spectrumSlope(
   return n < 2 ? Number.NaN : (sx * sy - n * sxy) / (n * sxx - sx * sx);
 }
 
-/** The singular values of rows, with their effective rank, participation ratio and slope. @param x f32 [N, D] */
+/**
+ * The singular values of rows, with their effective rank, participation ratio and slope.
+ * @param x f32 [N, D]
+ * @throws ShapeError, InputError
+ */
 export async function spectrum(
   device: Device,
   x: Rows,

@@ -4,6 +4,7 @@ import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, variance } from '../ops/reduce.ts';
 import { sqrt } from '../ops/unary.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
+import { fromFirst, inUnits } from './relative.ts';
 
 /** Mean over dimensions of the standard deviation over rows, as a scalar tensor. x: [N, D] */
 export const meanStd = (x: Tensor): Tensor => mean(sqrt(variance(x, { axes: 0 })));
@@ -18,11 +19,20 @@ export interface Spread {
   raw: number;
 }
 
-/** Standard deviations of embeddings. @param z f32 [N, D] */
+/**
+ * Standard deviations of embeddings; 0 where all rows are equal. A row of zeros stays at 0 among the unit rows.
+ * @param z f32 [N, D]
+ * @throws ShapeError
+ */
 export async function embeddingStd(device: Device, z: Rows): Promise<Spread> {
-  const { std, raw } = await compute(device, () => {
-    const x = tensorOf('std', z);
-    return { std: meanStd(l2Normalize(x)), raw: meanStd(x) };
+  const [, D] = tensorOf('embeddingStd', z).shape;
+  const { std, raw, unit } = await compute(device, () => {
+    const x = tensorOf('embeddingStd', z);
+    const {
+      unit,
+      in: [scaled],
+    } = inUnits(x);
+    return { std: meanStd(fromFirst(l2Normalize(x))), raw: meanStd(fromFirst(scaled)), unit };
   });
-  return { std: std[0], isotropic: 1 / Math.sqrt(z.shape[1]), raw: raw[0] };
+  return { std: std[0], isotropic: 1 / Math.sqrt(D), raw: raw[0] * unit[0] };
 }

@@ -1,21 +1,35 @@
+import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { uniformityLoss } from '../methods/uniformity.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
 
 /**
- * log mean over pairs of exp(-t |u_i - u_j|^2) of unit embeddings: 0 when all coincide, {@link uniformityOptimum} at best.
- * @param z f32 [N, D]; normalised here
+ * log mean over pairs of exp(-t |u_i - u_j|^2) of unit embeddings: 0 when all coincide, {@link uniformityOptimum} at best. A row of zeros
+ * stays at 0: it coincides with others like it, and is 1 away from all unit rows.
+ * @param z f32 [N, D], N of 2 at least; normalised here
  * @param t default 2 (Wang & Isola 2020)
+ * @throws ShapeError, InputError
  */
-export async function uniformity(device: Device, z: Rows, { t = 2 } = {}): Promise<number> {
+export async function uniformity(device: Device, z: Rows, options: { t?: number } = {}): Promise<number> {
+  tensorOf('uniformity', z);
+  checkOptions('uniformity', options, ['t']);
+  const { t = 2 } = options;
+  checkNumber('uniformity', 't', t, { above: 0, most: 1e6 });
   const { value } = await compute(device, () => ({
     value: uniformityLoss(tensorOf('uniformity', z), { t }),
   }));
   return value[0];
 }
 
-/** The uniformity of the uniform distribution on the sphere in d dimensions: -2t + log 0F1(; d/2; t^2). */
+/**
+ * The uniformity of the uniform distribution on the sphere in d dimensions: -2t + log 0F1(; d/2; t^2).
+ * @param d 1 at least
+ * @param t default 2; 350 at most
+ * @throws InputError
+ */
 export function uniformityOptimum(d: number, t = 2): number {
+  checkNumber('uniformityOptimum', 'd', d, { least: 1 });
+  checkNumber('uniformityOptimum', 't', t, { above: 0, most: 350 });
   let sum = 0;
   for (let k = 1, term = 1; term > 1e-17 * sum; k++) {
     sum += term;

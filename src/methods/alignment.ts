@@ -17,7 +17,8 @@ const EPSILON = 1e-12;
  * @param zA embeddings of view A, [N, D]; normalised here
  * @param zB embeddings of view B, [N, D]
  * @param alpha default 2 (the paper's)
- * @throws ShapeError unless both views are [N, D]
+ * @returns a scalar. A row of zeros stays at 0, 1 away from all unit rows
+ * @throws ShapeError unless both views are [N, D]; InputError
  */
 export function alignmentLoss(zA: Tensor, zB: Tensor, options: { alpha?: number } = {}): Tensor {
   checkViews('alignmentLoss', zA, zB);

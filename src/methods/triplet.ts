@@ -1,29 +1,48 @@
 import { checkFlag, scalarsOf, WEIGHT } from '../graph/check.ts';
-import type { Scalar, Tensor } from '../graph/tensor.ts';
-import { div, greater, maximum, mul, sub } from '../ops/binary.ts';
+import { stopGradient } from '../graph/gradient.ts';
+import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
+import { add, div, greater, maximum, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
-import { sum } from '../ops/reduce.ts';
+import { mean, sum } from '../ops/reduce.ts';
 import { triplets } from '../ops/triplets.ts';
-import { sqrt } from '../ops/unary.ts';
+import { sqrt, square } from '../ops/unary.ts';
 import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_memory.ts';
 
-/** Squared distances below are rounding of 2 - 2 u.v, and have no gradient: that of a root at 0 is infinite. */
-const EPSILON = 1e-6;
+/**
+ * Squared distances below are rounding, and have no gradient: that of a root at 0 is infinite. Of the unit rows in f32, and of
+ * |a|^2 + |b|^2 - 2 a.b, relative to |a|^2 + |b|^2.
+ */
+const OF_ROWS = 1e-13;
+const OF_SUMS = 5e-7;
+
+/**
+ * Distances [M, N] of rows a [M, D] and b [N, D], of one cluster. About their mean, so that the rows of a narrow cone keep their digits.
+ */
+function distancesOf(a: Tensor, b: Tensor): Tensor {
+  const centre = stopGradient(mean(a, { axes: 0, keepDims: true }));
+  const [p, q] = a === b ? [sub(a, centre)] : [a, b].map((x) => sub(x, centre));
+  const [p2, q2] = [p, q ?? p].map((x) => sum(square(x), { axes: 1 }));
+  const sums = add(reshape(p2, [-1, 1]), reshape(q2, [1, -1]));
+  const squared = sub(sums, mul(matmul(p, q ?? p, { transposeB: true }), 2));
+  const least = add(mul(stopGradient(sums), OF_SUMS), OF_ROWS);
+  return sqrt(maximum(squared, least));
+}
 
 /**
  * The triplet loss with mining in the batch: an anchor is to be nearer to its positive than to a negative, by a margin.
  * Semi-hard: Schroff et al. 2015 (FaceNet), arXiv 1503.03832, Section 3.2: for every anchor and positive the nearest negative that
  * is farther than the positive; the mean over the triplets within the margin. Hard: Hermans et al. 2017, arXiv 1703.07737,
  * Equation 5: the farthest positive and the nearest negative of each anchor; the mean over all anchors. Distances are
- * Euclidean, of unit rows (FaceNet squares them); a zero row counts as orthogonal to all others.
+ * Euclidean, of unit rows (FaceNet squares them); a row of zeros stays at 0, 1 away from all others.
  *
- * @param z embeddings [M, D], all views together; normalised here
+ * @param z embeddings f32 [M, D], all views together; normalised here
  * @param labels u32 [M]
  * @param margin default 0.2 (FaceNet's)
  * @param hard default false; a loss that stays at the margin means that all embeddings coincide
  * @param memory more candidates, of past batches; none unless told
- * @throws ShapeError unless z is [M, D]
+ * @returns a scalar
+ * @throws ShapeError unless z is [M, D]; InputError
  */
 export function triplet(
   z: Tensor,
@@ -36,7 +55,6 @@ export function triplet(
   checkLabelled('triplet', z, labels, memory);
   const u = l2Normalize(z);
   const [all, allLabels] = candidatesOf(u, labels, memory);
-  const squared = sub(2, mul(matmul(u, all, { transposeB: true }), 2)); // [M, M + K]
-  const terms = triplets(sqrt(maximum(squared, EPSILON)), [labels, allLabels], { margin, hard });
+  const terms = triplets(distancesOf(u, all), [labels, allLabels], { margin, hard });
   return div(sum(terms), hard ? z.shape[0] : maximum(sum(greater(terms, 0)), 1));
 }

@@ -1,5 +1,6 @@
 import l2NormalizeWgsl from '../../shaders/l2_normalize.wgsl' with { type: 'text' };
 import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type: 'text' };
+import unitWgsl from '../../shaders/lib/unit.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
@@ -21,7 +22,7 @@ function kernel(x: Tensor, target: Target, wgsl: string, entry: string, inputs: 
   const rows = rowKernel(wgsl, x, target);
   const make = (result: Result): Kernel<Options> => ({
     ...rows,
-    source: [...rows.source, ...resultIn(result, inputs.length + 1)],
+    source: [...rows.source, unitWgsl, ...resultIn(result, inputs.length + 1)],
     entry,
     inputs,
     ...resultNames(result, ['c']),
@@ -49,13 +50,16 @@ const l2NormalizeGradientOp: Op<Options> = {
 };
 
 /**
- * x / max(|x|, epsilon) along the last axis: points on the unit sphere; a zero row stays zero. x: [..., D]
- * @param epsilon 1e-12 unless told, as in PyTorch's `normalize`
+ * x / |x| along the last axis: points on the unit sphere, whatever the scale of x (f32 from 1.2e-38 to 3.4e38). A row of
+ * zeros has no direction: it stays zero, and has no gradient. x: f32 [..., D]
+ * @param epsilon rows shorter than this are divided by it instead. Default 0: none (PyTorch's `normalize` has 1e-12, which
+ *   takes rows of 1e-18 for nearly zero)
+ * @throws ShapeError, InputError
  */
 export function l2Normalize(x: Tensor, options: { epsilon?: number } = {}): Tensor {
   checkRows('l2Normalize', x);
   checkCall('l2Normalize', {}, options, 'epsilon');
-  const { epsilon = 1e-12 } = options;
-  checkNumber(where('l2Normalize'), 'epsilon', epsilon, { least: 0 });
+  const { epsilon = 0 } = options;
+  checkNumber(where('l2Normalize'), 'epsilon', epsilon, { least: 0, most: 1e12 });
   return call(l2NormalizeOp, [x], { epsilon }).outputs[0];
 }

@@ -1,5 +1,6 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import tripletsWgsl from '../../shaders/triplets.wgsl' with { type: 'text' };
+import { checkScalar, checkTensor } from '../graph/check.ts';
 import { call, f32, type Op } from '../graph/op.ts';
 import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 
@@ -60,6 +61,10 @@ export function triplets(
   [anchors, candidates]: readonly [Tensor, Tensor],
   { margin, hard }: Options,
 ): Tensor {
+  checkTensor('triplets', 'distances', distances, { dtype: 'f32' });
+  checkTensor('triplets', 'labels', anchors);
+  checkTensor('triplets', 'labels', candidates);
+  checkScalar('triplets', 'margin', margin, { least: 0 });
   const [M, N] = distances.shape;
   if (distances.shape.length !== 2 || M > N || N > MOST)
     fail('triplets', `expected distances [M, N], M <= N <= ${MOST}, got ${show(distances.shape)}`);

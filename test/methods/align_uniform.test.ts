@@ -4,7 +4,7 @@ import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { alignUniform } from '../../src/methods/align_uniform.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkAgainst, checkEdges, checkInvariants, drawViews, uniformityByCosine } from './check.ts';
+import { checkAgainst, checkEdges, checkInvariants, drawViews } from './check.ts';
 
 type Options = { alignWeight?: number; uniformWeight?: number; t?: number };
 const at = (options: Options = {}) => ({
@@ -59,7 +59,7 @@ test('invariants', () => checkInvariants(at().loss));
 
 test('edges', () => {
   const expected = (zA: reference.Ref, zB: reference.Ref) => {
-    const uniform = reference.add(uniformityByCosine(zA), uniformityByCosine(zB));
+    const uniform = reference.add(reference.uniformity(zA), reference.uniformity(zB));
     return reference.add(reference.alignment(zA, zB), reference.div(uniform, 2));
   };
   return checkEdges(at().loss, expected, { collapsed: 0 });

@@ -38,6 +38,20 @@ export function drawViews(
   return { zA: view(), zB: view() };
 }
 
+/** Rows about one direction, `width` wide in each dimension, and of any lengths: a collapse that begins. */
+export function cone(draw: Draw, N: number, D: number, width: number): Float32Array {
+  const axis = draw.normal(D);
+  const noise = draw.normal(N * D);
+  const lengths = draw.uniform(N, 0.5, 2);
+  return noise.map((v, i) => lengths[Math.floor(i / D)] * (axis[i % D] + width * v));
+}
+
+/**
+ * How far f32 may be off in a cone so wide, relative to the largest: the unit rows themselves are rounded to 2^-24, and only what is left of
+ * them beside their mean tells them apart.
+ */
+export const coneError = (width: number): number => 2e-6 + 4e-7 / width;
+
 /** Compiles a loss with its gradients once, for many values. */
 export async function compileLoss(loss: Loss, N: number, D: number) {
   const step = await compile(
@@ -231,14 +245,6 @@ export async function changesWhenRotated(loss: Loss, views: Views, N: number, D:
     throw new Error(`expected another loss in a rotated space, got ${turned.loss} for ${still.loss}`);
 }
 
-/** Uniformity with |u - v|^2 as 2 - 2 u.v: the same but for a zero row, which is then orthogonal to all others. */
-export function uniformityByCosine(z: reference.Ref, t = 2): reference.Ref {
-  const u = reference.l2Normalize(z);
-  const N = z.shape[0];
-  const all = reference.logSumExp(reference.pairwiseLse(u, u, { scale: 2 * t, excludeSelf: true }));
-  return reference.sub(all, 2 * t + Math.log(N * (N - 1)));
-}
-
 /** Value and gradient are finite on what batches may degenerate to. */
 export async function checkEdges(
   loss: Loss,
@@ -274,7 +280,7 @@ export async function checkEdges(
   const leaves = [reference.leaf([N, D], some.zA), reference.leaf([N, D], some.zB)];
   const y = expected(leaves[0], leaves[1], new Uint32Array(N));
   close([withZero.loss], y.data, { rel: LOSS, what: 'a zero row' });
-  // Divided by l2Normalize's epsilon of 1e-12, the gradient of the zero row is huge: the others by themselves.
+  // A row without a direction has no gradient, and the reference a huge one: the others by themselves.
   const [gA, gB] = reference.gradient(y, leaves);
   for (const g of [withZero.gA, gA]) g.fill(0, 3 * D, 4 * D);
   close([...withZero.gA, ...withZero.gB], [...gA, ...gB], {

@@ -3,7 +3,16 @@ import { triplet } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews, type Views } from './check.ts';
+import {
+  checkAgainst,
+  checkEdges,
+  checkInvariants,
+  compileLoss,
+  cone,
+  coneError,
+  drawViews,
+  type Views,
+} from './check.ts';
 import { trainRecipe } from './recipe.ts';
 
 // Both views as one set of rows, as the registry has it.
@@ -69,6 +78,29 @@ for (const hard of [false, true]) {
   });
 }
 
+for (const width of [1, 1e-1, 1e-2, 1e-3, 1e-4])
+  test(`a cone of ${width}: value and gradient keep their digits`, async () => {
+    const [N, D] = [24, 12];
+    const draw = random(freshSeed());
+    const labels = Uint32Array.from({ length: N }, (_, i) => i % 3);
+    const margin = width;
+    const choice = (z: Float32Array) => reference.closestCall(reference.leaf([N, D], z), [...labels], margin);
+    let z = cone(draw, N, D, width);
+    // What f32 may choose otherwise than f64 is drawn again.
+    for (let tries = 0; choice(z) < 2e-6 * width + 3e-8 && tries < 200; tries++) z = cone(draw, N, D, width);
+    for (const hard of [false, true]) {
+      const compiled = await compileLoss((zA, _, labels) => triplet(zA, labels, { hard, margin }), N, D);
+      const { loss, gA } = await compiled.run({ zA: z, zB: z, labels });
+      compiled.dispose();
+      const leaf = reference.leaf([N, D], z);
+      const y = reference.triplet(leaf, labels, { hard, margin });
+      const [wanted] = reference.gradient(y, [leaf]);
+      const what = `${hard ? 'hard' : 'semi-hard'}`;
+      close([loss], y.data, { rel: 1e-5 + coneError(width), abs: 0, what });
+      close(gA, wanted, { rel: 1e-4 + 4 * coneError(width), abs: 0, what: `${what}: gradient` });
+    }
+  });
+
 test('a class of its own for each row: no positives, no loss', async () => {
   const [N, D] = [7, 4];
   const compiled = await compileLoss((zA, _, labels) => triplet(zA, labels), N, D);
@@ -86,10 +118,21 @@ test('at work: the loss falls', async () => {
 });
 
 test('what does not fit is named', () => {
-  throws(
-    () => triplet(input([4]), input([4], 'u32')),
-    /triplet: expected an f32 tensor of 2 dimensions for "z", got f32 \[4\]/,
-  );
+  const [z, labels] = [input([4, 3]), input([4], 'u32')];
+  for (const bad of [null, undefined, [1, 2], 'z', -1, Number.NaN, input([4])])
+    throws(
+      () => triplet(bad as never, labels),
+      /triplet: expected an f32 tensor of 2 dimensions for "z", got /,
+    );
+  for (const bad of [null, [0, 1, 2, 0], 'a', input([4])])
+    throws(() => triplet(z, bad as never), /triplet: expected an u32 tensor for "labels", got /);
+  for (const margin of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1', null])
+    throws(
+      () => triplet(z, labels, { margin: margin as never }),
+      /triplet: expected a number of at least 0, or an f32 scalar, for "margin", got /,
+    );
+  throws(() => triplet(z, labels, { hard: 1 as never }), /triplet: expected true or false for "hard", got 1/);
+  throws(() => triplet(z, labels, { hardest: true } as never), /triplet: unknown option "hardest"/);
   throws(
     () => triplet(input([4, 3]), input([5], 'u32')),
     /triplets: expected u32 labels \[4\], got u32 \[5\]/,

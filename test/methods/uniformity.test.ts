@@ -3,7 +3,7 @@ import { uniformityLoss } from '../../src/methods/uniformity.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkAgainst, checkEdges, checkInvariants, compileLoss, uniformityByCosine } from './check.ts';
+import { checkAgainst, checkEdges, checkInvariants, compileLoss, cone, coneError } from './check.ts';
 
 /** The loss of one view; the other is left alone. */
 const at = (t: number) => ({
@@ -41,7 +41,7 @@ test('edges', async () => {
   // Both views as one set of rows, so that checkEdges has both gradients.
   const loss = (zA: Tensor, zB: Tensor) => uniformityLoss(concatenate([zA, zB], 0));
   const expected = (zA: reference.Ref, zB: reference.Ref) =>
-    uniformityByCosine(reference.concatenate([zA, zB], 0));
+    reference.uniformity(reference.concatenate([zA, zB], 0));
   await checkEdges(loss, expected, { collapsed: 0 });
 });
 
@@ -123,6 +123,60 @@ test('following the gradient spreads rows that lie together', async () => {
     throw new Error(`from ${losses[0]} to ${last}, bound ${bound(N, D, 2)}`);
 });
 
+for (const width of [1, 1e-1, 1e-2, 1e-3, 1e-4])
+  test(`a cone of ${width}: value and gradient keep their digits`, async () => {
+    for (const [N, D] of [
+      [40, 8],
+      [150, 33],
+    ]) {
+      const z = cone(random(freshSeed()), N, D, width);
+      const { loss, gradient } = await lossOf(z, N, D);
+      const leaf = reference.leaf([N, D], z);
+      const y = reference.uniformity(leaf);
+      const [wanted] = reference.gradient(y, [leaf]);
+      const what = `[${N}, ${D}]`;
+      close([loss], y.data, { rel: 2e-5 + 1e-8 / width, abs: 0, what });
+      close(gradient, wanted, { rel: 1e-5 + coneError(width), abs: 0, what: `${what}: gradient` });
+    }
+  });
+
+test('rows of zeros coincide: no spread is read into them', async () => {
+  const [N, D] = [60, 8];
+  const draw = random(freshSeed());
+  const z = draw.normal(N * D);
+  const healthy = (await lossOf(z, N, D)).loss;
+  const some = z.map((v, i) => (Math.floor(i / D) % 2 ? 0 : v));
+  const found = await lossOf(some, N, D);
+  close([found.loss], reference.uniformity(reference.leaf([N, D], some)).data, { rel: 2e-5 });
+  if (!(found.loss > healthy + 0.2)) throw new Error(`half zero ${found.loss}, healthy ${healthy}`);
+  const none = await lossOf(new Float32Array(N * D), N, D);
+  close([none.loss, ...none.gradient], new Float32Array(1 + N * D), { rel: 0, abs: 0 });
+});
+
+test('a large t: only the nearest pairs count', async () => {
+  const [N, D] = [50, 6];
+  const z = random(freshSeed()).normal(N * D);
+  for (const t of [20, 300]) {
+    const { loss } = await lossOf(z, N, D, t);
+    close([loss], reference.uniformity(reference.leaf([N, D], z), t).data, { rel: 1e-4 });
+  }
+});
+
+test('what is no embedding and no t is named', () => {
+  const z = input([4, 3]);
+  for (const bad of [null, undefined, [1], 'z', -1, input([4]), input([4, 3], 'u32')])
+    throws(
+      () => uniformityLoss(bad as never),
+      /uniformityLoss: expected an f32 tensor of 2 dimensions for "z", got /,
+    );
+  for (const t of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '2', null])
+    throws(
+      () => uniformityLoss(z, { t: t as never }),
+      /uniformityLoss: expected a number above 0 .* for "t", got /,
+    );
+  throws(() => uniformityLoss(z, { tau: 1 } as never), /uniformityLoss: unknown option "tau"/);
+});
+
 test('one row has no pairs', () => {
-  throws(() => uniformityLoss(input([1, 4])), /contrast: expected the same 2 rows or more/);
+  throws(() => uniformityLoss(input([1, 4])), /uniformityLoss: expected 2 rows at least, got \[1, 4\]/);
 });

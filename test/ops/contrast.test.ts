@@ -3,7 +3,7 @@ import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { add } from '../../src/ops/binary.ts';
-import { type ContrastOptions, contrast } from '../../src/ops/contrast.ts';
+import { type ContrastOptions, contrast, logMeanKernel } from '../../src/ops/contrast.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate, type InputSpec } from './check.ts';
@@ -117,6 +117,38 @@ testTiles(
   },
   true,
 );
+
+/** log mean exp(-t |x_i - x_j|^2) over pairs, in float64. */
+function logMeanKernelOf(x: reference.Ref, t: number): reference.Ref {
+  const [N] = x.shape;
+  const pairs = Array.from({ length: N * N }, (_, k) => [Math.floor(k / N), k % N]).filter(([i, j]) => i < j);
+  const of = (side: number) =>
+    reference.gatherRows(
+      x,
+      Int32Array.from(pairs, (pair) => pair[side]),
+    );
+  const squares = reference.sum(reference.square(reference.sub(of(0), of(1))), -1);
+  return reference.log(reference.mean(reference.exp(reference.mul(squares, -t))));
+}
+
+testTiles('the log of the mean kernel of pairs, near and far apart', async () => {
+  for (const [N, D] of [
+    [2, 4],
+    [7, 3],
+    [33, 12],
+    [127, 16],
+    [530, 5],
+  ])
+    for (const size of N < 40 ? [1, 1e-5] : [1])
+      await checkOp({
+        inputs: {
+          x: { shape: [N, D], values: (draw, n) => draw.normal(n).map((v) => (size * v) / Math.sqrt(D)) },
+        },
+        build: ({ x }) => logMeanKernel(x, { t: 2 }),
+        reference: ({ x }) => logMeanKernelOf(x, 2),
+        ...{ rel: 2e-5, abs: 0, what: `[${N}, ${D}], ${size} apart` },
+      });
+});
 
 testTiles('labels within one batch', async () => {
   for (const [N, D] of SQUARE) {

@@ -111,6 +111,11 @@ test('what does not fit is named', () => {
     () => triplets(input([5, 4]), [labels, labels], options),
     /triplets: expected distances \[M, N\], M <= N/,
   );
+  for (const bad of [null, [1], 'd', -1])
+    throws(
+      () => triplets(bad as never, [labels, labels], options),
+      /triplets: expected an f32 tensor for "distances", got /,
+    );
   throws(() => triplets(input([4, 40_000]), [labels, labels], options), /N <= 32767, got \[4, 40000\]/);
   throws(
     () => triplets(input([4, 5]), [labels, labels], options),

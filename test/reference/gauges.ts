@@ -114,7 +114,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 const rowsOf = ({ shape: [N, D], data }: Values): number[][] =>
   Array.from({ length: N }, (_, i) => Array.from({ length: D }, (_, d) => data[i * D + d]));
 const unitRows = (x: Values): number[][] =>
-  rowsOf(x).map((row) => row.map((v) => v / Math.max(Math.sqrt(dot(row, row)), 1e-12)));
+  rowsOf(x).map((row) => row.map((v) => v / (Math.hypot(...row) || 1)));
 const meanRow = (rows: number[][]): number[] =>
   rows[0].map((_, d) => rows.reduce((total, row) => total + row[d] / rows.length, 0));
 const distance2 = (a: number[], b: number[]): number => a.reduce((total, v, d) => total + (v - b[d]) ** 2, 0);

@@ -20,7 +20,7 @@ import {
   sum,
   where,
 } from './ops.ts';
-import { leaf, type Ref, take } from './tape.ts';
+import { leaf, type Ref, stopGradient, take } from './tape.ts';
 
 type Labels = ArrayLike<number>;
 
@@ -65,9 +65,20 @@ export function mine(d: ArrayLike<number>, labels: Labels, of: Labels, hard: boo
   return found;
 }
 
-/** d_ij = |u_i - v_j| for unit rows; a zero row counts as orthogonal. */
-const distancesOf = (u: Ref, all: Ref) =>
-  sqrt(maximum(sub(2, mul(matmul(u, all, { transposeB: true }), 2)), 1e-6));
+/**
+ * d_ij = |u_i - v_j|; a row of zeros stays at 0. Those under what f32 may round, about the mean of u, are that, without a gradient.
+ */
+const distancesOf = (u: Ref, all: Ref) => {
+  const squares = (x: Ref) => sum(square(x), -1);
+  const apart = sub(
+    add(reshape(squares(u), [-1, 1]), reshape(squares(all), [1, -1])),
+    mul(matmul(u, all, { transposeB: true }), 2),
+  );
+  const centre = mean(u, 0, { keepDims: true });
+  const [p, q] = [u, all].map((x) => squares(sub(x, centre)));
+  const sums = stopGradient(add(reshape(p, [-1, 1]), reshape(q, [1, -1])));
+  return sqrt(maximum(apart, add(mul(sums, 5e-7), 1e-13)));
+};
 
 /** Schroff et al. 2015 (semi-hard, nearest), Hermans et al. 2017 (hard). z: [M, D] */
 export function triplet(

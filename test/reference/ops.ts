@@ -358,7 +358,7 @@ export function layerNorm(x: Ref, gamma?: Ref | null, beta?: Ref | null, { eps =
 }
 
 /** x / max(|x|, eps), or x / sqrt(|x|^2 + eps) with `add`; over the last axis. */
-export function l2Normalize(x: Ref, { eps = 1e-12, mode = 'max' as 'max' | 'add' } = {}): Ref {
+export function l2Normalize(x: Ref, { eps = 1e-150, mode = 'max' as 'max' | 'add' } = {}): Ref {
   const squares = sum(square(x), -1, { keepDims: true });
   return div(x, sqrt(mode === 'add' ? add(squares, eps) : maximum(squares, eps * eps)));
 }

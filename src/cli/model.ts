@@ -133,9 +133,10 @@ export function trainingStep(
     // The same samples; numbers of another seed.
     views: (count, augmentation) => {
       const indices = batchIndices(data, { rows: batch, seed, step });
+      const noise = options.viewNoise ?? augmentation.noise ?? viewsOf(options, data).noise;
       return augment(data, {
         ...scaledTo(data, augmentation),
-        ...(options.viewNoise !== undefined && { noise: options.viewNoise }),
+        ...(noise !== undefined && { noise }),
         ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
       });
     },

@@ -1,18 +1,19 @@
-import { type Augmentation, S1, simclrRgb } from '../data/augment.ts';
+import { type Augmentation, NOISY, S1, simclrRgb } from '../data/augment.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /** The training views that `--views` knows, by name. */
 export const VIEWS: ReadonlyMap<string, Augmentation> = new Map<string, Augmentation>([
+  ['noisy', NOISY],
   ['S1', S1],
   ['simclrRgb', simclrRgb],
 ]);
 
-/** The training views of a run that names none: S1, and SimCLR's for colour images, which have 3 channels. */
-export const defaultViews = (channels: number): string => (channels === 3 ? 'simclrRgb' : 'S1');
+/** The training views of a run that names none: S1 with noise, and SimCLR's for colour images, which have 3 channels. */
+export const defaultViews = (channels: number): string => (channels === 3 ? 'simclrRgb' : 'noisy');
 
 /** Views by name. @throws InputError for views of colour where there is none */
 export function viewsFor(name: string, channels: number): Augmentation {
   if (name === 'simclrRgb' && channels !== 3)
-    throw new InputError(`--views: simclrRgb is for images of 3 channels, got ${channels}; use S1`);
+    throw new InputError(`--views: simclrRgb is for images of 3 channels, got ${channels}; use noisy or S1`);
   return VIEWS.get(name)!;
 }

@@ -117,7 +117,7 @@ test(
     const { encoder, height, width, channels, outputs } = record.architecture;
     assert(`${[encoder, height, width, channels, outputs]}` === 'mlp,28,28,1,256', JSON.stringify(record));
     assert(
-      record.method === 'simclr' && record.views.name === 'S1' && record.views.rotation === 8,
+      record.method === 'simclr' && record.views.name === 'noisy' && record.views.rotation === 8,
       JSON.stringify(record.views),
     );
     assert(record.dataDigest === options.dataDigest, `${record.dataDigest}, ${options.dataDigest}`);

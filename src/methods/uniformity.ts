@@ -1,8 +1,8 @@
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall, checkTensor } from '../graph/check.ts';
 import { fail, show, type Tensor, where } from '../graph/tensor.ts';
-import { logMeanKernel } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
+import { logMeanKernel } from '../ops/log_mean_kernel.ts';
 
 /**
  * Uniformity: Wang & Isola 2020, arXiv 2005.10242, Equation 2: `log mean_{i<j} exp(-t |u_i - u_j|^2)` within one view.

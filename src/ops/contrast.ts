@@ -2,9 +2,8 @@ import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { type Call, call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
+import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
-import { mul, sub } from './binary.ts';
 import { matmul } from './matmul.ts';
 import {
   fromBuffers,
@@ -34,7 +33,8 @@ export interface ContrastOptions {
   mean?: boolean;
 }
 
-interface Settings {
+/** What the kernels are told. */
+export interface Settings {
   scale: Scalar;
   temperature: Scalar;
   excludeSelf: boolean;
@@ -126,7 +126,7 @@ const flags = (o: Settings, m: number, n: number) => ({
 const PARTIAL = { 8: 'contrast_partial_8', 16: 'contrast_partial_16', shared: 'contrast_partial_shared' };
 const WEIGHTS = { 8: 'contrast_weights_8', 16: 'contrast_weights_16', shared: 'contrast_weights_shared' };
 
-const partialOp: Op<Settings> = {
+export const partialOp: Op<Settings> = {
   name: 'contrastPartial',
   shape: ([a, b]) => [chunking(a.shape[0], b.shape[0], a.shape[1]).chunks, a.shape[0], 4],
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) =>
@@ -217,13 +217,13 @@ const weightsOp: Op<Slab> = {
 };
 
 /** Up to so many partial states one workgroup may take the mean. */
-const FEW = 16384;
+export const FEW = 16384;
 
 /** Rows of a slab: few, so that memory stays O(N), though up to 512 rows are one slab; whole vec4s and 256-byte parts. */
 const slabRows = (m: number) => (m <= 4096 ? 512 : 256);
 
 /** The gradient of x: a slab of weights at a time, times y, or other rows in its place. */
-function gradientOf(
+export function gradientOf(
   x: Tensor,
   y: Tensor,
   labels: (Tensor | null)[],
@@ -244,7 +244,7 @@ function gradientOf(
 }
 
 /** Whole vec4s along D; zeros change no inner product. */
-const fill = (x: Tensor) =>
+export const fill = (x: Tensor) =>
   x.shape[1] % 4 ? pad(x, { before: [0, 0], after: [0, 4 - (x.shape[1] % 4)] }) : x;
 
 /**
@@ -308,86 +308,4 @@ export function contrast(
   }).outputs;
   const total = options.mean && !few ? mean(loss) : loss;
   return { loss: total, statistics: stopGradient(statistics) };
-}
-
-/** Of kernels that read partial states only; in the order of the WGSL. */
-const statesUniform = ({ inputs: [partial] }: Call<Settings>) => {
-  const [chunks, m] = partial!.shape;
-  return { m, n: m, d: 0, first: 0, rows: 0, chunks };
-};
-
-const mergeOp: Op<Settings> = {
-  name: 'contrastMerge',
-  shape: ([{ shape }]) => [1, ...shape.slice(1)],
-  kernel: {
-    source,
-    entry: 'contrast_merge',
-    inputs: ['partials'],
-    outputs: ['merged'],
-    uniform: statesUniform,
-    invocations: ({ outputs: [{ shape }] }) => shape[1],
-  },
-};
-
-/** Rows about a centre, twice, as operands whose inner products are -|x_i - x_j|^2 / 2. */
-const apartOp: Op = {
-  name: 'contrastApart',
-  shape: ([{ shape }]) => {
-    const wide = [shape[0], shape[1] + 4];
-    return [{ shape: wide }, { shape: wide }];
-  },
-  kernel: {
-    source,
-    entry: 'contrast_apart',
-    inputs: ['x', 'centre'],
-    outputs: ['apart_x', 'apart_y'],
-    uniform: ({ inputs: [x] }) => ({ m: x!.shape[0], n: x!.shape[0], d: x!.shape[1] }),
-    invocations: ({ inputs: [x] }) => x!.shape[0],
-  },
-};
-
-// The rows are an input for the sake of the gradient.
-const pairsOp: Op<Settings> = {
-  name: 'logMeanKernel',
-  shape: ([, { shape }]) => [{ shape: [] }, { shape: [1, 3] }, { shape: [shape[0], 1] }],
-  kernel: {
-    source,
-    entry: 'contrast_combine_pairs',
-    inputs: ['partials', 'x', 'y'],
-    unread: ['x', 'y'],
-    outputs: ['loss', 'statistics', 'shares'],
-    uniform: statesUniform,
-    invocations: () => 64,
-  },
-  vjp: (dy, { inputs: [, rows, centre], outputs: [, stats, shares], options }) => {
-    const [x, y] = call(apartOp, [rows, centre], {}).outputs;
-    const both = { ...options, rowSide: true, columnSide: true };
-    const from = sub(rows!, centre!);
-    const pull = gradientOf(x, y, [null, null], stats, dy, both, from);
-    // The weights of a row add up to its share, twice: as the one and as the other of a pair.
-    return [null, sub(pull, mul(mul(shares, mul(dy, 2 * (options.scale as number))), from)), null];
-  },
-};
-
-/** Up to this t, exp(-t |u_i - u_j|^2) of unit rows stays within f32. */
-const FLAT = 20;
-
-/**
- * `log mean exp(-t |x_i - x_j|^2)` over all pairs i != j of rows, streamed as `contrast` is. Distances are taken about the mean of the rows:
- * however near to each other they are, value and gradient keep their digits.
- * @param x f32 [N, D], N of 2 at least, rows of length 1 at most
- * @returns a scalar, 0 when all rows coincide
- */
-export function logMeanKernel(x: Tensor, { t }: { t: number }): Tensor {
-  const rows = fill(x);
-  const centre = stopGradient(mean(rows, { axes: 0, keepDims: true }));
-  const [a, b] = call(apartOp, [rows, centre], {}).outputs;
-  const settings: Settings = {
-    ...{ scale: 2 * t, temperature: 1, excludeSelf: true, pairOffset: null, byLabel: false },
-    ...{ mean: false, apart: true, flat: t <= FLAT },
-  };
-  const partial = call(partialOp, [a, b, null, null], settings).outputs[0];
-  const few = x.shape[0] * partial.shape[0] <= FEW;
-  const states = few ? partial : call(mergeOp, [partial], settings).outputs[0];
-  return call(pairsOp, [stopGradient(states), rows, centre], settings).outputs[0];
 }

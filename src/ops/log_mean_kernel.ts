@@ -1,0 +1,92 @@
+import pairsWgsl from '../../shaders/contrast_pairs.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import { stopGradient } from '../graph/gradient.ts';
+import { type Call, call, type Op } from '../graph/op.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { mul, sub } from './binary.ts';
+import { FEW, fill, gradientOf, partialOp, type Settings } from './contrast.ts';
+import { mean } from './reduce.ts';
+
+const source = [pairsWgsl, gridWgsl];
+
+/** Of kernels that read partial states only. */
+const statesUniform = ({ inputs: [partial] }: Call<Settings>) => {
+  const [chunks, m] = partial!.shape;
+  return { m, width: 0, chunks };
+};
+
+const mergeOp: Op<Settings> = {
+  name: 'contrastMerge',
+  shape: ([{ shape }]) => [1, ...shape.slice(1)],
+  kernel: {
+    source,
+    entry: 'contrast_merge',
+    inputs: ['partials'],
+    outputs: ['merged'],
+    uniform: statesUniform,
+    invocations: ({ outputs: [{ shape }] }) => shape[1],
+  },
+};
+
+/** Rows about a centre, twice, as operands whose inner products are -|x_i - x_j|^2 / 2. */
+const apartOp: Op = {
+  name: 'contrastApart',
+  shape: ([{ shape }]) => {
+    const wide = [shape[0], shape[1] + 4];
+    return [{ shape: wide }, { shape: wide }];
+  },
+  kernel: {
+    source,
+    entry: 'contrast_apart',
+    inputs: ['x', 'centre'],
+    outputs: ['apart_x', 'apart_y'],
+    uniform: ({ inputs: [x] }) => ({ m: x!.shape[0], width: x!.shape[1] / 4 }),
+    invocations: ({ inputs: [x] }) => x!.shape[0],
+  },
+};
+
+// The rows are an input for the sake of the gradient.
+const pairsOp: Op<Settings> = {
+  name: 'logMeanKernel',
+  shape: ([, { shape }]) => [{ shape: [] }, { shape: [1, 3] }, { shape: [shape[0], 1] }],
+  kernel: {
+    source,
+    entry: 'contrast_combine_pairs',
+    inputs: ['partials', 'x', 'y'],
+    unread: ['x', 'y'],
+    outputs: ['loss', 'statistics', 'shares'],
+    uniform: statesUniform,
+    invocations: () => 64,
+  },
+  vjp: (dy, { inputs: [, rows, centre], outputs: [, stats, shares], options }) => {
+    const [x, y] = call(apartOp, [rows, centre], {}).outputs;
+    const both = { ...options, rowSide: true, columnSide: true };
+    const from = sub(rows!, centre!);
+    const pull = gradientOf(x, y, [null, null], stats, dy, both, from);
+    // The weights of a row add up to its share, twice: as the one and as the other of a pair.
+    return [null, sub(pull, mul(mul(shares, mul(dy, 2 * (options.scale as number))), from)), null];
+  },
+};
+
+/** Up to this t, exp(-t |u_i - u_j|^2) of unit rows stays within f32. */
+const FLAT = 20;
+
+/**
+ * `log mean exp(-t |x_i - x_j|^2)` over all pairs i != j of rows, streamed as `contrast` is. Distances are taken about the mean of the rows:
+ * however near to each other they are, value and gradient keep their digits.
+ * @param x f32 [N, D], N of 2 at least, rows of length 1 at most
+ * @returns a scalar, 0 when all rows coincide
+ */
+export function logMeanKernel(x: Tensor, { t }: { t: number }): Tensor {
+  const rows = fill(x);
+  const centre = stopGradient(mean(rows, { axes: 0, keepDims: true }));
+  const [a, b] = call(apartOp, [rows, centre], {}).outputs;
+  const settings: Settings = {
+    ...{ scale: 2 * t, temperature: 1, excludeSelf: true, pairOffset: null, byLabel: false },
+    ...{ mean: false, apart: true, flat: t <= FLAT },
+  };
+  const partial = call(partialOp, [a, b, null, null], settings).outputs[0];
+  const few = x.shape[0] * partial.shape[0] <= FEW;
+  const states = few ? partial : call(mergeOp, [partial], settings).outputs[0];
+  return call(pairsOp, [stopGradient(states), rows, centre], settings).outputs[0];
+}

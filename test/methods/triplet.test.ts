@@ -92,6 +92,6 @@ test('what does not fit is named', () => {
   );
   throws(
     () => triplet(input([4, 3]), input([5], 'u32')),
-    /triplets: expected u32 labels \[4\], got u32 \[5\]/,
+    /triplet: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
   );
 });

@@ -22,7 +22,8 @@ export function checkTensor(
     (dtype === undefined || value.dtype === dtype) &&
     (rank === undefined || value.shape.length === rank);
   if (ok) return;
-  const kind = `${dtype ? `an ${dtype}` : 'a'} tensor${rank === undefined ? '' : ` of ${rank} dimensions`}`;
+  const type = dtype ? `${dtype === 'f32' ? 'an' : 'a'} ${dtype}` : 'a';
+  const kind = `${type} tensor${rank === undefined ? '' : ` of ${rank} dimension${rank === 1 ? '' : 's'}`}`;
   fail(op, `expected ${kind} for "${name}", got ${shownTensor(value)}`);
 }
 

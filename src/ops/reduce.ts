@@ -178,7 +178,7 @@ export function normalizeAxes(op: string, rank: number, axes?: number | readonly
   if (!valid || new Set(list).size !== list.length)
     fail(
       op,
-      `expected different axes of a tensor of rank ${rank}, got ${[axes].flat().map(shown).join(', ')}`,
+      `expected different axes of a tensor of rank ${rank}, got [${[axes].flat().map(shown).join(', ')}]`,
     );
   return list.sort((a, b) => a - b);
 }

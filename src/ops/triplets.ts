@@ -11,7 +11,7 @@ interface Options {
 
 const source = [tripletsWgsl, gridWgsl];
 /** llvmpipe ends an invocation after 65,535 rounds of its loops, silently; the gradient has two. */
-const MOST = 32766;
+const MOST = 32767;
 
 const tripletsOp: Op<Options> = {
   name: 'triplets',
@@ -51,7 +51,7 @@ const tripletsGradientOp: Op = {
  * nearest one that is farther than j (semi-hard). `hard`: for the farthest j of each i only, with the nearest k there is.
  * 0 for all other pairs, and where there is no such k; of equally far ones the first counts.
  *
- * @param distances [M, N], N up to 32,766; the first M candidates are the anchors themselves
+ * @param distances [M, N], N up to 32,767; the first M candidates are the anchors themselves
  * @param labels u32 [M] and [N]; 0xffffffff is no anchor and no candidate
  * @returns [M, N]
  * @throws ShapeError

@@ -106,6 +106,12 @@ test('labels that do not fit are named', () => {
     () => supCon(input([4, 3]), input([5], 'u32')),
     /supCon: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
   );
-  throws(() => supCon(input([4, 3]), input([4])), /expected u32 labels \[4\], got f32 \[4\]/);
-  throws(() => supCon(input([4]), input([4], 'u32')), /contrast: expected \[M, D\]/);
+  throws(
+    () => supCon(input([4, 3]), input([4])),
+    /supCon: expected a u32 tensor of 1 dimension for "labels", got f32 \[4\]/,
+  );
+  throws(
+    () => supCon(input([4]), input([4], 'u32')),
+    /supCon: expected an f32 tensor of 2 dimensions for "z", got f32 \[4\]/,
+  );
 });

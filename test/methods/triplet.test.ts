@@ -135,6 +135,6 @@ test('what does not fit is named', () => {
   throws(() => triplet(z, labels, { hardest: true } as never), /triplet: unknown option "hardest"/);
   throws(
     () => triplet(input([4, 3]), input([5], 'u32')),
-    /triplets: expected u32 labels \[4\], got u32 \[5\]/,
+    /triplet: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
   );
 });

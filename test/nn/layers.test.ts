@@ -166,6 +166,6 @@ test('errors name the layer', () => {
   );
   throws(
     () => nn.activation('swish' as 'relu'),
-    /activation: expected an activation of none, relu, .*got swish/,
+    /activation: expected an activation of none, relu, .*got "swish"/,
   );
 });

@@ -215,7 +215,7 @@ test('where keeps what is not chosen out of the gradient', async () => {
 
 test('errors name the op', () => {
   throws(() => ops.add(input([3]), input([4])), /add: expected shapes that broadcast, got \[3\] and \[4\]/);
-  throws(() => ops.mul(input([3], 'u32'), 2), /mul: expected f32 tensors, got u32 \[3\]/);
+  throws(() => ops.mul(input([3], 'u32'), 2), /mul: expected an f32 tensor for "a", got u32 \[3\]/);
   throws(() => ops.where(input([3]), input([2]), 0), /where: expected shapes that broadcast/);
   throws(() => ops.where(input([4], 'u8'), 1, 0), /where: expected an f32 or u32 condition/);
 });

@@ -58,7 +58,6 @@ test('errors name the op', () => {
   const options = { knots: 3, step: 1 };
   throws(() => characteristic(input([3]), options), /characteristic: expected f32 \[N, K\].*got f32 \[3\]/);
   throws(() => characteristic(input([3, 2], 'u32'), options), /got u32 \[3, 2\]/);
-  throws(() => characteristic(input([65536, 2]), options), /N < 65536/);
   throws(() => characteristic(input([3, 2]), { knots: 1.5, step: 1 }), /whole knots.*got 1.5/);
   throws(() => characteristic(input([3, 2]), { knots: 3, step: 0 }), /step above 0/);
 });

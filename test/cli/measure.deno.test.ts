@@ -85,36 +85,40 @@ test(
   { timeout: 240_000 },
 );
 
-test('bad input is one line', async () => {
-  const bad: [string[], RegExp][] = [
-    [[], /expected EMBEDDINGS.npy/],
-    [[at('none')], /none.npy cannot be read: no such file/],
-    [[at('y')], /y.npy: expected embeddings \[N, D\]/],
-    [[at('x'), at('x')], /x.npy: expected labels \[N\]/],
-    [[at('few'), at('y')], /expected 2 labels, one for each row, got 1200/],
-    [[at('x'), '--other', at('few')], /few.npy: expected 1200 rows/],
-    [[at('x'), '--wrong', at('other')], /--wrong: expected --views too/],
-    [[at('x'), '--speed', '1'], /--speed/],
-    [[at('x'), '--constructor', '1'], /Unknown option '--constructor'/],
-    [[folder], /cannot be read: it is a folder/],
-    [['/dev/zero'], /zero cannot be read: it is a pipe or a device/],
-    [[at('x'), at('csv')], /csv\.npy is a text file: convert it, numpy\.save/],
-    [[at('npz')], /npz\.npy is an archive of arrays/],
-    [
-      [at('words'), '--analogies', at('beyond')],
-      /beyond\.npy: expected numbers of 0 to 5, the rows of .*words\.npy; question 1 has 6/,
-    ],
-    [
-      [at('words'), '--json', `${folder}/none/x.json`],
-      /--json: .*none\/x\.json cannot be written: no such file/,
-    ],
-    [[at('words'), '--json', folder], /--json: .* cannot be written/],
-  ];
-  for (const [args, pattern] of bad) {
-    const { code, err } = await measure(...args);
-    assert(code === 1 && pattern.test(err) && !err.trim().includes('\n'), `${args}: ${code} ${err}`);
-  }
-});
+test(
+  'bad input is one line',
+  async () => {
+    const bad: [string[], RegExp][] = [
+      [[], /expected EMBEDDINGS.npy/],
+      [[at('none')], /none.npy cannot be read: no such file/],
+      [[at('y')], /y.npy: expected embeddings \[N, D\]/],
+      [[at('x'), at('x')], /x.npy: expected labels \[N\]/],
+      [[at('few'), at('y')], /expected 2 labels, one for each row, got 1200/],
+      [[at('x'), '--other', at('few')], /few.npy: expected 1200 rows/],
+      [[at('x'), '--wrong', at('other')], /--wrong: expected --views too/],
+      [[at('x'), '--speed', '1'], /--speed/],
+      [[at('x'), '--constructor', '1'], /Unknown option '--constructor'/],
+      [[folder], /cannot be read: it is a folder/],
+      [['/dev/zero'], /zero cannot be read: it is a pipe or a device/],
+      [[at('x'), at('csv')], /csv\.npy is a text file: convert it, numpy\.save/],
+      [[at('npz')], /npz\.npy is an archive of arrays/],
+      [
+        [at('words'), '--analogies', at('beyond')],
+        /beyond\.npy: expected numbers of 0 to 5, the rows of .*words\.npy; question 1 has 6/,
+      ],
+      [
+        [at('words'), '--json', `${folder}/none/x.json`],
+        /--json: .*none\/x\.json cannot be written: no such file/,
+      ],
+      [[at('words'), '--json', folder], /--json: .* cannot be written/],
+    ];
+    for (const [args, pattern] of bad) {
+      const { code, err } = await measure(...args);
+      assert(code === 1 && pattern.test(err) && !err.trim().includes('\n'), `${args}: ${code} ${err}`);
+    }
+  },
+  { timeout: 180_000 },
+);
 
 test('npm run measure starts it', async () => {
   const { scripts } = JSON.parse(new TextDecoder().decode(await readAsset('package.json')));

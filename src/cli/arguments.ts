@@ -1,5 +1,6 @@
 // What the command lines of `npm start`, `npm run measure`, `npm run studies` and `npm run methods` have in common.
 import { parseArgs } from 'node:util';
+import { oneLine } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /** What a program takes. */
@@ -59,7 +60,7 @@ export function readArguments(
   } catch (error) {
     const [first] = (error as Error).message.split(/\.\s/);
     const separator = command === 'npm start' ? 'npm start --' : `${command} --`;
-    throw new InputError(`${first}${hint}; ${separator} --help lists the options`);
+    throw new InputError(`${oneLine(first)}${hint}; ${separator} --help lists the options`);
   }
   const given = new Map(Object.entries(parsed.values));
   return {
@@ -100,6 +101,6 @@ function refuseSwallowed(
   if (!swallowed.length) return;
   const given = swallowed.join(' ');
   throw new InputError(
-    `npm took ${given} for itself, since a lone -- is missing; expected: ${command} -- ${given}${rest.length ? ' ...' : ''}`,
+    `npm took ${oneLine(given)} for itself, since a lone -- is missing; expected: ${command} -- ${given}${rest.length ? ' ...' : ''}`,
   );
 }

@@ -4,6 +4,7 @@ import {
   inRange,
   LARGEST_U32,
   type NumberRange,
+  oneLine,
   rangeText,
   shown,
 } from '../gpu/check.ts';
@@ -241,7 +242,7 @@ export function parse(args: string[]): Command {
     const { least, most, whole } = range;
     // Only the limit that the value is beyond.
     const expected = rangeText(value > most! ? { most, whole } : { least, whole });
-    throw new InputError(`--${name}: expected ${expected}, got "${given}"`);
+    throw new InputError(`--${name}: expected ${expected}, got "${oneLine(given)}"`);
   };
   const method = oneOf('method', text('method') ?? DEFAULTS.method, methodNames);
   const own = methods[method].knobs;
@@ -302,7 +303,7 @@ export function parse(args: string[]): Command {
 
 function oneOf(name: string, value: string, allowed: string[]): string {
   if (!allowed.includes(value))
-    throw new InputError(`--${name}: "${value}" is unknown; expected ${allowed.join(', ')}`);
+    throw new InputError(`--${name}: "${oneLine(value)}" is unknown; expected ${allowed.join(', ')}`);
   return value;
 }
 
@@ -310,7 +311,7 @@ function pair(name: string, value: string | undefined): [string, string] | null 
   if (value === undefined) return null;
   const parts = value.split(',');
   if (parts.length !== 2 || parts.some((part) => !part))
-    throw new InputError(`--${name}: expected IMAGES,LABELS, got "${value}"`);
+    throw new InputError(`--${name}: expected IMAGES,LABELS, got "${oneLine(value)}"`);
   return [parts[0], parts[1]];
 }
 

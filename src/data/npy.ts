@@ -1,3 +1,4 @@
+import { oneLine } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { bytesFrom, nameText } from './bytes.ts';
 import { type Label, numberTogether, plainLabel } from './labels.ts';
@@ -76,14 +77,14 @@ function headerOf(bytes: Uint8Array, bad: (what: string) => InputError) {
   const sizes = /["']shape["']: {0,9}\(([\dL, ]*)\)/.exec(header)?.[1];
   const order = /["']fortran_order["']: {0,9}(True|False)/.exec(header)?.[1];
   if (order === undefined || sizes === undefined)
-    throw bad(`its header cannot be read: ${header.trim().slice(0, 200)}`);
+    throw bad(`its header cannot be read: ${oneLine(header.trim())}`);
   const shape = sizes
     .split(',')
     .map((size) => size.trim().replace(/L$/, ''))
     .filter((size) => size)
     .map(Number);
   if (shape.length > 64 || !shape.every(Number.isSafeInteger))
-    throw bad(`its header cannot be read: it has the shape (${sizes.slice(0, 200)})`);
+    throw bad(`its header cannot be read: it has the shape (${oneLine(sizes)})`);
   return {
     start,
     shape,

@@ -246,7 +246,7 @@ export function checkFinite(
   const { most = 1e12 } = options;
   checkNumber('checkFinite', 'most', most, { above: 0 });
   const contents = (file as FileContents | null)?.tensors instanceof Map ? (file as FileContents) : null;
-  const read = contents ?? decodeSafetensors(file as Uint8Array);
+  const read = contents ?? decodeSafetensors(bytesFrom('checkFinite', file));
   const numbers = [...read.tensors].filter(([, { dtype }]) => dtype === 'f32');
   const zero = new Set<string>();
   for (const [name, { data }] of numbers) {

@@ -33,6 +33,12 @@ export function shown(value: unknown): string {
 const withArticle = (name: string): string =>
   `${/^[AEIOU]/.test(name) && !/^Ui/.test(name) ? 'an' : 'a'} ${name}`;
 
+/** A text in one line of at most 300 characters, for error messages that repeat what somebody gave. */
+export const oneLine = (text: string): string => {
+  const line = text.replace(/\s+/g, ' ');
+  return line.length > 300 ? `${line.slice(0, 300)} ...` : line;
+};
+
 function nameOf(value: object): string {
   const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null;
   const name = prototype?.constructor?.name;

@@ -351,7 +351,7 @@ test(
       close(fromImageData([source]).pixels, pixels, { rel: 0, abs: source === frame ? 3 : 0 });
     frame.close();
     bitmap.close();
-    throws(() => fromImageData([bitmap]), /got a ImageBitmap of 0 x 0/);
+    throws(() => fromImageData([bitmap]), /got an ImageBitmap of 0 x 0/);
   },
   { only: 'chromium' },
 );

@@ -127,11 +127,11 @@ test('run says what is wrong with its inputs, and the step goes on afterwards', 
     [{ ...good, s: undefined }, /expected a number for "s", got undefined/],
     [{ ...good, s: array(1) }, /expected a number for "s"/],
     [{ ...good, x: array(1, 2, 3) }, /input "x": expected 4 elements, got 3/],
-    [{ ...good, x: [1, 2, 3, 4] }, /input "x": expected a Float32Array, got Array/],
-    [{ ...good, x: new Float64Array(4) }, /input "x": expected a Float32Array, got Float64Array/],
+    [{ ...good, x: [1, 2, 3, 4] }, /input "x": expected a Float32Array, got an array of 4/],
+    [{ ...good, x: new Float64Array(4) }, /input "x": expected a Float32Array, got a Float64Array of 4/],
     [{ ...good, seed: -1 }, /whole number of \[0, 2\^32\) for "seed", got -1/],
     [{ ...good, seed: 0.5 }, /whole number .* for "seed", got 0.5/],
-    [{ ...good, n: new Int32Array(2) }, /input "n": expected a Uint32Array, got Int32Array/],
+    [{ ...good, n: new Int32Array(2) }, /input "n": expected a Uint32Array, got a Int32Array of 2/],
     [{ ...good, extra: 1 }, /no input is called "extra"/],
     [{ ...good, toString: 1 }, /no input is called "toString"/],
   ];
@@ -342,7 +342,7 @@ test('writeVariable checks its data', async () => {
   const gpu = await device();
   const v = variable([3], { name: 'v' });
   throws(() => writeVariable(gpu, v, array(1)), /variable "v": expected 3 elements, got 1/);
-  throws(() => writeVariable(gpu, v, new Uint32Array(3)), /expected a Float32Array, got Uint32Array/);
+  throws(() => writeVariable(gpu, v, new Uint32Array(3)), /expected a Float32Array, got a Uint32Array of 3/);
   const wrong = variable([3], { name: 'wrong', initial: array(1) });
   await throws(
     async () => readVariable(gpu, wrong),

@@ -144,6 +144,6 @@ test('errors name the op', () => {
     /sum: expected different axes of a tensor of rank 1, got \[1\]/,
   );
   throws(() => ops.max(input([3, 3]), { axes: [0, -2] }), /max: expected different axes/);
-  throws(() => ops.mean(input([4], 'u8')), /mean: expected an f32 tensor, got u8/);
+  throws(() => ops.mean(input([4], 'u8')), /mean: expected an f32 tensor for "x", got u8/);
   throws(() => ops.variance(input([1]), { unbiased: true }), /variance: expected at least 2/);
 });

@@ -139,6 +139,20 @@ function addProducts(gram: Float64Array, x: Float64Array, n: number, width: numb
   }
 }
 
+/** Of a symmetric positive semidefinite matrix [n, n], by some rounds of powers: a tenth too small at worst, in practice. */
+function largestEigenvalue(matrix: Float64Array, n: number): number {
+  let vector = Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]);
+  let value = 0;
+  for (let round = 0; round < 20; round++) {
+    const next = new Float64Array(n);
+    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) next[i] += matrix[i * n + j] * vector[j];
+    const [before, after] = [vector, next].map((v) => Math.hypot(...v));
+    value = after / before;
+    vector = next.map((v) => v / after);
+  }
+  return value;
+}
+
 const rootsOf = (gram: Float64Array, n: number) =>
   symmetricEigenvalues(gram, n).map((value) => Math.sqrt(Math.max(value, 0)));
 
@@ -175,7 +189,9 @@ async function onGpu(
   for (let i = 0; i < n; i++) trace += gram[i * n + i];
   if (!Number.isFinite(trace)) return { values: new Float64Array(n).fill(Number.NaN), size, noise: 0 };
   if (trace === 0) return { values: new Float64Array(n), size, noise: 0 };
-  for (let i = 0; i < n; i++) gram[i * n + i] += 2 ** -22 * Math.sqrt(Math.max(N, D) / 64) * trace;
+  // Twice what f32's sums may have taken from an eigenvalue: see spectrumOf.
+  const shift = 2 ** -24 * Math.sqrt(Math.max(N, D)) * largestEigenvalue(gram, n);
+  for (let i = 0; i < n; i++) gram[i * n + i] += shift;
   const { factor, order } = pivotedCholesky(gram, n);
   const inverse = factor.slice();
   invertLower(inverse, n);

@@ -50,7 +50,7 @@ const l2NormalizeGradientOp: Op<Options> = {
 };
 
 /**
- * x / |x| along the last axis: points on the unit sphere, whatever the scale of x (f32 from 1.2e-38 to 3.4e38). A row of
+ * x / |x| along the last axis: points on the unit sphere, whatever the scale of x (numbers under 1.2e-38 count as 0). A row of
  * zeros has no direction: it stays zero, and has no gradient. x: f32 [..., D]
  * @param epsilon rows shorter than this are divided by it instead. Default 0: none (PyTorch's `normalize` has 1e-12, which
  *   takes rows of 1e-18 for nearly zero)

@@ -73,6 +73,7 @@ for (const [N, D, directions] of [
   [40, 300, 2],
   [50, 300, 1],
   [90, 33, 33],
+  [400, 160, 70],
 ])
   for (const normalized of [false, true])
     test(`${directions} directions in [${N}, ${D}]${normalized ? ', unit rows' : ''}: as in float64, both ways`, async () => {

@@ -76,7 +76,10 @@ test('hostile arguments end in typed errors that name what was called', async ()
     } catch (error) {
       const typed = error instanceof HypersphereError;
       // A layer of layers names the one that cannot be, and a reader of files the format.
-      const inside: Record<string, RegExp> = { 'nn.mlp': /mlp|linear/, checkFinite: /checkFinite|safetensors/ };
+      const inside: Record<string, RegExp> = {
+        'nn.mlp': /mlp|linear/,
+        checkFinite: /checkFinite|safetensors/,
+      };
       const short = inside[name] ?? new RegExp(name.replace('nn.', ''));
       const named = typed && short.test(error.message);
       if (!named) wrong.set(`${name}: ${String(error).slice(0, 110)}`, args.map(checks.shown).join(', '));

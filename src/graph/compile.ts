@@ -143,7 +143,7 @@ function checkCompile<I>(options: CompileOptions<I>): void {
   if (precision !== undefined && typeof (precision as Partial<Precision> | null)?.store !== 'function')
     throw new InputError(`compile: expected \`mixed\` itself for "precision", got ${shown(precision)}`);
   checkNumber('compile', 'maxSubmitMs', maxSubmitMs, { above: 0 });
-  checkNumber('compile', 'stepsInFlight', stepsInFlight, { least: 1, whole: true });
+  checkNumber('compile', 'stepsInFlight', stepsInFlight, { least: 0, whole: true });
 }
 
 /** `variant`: the kernel that calls with several run with. */

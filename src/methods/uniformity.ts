@@ -16,7 +16,7 @@ import { logMeanKernel } from '../ops/log_mean_kernel.ts';
  * @throws ShapeError, InputError
  */
 export function uniformityLoss(z: Tensor, options: { t?: number } = {}): Tensor {
-  checkCall('uniformityLoss', { z }, options, 't');
+  checkCall('uniformityLoss', {}, options, 't');
   const { t = 2 } = options;
   checkNumber(where('uniformityLoss'), 't', t, { above: 0, most: 1e6 });
   checkTensor('uniformityLoss', 'z', z, { dtype: 'f32', rank: 2 });

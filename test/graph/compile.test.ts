@@ -131,7 +131,7 @@ test('run says what is wrong with its inputs, and the step goes on afterwards', 
     [{ ...good, x: new Float64Array(4) }, /input "x": expected a Float32Array, got a Float64Array of 4/],
     [{ ...good, seed: -1 }, /whole number of \[0, 2\^32\) for "seed", got -1/],
     [{ ...good, seed: 0.5 }, /whole number .* for "seed", got 0.5/],
-    [{ ...good, n: new Int32Array(2) }, /input "n": expected a Uint32Array, got a Int32Array of 2/],
+    [{ ...good, n: new Int32Array(2) }, /input "n": expected a Uint32Array, got an Int32Array of 2/],
     [{ ...good, extra: 1 }, /no input is called "extra"/],
     [{ ...good, toString: 1 }, /no input is called "toString"/],
   ];

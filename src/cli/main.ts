@@ -6,10 +6,11 @@ import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
 import { scalar } from '../graph/tensor.ts';
 import { freeVariables } from '../graph/variables.ts';
-import { type CollapseKind, collapseAlarm, describe, type Look } from '../measures/alarm.ts';
+import { collapseAlarm, describe, type Look } from '../measures/alarm.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/registry.ts';
 import { aboutRun } from './about.ts';
+import { createAlarmLines } from './alarm_lines.ts';
 import { runDensity } from './density.ts';
 import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
 import {
@@ -162,7 +163,7 @@ async function run(command: Command): Promise<number> {
     if (stopped) return stoppedAt(resume?.saved.step);
     const alarm = (looks: readonly Look[]) =>
       collapseAlarm(looks, { ...alarmOptions(options, images.train), untrained: before });
-    let heard = new Map<CollapseKind, number>();
+    const alarmLines = createAlarmLines();
     const trained = await train({
       options,
       data: data.train,
@@ -192,17 +193,7 @@ async function run(command: Command): Promise<number> {
         timing.push({ step: latest.step, seconds: trainedFor() });
         folder.write('metrics.jsonl', lines(metrics));
         folder.write('timing.jsonl', lines(timing));
-        const seen = alarm(metrics);
-        for (const [kind, since] of heard)
-          if (!seen.some((collapse) => collapse.kind === kind))
-            progress.say(
-              `Alarm over: ${kind} collapse, seen since step ${since}, is gone at step ${latest.step}.`,
-            );
-        // A second look makes sure.
-        const sure = seen.filter(({ since }) => since < latest!.step);
-        for (const collapse of sure)
-          if (!heard.has(collapse.kind)) progress.say(`Alarm: ${describe(collapse)}`);
-        heard = new Map(sure.map(({ kind, since }) => [kind, since]));
+        for (const line of alarmLines(alarm(metrics), latest.step)) progress.say(line);
       },
       onSave({ bytes }) {
         folder.write('checkpoint.safetensors', bytes);

@@ -64,7 +64,10 @@ export interface Method {
   density?: boolean;
 }
 
-/** A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`. */
+/**
+ * A method at work. One that is only a loss of two views sees them in one forward pass, or in `chunks`.
+ * @throws InputError for a supervised method with fewer than 2 classes, which would have nothing to push apart
+ */
 export function recipeOf(method: Method, setting: Setting): Recipe {
   const { recipe, loss } = (method ?? {}) as Method;
   if ((!recipe && !loss) || typeof setting !== 'object' || !setting?.network || !setting.knobs)
@@ -72,7 +75,9 @@ export function recipeOf(method: Method, setting: Setting): Recipe {
       `recipeOf: expected a method of \`methods\` and a setting with network and knobs, got ${shown(method)} and ${shown(setting)}`,
     );
   if (recipe) return recipe(setting);
-  const { network, width, seed, knobs } = setting;
+  const { network, width, seed, knobs, classes } = setting;
+  if (method.supervised && classes < 2)
+    throw new InputError(`expected labels of 2 classes or more for ${method.title}, got ${classes}`);
   const { memory: rows = 0, chunks = 1 } = knobs;
   const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
   let remembered: [z: Tensor, labels: Tensor];

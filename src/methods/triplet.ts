@@ -23,6 +23,7 @@ const EPSILON = 1e-6;
  * @param margin default 0.2 (FaceNet's)
  * @param hard default false; a loss that stays at the margin means that all embeddings coincide
  * @param memory more candidates, of past batches; none unless told
+ * @returns 0 too where no anchor has a negative: with labels of one class it trains nothing
  * @throws ShapeError unless z is [M, D]
  */
 export function triplet(

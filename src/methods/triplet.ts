@@ -41,7 +41,7 @@ function distancesOf(a: Tensor, b: Tensor): Tensor {
  * @param margin default 0.2 (FaceNet's)
  * @param hard default false; a loss that stays at the margin means that all embeddings coincide
  * @param memory more candidates, of past batches; none unless told
- * @returns a scalar
+ * @returns a scalar; 0 where no anchor has a negative: with labels of one class it trains nothing
  * @throws ShapeError unless z is [M, D]; InputError
  */
 export function triplet(

@@ -1,4 +1,5 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { methods, recipeOf } from '../../src/methods/registry.ts';
 import { triplet } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
@@ -137,4 +138,18 @@ test('what does not fit is named', () => {
     () => triplet(input([4, 3]), input([5], 'u32')),
     /triplet: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
   );
+});
+
+test('labels of one class are refused where they are known, as proxies refuse them', () => {
+  const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
+  const setting = { network, copy: () => network, width: 4, seed: 1 };
+  for (const name of ['triplet', 'supCon', 'proxyNca', 'proxyAnchor']) {
+    const method = methods[name];
+    const { knobs } = method;
+    throws(
+      () => recipeOf(method, { ...setting, classes: 1, knobs }),
+      /^expected labels of 2 classes or more for .*, got 1$/,
+    );
+    recipeOf(method, { ...setting, classes: 2, knobs });
+  }
 });

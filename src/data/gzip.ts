@@ -95,7 +95,7 @@ export async function gunzip(
   let end = bytes.length;
   if (!(await member(output, 0, end))) {
     output = new Output();
-    // The last bytes of a member, its size, may be zeros too.
+    // The last bytes of a member may be zeros too: its size, and all but the first of an empty one.
     while (end > 0 && bytes[end - 1] === 0) end--;
     let wrong = 0;
     for (let to = from + SHORTEST_MEMBER; from < end; to++) {
@@ -104,7 +104,7 @@ export async function gunzip(
       if (await member(output, from, to)) {
         from = to;
         to += SHORTEST_MEMBER - 1;
-      } else if (++wrong > MOST_WRONG_ENDS || to >= Math.min(end + 8, bytes.length)) throw damaged();
+      } else if (++wrong > MOST_WRONG_ENDS || to >= Math.min(end + 10, bytes.length)) throw damaged();
     }
   }
   check(output, true);

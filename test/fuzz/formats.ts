@@ -174,6 +174,8 @@ function dictionary(text: string): Record<string, string | boolean | number[]> |
     const key = next();
     if (key?.[4] === '}') break;
     if (key?.[1] === undefined || next()?.[4] !== ':') return null;
+    // NumPy writes no key twice, so it does not matter which of the two a reader takes.
+    if (key[1] in found) return null;
     const value = next();
     if (!value || value[4] !== undefined) return null;
     const [, string, bool, tuple] = value;

@@ -104,6 +104,13 @@ const anOp = leaf('an op', () => ({
     invocations: ({ inputs }: api.Call) => inputs[0]!.size,
   },
 }));
+const embedOptions = object({
+  batch: 5,
+  seed: 1,
+  normalize: true,
+  augmentation: object({ noise: 0.1 }),
+  onProgress: fn('() => {}', () => {}),
+});
 const adam = (name: 'adam' | 'adamW' | 'sgd' | 'lars'): Entry =>
   build(
     weights,
@@ -311,17 +318,8 @@ export const surface: Record<string, Entry> = {
   linearCka: onGpu(rows(6, 4), rows(6, 3)),
   effectiveRank: onGpu(rows(6, 4), object({ centred: true, normalized: true })),
   spectrumOf: cpu(leaf('Float32Array(9)', () => Float32Array.of(2, 0, 0, 0, 1, 0, 0, 0, 3))),
-  embed: onGpu(
-    data,
-    forwardBoth,
-    object({
-      batch: 5,
-      seed: 1,
-      normalize: true,
-      augmentation: object({ noise: 0.1 }),
-      onProgress: fn('() => {}', () => {}),
-    }),
-  ),
+  embed: onGpu(data, forwardBoth, embedOptions),
+  embedSlabs: onGpu(data, forwardBoth, embedOptions),
   equivariance: onGpu(
     object({ fx: rows(6, 3), fgx: rows(6, 3, 1) }),
     object({ fx: rows(4, 3), fgx: rows(4, 3, 1), wrong: rows(4, 3, 2) }),
@@ -336,6 +334,7 @@ export const surface: Record<string, Entry> = {
   invariance: onGpu(rows(6, 4), rows(6, 4, 1)),
   kMeans: onGpu(rows(8, 3), object({ k: 2, seed: 1, restarts: 2, iterations: 5 })),
   knnAccuracy: onGpu(rows(6, 4), labels(6), rows(3, 4), labels(3), object({ k: 2, classes: 3 })),
+  knnNeighbours: cpu(labels(6), object({ ignore: 7 })),
   knnPredict: onGpu(rows(6, 4), labels(6), rows(3, 4), object({ k: 2, classes: 3 })),
   lidar: onGpu(list(rows(6, 4), rows(6, 4, 1)), object({ delta: 1e-4 })),
   linearProbe: slow(

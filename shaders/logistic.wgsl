@@ -13,13 +13,16 @@ struct Params {
 const CHUNK = 128u;
 @group(0) @binding(1) var<storage, read> source: array<f32>; // [all rows, features]
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // [problems, used]
-@group(0) @binding(3) var<storage, read_write> moments: array<vec2f>; // [problems, parts, features]
+@group(0) @binding(3) var<storage, read_write> moments: array<vec4f>; // [problems, parts, features]
 
 fn source_at(problem: u32, row: u32, column: u32) -> f32 {
   return source[indices[problem * params.used + row] * params.features + column];
 }
 
-// mean - first row, and sum of squares about that mean, of a chunk of rows of a column
+// the power of two not above v > 0: dividing by it rounds nothing
+fn unit_of(v: f32) -> f32 { return clamp(bitcast<f32>(bitcast<u32>(v) & 0x7f800000u), 0x1p-126, 0x1p126); }
+
+// mean - first row; sum of squares about that mean, and the unit of which they are squares, of a chunk of rows of a column
 @compute @workgroup_size(64)
 fn logistic_moments(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, groups, local, 64u);
@@ -29,18 +32,21 @@ fn logistic_moments(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   let problem = i / params.features / params.parts;
   let shift = source_at(problem, 0u, column); // a constant column then gives exact zeros
   let end = min((part + 1u) * CHUNK, params.used);
+  var largest = 0.0;
+  for (var row = part * CHUNK; row < end; row++) { largest = max(largest, abs(source_at(problem, row, column) - shift)); }
+  let unit = unit_of(largest);
   var total = 0.0;
-  for (var row = part * CHUNK; row < end; row++) { total += source_at(problem, row, column) - shift; }
+  for (var row = part * CHUNK; row < end; row++) { total += (source_at(problem, row, column) - shift) / unit; }
   let mean = total / f32(end - part * CHUNK);
   var squares = 0.0;
   for (var row = part * CHUNK; row < end; row++) {
-    let v = source_at(problem, row, column) - shift - mean;
+    let v = (source_at(problem, row, column) - shift) / unit - mean;
     squares += v * v;
   }
-  moments[i] = vec2f(mean, squares);
+  moments[i] = vec4f(mean * unit, squares, unit, 0.0);
 }
 
-@group(0) @binding(3) var<storage, read> all_moments: array<vec2f>;
+@group(0) @binding(3) var<storage, read> all_moments: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> means: array<f32>; // [problems, features]
 @group(0) @binding(5) var<storage, read_write> scales: array<f32>;
 
@@ -51,20 +57,27 @@ fn logistic_scales(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
   if (i >= params.problems * params.features) { return; }
   let column = i % params.features;
   let problem = i / params.features;
+  var largest = 0.0;
+  for (var part = 0u; part < params.parts; part++) {
+    let m = all_moments[(problem * params.parts + part) * params.features + column];
+    largest = max(largest, max(abs(m.x), m.z));
+  }
+  let unit = unit_of(largest);
   var count = 0.0;
   var mean = 0.0;
-  var squares = 0.0;
+  var squares = 0.0; // in the square of the unit
   for (var part = 0u; part < params.parts; part++) {
     let m = all_moments[(problem * params.parts + part) * params.features + column];
     let n = f32(min((part + 1u) * CHUNK, params.used) - part * CHUNK);
     let gap = m.x - mean;
     let all = count + n;
-    squares += m.y + gap * gap * (count * (n / all));
+    let ratio = m.z / unit;
+    squares += m.y * ratio * ratio + (gap / unit) * (gap / unit) * (count * (n / all));
     mean += gap * (n / all);
     count = all;
   }
   means[i] = source_at(problem, 0u, column) + mean;
-  scales[i] = select(0.0, sqrt(count / squares), squares > 0.0);
+  scales[i] = select(0.0, sqrt(count / squares) / unit, squares > 0.0);
 }
 
 @group(0) @binding(3) var<storage, read> mean_of: array<f32>;

@@ -48,15 +48,19 @@ export async function kMeans(device: Device, x: Rows, options: KMeansOptions): P
   checkNumber('kMeans', 'iterations', iterations, { least: 0, most: 1e6, whole: true });
   const data = await readRows('kMeans', device, x);
   // |x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2): the nearest centroid has the largest product of rows (x, 1) and
-  // (c, -|c|^2 / 2). About the mean, where the squares are small; rows end in zeros, for whole vec4s.
+  // (c, -|c|^2 / 2). About the mean, where the squares are small; in a unit that keeps them within f32, a power of two,
+  // which rounds nothing; rows end in zeros, for whole vec4s.
   const mean = new Float64Array(D);
   for (let i = 0; i < data.length; i++) mean[i % D] += data[i] / N;
+  let largest = 0;
+  for (let i = 0; i < data.length; i++) largest = Math.max(largest, Math.abs(data[i] - mean[i % D]));
+  const unit = 2 ** Math.floor(Math.log2(largest || 1));
   const width = Math.ceil((D + 1) / 4) * 4;
   const points = new Float32Array(N * width);
   const norms = new Float64Array(N);
   for (let i = 0; i < N; i++) {
     for (let d = 0; d < D; d++) {
-      points[i * width + d] = data[i * D + d] - mean[d];
+      points[i * width + d] = (data[i * D + d] - mean[d]) / unit;
       norms[i] += points[i * width + d] ** 2;
     }
     points[i * width + D] = 1;
@@ -161,9 +165,9 @@ export async function kMeans(device: Device, x: Rows, options: KMeansOptions): P
         clusters: now.clusters,
         centroids: Float32Array.from(
           { length: k * D },
-          (_, i) => centroids[Math.floor(i / D) * width + (i % D)] + mean[i % D],
+          (_, i) => centroids[Math.floor(i / D) * width + (i % D)] * unit + mean[i % D],
         ),
-        inertia: now.distances.reduce((a, b) => a + b, 0),
+        inertia: now.distances.reduce((a, b) => a + b, 0) * unit ** 2,
       };
     };
     let best = await run(0);

@@ -70,16 +70,16 @@ const none = () => [];
 const momentsOp = logisticOp(
   'logistic_moments',
   (o) => o.problems * o.parts! * o.features,
-  (_, o) => [o.problems, o.parts!, o.features, 2],
+  (_, o) => [o.problems, o.parts!, o.features, 4],
   { inputs: ['source', 'indices'], outputs: ['moments'] },
-  () => 2 * CHUNK + 2,
+  () => 3 * CHUNK + 3,
 );
 const scalesOp = logisticOp(
   'logistic_scales',
   (o) => o.problems * o.features,
   (_, o) => [{ shape: [o.problems, o.features] }, { shape: [o.problems, o.features] }],
   { inputs: ['source', 'indices', 'all_moments'], outputs: ['means', 'scales'] },
-  (o) => o.parts! + 1,
+  (o) => 2 * o.parts! + 2,
 );
 const standardizeOp = logisticOp('logistic_standardize', (o) => (o.problems * o.rows * o.width) / 4, none, {
   inputs: ['source', 'indices', 'mean_of', 'scale_of'],

@@ -7,7 +7,9 @@ import { linearCka } from '../../src/measures/cka.ts';
 import { effectiveRank } from '../../src/measures/effective_rank.ts';
 import { equivariance } from '../../src/measures/equivariance.ts';
 import { invariance } from '../../src/measures/invariance.ts';
+import { kMeans } from '../../src/measures/kmeans.ts';
 import { lidar } from '../../src/measures/lidar.ts';
+import { linearProbe } from '../../src/measures/linear_probe.ts';
 import { liveGauges } from '../../src/measures/live.ts';
 import { embeddingStd } from '../../src/measures/std.ts';
 import { uniformity, uniformityOptimum } from '../../src/measures/uniformity.ts';
@@ -99,6 +101,28 @@ test('embeddings of any scale that f32 can hold: the same numbers', async () => 
   close([one[5]], [reference.invariance({ ...x, shape: [...x.shape] }, { ...y, shape: [...y.shape] })], {
     rel: 1e-4,
   });
+});
+
+test('a linear probe and k-means of rows of any scale: the same accuracies and clusters', async () => {
+  const gpu = await device();
+  const r = random(freshSeed());
+  const classes = 3;
+  const labels = Int32Array.from({ length: 300 }, (_, i) => i % classes);
+  const centres = r.normal(classes * D);
+  const x = r.normal(labels.length * D).map((v, i) => v + centres[labels[Math.floor(i / D)] * D + (i % D)]);
+  const found = async (scale: number) => {
+    const a = rows(x.map((v) => v * scale));
+    const [learned, asked] = [a.data.subarray(0, 200 * D), a.data.subarray(200 * D)].map(rows);
+    const probe = async (few: number | 'all') =>
+      (await linearProbe(gpu, learned, labels.subarray(0, 200), asked, labels.subarray(200), { labels: few }))
+        .accuracies;
+    const { clusters, inertia } = await kMeans(gpu, a, { k: classes });
+    return [...(await probe('all')), ...(await probe(30)), inertia / scale ** 2, ...clusters];
+  };
+  const one = await found(1);
+  // Powers of two change no digit.
+  for (const power of [-100, -60, 60, 100])
+    close(await found(2 ** power), one, { rel: 0, abs: 0, what: `times 2^${power}` });
 });
 
 test('what is no number, no option, no views is named', async () => {

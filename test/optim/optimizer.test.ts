@@ -1,5 +1,5 @@
 import { compile } from '../../src/graph/compile.ts';
-import { constant, input, pack, reshape, scalar, variable } from '../../src/graph/tensor.ts';
+import { constant, input, pack, reshape, scalar, trace, variable } from '../../src/graph/tensor.ts';
 import { readVariable } from '../../src/graph/variables.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/adam.ts';
@@ -109,9 +109,12 @@ test('errors', () => {
   make({ learningRate: scalar() });
   const optimizer = sgd([w], { learningRate: 1 });
   throws(() => optimizer.minimize(input([2])), /sgd.minimize: expected a scalar loss, got \[2\]/);
-  throws(() => optimizer.update([input([4])]), /sgd: expected a gradient \[3\] for "w", got \[4\]/);
-  throws(() => optimizer.update([]), /expected 1 gradients/);
-  throws(() => optimizer.update(input([3])), /expected packed gradients \[64\], got \[3\]/);
+  throws(
+    () => trace(() => optimizer.update([input([4])])),
+    /sgd: expected a gradient \[3\] for "w", got \[4\]/,
+  );
+  throws(() => trace(() => optimizer.update([])), /expected 1 gradients/);
+  throws(() => trace(() => optimizer.update(input([3]))), /expected packed gradients \[64\], got \[3\]/);
 });
 
 test('outside of a step an optimiser names itself', () => {

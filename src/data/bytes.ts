@@ -1,4 +1,4 @@
-import { shown } from '../gpu/check.ts';
+import { oneLine, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /**
@@ -19,4 +19,4 @@ export function bytesFrom(where: string, source: unknown): Uint8Array<ArrayBuffe
 }
 
 /** The name of a file for messages, whatever a caller gave. */
-export const nameText = (name: unknown): string => (typeof name === 'string' ? name : shown(name));
+export const nameText = (name: unknown): string => (typeof name === 'string' ? oneLine(name) : shown(name));

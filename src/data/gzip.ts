@@ -4,6 +4,8 @@ import { InputError } from '../gpu/errors.ts';
 export const MOST_EXPANDED = 2 ** 32;
 /** DEFLATE expands a byte to 1032 at most: 258 bytes take two bits at least. */
 const MOST_RATIO = 1032;
+/** Some platforms expand all that they are given at once: a piece of this many bytes makes at most 17 MB. */
+const PIECE = 2 ** 14;
 /** How much is expanded before the size of the whole has to be known. */
 const BEGINNING = 2 ** 16;
 /** A member has a header of 10 bytes, a part of 2 at least, and 8 bytes of checksum and size. */
@@ -72,7 +74,14 @@ export async function gunzip(
   /** Adds what bytes[from, to) expand to, if they are one whole member; else changes nothing. */
   const member = async (output: Output, from: number, to: number): Promise<boolean> => {
     const before = { chunks: output.chunks.length, length: output.length };
-    const source = new Blob([bytes.subarray(from, to) as Uint8Array<ArrayBuffer>]).stream();
+    let at = from;
+    const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        if (at >= to) return controller.close();
+        controller.enqueue(bytes.subarray(at, Math.min(to, at + PIECE)) as Uint8Array<ArrayBuffer>);
+        at += PIECE;
+      },
+    });
     const reader = source.pipeThrough(new DecompressionStream('gzip')).getReader();
     try {
       for (;;) {

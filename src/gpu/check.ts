@@ -34,9 +34,9 @@ const withArticle = (name: string): string =>
   `${/^[AEIOU]/.test(name) && !/^Ui/.test(name) ? 'an' : 'a'} ${name}`;
 
 /** A text in one line of at most 300 characters, for error messages that repeat what somebody gave. */
-export const oneLine = (text: string): string => {
+export const oneLine = (text: string, most = 300): string => {
   const line = text.replace(/\s+/g, ' ');
-  return line.length > 300 ? `${line.slice(0, 300)} ...` : line;
+  return line.length > most ? `${line.slice(0, most)} ...` : line;
 };
 
 function nameOf(value: object): string {
@@ -83,7 +83,7 @@ export function checkNumber(where: string, name: string, value: unknown, range: 
 }
 
 /**
- * Checks an options object: it is an object, and has no names but these.
+ * Checks an options object: it is an object, and has no names but these; its `onProgress` is a function.
  * @throws InputError that lists the names
  */
 export function checkOptions(where: string, options: unknown, names: readonly string[]): void {
@@ -97,4 +97,7 @@ export function checkOptions(where: string, options: unknown, names: readonly st
   const unknown = Object.keys(options).find((key) => !names.includes(key));
   if (unknown !== undefined)
     throw new InputError(`${where}: unknown option "${unknown}"; expected ${names.join(', ')}`);
+  const { onProgress } = options as { onProgress?: unknown };
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw new InputError(`${where}: expected a function for "onProgress", got ${shown(onProgress)}`);
 }

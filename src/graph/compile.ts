@@ -431,7 +431,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     buffer(name) {
       assertUsable();
       const x = made.outputs.get(name as string);
-      if (!x) throw new InputError(`no output is called "${String(name)}"`);
+      if (!x) throw new InputError(`buffer: no output is called ${shown(name)}`);
       return rangeOf(x);
     },
     async profile(values = {}) {
@@ -591,12 +591,9 @@ async function buildPipelines(
     return device.pipelines.get({ source: sourceOf(k), entry, constants: k.constants?.(d), access, rounds });
   });
   const unique = new Set(pending);
-  for (const pipeline of unique) {
-    pipeline.then(
-      () => onProgress?.(++done, unique.size),
-      () => {},
-    );
-  }
+  // What the caller throws is thrown by all of it.
+  const told = [...unique].map((pipeline) => pipeline.then(() => onProgress?.(++done, unique.size)));
+  await Promise.all(told);
   return Promise.all(pending);
 }
 

@@ -1,3 +1,5 @@
+import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { InputError } from '../gpu/errors.ts';
 import { uniformityOptimum } from './uniformity.ts';
 
 /** What the alarm looks at after some step, of embeddings z [N, D] of held-out samples: see `liveGauges`. */
@@ -169,6 +171,29 @@ function evidenceOf(
   return evidence;
 }
 
+/** Gauges of a training that went wrong may be NaN. */
+function checkAlarm(looks: unknown, options: AlarmOptions): void {
+  const areNumbers = (look: unknown, names: string) =>
+    names.split(' ').every((name) => {
+      const value: unknown = Object(look)[name.replace('?', '')];
+      return typeof value === 'number' || (value === undefined && name.endsWith('?'));
+    });
+  const gauges = 'step alignment uniformity std rank participation? length loss?';
+  if (!Array.isArray(looks) || !looks.every((look) => areNumbers(look, gauges)))
+    throw new InputError(
+      `collapseAlarm: expected an array of looks, each with numbers for ${gauges.replace(/ \w+\?/g, '').replaceAll(' ', ', ')}, got ${shown(looks)}`,
+    );
+  checkOptions('collapseAlarm', options, ['width', 'untrained', 'classes', 'pointLoss']);
+  const { untrained } = options;
+  checkNumber('collapseAlarm', 'width', options.width, { least: 1 });
+  if (untrained !== undefined && !areNumbers(untrained, 'rank participation? length'))
+    throw new InputError(
+      `collapseAlarm: expected numbers for rank and length of "untrained", got ${shown(untrained)}`,
+    );
+  if (!areNumbers(options, 'classes? pointLoss?'))
+    throw new InputError('collapseAlarm: expected numbers for "classes" and "pointLoss"');
+}
+
 /**
  * The collapse alarm: whether the embeddings collapse, how, on what evidence, since when, and what usually helps. Evidence
  * is combined, since each gauge alone misses a case: k-NN does not see a complete collapse, the std of unit embeddings neither
@@ -177,8 +202,10 @@ function evidenceOf(
  *
  * @param looks gauges over the training, oldest first
  * @returns nothing while all is well
+ * @throws InputError for what are no looks or options
  */
 export function collapseAlarm(looks: readonly Look[], options: AlarmOptions): Collapse[] {
+  checkAlarm(looks, options);
   const last = looks.at(-1);
   if (!last) return [];
   const full = { ...options, untrained: options.untrained ?? looks[0] };
@@ -190,6 +217,10 @@ export function collapseAlarm(looks: readonly Look[], options: AlarmOptions): Co
   });
 }
 
-/** A collapse as one sentence. */
-export const describe = ({ kind, since, evidence, remedy }: Collapse): string =>
-  `${kind} collapse since step ${since}: ${evidence.join('; ')}. Usual remedy: ${remedy}.`;
+/** A collapse as one sentence. @throws InputError for anything else */
+export function describe(collapse: Collapse): string {
+  const { kind, since, evidence, remedy } = collapse ?? {};
+  if (!Array.isArray(evidence) || typeof kind !== 'string')
+    throw new InputError(`describe: expected a collapse of collapseAlarm, got ${shown(collapse)}`);
+  return `${kind} collapse since step ${since}: ${evidence.join('; ')}. Usual remedy: ${remedy}.`;
+}

@@ -77,6 +77,8 @@ export function recipeOf(method: Method, setting: Setting): Recipe {
     );
   if (supervised && setting.classes < 2)
     throw new InputError(`${title}: expected labels of 2 classes or more, got ${setting.classes}`);
+  if (recipe && typeof setting.copy !== 'function')
+    throw new InputError(`recipeOf: expected a function for "copy", got ${shown(setting.copy)}`);
   if (recipe) return recipe(setting);
   const { network, width, seed, knobs } = setting;
   const { memory: rows = 0, chunks = 1 } = knobs;

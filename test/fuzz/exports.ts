@@ -10,6 +10,8 @@ import { type Entry, exported, functionOf, type Kind, OTHERS, prepareSteps, surf
 
 /** A message begins with what it is about: `matmul "encoder.1": `, `variable "w": `. */
 const NAMES = /^(IDX )?[A-Za-z][\w.]*( "[^"]*")?: \S/;
+/** These name the file as the caller called it, whatever that is. */
+const NAMED_BY_CALLER = /^(parse|npy|fromArrays|dataset)/;
 
 interface Call {
   name: string;
@@ -59,11 +61,14 @@ interface Made {
 
 /** A result, or a refusal that names what refuses. */
 function outcomeOf(call: Call, { kind }: Entry, made: Made = { args: [] }) {
-  return attempt(() => {
-    made.args = argsOf(call).map(make);
-    const f = functionOf(call.name);
-    return kind === 'build' ? trace(() => f(...made.args)).result : f(...made.args);
-  }, NAMES);
+  return attempt(
+    () => {
+      made.args = argsOf(call).map(make);
+      const f = functionOf(call.name);
+      return kind === 'build' ? trace(() => f(...made.args)).result : f(...made.args);
+    },
+    NAMED_BY_CALLER.test(call.name) ? /./ : NAMES,
+  );
 }
 
 const builds: Property<Call> = {

@@ -32,7 +32,7 @@ import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
 import { type Report, type RunReport, renderReport } from './report_html.ts';
 import { checkCheckpoint, type Earlier, reopen } from './resume.ts';
-import { type GaugeSet, type Gauges, gaugeTable, verdict } from './table.ts';
+import { type GaugeSet, type Gauges, gaugeTable, verdict, withPoint } from './table.ts';
 import { columns, complain, print } from './terminal.ts';
 import { lookOnce, type Metrics, train } from './train.ts';
 import { defaultViews } from './views.ts';
@@ -218,7 +218,7 @@ async function run(command: Command): Promise<number> {
     await judge('trained', model);
     const measured = gauges.trained !== UNMEASURED;
     if (measured) await saveEncoder(gauges.trained);
-    const collapses = alarm(metrics);
+    const collapses = withPoint(alarm(metrics), gauges, steps);
     const about = aboutRun(options, data, [images.train.labels ?? [], images.test.labels ?? []], new Date());
     const report: Report = {
       ...about,

@@ -1,4 +1,4 @@
-import type { Collapse } from '../measures/alarm.ts';
+import { type Collapse, REMEDIES } from '../measures/alarm.ts';
 
 // The gauges of a run as a plain-text table and in a few honest sentences.
 
@@ -580,6 +580,28 @@ function sentence({ words, trained, baselines }: Comparison): string {
     ? `${parts[0].word} ${parts.map(({ text }) => text).join(' and ')}`
     : parts.map(({ word, text }) => `${word} ${text}`).join(', ');
   return `${words} ${percent(trained)}, ${judged}`;
+}
+
+/** Of the std that directions spread evenly have: under this the embeddings coincide. */
+const POINT = 0.01;
+
+/**
+ * A collapse that the looks of the training cannot show: they see views, which differ by their noise even where all images are
+ * the same. Embeddings of the clean test images that coincide are a complete collapse, whatever the looks told.
+ * @param collapses what the alarm sees in the looks
+ * @param step the last
+ */
+export function withPoint(collapses: Collapse[], { untrained, trained }: GaugeSet, step: number): Collapse[] {
+  const share = ({ stdZ, stdIsotropic }: Gauges) =>
+    isNumber(stdZ) && isNumber(stdIsotropic) ? stdZ / stdIsotropic : 1;
+  if (share(trained) >= POINT || collapses.some(({ kind }) => kind === 'complete')) return collapses;
+  const evidence = [
+    `the embeddings of all test images coincide: their std is ${percent(share(trained))} of an even spread`,
+  ];
+  const alike = share(untrained) < POINT;
+  if (alike) evidence.push('those of the untrained encoder coincide too');
+  const remedy = alike ? 'images that differ' : REMEDIES.complete;
+  return [{ kind: 'complete', since: step, evidence, remedy }, ...collapses];
 }
 
 /**

@@ -132,7 +132,8 @@ function kindsOf(look: Look, options: AlarmOptions): CollapseKind[] {
   return kinds;
 }
 
-const REMEDIES: Record<CollapseKind, string> = {
+/** What usually helps. */
+export const REMEDIES: Readonly<Record<CollapseKind, string>> = {
   complete:
     'give the loss something that pushes embeddings apart (negatives, uniformity, a variance term), or break the symmetry of the branches (a predictor and a stop-gradient); if the method has these, lower the learning rate',
   dimensional:

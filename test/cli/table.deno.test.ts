@@ -9,6 +9,7 @@ import {
   marks,
   notesOf,
   verdict,
+  withPoint,
 } from '../../src/cli/table.ts';
 import { test } from '../harness.ts';
 
@@ -120,6 +121,27 @@ test('the verdict says better, worse and within noise from the numbers', () => {
     'simclr: the embedding is collapsing (complete): uniformity',
   );
   has(verdict({ raw: none, untrained: none, trained: none }, 'x'), 'nothing to compare with');
+});
+
+test('test images whose embeddings coincide are a collapse, though the views of training were apart', () => {
+  const set = gauges({ stdZ: 0.0002, uniformity: 0, effectiveRankZ: 0 });
+  const [seen, ...more] = withPoint([], set, 16);
+  equal([seen.kind, seen.since, more.length], ['complete', 16, 0]);
+  has(seen.evidence.join('; '), 'all test images coincide: their std is 0.2 % of an even spread');
+  has(seen.remedy, 'pushes embeddings apart');
+  const text = verdict(set, 'simclr', [seen]);
+  has(text, 'simclr: the embedding is collapsing (complete): uniformity 0.000');
+  lacks(text, 'does not collapse');
+  // Where the untrained encoder cannot tell them apart either, the images are to blame.
+  const untrained = { ...set.untrained, stdZ: 0, stdIsotropic: 0.125 };
+  const [alike] = withPoint([], { ...set, untrained }, 16);
+  has(alike.evidence.join('; '), 'those of the untrained encoder coincide too');
+  equal(alike.remedy, 'images that differ');
+  // Told once; a narrow cone is left to the looks.
+  const told = [{ ...seen, since: 4 }];
+  equal(withPoint(told, set, 16), told);
+  equal(withPoint([], gauges({ stdZ: 0.01 }), 16), []);
+  equal(withPoint([], gauges({ stdZ: null }), 16), []);
 });
 
 test('every accuracy that is lower than a baseline by more than noise is named, and no other', () => {

@@ -24,6 +24,7 @@ const mergeOp: Op<Settings> = {
     inputs: ['partials'],
     outputs: ['merged'],
     uniform: statesUniform,
+    rounds: ({ inputs: [partials] }) => partials!.shape[0] + 1,
     invocations: ({ outputs: [{ shape }] }) => shape[1],
   },
 };
@@ -41,6 +42,7 @@ const apartOp: Op = {
     inputs: ['x', 'centre'],
     outputs: ['apart_x', 'apart_y'],
     uniform: ({ inputs: [x] }) => ({ m: x!.shape[0], width: x!.shape[1] / 4 }),
+    rounds: ({ inputs: [x] }) => x!.shape[1] / 4 + 1,
     invocations: ({ inputs: [x] }) => x!.shape[0],
   },
 };
@@ -56,6 +58,11 @@ const pairsOp: Op<Settings> = {
     unread: ['x', 'y'],
     outputs: ['loss', 'statistics', 'shares'],
     uniform: statesUniform,
+    // For each of its rows a loop over chunks, and once more each row; then the other 63 lanes.
+    rounds: ({ inputs: [partials] }) => {
+      const [chunks, m] = partials!.shape;
+      return Math.ceil(m / 64) * (chunks + 3) + 66;
+    },
     invocations: () => 64,
   },
   vjp: (dy, { inputs: [, rows, centre], outputs: [, stats, shares], options }) => {

@@ -16,6 +16,7 @@ import { conv2d } from '../../src/ops/conv2d.ts';
 import { crossEntropy } from '../../src/ops/cross_entropy.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
+import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { averagePool2d, globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
 import { permutation } from '../../src/ops/random.ts';
@@ -164,6 +165,11 @@ const GRAPHS: (() => Tensor[])[] = [
     const [a, b] = [of(N, 16), of(N, 16)];
     const one = contrast(a, b, { pairOffset: 0, mean: true }).loss;
     return [...both(one, a, b), ...both(contrast(a, b).loss, a, b)];
+  }),
+  // With many rows the states of the chunks are merged by a kernel of their own.
+  ...[40, 8192].map((N) => (): Tensor[] => {
+    const x = of(N, 16);
+    return both(logMeanKernel(x, { t: 2 }), x);
   }),
   () => [5, 8].flatMap((D) => Object.values(topKSimilar(of(40, D), of(5000, D), { k: 3 }))),
   () => {

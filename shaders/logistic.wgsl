@@ -20,7 +20,7 @@ fn source_at(problem: u32, row: u32, column: u32) -> f32 {
 }
 
 // the power of two not above v > 0: dividing by it rounds nothing
-fn unit_of(v: f32) -> f32 { return clamp(bitcast<f32>(bitcast<u32>(v) & 0x7f800000u), 0x1p-126, 0x1p126); }
+fn power_below(v: f32) -> f32 { return clamp(bitcast<f32>(bitcast<u32>(v) & 0x7f800000u), 0x1p-126, 0x1p126); }
 
 // mean - first row; sum of squares about that mean, and the unit of which they are squares, of a chunk of rows of a column
 @compute @workgroup_size(64)
@@ -34,7 +34,7 @@ fn logistic_moments(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
   let end = min((part + 1u) * CHUNK, params.used);
   var largest = 0.0;
   for (var row = part * CHUNK; row < end; row++) { largest = max(largest, abs(source_at(problem, row, column) - shift)); }
-  let unit = unit_of(largest);
+  let unit = power_below(largest);
   var total = 0.0;
   for (var row = part * CHUNK; row < end; row++) { total += (source_at(problem, row, column) - shift) / unit; }
   let mean = total / f32(end - part * CHUNK);
@@ -62,7 +62,7 @@ fn logistic_scales(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
     let m = all_moments[(problem * params.parts + part) * params.features + column];
     largest = max(largest, max(abs(m.x), m.z));
   }
-  let unit = unit_of(largest);
+  let unit = power_below(largest);
   var count = 0.0;
   var mean = 0.0;
   var squares = 0.0; // in the square of the unit

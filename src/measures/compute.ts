@@ -94,8 +94,8 @@ export function variableOf(where: string, rows: Rows): { rows: Variable; made: b
 }
 
 /** The bytes that one binding of a device holds at most. */
-export const bindingLimit = ({ gpu: { limits } }: Device): number =>
-  Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+export const bindingLimit = ({ gpu }: Device): number =>
+  Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
 
 /** How many rows of so many f32 one binding holds. */
 export const rowsInBinding = (device: Device, width: number): number =>

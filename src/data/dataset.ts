@@ -1,6 +1,6 @@
 import datasetWgsl from '../../shaders/dataset.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import { checkOptions, inRange, LARGEST_U32, rangeText, shown } from '../gpu/check.ts';
+import { checkOptions, inRange, LARGEST_U32, rangeText, shown, shownList } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar, checkTensor, shownTensor } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
@@ -110,10 +110,9 @@ export function checkStatistics(
       list.length !== channels ||
       !Array.from(list).every((x) => inRange(x, range))
     ) {
-      const got = Array.isArray(list) && list.length <= 8 ? `[${list.map(shown).join(', ')}]` : shown(list);
       const scale = name === 'mean' ? ', since pixels are in [0, 1]' : '';
       throw new InputError(
-        `${where}: expected ${rangeText(range)}${scale}, for each of ${channels} channels for "${name}", got ${got}`,
+        `${where}: expected ${rangeText(range)}${scale}, for each of ${channels} channels for "${name}", got ${shownList(list)}`,
       );
     }
   }

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, inRange, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, inRange, LARGEST_U32, shown, shownList } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { bytesFrom, nameText } from './bytes.ts';
 import { gunzip, isGzip } from './gzip.ts';
@@ -181,7 +181,7 @@ export function checkImages(where: string, images: unknown): asserts images is I
   const whole = sizes.every((n) => inRange(n, { least: 1, whole: true })) && channels! <= 4;
   if (!(pixels instanceof Uint8Array) || !whole || pixels.length !== count! * height! * width! * channels!)
     throw new InputError(
-      `${where}: expected pixels [N, H, W, C] in bytes with 1 to 4 channels, got ${shown(pixels)} for [${sizes.map(shown).join(', ')}]`,
+      `${where}: expected pixels [N, H, W, C] in bytes with 1 to 4 channels, got ${shown(pixels)} for ${shownList(sizes)}`,
     );
 }
 
@@ -225,9 +225,8 @@ export function fromArrays(
     (shape.length === 3 || (shape.length === 4 && shape[3] <= 4)) &&
     Array.from(shape).every((n) => inRange(n, { least: 1, whole: true }));
   if (!fits) {
-    const got = Array.isArray(shape) && shape.length <= 8 ? `[${shape.map(shown).join(', ')}]` : shown(shape);
     throw new InputError(
-      `${name}: expected images [N, H, W] or [N, H, W, C] with 1 to 4 channels, got ${got}`,
+      `${name}: expected images [N, H, W] or [N, H, W, C] with 1 to 4 channels, got ${shownList(shape)}`,
     );
   }
   const [count, height, width, channels = 1] = shape;

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, shown, shownList } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { type Data, readRange } from '../gpu/values.ts';
@@ -81,7 +81,7 @@ export function encodeSafetensors(
     const { dtype, shape, data } = tensor;
     if (!Object.hasOwn(arrays, dtype as DType))
       throw bad(`${quoted(name)}: expected a dtype of f32, u32 or u8, got ${shown(dtype)}`);
-    if (!isSizes(shape)) throw bad(`${quoted(name)}: expected a shape, got ${sizesText(shape)}`);
+    if (!isSizes(shape)) throw bad(`${quoted(name)}: expected a shape, got ${shownList(shape)}`);
     const make = arrays[dtype as DType];
     if (!(data instanceof make) || data.length !== sizeOf(shape))
       throw bad(`${quoted(name)}: expected a ${make.name} of ${sizeOf(shape)} elements, got ${shown(data)}`);
@@ -164,9 +164,9 @@ export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContent
     if (!isRecord(info)) throw bad(`${name} is not described by a JSON object`);
     const { dtype: type, shape, data_offsets: offsets } = info;
     if (typeof type !== 'string') throw bad(`${name} has a bad type: expected a string, got ${shown(type)}`);
-    if (!isSizes(shape)) throw bad(`${name} has a bad shape: ${sizesText(shape)}`);
+    if (!isSizes(shape)) throw bad(`${name} has a bad shape: ${shownList(shape)}`);
     if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1])
-      throw bad(`${name} has bad offsets: ${sizesText(offsets)}`);
+      throw bad(`${name} has bad offsets: ${shownList(offsets)}`);
     const [from, to] = offsets;
     const bits = BITS.get(type);
     const expected = bits === undefined ? to - from : Math.ceil((sizeOf(shape) * bits) / 8);
@@ -227,8 +227,6 @@ const isSizes = (value: unknown): value is number[] =>
   Array.from(value).every((n) => Number.isSafeInteger(n) && n >= 0);
 const quoted = (name: string): string =>
   JSON.stringify(name.length > 200 ? `${name.slice(0, 200)} ...` : name);
-const sizesText = (value: unknown): string =>
-  Array.isArray(value) && value.length <= 8 ? `[${value.map(shown).join(', ')}]` : shown(value);
 
 /**
  * Checks the values of a file, before anything is done with it.

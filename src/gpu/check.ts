@@ -30,6 +30,10 @@ export function shown(value: unknown): string {
   return name === 'Object' ? 'an object' : withArticle(name);
 }
 
+/** A short list with its values, `[2, "3"]`; anything else as {@link shown}. */
+export const shownList = (list: unknown): string =>
+  Array.isArray(list) && list.length <= 8 ? `[${Array.from(list, shown).join(', ')}]` : shown(list);
+
 const withArticle = (name: string): string =>
   `${/^[AEIOU]/.test(name) && !/^Ui/.test(name) ? 'an' : 'a'} ${name}`;
 

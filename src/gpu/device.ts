@@ -77,13 +77,18 @@ const WANTED: GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups' a
 
 /**
  * Opens a device with all that the adapter offers.
- * @throws WebGPUMissingError without `navigator.gpu`; AdapterMissingError without an adapter.
+ * @throws WebGPUMissingError without `navigator.gpu`; AdapterMissingError without an adapter; InputError for an option
+ * that is none.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   checkOptions('openDevice', options, ['powerPreference', 'defaultLimits', 'tune', 'choices']);
   const api = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (!api) throw new WebGPUMissingError();
   const { powerPreference } = options;
+  if (powerPreference !== undefined && !['low-power', 'high-performance'].includes(powerPreference))
+    throw new InputError(
+      `openDevice: expected 'low-power' or 'high-performance' for "powerPreference", got ${shown(powerPreference)}`,
+    );
   const adapter = await api.requestAdapter(powerPreference ? { powerPreference } : undefined);
   if (!adapter) throw new AdapterMissingError();
   const requiredLimits: Record<string, number> = {};

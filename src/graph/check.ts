@@ -1,4 +1,4 @@
-import { checkOptions, inRange, type NumberRange, rangeText, shown } from '../gpu/check.ts';
+import { checkOptions, inRange, type NumberRange, rangeText, shown, shownList } from '../gpu/check.ts';
 import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { type DType, fail, type Scalar, show, Tensor, Variable, where } from './tensor.ts';
@@ -121,7 +121,7 @@ export function checkNumbers(op: string, name: string, list: unknown, range: Num
   if (!Array.isArray(list) || !list.every((n) => inRange(n, range)))
     fail(
       op,
-      `expected an array, each ${rangeText(range)}, for "${name}", got ${Array.isArray(list) ? JSON.stringify(list.map(shown)) : shownTensor(list)}`,
+      `expected an array, each ${rangeText(range)}, for "${name}", got ${Array.isArray(list) ? shownList(list) : shownTensor(list)}`,
     );
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, oneLine, shown } from '../gpu/check.ts';
+import { checkOptions, oneLine, shown, shownList } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
 import type { Op } from './op.ts';
 
@@ -101,8 +101,7 @@ export function makeNode(fields: Partial<Node> & Pick<Node, 'kind'>): Node {
 }
 
 export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
-export const show = (shape: Shape): string =>
-  `[${shape.map((n) => (typeof n === 'number' ? n : shown(n))).join(', ')}]`;
+export const show = (shape: Shape): string => `[${Array.from(shape, shown).join(', ')}]`;
 export const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((n, i) => n === b[i]);
 
@@ -111,7 +110,7 @@ export const where = (op: string): string => (layers.length ? `${op} "${layers.j
 
 /** Throws a ShapeError that names the op and the layer: `matmul "encoder.1": expected ...`. */
 export function fail(op: string, message: string): never {
-  throw new ShapeError(`${where(op)}: ${oneLine(message, 1500)}`);
+  throw new ShapeError(oneLine(`${where(op)}: ${message}`, 1500));
 }
 
 /** The most elements of a tensor: indices are u32, and their bytes must not wrap. */
@@ -121,8 +120,7 @@ const MOST = 2 ** 31;
 export function checkShape(op: string, name: string, shape: Shape): Shape {
   const what = name ? `${op} "${name}"` : where(op);
   if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n > 0)) {
-    const got = Array.isArray(shape) ? show(shape) : shown(shape);
-    throw new ShapeError(`${what}: expected positive whole sizes, got ${got}`);
+    throw new ShapeError(`${what}: expected positive whole sizes, got ${shownList(shape)}`);
   }
   if (sizeOf(shape) > MOST)
     throw new ShapeError(`${what}: expected at most ${MOST} elements, got ${show(shape)}`);

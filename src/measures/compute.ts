@@ -1,4 +1,4 @@
-import { checkNumber, shown } from '../gpu/check.ts';
+import { checkNumber, shown, shownList } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { compile } from '../graph/compile.ts';
@@ -36,7 +36,7 @@ export function checkRows(where: string, rows: unknown): readonly [number, numbe
   const { shape } = rows as { shape?: unknown };
   const sizes = Array.isArray(shape) ? (shape as number[]) : [];
   if (sizes.length !== 2 || !sizes.every((n) => Number.isInteger(n) && n > 0))
-    bad(`a "shape" of ${Array.isArray(shape) ? `[${shape.map(shown).join(', ')}]` : shown(shape)}`);
+    bad(`a "shape" of ${shownList(shape)}`);
   const [N, D] = sizes;
   if ('slabs' in rows) {
     const slabs = Array.isArray(rows.slabs)

@@ -2,7 +2,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import reduceWgsl from '../../shaders/reduce.wgsl' with { type: 'text' };
-import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, shownList } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkFloat } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
 import {
@@ -176,10 +176,7 @@ export function normalizeAxes(op: string, rank: number, axes?: number | readonly
   const list = [axes].flat().map((axis) => (typeof axis === 'number' && axis < 0 ? axis + rank : axis));
   const valid = list.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
   if (!valid || new Set(list).size !== list.length)
-    fail(
-      op,
-      `expected different axes of a tensor of rank ${rank}, got [${[axes].flat().map(shown).join(', ')}]`,
-    );
+    fail(op, `expected different axes of a tensor of rank ${rank}, got ${shownList([axes].flat())}`);
   return list.sort((a, b) => a - b);
 }
 

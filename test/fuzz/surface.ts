@@ -282,7 +282,6 @@ export const surface: Record<string, Entry> = {
     value([2, 3]),
     value('f32'),
   ),
-  fail: cpu(value('myOp'), value('expected more')),
   flatten: build(weights, value('parameters')),
   input: build(value([2, 3]), value('f32')),
   layer: build(
@@ -669,6 +668,8 @@ export const OTHERS = {
     'nn',
   ],
   classes: ['Tensor', 'Variable'],
+  /** They throw what they are told. */
+  throwing: ['fail'],
   errors: Object.keys(api).filter((name) => name.endsWith('Error')),
 };
 

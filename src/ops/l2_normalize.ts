@@ -19,7 +19,8 @@ const uniform = ({ outputs: [y], options: { epsilon } }: Call<Options>) => {
 
 /** Rows of whole vec4s may go to a texture, unless a buffer is wanted too. */
 function kernel(x: Tensor, target: Target, wgsl: string, entry: string, inputs: string[]): Kernel<Options> {
-  const rows = rowKernel(wgsl, x, target);
+  // The squares once more where they leave f32, then the quotients.
+  const rows = rowKernel(wgsl, x, target, 3);
   const make = (result: Result): Kernel<Options> => ({
     ...rows,
     source: [...rows.source, unitWgsl, ...resultIn(result, inputs.length + 1)],

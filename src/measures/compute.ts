@@ -94,8 +94,11 @@ export function variableOf(where: string, rows: Rows): { rows: Variable; made: b
 }
 
 /** The bytes that one binding of a device holds at most. */
-export const bindingLimit = ({ gpu: { limits } }: Device): number =>
-  Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+export function bindingLimit({ gpu }: Device): number {
+  // Not in the pattern: types are shipped with it, and without types of WebGPU a device has no limits.
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
+  return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+}
 
 /** How many rows of so many f32 one binding holds. */
 export const rowsInBinding = (device: Device, width: number): number =>

@@ -1,4 +1,4 @@
-import { checkNumber, shown, shownList } from '../gpu/check.ts';
+import { checkNumber, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { compile } from '../graph/compile.ts';
@@ -36,7 +36,7 @@ export function checkRows(where: string, rows: unknown): readonly [number, numbe
   const { shape } = rows as { shape?: unknown };
   const sizes = Array.isArray(shape) ? (shape as number[]) : [];
   if (sizes.length !== 2 || !sizes.every((n) => Number.isInteger(n) && n > 0))
-    bad(`a "shape" of ${shownList(shape)}`);
+    bad(`a "shape" of ${Array.isArray(shape) ? `[${shape.map(shown).join(', ')}]` : shown(shape)}`);
   const [N, D] = sizes;
   if ('slabs' in rows) {
     const slabs = Array.isArray(rows.slabs)
@@ -94,8 +94,11 @@ export function variableOf(where: string, rows: Rows): { rows: Variable; made: b
 }
 
 /** The bytes that one binding of a device holds at most. */
-export const bindingLimit = ({ gpu }: Device): number =>
-  Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+export function bindingLimit({ gpu }: Device): number {
+  // Not in the pattern: types are shipped with it, and without types of WebGPU a device has no limits.
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
+  return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+}
 
 /** How many rows of so many f32 one binding holds. */
 export const rowsInBinding = (device: Device, width: number): number =>

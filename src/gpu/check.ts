@@ -38,9 +38,9 @@ const withArticle = (name: string): string =>
   `${/^[AEIOU]/.test(name) && !/^Ui/.test(name) ? 'an' : 'a'} ${name}`;
 
 /** A text in one line of at most 300 characters, for error messages that repeat what somebody gave. */
-export const oneLine = (text: string, most = 300): string => {
+export const oneLine = (text: string): string => {
   const line = text.replace(/\s+/g, ' ');
-  return line.length > most ? `${line.slice(0, most)} ...` : line;
+  return line.length > 300 ? `${line.slice(0, 300)} ...` : line;
 };
 
 function nameOf(value: object): string {

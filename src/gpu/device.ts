@@ -85,9 +85,9 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const api = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (!api) throw new WebGPUMissingError();
   const { powerPreference } = options;
-  if (powerPreference !== undefined && !['low-power', 'high-performance'].includes(powerPreference))
+  if (powerPreference && !/^(low-power|high-performance)$/.test(powerPreference))
     throw new InputError(
-      `openDevice: expected 'low-power' or 'high-performance' for "powerPreference", got ${shown(powerPreference)}`,
+      `openDevice: expected low-power or high-performance for "powerPreference", got ${shown(powerPreference)}`,
     );
   const adapter = await api.requestAdapter(powerPreference ? { powerPreference } : undefined);
   if (!adapter) throw new AdapterMissingError();

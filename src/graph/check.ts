@@ -119,10 +119,7 @@ export function checkFlag(op: string, name: string, value: unknown): void {
 /** Checks a list of numbers. @throws ShapeError */
 export function checkNumbers(op: string, name: string, list: unknown, range: NumberRange = {}): void {
   if (!Array.isArray(list) || !list.every((n) => inRange(n, range)))
-    fail(
-      op,
-      `expected an array, each ${rangeText(range)}, for "${name}", got ${Array.isArray(list) ? shownList(list) : shownTensor(list)}`,
-    );
+    fail(op, `expected an array, each ${rangeText(range)}, for "${name}", got ${shownList(list)}`);
 }
 
 /** Checks that something is a device and a variable. @throws InputError */

@@ -592,8 +592,7 @@ async function buildPipelines(
   });
   const unique = new Set(pending);
   // What the caller throws is thrown by all of it.
-  const told = [...unique].map((pipeline) => pipeline.then(() => onProgress?.(++done, unique.size)));
-  await Promise.all(told);
+  await Promise.all([...unique].map((each) => each.then(() => onProgress?.(++done, unique.size))));
   return Promise.all(pending);
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, oneLine, shown, shownList } from '../gpu/check.ts';
+import { checkOptions, shown, shownList } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
 import type { Op } from './op.ts';
 
@@ -110,7 +110,7 @@ export const where = (op: string): string => (layers.length ? `${op} "${layers.j
 
 /** Throws a ShapeError that names the op and the layer: `matmul "encoder.1": expected ...`. */
 export function fail(op: string, message: string): never {
-  throw new ShapeError(oneLine(`${where(op)}: ${message}`, 1500));
+  throw new ShapeError(`${where(op)}: ${message}`.slice(0, 1500));
 }
 
 /** The most elements of a tensor: indices are u32, and their bytes must not wrap. */

@@ -1,4 +1,4 @@
-import { shown } from '../gpu/check.ts';
+import { checkNumber, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
@@ -75,6 +75,7 @@ export function recipeOf(method: Method, setting: Setting): Recipe {
     throw new InputError(
       `recipeOf: expected a method of \`methods\` and a setting with network and knobs, got ${shown(method)} and ${shown(setting)}`,
     );
+  checkNumber('recipeOf', 'width', setting.width, { least: 1, whole: true });
   if (supervised && setting.classes < 2)
     throw new InputError(`${title}: expected labels of 2 classes or more, got ${setting.classes}`);
   if (recipe && typeof setting.copy !== 'function')

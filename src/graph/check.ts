@@ -93,12 +93,13 @@ export function checkTensors(
 
 /** Checks a list of variables, such as a layer's `parameters`. @throws ShapeError */
 export function checkVariables(op: string, name: string, list: unknown): asserts list is readonly Variable[] {
-  const of = Array.isArray(list) ? list.find((x) => !(x instanceof Variable)) : list;
-  if (Array.isArray(list) && !list.some((x) => !(x instanceof Variable))) return;
+  const listed = Array.isArray(list);
+  const wrong = listed ? list.find((x) => !(x instanceof Variable)) : list;
+  if (listed && list.every((x) => x instanceof Variable)) return;
   const hint = (list as { parameters?: unknown } | null)?.parameters ? '; give its `parameters`' : '';
   fail(
     op,
-    `expected an array of variables for "${name}", got ${Array.isArray(list) ? 'one with ' : ''}${shownTensor(of)}${hint}`,
+    `expected an array of variables for "${name}", got ${listed ? 'one with ' : ''}${shownTensor(wrong)}${hint}`,
   );
 }
 
@@ -142,6 +143,8 @@ export function checkOperand(op: string, name: string, x: unknown): void {
 
 /** Temperatures and their like: what is 0 in f32 would divide by zero. */
 export const POSITIVE: NumberRange = { above: 0, least: 2 ** -126 };
+/** Weights of terms. */
+export const WEIGHT: NumberRange = { least: 0 };
 
 /**
  * The options of a loss that are numbers or scalar inputs of the step: their values, after a check of names and ranges.
@@ -164,5 +167,3 @@ export function scalarsOf<K extends string>(
   }
   return values as Record<K, Scalar>;
 }
-/** Weights of terms. */
-export const WEIGHT: NumberRange = { least: 0 };

@@ -85,14 +85,6 @@ export function sameShapes(where: string, ...[first, ...others]: readonly Rows[]
 export const spacedRows = (N: number, count: number): Uint32Array =>
   Uint32Array.from({ length: count }, (_, i) => Math.floor((i * N) / count));
 
-/** Rows as a variable; `made` says whether it was made here, for freeing. They must lie in one binding. */
-export function variableOf(where: string, rows: Rows): { rows: Variable; made: boolean } {
-  const x = tensorOf(where, rows);
-  if (x instanceof Variable) return { rows: x, made: false };
-  const { data, shape } = rows as { data: Float32Array; shape: readonly number[] };
-  return { rows: new Variable(where, shape, 'f32', data), made: true };
-}
-
 /** The bytes that one binding of a device holds at most. */
 export function bindingLimit({ gpu }: Device): number {
   // Not in the pattern: types are shipped with it, and without types of WebGPU a device has no limits.

@@ -1,6 +1,6 @@
 import datasetWgsl from '../../shaders/dataset.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import { checkOptions, inRange, LARGEST_U32, rangeText, shown, shownList } from '../gpu/check.ts';
+import { checkName, checkOptions, inRange, LARGEST_U32, rangeText, shown, shownList } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar, checkTensor, shownTensor } from '../graph/check.ts';
 import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
@@ -53,8 +53,7 @@ export function dataset(
 ): Dataset {
   checkOptions('dataset', options, ['mean', 'std', 'name']);
   const { mean = 0.286, std = 0.353, name = 'images' } = options;
-  if (typeof name !== 'string')
-    throw new InputError(`dataset: expected a string for "name", got ${shown(name)}`);
+  checkName('dataset', name);
   const where = `dataset "${name}"`;
   checkImages(where, images);
   const { pixels, count, height, width, channels } = images;

@@ -191,7 +191,7 @@ export function checkImages(where: string, images: unknown): asserts images is I
  */
 export async function loadIdx(source: string | URL | ArrayBuffer | Uint8Array): Promise<Idx> {
   if (typeof source !== 'string' && !(source instanceof URL)) return parseIdx(source, 'loadIdx');
-  const name = String(source);
+  const name = nameText(String(source));
   const response = await fetch(source).catch((error: Error) => {
     throw new InputError(`${name}: cannot be read: ${error.message}`);
   });

@@ -110,7 +110,7 @@ export function parseNpy(source: ArrayBuffer | Uint8Array, name = 'npy'): Npy {
   if (!make && !(text > 0 && text <= LONGEST_TEXT)) {
     const help =
       dtype === undefined ? 'records; save one field of numbers' : HELP.get(dtype.replace(/^\W/, '')[0]);
-    const got = dtype === undefined ? help : `"${dtype.slice(0, 40)}"${help ? `, ${help}` : ''}`;
+    const got = dtype === undefined ? help : `"${oneLine(dtype.slice(0, 40))}"${help ? `, ${help}` : ''}`;
     throw bad(`expected floats, integers, booleans or text, got ${got}`);
   }
   const width = make?.BYTES_PER_ELEMENT ?? (type[0] === 'U' ? 4 * text : text);

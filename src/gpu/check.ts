@@ -12,6 +12,10 @@ export interface NumberRange {
   whole?: boolean;
 }
 
+/** Whether a value can be called: a class cannot. */
+export const isFunction = (value: unknown): boolean =>
+  typeof value === 'function' && !/^class\b/.test(Function.prototype.toString.call(value));
+
 /** The largest seed or step: a u32 of the uniform block. */
 export const LARGEST_U32 = 2 ** 32 - 1;
 
@@ -20,7 +24,7 @@ export function shown(value: unknown): string {
   if (typeof value === 'string')
     return value.length > 40 ? `a string of ${value.length}` : JSON.stringify(value);
   if (typeof value === 'bigint') return `the BigInt ${value}n`;
-  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'function') return isFunction(value) ? 'a function' : 'a class';
   if (typeof value === 'symbol') return 'a symbol';
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
@@ -87,6 +91,17 @@ export function checkNumber(where: string, name: string, value: unknown, range: 
 }
 
 /**
+ * Checks a name of a layer, variable or data set, which messages and files repeat.
+ * @throws InputError: `linear: expected a line of at most 200 characters for "name", got null`
+ */
+export function checkName(where: string, name: unknown): asserts name is string {
+  if (typeof name !== 'string' || !/^.{0,200}$/.test(name))
+    throw new InputError(
+      `${where}: expected a line of at most 200 characters for "name", got ${shown(name)}`,
+    );
+}
+
+/**
  * Checks an options object: it is an object, and has no names but these; its `onProgress` is a function.
  * @throws InputError that lists the names
  */
@@ -102,6 +117,6 @@ export function checkOptions(where: string, options: unknown, names: readonly st
   if (unknown !== undefined)
     throw new InputError(`${where}: unknown option "${unknown}"; expected ${names.join(', ')}`);
   const { onProgress } = options as { onProgress?: unknown };
-  if (onProgress !== undefined && typeof onProgress !== 'function')
+  if (onProgress !== undefined && !isFunction(onProgress))
     throw new InputError(`${where}: expected a function for "onProgress", got ${shown(onProgress)}`);
 }

@@ -95,7 +95,7 @@ export function checkTensors(
 export function checkVariables(op: string, name: string, list: unknown): asserts list is readonly Variable[] {
   const listed = Array.isArray(list);
   const wrong = listed ? list.find((x) => !(x instanceof Variable)) : list;
-  if (listed && list.every((x) => x instanceof Variable)) return;
+  if (listed && [...list].every((x) => x instanceof Variable)) return;
   const hint = (list as { parameters?: unknown } | null)?.parameters ? '; give its `parameters`' : '';
   fail(
     op,
@@ -119,7 +119,7 @@ export function checkFlag(op: string, name: string, value: unknown): void {
 
 /** Checks a list of numbers. @throws ShapeError */
 export function checkNumbers(op: string, name: string, list: unknown, range: NumberRange = {}): void {
-  if (!Array.isArray(list) || !list.every((n) => inRange(n, range)))
+  if (!Array.isArray(list) || ![...list].every((n) => inRange(n, range)))
     fail(op, `expected an array, each ${rangeText(range)}, for "${name}", got ${shownList(list)}`);
 }
 

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, isFunction, shown } from '../gpu/check.ts';
 import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
 import {
   HypersphereError,
@@ -115,7 +115,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   options: CompileOptions<I> = {},
 ): Promise<Step<I, O>> {
   checkOn('compile', device);
-  if (typeof step !== 'function') throw new InputError(`compile: expected a function, got ${shown(step)}`);
+  if (!isFunction(step)) throw new InputError(`compile: expected a function, got ${shown(step)}`);
   checkCompile(options);
   try {
     return (await build(device, step, options)).step;
@@ -366,6 +366,8 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
         );
     }
     gatherParts();
+    if (typeof values !== 'object' || values === null)
+      throw new InputError(`run: expected an object of inputs, got ${shown(values)}`);
     for (const name of Object.keys(values))
       if (!Object.hasOwn(inputs, name)) throw new InputError(`run: no input is called "${name}"`);
     for (const [name, x] of Object.entries(inputs)) {

@@ -1,4 +1,4 @@
-import { shown } from '../gpu/check.ts';
+import { isFunction, shown } from '../gpu/check.ts';
 import type { Target } from '../gpu/target.ts';
 import { checkTensor, checkTensors, checkVariables } from './check.ts';
 import {
@@ -158,7 +158,7 @@ export function op<I extends readonly (Tensor | null)[], O = any>(spec: Op<O>): 
 /** Throws unless this is the record of an op. */
 function checkSpec(where: string, spec: unknown): void {
   const { name, shape, kernel } = (spec ?? {}) as Partial<Op>;
-  if (typeof name !== 'string' || typeof shape !== 'function' || !kernel)
+  if (typeof name !== 'string' || !isFunction(shape) || !kernel)
     fail(where, `expected a record of an op with name, shape and kernel, got ${shown(spec)}`);
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, shown, shownList } from '../gpu/check.ts';
+import { checkName, checkOptions, isFunction, shown, shownList } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
 import type { Op } from './op.ts';
 
@@ -119,7 +119,7 @@ const MOST = 2 ** 31;
 /** A copy of a shape. @throws ShapeError unless its sizes are positive whole numbers of at most 2^31 elements */
 export function checkShape(op: string, name: string, shape: Shape): Shape {
   const what = name ? `${op} "${name}"` : where(op);
-  if (!Array.isArray(shape) || !shape.every((n) => Number.isInteger(n) && n > 0)) {
+  if (!Array.isArray(shape) || ![...shape].every((n) => Number.isInteger(n) && n > 0)) {
     throw new ShapeError(`${what}: expected positive whole sizes, got ${shownList(shape)}`);
   }
   if (sizeOf(shape) > MOST)
@@ -129,8 +129,8 @@ export function checkShape(op: string, name: string, shape: Shape): Shape {
 
 /** Names the layer that ops built inside `build` belong to, for error messages. Layers nest. */
 export function layer<T>(name: string, build: () => T): T {
-  if (typeof name !== 'string' || typeof build !== 'function')
-    fail('layer', `expected a name and a function, got ${shown(name)} and ${shown(build)}`);
+  checkName(where('layer'), name);
+  if (!isFunction(build)) fail('layer', `expected a function, got ${shown(build)}`);
   layers.push(name);
   try {
     return build();
@@ -179,7 +179,7 @@ export function variable(
 ): Variable {
   checkOptions('variable', options, ['name', 'initial', 'dtype']);
   const { name = 'variable', initial = 0, dtype = 'f32' } = options;
-  if (typeof name !== 'string') fail('variable', `expected a string for "name", got ${shown(name)}`);
+  checkName(where('variable'), name);
   checkDType(`variable "${name}"`, dtype);
   if (typeof initial !== 'number' && typeof initial !== 'function' && !ArrayBuffer.isView(initial))
     fail(
@@ -229,10 +229,15 @@ export const constantValue = (x: Tensor): number | null =>
 
 /** The same elements with another shape; no copy. One size may be -1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  if (!(x instanceof Tensor) || !Array.isArray(shape) || shape.filter((n) => n === -1).length > 1)
+  const sizes = Array.isArray(shape) ? [...shape] : [null];
+  if (
+    !(x instanceof Tensor) ||
+    !sizes.every((n) => Number.isInteger(n)) ||
+    sizes.filter((n) => n === -1).length > 1
+  )
     fail(
       'reshape',
-      `expected a tensor and a shape with at most one -1, got ${x instanceof Tensor ? show(x.shape) : shown(x)} and ${Array.isArray(shape) ? show(shape.map(String) as never) : shown(shape)}`,
+      `expected a tensor and a shape with at most one -1, got ${x instanceof Tensor ? show(x.shape) : shown(x)} and ${shownList(shape)}`,
     );
   const known = sizeOf(shape.filter((n) => n !== -1));
   const full = shape.map((n) => (n === -1 ? x.size / known : n));
@@ -295,7 +300,7 @@ export function settle(flat: Variable, members: Iterable<Variable> = flat.member
  */
 export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
   const list: unknown = variables;
-  if (typeof name !== 'string') fail('flatten', `expected a string for a name, got ${shown(name)}`);
+  checkName('flatten', name);
   if (!Array.isArray(list) || !list.every((v) => v instanceof Variable))
     throw new ShapeError(`flatten "${name}": expected an array of variables, got ${shown(list)}`);
   const wrong = variables.find((v) => v.dtype !== 'f32');

@@ -4,7 +4,7 @@ import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import { type Augmentation, augment } from '../data/augment.ts';
 import { cleanBatch, type Dataset } from '../data/dataset.ts';
-import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { shownTensor } from '../graph/check.ts';
@@ -102,7 +102,7 @@ async function embedAll<K extends string>(
   checkDevice(where, device);
   checkDataset(where, data);
   checkOptions(where, options, OPTIONS);
-  if (typeof forward !== 'function')
+  if (!isFunction(forward))
     throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
   const { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress } = options;
   checkNumber(where, 'batch', most, { least: 1, whole: true });

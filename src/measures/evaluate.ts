@@ -2,7 +2,7 @@ import { type Augmentation, EVAL, scaledTo } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { classSizes, IGNORED, type LabelOptions, rowsKept } from '../data/labels.ts';
 import { quarterTurns } from '../data/turns.ts';
-import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
@@ -152,7 +152,7 @@ export async function evaluate(
   const { seed = 5, batch = 512, probes = true, ignore, onProgress } = options;
   checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32 - 1, whole: true });
   checkNumber(where, 'batch', batch, { least: 1, whole: true });
-  if (forward !== null && typeof forward !== 'function')
+  if (forward !== null && !isFunction(forward))
     throw new InputError(
       `${where}: expected a function of images, or null, for "forward", got ${shown(forward)}`,
     );

@@ -1,7 +1,7 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
 import { checkSameClasses, type Dataset } from '../data/dataset.ts';
 import { IGNORED, type LabelOptions, type Numbered, numberTogether } from '../data/labels.ts';
-import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -111,7 +111,7 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
   const { shifts = SHIFTS as unknown as Record<K, Augmentation>, seed = 5, batch, ignore } = options;
   if (typeof shifts !== 'object' || shifts === null)
     throw new InputError(`${where}: expected augmentations by name for "shifts", got ${shown(shifts)}`);
-  if (typeof forward !== 'function')
+  if (!isFunction(forward))
     throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
   checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   if (batch !== undefined) checkNumber(where, 'batch', batch, { least: 1, whole: true });

@@ -1,4 +1,4 @@
-import { checkNumber, shown } from '../gpu/check.ts';
+import { checkNumber, inRange, isFunction, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
@@ -15,7 +15,7 @@ import { moco } from './moco.ts';
 import { nnclr } from './nnclr.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import { gradCache } from './parts/grad_cache.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
+import type { Network, Recipe, Setting } from './parts/recipe.ts';
 import { halves } from './parts/views.ts';
 import { proxyAnchorPoint, proxyAnchorRecipe } from './proxy_anchor.ts';
 import { proxyNcaRecipe } from './proxy_nca.ts';
@@ -71,16 +71,21 @@ export interface Method {
  */
 export function recipeOf(method: Method, setting: Setting): Recipe {
   const { recipe, loss, title, supervised } = (method ?? {}) as Method;
-  if ((!recipe && !loss) || typeof setting !== 'object' || !setting?.network || !setting.knobs)
+  if ((!recipe && !loss) || typeof setting !== 'object' || !isNetwork(setting?.network) || !setting.knobs)
     throw new InputError(
       `recipeOf: expected a method of \`methods\` and a setting with network and knobs, got ${shown(method)} and ${shown(setting)}`,
     );
   checkNumber('recipeOf', 'width', setting.width, { least: 1, whole: true });
-  if (supervised && setting.classes < 2)
-    throw new InputError(`${title}: expected labels of 2 classes or more, got ${setting.classes}`);
-  if (recipe && typeof setting.copy !== 'function')
+  if (supervised && !inRange(setting.classes, { least: 2, whole: true }))
+    throw new InputError(`${title}: expected labels of 2 classes or more, got ${shown(setting.classes)}`);
+  if (recipe && !isFunction(setting.copy))
     throw new InputError(`recipeOf: expected a function for "copy", got ${shown(setting.copy)}`);
-  if (recipe) return recipe(setting);
+  const copy = (name: string) => {
+    const made = setting.copy(name);
+    if (isNetwork(made)) return made;
+    throw new InputError(`recipeOf: expected "copy" to return a network, got ${shown(made)}`);
+  };
+  if (recipe) return recipe({ ...setting, copy });
   const { network, width, seed, knobs } = setting;
   const { memory: rows = 0, chunks = 1 } = knobs;
   const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
@@ -97,6 +102,12 @@ export function recipeOf(method: Method, setting: Setting): Recipe {
     }),
   };
 }
+
+/** Whether a value has what a method needs of a {@link Network}. */
+const isNetwork = (value: unknown): value is Network => {
+  const { embed, parameters, statistics } = (value ?? {}) as Partial<Network>;
+  return isFunction(embed) && Array.isArray(parameters) && Array.isArray(statistics);
+};
 
 /** The labels of both views. */
 const twice = (labels: Tensor | null): Tensor => concatenate([labels!, labels!]);

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkName, checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkChoice, checkNumbers } from '../graph/check.ts';
 import { fail, reshape, show, where } from '../graph/tensor.ts';
 import {
@@ -17,7 +17,7 @@ import {
 function checkEncoder(kind: string, options: unknown, sizes: string, others = ''): void {
   checkOptions(where(kind), options, `name seed ${sizes} ${others}`.split(' ').filter(Boolean));
   const { name = '', seed = 0, ...rest } = options as Record<string, unknown>;
-  if (typeof name !== 'string') fail(kind, `expected a string for "name", got ${shown(name)}`);
+  checkName(where(kind), name);
   checkNumber(where(kind), 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   for (const size of sizes.split(' '))
     checkNumber(where(kind), size, rest[size] ?? 1, { least: 1, most: 2 ** 31, whole: true });

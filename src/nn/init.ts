@@ -1,5 +1,4 @@
-import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
-import { InputError } from '../gpu/errors.ts';
+import { checkName, checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkVariables } from '../graph/check.ts';
 import { fail, initialOf, sameShape, show, type Variable } from '../graph/tensor.ts';
 import { normalArray, uniformArray } from '../ops/random.ts';
@@ -27,8 +26,7 @@ function checkDraw(where: string, draw: Draw): void {
   for (const [key, n] of Object.entries({ size, fanIn, fanOut }))
     checkNumber(where, key, n, { least: 1, most: 2 ** 31 });
   checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
-  if (typeof name !== 'string')
-    throw new InputError(`${where}: expected a string for "name", got ${shown(name)}`);
+  checkName(where, name);
 }
 
 /** FNV-1a: a stream of random numbers for a name. */

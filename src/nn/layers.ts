@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkName, checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkVariables } from '../graph/check.ts';
 import {
   checkShape,
@@ -77,8 +77,8 @@ export interface WeightOptions {
 function checkLayer(kind: string, options: unknown, names: string, sizes: string): void {
   checkOptions(where(kind), options, [...names.split(' '), 'name']);
   const { name = '', seed = 0, init = he, ...rest } = options as Record<string, unknown>;
-  if (typeof name !== 'string') fail(kind, `expected a string for "name", got ${shown(name)}`);
-  if (typeof init !== 'function') fail(kind, `expected a function for "init", got ${shown(init)}`);
+  checkName(where(kind), name);
+  if (!isFunction(init)) fail(kind, `expected a function for "init", got ${shown(init)}`);
   checkNumber(where(kind), 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   for (const size of sizes.split(' '))
     checkNumber(where(kind), size, rest[size], { least: 1, most: 2 ** 31, whole: true });
@@ -94,8 +94,8 @@ export function makeLayer(
   parameters: readonly Variable[] = [],
   statistics: readonly Variable[] = [],
 ): Layer {
-  if (typeof name !== 'string' || typeof forward !== 'function')
-    fail('makeLayer', `expected a name and a function, got ${shown(name)} and ${shown(forward)}`);
+  checkName('makeLayer', name);
+  if (!isFunction(forward)) fail('makeLayer', `expected a function, got ${shown(forward)}`);
   checkVariables('makeLayer', 'parameters', parameters);
   checkVariables('makeLayer', 'statistics', statistics);
   const apply = (x: Tensor, mode: Mode = {}) => {
@@ -277,7 +277,7 @@ const named = new WeakSet<Layer>();
  * `encoder.0.weight`, `encoder.head.bias`. A layer that occurs twice shares its variables.
  */
 export function sequential(name: string, layers: readonly Layer[]): Layer {
-  if (typeof name !== 'string') fail('sequential', `expected a name, got ${shown(name)}`);
+  checkName(where('sequential'), name);
   const wrong = Array.isArray(layers) ? layers.findIndex((each) => !isLayer(each)) : -2;
   if (wrong !== -1)
     fail(

@@ -1,6 +1,6 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import optimizerWgsl from '../../shaders/optimizer.wgsl' with { type: 'text' };
-import { checkOptions, shown } from '../gpu/check.ts';
+import { checkOptions, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkOn, checkTensor, checkTensors, checkVariables } from '../graph/check.ts';
@@ -138,8 +138,7 @@ export function checkOptimizer(name: string, parameters: unknown, options: unkno
   checkOptions(name, options, [...COMMON, ...own.split(' ')]);
   const { exclude = excludedByDefault, learningRateFactor = excludedByDefault } = options as OptimizerOptions;
   for (const [key, f] of Object.entries({ exclude, learningRateFactor }))
-    if (typeof f !== 'function')
-      throw new InputError(`${name}: expected a function for "${key}", got ${shown(f)}`);
+    if (!isFunction(f)) throw new InputError(`${name}: expected a function for "${key}", got ${shown(f)}`);
 }
 const COMMON = ['learningRate', 'weightDecay', 'exclude', 'learningRateFactor', 'name', 'clip'];
 

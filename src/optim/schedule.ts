@@ -1,5 +1,4 @@
-import { checkNumber, checkOptions, inRange } from '../gpu/check.ts';
-import { InputError } from '../gpu/errors.ts';
+import { checkNumber, checkOptions } from '../gpu/check.ts';
 
 /**
  * A learning rate (or any number) by step, counted from 0: linear warm-up `base (step + 1) / warmup`, then half a
@@ -16,11 +15,10 @@ export function cosineSchedule(options: {
   checkOptions('cosineSchedule', options, ['steps', 'base', 'warmup', 'final']);
   const { steps, base, warmup = 0, final = 0 } = options;
   for (const [name, n] of Object.entries({ base, final })) checkNumber('cosineSchedule', name, n);
-  if (!inRange(steps, { least: 1 }) || !inRange(warmup, { least: 0, most: steps }))
-    throw new InputError(
-      `cosineSchedule: expected 0 <= warmup <= steps and steps >= 1, got steps ${String(steps)}, warmup ${String(warmup)}`,
-    );
+  checkNumber('cosineSchedule', 'steps', steps, { least: 1 });
+  checkNumber('cosineSchedule', 'warmup', warmup, { least: 0, most: steps });
   return (step) => {
+    checkNumber('cosineSchedule', 'step', step, { least: 0 });
     if (step < warmup) return (base * (step + 1)) / warmup;
     if (step >= steps) return final;
     return final + ((base - final) * (1 + Math.cos((Math.PI * (step - warmup)) / (steps - warmup)))) / 2;

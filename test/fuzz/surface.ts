@@ -16,6 +16,7 @@ import {
   tensor,
   value,
 } from './arguments.ts';
+import { CallersOwn } from './engine.ts';
 import { npyWith, safetensorsFile } from './formats.ts';
 import { gpu } from './gpu.ts';
 
@@ -88,7 +89,11 @@ const look = object({
 });
 const anOp = leaf('an op', () => ({
   name: 'twice',
-  shape: ([x]: api.Tensor[]) => x.shape,
+  // An op of the caller's own, which takes no null.
+  shape: ([x]: api.Tensor[]) => {
+    if (!x) throw new CallersOwn('no input');
+    return x.shape;
+  },
   kernel: {
     source: `struct Params { count: u32 }
       @group(0) @binding(0) var<uniform> params: Params;

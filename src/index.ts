@@ -121,25 +121,25 @@ export { participationRatio, type Spectrum, spectrum, spectrumSlope } from './me
 export { embeddingStd } from './measures/std.ts';
 export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
 // Methods, one paper each.
-export { alignUniform } from './methods/align_uniform.ts';
+export { alignUniformLoss } from './methods/align_uniform.ts';
 export { alignmentLoss } from './methods/alignment.ts';
-export { barlowTwins } from './methods/barlow_twins.ts';
-export { dcl } from './methods/dcl.ts';
-export { infoNce } from './methods/info_nce.ts';
+export { barlowTwinsLoss } from './methods/barlow_twins.ts';
+export { dclLoss } from './methods/dcl.ts';
+export { infoNceLoss } from './methods/info_nce.ts';
 export { leJepaLoss } from './methods/lejepa.ts';
 export { nceLoss } from './methods/nce.ts';
-export { ntXent } from './methods/simclr.ts';
-export { proxyAnchor } from './methods/proxy_anchor.ts';
-export { proxyNca } from './methods/proxy_nca.ts';
+export { ntXentLoss } from './methods/simclr.ts';
+export { proxyAnchorLoss } from './methods/proxy_anchor.ts';
+export { proxyNcaLoss } from './methods/proxy_nca.ts';
 export { rotationLoss } from './methods/rotation.ts';
 export { sigReg } from './methods/parts/sigreg.ts';
 export { halves } from './methods/parts/views.ts';
-export { supCon } from './methods/sup_con.ts';
-export { triplet } from './methods/triplet.ts';
+export { supConLoss } from './methods/sup_con.ts';
+export { tripletLoss } from './methods/triplet.ts';
 export { uniformityLoss } from './methods/uniformity.ts';
-export { vicReg } from './methods/vicreg.ts';
+export { vicRegLoss } from './methods/vicreg.ts';
 export { whiten } from './methods/parts/whiten.ts';
-export { wMse } from './methods/w_mse.ts';
+export { wMseLoss } from './methods/w_mse.ts';
 // Layers (`nn`), optimisers, data.
 export * as nn from './nn/index.ts';
 // Ops.
@@ -194,12 +194,31 @@ export {
   tanh,
 } from './ops/unary.ts';
 export * from './optim/index.ts';
-// Methods with what stands around their losses.
+// Methods with what stands around their losses, and the trainer.
+export {
+  type Trained,
+  type Trainer,
+  type TrainerLook,
+  type TrainerOptions,
+  trainer,
+} from './train/trainer.ts';
+export { NonFiniteError } from './train/run.ts';
 export { byolLoss } from './methods/byol.ts';
 export { dinoLoss } from './methods/dino.ts';
 export { mocoLoss } from './methods/moco.ts';
 export { nnclrLoss } from './methods/nnclr.ts';
-export type { Batch, Network, Recipe, Setting } from './methods/parts/recipe.ts';
-export { type Method, methods, recipeOf } from './methods/registry.ts';
+export { methods } from './methods/index.ts';
+export {
+  type ImageBatch,
+  type ImageMethod,
+  type ImageSetting,
+  imageMethod,
+  type Method,
+  type Network,
+  type PlaneMethod,
+  pairMethod,
+  planeMethod,
+  type Recipe,
+} from './methods/method.ts';
 export { simSiamLoss } from './methods/simsiam.ts';
 export { sinkhorn, swavLoss } from './methods/swav.ts';

@@ -28,7 +28,7 @@ async function train({ openDevice, compile, constant, nn, ntXent, adam }: typeof
   const encoder = nn.mlp([20, 32, 8], { seed: 1 });
   const optimizer = adam(encoder.parameters, { learningRate: 1e-2 });
   const step = await compile(device, () => {
-    const loss = ntXent(encoder(constant(a, [16, 20])), encoder(constant(b, [16, 20])));
+    const loss = ntXentLoss(encoder(constant(a, [16, 20])), encoder(constant(b, [16, 20])));
     optimizer.minimize(loss);
     return { loss };
   });

@@ -1,8 +1,8 @@
 // Proxy-NCA and Proxy-Anchor: their losses, and the proxies around them. Here view A is the rows, view B the proxies.
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
-import { proxyAnchor } from '../../../src/methods/proxy_anchor.ts';
-import { proxyNca } from '../../../src/methods/proxy_nca.ts';
+import { proxyAnchorLoss } from '../../../src/methods/proxy_anchor.ts';
+import { proxyNcaLoss } from '../../../src/methods/proxy_nca.ts';
 import { methods, recipeOf } from '../../../src/methods/registry.ts';
 import { mlp } from '../../../src/nn/index.ts';
 import { close, freshSeed, random, test, throws } from '../../harness.ts';
@@ -22,23 +22,23 @@ import { trainRecipe } from '../recipe.ts';
 const LOSSES: { name: string; loss: Loss; expected: RefLoss; floor?: number }[] = [
   {
     name: 'Proxy-NCA',
-    loss: (z, proxies, labels) => proxyNca(z, labels, proxies),
+    loss: (z, proxies, labels) => proxyNcaLoss(z, labels, proxies),
     expected: (z, proxies, labels) => reference.proxyNca(z, labels, proxies),
   },
   {
     name: 'Proxy-NCA, scale 1',
-    loss: (z, proxies, labels) => proxyNca(z, labels, proxies, { scale: 1 }),
+    loss: (z, proxies, labels) => proxyNcaLoss(z, labels, proxies, { scale: 1 }),
     expected: (z, proxies, labels) => reference.proxyNca(z, labels, proxies, 1),
   },
   {
     name: 'Proxy-Anchor',
-    loss: (z, proxies, labels) => proxyAnchor(z, labels, proxies),
+    loss: (z, proxies, labels) => proxyAnchorLoss(z, labels, proxies),
     expected: (z, proxies, labels) => reference.proxyAnchor(z, labels, proxies),
     floor: 2e-5,
   },
   {
     name: 'Proxy-Anchor, alpha 4, delta 0',
-    loss: (z, proxies, labels) => proxyAnchor(z, labels, proxies, { alpha: 4, delta: 0 }),
+    loss: (z, proxies, labels) => proxyAnchorLoss(z, labels, proxies, { alpha: 4, delta: 0 }),
     expected: (z, proxies, labels) => reference.proxyAnchor(z, labels, proxies, { alpha: 4, delta: 0 }),
   },
 ];
@@ -67,11 +67,11 @@ test('a scale of 100 and an alpha of 200 overflow nothing', async () => {
   const draw = random(freshSeed());
   for (const [loss, expected] of [
     [
-      (z: Tensor, p: Tensor, l: Tensor) => proxyNca(z, l, p, { scale: 100 }),
+      (z: Tensor, p: Tensor, l: Tensor) => proxyNcaLoss(z, l, p, { scale: 100 }),
       (z: reference.Ref, p: reference.Ref, l: ArrayLike<number>) => reference.proxyNca(z, l, p, 100),
     ],
     [
-      (z: Tensor, p: Tensor, l: Tensor) => proxyAnchor(z, l, p, { alpha: 200 }),
+      (z: Tensor, p: Tensor, l: Tensor) => proxyAnchorLoss(z, l, p, { alpha: 200 }),
       (z: reference.Ref, p: reference.Ref, l: ArrayLike<number>) =>
         reference.proxyAnchor(z, l, p, { alpha: 200 }),
     ],
@@ -115,7 +115,7 @@ test('what does not fit is named', () => {
   for (const loss of [proxyNca, proxyAnchor])
     throws(() => loss(input([4, 3]), labels, input([5, 2])), /matmul: expected inner sizes to match/);
   throws(
-    () => proxyNca(input([5, 3]), labels, input([5, 3])),
-    /proxyNca: expected labels \[5\] for embeddings \[5, 3\], got \[4\]/,
+    () => proxyNcaLoss(input([5, 3]), labels, input([5, 3])),
+    /proxyNcaLoss: expected labels \[5\] for embeddings \[5, 3\], got \[4\]/,
   );
 });

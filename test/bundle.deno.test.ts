@@ -21,7 +21,7 @@ for (const [page, limit] of Object.entries(LIMITS)) {
 }
 
 /** Losses of three steps of SimCLR on noise, and what a step takes. */
-async function train({ openDevice, compile, constant, nn, ntXent, adam }: typeof sources) {
+async function train({ openDevice, compile, constant, nn, ntXentLoss, adam }: typeof sources) {
   const device = await openDevice();
   const { normal } = random(7);
   const [a, b] = [0, 1].map(() => normal(16 * 20));

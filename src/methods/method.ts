@@ -1,7 +1,8 @@
 // The form of a method: what it takes, what it trains, its loss, and what it says about itself.
 import type { Augmentation } from '../data/augment.ts';
-import { checkNumber, inRange, isFunction, type NumberRange, shown } from '../gpu/check.ts';
+import { checkNumber, checkOptions, inRange, isFunction, type NumberRange, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkScalar } from '../graph/check.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
 import type { Mode } from '../nn/layers.ts';
 import { concatenate } from '../ops/shape.ts';
@@ -161,6 +162,23 @@ const isNetwork = (value: unknown): value is Network => {
 };
 
 /**
+ * The values of a method's hyperparameters: those given, else the defaults.
+ * @throws InputError or ShapeError for an unknown one, a value outside its range, and a scalar input where a number is needed
+ */
+export function checkValues<H extends Hyperparameters>(
+  { title, hyperparameters }: About<H>,
+  given: Partial<Values<H>> = {},
+): Values<H> {
+  checkOptions(`${title}: "hyperparameters"`, given, Object.keys(hyperparameters));
+  const values: Record<string, unknown> = { ...defaultsOf(hyperparameters), ...given };
+  for (const [name, [, range]] of Object.entries(hyperparameters)) {
+    if (range.whole || 'fixed' in range) checkNumber(title, name, values[name], range);
+    else checkScalar(title, name, values[name], range);
+  }
+  return values as Values<H>;
+}
+
+/**
  * Declares a method of images. What it is built from is checked first.
  * @returns the method; its `build` throws InputError for a setting without network and hyperparameters, and for a supervised method with
  * fewer than two classes
@@ -176,10 +194,9 @@ export function imageMethod<const H extends Hyperparameters>(
 ): ImageMethod<H> {
   const { title, supervised, build } = method;
   const checked: typeof build = (setting) => {
-    if (typeof setting !== 'object' || !isNetwork(setting?.network) || !setting.hyperparameters)
-      throw new InputError(
-        `${title}: expected a setting with network and hyperparameters, got ${shown(setting)}`,
-      );
+    if (typeof setting !== 'object' || !isNetwork(setting?.network))
+      throw new InputError(`${title}: expected a setting with a network, got ${shown(setting)}`);
+    const hyperparameters = checkValues(method, setting.hyperparameters);
     checkNumber(title, 'width', setting.width, { least: 1, whole: true });
     if (supervised && !inRange(setting.classes, { least: 2, whole: true }))
       throw new InputError(`${title}: expected labels of 2 classes or more, got ${shown(setting.classes)}`);
@@ -190,7 +207,7 @@ export function imageMethod<const H extends Hyperparameters>(
       if (isNetwork(made)) return made;
       throw new InputError(`${title}: expected "copy" to return a network, got ${shown(made)}`);
     };
-    return build({ ...setting, copy });
+    return build({ ...setting, hyperparameters, copy });
   };
   return { ...method, data: 'images', build: checked };
 }
@@ -198,7 +215,12 @@ export function imageMethod<const H extends Hyperparameters>(
 /** Declares a method of points on the plane. */
 export const planeMethod = <const H extends Hyperparameters>(
   method: Omit<PlaneMethod<H>, 'data'>,
-): PlaneMethod<H> => ({ ...method, data: 'plane' });
+): PlaneMethod<H> => ({
+  ...method,
+  data: 'plane',
+  build: (setting) =>
+    method.build({ ...setting, hyperparameters: checkValues(method, setting?.hyperparameters) }),
+});
 
 /** The labels of both views, u32 [2N]. */
 export const twice = (labels: Tensor): Tensor => concatenate([labels, labels]);

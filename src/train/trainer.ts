@@ -1,22 +1,13 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
 import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
 import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
-import {
-  checkNumber,
-  checkOptions,
-  inRange,
-  isFunction,
-  LARGEST_U32,
-  rangeText,
-  shown,
-} from '../gpu/check.ts';
+import { checkNumber, checkOptions, inRange, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import type { Scalar } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { type Collapse, collapseAlarm } from '../measures/alarm.ts';
-import { defaultsOf, type ImageMethod, type Method } from '../methods/method.ts';
+import { checkValues, type ImageMethod, type Method } from '../methods/method.ts';
 import { encoders } from '../nn/encoders.ts';
 import {
   alarmOptionsOf,
@@ -250,7 +241,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   return {
     ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
     views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),
-    hyperparameters: checkHyperparameters('trainer', method, options.hyperparameters ?? {}),
+    hyperparameters: checkValues(method, options.hyperparameters),
     ...(precision === 'mixed' && { precision: mixed }),
   };
 }
@@ -260,21 +251,3 @@ const isImageMethod = (value: unknown): value is ImageMethod => {
   const { data, build, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
   return data === 'images' && isFunction(build) && typeof hyperparameters === 'object';
 };
-
-/**
- * The hyperparameters of a method: the values that are given, else the defaults.
- * @throws InputError for an unknown one, and for a value outside its range
- */
-export function checkHyperparameters(
-  where: string,
-  { hyperparameters }: Pick<Method, 'hyperparameters'>,
-  given: Record<string, number>,
-): Record<string, Scalar> {
-  checkOptions(`${where}: "hyperparameters"`, given, Object.keys(hyperparameters));
-  for (const [name, value] of Object.entries(given)) {
-    const [, range] = hyperparameters[name];
-    if (!inRange(value, range))
-      throw new InputError(`${where}: expected ${rangeText(range)} for "${name}", got ${shown(value)}`);
-  }
-  return { ...defaultsOf(hyperparameters), ...given };
-}

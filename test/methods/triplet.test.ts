@@ -1,5 +1,6 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
+import { methods } from '../../src/methods/index.ts';
+import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
 import { tripletLoss } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
@@ -132,8 +133,11 @@ test('what does not fit is named', () => {
       () => tripletLoss(z, labels, { margin: margin as never }),
       /tripletLoss: expected a number of at least 0, or an f32 scalar, for "margin", got /,
     );
-  throws(() => tripletLoss(z, labels, { hard: 1 as never }), /tripletLoss: expected true or false for "hard", got 1/);
-  throws(() => tripletLoss(z, labels, { hardest: true } as never), /triplet: unknown option "hardest"/);
+  throws(
+    () => tripletLoss(z, labels, { hard: 1 as never }),
+    /tripletLoss: expected true or false for "hard", got 1/,
+  );
+  throws(() => tripletLoss(z, labels, { hardest: true } as never), /tripletLoss: unknown option "hardest"/);
   throws(
     () => tripletLoss(input([4, 3]), input([5], 'u32')),
     /tripletLoss: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
@@ -144,12 +148,12 @@ test('labels of one class are refused where they are known, as proxies refuse th
   const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
   const setting = { network, copy: () => network, width: 4, seed: 1 };
   for (const name of ['triplet', 'supCon', 'proxyNca', 'proxyAnchor']) {
-    const method = methods[name];
-    const { knobs } = method;
+    const method = methods[name] as ImageMethod;
+    const hyperparameters = defaultsOf(method.hyperparameters);
     throws(
-      () => recipeOf(method, { ...setting, classes: 1, knobs }),
+      () => method.build({ ...setting, classes: 1, hyperparameters }),
       /: expected labels of 2 classes or more, got 1$/,
     );
-    recipeOf(method, { ...setting, classes: 2, knobs });
+    method.build({ ...setting, classes: 2, hyperparameters });
   }
 });

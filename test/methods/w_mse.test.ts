@@ -139,5 +139,8 @@ test('views that agree cost nothing; collapsed ones are pushed apart by whitenin
 
 test('errors', () => {
   throws(() => wMseLoss(input([9, 3]), input([9, 2])), /wMseLoss: expected two views \[N, D\]/);
-  throws(() => wMseLoss(input([8, 8]), input([8, 8])), /wMseLoss: expected more rows than features.*got \[8, 8\]/);
+  throws(
+    () => wMseLoss(input([8, 8]), input([8, 8])),
+    /wMseLoss: expected more rows than features.*got \[8, 8\]/,
+  );
 });

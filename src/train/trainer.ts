@@ -113,7 +113,7 @@ export function trainer(options: TrainerOptions): Trainer {
       looks,
       stopped: () => stopped,
       onLook: () => wake(),
-    }).finally(() => wake());
+    });
     // A failure is thrown to whoever iterates or waits.
     result.catch(() => {});
     return result;
@@ -128,6 +128,7 @@ export function trainer(options: TrainerOptions): Trainer {
       let ended = false;
       const running = finish().finally(() => {
         ended = true;
+        wake();
       });
       running.catch(() => {});
       try {
@@ -220,7 +221,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     new InputError(`trainer: expected ${expected} for "${name}", got ${shown(got)}`);
   if (!isDevice(device) && !isFunction(device))
     throw bad('device', 'a device or a function that opens one', device);
-  if (!isImageMethod(method)) throw bad('method', 'a method of images, such as methods.simclr', method);
+  if (!isImageMethod(method)) throw bad('method', 'a method of images, such as methods.simclr,', method);
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
@@ -237,7 +238,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   if (precision !== 'f32' && precision !== 'mixed') throw bad('precision', "'f32' or 'mixed'", precision);
   if (resume !== undefined && !(resume instanceof Uint8Array)) throw bad('resume', 'a checkpoint', resume);
   if (method.supervised && !data.labels)
-    throw bad('data', `labelled images, which ${method.title} needs`, data);
+    throw bad('data', `labelled images, which ${method.title} needs,`, data);
   return {
     ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
     views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),

@@ -77,7 +77,7 @@ export async function parseIdx(source: ArrayBuffer | Uint8Array, name = 'IDX fil
   const held = bytes.length - start;
   if (held !== size) {
     const what = held < size ? 'truncated' : 'too long';
-    throw new InputError(`${name}: ${what}: expected ${size} bytes for [${shape.join(', ')}], got ${held}`);
+    throw new InputError(`${name}: ${what}: expected ${size} bytes for ${shownList(shape)}, got ${held}`);
   }
   if (width === 1) return { shape, data: new make(bytes.buffer, bytes.byteOffset + start, size) };
   const view = new DataView(bytes.buffer, bytes.byteOffset + start);

@@ -174,7 +174,7 @@ function reduceBlock(op: Op<Pass>, x: Tensor, block: Block): Tensor {
 export function normalizeAxes(op: string, rank: number, axes?: number | readonly number[]): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
   const list = [axes].flat().map((axis) => (typeof axis === 'number' && axis < 0 ? axis + rank : axis));
-  const valid = list.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
+  const valid = [...list].every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
   if (!valid || new Set(list).size !== list.length)
     fail(op, `expected different axes of a tensor of rank ${rank}, got ${shownList([axes].flat())}`);
   return list.sort((a, b) => a - b);

@@ -6,7 +6,7 @@ struct Params {
   splits: u32, // of the rows
   chunk: u32,  // rows in a split; the last may have fewer
   relu: u32,   // y = max(y, 0)
-  has_gamma: u32, has_beta: u32,
+  hasGamma: u32, hasBeta: u32,
   epsilon: f32,
   momentum: f32, // of the running statistics: the weight of the new batch
 }
@@ -149,8 +149,8 @@ fn batch_norm_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   let c = index % params.columns;
   let mu = mean[c];
   var scale = value(1.0) / sqrt(variance[c] + value(params.epsilon));
-  if (params.has_gamma != 0u) { scale *= gamma[c]; }
-  let shift = select(value(0.0), beta[select(0u, c, params.has_beta != 0u)], params.has_beta != 0u);
+  if (params.hasGamma != 0u) { scale *= gamma[c]; }
+  let shift = select(value(0.0), beta[select(0u, c, params.hasBeta != 0u)], params.hasBeta != 0u);
   for (var r = row; r < params.rows; r += step) {
     let at = r * params.columns + c;
     let v = (x[at] - mu) * scale + shift;
@@ -247,7 +247,7 @@ fn batch_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
   if (row >= step) { return; }
   let c = index % params.columns;
   var scale = factors[c];
-  if (params.has_gamma != 0u) { scale *= gamma_last[c]; }
+  if (params.hasGamma != 0u) { scale *= gamma_last[c]; }
   let mu = factors[params.columns + c];
   let slope = factors[2u * params.columns + c];
   let shift = factors[3u * params.columns + c];
@@ -268,7 +268,7 @@ fn batch_norm_inference_gradient(@builtin(workgroup_id) group: vec3u, @builtin(n
   if (row >= step) { return; }
   let c = index % params.columns;
   var scale = value(1.0) / sqrt(variance[c] + value(params.epsilon));
-  if (params.has_gamma != 0u) { scale *= gamma[c]; }
+  if (params.hasGamma != 0u) { scale *= gamma[c]; }
   for (var r = row; r < params.rows; r += step) {
     let at = r * params.columns + c;
     var d = only_dy[at];

@@ -2,7 +2,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import unaryWgsl from '../../shaders/unary.wgsl' with { type: 'text' };
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkFloat, checkScalar } from '../graph/check.ts';
-import { call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Kernel, op } from '../graph/op.ts';
 import {
   constant,
   constantValue,
@@ -16,7 +16,7 @@ import {
 
 const source = [unaryWgsl, gridWgsl];
 
-/** Numbers of the uniform block: `a` and `b` as in the shader, `dy` where the cotangent is one number. */
+/** The uniforms of unary.wgsl: `dy` where the cotangent is one number everywhere. */
 interface Numbers {
   a?: Scalar;
   b?: Scalar;
@@ -31,14 +31,12 @@ const elementwise = (entry: string, inputs: string[], output: string, inPlace?: 
   inputs,
   outputs: [output],
   workgroupSize: 256,
-  uniform: ({ outputs: [y], options: { a = 0, b = 0, dy = 0 } }) => ({
-    count: y.size,
-    a: f32(a),
-    b: f32(b),
-    dy: f32(dy),
-  }),
+  uniform: ({ outputs: [y], options: { a = 0, b = 0, dy = 0 } }) => ({ count: y.size, a, b, dy }),
   invocations: ({ outputs: [y] }) => Math.ceil(y.size / 4),
 });
+
+/** Mixed precision may store its result as f16. */
+const HALF = { half: true };
 
 type Gradient = (dy: Tensor, x: Tensor, y: Tensor, numbers: Numbers) => Tensor;
 
@@ -49,14 +47,15 @@ function unary(
   fold: ((x: number, a: number, b: number) => number) | null,
   entry: string,
   gradient: Gradient,
-  inPlace?: string,
+  { inPlace, half }: { inPlace?: string; half?: boolean } = {},
 ): (x: Tensor, numbers?: Numbers) => Tensor {
-  const spec: Op<Numbers> = {
+  const apply = op({
     name,
-    shape: ([x]) => x.shape,
+    half,
+    shape: ([x]: [x: Tensor], _: Numbers) => x.shape,
     kernel: elementwise(entry, ['x'], 'y', inPlace),
-    vjp: (dy, { inputs: [x], outputs: [y], options }) => [gradient(dy, x!, y, options)],
-  };
+    vjp: (dy, { inputs: [x], outputs: [y], options }) => [gradient(dy, x, y, options)],
+  });
   return (x, numbers = {}) => {
     checkFloat(name, x);
     checkOptions(where(name), numbers, ['a', 'b']);
@@ -64,7 +63,7 @@ function unary(
     const value = constantValue(x);
     if (fold && value !== null && typeof a === 'number' && typeof b === 'number')
       return constant(fold(value, a, b), x.shape);
-    return call(spec, [x], numbers).outputs[0];
+    return apply([x], numbers);
   };
 }
 
@@ -72,19 +71,18 @@ function unary(
 /* @__NO_SIDE_EFFECTS__ */
 function gradient(name: string, entry: string, inPlace?: string) {
   const kernel = elementwise(entry, ['dy', 'saved'], 'dx', inPlace);
-  const spec: Op<Numbers> = {
+  const apply = op({
     name,
-    shape: ([, saved]) => saved.shape,
+    shape: ([, saved]: [dy: Tensor | null, saved: Tensor], _: Numbers) => saved.shape,
     kernel: ({ inputs: [dy] }) =>
       dy ? kernel : { ...kernel, inPlace: undefined, constants: () => ({ UNIFORM_DY: 1 }) },
-  };
+  });
   return (dy: Tensor, saved: Tensor, numbers: Numbers = {}): Tensor => {
     if (!sameShape(dy.shape, saved.shape))
       fail(name, `expected dy ${show(saved.shape)}, got ${show(dy.shape)}`);
     const value = constantValue(dy);
     if (value === 0) return dy;
-    const inputs = value === null ? [dy, saved] : [null, saved];
-    return call(spec, inputs, { ...numbers, dy: value ?? 0 }).outputs[0];
+    return apply([value === null ? dy : null, saved], { ...numbers, dy: value ?? 0 });
   };
 }
 
@@ -173,7 +171,7 @@ export function clamp(x: Tensor, lo: Scalar, hi: Scalar): Tensor {
   return clampOp(x, { a: lo, b: hi });
 }
 
-/** Activations whose gradient can be told from their output. */
+/** Activations whose gradient follows from their output. */
 export type GatedActivation = 'relu' | 'leakyRelu';
 
 /** Options of {@link activationGradient}: `slope` below 0 is that of leakyRelu. */
@@ -186,10 +184,9 @@ const gated = elementwise('activation_gradient', ['dy', 'y'], 'dx', 'activation_
 const slopeOf = ({ activation, slope = 0.01 }: ActivationGradientOptions) =>
   activation === 'relu' ? 0 : slope;
 
-/** The record of {@link activationGradient}. */
-export const activationGradientOp: Op<ActivationGradientOptions & { dy?: number }> = {
+const activationGradientOp = op({
   name: 'activationGradient',
-  shape: ([, y]) => y.shape,
+  shape: ([, y]: [dy: Tensor | null, y: Tensor], _: ActivationGradientOptions & { dy?: number }) => y.shape,
   kernel: ({ inputs: [dy] }) => ({
     ...gated,
     inPlace: dy ? gated.inPlace : undefined,
@@ -200,25 +197,23 @@ export const activationGradientOp: Op<ActivationGradientOptions & { dy?: number 
   // The gradient of a ReLU goes into what made its cotangent: one dispatch and one pass over memory less.
   fuse: ({ inputs: [dy, y], options }, look) => {
     const maker = options.activation === 'relu' ? look.only(dy) : null;
-    return maker?.op.gated?.(maker, y!) ?? null;
+    const inputs = maker?.op.gated?.(maker, y);
+    return inputs ? { ...maker!, inputs } : null;
   },
-};
+});
 
 /**
  * The cotangent before an activation, from that after it and the activation's output: dy where y > 0, else slope dy.
  * @param dy and y: one shape
  */
-export const activationGradient = Object.assign(
-  (dy: Tensor, y: Tensor, options: ActivationGradientOptions): Tensor => {
-    if (!sameShape(dy.shape, y.shape))
-      fail('activationGradient', `expected dy ${show(y.shape)}, got ${show(dy.shape)}`);
-    const value = constantValue(dy);
-    if (value === 0) return dy;
-    if (value === null) return call(activationGradientOp, [dy, y], options).outputs[0];
-    return call(activationGradientOp, [null, y], { ...options, dy: value }).outputs[0];
-  },
-  { op: activationGradientOp as Op },
-);
+export function activationGradient(dy: Tensor, y: Tensor, options: ActivationGradientOptions): Tensor {
+  if (!sameShape(dy.shape, y.shape))
+    fail('activationGradient', `expected dy ${show(y.shape)}, got ${show(dy.shape)}`);
+  const value = constantValue(dy);
+  if (value === 0) return dy;
+  if (value === null) return activationGradientOp([dy, y], options);
+  return activationGradientOp([null, y], { ...options, dy: value });
+}
 
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu: (x: Tensor) => Tensor = unary(
@@ -226,7 +221,7 @@ export const relu: (x: Tensor) => Tensor = unary(
   (x) => Math.max(x, 0),
   'relu_forward',
   (dy, _x, y) => activationGradient(dy, y, { activation: 'relu' }),
-  'relu_in_place',
+  { inPlace: 'relu_in_place', half: true },
 );
 
 const leakyReluOp = unary(
@@ -234,9 +229,10 @@ const leakyReluOp = unary(
   (x, slope) => (x > 0 ? x : slope * x),
   'leaky_relu_forward',
   (dy, _x, y, { a }) => activationGradient(dy, y, { activation: 'leakyRelu', slope: a as number }),
+  HALF,
 );
 
-/** x where x > 0, else slope x. @param slope positive, 0.01 unless told (Maas et al. 2013) */
+/** x where x > 0, else slope x. @param slope positive, default 0.01 (Maas et al. 2013) */
 export function leakyRelu(x: Tensor, options: { slope?: number } = {}): Tensor {
   checkCall('leakyRelu', { x }, options, 'slope');
   const { slope = 0.01 } = options;
@@ -244,8 +240,8 @@ export function leakyRelu(x: Tensor, options: { slope?: number } = {}): Tensor {
   return leakyReluOp(x, { a: slope });
 }
 
-const geluTanh = unary('gelu', null, 'gelu_forward', (dy, x) => geluGradient(dy, x));
-const geluErf = unary('gelu', null, 'gelu_exact_forward', (dy, x) => geluExactGradient(dy, x));
+const geluTanh = unary('gelu', null, 'gelu_forward', (dy, x) => geluGradient(dy, x), HALF);
+const geluErf = unary('gelu', null, 'gelu_exact_forward', (dy, x) => geluExactGradient(dy, x), HALF);
 
 /** x Phi(x), Hendrycks and Gimpel 2016: their tanh approximation, or with `exact` by the error function (to 1e-6). */
 export function gelu(x: Tensor, options: { exact?: boolean } = {}): Tensor {
@@ -256,8 +252,12 @@ export function gelu(x: Tensor, options: { exact?: boolean } = {}): Tensor {
 }
 
 /** x sigmoid(x), also called swish. */
-export const silu: (x: Tensor) => Tensor = unary('silu', null, 'silu_forward', (dy, x) =>
-  siluGradient(dy, x),
+export const silu: (x: Tensor) => Tensor = unary(
+  'silu',
+  null,
+  'silu_forward',
+  (dy, x) => siluGradient(dy, x),
+  HALF,
 );
 
 /** 1 / (1 + e^-x) */
@@ -266,8 +266,12 @@ export const sigmoid: (x: Tensor) => Tensor = unary('sigmoid', null, 'sigmoid_fo
 );
 
 /** The hyperbolic tangent. */
-export const tanh: (x: Tensor) => Tensor = unary('tanh', null, 'tanh_forward', (dy, _x, y) =>
-  tanhGradient(dy, y),
+export const tanh: (x: Tensor) => Tensor = unary(
+  'tanh',
+  null,
+  'tanh_forward',
+  (dy, _x, y) => tanhGradient(dy, y),
+  HALF,
 );
 
 /** log(1 + e^x), without overflow. */

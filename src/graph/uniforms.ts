@@ -24,10 +24,10 @@ export function fieldsOf(source: string): Map<string, Field> {
   if (fields) return fields;
   fields = new Map<string, Field>();
   const code = source.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
-  const [, variable = '', type] = /var<uniform>\s*(\w+\s*:\s*(\w+))/.exec(code) ?? [];
+  const [, variable = '', type] = /var<uniform>\s*(\w+\s*:\s*([\w<>]+))/.exec(code) ?? [];
   const struct = new RegExp(`struct\\s+${type}\\s*{([^}]*)}`).exec(code)?.[1] ?? variable;
   let end = 0;
-  for (const field of struct.split(/,\s*/).filter(Boolean)) {
+  for (const field of struct.split(',').filter((part) => part.trim())) {
     const [, name, length = 1, letter] =
       /^\s*(\w+)\s*:\s*(?:vec([234]))?<?([uif])(?:32)?>?\s*$/.exec(field) ?? [];
     const size = Number(length);
@@ -35,7 +35,7 @@ export function fieldsOf(source: string): Map<string, Field> {
     end = offset + 4 * size;
     if (!name || end > BLOCK)
       throw new InputError(
-        `uniforms: expected u32, i32, f32 and their vectors, ${BLOCK} bytes, got ${field}`,
+        `uniforms: expected u32, i32, f32 and their vectors, ${BLOCK} bytes, got ${field.trim()}`,
       );
     fields.set(name, { type: `${letter}32`, size, offset });
   }
@@ -82,7 +82,7 @@ export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tenso
     const fields = fieldsOf([kernel.source].flat().join('\n'));
     for (const name of Object.keys(given[i]))
       if (!fields.has(name))
-        throw bad(`unknown uniform "${name}"; expected ${[...fields.keys()].join(', ')}`);
+        throw bad(`unknown uniform "${name}"; expected ${[...fields.keys()].join(', ') || 'none'}`);
     for (const [name, { type, size, offset }] of fields) {
       const values = [given[i][name] ?? []].flat() as (number | Tensor)[];
       if (!values.length) throw bad(`uniform "${name}" is missing`);
@@ -96,7 +96,7 @@ export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tenso
           write(at, type, value);
         else
           throw bad(
-            `uniform "${name}": expected a number or a scalar input of this step, ${type}, got ${shownTensor(value)}`,
+            `uniform "${name}": expected ${type} (a number or a scalar input of this step), got ${shownTensor(value)}`,
           );
       }
     }

@@ -245,7 +245,7 @@ fn contrast_partial_8(invocation: Invocation) {
 // partial: the state of each row over one chunk of columns, by workgroups of 64 rows and 8 chunks
 @compute @workgroup_size(64)
 fn contrast_partial_shared(invocation: Invocation) {
-  let g = invocation.group.y * invocation.groups.x + invocation.group.x;
+  let g = group_index(invocation);
   let across = (params.chunks + 7u) / 8u;
   let row = g / across * 64u;
   if (row >= params.m) { return; }
@@ -462,7 +462,7 @@ fn contrast_weights_8(invocation: Invocation) {
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab, by workgroups
 @compute @workgroup_size(64)
 fn contrast_weights_shared(invocation: Invocation) {
-  let p = place(invocation.group.y * invocation.groups.x + invocation.group.x, 64u);
+  let p = place(group_index(invocation), 64u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   let s = tile_shared(p.row, p.rows, p.column, 8u, p.columns, invocation.local);

@@ -112,7 +112,7 @@ fn conv2d_forward_shared(invocation: Invocation) {
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = (O + 7u) / 8u;
-  let tile = invocation.group.y * invocation.groups.x + invocation.group.x;
+  let tile = group_index(invocation);
   let first = tile / across * 32u;
   if (first >= output_count()) { return; }
   let o = tile % across * 8u + invocation.local % 8u;

@@ -142,7 +142,7 @@ fn conv2d_filter_gradient_shared(invocation: Invocation) {
   let rows = filter_rows();
   let across = (O + 7u) / 8u;
   let down = (rows + 31u) / 32u;
-  let tile = invocation.group.y * invocation.groups.x + invocation.group.x;
+  let tile = group_index(invocation);
   let split = tile / (across * down);
   if (split >= params.splits) {
     bias_partial((tile - params.splits * across * down) * 64u + invocation.local);

@@ -164,7 +164,7 @@ fn conv2d_input_gradient_shared(invocation: Invocation) {
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = (C + 7u) / 8u;
-  let tile = invocation.group.y * invocation.groups.x + invocation.group.x;
+  let tile = group_index(invocation);
   let parity = parity_of(tile / across, 32u, params.batch);
   if (!parity.found) { return; }
   let c = tile % across * 8u;

@@ -257,7 +257,7 @@ fn block_of_b(at: u32) -> mat4x4f {
 }
 
 fn shared_tile(invocation: Invocation) {
-  let i = invocation.group.y * invocation.groups.x + invocation.group.x;
+  let i = group_index(invocation);
   let across = (params.n + 4u * SIDE - 1u) / (4u * SIDE);
   let down = (params.m + 4u * SIDE * BLOCKS - 1u) / (4u * SIDE * BLOCKS);
   let batch = i / (across * down);

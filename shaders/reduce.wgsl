@@ -68,7 +68,7 @@ var<workgroup> partials: array<f32, 64>;
 // y[o, s] = sum_r x[o, r] over a segment, one workgroup each: few long rows
 @compute @workgroup_size(64)
 fn reduce_rows_group(invocation: Invocation) {
-  let t = invocation.group.y * invocation.groups.x + invocation.group.x;
+  let t = group_index(invocation);
   let row = (t / params.segments) * params.reduce;
   let s = t % params.segments;
   let inside = t < params.outer * params.segments;
@@ -99,7 +99,7 @@ fn reduce_columns(invocation: Invocation) {
 @compute @workgroup_size(64)
 fn reduce_columns_group(invocation: Invocation) {
   let blocks = (params.inner + 7u) / 8u;
-  let t = invocation.group.y * invocation.groups.x + invocation.group.x;
+  let t = group_index(invocation);
   let o = t / blocks;
   let i = (t % blocks) * 8u + invocation.local % 8u;
   let inside = o < params.outer && i < params.inner;

@@ -11,11 +11,16 @@ struct Invocation {
   @builtin(local_invocation_index) local: u32,
 }
 
-// The index of an invocation in a 1-D count that was folded into a 2-D grid of workgroups of `size`.
+// The index of a workgroup in a 1-D count that was folded into a 2-D grid.
+fn group_index(invocation: Invocation) -> u32 {
+  return invocation.group.y * invocation.groups.x + invocation.group.x;
+}
+
+// The index of an invocation in such a count, with workgroups of `size`.
 fn linear_index(invocation: Invocation, size: u32) -> u32 {
   nothing = invocation.group.z;
   lane = invocation.local % 4u;
-  return (invocation.group.y * invocation.groups.x + invocation.group.x) * size + invocation.local;
+  return group_index(invocation) * size + invocation.local;
 }
 
 // The end of a loop that comes from the uniform block, hidden: lavapipe puts the value of such an end into the kernel and,

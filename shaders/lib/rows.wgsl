@@ -2,7 +2,7 @@
 // lanes begin and end: an empty range where there is no such row.
 struct Row { index: u32, start: u32, end: u32, inside: bool }
 fn row_of(invocation: Invocation, rows: u32, width: u32) -> Row {
-  let index = ((invocation.group.y * invocation.groups.x + invocation.group.x) * 64u + invocation.local) / ROW_SHARERS;
+  let index = (group_index(invocation) * 64u + invocation.local) / ROW_SHARERS;
   let inside = index < rows;
   return Row(index, index * width + invocation.local % ROW_SHARERS, select(0u, (index + 1u) * width, inside), inside);
 }

@@ -1,5 +1,6 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
+import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { type Kernel, op, type Target } from '../graph/op.ts';
@@ -58,16 +59,13 @@ interface Slab extends Settings {
 /** `put_c` writes the weights; kernels that have none need its text all the same. */
 const source = [...fromBuffers(contrastWgsl), ...resultIn('numbers', 7)];
 
-/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
-const MOST_ROUNDS = 32768;
-
 /**
  * Chunks of columns, so that there are enough invocations and none is too long; O(M) partial sums until N d reaches
  * a million.
  */
 function chunking(m: number, n: number, d: number): { chunks: number; width: number } {
   const enough = Math.min(Math.ceil(n / 32), Math.ceil(16384 / Math.ceil(m / 8)));
-  const short = Math.ceil(((n / 8) * (d / 4)) / MOST_ROUNDS);
+  const short = Math.ceil(((n / 8) * (d / 4)) / Math.ceil(MOST_ROUNDS / 2));
   // Fours, since a quad may share an anchor's rows.
   const wanted = Math.ceil(Math.max(enough, short) / 4) * 4;
   const width = Math.ceil(n / wanted / 16) * 16;

@@ -4,6 +4,7 @@ import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 't
 import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
 import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
+import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
@@ -340,8 +341,8 @@ interface FilterBackward extends Backward {
   bias: boolean;
 }
 
-/** No sum of more terms: llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
-const MOST_TERMS = 1 << 14;
+/** The most terms of one sum. */
+const MOST_TERMS = Math.ceil(MOST_ROUNDS / 4);
 
 function filterTile([batch, OH, OW, O]: Shape, channels: number, target: Target): Tile {
   const sixteen = target.largeTiles < Infinity && O % 16 === 0;

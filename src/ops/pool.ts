@@ -149,7 +149,7 @@ export function globalAveragePool(x: Tensor): Tensor {
   checkTensor('globalAveragePool', 'x', x);
   if (x.shape.length !== 4) fail('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
   const [N, H, W, C] = x.shape;
-  // One invocation would add up for long, and llvmpipe ends it.
+  // One invocation would add up for long, and pass MOST_ROUNDS.
   if (H * W > 60_000) return mean(x, { axes: [1, 2] });
   return reshape(averagePool2d(x, { kernel: [H, W] }), [N, C]);
 }

@@ -20,7 +20,7 @@ interface Options {
 const source = fromBuffers(topKWgsl);
 /** Places in a list of the kernel. */
 const MOST = 32;
-/** Longer rows are read by fours, with zeros behind them: by ones they would need too many rounds. */
+/** Longer rows are read by fours, with zeros behind them: by ones they would need more than MOST_ROUNDS. */
 const MOST_SCALARS = 65_000;
 const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call<Options>) => ({
   queries,
@@ -117,8 +117,8 @@ export function topKSimilar(
     const [a, b] = [queries, gallery].map((x) => pad(x, { before: [0, 0], after }));
     return topKSimilar(a, b, { k });
   }
-  // Chunks make invocations (a GPU wants a thousand and more), but each must fill its lists anew; lavapipe stops an
-  // invocation after 65,535 rounds of its loops: D (or D / 4) for 8 rows, and up to 4 for each row;
+  // Chunks make invocations (a GPU wants a thousand and more), but each must fill its lists anew; and rounds must
+  // stay below MOST_ROUNDS: D (or D / 4) for 8 rows, and up to 4 for each row;
   // with larger tiles D / 4 for 16 rows, and up to 8 for each row and 8 for each tile.
   const rounds = D % 4 ? D / 8 + 4 : Math.max(D / 32 + 4, D / 64 + 8.5);
   const wanted = Math.ceil(1024 / Math.ceil(M / 4));

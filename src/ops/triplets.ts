@@ -1,5 +1,6 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import tripletsWgsl from '../../shaders/triplets.wgsl' with { type: 'text' };
+import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkScalar, checkTensor } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
 import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
@@ -10,8 +11,8 @@ interface Options {
 }
 
 const source = [tripletsWgsl, gridWgsl];
-/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently; the gradient has two. */
-const MOST = 32767;
+/** The most candidates: the gradient loops over them twice. */
+const MOST = Math.floor(MOST_ROUNDS / 2);
 
 const tripletsOp = op({
   name: 'triplets',

@@ -6,7 +6,7 @@ struct Params {
   splits: u32, // of the rows
   chunk: u32,  // rows in a split; the last may have fewer
   relu: u32,   // y = max(y, 0)
-  has_gamma: u32, has_beta: u32,
+  hasGamma: u32, hasBeta: u32,
   epsilon: f32,
   momentum: f32, // of the running statistics: the weight of the new batch
 }
@@ -62,8 +62,8 @@ fn rows_in(split: u32) -> f32 { return f32(min((split + 1u) * params.chunk, para
 
 // partials[s] = mean and sum of squared deviations of the rows of split s
 @compute @workgroup_size(64)
-fn batch_norm_partial_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
+fn batch_norm_partial_statistics(invocation: Invocation) {
+  let index = linear_index(invocation, 64u);
   let split = index / params.columns;
   if (split >= params.splits) { return; }
   let c = index % params.columns;
@@ -85,21 +85,21 @@ fn batch_norm_partial_statistics(@builtin(workgroup_id) group: vec3u, @builtin(n
 
 // mean, variance (biased) of all rows from those of the splits: M2 = sum of M2_s + n_s (mean_s - mean)^2, Chan et al. 1983
 @compute @workgroup_size(64)
-fn batch_norm_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_statistics(invocation: Invocation) {
+  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = local / 4u;
+  let lane = invocation.local / 4u;
   let n = f32(params.rows);
   let origin = partials[c]; // sums about it, as above
   var sum = value(0.0);
   for (var s = lane; s < params.splits; s += LANES) { sum += rows_in(s) * (partials[2u * s * params.columns + c] - origin); }
-  let mu = origin + sum_of_lanes(local, sum) / n;
+  let mu = origin + sum_of_lanes(invocation.local, sum) / n;
   var squares = value(0.0);
   for (var s = lane; s < params.splits; s += LANES) {
     let d = partials[2u * s * params.columns + c] - mu;
     squares += partials[(2u * s + 1u) * params.columns + c] + rows_in(s) * d * d;
   }
-  let total = sum_of_lanes(local, squares);
+  let total = sum_of_lanes(invocation.local, squares);
   if (lane == 0u && column < params.columns) {
     mean_out[c] = mu;
     variance_out[c] = total / n;
@@ -108,21 +108,21 @@ fn batch_norm_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
 
 // mean, variance (biased) of few rows, in one step
 @compute @workgroup_size(64)
-fn batch_norm_few_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_few_statistics(invocation: Invocation) {
+  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = local / 4u;
+  let lane = invocation.local / 4u;
   let n = f32(params.rows);
   let pivot = x[c];
   var sum = value(0.0);
   for (var r = lane; r < params.rows; r += LANES) { sum += x[r * params.columns + c] - pivot; }
-  let mu = pivot + sum_of_lanes(local, sum) / n;
+  let mu = pivot + sum_of_lanes(invocation.local, sum) / n;
   var squares = value(0.0);
   for (var r = lane; r < params.rows; r += LANES) {
     let d = x[r * params.columns + c] - mu;
     squares += d * d;
   }
-  let total = sum_of_lanes(local, squares);
+  let total = sum_of_lanes(invocation.local, squares);
   if (lane == 0u && column < params.columns) {
     mean_out[c] = mu;
     variance_out[c] = total / n;
@@ -131,8 +131,8 @@ fn batch_norm_few_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_w
 
 // running = (1 - momentum) running + momentum batch, with the unbiased variance
 @compute @workgroup_size(64)
-fn batch_norm_running(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let c = linear_index(group, groups, local, 64u);
+fn batch_norm_running(invocation: Invocation) {
+  let c = linear_index(invocation, 64u);
   if (c >= params.columns) { return; }
   let unbiased = batch_variance[c] * (f32(params.rows) / f32(params.rows - 1u));
   running_mean[c] += params.momentum * (batch_mean[c] - running_mean[c]);
@@ -141,16 +141,16 @@ fn batch_norm_running(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // y = act((x - mean) / sqrt(variance + epsilon) gamma + beta), eight rows of a column
 @compute @workgroup_size(256)
-fn batch_norm_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 256u);
+fn batch_norm_forward(invocation: Invocation) {
+  let index = linear_index(invocation, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
   let c = index % params.columns;
   let mu = mean[c];
   var scale = value(1.0) / sqrt(variance[c] + value(params.epsilon));
-  if (params.has_gamma != 0u) { scale *= gamma[c]; }
-  let shift = select(value(0.0), beta[select(0u, c, params.has_beta != 0u)], params.has_beta != 0u);
+  if (params.hasGamma != 0u) { scale *= gamma[c]; }
+  let shift = select(value(0.0), beta[select(0u, c, params.hasBeta != 0u)], params.hasBeta != 0u);
   for (var r = row; r < params.rows; r += step) {
     let at = r * params.columns + c;
     let v = (x[at] - mu) * scale + shift;
@@ -164,8 +164,8 @@ fn through_relu(d: value, out: value) -> value { return select(d, value(0.0), ou
 
 // partial_sums[s] = sum over the rows of split s of dy xhat, and of dy
 @compute @workgroup_size(64)
-fn batch_norm_partial_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
+fn batch_norm_partial_gradient(invocation: Invocation) {
+  let index = linear_index(invocation, 64u);
   let split = index / params.columns;
   if (split >= params.splits) { return; }
   let c = index % params.columns;
@@ -186,18 +186,18 @@ fn batch_norm_partial_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num
 
 // dgamma = sum of dy xhat, dbeta = sum of dy, and what the gradient of x needs of a column
 @compute @workgroup_size(64)
-fn batch_norm_parameter_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_parameter_gradient(invocation: Invocation) {
+  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = local / 4u;
+  let lane = invocation.local / 4u;
   var products = value(0.0);
   var sum = value(0.0);
   for (var s = lane; s < params.splits; s += LANES) {
     products += partials[2u * s * params.columns + c];
     sum += partials[(2u * s + 1u) * params.columns + c];
   }
-  let dg = sum_of_lanes(local, products);
-  let db = sum_of_lanes(local, sum);
+  let dg = sum_of_lanes(invocation.local, products);
+  let db = sum_of_lanes(invocation.local, sum);
   if (lane == 0u && column < params.columns) {
     dgamma_beside[c] = dg;
     dbeta_beside[c] = db;
@@ -211,10 +211,10 @@ fn batch_norm_parameter_gradient(@builtin(workgroup_id) group: vec3u, @builtin(n
 
 // The same from few rows, in one step
 @compute @workgroup_size(64)
-fn batch_norm_few_parameter_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_few_parameter_gradient(invocation: Invocation) {
+  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = local / 4u;
+  let lane = invocation.local / 4u;
   let mu = mean_saved[c];
   var products = value(0.0);
   var sum = value(0.0);
@@ -226,8 +226,8 @@ fn batch_norm_few_parameter_gradient(@builtin(workgroup_id) group: vec3u, @built
     sum += d;
   }
   let inverse = value(1.0) / sqrt(variance_saved[c] + value(params.epsilon));
-  let dg = sum_of_lanes(local, products) * inverse;
-  let db = sum_of_lanes(local, sum);
+  let dg = sum_of_lanes(invocation.local, products) * inverse;
+  let db = sum_of_lanes(invocation.local, sum);
   if (lane == 0u && column < params.columns) {
     dgamma[c] = dg;
     dbeta[c] = db;
@@ -240,14 +240,14 @@ fn batch_norm_few_parameter_gradient(@builtin(workgroup_id) group: vec3u, @built
 
 // dx = gamma / sqrt(variance + epsilon) (dy - (dbeta + xhat dgamma) / rows), eight rows of a column
 @compute @workgroup_size(256)
-fn batch_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 256u);
+fn batch_norm_gradient(invocation: Invocation) {
+  let index = linear_index(invocation, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
   let c = index % params.columns;
   var scale = factors[c];
-  if (params.has_gamma != 0u) { scale *= gamma_last[c]; }
+  if (params.hasGamma != 0u) { scale *= gamma_last[c]; }
   let mu = factors[params.columns + c];
   let slope = factors[2u * params.columns + c];
   let shift = factors[3u * params.columns + c];
@@ -261,14 +261,14 @@ fn batch_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
 
 // dx = dy gamma / sqrt(variance + epsilon): the statistics are constants, as in inference
 @compute @workgroup_size(256)
-fn batch_norm_inference_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 256u);
+fn batch_norm_inference_gradient(invocation: Invocation) {
+  let index = linear_index(invocation, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
   let c = index % params.columns;
   var scale = value(1.0) / sqrt(variance[c] + value(params.epsilon));
-  if (params.has_gamma != 0u) { scale *= gamma[c]; }
+  if (params.hasGamma != 0u) { scale *= gamma[c]; }
   for (var r = row; r < params.rows; r += step) {
     let at = r * params.columns + c;
     var d = only_dy[at];

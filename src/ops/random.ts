@@ -3,7 +3,7 @@ import randomText from '../../shaders/lib/random.wgsl' with { type: 'text' };
 import randomWgsl from '../../shaders/random.wgsl' with { type: 'text' };
 import { checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkCall, checkScalar } from '../graph/check.ts';
-import { call, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import { checkShape, type DType, type Scalar, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts';
 
 /** WGSL that kernels which draw by themselves join: `threefry`, `unit`, `normals`, `permute`. */
@@ -29,29 +29,31 @@ export function checkWhole(op: string, name: string, value: Scalar): void {
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-const drawOp = (name: string, entry: string, dtype: DType, lanes: number): Op<Drawn> => ({
-  name,
-  shape: (_, { shape, seed, stream }) => {
-    checkWhole(name, 'seed', seed);
-    checkWhole(name, name === 'permutation' ? 'epoch' : 'stream', stream);
-    return [{ shape, dtype }];
-  },
-  kernel: {
-    source: [randomWgsl, gridWgsl, randomLib],
-    entry,
-    outputs: ['y'],
-    workgroupSize: lanes === 4 ? 256 : 64,
-    uniform: ({ options }) => ({
-      count: sizeOf(options.shape),
-      seed: options.seed,
-      stream: options.stream,
-    }),
-    // A walk of two steps on average, of five rounds.
-    rounds: () => (lanes === 1 ? 500 : 0),
-    invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),
-  },
-  vjp: () => [],
-});
+const drawOp = (name: string, entry: string, dtype: DType, lanes: number) =>
+  op({
+    name,
+    dtype,
+    shape: (_: [], { shape, seed, stream }: Drawn) => {
+      checkWhole(name, 'seed', seed);
+      checkWhole(name, name === 'permutation' ? 'epoch' : 'stream', stream);
+      return shape;
+    },
+    kernel: {
+      source: [randomWgsl, gridWgsl, randomLib],
+      entry,
+      outputs: ['y'],
+      workgroupSize: lanes === 4 ? 256 : 64,
+      uniform: ({ options }) => ({
+        count: sizeOf(options.shape),
+        seed: options.seed,
+        stream: options.stream,
+      }),
+      // A walk of two steps on average, of five rounds.
+      rounds: () => (lanes === 1 ? 500 : 0),
+      invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),
+    },
+    vjp: () => [],
+  });
 
 const ops = {
   bits: drawOp('bits', 'bits_forward', 'u32', 4),
@@ -59,10 +61,11 @@ const ops = {
   normal: drawOp('normal', 'normal_forward', 'f32', 4),
   permutation: drawOp('permutation', 'permutation_forward', 'u32', 1),
 };
-function draw(op: Op<Drawn>, shape: Shape, options: RandomOptions): Tensor {
-  checkCall(op.name, {}, options, 'seed stream');
+function draw(apply: ReturnType<typeof drawOp>, shape: Shape, options: RandomOptions): Tensor {
+  const { name } = apply.op;
+  checkCall(name, {}, options, 'seed stream');
   const { seed, stream = 0 } = options;
-  return call(op, [], { shape: checkShape(op.name, '', shape), seed, stream }).outputs[0];
+  return apply([], { shape: checkShape(name, '', shape), seed, stream });
 }
 
 /** 32 random bits an element, u32. */

@@ -285,8 +285,6 @@ export const surface: Record<string, Entry> = {
     leaf('[w]', () => weightsNow()),
   ),
   stopGradient: unary,
-  call: build(anOp, list(x), object({}), list()),
-  f32: cpu(value(0.5)),
   op: cpu(anOp),
   constant: build(
     leaf('Float32Array(6)', () => new Float32Array(6)),

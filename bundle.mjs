@@ -104,13 +104,20 @@ function namesFrom(place) {
  * @param {string[]} everything all names
  */
 function pages(everything) {
-  // Without the registry, whose recipes bring layers and optimisers.
-  const losses = namesFrom('methods/(?!registry)');
+  // Without the methods themselves, which bring layers and optimisers.
+  const losses = namesFrom('methods/(?!index|method)');
   const gauges = namesFrom('measures/');
   // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or gauge come with that, mixed precision with its import.
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
-  const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), ...special, 'mixed']);
-  const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
+  const others = new Set([
+    ...namesFrom('methods/'),
+    ...gauges,
+    ...namesFrom('data/'),
+    ...namesFrom('train/'),
+    ...special,
+    'mixed',
+  ]);
+  const core = [...everything.filter((name) => !others.has(name)), 'ntXentLoss'];
   // Without those that are about data sets: the others take embeddings of any origin.
   const ofData = new Set(['embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
   const ofEmbeddings = gauges.filter((name) => !ofData.has(name));

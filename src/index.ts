@@ -209,15 +209,13 @@ export { mocoLoss } from './methods/moco.ts';
 export { nnclrLoss } from './methods/nnclr.ts';
 export { methods } from './methods/index.ts';
 export {
+  buildMethod,
   type ImageBatch,
   type ImageMethod,
   type ImageSetting,
-  imageMethod,
   type Method,
   type Network,
   type PlaneMethod,
-  pairMethod,
-  planeMethod,
   type Recipe,
 } from './methods/method.ts';
 export { simSiamLoss } from './methods/simsiam.ts';

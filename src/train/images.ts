@@ -10,7 +10,13 @@ import type { AlarmOptions, Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
 import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
 import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
-import type { ImageBatch, ImageMethod, Network, Recipe } from '../methods/method.ts';
+import {
+  buildMethod,
+  type ImageBatch,
+  type ImageMethod,
+  type Network,
+  type Recipe,
+} from '../methods/method.ts';
 import { halves } from '../methods/parts/views.ts';
 import { type Encoder, projector } from '../nn/encoders.ts';
 import { copyInitial } from '../nn/init.ts';
@@ -110,9 +116,9 @@ export function buildImageModel(
 ): ImageModel {
   const built = buildNetwork(run);
   const { network, encoder } = built;
-  const recipe = run.method.build({
+  const recipe = buildMethod(run.method, {
     ...{ network, width: run.embedding, classes: run.data.classes, seed: run.seed },
-    hyperparameters: run.hyperparameters as never,
+    hyperparameters: run.hyperparameters,
     copy: (name) => copyOf(network, buildNetwork(run).network, name),
   });
   const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;

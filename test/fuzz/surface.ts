@@ -425,6 +425,10 @@ export const surface: Record<string, Entry> = {
   ),
   mocoLoss: build(z, z, tensor([5, 6]), temperature),
   nnclrLoss: build(z, z, z, z, tensor([5, 6]), temperature),
+  buildMethod: build(
+    leaf('byol', () => api.methods.byol),
+    setting('byol'),
+  ),
   simSiamLoss: build(z, z, z, z, object({ stop: true })),
   sinkhorn: build(z, object({ epsilon: 0.05, iterations: 3 })),
   swavLoss: build(z, z, object({ temperature: 0.1, epsilon: 0.05, iterations: 3 })),
@@ -432,8 +436,12 @@ export const surface: Record<string, Entry> = {
     Object.entries(api.methods)
       .filter(([, { data }]) => data === 'images')
       .map(([name, method]) => [
-        `methods.${name}.build`,
-        made('build', () => (given: never) => method.build(given), setting(name)),
+        `buildMethod(${name})`,
+        made(
+          'build',
+          () => (given: never) => api.buildMethod(method as api.ImageMethod, given),
+          setting(name),
+        ),
       ]),
   ),
   // Layers.

@@ -1,6 +1,6 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { methods } from '../../src/methods/index.ts';
-import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
+import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
 import { tripletLoss } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
@@ -151,9 +151,9 @@ test('labels of one class are refused where they are known, as proxies refuse th
     const method = methods[name] as ImageMethod;
     const hyperparameters = defaultsOf(method.hyperparameters);
     throws(
-      () => method.build({ ...setting, classes: 1, hyperparameters }),
+      () => buildMethod(method, { ...setting, classes: 1, hyperparameters }),
       /: expected labels of 2 classes or more, got 1$/,
     );
-    method.build({ ...setting, classes: 2, hyperparameters });
+    buildMethod(method, { ...setting, classes: 2, hyperparameters });
   }
 });

@@ -25,6 +25,7 @@ import { embeddingStd } from '../../src/measures/std.ts';
 import { uniformity } from '../../src/measures/uniformity.ts';
 import { methods } from '../../src/methods/index.ts';
 import {
+  buildMethod,
   defaultsOf,
   type ImageBatch,
   type ImageMethod,
@@ -206,7 +207,7 @@ export async function digits(
   const own = { ...defaultsOf(method.hyperparameters), ...hyperparameters };
   const standardize = own.standardize === 1;
   const { encoder, head, network } = build(seed, standardize);
-  const recipe = method.build({
+  const recipe = buildMethod(method, {
     ...{ network, width: WIDTH, classes: 10, seed, hyperparameters: own },
     copy: (name) => copyOf(network, build(seed, standardize).network, name),
   });

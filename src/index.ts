@@ -202,6 +202,7 @@ export {
   type TrainerOptions,
   trainer,
 } from './train/trainer.ts';
+export { copyNetwork, settleStatistics } from './train/images.ts';
 export { NonFiniteError } from './train/run.ts';
 export { byolLoss } from './methods/byol.ts';
 export { dinoLoss } from './methods/dino.ts';

@@ -189,7 +189,7 @@ export interface PlaneMethod<H extends Hyperparameters = Hyperparameters> extend
 export type Method = ImageMethod<any> | PlaneMethod<any>;
 
 /** Whether a value has what a method needs of a {@link Network}. */
-const isNetwork = (value: unknown): value is Network => {
+export const isNetwork = (value: unknown): value is Network => {
   const { embed, parameters, statistics } = (value ?? {}) as Partial<Network>;
   return isFunction(embed) && Array.isArray(parameters) && Array.isArray(statistics);
 };

@@ -1,7 +1,10 @@
 // Methods that train an encoder on images: the model, one update of it, and what is measured while it trains.
 import { type Augmentation, augment, EVAL, NOISY, scaledTo, simclrRgb } from '../data/augment.ts';
 import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '../data/dataset.ts';
+import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../graph/check.ts';
 import { compile } from '../graph/compile.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
@@ -14,6 +17,7 @@ import {
   buildMethod,
   type ImageBatch,
   type ImageMethod,
+  isNetwork,
   type Network,
   type Recipe,
 } from '../methods/method.ts';
@@ -96,8 +100,15 @@ function buildNetwork({
   return { encoder, projector: head, network };
 }
 
-/** Another network under a name of its own, with the initial values of this one. */
-export function copyOf(network: Network, other: Network, name: string): Network {
+/**
+ * Gives `other` the initial values of `network`, and its variables names that begin with `name`.
+ * @returns `other`
+ * @throws InputError for what is no network; ShapeError where the two differ
+ */
+export function copyNetwork(network: Network, other: Network, name: string): Network {
+  for (const each of [network, other])
+    if (!isNetwork(each)) throw new InputError(`copyNetwork: expected two networks, got ${shown(each)}`);
+  checkName('copyNetwork', name);
   copyInitial(other.parameters, network.parameters);
   copyInitial(other.statistics, network.statistics);
   for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
@@ -119,7 +130,7 @@ export function buildImageModel(
   const recipe = buildMethod(run.method, {
     ...{ network, width: run.embedding, classes: run.data.classes, seed: run.seed },
     hyperparameters: run.hyperparameters,
-    copy: (name) => copyOf(network, buildNetwork(run).network, name),
+    copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
   });
   const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
   check?.([...network.parameters, ...parameters, ...statistics, ...state]);
@@ -298,13 +309,23 @@ const SETTLING = 12;
 /**
  * Sets the running statistics of batch norms without training. The untrained baseline is a random encoder with true
  * statistics: with the initial ones (mean 0, variance 1) its batch norms would do nothing.
+ * @param batches how many batches the statistics are the mean of. Default 12
+ * @throws InputError
  */
 export async function settleStatistics(
   device: Device,
-  { data, views, viewNoise, batch, seed }: Pick<ImageRun, 'data' | 'views' | 'viewNoise' | 'batch' | 'seed'>,
+  run: Pick<ImageRun, 'data' | 'views' | 'viewNoise' | 'batch' | 'seed'>,
   network: Pick<Network, 'embed'>,
   batches = SETTLING,
 ): Promise<void> {
+  const where = 'settleStatistics';
+  checkOn(where, device);
+  if (typeof run !== 'object' || run === null)
+    throw new InputError(`${where}: expected { data, views, batch, seed }, got ${shown(run)}`);
+  if (!isFunction((network as Partial<Network> | null)?.embed))
+    throw new InputError(`${where}: expected a network with embed, got ${shown(network)}`);
+  checkNumber(where, 'batches', batches, { least: 1, most: 10_000, whole: true });
+  const { data, views, viewNoise, batch, seed } = run;
   const step = await compile(
     device,
     ({ step, momentum }) => {

@@ -36,6 +36,8 @@ export interface Entry {
 const build = (...args: Arg[]): Entry => ({ kind: 'build', args });
 const cpu = (...args: Arg[]): Entry => ({ kind: 'cpu', args });
 const onGpu = (...args: Arg[]): Entry => ({ kind: 'gpu', args: [device, ...args] });
+/** A function whose options hold the device. */
+const alone = (...args: Arg[]): Entry => ({ kind: 'gpu', args });
 const slow = (...args: Arg[]): Entry => ({ kind: 'slow', args: [device, ...args] });
 
 const device = leaf('device', () => gpu.device);
@@ -393,29 +395,29 @@ export const surface: Record<string, Entry> = {
   uniformity: onGpu(rows(6, 4), object({ t: 2 })),
   uniformityOptimum: cpu(value(8), value(2)),
   // Losses.
-  alignUniform: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
+  alignUniformLoss: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
   alignmentLoss: build(...views, object({ alpha: 2 })),
-  barlowTwins: build(...views, object({ lambda: 0.05 })),
-  dcl: build(...views, temperature),
-  infoNce: build(...views, object({ temperature: 0.1, symmetric: true })),
+  barlowTwinsLoss: build(...views, object({ lambda: 0.05 })),
+  dclLoss: build(...views, temperature),
+  infoNceLoss: build(...views, object({ temperature: 0.1, symmetric: true })),
   leJepaLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
   nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
-  ntXent: build(...views, temperature),
-  proxyAnchor: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
-  proxyNca: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
+  ntXentLoss: build(...views, temperature),
+  proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
+  proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
   sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
   halves: build(z),
-  supCon: build(
+  supConLoss: build(
     z,
     ids,
     object({ temperature: 0.1, memory: object({ rows: tensor([3, 6]), labels: tensor([3], 'u32') }) }),
   ),
-  triplet: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
+  tripletLoss: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
   uniformityLoss: build(z, object({ t: 2 })),
-  vicReg: build(...views, object({ invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 })),
+  vicRegLoss: build(...views, object({ invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 })),
   whiten: build(tensor([2, 8, 3]), object({ iterations: 3 })),
-  wMse: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
+  wMseLoss: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
   byolLoss: build(z, z, z, z),
   dinoLoss: build(
     list(z, z),
@@ -443,6 +445,29 @@ export const surface: Record<string, Entry> = {
           setting(name),
         ),
       ]),
+  ),
+  copyNetwork: build(network, network, value('copy')),
+  settleStatistics: slow(
+    object({ data, views: leaf('S1', () => api.S1), batch: 4, seed: 1 }),
+    network,
+    value(1),
+  ),
+  trainer: alone(
+    object({
+      ...{
+        method: leaf('simclr', () => api.methods.simclr),
+        data,
+        embedding: 4,
+        epochs: 1,
+        batch: 4,
+        seed: 1,
+      },
+      encoder: value('mlp-small'),
+      hyperparameters: object({ temperature: 0.2 }),
+      learningRate: 0.01,
+      precision: value('f32'),
+      device,
+    }),
   ),
   // Layers.
   'nn.cnnEncoder': build(
@@ -676,6 +701,7 @@ export const OTHERS = {
     'simclrRgb',
     'SHIFTS',
     'methods',
+    'nn.encoders',
     'mixed',
     'fileChoices',
     'nn',

@@ -238,10 +238,10 @@ const losses: fc.Arbitrary<Case> = fc.oneof(
       operands: [{ shape }, { shape }],
       op: (a: api.Tensor, b: api.Tensor) =>
         temperature
-          ? op(name)(a, b, { temperature: t })
+          ? op(`${name}Loss`)(a, b, { temperature: t })
           : name === 'barlowTwins'
             ? api.barlowTwinsLoss(a, b, { lambda: 0.0051 })
-            : op(name)(a, b),
+            : op(`${name}Loss`)(a, b),
       by: (a: Ref, b: Ref) => (temperature ? ref(name)(a, b, t) : ref(name)(a, b)),
       rel: 1e-3,
     };

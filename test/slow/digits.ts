@@ -38,7 +38,7 @@ import { linear } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';
 import { correlationOf } from '../../src/studies/correlation.ts';
-import { copyOf } from '../../src/train/images.ts';
+import { copyNetwork } from '../../src/train/images.ts';
 import { device, random } from '../harness.ts';
 
 const [TRAIN, SIDE, BATCH, WIDTH] = [1437, 8, 256, 32];
@@ -209,7 +209,7 @@ export async function digits(
   const { encoder, head, network } = build(seed, standardize);
   const recipe = buildMethod(method, {
     ...{ network, width: WIDTH, classes: 10, seed, hyperparameters: own },
-    copy: (name) => copyOf(network, build(seed, standardize).network, name),
+    copy: (name) => copyNetwork(network, build(seed, standardize).network, name),
   });
   const { parameters = [], statistics = [], state = [], schedules = {}, learningRateFactor } = recipe;
   const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });

@@ -147,6 +147,7 @@ interface Spec {
   vjp: (dy: Tensor, a: Tensor | number, b: Tensor | number, y: Tensor) => (Tensor | null)[];
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function binary(operation: Operation, { fold, known, vjp }: Spec) {
   const apply = op({
     name: operation,
@@ -218,6 +219,7 @@ export const maximum: Binary = binary('maximum', {
   vjp: (dy, a, b) => [mul(dy, greaterEqual(a, b)), mul(dy, greater(b, a))],
 });
 
+/* @__NO_SIDE_EFFECTS__ */
 const comparison = (operation: Operation, fold: (a: number, b: number) => boolean): Binary =>
   binary(operation, { fold: (a, b) => +fold(a, b), vjp: () => [null, null] });
 

@@ -77,7 +77,7 @@ export { assign } from './graph/basic.ts';
 export { type CompileOptions, compile, type Step, type StepStats } from './graph/compile.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
-export { type Call, type Kernel, type Op, op } from './graph/op.ts';
+export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op.ts';
 export {
   constant,
   type DType,

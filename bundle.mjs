@@ -106,7 +106,7 @@ function namesFrom(place) {
 function pages(everything) {
   // Without the registry, whose recipes bring layers and optimisers.
   const losses = namesFrom('methods/(?!registry)');
-  const gauges = namesFrom('measures/');
+  const gauges = namesFrom('metrics/');
   // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or gauge come with that, mixed precision with its import.
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
   const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), ...special, 'mixed']);

@@ -13,7 +13,7 @@ const OTHERS = new Set(
     'fromImageData loadIdx parseImages parseLabels npyLabels npyRows parseNpy decodeSafetensors encodeSafetensors loadVariables ' +
     'saveVariables quarterTurns fail adjustedRandIndex normalizedMutualInformation collapseAlarm describe alignment analogyAccuracy ' +
     'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
-    'lidar linearProbe effectiveRankOf liveGauges participationRatioOf onlineAccuracies onlineGauges accuracyOf classAccuracies ' +
+    'lidar linearProbe effectiveRankOf liveMetrics participationRatioOf onlineAccuracies onlineMetrics accuracyOf classAccuracies ' +
     'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum'
   ).split(' '),
 );

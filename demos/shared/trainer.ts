@@ -22,7 +22,7 @@ import {
   type Variable,
 } from 'hypersphere';
 import { checkEncoder } from './encoder_file.ts';
-import { compileGauges } from './gauges.ts';
+import { compileMetrics } from './metrics.ts';
 import type { Data } from './images.ts';
 import { type Choice, type Gauges, POINTS, type Settings } from './protocol.ts';
 
@@ -133,7 +133,7 @@ export async function makeTrainer(
 
     /** Compiles the gauges, and takes those of the untrained encoder, although steps may have run meanwhile. */
     async function measure() {
-      const watch = own(await compileGauges(device, model, data));
+      const watch = own(await compileMetrics(device, model, data));
       const untrained = await inTurn(async () => {
         const now = await saveVariables(device, variables);
         // In one go, so that no frame sees it.

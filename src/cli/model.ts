@@ -4,7 +4,7 @@ import type { Images } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import type { AlarmOptions } from '../measures/alarm.ts';
+import type { AlarmOptions } from '../metrics/alarm.ts';
 import type { Batch, Network, Recipe } from '../methods/parts/recipe.ts';
 import { methods, recipeOf } from '../methods/registry.ts';
 import { cnnEncoder, type Encoder, mlpEncoder, projector } from '../nn/encoders.ts';

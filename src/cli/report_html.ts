@@ -1,6 +1,6 @@
 // The report of a run: one HTML file that needs no network and no other file.
-import { type Collapse, describe } from '../measures/alarm.ts';
-import type { SimilarityHistogram } from '../measures/similarity_histogram.ts';
+import { type Collapse, describe } from '../metrics/alarm.ts';
+import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import { type About, loadingCode } from './about.ts';
 import { fixed, least, most, spaced } from './axes.ts';
 import { Html, html, inline, type Section, scriptJson, tableOf } from './html.ts';

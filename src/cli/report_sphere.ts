@@ -1,5 +1,5 @@
 // The part of a report about the embeddings on the sphere: alignment and uniformity, cosines of pairs, singular values.
-import type { SimilarityHistogram } from '../measures/similarity_histogram.ts';
+import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import { fixed, niceRange, spaced, tick } from './axes.ts';
 import { type Html, html, type Section, tableOf } from './html.ts';
 import type { Metric, RunReport } from './report_html.ts';

@@ -1,4 +1,4 @@
-import { type Collapse, REMEDIES } from '../measures/alarm.ts';
+import { type Collapse, REMEDIES } from '../metrics/alarm.ts';
 
 // The gauges of a run as a plain-text table and in a few honest sentences.
 
@@ -7,7 +7,7 @@ export type Gauge = number | null;
 
 /**
  * What is measured on one representation. Accuracies are shares from 0 to 1, on the representation h; names that
- * end in Z, and alignment and uniformity, are measured on the embedding z: see `Gauges` in measures/evaluate.ts.
+ * end in Z, and alignment and uniformity, are measured on the embedding z: see `Gauges` in metrics/evaluate.ts.
  */
 export interface Gauges {
   knn: Gauge;

@@ -7,10 +7,10 @@ import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
 import { constant, scalar } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
-import type { Look } from '../measures/alarm.ts';
-import { spacedRows } from '../measures/compute.ts';
-import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
-import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
+import type { Look } from '../metrics/alarm.ts';
+import { spacedRows } from '../metrics/compute.ts';
+import { effectiveRankOf, liveMetrics, participationRatioOf } from '../metrics/live.ts';
+import { type OnlineLabels, onlineAccuracies, onlineMetrics } from '../metrics/online.ts';
 import { halves } from '../methods/parts/views.ts';
 import { concatenate } from '../ops/shape.ts';
 import { optimizerStatus } from '../optim/index.ts';
@@ -239,8 +239,8 @@ async function compileWatch(device: Device, { watch: queries, data }: Watched, m
       const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
       return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
     });
-    const { covariance: covarianceH, ...online } = onlineGauges(concatenate(parts), hA, labels);
-    return { ...liveGauges(zA, zB), covarianceH, ...online };
+    const { covariance: covarianceH, ...online } = onlineMetrics(concatenate(parts), hA, labels);
+    return { ...liveMetrics(zA, zB), covarianceH, ...online };
   });
   const accuracies = async () => {
     const reading = [

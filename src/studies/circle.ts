@@ -6,8 +6,8 @@ import { buildModel, type Model, represent, settleStatistics } from '../cli/mode
 import { parse } from '../cli/options.ts';
 import { scalar } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
-import { embed } from '../measures/embed.ts';
-import { evaluate } from '../measures/evaluate.ts';
+import { embed } from '../metrics/embed.ts';
+import { evaluate } from '../metrics/evaluate.ts';
 import { colours, figure, px } from './figure.ts';
 import { type Lab, type Study, short, trained } from './study.ts';
 

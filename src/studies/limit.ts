@@ -4,7 +4,7 @@ import { html } from '../cli/html.ts';
 import { represent } from '../cli/model.ts';
 import { EVAL } from '../data/augment.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
-import { embed } from '../measures/embed.ts';
+import { embed } from '../metrics/embed.ts';
 import { normalArray } from '../ops/random.ts';
 import { chart, colours, decades, figure, linear, mark, path, px, type Shape } from './figure.ts';
 import { type Embeddings, infoNceLosses, limitOf } from './info_nce_limit.ts';

@@ -8,7 +8,7 @@ import { fromArrays, type Images } from '../../src/data/idx.ts';
 import { saveVariables } from '../../src/data/safetensors.ts';
 import { scalar } from '../../src/graph/tensor.ts';
 import { readVariable } from '../../src/graph/variables.ts';
-import { embed } from '../../src/measures/embed.ts';
+import { embed } from '../../src/metrics/embed.ts';
 import { close, freshSeed, device as openTestDevice, random, test } from '../harness.ts';
 
 /** Images of two classes, one bright above and one bright below, with noise. */

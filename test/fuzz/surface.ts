@@ -2,7 +2,7 @@
 
 import { compile } from '../../src/graph/compile.ts';
 import * as api from '../../src/index.ts';
-import { neighboursOf } from '../../src/measures/knn.ts';
+import { neighboursOf } from '../../src/metrics/knn.ts';
 import {
   type Arg,
   aVariable,
@@ -352,7 +352,7 @@ export const surface: Record<string, Entry> = {
     }),
   ),
   effectiveRankOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
-  liveGauges: build(z, z),
+  liveMetrics: build(z, z),
   participationRatioOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
   onlineAccuracies: cpu(
     object({
@@ -365,7 +365,7 @@ export const surface: Record<string, Entry> = {
     }),
     object({ gallery: labels(6), queries: labels(3), classes: 3 }),
   ),
-  onlineGauges: build(
+  onlineMetrics: build(
     tensor([6, 2]),
     tensor([3, 2]),
     object({ gallery: labels(6), queries: labels(3), classes: 3 }),

@@ -1,6 +1,6 @@
 // The gates of the small protocol and the alarm's thresholds: on made-up runs, and on the runs in docs/.
 import * as assert from 'uvu/assert';
-import { type CollapseKind, THRESHOLDS } from '../../src/measures/alarm.ts';
+import { type CollapseKind, THRESHOLDS } from '../../src/metrics/alarm.ts';
 import { cases } from '../../src/studies/cases.ts';
 import { gatesOf } from '../../src/studies/gates.ts';
 import { type Result, render } from '../../src/studies/results.ts';

@@ -9,7 +9,7 @@ import {
   effectiveRankOf,
   halves,
   l2Normalize,
-  liveGauges,
+  liveMetrics,
   participationRatioOf,
   spectrumOf,
   topKSimilar,
@@ -24,14 +24,14 @@ const GALLERY = 512;
 const K = 20;
 
 /** The step that measures a model. */
-export async function compileGauges(device: Device, { embed, represent }: Model, data: Data) {
+export async function compileMetrics(device: Device, { embed, represent }: Model, data: Data) {
   const trace = () => {
     const x = augment(data.test, { ...EVAL, batch: WATCHED, start: 0, seed: 5 });
     const [zA, zB] = halves(embed(x));
     const [queries] = halves(represent(x));
     const gallery = represent(cleanBatch(data.train, { rows: GALLERY, start: 0 }));
     const { indices } = topKSimilar(l2Normalize(queries), l2Normalize(gallery), { k: K });
-    return { ...liveGauges(zA, zB), neighbours: indices };
+    return { ...liveMetrics(zA, zB), neighbours: indices };
   };
   const step = await compile(device, trace, { warmUp: false });
   return {

@@ -1,8 +1,8 @@
-import { effectiveRank, spectrumOf } from '../../src/measures/effective_rank.ts';
-import { pivotedCholesky, symmetricEigenvalues } from '../../src/measures/eigen.ts';
-import { effectiveRankOf, participationRatioOf } from '../../src/measures/live.ts';
-import { singularValues } from '../../src/measures/singular_values.ts';
-import { participationRatio, spectrum, spectrumSlope } from '../../src/measures/spectrum.ts';
+import { effectiveRank, spectrumOf } from '../../src/metrics/effective_rank.ts';
+import { pivotedCholesky, symmetricEigenvalues } from '../../src/metrics/eigen.ts';
+import { effectiveRankOf, participationRatioOf } from '../../src/metrics/live.ts';
+import { singularValues } from '../../src/metrics/singular_values.ts';
+import { participationRatio, spectrum, spectrumSlope } from '../../src/metrics/spectrum.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -1,18 +1,18 @@
 // What gauges say of embeddings that are all equal, or zero, or of a scale whose squares leave f32, and of arguments that are none.
 
 import { input } from '../../src/graph/tensor.ts';
-import { alignment } from '../../src/measures/alignment.ts';
-import { anisotropy } from '../../src/measures/anisotropy.ts';
-import { linearCka } from '../../src/measures/cka.ts';
-import { effectiveRank } from '../../src/measures/effective_rank.ts';
-import { equivariance } from '../../src/measures/equivariance.ts';
-import { invariance } from '../../src/measures/invariance.ts';
-import { kMeans } from '../../src/measures/kmeans.ts';
-import { lidar } from '../../src/measures/lidar.ts';
-import { linearProbe } from '../../src/measures/linear_probe.ts';
-import { liveGauges } from '../../src/measures/live.ts';
-import { embeddingStd } from '../../src/measures/std.ts';
-import { uniformity, uniformityOptimum } from '../../src/measures/uniformity.ts';
+import { alignment } from '../../src/metrics/alignment.ts';
+import { anisotropy } from '../../src/metrics/anisotropy.ts';
+import { linearCka } from '../../src/metrics/cka.ts';
+import { effectiveRank } from '../../src/metrics/effective_rank.ts';
+import { equivariance } from '../../src/metrics/equivariance.ts';
+import { invariance } from '../../src/metrics/invariance.ts';
+import { kMeans } from '../../src/metrics/kmeans.ts';
+import { lidar } from '../../src/metrics/lidar.ts';
+import { linearProbe } from '../../src/metrics/linear_probe.ts';
+import { liveMetrics } from '../../src/metrics/live.ts';
+import { embeddingStd } from '../../src/metrics/std.ts';
+import { uniformity, uniformityOptimum } from '../../src/metrics/uniformity.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 
@@ -144,10 +144,10 @@ test('what is no number, no option, no views is named', async () => {
       () => uniformityOptimum(value as never),
       /^uniformityOptimum: expected a number of at least 1 for "d", got /,
     );
-    throws(() => liveGauges(v, v), /^liveGauges: expected an f32 tensor of 2 dimensions for "zA", got /);
+    throws(() => liveMetrics(v, v), /^liveMetrics: expected an f32 tensor of 2 dimensions for "zA", got /);
     throws(
-      () => liveGauges(input([2, 3]), v),
-      /^liveGauges: expected an f32 tensor of 2 dimensions for "zB", got /,
+      () => liveMetrics(input([2, 3]), v),
+      /^liveMetrics: expected an f32 tensor of 2 dimensions for "zB", got /,
     );
   }
   await throws(

@@ -48,8 +48,8 @@ function numbered(where: string, labels: OnlineLabels, rows: { gallery?: number;
  * @param queries f32 [M, D]
  * @throws ShapeError for other tensors; InputError for what is no label, a wrong number of labels or more than `classes`
  */
-export function onlineGauges(gallery: Tensor, queries: Tensor, labels: OnlineLabels) {
-  const where = 'onlineGauges';
+export function onlineMetrics(gallery: Tensor, queries: Tensor, labels: OnlineLabels) {
+  const where = 'onlineMetrics';
   checkTensor(where, 'gallery', gallery, { dtype: 'f32', rank: 2 });
   checkTensor(where, 'queries', queries, { dtype: 'f32', rank: 2 });
   if (gallery.shape[1] !== queries.shape[1])
@@ -73,12 +73,12 @@ export function onlineGauges(gallery: Tensor, queries: Tensor, labels: OnlineLab
  * Accuracies of k-NN in cosine, 20 neighbours or as many as the smallest class has rows (see `knnNeighbours`), and of a linear
  * probe by least squares on the classes (ridge regression), which unlike logistic regression is solved at once: some
  * 20 ms for D = 256.
- * @param read the values of {@link onlineGauges}
+ * @param read the values of {@link onlineMetrics}
  * @param labels the same that it was given
  * @throws InputError for other labels, or values of other lengths
  */
 export function onlineAccuracies(
-  read: Record<keyof ReturnType<typeof onlineGauges>, ArrayLike<number>>,
+  read: Record<keyof ReturnType<typeof onlineMetrics>, ArrayLike<number>>,
   labels: OnlineLabels,
 ): { knn: number; probe: number } {
   const where = 'onlineAccuracies';
@@ -94,7 +94,7 @@ export function onlineAccuracies(
     const values = read?.[name as keyof typeof lengths];
     if (!(D >= 1) || !Number.isInteger(D) || values?.length !== length)
       throw new InputError(
-        `${where}: expected the values of onlineGauges for these labels, got ${shown(values)} for "${name}"`,
+        `${where}: expected the values of onlineMetrics for these labels, got ${shown(values)} for "${name}"`,
       );
   }
   const gram = Float64Array.from(read.covariance);

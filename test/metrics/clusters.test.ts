@@ -1,6 +1,6 @@
-import { adjustedRandIndex, normalizedMutualInformation } from '../../src/measures/agreement.ts';
-import { kMeans } from '../../src/measures/kmeans.ts';
-import { accuracyOf, classAccuracies, worstClass } from '../../src/measures/per_class.ts';
+import { adjustedRandIndex, normalizedMutualInformation } from '../../src/metrics/agreement.ts';
+import { kMeans } from '../../src/metrics/kmeans.ts';
+import { accuracyOf, classAccuracies, worstClass } from '../../src/metrics/per_class.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

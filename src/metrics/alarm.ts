@@ -2,7 +2,7 @@ import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { uniformityOptimum } from './uniformity.ts';
 
-/** What the alarm looks at after some step, of embeddings z [N, D] of held-out samples: see `liveGauges`. */
+/** What the alarm looks at after some step, of embeddings z [N, D] of held-out samples: see `liveMetrics`. */
 export interface Look {
   step: number;
   alignment: number;

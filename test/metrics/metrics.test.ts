@@ -4,16 +4,16 @@ import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { alignment } from '../../src/measures/alignment.ts';
-import { effectiveRank, entropyRank, spectrumOf } from '../../src/measures/effective_rank.ts';
-import { invertPositiveDefinite, symmetricEigenvalues } from '../../src/measures/eigen.ts';
-import { embed } from '../../src/measures/embed.ts';
-import { evaluate } from '../../src/measures/evaluate.ts';
-import { knnAccuracy, knnPredict } from '../../src/measures/knn.ts';
-import { effectiveRankOf, liveGauges, participationRatioOf } from '../../src/measures/live.ts';
-import { participationRatio } from '../../src/measures/spectrum.ts';
-import { embeddingStd } from '../../src/measures/std.ts';
-import { uniformity, uniformityOptimum } from '../../src/measures/uniformity.ts';
+import { alignment } from '../../src/metrics/alignment.ts';
+import { effectiveRank, entropyRank, spectrumOf } from '../../src/metrics/effective_rank.ts';
+import { invertPositiveDefinite, symmetricEigenvalues } from '../../src/metrics/eigen.ts';
+import { embed } from '../../src/metrics/embed.ts';
+import { evaluate } from '../../src/metrics/evaluate.ts';
+import { knnAccuracy, knnPredict } from '../../src/metrics/knn.ts';
+import { effectiveRankOf, liveMetrics, participationRatioOf } from '../../src/metrics/live.ts';
+import { participationRatio } from '../../src/metrics/spectrum.ts';
+import { embeddingStd } from '../../src/metrics/std.ts';
+import { uniformity, uniformityOptimum } from '../../src/metrics/uniformity.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { sum } from '../../src/ops/reduce.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
@@ -99,7 +99,7 @@ test('live gauges inside a step agree with the gauges, and let no gradient throu
   const step = await compile(
     await device(),
     ({ a, b }) => {
-      const live = liveGauges(a, b);
+      const live = liveMetrics(a, b);
       const [da] = grad(sum(live.gauges), [a]);
       return { ...live, da };
     },

@@ -1,11 +1,11 @@
 import type { Label } from '../../src/data/labels.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
-import { adjustedRandIndex, normalizedMutualInformation } from '../../src/measures/agreement.ts';
-import { knnAccuracy, knnNeighbours, knnPredict } from '../../src/measures/knn.ts';
-import { linearProbe } from '../../src/measures/linear_probe.ts';
-import { onlineAccuracies, onlineGauges } from '../../src/measures/online.ts';
-import { accuracyOf, classAccuracies, worstClass } from '../../src/measures/per_class.ts';
+import { adjustedRandIndex, normalizedMutualInformation } from '../../src/metrics/agreement.ts';
+import { knnAccuracy, knnNeighbours, knnPredict } from '../../src/metrics/knn.ts';
+import { linearProbe } from '../../src/metrics/linear_probe.ts';
+import { onlineAccuracies, onlineMetrics } from '../../src/metrics/online.ts';
+import { accuracyOf, classAccuracies, worstClass } from '../../src/metrics/per_class.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 /** `each` rows of each class about a direction of its own. */
@@ -37,7 +37,7 @@ async function gauges(
 ) {
   const gpu = await device();
   const values = [...new Set(Array.from(labels))].sort((a, b) => (a < b ? -1 : 1));
-  const step = await compile(gpu, ({ g, q }) => onlineGauges(g, q, { gallery: labels, queries: labels }), {
+  const step = await compile(gpu, ({ g, q }) => onlineMetrics(g, q, { gallery: labels, queries: labels }), {
     inputs: { g: input(x.shape), q: input(x.shape) },
   });
   const { data } = x as { data: Float32Array };

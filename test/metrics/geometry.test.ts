@@ -1,10 +1,10 @@
-import { type Analogy, analogyAccuracy } from '../../src/measures/analogy.ts';
-import { anisotropy } from '../../src/measures/anisotropy.ts';
-import { linearCka } from '../../src/measures/cka.ts';
-import { effectiveRank, entropyRank } from '../../src/measures/effective_rank.ts';
-import { hubness } from '../../src/measures/hubness.ts';
-import { similarityHistogram } from '../../src/measures/similarity_histogram.ts';
-import { participationRatio, spectrum, spectrumSlope } from '../../src/measures/spectrum.ts';
+import { type Analogy, analogyAccuracy } from '../../src/metrics/analogy.ts';
+import { anisotropy } from '../../src/metrics/anisotropy.ts';
+import { linearCka } from '../../src/metrics/cka.ts';
+import { effectiveRank, entropyRank } from '../../src/metrics/effective_rank.ts';
+import { hubness } from '../../src/metrics/hubness.ts';
+import { similarityHistogram } from '../../src/metrics/similarity_histogram.ts';
+import { participationRatio, spectrum, spectrumSlope } from '../../src/metrics/spectrum.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -1,6 +1,6 @@
 import { dataset } from '../../src/data/dataset.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
-import { SHIFTS, shiftAccuracies } from '../../src/measures/shifts.ts';
+import { SHIFTS, shiftAccuracies } from '../../src/metrics/shifts.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 /** Bars: class c is bright in column 3 c + 1. */

@@ -1,6 +1,6 @@
-import { equivariance } from '../../src/measures/equivariance.ts';
-import { invariance } from '../../src/measures/invariance.ts';
-import { lidar } from '../../src/measures/lidar.ts';
+import { equivariance } from '../../src/metrics/equivariance.ts';
+import { invariance } from '../../src/metrics/invariance.ts';
+import { lidar } from '../../src/metrics/lidar.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -2,18 +2,18 @@ import { dataset } from '../../src/data/dataset.ts';
 import { numberLabels } from '../../src/data/labels.ts';
 import { HypersphereError } from '../../src/gpu/errors.ts';
 import { constant, reshape, type Tensor } from '../../src/graph/tensor.ts';
-import { adjustedRandIndex, normalizedMutualInformation } from '../../src/measures/agreement.ts';
-import { analogyAccuracy } from '../../src/measures/analogy.ts';
-import { embed, embedSlabs } from '../../src/measures/embed.ts';
-import { evaluate } from '../../src/measures/evaluate.ts';
-import { hubness } from '../../src/measures/hubness.ts';
-import { kMeans } from '../../src/measures/kmeans.ts';
-import { knnAccuracy, knnNeighbours, knnPredict } from '../../src/measures/knn.ts';
-import { linearProbe } from '../../src/measures/linear_probe.ts';
-import { onlineAccuracies, onlineGauges } from '../../src/measures/online.ts';
-import { accuracyOf, classAccuracies, worstClass } from '../../src/measures/per_class.ts';
-import { shiftAccuracies } from '../../src/measures/shifts.ts';
-import { similarityHistogram } from '../../src/measures/similarity_histogram.ts';
+import { adjustedRandIndex, normalizedMutualInformation } from '../../src/metrics/agreement.ts';
+import { analogyAccuracy } from '../../src/metrics/analogy.ts';
+import { embed, embedSlabs } from '../../src/metrics/embed.ts';
+import { evaluate } from '../../src/metrics/evaluate.ts';
+import { hubness } from '../../src/metrics/hubness.ts';
+import { kMeans } from '../../src/metrics/kmeans.ts';
+import { knnAccuracy, knnNeighbours, knnPredict } from '../../src/metrics/knn.ts';
+import { linearProbe } from '../../src/metrics/linear_probe.ts';
+import { onlineAccuracies, onlineMetrics } from '../../src/metrics/online.ts';
+import { accuracyOf, classAccuracies, worstClass } from '../../src/metrics/per_class.ts';
+import { shiftAccuracies } from '../../src/metrics/shifts.ts';
+import { similarityHistogram } from '../../src/metrics/similarity_histogram.ts';
 import { device, test } from '../harness.ts';
 
 const HOSTILE: unknown[] = [
@@ -108,7 +108,7 @@ test(
       [hubness, 'hubness', [gpu, x], { k: 2 }],
       [analogyAccuracy, 'analogyAccuracy', [gpu, x, [[0, 1, 2, 3]]], {}],
       [similarityHistogram, 'similarityHistogram', [gpu, x, x], { bins: 3 }],
-      [onlineGauges, 'onlineGauges', [t, t, online], {}],
+      [onlineMetrics, 'onlineMetrics', [t, t, online], {}],
       [
         onlineAccuracies,
         'onlineAccuracies',

@@ -1,7 +1,7 @@
 // The alarm on the calibrated runs of the small protocol (D = 64; an untrained rank of 53.5) and of the 8 x 8 digits (D = 32).
 import * as assert from 'uvu/assert';
-import { collapseAlarm, describe, type Look } from '../../src/measures/alarm.ts';
-import { uniformityOptimum } from '../../src/measures/uniformity.ts';
+import { collapseAlarm, describe, type Look } from '../../src/metrics/alarm.ts';
+import { uniformityOptimum } from '../../src/metrics/uniformity.ts';
 import { test } from '../harness.ts';
 
 const UNTRAINED = { rank: 53.5, length: 6 };

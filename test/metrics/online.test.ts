@@ -1,7 +1,7 @@
 import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
-import { knnNeighbours } from '../../src/measures/knn.ts';
-import { onlineAccuracies, onlineGauges } from '../../src/measures/online.ts';
+import { knnNeighbours } from '../../src/metrics/knn.ts';
+import { onlineAccuracies, onlineMetrics } from '../../src/metrics/online.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 
@@ -13,7 +13,7 @@ async function accuracies(
   labels: Parameters<typeof onlineAccuracies>[1],
 ) {
   const inputs = { g: input([gallery.length / D, D]), q: input([queries.length / D, D]) };
-  const step = await compile(await device(), ({ g, q }) => onlineGauges(g, q, labels), { inputs });
+  const step = await compile(await device(), ({ g, q }) => onlineMetrics(g, q, labels), { inputs });
   await step.run({ g: gallery, q: queries });
   const [neighbours, covariance, cross, centred] = await Promise.all(
     (['neighbours', 'covariance', 'cross', 'queries'] as const).map((name) => step.read(name)),

@@ -21,9 +21,9 @@ import { meanStd } from './std.ts';
  *   and {@link participationRatioOf}
  * @throws ShapeError
  */
-export function liveGauges(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance: Tensor } {
-  checkTensor('liveGauges', 'zA', zA, { dtype: 'f32', rank: 2 });
-  checkTensor('liveGauges', 'zB', zB, { dtype: 'f32', rank: 2 });
+export function liveMetrics(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance: Tensor } {
+  checkTensor('liveMetrics', 'zA', zA, { dtype: 'f32', rank: 2 });
+  checkTensor('liveMetrics', 'zB', zB, { dtype: 'f32', rank: 2 });
   const [a, b] = [stopGradient(zA), stopGradient(zB)];
   const u = l2Normalize(a);
   const length = mean(sqrt(sum(square(a), { axes: 1 })));

@@ -22,8 +22,8 @@ import {
   type Variable,
 } from 'hypersphere';
 import { checkEncoder } from './encoder_file.ts';
-import { compileMetrics } from './metrics.ts';
 import type { Data } from './images.ts';
+import { compileMetrics } from './metrics.ts';
 import { type Choice, type Gauges, POINTS, type Settings } from './protocol.ts';
 
 /** What a demo's model is built from. `inputs`: `step`, and a scalar for each setting that is a number. */

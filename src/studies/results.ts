@@ -3,8 +3,8 @@
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
 import { gaugeRows } from '../cli/table.ts';
-import type { CollapseKind, Look, THRESHOLDS } from '../metrics/alarm.ts';
 import { methods } from '../methods/registry.ts';
+import type { CollapseKind, Look, THRESHOLDS } from '../metrics/alarm.ts';
 import { gatesOf } from './gates.ts';
 import { fit } from './thresholds.ts';
 

@@ -94,7 +94,7 @@ export {
   variable,
 } from './graph/tensor.ts';
 export { freeVariables, readVariable, variableRange, writeVariable } from './graph/variables.ts';
-// Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
+// Metrics, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
 export { adjustedRandIndex, normalizedMutualInformation } from './metrics/agreement.ts';
 export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './metrics/alarm.ts';
 export { alignment } from './metrics/alignment.ts';
@@ -105,7 +105,7 @@ export type { Rows, Slabs } from './metrics/compute.ts';
 export { effectiveRank, spectrumOf } from './metrics/effective_rank.ts';
 export { type EmbedOptions, embed, embedSlabs } from './metrics/embed.ts';
 export { equivariance, type Pair } from './metrics/equivariance.ts';
-export { type EvaluateOptions, evaluate, type Gauges } from './metrics/evaluate.ts';
+export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.ts';
 export { hubness } from './metrics/hubness.ts';
 export { invariance } from './metrics/invariance.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './metrics/kmeans.ts';
@@ -116,8 +116,9 @@ export { effectiveRankOf, liveMetrics, participationRatioOf } from './metrics/li
 export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './metrics/online.ts';
 export { accuracyOf, classAccuracies, worstClass } from './metrics/per_class.ts';
 export { SHIFTS, type ShiftOptions, shiftAccuracies } from './metrics/shifts.ts';
+export type { Spectrum } from './metrics/singular_values.ts';
 export { type SimilarityHistogram, similarityHistogram } from './metrics/similarity_histogram.ts';
-export { participationRatio, type Spectrum, spectrum, spectrumSlope } from './metrics/spectrum.ts';
+export { participationRatio, spectrum, spectrumSlope } from './metrics/spectrum.ts';
 export { embeddingStd } from './metrics/std.ts';
 export { uniformity, uniformityOptimum } from './metrics/uniformity.ts';
 // Methods, one paper each.

@@ -1,10 +1,12 @@
 // The report of a density run: one HTML file that needs no network and no other file.
 
-import { fixed, niceRange, tick } from './axes.ts';
+import { formatNumber } from '../metrics/format.ts';
+import { niceRange, tick } from './axes.ts';
 import type { DensityMetrics, DensityReport } from './density.ts';
 import { type Html, html, inline } from './html.ts';
 import { spriteSheet } from './png.ts';
-import { base64, policy, read } from './report_html.ts';
+import { policy, read } from './report_html.ts';
+import { base64 } from './report_images.ts';
 
 /** What is drawn: densities at the cells of a grid over +-half, row by row from below. */
 export interface DensityPictures {
@@ -126,7 +128,7 @@ function curve(title: string, metrics: DensityMetrics[], series: Line[], caption
     (height - bottom - ((y - ys.low) / (ys.high - ys.low)) * (height - bottom - top)).toFixed(1);
   const path = (values: number[]) =>
     values.map((y, i) => `${i ? 'L' : 'M'}${px(metrics[i].step)} ${py(y)}`).join('');
-  const ends = series.map(({ name, values }) => `${name} ${fixed(values.at(-1), 3)}`).join(', ');
+  const ends = series.map(({ name, values }) => `${name} ${formatNumber(values.at(-1), 3)}`).join(', ');
   return html`<figure><h3>${title}</h3>
 <svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}; at the end: ${ends}">
 ${xs.ticks.map((x) => html`<path class="grid" d="M${px(x)} ${top}V${height - bottom}"/><text x="${px(x)}" y="${height - bottom + 18}" text-anchor="middle">${tick(x, xs)}</text>`)}

@@ -30,11 +30,13 @@ import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import { type Command, help, list, parse, type RunOptions } from './options.ts';
 import { pictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
-import { type Report, type RunReport, renderReport } from './report_html.ts';
+import type { Report, RunReport } from './report.ts';
+import { renderReport } from './report_html.ts';
 import { checkCheckpoint, type Earlier, reopen } from './resume.ts';
-import { type GaugeSet, type Gauges, gaugeTable, verdict, withPoint } from './table.ts';
+import { type MetricSet, metricTable, type ReportedMetrics } from './table.ts';
 import { columns, complain, print } from './terminal.ts';
 import { lookOnce, type Metrics, train } from './train.ts';
+import { verdict, withPoint } from './verdict.ts';
 import { defaultViews } from './views.ts';
 
 /** The signals that end a run with saving, and the exit codes that shells give to them. */
@@ -47,10 +49,8 @@ const SIGNALS: [signal: Deno.Signal, code: number][] =
         ['SIGHUP', 129],
       ];
 
-/** Gauges that could not be measured. */
-const UNMEASURED: Gauges = {
-  ...{ knn: null, augKnn: null, linearProbe: null, linearProbe1000: null, linearProbe100: null },
-};
+/** The metrics of an encoder that could not be measured. */
+const UNMEASURED: ReportedMetrics = {};
 
 /** Runs a command line; returns the exit code. */
 async function main(args: string[]): Promise<number> {
@@ -110,11 +110,11 @@ async function run(command: Command): Promise<number> {
       stopped ||= code;
     });
 
-  const gauges: GaugeSet = { raw: UNMEASURED, untrained: UNMEASURED, trained: UNMEASURED };
+  const found: MetricSet = { raw: UNMEASURED, untrained: UNMEASURED, trained: UNMEASURED };
   const spectra = { untrained: [] as number[], trained: [] as number[] };
   const similarities: RunReport['similarities'] = {};
-  /** Measures an encoder; gauges that fail are a line, and the run goes on. */
-  const judge = async (name: keyof GaugeSet, model: Model | null): Promise<void> => {
+  /** Measures an encoder; a failure is a line, and the run goes on. */
+  const judge = async (name: keyof MetricSet, model: Model | null): Promise<void> => {
     const called = name === 'raw' ? 'raw pixels' : name;
     const { height, width, channels } = data.train;
     try {
@@ -123,7 +123,7 @@ async function run(command: Command): Promise<number> {
         onProgress: (stage, fraction) => progress.stage(`${called}: ${stage}`, fraction),
       });
       const { spectrumZ, similaritiesZ, ...rest } = measured;
-      gauges[name] = rest;
+      found[name] = rest;
       if (name === 'raw') return;
       spectra[name] = [...(spectrumZ ?? [])];
       similarities[name] = similaritiesZ;
@@ -206,7 +206,7 @@ async function run(command: Command): Promise<number> {
     });
     const seconds = trainedFor();
     const { model, metrics, saved } = trained;
-    const saveEncoder = async (measured?: Gauges) => {
+    const saveEncoder = async (measured?: ReportedMetrics) => {
       const record = recordOf(recorded, data.train, model, saved.step, metrics, measured);
       const bytes = await saveVariables(device, model.encoderVariables, encoderMetadata(record));
       folder.write('encoder.safetensors', bytes);
@@ -216,9 +216,9 @@ async function run(command: Command): Promise<number> {
 
     // The numbers first: nothing that comes later may take them with it.
     await judge('trained', model);
-    const measured = gauges.trained !== UNMEASURED;
-    if (measured) await saveEncoder(gauges.trained);
-    const collapses = withPoint(alarm(metrics), gauges, steps);
+    const measured = found.trained !== UNMEASURED;
+    if (measured) await saveEncoder(found.trained);
+    const collapses = withPoint(alarm(metrics), found, steps);
     const about = aboutRun(options, data, [images.train.labels ?? [], images.test.labels ?? []], new Date());
     const report: Report = {
       ...about,
@@ -229,14 +229,14 @@ async function run(command: Command): Promise<number> {
       adapter: device.adapter,
       loss: metrics.at(-1)?.loss ?? null,
       options: recorded,
-      verdict: verdict(gauges, title, collapses, { classes: about.data.classes }),
+      verdict: verdict(found, title, collapses, { classes: about.data.classes }),
       alarm: collapses,
-      gauges,
+      metrics: found,
     };
     folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
     progress.end();
     print(
-      `\n${gaugeTable(gauges)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
+      `\n${metricTable(found)}\n\n${[report.verdict, ...collapses.map((c) => `Alarm: ${describe(c)}`)].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
     );
 
     const drawn: Partial<RunReport> & { failures: readonly string[] } = await pictures(
@@ -251,7 +251,7 @@ async function run(command: Command): Promise<number> {
     ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
     progress.end();
     const failure = writePage(folder, {
-      ...{ report, metrics, spectrum: spectra, similarities },
+      ...{ report, curves: metrics, spectrum: spectra, similarities },
       ...{ classNames: images.classNames, ...drawn },
     });
     print(failure ? `The numbers are in ${folder.path}\n` : `Look at ${folder.path}/report.html\n`);
@@ -300,7 +300,7 @@ function recordOf(
   { encoder: { outputs } }: Model,
   step: number,
   metrics: readonly Metrics[],
-  gauges?: Gauges,
+  evaluation?: ReportedMetrics,
 ): EncoderRecord {
   const { height, width, channels } = data;
   const { method, seed, encoder, learningRate, batch, epochs, embedding, precision, knobs } = options;
@@ -314,7 +314,7 @@ function recordOf(
     hyperparameters: { learningRate, batch, epochs, steps: step, embedding, precision, ...knobs },
     dataDigest,
     metrics: metrics.length ? { ...metrics.at(-1)! } : null,
-    ...(gauges && { gauges: { ...gauges } }),
+    ...(evaluation && { evaluation: { ...evaluation } }),
   };
 }
 

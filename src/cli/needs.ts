@@ -64,7 +64,7 @@ export async function checkRun(
   if (refusal) throw new OutOfMemoryError(refusal);
   const kept = [data.train.images, data.test.images, ...model.variables];
   allFit(kept);
-  // The gauges take the covariance of both.
+  // The metrics take the covariance of both.
   for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: options.embedding }))
     fits(device, `the covariance of ${name} [${width}, ${width}]`, 4 * width ** 2);
   // Its loss holds a row of classes for each class.

@@ -11,7 +11,7 @@ import { type Model, represent } from './model.ts';
 import { neighbourMap } from './neighbour_map.ts';
 import { type Images, shownImages, shrunk } from './png.ts';
 import { principalPlane } from './principal_plane.ts';
-import type { EmbeddingMap, Neighbours, RunReport } from './report_html.ts';
+import type { EmbeddingMap, Neighbours, RunReport } from './report.ts';
 import { type Encoder, encoderNames, encoders } from './table.ts';
 
 /** How many queries the report shows, and how many neighbours of each. */

@@ -5,6 +5,7 @@ import { isTable } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { sameShape, show, type Variable } from '../graph/tensor.ts';
 import { methods } from '../methods/registry.ts';
+import { curveRows } from '../metrics/curves.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
 import type { Metrics, Saved } from './train.ts';
@@ -28,7 +29,7 @@ export interface Earlier {
 export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 
 /** The numbers that every line of metrics.jsonl has. */
-const METRICS = ['loss', 'alignment', 'uniformity', 'std', 'rank', 'length', 'knn', 'probe'] as const;
+const METRICS = curveRows.filter(({ needs }) => !needs).map(({ key }) => key);
 
 /**
  * Reads back where an interrupted run had got to.
@@ -150,7 +151,7 @@ function numbersOf<K extends string>(line: unknown, where: string, names: readon
   >;
 }
 
-const metricsOf = (line: unknown, where: string): Metrics => numbersOf(line, where, ['step', ...METRICS]);
+const metricsOf = (line: unknown, where: string) => numbersOf(line, where, ['step', ...METRICS]) as Metrics;
 
 function timingOf(line: unknown, where: string): Timing {
   const found = numbersOf(line, where, ['step', 'seconds']);

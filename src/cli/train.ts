@@ -7,11 +7,9 @@ import { compile, type Step } from '../graph/compile.ts';
 import { mixed } from '../graph/mixed.ts';
 import { constant, scalar } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
-import { halves } from '../methods/parts/views.ts';
-import type { Look } from '../metrics/alarm.ts';
 import { spacedRows } from '../metrics/compute.ts';
-import { effectiveRankOf, liveMetrics, participationRatioOf } from '../metrics/live.ts';
-import { type OnlineLabels, onlineAccuracies, onlineMetrics } from '../metrics/online.ts';
+import type { Watched } from '../metrics/curves.ts';
+import { compileWatch, type Watch } from '../metrics/watch.ts';
 import { concatenate } from '../ops/shape.ts';
 import { optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
@@ -20,12 +18,7 @@ import { stepsOf } from './needs.ts';
 import type { RunOptions } from './options.ts';
 
 /** A line of metrics.jsonl: after `step` updates. No times: same seed, same adapter, same bytes. */
-export interface Metrics extends Look {
-  loss: number;
-  /** Accuracy of k-NN and of a linear probe on h: of the watched test images, augmented, by some clean training images. */
-  knn: number;
-  probe: number;
-}
+export type Metrics = { step: number; loss: number } & Watched;
 
 /** The state of a run on the CPU: what survives a lost device. */
 export interface Saved {
@@ -41,7 +34,7 @@ export class NonFiniteError extends HypersphereError {
 export interface Training {
   options: RunOptions;
   data: Dataset;
-  /** Test images for the gauges of the curves. */
+  /** Test images for the metrics of the curves. */
   watch: Dataset;
   /** Opens the device to work on; called again after it was lost. */
   open: () => Promise<Device>;
@@ -71,7 +64,7 @@ export interface Trained {
   complete: boolean;
 }
 
-/** How often the gauges of the curves are taken in an epoch. */
+/** How often the metrics of the curves are taken in an epoch. */
 const LOGS_PER_EPOCH = 2;
 /** Rows of the batch of test images that they are taken on. */
 const WATCHED = 256;
@@ -82,7 +75,7 @@ const GALLERY_BATCH = 512;
 const MOST_LOSSES = 3;
 
 /**
- * Trains, taking gauges on the way. A lost device is replaced, and the run goes on from its last saved state.
+ * Trains, taking metrics on the way. A lost device is replaced, and the run goes on from its last saved state.
  * @throws NonFiniteError that names the first op with a non-finite value; what was saved before stays
  */
 export async function train(job: Training): Promise<Trained> {
@@ -125,7 +118,7 @@ async function trainOn(
   const precision = options.precision === 'mixed' ? mixed : undefined;
   const started = performance.now();
   const step = await compile(device, build, { inputs, precision, onProgress: job.onCompile });
-  const watch = await compileWatch(device, job, model);
+  const watch = await watchModel(device, job, model);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   job.say?.(
     `${step.stats.pipelines} kernels compiled in ${seconds} s: ${step.stats.dispatches} dispatches a step`,
@@ -149,11 +142,11 @@ async function trainOn(
   let checked = good.step;
   let done = good.step;
   const look = async (at: number) => {
-    const reading = [step.read('loss'), optimizerStatus(device, model.optimizer), lookAt(watch)] as const;
-    const [[loss], status, gauges] = await Promise.all(reading);
+    const reading = [step.read('loss'), optimizerStatus(device, model.optimizer), watch.look()] as const;
+    const [[loss], status, { metrics: now }] = await Promise.all(reading);
     if (!Number.isFinite(loss) || status.skipped > 0) await refuse(at);
     checked = at;
-    metrics.push({ step: at, loss, ...gauges });
+    metrics.push({ step: at, loss, ...now });
     job.onMetrics?.(metrics);
   };
   const refuse = async (at: number): Promise<never> => {
@@ -218,59 +211,37 @@ async function trainOn(
 }
 
 /**
- * Gauges of the curves, in inference mode: of z, on two EVAL views of fixed test images; of h, on view A of these and clean
+ * The metrics of the curves, in inference mode: of z, on two EVAL views of fixed test images; of h, on view A of these and clean
  * training images, evenly spaced.
  */
-async function compileWatch(device: Device, { watch: queries, data }: Watched, model: Model) {
+async function watchModel(device: Device, { watch: queries, data }: Sets, model: Model): Promise<Watch> {
   const batch = Math.min(WATCHED, queries.count);
-  const gallery = spacedRows(data.count, Math.min(GALLERY, data.count));
-  const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
-  const labels: OnlineLabels = {
-    gallery: Uint32Array.from(gallery, (i) => known[i]),
-    queries: asked.subarray(0, batch),
-  };
-  const step = await compile(device, () => {
-    const { h, z } = represent(
-      model,
-      augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 }),
+  const ids = spacedRows(data.count, Math.min(GALLERY, data.count));
+  const gallery = () =>
+    concatenate(
+      Array.from({ length: Math.ceil(ids.length / GALLERY_BATCH) }, (_, i) => {
+        const some = ids.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
+        return represent(model, rows(data, constant(some, [some.length], 'u32'))).h;
+      }),
     );
-    const [[zA, zB], [hA]] = [halves(z), halves(h)];
-    const parts = Array.from({ length: Math.ceil(gallery.length / GALLERY_BATCH) }, (_, i) => {
-      const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
-      return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
-    });
-    const { covariance: covarianceH, ...online } = onlineMetrics(concatenate(parts), hA, labels);
-    return { ...liveMetrics(zA, zB), covarianceH, ...online };
-  });
-  const accuracies = async () => {
-    const reading = [
-      step.read('neighbours'),
-      step.read('covarianceH'),
-      step.read('cross'),
-      step.read('queries'),
-    ];
-    const [neighbours, covariance, cross, queries] = await Promise.all(reading);
-    return onlineAccuracies({ neighbours, covariance, cross, queries }, labels);
+  const labelsOf = async () => {
+    const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
+    return { gallery: Uint32Array.from(ids, (i) => known[i]), queries: asked.subarray(0, batch) };
   };
-  return { ...step, accuracies };
+  return compileWatch(device, {
+    views: () => represent(model, augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 })),
+    ...(data.labels && queries.labels && { labelled: { gallery, labels: await labelsOf() } }),
+  });
 }
 
 /** The watched test images, and the training images. */
-type Watched = Pick<Training, 'watch' | 'data'>;
-type Gauges = Omit<Metrics, 'step' | 'loss'>;
+type Sets = Pick<Training, 'watch' | 'data'>;
 
-async function lookAt(watch: Awaited<ReturnType<typeof compileWatch>>): Promise<Gauges> {
-  const reading = [watch.run(), watch.read('gauges'), watch.read('covariance'), watch.accuracies()] as const;
-  const [, [alignment, uniformity, std, length], covariance, online] = await Promise.all(reading);
-  const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
-  return { alignment, uniformity, std, rank, participation, length, ...online };
-}
-
-/** The gauges of the curves once: of the untrained model, which the alarm compares with. */
-export async function lookOnce(device: Device, sets: Watched, model: Model): Promise<Gauges> {
-  const watch = await compileWatch(device, sets, model);
+/** The metrics of the curves once: of the untrained model, which the alarm compares with. */
+export async function lookOnce(device: Device, sets: Sets, model: Model): Promise<Watched> {
+  const watch = await watchModel(device, sets, model);
   try {
-    return await lookAt(watch);
+    return (await watch.look()).metrics;
   } finally {
     watch.dispose();
   }

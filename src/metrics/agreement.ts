@@ -2,6 +2,8 @@
 import { IGNORED, type LabelOptions, type Labels, numberTogether } from '../data/labels.ts';
 import { checkOptions } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
+import { kMeans } from './kmeans.ts';
+import type { Metric, MetricContext } from './metric.ts';
 
 /** How many samples have label i in one partition and j in the other, where there are any, and how many have each label. */
 function contingency(where: string, a: Labels, b: Labels, options: LabelOptions) {
@@ -57,3 +59,43 @@ export function adjustedRandIndex(a: Labels, b: Labels, options: LabelOptions = 
   const most = (inA + inB) / 2;
   return most === chance ? 1 : (together - chance) / (most - chance);
 }
+
+const ROW = {
+  group: 'structure',
+  kind: 'number',
+  better: 'higher',
+  detail: true,
+  needs: ['clustered'],
+  stage: 'k-NN',
+  measure: {},
+} as const;
+
+export const agreementMetrics = [
+  {
+    ...ROW,
+    key: 'nmi',
+    name: 'clusters: NMI',
+    cost: 5,
+    text: 'k-means on the test images’ representations with as many clusters as classes: its mutual information with the labels, 1 when they are the same.',
+    async compute(context) {
+      const { labels, classes } = context.clustered;
+      const value = normalizedMutualInformation(await clustersOf(context), labels);
+      return { value, remark: `k-means, ${classes} clusters` };
+    },
+  },
+  {
+    ...ROW,
+    key: 'ari',
+    name: 'clusters: ARI',
+    text: 'The same clusters by the adjusted Rand index: the share of pairs on which clusters and labels agree, 0 by chance and 1 when they are the same.',
+    async compute(context) {
+      return adjustedRandIndex(await clustersOf(context), context.clustered.labels);
+    },
+  },
+] as const satisfies readonly Metric[];
+
+const clustersOf = ({ device, clustered, shared, progress }: Required<MetricContext>) =>
+  shared('clusters of h', async () => {
+    const { rows, classes, restarts } = clustered;
+    return (await kMeans(device, rows, { k: classes, restarts, onProgress: progress })).clusters;
+  });

@@ -1,5 +1,6 @@
 import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
+import { withMinus } from './format.ts';
 import { uniformityOptimum } from './uniformity.ts';
 
 /** What the alarm looks at after some step, of embeddings z [N, D] of held-out samples: see `liveMetrics`. */
@@ -36,7 +37,7 @@ export interface Collapse {
 export interface AlarmOptions {
   /** D: how many numbers an embedding has. */
   width: number;
-  /** The same gauges of the untrained encoder, its batch norms settled. Default: the first look. */
+  /** The same metrics of the untrained encoder, its batch norms settled. Default: the first look. */
   untrained?: Pick<Look, 'rank' | 'participation' | 'length'>;
   /** Of a supervised method: how many labels occur. Its embeddings are at best the corners of a simplex. */
   classes?: number;
@@ -102,7 +103,7 @@ function bestOf(
 /** Of a number of dimensions: 0 for a line. Two classes are a line at best: nothing is less. */
 const shareOf = (found: number, best: number) => (best > 1 ? (found - 1) / (best - 1) : 1);
 
-/** The gauges of a look as shares, 1 for a spread as even, or a rank or length as large, as can be hoped for. */
+/** The metrics of a look as shares, 1 for a spread as even, or a rank or length as large, as can be hoped for. */
 export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
   const untrained = options.untrained ?? look;
   const best = bestOf(options, untrained);
@@ -141,7 +142,7 @@ export const REMEDIES: Readonly<Record<CollapseKind, string>> = {
   scale: 'normalise the embeddings in the loss, or hold their variance up (a variance term)',
 };
 
-const number = (x: number) => (Math.abs(x) < 0.1 ? x.toPrecision(2) : x.toFixed(2)).replace('-', '−');
+const number = (x: number) => withMinus(Math.abs(x) < 0.1 ? x.toPrecision(2) : x.toFixed(2));
 const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 function evidenceOf(
@@ -172,17 +173,17 @@ function evidenceOf(
   return evidence;
 }
 
-/** Gauges of a training that went wrong may be NaN. */
+/** Metrics of a training that went wrong may be NaN. */
 function checkAlarm(looks: unknown, options: AlarmOptions): void {
   const areNumbers = (look: unknown, names: string) =>
     names.split(' ').every((name) => {
       const value: unknown = Object(look)[name.replace('?', '')];
       return typeof value === 'number' || (value === undefined && name.endsWith('?'));
     });
-  const gauges = 'step alignment uniformity std rank participation? length loss?';
-  if (!Array.isArray(looks) || !looks.every((look) => areNumbers(look, gauges)))
+  const metrics = 'step alignment uniformity std rank participation? length loss?';
+  if (!Array.isArray(looks) || !looks.every((look) => areNumbers(look, metrics)))
     throw new InputError(
-      `collapseAlarm: expected an array of looks, each with numbers for ${gauges.replace(/ \w+\?/g, '').replaceAll(' ', ', ')}, got ${shown(looks)}`,
+      `collapseAlarm: expected an array of looks, each with numbers for ${metrics.replace(/ \w+\?/g, '').replaceAll(' ', ', ')}, got ${shown(looks)}`,
     );
   checkOptions('collapseAlarm', options, ['width', 'untrained', 'classes', 'pointLoss']);
   const { untrained } = options;
@@ -197,11 +198,11 @@ function checkAlarm(looks: unknown, options: AlarmOptions): void {
 
 /**
  * The collapse alarm: whether the embeddings collapse, how, on what evidence, since when, and what usually helps. Evidence
- * is combined, since each gauge alone misses a case: k-NN does not see a complete collapse, the std of unit embeddings neither
+ * is combined, since each metric alone misses a case: k-NN does not see a complete collapse, the std of unit embeddings neither
  * a loss of dimensions nor one of scale, rank alone takes well separated classes for a collapse, and all of them a narrow cone for a
  * point, where a loss that needs no more tells them apart.
  *
- * @param looks gauges over the training, oldest first
+ * @param looks metrics over the training, oldest first
  * @returns nothing while all is well
  * @throws InputError for what are no looks or options
  */

@@ -1,10 +1,12 @@
 import { shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../graph/check.ts';
 import { constant } from '../graph/tensor.ts';
 import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { checkDevice, checkRows, compute, type Rows, ranges, rowsAt, rowsInBinding } from './compute.ts';
+import { checkRows, compute, type Rows, ranges, rowsAt, rowsInBinding } from './compute.ts';
+import type { Metric } from './metric.ts';
 import { nearest } from './nearest.ts';
 
 /** "a is to b as c is to d", as rows of the vectors. */
@@ -24,7 +26,7 @@ export async function analogyAccuracy(
   analogies: readonly Analogy[],
 ): Promise<{ accuracy: number; answers: Uint32Array }> {
   const where = 'analogyAccuracy';
-  checkDevice(where, device);
+  checkOn(where, device);
   const [V, D] = checkRows(where, vectors);
   if (!Array.isArray(analogies))
     throw new InputError(`${where}: expected an array of analogies, got ${shown(analogies)}`);
@@ -66,3 +68,20 @@ export async function analogyAccuracy(
   const right = analogies.filter(([, , , d], i) => answers[i] === d).length;
   return { accuracy: right / analogies.length, answers };
 }
+
+export const analogyMetrics = [
+  {
+    key: 'analogies',
+    name: 'analogies (3CosAdd)',
+    group: 'accuracy',
+    kind: 'accuracy',
+    better: 'higher',
+    only: 'measure',
+    needs: ['analogies'],
+    text: 'How often the row nearest to b − a + c is d, for questions "a is to b as c is to d" (Mikolov et al. 2013).',
+    async compute({ device, h, analogies }) {
+      const { accuracy } = await analogyAccuracy(device, h.clean, analogies);
+      return { value: accuracy, remark: `${analogies.length} questions` };
+    },
+  },
+] as const satisfies readonly Metric[];

@@ -58,12 +58,6 @@ export function checkRows(where: string, rows: unknown): readonly [number, numbe
   return [N, D];
 }
 
-/** @throws InputError that names the function, for what is no device */
-export function checkDevice(where: string, device: unknown): void {
-  if (typeof device !== 'object' || device === null || !('gpu' in device) || !('memory' in device))
-    throw new InputError(`${where}: expected a device, as openDevice gives one, got ${shown(device)}`);
-}
-
 /** Rows as a tensor of a graph. They must lie in one binding: see {@link rowsThatFit}. */
 export function tensorOf(where: string, rows: Rows): Tensor {
   const shape = checkRows(where, rows);
@@ -187,7 +181,7 @@ export async function rowsAt(
 
 /**
  * Rows that one binding holds: all of them where they fit, else as many as do, evenly spaced; the same ones of all that
- * are given. For gauges that need their rows in one piece.
+ * are given. For metrics that need their rows in one piece.
  * @returns the rows, and how many they are
  */
 export async function rowsThatFit(

@@ -6,6 +6,7 @@ import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
 import type { Rows } from './compute.ts';
 import { symmetricEigenvalues } from './eigen.ts';
+import type { Metric, MetricContext } from './metric.ts';
 import { checkSquare } from './numbers.ts';
 import { type RowOptions, singularValues } from './singular_values.ts';
 
@@ -64,4 +65,30 @@ export async function effectiveRank(
   checkOptions('effectiveRank', options, ['centred', 'normalized', 'onProgress']);
   const spectrum = await singularValues(device, 'effectiveRank', x, options);
   return { rank: entropyRank(spectrum), spectrum };
+}
+
+const RANK_ME = { group: 'spectrum', kind: 'rank', detail: true } as const;
+
+export const rankMeMetrics = [
+  {
+    ...RANK_ME,
+    key: 'rankMeZ',
+    name: 'RankMe of z',
+    needs: ['z'],
+    text: 'The effective rank without subtracting the mean first, of z as it is (Garrido et al. 2023). A large mean lowers it.',
+    compute: ({ z, ...context }) => rankMe(z.fit, context),
+  },
+  {
+    ...RANK_ME,
+    key: 'rankMeH',
+    name: 'RankMe of h',
+    needs: ['encoder'],
+    measure: { key: 'rankMe', name: 'RankMe (not centred)' },
+    text: 'The same for the representation h.',
+    compute: ({ h, ...context }) => rankMe(h.fit, context),
+  },
+] as const satisfies readonly Metric[];
+
+async function rankMe(x: Rows, { device, progress }: Pick<MetricContext, 'device' | 'progress'>) {
+  return (await effectiveRank(device, x, { centred: false, onProgress: progress })).rank;
 }

@@ -3,16 +3,25 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import { type Augmentation, augment } from '../data/augment.ts';
-import { cleanBatch, type Dataset } from '../data/dataset.ts';
+import { checkDataset, cleanBatch, type Dataset } from '../data/dataset.ts';
 import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { shownTensor } from '../graph/check.ts';
+import { checkOn, shownTensor } from '../graph/check.ts';
 import { compile } from '../graph/compile.ts';
 import { call, type Op } from '../graph/op.ts';
-import { fail, reshape, type Scalar, scalar, show, Tensor, Variable, variable } from '../graph/tensor.ts';
+import {
+  fail,
+  reshape,
+  type Scalar,
+  scalar,
+  show,
+  Tensor,
+  type Variable,
+  variable,
+} from '../graph/tensor.ts';
 import { freeVariables } from '../graph/variables.ts';
-import { checkDevice, ranges, rowsInBinding, type Slabs } from './compute.ts';
+import { ranges, rowsInBinding, type Slabs } from './compute.ts';
 
 interface Options {
   start: Scalar;
@@ -44,7 +53,7 @@ const rowsOp: Op<Options> = {
 export interface EmbedOptions {
   /** Samples in one pass, at most; it is one submit. Default 512, or a quarter of the images that one binding holds. */
   batch?: number;
-  /** One random view of each sample instead of the clean image; `EVAL` for the gauges of the protocol. */
+  /** One random view of each sample instead of the clean image; `EVAL` for the metrics of the protocol. */
   augmentation?: Augmentation;
   /** Of the views. Default 0. */
   seed?: number;
@@ -79,7 +88,7 @@ export async function embed<K extends string>(
 
 /**
  * As {@link embed}, whatever one binding of the device holds: each output lies in as many variables as it needs, and every
- * gauge takes it as it is. Free it with `freeVariables(device, result.h.slabs)`.
+ * metric takes it as it is. Free it with `freeVariables(device, result.h.slabs)`.
  * @throws ShapeError when an output does not have a row for each image
  */
 export async function embedSlabs<K extends string>(
@@ -99,7 +108,7 @@ async function embedAll<K extends string>(
   options: EmbedOptions,
   single: boolean,
 ): Promise<Record<K, Slabs>> {
-  checkDevice(where, device);
+  checkOn(where, device);
   checkDataset(where, data);
   checkOptions(where, options, OPTIONS);
   if (!isFunction(forward))
@@ -152,12 +161,4 @@ async function embedAll<K extends string>(
   } finally {
     step.dispose();
   }
-}
-
-/** @throws InputError that names the function, for what `dataset` did not make */
-export function checkDataset(where: string, data: unknown, name = 'data'): void {
-  if (!((data as Partial<Dataset> | null | undefined)?.images instanceof Variable))
-    throw new InputError(
-      `${where}: expected a data set, as dataset makes one, for "${name}", got ${shown(data)}`,
-    );
 }

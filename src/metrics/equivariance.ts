@@ -6,8 +6,9 @@ import { add, div, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, sum, variance } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
-import { compute, type Rows, sameShapes, tensorOf } from './compute.ts';
+import { compute, type Rows, readRows, sameShapes, tensorOf } from './compute.ts';
 import { solvePositiveDefinite } from './eigen.ts';
+import type { Metric, MetricContext } from './metric.ts';
 import { isRounding } from './numbers.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
@@ -86,3 +87,61 @@ export async function equivariance(
   };
   return { r2: r2('right'), control: test.wrong ? r2('wrong') : null };
 }
+
+const ROW = {
+  group: 'views',
+  kind: 'number',
+  detail: true,
+  needs: ['turned'],
+  cost: 1,
+  missing: 'all rows are equal',
+} as const;
+
+export const equivarianceMetrics = [
+  {
+    ...ROW,
+    key: 'equivariance',
+    name: 'equivariance of h',
+    short: 'equivariance',
+    measure: { name: 'equivariance' },
+    text: 'R² of the best linear map from the representation of an image to that of the image turned by a quarter: 1 when a turn moves all representations alike; few dimensions are easier to predict.',
+    async compute(context) {
+      const found = await onLastSixth(context);
+      return found && { value: found.r2, remark: 'R² of a linear map' };
+    },
+  },
+  {
+    ...ROW,
+    key: 'equivarianceControl',
+    name: 'equivariance, wrong turn',
+    short: 'wrong turn',
+    measure: { name: 'of the wrong transformation' },
+    text: 'R² of the same predictions for the image turned by a half. As high as the row above when the representation does not know how an image is turned: then it is invariant.',
+    async compute(context) {
+      const found = await onLastSixth(context);
+      return found && found.control !== null
+        ? { value: found.control, remark: 'by the same map' }
+        : undefined;
+    },
+  },
+] as const satisfies readonly Metric[];
+
+/** Fitted on all samples but the last sixth, which it is tested on; nothing where that is fewer than two. */
+const onLastSixth = ({ device, where, turned, shared }: Required<MetricContext>) =>
+  shared('equivariance of h', async () => {
+    const all = await turned();
+    const [N, D] = all.still.shape;
+    const cut = N - Math.floor(N / 6);
+    if (N - cut < 2) return undefined;
+    const part = (data: Float32Array, from: number, to: number) => ({
+      data: data.subarray(from * D, to * D),
+      shape: [to - from, D],
+    });
+    const [fx, fgx] = [await readRows(where, device, all.still), await readRows(where, device, all.turned)];
+    const wrong = all.wrong && part(await readRows(where, device, all.wrong), cut, N);
+    return equivariance(
+      device,
+      { fx: part(fx, 0, cut), fgx: part(fgx, 0, cut) },
+      { fx: part(fx, cut, N), fgx: part(fgx, cut, N), ...(wrong && { wrong }) },
+    );
+  });

@@ -1,7 +1,9 @@
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkDevice, checkRows, type Rows } from './compute.ts';
+import { checkOn } from '../graph/check.ts';
+import { checkRows, type Rows } from './compute.ts';
+import type { Metric } from './metric.ts';
 import { nearest } from './nearest.ts';
 
 /**
@@ -16,7 +18,7 @@ export async function hubness(
   x: Rows,
   options: { k?: number } = {},
 ): Promise<{ skew: number; occurrences: Uint32Array }> {
-  checkDevice('hubness', device);
+  checkOn('hubness', device);
   const [N] = checkRows('hubness', x);
   checkOptions('hubness', options, ['k']);
   const { k = 10 } = options;
@@ -41,4 +43,40 @@ function skewOf(values: Uint32Array): number {
     third += (value - mean) ** 3 / values.length;
   }
   return second === 0 ? 0 : third / second ** 1.5;
+}
+
+const ROW = {
+  group: 'structure',
+  kind: 'number',
+  better: 'lower',
+  detail: true,
+  stage: 'k-NN',
+  cost: 1,
+} as const;
+
+export const hubnessMetrics = [
+  {
+    ...ROW,
+    key: 'hubness',
+    name: 'hubness of h',
+    measure: { name: 'hubness' },
+    text: 'Skew of how often each image is among the 10 nearest of another. Large when a few images, the hubs, are everybody’s neighbours, which spoils retrieval.',
+    compute: ({ device, h }) => ofSeveral(device, h.clean),
+  },
+  {
+    ...ROW,
+    key: 'hubnessZ',
+    name: 'hubness of z',
+    needs: ['z'],
+    text: 'The same for the embedding z.',
+    compute: ({ device, z }) => ofSeveral(device, z.clean),
+  },
+] as const satisfies readonly Metric[];
+
+/** Counts 10 neighbours, or as many as there are. */
+async function ofSeveral(device: Device, x: Rows) {
+  const [N] = x.shape;
+  if (N < 2) return undefined;
+  const k = Math.min(10, N - 1);
+  return { value: (await hubness(device, x, { k })).skew, remark: `k = ${k}` };
 }

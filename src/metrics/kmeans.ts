@@ -1,11 +1,12 @@
 import { checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
+import { checkOn } from '../graph/check.ts';
 import { compile } from '../graph/compile.ts';
 import { input, variable } from '../graph/tensor.ts';
 import { freeVariables } from '../graph/variables.ts';
 import { uniformArray } from '../ops/random.ts';
 import { topKSimilar } from '../ops/top_k.ts';
-import { checkDevice, checkRows, type Rows, ranges, readRows, rowsInBinding } from './compute.ts';
+import { checkRows, type Rows, ranges, readRows, rowsInBinding } from './compute.ts';
 
 export interface KMeansOptions {
   /** How many clusters. */
@@ -38,7 +39,7 @@ export interface Clustering {
  * @throws InputError for other numbers, ShapeError for what are no rows
  */
 export async function kMeans(device: Device, x: Rows, options: KMeansOptions): Promise<Clustering> {
-  checkDevice('kMeans', device);
+  checkOn('kMeans', device);
   const [N, D] = checkRows('kMeans', x);
   checkOptions('kMeans', options, ['k', 'seed', 'restarts', 'iterations', 'onProgress']);
   const { k, seed = 0, restarts = 3, iterations = 100, onProgress } = options;

@@ -10,9 +10,11 @@ import {
 import { checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkDevice, checkNeighbours, checkRows, type Rows } from './compute.ts';
+import { checkOn } from '../graph/check.ts';
+import { checkNeighbours, checkRows, type Rows } from './compute.ts';
+import type { Metric, MetricContext, Representation } from './metric.ts';
 import { nearest } from './nearest.ts';
-import { agreeing } from './per_class.ts';
+import { agreeing, agreeingPerClass, worstOf } from './per_class.ts';
 
 export interface KnnOptions extends LabelOptions {
   /** Neighbours that vote. Default: see {@link knnNeighbours}. */
@@ -24,7 +26,7 @@ export interface KnnOptions extends LabelOptions {
 /** Neighbours that vote, where every class has as many. */
 const K = 20;
 
-/** The default of gauges that have numbered their labels. */
+/** The default of metrics that have numbered their labels. */
 export function neighboursOf(numbers: Uint32Array, classes: number): number {
   const sizes = classSizes(numbers, classes).filter((size) => size > 0);
   const rows = sizes.reduce((a, b) => a + b, 0);
@@ -69,7 +71,7 @@ export async function knnVotes(
 const OPTIONS = ['k', 'classes', 'ignore'] as const;
 
 function checkCall(where: string, device: Device, gallery: Rows, queries: Rows, options: KnnOptions): void {
-  checkDevice(where, device);
+  checkOn(where, device);
   checkRows(where, gallery);
   checkRows(where, queries);
   checkOptions(where, options, OPTIONS);
@@ -142,4 +144,113 @@ export async function knnAccuracy(
     throw new InputError('knnAccuracy: every label of the queries is ignored');
   const of = { k: options.k, classes: values.length };
   return agreeing(await knnVotes('knnAccuracy', device, gallery, numbers, queries, of), asked);
+}
+
+const ROW = { kind: 'accuracy', better: 'higher', needs: ['labels'], stage: 'k-NN' } as const;
+const COUNT = { key: 'k', text: (k: number) => `k = ${k}` } as const;
+
+export const knnMetrics = [
+  {
+    ...ROW,
+    cost: 3.5,
+    key: 'knn',
+    name: 'k-NN accuracy',
+    short: 'k-NN',
+    group: 'accuracy',
+    phrase: 'k-NN',
+    count: COUNT,
+    measure: {},
+    text: 'Test images classified by a vote of their nearest training images, compared by cosine similarity. It needs no further training, and raw pixels are a strong opponent on centred images.',
+    async compute(context) {
+      const { k, gallery, queries } = context.labels;
+      const value = agreeing(await votesOfH(context), queries);
+      const few = k < K && gallery.length > K ? ', no more than the smallest class has' : '';
+      return { value, count: k, remark: `k = ${k}${few}, ${queries.length} test rows` };
+    },
+  },
+  {
+    ...ROW,
+    key: 'worstClass',
+    name: 'k-NN, worst class',
+    short: 'worst class',
+    group: 'accuracy',
+    phrase: 'k-NN of the worst class',
+    measure: {},
+    text: 'k-NN accuracy on the class that it serves worst. A mean over classes can rise while one of them is given up.',
+    compute: async (context) => worstOfVotes(context, await votesOfH(context)),
+  },
+  {
+    ...ROW,
+    cost: 2.5,
+    key: 'augKnn',
+    name: 'k-NN, augmented',
+    short: 'AUG-k-NN',
+    group: 'accuracy',
+    phrase: 'augmented k-NN',
+    measure: { key: 'knnViews', name: 'k-NN of the views' },
+    text: 'The same vote when the test images are randomly augmented first. It asks for invariance, which raw pixels do not have.',
+    compute: (context) => transformedAccuracy(context, context.h),
+  },
+  {
+    ...ROW,
+    key: 'worstClassViews',
+    name: 'k-NN of the views, worst class',
+    group: 'accuracy',
+    only: 'measure',
+    text: 'The same for the class that it serves worst.',
+    async compute(context) {
+      const [first] = context.h.transformed;
+      return first && worstOfVotes(context, await votesFor(context, context.h, first));
+    },
+  },
+  {
+    ...ROW,
+    cost: 2,
+    key: 'knnZ',
+    name: 'k-NN accuracy on z',
+    short: 'k-NN on z',
+    group: 'embedding',
+    needs: ['labels', 'z'],
+    text: 'The vote on the embedding z behind the projector instead of the representation h. It is usually lower: the projector throws away what the loss does not need.',
+    async compute(context) {
+      const votes = await votesFor(context, context.z, context.z.queries);
+      return agreeing(votes, context.labels.queries);
+    },
+  },
+  {
+    ...ROW,
+    cost: 3,
+    key: 'augKnnZ',
+    name: 'k-NN, augmented, on z',
+    short: 'AUG-k-NN on z',
+    group: 'embedding',
+    needs: ['labels', 'z'],
+    text: 'The vote on the embedding z for augmented test images.',
+    compute: (context) => transformedAccuracy(context, context.z),
+  },
+] as const satisfies readonly Metric[];
+
+/** The votes of training rows for rows of the same representation. */
+function votesFor(context: Required<MetricContext>, { gallery }: Representation, queries: Rows) {
+  const { device, where, labels } = context;
+  const options = { k: labels.k, classes: labels.values.length };
+  return knnVotes(where, device, gallery, labels.gallery, queries, options);
+}
+
+const votesOfH = (context: Required<MetricContext>) =>
+  context.shared('votes on h', () => votesFor(context, context.h, context.h.queries));
+
+/** The mean over several transformations of each sample: less of the noise of one. */
+async function transformedAccuracy(context: Required<MetricContext>, of: Representation) {
+  const { transformed } = of;
+  let sum = 0;
+  for (const rows of transformed) sum += agreeing(await votesFor(context, of, rows), context.labels.queries);
+  return transformed.length
+    ? { value: sum / transformed.length, remark: 'among rows that are not transformed' }
+    : undefined;
+}
+
+function worstOfVotes({ labels: { queries, values } }: Required<MetricContext>, votes: Uint32Array) {
+  const { accuracy, place } = worstOf(agreeingPerClass(votes, queries, values.length));
+  return { value: accuracy, remark: `class ${values[place]}` };
 }

@@ -10,21 +10,14 @@ import {
 import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../graph/check.ts';
 import { constant, fail, show, Variable, variable } from '../graph/tensor.ts';
 import { freeVariables } from '../graph/variables.ts';
 import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
-import {
-  bindingLimit,
-  checkDevice,
-  checkRows,
-  compute,
-  partsOf,
-  type Rows,
-  ranges,
-  rowsAt,
-} from './compute.ts';
+import { bindingLimit, checkRows, compute, partsOf, type Rows, ranges, rowsAt } from './compute.ts';
 import { fitLogistic } from './logistic.ts';
+import type { Metric, MetricContext } from './metric.ts';
 import { agreeing } from './per_class.ts';
 
 /** A share of right answers: of several draws the mean, and how far they spread. */
@@ -112,7 +105,7 @@ export async function linearProbe(
   options: ProbeOptions = {},
 ): Promise<ProbeResult> {
   const where = 'linearProbe';
-  checkDevice(where, device);
+  checkOn(where, device);
   const [[N, D], [M, E]] = [checkRows(where, train), checkRows(where, test)];
   if (D !== E) fail(where, `expected rows of one length, got ${show([N, D])} and ${show([M, E])}`);
   checkOptions(where, options, OPTIONS);
@@ -294,4 +287,112 @@ function spread(values: number[]): { accuracy: number; std: number } {
   const accuracy = values.reduce((a, b) => a + b, 0) / values.length;
   const variance = values.reduce((sum, v) => sum + (v - accuracy) ** 2, 0) / values.length;
   return { accuracy, std: Math.sqrt(variance) };
+}
+
+const ROW = { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'] } as const;
+const countText = (usual?: number) => (count: number) =>
+  count === usual ? undefined : `${count.toLocaleString('en')} labels`;
+
+export const probeMetrics = [
+  {
+    ...ROW,
+    stage: 'linear probe',
+    cost: 32,
+    key: 'linearProbe',
+    name: 'linear probe, all labels',
+    short: 'linear probe',
+    phrase: 'linear probe on all labels',
+    count: { key: 'linearProbeLabels', text: countText() },
+    measure: {},
+    text: 'Accuracy of a linear classifier trained on the frozen representation with every training label.',
+    compute: allLabels,
+  },
+  {
+    ...ROW,
+    stage: 'few labels',
+    cost: 22,
+    key: 'linearProbe1000',
+    name: 'linear probe, 1,000 labels',
+    short: '1,000 labels',
+    phrase: 'linear probe on 1,000 labels',
+    spread: 'linearProbe1000Std',
+    count: { key: 'linearProbe1000Labels', text: countText(1000) },
+    text: 'The same with 1,000 labels; the spread (±) is the standard deviation over random choices of them. With few labels a good representation counts most.',
+    compute: (context) => fewLabels(context, { name: 'linear probe, 1,000 labels', labels: 1000 }),
+  },
+  {
+    ...ROW,
+    stage: 'few labels',
+    cost: 6,
+    key: 'linearProbe100',
+    name: 'linear probe, 100 labels',
+    short: '100 labels',
+    phrase: 'linear probe on 100 labels',
+    spread: 'linearProbe100Std',
+    count: { key: 'linearProbe100Labels', text: countText(100) },
+    text: 'The same with 100 labels, as many for each class.',
+    compute: (context) => fewLabels(context, { name: 'linear probe, 100 labels', labels: 100 }),
+  },
+  {
+    ...ROW,
+    only: 'measure',
+    stage: 'few labels',
+    key: 'linearProbe100PerClass',
+    name: 'linear probe, 100 a class',
+    text: 'The same with 100 labels for each class.',
+    compute: (context) => fewLabels(context, { name: 'linear probe, 100 a class', each: 100 }),
+  },
+  {
+    ...ROW,
+    only: 'measure',
+    stage: 'few labels',
+    key: 'linearProbe10PerClass',
+    name: 'linear probe, 10 a class',
+    text: 'The same with 10 labels for each class.',
+    compute: (context) => fewLabels(context, { name: 'linear probe, 10 a class', each: 10 }),
+  },
+] as const satisfies readonly Metric[];
+
+function probe({ device, h, labels, progress }: Required<MetricContext>, few: 'all' | number) {
+  const options = { labels: few, ignore: IGNORED, onProgress: progress };
+  return linearProbe(device, h.gallery, labels.gallery, h.queries, labels.queries, options);
+}
+
+async function allLabels(context: Required<MetricContext>) {
+  const { gallery, values } = context.labels;
+  const known = classSizes(gallery, values.length).reduce((a, b) => a + b, 0);
+  const { accuracy, labels } = await probe(context, 'all');
+  if (labels === known) return { value: accuracy, count: labels };
+  const used = `${labels} of ${known}`;
+  context.note(
+    `linear probe, all labels: trained on ${used} training samples, evenly spaced: what this device binds at once`,
+  );
+  return { value: accuracy, count: labels, remark: used };
+}
+
+/** A probe on `labels` in all, the same number of each class, or on `each` of every class; left out, with a note, where there are too few. */
+async function fewLabels(
+  context: Required<MetricContext>,
+  { name, labels, each: wanted }: { name: string; labels?: number; each?: number },
+) {
+  const { device, h, note } = context;
+  const sizes = classSizes(context.labels.gallery, context.labels.values.length).filter((size) => size > 0);
+  const classes = sizes.length;
+  const least = sizes.reduce((a, b) => Math.min(a, b));
+  const each = wanted ?? Math.floor(labels! / classes);
+  const [, D] = h.gallery.shape;
+  const why = !each
+    ? `there are ${classes} classes`
+    : least < each
+      ? `${each} of each of ${classes} classes are needed, the smallest has ${least}`
+      : each * classes > rowsOfFit(bindingLimit(device), D, classes) &&
+        `rows of ${D} are more than this device binds at once`;
+  if (why) {
+    note(`${name}: left out, ${why}`);
+    return undefined;
+  }
+  if (labels !== undefined && each * classes < labels)
+    note(`${name}: ${each * classes}, ${each} of each of ${classes} classes`);
+  const found = await probe(context, labels ?? each * classes);
+  return { value: found.accuracy, spread: found.std, count: found.labels, remark: 'over 10 draws' };
 }

@@ -12,16 +12,16 @@ import { checkSquare } from './numbers.ts';
 import { meanStd } from './std.ts';
 
 /**
- * Gauges of one batch as nodes of the step that makes it: cheap enough for every step, without a gradient. Read them
+ * Metrics of one batch as nodes of the step that makes it: cheap enough for every step, without a gradient. Read them
  * when they are to be shown.
  *
  * @param zA, zB embeddings of two views, [N, D]; normalised here
- * @returns `gauges` [4]: alignment, uniformity of view A, mean std of view A's unit embeddings (1 / sqrt(D) when
+ * @returns `values` [4]: alignment, uniformity of view A, mean std of view A's unit embeddings (1 / sqrt(D) when
  *   spread evenly), mean length of view A's embeddings; `covariance` [D, D] of view A's unit embeddings, for {@link effectiveRankOf}
  *   and {@link participationRatioOf}
  * @throws ShapeError
  */
-export function liveMetrics(zA: Tensor, zB: Tensor): { gauges: Tensor; covariance: Tensor } {
+export function liveMetrics(zA: Tensor, zB: Tensor): { values: Tensor; covariance: Tensor } {
   checkTensor('liveMetrics', 'zA', zA, { dtype: 'f32', rank: 2 });
   checkTensor('liveMetrics', 'zB', zB, { dtype: 'f32', rank: 2 });
   const [a, b] = [stopGradient(zA), stopGradient(zB)];
@@ -29,7 +29,7 @@ export function liveMetrics(zA: Tensor, zB: Tensor): { gauges: Tensor; covarianc
   const length = mean(sqrt(sum(square(a), { axes: 1 })));
   const numbers = [alignmentLoss(a, b), uniformityLoss(a), meanStd(u), length];
   return {
-    gauges: concatenate(numbers.map((x) => reshape(x, [1]))),
+    values: concatenate(numbers.map((x) => reshape(x, [1]))),
     covariance: covarianceOf(u),
   };
 }

@@ -22,11 +22,11 @@ export interface EvaluationSizes {
 
 /** What an evaluation will need of a device. */
 export interface MemoryNeed {
-  /** About the most bytes that data sets, rows and what gauges make of them take at once; without a network's own. */
+  /** About the most bytes that data sets, rows and what metrics make of them take at once; without a network's own. */
   bytes: number;
   /** A sentence on what the device cannot hold at all, as it cannot be cut; null where it holds everything. */
   refusal: string | null;
-  /** A sentence on each gauge that will be of fewer rows than there are, or left out. */
+  /** A sentence on each metric that will be of fewer rows than there are, or left out. */
   notes: string[];
 }
 
@@ -77,7 +77,7 @@ export function memoryNeeded(sizes: EvaluationSizes): MemoryNeed {
       notes.push(
         `${name}: invariance, anisotropy, spectra and the like: of ${whole} of ${test.count} test samples`,
       );
-    // The gallery, the clean test rows and two views of them stay; beside them lies what is made for one gauge.
+    // The gallery, the clean test rows and two views of them stay; beside them lies what is made for one metric.
     const held = rows(train.count, all) + 3 * rows(test.count, all);
     const neighbours = Math.min(limit, rows(train.count, D)) + 2 * rows(test.count, D);
     const probe = 2 * Math.min(limit, rows(train.count, D + 4));

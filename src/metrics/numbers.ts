@@ -6,7 +6,7 @@ import { InputError } from '../gpu/errors.ts';
  * @returns how many there are
  * @throws InputError: `spectrumSlope: expected an array of numbers for "spectrum", got null`
  */
-export function checkNumbers(where: string, name: string, value: unknown): number {
+export function checkValues(where: string, name: string, value: unknown): number {
   const list = value as ArrayLike<unknown>;
   // A typed array holds one type only.
   const isArray = Array.isArray(value);
@@ -27,7 +27,7 @@ export function checkNumbers(where: string, name: string, value: unknown): numbe
  * @throws InputError
  */
 export function checkSquare(where: string, name: string, value: unknown): number {
-  const side = Math.sqrt(checkNumbers(where, name, value));
+  const side = Math.sqrt(checkValues(where, name, value));
   if (side >= 1 && Number.isInteger(side)) return side;
   throw new InputError(`${where}: expected a square matrix [D, D] for "${name}", got ${shown(value)}`);
 }

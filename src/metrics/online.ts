@@ -22,7 +22,7 @@ export interface OnlineLabels extends LabelOptions {
   classes?: number;
 }
 
-/** Of the mean variance. */
+/** The ridge, in units of the mean variance. */
 const RIDGE = 1e-3;
 
 /** Labels of the rows that count, numbered together, and which rows these are (null: all). */
@@ -115,4 +115,10 @@ export function onlineAccuracies(
     knn: agreeing(vote(read.neighbours, gallery, { k, classes }), queries),
     probe: agreeing(predicted, queries),
   };
+}
+
+/** The accuracy of k-NN alone, from the neighbours that {@link onlineMetrics} gives. */
+export function onlineKnn(neighbours: ArrayLike<number>, labels: OnlineLabels): number {
+  const { gallery, queries, classes, k } = numbered('onlineKnn', labels);
+  return agreeing(vote(neighbours, gallery, { k, classes }), queries);
 }

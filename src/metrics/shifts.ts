@@ -1,14 +1,16 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
-import { checkSameClasses, type Dataset } from '../data/dataset.ts';
+import { checkDataset, checkSameClasses, type Dataset } from '../data/dataset.ts';
 import { IGNORED, type LabelOptions, type Numbered, numberTogether } from '../data/labels.ts';
 import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../graph/check.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
-import { checkDevice, checkNeighbours, freeRows, type Rows } from './compute.ts';
-import { checkDataset, type EmbedOptions, embedSlabs } from './embed.ts';
+import { checkNeighbours, freeRows, type Rows } from './compute.ts';
+import { type EmbedOptions, embedSlabs } from './embed.ts';
 import { knnVotes, neighboursOf } from './knn.ts';
+import type { Metric } from './metric.ts';
 import { agreeing } from './per_class.ts';
 
 /** Shifts that the training views of small gray images (`S1`) do not have, or not so far. */
@@ -48,7 +50,7 @@ export async function labelsOf(
   sets: { train: Dataset; test: Dataset },
   options: LabelOptions = {},
 ): Promise<{ numbers: Uint32Array; asked: Uint32Array; values: Numbered['values'] }> {
-  checkDevice(where, device);
+  checkOn(where, device);
   if (typeof sets !== 'object' || sets === null)
     throw new InputError(`${where}: expected { train, test } of data sets, got ${shown(sets)}`);
   const { train, test } = sets;
@@ -143,3 +145,47 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
     freeRows(device, [rows]);
   }
 }
+
+const ROW = {
+  group: 'shift',
+  kind: 'accuracy',
+  better: 'higher',
+  needs: ['labels', 'shifted'],
+  stage: 'k-NN',
+  cost: 1.3,
+} as const;
+
+export const shiftMetrics = [
+  {
+    ...ROW,
+    key: 'knnNoise',
+    name: 'k-NN, noise',
+    phrase: 'k-NN under noise',
+    text: 'The vote when the test images have noise on them: a normal deviate of 0.2 for each pixel of 0 to 1. An encoder is easily worse here than raw pixels unless its training views had noise.',
+    compute: ({ shifted }) => shifted(SHIFTS.noise),
+  },
+  {
+    ...ROW,
+    key: 'knnBlur',
+    name: 'k-NN, blur',
+    phrase: 'k-NN under blur',
+    text: 'The vote for test images blurred by 1.5 pixels.',
+    compute: ({ shifted }) => shifted(SHIFTS.blur),
+  },
+  {
+    ...ROW,
+    key: 'knnContrast',
+    name: 'k-NN, contrast',
+    phrase: 'k-NN under changed contrast',
+    text: 'The vote for test images whose contrast was changed by up to 80 %.',
+    compute: ({ shifted }) => shifted(SHIFTS.contrast),
+  },
+  {
+    ...ROW,
+    key: 'knnRotation',
+    name: 'k-NN, rotation',
+    phrase: 'k-NN under rotation',
+    text: 'The vote for test images turned by up to 45 degrees, far more than in training.',
+    compute: ({ shifted }) => shifted(SHIFTS.rotation),
+  },
+] as const satisfies readonly Metric[];

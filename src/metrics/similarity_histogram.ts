@@ -1,10 +1,11 @@
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../graph/check.ts';
 import { constant } from '../graph/tensor.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
-import { bindingLimit, checkDevice, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
+import { bindingLimit, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
 
 /** A million negatives. */
 const MOST = 1024;
@@ -31,7 +32,7 @@ export async function similarityHistogram(
   options: { bins?: number } = {},
 ): Promise<SimilarityHistogram> {
   const where = 'similarityHistogram';
-  checkDevice(where, device);
+  checkOn(where, device);
   sameShapes(where, zA, zB);
   checkOptions(where, options, ['bins']);
   const { bins = 50 } = options;

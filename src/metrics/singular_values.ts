@@ -19,6 +19,15 @@ export interface RowOptions {
   onProgress?: (fraction: number) => void;
 }
 
+/** Singular values over sqrt(N), largest first, and what they say. */
+export interface Spectrum {
+  values: Float64Array;
+  /** exp of their entropy: see `effectiveRank`. */
+  rank: number;
+  participationRatio: number;
+  slope: number;
+}
+
 /** Multiply-adds up to which the Gram matrix is made on the CPU in f64: a second or two. */
 const FEW = 2e9;
 

@@ -2,16 +2,9 @@ import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Rows } from './compute.ts';
 import { type EffectiveRankOptions, effectiveRank } from './effective_rank.ts';
-import { checkNumbers } from './numbers.ts';
-
-/** Singular values over sqrt(N), largest first, and what they say. */
-export interface Spectrum {
-  values: Float64Array;
-  /** exp of their entropy: see `effectiveRank`. */
-  rank: number;
-  participationRatio: number;
-  slope: number;
-}
+import type { Metric, MetricContext } from './metric.ts';
+import { checkValues } from './numbers.ts';
+import type { Spectrum } from './singular_values.ts';
 
 /**
  * How many directions share the variance, (sum v)^2 / sum v^2 of the variances v = s^2: D when all have the same, 1 when
@@ -20,7 +13,7 @@ export interface Spectrum {
  * @throws InputError
  */
 export function participationRatio(spectrum: ArrayLike<number>): number {
-  checkNumbers('participationRatio', 'spectrum', spectrum);
+  checkValues('participationRatio', 'spectrum', spectrum);
   // Of shares of the largest: fourth powers leave the range of numbers early.
   let largest = 0;
   for (let i = 0; i < spectrum.length; i++) largest = Math.max(largest, Math.abs(spectrum[i]));
@@ -49,7 +42,7 @@ export function spectrumSlope(
   spectrum: ArrayLike<number>,
   options: { first?: number; last?: number; noise?: number } = {},
 ): number {
-  checkNumbers('spectrumSlope', 'spectrum', spectrum);
+  checkValues('spectrumSlope', 'spectrum', spectrum);
   checkOptions('spectrumSlope', options, ['first', 'last', 'noise']);
   const { first = 1, last = spectrum.length, noise = 1e-7 } = options;
   checkNumber('spectrumSlope', 'first', first, { least: 1, whole: true });
@@ -81,3 +74,84 @@ export async function spectrum(
   const { rank, spectrum: values } = await effectiveRank(device, x, options);
   return { values, rank, participationRatio: participationRatio(values), slope: spectrumSlope(values) };
 }
+
+const RANK = { group: 'spectrum', kind: 'rank', detail: true } as const;
+const SLOPE = {
+  group: 'spectrum',
+  kind: 'number',
+  detail: true,
+  missing: 'too few directions for a slope',
+} as const;
+
+/** The metrics of a spectrum: the effective ranks, the participation ratios and the slopes. */
+export const spectrumMetrics = [
+  {
+    key: 'effectiveRankZ',
+    name: 'effective rank of z',
+    short: 'rank of z',
+    group: 'spread',
+    kind: 'rank',
+    needs: ['z'],
+    cost: 1,
+    measure: { key: 'effectiveRankUnit', name: 'effective rank of unit rows' },
+    text: 'Exponential of the entropy of the normalised singular values: how many dimensions the embedding really uses. Far fewer than d is dimensional collapse.',
+    compute: async (context) => (await spectrumOfZ(context)).rank,
+  },
+  {
+    key: 'effectiveRankH',
+    name: 'effective rank of h',
+    short: 'rank of h',
+    group: 'spread',
+    kind: 'rank',
+    needs: ['encoder'],
+    cost: 1,
+    measure: { key: 'effectiveRank', name: 'effective rank' },
+    text: 'The same for the representation h in front of the projector.',
+    async compute(context) {
+      const { rank, values } = await spectrumOfH(context);
+      return { value: rank, remark: `of ${values.length}` };
+    },
+  },
+  {
+    ...RANK,
+    key: 'participationRatioZ',
+    name: 'participation ratio of z',
+    needs: ['z'],
+    text: 'How many directions share the variance of the unit embedding: d when all have the same, 1 when one has all. Small directions count less than in the effective rank.',
+    compute: async (context) => (await spectrumOfZ(context)).participationRatio,
+  },
+  {
+    ...RANK,
+    key: 'participationRatioH',
+    name: 'participation ratio of h',
+    needs: ['encoder'],
+    measure: { key: 'participationRatio', name: 'participation ratio' },
+    text: 'The same for the representation h.',
+    compute: async (context) => (await spectrumOfH(context)).participationRatio,
+  },
+  {
+    ...SLOPE,
+    key: 'spectrumSlopeZ',
+    name: 'spectrum slope of z',
+    needs: ['z'],
+    text: 'Exponent of the power law by which the variances of the unit embedding fall, largest first: 0 is a flat spectrum, the more the fewer directions.',
+    compute: async (context) => (await spectrumOfZ(context)).slope,
+  },
+  {
+    ...SLOPE,
+    key: 'spectrumSlopeH',
+    name: 'spectrum slope of h',
+    needs: ['encoder'],
+    measure: { key: 'spectrumSlope', name: 'spectrum slope' },
+    text: 'The same for the representation h; good ones were found near 1 (Agrawal et al. 2022).',
+    compute: async (context) => (await spectrumOfH(context)).slope,
+  },
+] as const satisfies readonly Metric[];
+
+/** The spectrum of the unit embeddings z. */
+export const spectrumOfZ = ({ device, z, shared, progress }: Required<MetricContext>): Promise<Spectrum> =>
+  shared('spectrum of z', () => spectrum(device, z.fit, { normalized: true, onProgress: progress }));
+
+/** The spectrum of h as it is. */
+export const spectrumOfH = ({ device, h, shared, progress }: MetricContext): Promise<Spectrum> =>
+  shared('spectrum of h', () => spectrum(device, h.fit, { onProgress: progress }));

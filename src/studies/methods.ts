@@ -1,4 +1,4 @@
-// npm run methods: every method by the small protocol, judged by every gauge and by the alarm -> docs/results.*
+// npm run methods: every method by the small protocol, judged by every metric and by the alarm -> docs/results.*
 
 import { fileURLToPath } from 'node:url';
 import { readArguments } from '../cli/arguments.ts';
@@ -84,7 +84,7 @@ async function main(args: string[]): Promise<void> {
       say(`${minutes} min  ${i + 1} of ${runs.length}: ${name}  epoch `);
       const untrained = has('untrained', '', seed)!;
       const result = await runCase(device, one, seed, untrained, (epoch) => say(`${epoch} `));
-      const { augKnn, knn, linearProbe } = result.gauges;
+      const { augKnn, knn, linearProbe } = result.metrics;
       const words = result.words.length ? result.words.map((w) => `Alarm: ${w}`).join('\n') : 'alarm silent';
       say(`\n  AUG-k-NN ${augKnn?.toFixed(4)}, k-NN ${knn}, linear probe ${linearProbe}; ${words}\n`);
       keep(result);

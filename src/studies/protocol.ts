@@ -61,10 +61,10 @@ async function ckaOf(device: Device, model: Model, untrained: Model) {
   return cka;
 }
 
-/** What a model makes of the test set: gauges, CKA, Barlow's correlation, a picture of z. */
+/** What a model makes of the test set: metrics, CKA, Barlow's correlation, a picture of z. */
 async function judge(device: Device, model: Model, untrained: Model, { probeZ = false } = {}) {
   const forward: Forward = (x) => represent(model, x);
-  const { spectrumZ, similaritiesZ: _, notes: __, ...gauges } = await evaluate(device, data, forward);
+  const { spectrumZ, similaritiesZ: _, notes: __, ...metrics } = await evaluate(device, data, forward);
   const zOf = async (options: Parameters<typeof embed>[3]) => {
     const made = (await embed(device, data.test, forward, options)) as { h: never; z: never };
     const z = await readVariable(device, made.z);
@@ -84,8 +84,8 @@ async function judge(device: Device, model: Model, untrained: Model, { probeZ = 
   const round = (values: ArrayLike<number>, digits = 3) =>
     Array.from(values, (v) => Number(v.toFixed(digits)));
   return {
-    gauges: {
-      ...gauges,
+    metrics: {
+      ...metrics,
       ...(await ckaOf(device, model, untrained)),
       ...correlationOf(viewA, viewB, data.test.count, 64),
       ...(probeZ && { linearProbeZ: await probeOfZ(device, forward) }),
@@ -132,9 +132,9 @@ export async function runCase(
   const before = await untrainedModel(device, seed);
   const judged = await judge(device, model, before, { probeZ: one.method === 'simSiam' });
   freeVariables(device, [...model.variables, ...before.variables]);
-  const looks = metrics.map(({ step, knn: _, probe: __, ...gauges }): Look => {
-    const short = Object.entries(gauges).map(([name, value]) => [name, Number(value.toPrecision(5))]);
-    return { step, ...(Object.fromEntries(short) as typeof gauges) };
+  const looks = metrics.map(({ step, knn: _, probe: __, ...look }): Look => {
+    const short = Object.entries(look).map(([name, value]) => [name, Number(value.toPrecision(5))]);
+    return { step, ...(Object.fromEntries(short) as typeof look) };
   });
   const result = { method: one.method, variant: one.variant, seed, expected: one.expected };
   return withAlarm(
@@ -172,6 +172,6 @@ export async function baseline(device: Device, seed: number): Promise<Result> {
 }
 
 export async function rawPixels(device: Device): Promise<Result> {
-  const { spectrumZ: _, similaritiesZ: __, notes: ___, ...gauges } = await evaluate(device, data, null);
-  return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], gauges };
+  const { spectrumZ: _, similaritiesZ: __, notes: ___, ...metrics } = await evaluate(device, data, null);
+  return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], metrics };
 }

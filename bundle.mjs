@@ -106,15 +106,15 @@ function namesFrom(place) {
 function pages(everything) {
   // Without the registry, whose recipes bring layers and optimisers.
   const losses = namesFrom('methods/(?!registry)');
-  const gauges = namesFrom('metrics/');
-  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or gauge come with that, mixed precision with its import.
+  const metrics = namesFrom('metrics/');
+  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, mixed precision with its import.
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
-  const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), ...special, 'mixed']);
+  const others = new Set([...namesFrom('methods/'), ...metrics, ...namesFrom('data/'), ...special, 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
   // Without those that are about data sets: the others take embeddings of any origin.
   const ofData = new Set(['embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
-  const ofEmbeddings = gauges.filter((name) => !ofData.has(name));
-  return { core, losses, 'losses and gauges': [...losses, ...ofEmbeddings], everything };
+  const ofEmbeddings = metrics.filter((name) => !ofData.has(name));
+  return { core, losses, 'losses and metrics': [...losses, ...ofEmbeddings], everything };
 }
 
 /**

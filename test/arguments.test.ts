@@ -6,7 +6,7 @@ import { input, trace, variable } from '../src/graph/tensor.ts';
 import * as all from '../src/index.ts';
 import { test } from './harness.ts';
 
-/** What belongs to others: data sets, gauges, and what opens a device. */
+/** What belongs to others: data sets, metrics, and what opens a device. */
 const OTHERS = new Set(
   (
     'openDevice augment scaledTo fileChoices batchesPerEpoch batchLabels cleanBatch dataset pixelStatistics checkLabels fromArrays ' +

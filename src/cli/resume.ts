@@ -28,8 +28,8 @@ export interface Earlier {
 /** What options.json holds besides the options. */
 export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 
-/** The numbers that every line of metrics.jsonl has. */
-const METRICS = curveRows.filter(({ needs }) => !needs).map(({ key }) => key);
+/** The numbers that every line of metrics.jsonl has; those of older versions have no participation ratio. */
+const METRICS = curveRows.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key]));
 
 /**
  * Reads back where an interrupted run had got to.

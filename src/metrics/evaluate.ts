@@ -1,11 +1,10 @@
 import { type Augmentation, EVAL, scaledTo } from '../data/augment.ts';
-import { checkDataset, type Dataset } from '../data/dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { type LabelOptions, rowsKept } from '../data/labels.ts';
 import { quarterTurns } from '../data/turns.ts';
 import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { slice } from '../ops/shape.ts';
 import { freeRows, type Rows, rowsAt, rowsThatFit } from './compute.ts';
@@ -25,7 +24,7 @@ import {
   type Stage,
   stageOf,
 } from './metric.ts';
-import { accuracyUnder, labelsOf } from './shifts.ts';
+import { accuracyUnder, checkSets, labelsOf } from './shifts.ts';
 import { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
 import { spectrumOfZ } from './spectrum.ts';
 import { type MetricRow, type MetricValues, metrics } from './table.ts';
@@ -163,10 +162,8 @@ async function knownLabels(
   options: LabelOptions,
   notes: string[],
 ): Promise<KnownLabels | undefined> {
-  checkOn(where, device);
-  const { train, test } = sets ?? {};
-  checkDataset(where, train, 'train');
-  checkDataset(where, test, 'test');
+  checkSets(where, device, sets);
+  const { train, test } = sets;
   if (!train.labels && !test.labels) return undefined;
   if (!train.labels || !test.labels) {
     notes.push(

@@ -40,9 +40,17 @@ interface Gallery {
   classes: number;
 }
 
+/** Checks that arguments are a device and two data sets. @throws InputError and ShapeError that name the function */
+export function checkSets(where: string, device: unknown, sets: unknown): void {
+  checkOn(where, device);
+  if (typeof sets !== 'object' || sets === null)
+    throw new InputError(`${where}: expected { train, test } of data sets, got ${shown(sets)}`);
+  for (const name of ['train', 'test']) checkDataset(where, (sets as Record<string, unknown>)[name], name);
+}
+
 /**
  * The labels of two data sets, numbered together.
- * @throws InputError that names the function, for what are no data sets, or have no labels
+ * @throws InputError that names the function, where they have no labels
  */
 export async function labelsOf(
   where: string,
@@ -50,12 +58,7 @@ export async function labelsOf(
   sets: { train: Dataset; test: Dataset },
   options: LabelOptions = {},
 ): Promise<{ numbers: Uint32Array; asked: Uint32Array; values: Numbered['values'] }> {
-  checkOn(where, device);
-  if (typeof sets !== 'object' || sets === null)
-    throw new InputError(`${where}: expected { train, test } of data sets, got ${shown(sets)}`);
   const { train, test } = sets;
-  checkDataset(where, train, 'train');
-  checkDataset(where, test, 'test');
   if (!train.labels || !test.labels) throw new InputError(`${where}: both data sets need labels`);
   checkSameClasses(where, train, test);
   const [labels, testLabels] = [
@@ -117,6 +120,7 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
     throw new InputError(`${where}: expected a function of images for "forward", got ${shown(forward)}`);
   checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   if (batch !== undefined) checkNumber(where, 'batch', batch, { least: 1, whole: true });
+  checkSets(where, device, sets);
   const { numbers, asked, values } = await labelsOf(where, device, sets, { ignore });
   const classes = values.length;
   const k = options.k ?? neighboursOf(numbers, classes);

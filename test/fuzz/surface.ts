@@ -303,7 +303,7 @@ export const surface: Record<string, Entry> = {
     aVariable([2, 3]),
     leaf('Float32Array(6)', () => new Float32Array(6)),
   ),
-  // Gauges.
+  // Metrics.
   adjustedRandIndex: cpu(labels(6), labels(6, 2)),
   normalizedMutualInformation: cpu(labels(6), labels(6, 2)),
   collapseAlarm: cpu(

@@ -81,7 +81,7 @@ test('names every collapse of the small protocol', () => {
     for (const one of looks) assert.equal(kinds([one]), ['dimensional'], name);
 });
 
-test('sees what one gauge alone misses', () => {
+test('sees what one metric alone misses', () => {
   // VICReg without variance and covariance on the digits: directions spread as before, z has all but vanished.
   assert.equal(kinds([look(-2.2, 0.107, 29, 0.3, 0.76)], 32, { rank: 26, length: 6 }), ['scale']);
   // Hard triplets on the digits: k-NN of .89, and a point.

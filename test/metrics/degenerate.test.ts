@@ -1,4 +1,4 @@
-// What gauges say of embeddings that are all equal, or zero, or of a scale whose squares leave f32, and of arguments that are none.
+// What metrics say of embeddings that are all equal, or zero, or of a scale whose squares leave f32, and of arguments that are none.
 
 import { input } from '../../src/graph/tensor.ts';
 import { alignment } from '../../src/metrics/alignment.ts';
@@ -75,7 +75,7 @@ test('embeddings of any scale that f32 can hold: the same numbers', async () => 
   const gpu = await device();
   const { x, y } = healthy();
   const other = healthy().x;
-  const gauges = async (scale: number) => {
+  const metrics = async (scale: number) => {
     const [a, b] = [x, y].map((z) => rows(z.data.map((v) => v * scale)));
     const { std, raw } = await embeddingStd(gpu, a);
     const { r2, control } = await equivariance(gpu, { fx: a, fgx: b }, { fx: a, fgx: b, wrong: a });
@@ -90,9 +90,9 @@ test('embeddings of any scale that f32 can hold: the same numbers', async () => 
     values.push((await effectiveRank(gpu, a)).rank, (await effectiveRank(gpu, a, { normalized: true })).rank);
     return values;
   };
-  const one = await gauges(1);
+  const one = await metrics(1);
   for (const scale of [1e-30, 1e-22, 1e-18, 1e-9, 1e9, 1e18, 1e20, 1e30, 1e37]) {
-    close(await gauges(scale), one, { rel: 1e-5, what: `times ${scale}` });
+    close(await metrics(scale), one, { rel: 1e-5, what: `times ${scale}` });
     // Its delta is a length: at other scales only the directions that tell samples apart are the same.
     const [a, b] = [x, y].map((z) => rows(z.data.map((v) => v * scale)));
     const rank = await lidar(gpu, [a, b]);

@@ -72,7 +72,7 @@ const shown = (value: unknown) => {
 };
 
 test(
-  'gauges given anything at all: an error of the library that names the function',
+  'metrics given anything at all: an error of the library that names the function',
   async () => {
     const gpu = await device();
     const x = { data: Float32Array.from({ length: 24 }, (_, i) => Math.sin(i * i)), shape: [6, 4] };

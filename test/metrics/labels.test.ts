@@ -29,8 +29,8 @@ const renamed: Record<string, (labels: Int32Array) => ArrayLike<Label>> = {
   words: (labels) => Array.from(labels, (c) => names[c]),
 };
 
-/** Every gauge that takes labels. */
-async function gauges(
+/** Every metric that takes labels. */
+async function metrics(
   x: Parameters<typeof knnPredict>[1],
   labels: ArrayLike<Label>,
   guessed: ArrayLike<Label>,
@@ -69,12 +69,12 @@ async function gauges(
   ];
 }
 
-test('every gauge gives the same numbers whatever the classes are called', async () => {
+test('every metric gives the same numbers whatever the classes are called', async () => {
   const { x, labels } = clusters(3, 20, 8, 0.7);
   const guessed = labels.map((c, i) => (i % 7 ? c : (c + 1) % 3));
-  const wanted = await gauges(x, labels, guessed);
+  const wanted = await metrics(x, labels, guessed);
   for (const [name, rename] of Object.entries(renamed))
-    close(await gauges(x, rename(labels), rename(guessed)), wanted, { rel: 0, abs: 0, what: name });
+    close(await metrics(x, rename(labels), rename(guessed)), wanted, { rel: 0, abs: 0, what: name });
 });
 
 test('rows with an ignored label neither vote nor count', async () => {

@@ -48,7 +48,7 @@ for (const [N, M, D, classes] of [
   });
 }
 
-test('online gauges of a collapsed representation: chance, and no NaN', async () => {
+test('online metrics of a collapsed representation: chance, and no NaN', async () => {
   const labels = { gallery: [0, 1, 1, 1], queries: [1, 1, 0], classes: 2 };
   const found = await accuracies(new Float32Array(4 * 5).fill(2), new Float32Array(3 * 5).fill(2), 5, labels);
   // The one neighbour that votes, as the smaller class has one row, is the first; the probe finds the larger class.

@@ -209,9 +209,9 @@ test(
     for (const key of ['invariance', 'anisotropy', 'linearProbe'] as const)
       close([a[key]!], [b[key]!], { rel: 0.3, abs: 0.05, what: key });
     if (!a.notes.some((note) => /of 93 of 150 test samples/.test(note))) throw new Error(a.notes.join('; '));
-    if (!a.notes.some((note) => /learnt from \d+ of 240 training samples/.test(note)))
+    if (!a.notes.some((note) => /trained on \d+ of 240 training samples/.test(note)))
       throw new Error(a.notes.join('; '));
-    if (a.linearProbe100 !== null || !a.notes.some((note) => /100 labels: left out, rows of 64/.test(note)))
+    if ('linearProbe100' in a || !a.notes.some((note) => /100 labels: left out, rows of 64/.test(note)))
       throw new Error(a.notes.join('; '));
     if (b.notes.length !== 2) throw new Error(b.notes.join('; '));
     close(Object.values(parts.shifts), Object.values(whole.shifts), { rel: 0, abs: 0.02 });

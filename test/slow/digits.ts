@@ -118,7 +118,7 @@ async function lookAt(gpu: Device, { test }: Data, { embed }: Network, mode?: Mo
   const views = { ...VIEWS, batch: test.count, start: 0, seed: 5 };
   const step = await compile(gpu, () => liveMetrics(...halves(embed(augment(test, views), mode))));
   await step.run();
-  const [alignment, uniformity, std, length] = await step.read('gauges');
+  const [alignment, uniformity, std, length] = await step.read('values');
   const covariance = await step.read('covariance');
   const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
   step.dispose();

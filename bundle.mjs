@@ -111,8 +111,11 @@ function pages(everything) {
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
   const others = new Set([...namesFrom('methods/'), ...metrics, ...namesFrom('data/'), ...special, 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
-  // Without those that are about data sets: the others take embeddings of any origin.
-  const ofData = new Set(['embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
+  // Without those that are about data sets, training or tables: the others take embeddings of any origin.
+  const ofData = new Set([
+    ...['metrics', 'embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies'],
+    ...['compileWatch', 'curves', 'formatMetric', 'formatNumber'],
+  ]);
   const ofEmbeddings = metrics.filter((name) => !ofData.has(name));
   return { core, losses, 'losses and metrics': [...losses, ...ofEmbeddings], everything };
 }

@@ -116,7 +116,7 @@ export function makeStage(view: View, audience: Audience) {
       step = now;
       moved = true;
     },
-    /** Takes what a look at the gauges tells of the points: where they are dense, and along which directions they vary. */
+    /** Takes what a look at the metrics tells of the points: where they are dense, and along which directions they vary. */
     observe(rows: Float32Array, covariance: Float32Array): void {
       if (!shown) return;
       if (flat()) density = densityAround(rows, shown.data.labels.test);

@@ -1,5 +1,5 @@
 // What the terminal shows while a run is busy: one line rewritten in place, or plain lines where it is no terminal.
-import { type CurveKey, curveRows } from '../metrics/curves.ts';
+import { type CurveKey, curves } from '../metrics/curves.ts';
 import { formatNumber } from '../metrics/format.ts';
 
 /** The progress of a training, with the latest metrics of the curves. */
@@ -83,7 +83,7 @@ export function trainingLine(
   const { step, steps } = state;
   const share = steps > 0 ? step / steps : 0;
   const percent = `${Math.floor(100 * Math.min(1, share))} %`.padStart(5);
-  const [loss = '', ...metrics] = curveRows.flatMap(({ key, short, digits }) =>
+  const [loss = '', ...metrics] = curves.flatMap(({ key, short, digits }) =>
     short === undefined || state[key] === undefined ? [] : [`${short} ${formatNumber(state[key], digits)}`],
   );
   const parts = [

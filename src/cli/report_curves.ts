@@ -1,5 +1,5 @@
 // The training curves of a report.
-import { curveRows } from '../metrics/curves.ts';
+import { type CurveRow, curves } from '../metrics/curves.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import { least, most, spaced } from './axes.ts';
 import { html, type Section, tableOf } from './html.ts';
@@ -11,9 +11,8 @@ export const sorted = (steps: readonly LoggedStep[]): LoggedStep[] =>
 
 /** The curves that a run has. */
 const shownCurves = (steps: readonly LoggedStep[]) =>
-  curveRows.filter(({ key, report = true }) => report && steps.some((one) => isNumber(one[key])));
+  curves.filter(({ key, shown }) => shown.includes('report') && steps.some((one) => isNumber(one[key])));
 
-type CurveRow = (typeof curveRows)[number];
 const titleOf = ({ name, long = name }: CurveRow) => long;
 
 export function curveSection(run: RunReport): Section | undefined {

@@ -5,7 +5,7 @@ import { isTable } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { sameShape, show, type Variable } from '../graph/tensor.ts';
 import { methods } from '../methods/registry.ts';
-import { curveRows } from '../metrics/curves.ts';
+import { curves } from '../metrics/curves.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
 import type { Metrics, Saved } from './train.ts';
@@ -29,7 +29,7 @@ export interface Earlier {
 export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 
 /** The numbers that every line of metrics.jsonl has; those of older versions have no participation ratio. */
-const METRICS = curveRows.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key]));
+const METRICS = curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key]));
 
 /**
  * Reads back where an interrupted run had got to.

@@ -3,7 +3,7 @@ import { IGNORED, type LabelOptions, type Labels, numberTogether } from '../data
 import { checkOptions } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { kMeans } from './kmeans.ts';
-import type { Metric, MetricContext } from './metric.ts';
+import { type MetricContext, metricsOf } from './metric.ts';
 
 /** How many samples have label i in one partition and j in the other, where there are any, and how many have each label. */
 function contingency(where: string, a: Labels, b: Labels, options: LabelOptions) {
@@ -60,39 +60,38 @@ export function adjustedRandIndex(a: Labels, b: Labels, options: LabelOptions = 
   return most === chance ? 1 : (together - chance) / (most - chance);
 }
 
-const ROW = {
-  group: 'structure',
-  kind: 'number',
-  better: 'higher',
-  detail: true,
-  needs: ['clustered'],
-  stage: 'k-NN',
-  measure: {},
-} as const;
-
-export const agreementMetrics = [
+export const agreementMetrics = /* @__PURE__ */ metricsOf(
   {
-    ...ROW,
-    key: 'nmi',
-    name: 'clusters: NMI',
-    cost: 5,
-    text: 'k-means on the test images’ representations with as many clusters as classes: its mutual information with the labels, 1 when they are the same.',
-    async compute(context) {
-      const { labels, classes } = context.clustered;
-      const value = normalizedMutualInformation(await clustersOf(context), labels);
-      return { value, remark: `k-means, ${classes} clusters` };
-    },
+    group: 'structure',
+    kind: 'number',
+    better: 'higher',
+    detail: true,
+    needs: ['clustered'],
+    stage: 'k-NN',
+    measure: {},
   },
-  {
-    ...ROW,
-    key: 'ari',
-    name: 'clusters: ARI',
-    text: 'The same clusters by the adjusted Rand index: the share of pairs on which clusters and labels agree, 0 by chance and 1 when they are the same.',
-    async compute(context) {
-      return adjustedRandIndex(await clustersOf(context), context.clustered.labels);
+  [
+    {
+      key: 'nmi',
+      name: 'clusters: NMI',
+      cost: 5,
+      text: 'k-means on the test images’ representations with as many clusters as classes: its mutual information with the labels, 1 when they are the same.',
+      async compute(context) {
+        const { labels, classes } = context.clustered;
+        const value = normalizedMutualInformation(await clustersOf(context), labels);
+        return { value, remark: `k-means, ${classes} clusters` };
+      },
     },
-  },
-] as const satisfies readonly Metric[];
+    {
+      key: 'ari',
+      name: 'clusters: ARI',
+      text: 'The same clusters by the adjusted Rand index: the share of pairs on which clusters and labels agree, 0 by chance and 1 when they are the same.',
+      async compute(context) {
+        return adjustedRandIndex(await clustersOf(context), context.clustered.labels);
+      },
+    },
+  ],
+);
 
 const clustersOf = ({ device, clustered, shared, progress }: Required<MetricContext>) =>
   shared('clusters of h', async () => {

@@ -1,7 +1,7 @@
 import type { Device } from '../gpu/device.ts';
 import { alignmentLoss } from '../methods/alignment.ts';
 import { compute, type Rows, sameShapes, tensorOf } from './compute.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 
 /**
  * Mean squared distance of two views' unit embeddings: 0 when they agree, 2 for unrelated directions.
@@ -20,15 +20,15 @@ export async function alignment(device: Device, zA: Rows, zB: Rows): Promise<num
   return value[0];
 }
 
-export const alignmentMetrics = [
-  {
-    key: 'alignment',
-    name: 'alignment',
-    group: 'spread',
-    kind: 'number',
-    needs: ['views'],
-    measure: {},
-    text: 'Mean squared distance between the embeddings of two views of the same image. Lower is better only together with low uniformity: a collapsed encoder has a perfect 0.',
-    compute: ({ device, views: [zA, zB] }) => alignment(device, zA, zB),
-  },
-] as const satisfies readonly Metric[];
+export const alignmentMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'spread', kind: 'number', needs: ['views'] },
+  [
+    {
+      key: 'alignment',
+      name: 'alignment',
+      measure: {},
+      text: 'Mean squared distance between the embeddings of two views of the same image. Lower is better only together with low uniformity: a collapsed encoder has a perfect 0.',
+      compute: ({ device, views: [zA, zB] }) => alignment(device, zA, zB),
+    },
+  ],
+);

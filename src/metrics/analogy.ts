@@ -6,7 +6,7 @@ import { constant } from '../graph/tensor.ts';
 import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { checkRows, compute, type Rows, ranges, rowsAt, rowsInBinding } from './compute.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 import { nearest } from './nearest.ts';
 
 /** "a is to b as c is to d", as rows of the vectors. */
@@ -69,19 +69,17 @@ export async function analogyAccuracy(
   return { accuracy: right / analogies.length, answers };
 }
 
-export const analogyMetrics = [
-  {
-    key: 'analogies',
-    name: 'analogies (3CosAdd)',
-    group: 'accuracy',
-    kind: 'accuracy',
-    better: 'higher',
-    only: 'measure',
-    needs: ['analogies'],
-    text: 'How often the row nearest to b − a + c is d, for questions "a is to b as c is to d" (Mikolov et al. 2013).',
-    async compute({ device, h, analogies }) {
-      const { accuracy } = await analogyAccuracy(device, h.clean, analogies);
-      return { value: accuracy, remark: `${analogies.length} questions` };
+export const analogyMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['analogies'], only: 'measure' },
+  [
+    {
+      key: 'analogies',
+      name: 'analogies (3CosAdd)',
+      text: 'How often the row nearest to b − a + c is d, for questions "a is to b as c is to d" (Mikolov et al. 2013).',
+      async compute({ device, h, analogies }) {
+        const { accuracy } = await analogyAccuracy(device, h.clean, analogies);
+        return { value: accuracy, remark: `${analogies.length} questions` };
+      },
     },
-  },
-] as const satisfies readonly Metric[];
+  ],
+);

@@ -4,7 +4,7 @@ import { l2Normalize } from '../ops/l2_normalize.ts';
 import { sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 
 /**
  * Mean cosine of two different rows: 0 when directions cancel out, 1 when all are the same (Ethayarajh 2019, arXiv
@@ -25,30 +25,29 @@ export async function anisotropy(device: Device, x: Rows): Promise<number> {
   return rows < 2 ? Number.NaN : (length - rows) / (rows * (rows - 1));
 }
 
-const ROW = {
-  group: 'structure',
-  kind: 'number',
-  detail: true,
-  missing: 'fewer than two rows have a direction',
-} as const;
-
-export const anisotropyMetrics = [
+export const anisotropyMetrics = /* @__PURE__ */ metricsOf(
   {
-    ...ROW,
-    key: 'anisotropy',
-    name: 'anisotropy of h',
-    measure: { name: 'anisotropy' },
-    text: 'Mean cosine of two different images’ representations: 0 when directions cancel out, near 1 when all lie in a narrow cone. Behind a ReLU it is never near 0.',
-    compute: ({ device, h }) => ofSeveral(device, h.fit),
+    group: 'structure',
+    kind: 'number',
+    detail: true,
+    missing: 'fewer than two rows have a direction',
   },
-  {
-    ...ROW,
-    key: 'anisotropyZ',
-    name: 'anisotropy of z',
-    needs: ['z'],
-    text: 'The same for the embedding z; 1 is complete collapse.',
-    compute: ({ device, z }) => ofSeveral(device, z.fit),
-  },
-] as const satisfies readonly Metric[];
+  [
+    {
+      key: 'anisotropy',
+      name: 'anisotropy of h',
+      measure: { name: 'anisotropy' },
+      text: 'Mean cosine of two different images’ representations: 0 when directions cancel out, near 1 when all lie in a narrow cone. Behind a ReLU it is never near 0.',
+      compute: ({ device, h }) => ofSeveral(device, h.fit),
+    },
+    {
+      key: 'anisotropyZ',
+      name: 'anisotropy of z',
+      needs: ['z'],
+      text: 'The same for the embedding z; 1 is complete collapse.',
+      compute: ({ device, z }) => ofSeveral(device, z.fit),
+    },
+  ],
+);
 
 const ofSeveral = async (device: Device, x: Rows) => (x.shape[0] < 2 ? undefined : anisotropy(device, x));

@@ -5,7 +5,7 @@ import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 import { isRounding } from './numbers.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
@@ -38,16 +38,15 @@ export async function linearCka(device: Device, x: Rows, y: Rows): Promise<numbe
   return xy[0] / Math.sqrt(xx[0] * yy[0]);
 }
 
-export const ckaMetrics = [
-  {
-    key: 'cka',
-    name: 'linear CKA',
-    group: 'structure',
-    kind: 'number',
-    only: 'measure',
-    needs: ['others'],
-    missing: 'all rows are equal',
-    text: 'Linear centred kernel alignment of two encoders (Kornblith et al. 2019): 1 when they differ by a rotation and a scale only, 0 when they have nothing in common.',
-    compute: ({ device, others: [x, y] }) => linearCka(device, x, y),
-  },
-] as const satisfies readonly Metric[];
+export const ckaMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'structure', kind: 'number', needs: ['others'], only: 'measure' },
+  [
+    {
+      key: 'cka',
+      name: 'linear CKA',
+      missing: 'all rows are equal',
+      text: 'Linear centred kernel alignment of two encoders (Kornblith et al. 2019): 1 when they differ by a rotation and a scale only, 0 when they have nothing in common.',
+      compute: ({ device, others: [x, y] }) => linearCka(device, x, y),
+    },
+  ],
+);

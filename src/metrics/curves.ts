@@ -18,19 +18,20 @@ export interface Curve {
   needs?: readonly 'labels'[];
   /** The metric of the trained encoder that is its theoretical value, and what that is called. */
   target?: { key: MetricKey; name: string };
-  /** Whether the report draws it. Default true. */
-  report?: boolean;
+  /** Where it is drawn. */
+  shown: readonly ('report' | 'demo')[];
   /** A few words on how to read it. */
   hint: string;
 }
 
-export const curves = [
+const rows = [
   {
     key: 'loss',
     name: 'loss',
     short: 'loss',
     kind: 'number',
     digits: 4,
+    shown: ['report', 'demo'],
     hint: 'of the training batch',
   },
   {
@@ -39,6 +40,7 @@ export const curves = [
     short: 'align',
     kind: 'number',
     digits: 3,
+    shown: ['report', 'demo'],
     hint: 'distance of two views: 0 is best',
   },
   {
@@ -47,6 +49,7 @@ export const curves = [
     short: 'unif',
     kind: 'number',
     digits: 3,
+    shown: ['report', 'demo'],
     target: { key: 'uniformityOptimum', name: 'optimum' },
     hint: 'evenness on the sphere: lower is better',
   },
@@ -57,6 +60,7 @@ export const curves = [
     short: 'rank',
     kind: 'number',
     digits: 1,
+    shown: ['report', 'demo'],
     hint: 'dimensions in use',
   },
   {
@@ -64,7 +68,7 @@ export const curves = [
     name: 'participation ratio',
     kind: 'number',
     digits: 1,
-    report: false,
+    shown: [],
     hint: 'strong directions',
   },
   {
@@ -73,6 +77,7 @@ export const curves = [
     long: 'std of z',
     kind: 'number',
     digits: 3,
+    shown: ['report', 'demo'],
     target: { key: 'stdIsotropic', name: '1/√d' },
     hint: 'of the coordinates of a unit embedding',
   },
@@ -81,7 +86,7 @@ export const curves = [
     name: 'length',
     kind: 'number',
     digits: 3,
-    report: false,
+    shown: ['demo'],
     hint: 'of z before it is normalised',
   },
   {
@@ -91,6 +96,7 @@ export const curves = [
     short: 'knn',
     kind: 'accuracy',
     digits: 3,
+    shown: ['report', 'demo'],
     needs: ['labels'],
     hint: 'of test images, by labelled training images',
   },
@@ -100,19 +106,23 @@ export const curves = [
     long: 'quick linear probe, augmented',
     kind: 'accuracy',
     digits: 3,
+    shown: ['report'],
     needs: ['labels'],
     hint: 'of test images, by labelled training images',
   },
 ] as const satisfies readonly Curve[];
 
-type Row = (typeof curves)[number];
+type Row = (typeof rows)[number];
 
 /** The name of a number of metrics.jsonl. */
 export type CurveKey = Row['key'];
 type Labelled = Extract<Row, { needs: readonly unknown[] }>['key'];
 
+/** A curve of the table. */
+export type CurveRow = Curve & { key: CurveKey };
+
 /** What a look at a model in training gives: the curves but the loss. Those that need labels are absent without. */
 export type Watched = { [K in Exclude<CurveKey, 'loss' | Labelled>]: number } & { [K in Labelled]?: number };
 
-/** The curves with how they are shown. */
-export const curveRows: readonly (Curve & { key: CurveKey })[] = curves;
+/** The metrics that are taken while training, the loss first. */
+export const curves: readonly CurveRow[] = rows;

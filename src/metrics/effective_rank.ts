@@ -6,7 +6,7 @@ import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
 import type { Rows } from './compute.ts';
 import { symmetricEigenvalues } from './eigen.ts';
-import type { Metric, MetricContext } from './metric.ts';
+import { type MetricContext, metricsOf } from './metric.ts';
 import { checkSquare } from './numbers.ts';
 import { type RowOptions, singularValues } from './singular_values.ts';
 
@@ -67,11 +67,8 @@ export async function effectiveRank(
   return { rank: entropyRank(spectrum), spectrum };
 }
 
-const RANK_ME = { group: 'spectrum', kind: 'rank', detail: true } as const;
-
-export const rankMeMetrics = [
+export const rankMeMetrics = /* @__PURE__ */ metricsOf({ group: 'spectrum', kind: 'rank', detail: true }, [
   {
-    ...RANK_ME,
     key: 'rankMeZ',
     name: 'RankMe of z',
     needs: ['z'],
@@ -79,7 +76,6 @@ export const rankMeMetrics = [
     compute: ({ z, ...context }) => rankMe(z.fit, context),
   },
   {
-    ...RANK_ME,
     key: 'rankMeH',
     name: 'RankMe of h',
     needs: ['encoder'],
@@ -87,7 +83,7 @@ export const rankMeMetrics = [
     text: 'The same for the representation h.',
     compute: ({ h, ...context }) => rankMe(h.fit, context),
   },
-] as const satisfies readonly Metric[];
+]);
 
 async function rankMe(x: Rows, { device, progress }: Pick<MetricContext, 'device' | 'progress'>) {
   return (await effectiveRank(device, x, { centred: false, onProgress: progress })).rank;

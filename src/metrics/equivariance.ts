@@ -8,7 +8,7 @@ import { mean, sum, variance } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { compute, type Rows, readRows, sameShapes, tensorOf } from './compute.ts';
 import { solvePositiveDefinite } from './eigen.ts';
-import type { Metric, MetricContext } from './metric.ts';
+import { type MetricContext, metricsOf } from './metric.ts';
 import { isRounding } from './numbers.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
@@ -88,43 +88,42 @@ export async function equivariance(
   return { r2: r2('right'), control: test.wrong ? r2('wrong') : null };
 }
 
-const ROW = {
-  group: 'views',
-  kind: 'number',
-  detail: true,
-  needs: ['turned'],
-  cost: 1,
-  missing: 'all rows are equal',
-} as const;
-
-export const equivarianceMetrics = [
+export const equivarianceMetrics = /* @__PURE__ */ metricsOf(
   {
-    ...ROW,
-    key: 'equivariance',
-    name: 'equivariance of h',
-    short: 'equivariance',
-    measure: { name: 'equivariance' },
-    text: 'R² of the best linear map from the representation of an image to that of the image turned by a quarter: 1 when a turn moves all representations alike; few dimensions are easier to predict.',
-    async compute(context) {
-      const found = await onLastSixth(context);
-      return found && { value: found.r2, remark: 'R² of a linear map' };
-    },
+    group: 'views',
+    kind: 'number',
+    detail: true,
+    needs: ['turned'],
+    cost: 1,
+    missing: 'all rows are equal',
   },
-  {
-    ...ROW,
-    key: 'equivarianceControl',
-    name: 'equivariance, wrong turn',
-    short: 'wrong turn',
-    measure: { name: 'of the wrong transformation' },
-    text: 'R² of the same predictions for the image turned by a half. As high as the row above when the representation does not know how an image is turned: then it is invariant.',
-    async compute(context) {
-      const found = await onLastSixth(context);
-      return found && found.control !== null
-        ? { value: found.control, remark: 'by the same map' }
-        : undefined;
+  [
+    {
+      key: 'equivariance',
+      name: 'equivariance of h',
+      short: 'equivariance',
+      measure: { name: 'equivariance' },
+      text: 'R² of the best linear map from the representation of an image to that of the image turned by a quarter: 1 when a turn moves all representations alike; few dimensions are easier to predict.',
+      async compute(context) {
+        const found = await onLastSixth(context);
+        return found && { value: found.r2, remark: 'R² of a linear map' };
+      },
     },
-  },
-] as const satisfies readonly Metric[];
+    {
+      key: 'equivarianceControl',
+      name: 'equivariance, wrong turn',
+      short: 'wrong turn',
+      measure: { name: 'of the wrong transformation' },
+      text: 'R² of the same predictions for the image turned by a half. As high as the row above when the representation does not know how an image is turned: then it is invariant.',
+      async compute(context) {
+        const found = await onLastSixth(context);
+        return found && found.control !== null
+          ? { value: found.control, remark: 'by the same map' }
+          : undefined;
+      },
+    },
+  ],
+);
 
 /** Fitted on all samples but the last sixth, which it is tested on; nothing where that is fewer than two. */
 const onLastSixth = ({ device, where, turned, shared }: Required<MetricContext>) =>

@@ -1,3 +1,4 @@
+import { checkNumber } from '../gpu/check.ts';
 import type { Metric } from './metric.ts';
 
 export const isNumber = (value: unknown): value is number =>
@@ -6,9 +7,14 @@ export const isNumber = (value: unknown): value is number =>
 /** A number's text with a true minus sign. */
 export const withMinus = (text: string): string => text.replaceAll('-', '−');
 
-/** A number with so many decimals; a dash for what is missing or not finite. */
-export const formatNumber = (value: number | null | undefined, digits: number): string =>
-  isNumber(value) ? withMinus(value.toFixed(digits)) : '–';
+/**
+ * A number with so many decimals; a dash for what is missing or not finite.
+ * @throws InputError for other digits than 0 to 100
+ */
+export function formatNumber(value: number | null | undefined, digits: number): string {
+  checkNumber('formatNumber', 'digits', digits, { least: 0, most: 100, whole: true });
+  return isNumber(value) ? withMinus(value.toFixed(digits)) : '–';
+}
 
 /** A metric in its unit: accuracies in percent, ranks with one decimal. */
 export function formatMetric(value: number | null | undefined, kind: Metric['kind']): string {

@@ -3,7 +3,7 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkOn } from '../graph/check.ts';
 import { checkRows, type Rows } from './compute.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 import { nearest } from './nearest.ts';
 
 /**
@@ -45,33 +45,32 @@ function skewOf(values: Uint32Array): number {
   return second === 0 ? 0 : third / second ** 1.5;
 }
 
-const ROW = {
-  group: 'structure',
-  kind: 'number',
-  better: 'lower',
-  detail: true,
-  stage: 'k-NN',
-  cost: 1,
-} as const;
-
-export const hubnessMetrics = [
+export const hubnessMetrics = /* @__PURE__ */ metricsOf(
   {
-    ...ROW,
-    key: 'hubness',
-    name: 'hubness of h',
-    measure: { name: 'hubness' },
-    text: 'Skew of how often each image is among the 10 nearest of another. Large when a few images, the hubs, are everybody’s neighbours, which spoils retrieval.',
-    compute: ({ device, h }) => ofSeveral(device, h.clean),
+    group: 'structure',
+    kind: 'number',
+    better: 'lower',
+    detail: true,
+    stage: 'k-NN',
+    cost: 1,
   },
-  {
-    ...ROW,
-    key: 'hubnessZ',
-    name: 'hubness of z',
-    needs: ['z'],
-    text: 'The same for the embedding z.',
-    compute: ({ device, z }) => ofSeveral(device, z.clean),
-  },
-] as const satisfies readonly Metric[];
+  [
+    {
+      key: 'hubness',
+      name: 'hubness of h',
+      measure: { name: 'hubness' },
+      text: 'Skew of how often each image is among the 10 nearest of another. Large when a few images, the hubs, are everybody’s neighbours, which spoils retrieval.',
+      compute: ({ device, h }) => ofSeveral(device, h.clean),
+    },
+    {
+      key: 'hubnessZ',
+      name: 'hubness of z',
+      needs: ['z'],
+      text: 'The same for the embedding z.',
+      compute: ({ device, z }) => ofSeveral(device, z.clean),
+    },
+  ],
+);
 
 /** Counts 10 neighbours, or as many as there are. */
 async function ofSeveral(device: Device, x: Rows) {

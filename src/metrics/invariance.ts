@@ -4,7 +4,7 @@ import { sub } from '../ops/binary.ts';
 import { sum, variance } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { compute, type Rows, sameShapes, tensorOf } from './compute.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 import { isRounding } from './numbers.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
@@ -33,20 +33,19 @@ export async function invariance(device: Device, fx: Rows, fgx: Rows): Promise<n
   return 1 - moved[0] / N / ((2 * N * spread[0]) / (N - 1));
 }
 
-export const invarianceMetrics = [
-  {
-    key: 'invariance',
-    name: 'invariance of h',
-    short: 'invariance',
-    group: 'views',
-    kind: 'number',
-    needs: ['moved'],
-    detail: true,
-    missing: 'all rows are equal',
-    measure: { name: 'invariance' },
-    text: 'How little random augmentation moves the representation: 1 not at all, 0 as far as to another image. A collapsed encoder has 1 too.',
-    async compute({ device, moved: [still, moved] }) {
-      return still.shape[0] < 2 ? undefined : invariance(device, still, moved);
+export const invarianceMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'views', kind: 'number', needs: ['moved'], detail: true },
+  [
+    {
+      key: 'invariance',
+      name: 'invariance of h',
+      short: 'invariance',
+      missing: 'all rows are equal',
+      measure: { name: 'invariance' },
+      text: 'How little random augmentation moves the representation: 1 not at all, 0 as far as to another image. A collapsed encoder has 1 too.',
+      async compute({ device, moved: [still, moved] }) {
+        return still.shape[0] < 2 ? undefined : invariance(device, still, moved);
+      },
     },
-  },
-] as const satisfies readonly Metric[];
+  ],
+);

@@ -12,7 +12,7 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkOn } from '../graph/check.ts';
 import { checkNeighbours, checkRows, type Rows } from './compute.ts';
-import type { Metric, MetricContext, Representation } from './metric.ts';
+import { type MetricContext, metricsOf, type Representation } from './metric.ts';
 import { nearest } from './nearest.ts';
 import { agreeing, agreeingPerClass, worstOf } from './per_class.ts';
 
@@ -146,89 +146,85 @@ export async function knnAccuracy(
   return agreeing(await knnVotes('knnAccuracy', device, gallery, numbers, queries, of), asked);
 }
 
-const ROW = { kind: 'accuracy', better: 'higher', needs: ['labels'], stage: 'k-NN' } as const;
 const COUNT = { key: 'k', text: (k: number) => `k = ${k}` } as const;
 
-export const knnMetrics = [
-  {
-    ...ROW,
-    cost: 3.5,
-    key: 'knn',
-    name: 'k-NN accuracy',
-    short: 'k-NN',
-    group: 'accuracy',
-    phrase: 'k-NN',
-    count: COUNT,
-    measure: {},
-    text: 'Test images classified by a vote of their nearest training images, compared by cosine similarity. It needs no further training, and raw pixels are a strong opponent on centred images.',
-    async compute(context) {
-      const { k, gallery, queries } = context.labels;
-      const value = agreeing(await votesOfH(context), queries);
-      const few = k < K && gallery.length > K ? ', no more than the smallest class has' : '';
-      return { value, count: k, remark: `k = ${k}${few}, ${queries.length} test rows` };
+export const knnMetrics = /* @__PURE__ */ metricsOf(
+  { kind: 'accuracy', better: 'higher', needs: ['labels'], stage: 'k-NN' },
+  [
+    {
+      cost: 3.5,
+      key: 'knn',
+      name: 'k-NN accuracy',
+      short: 'k-NN',
+      group: 'accuracy',
+      phrase: 'k-NN',
+      count: COUNT,
+      measure: {},
+      text: 'Test images classified by a vote of their nearest training images, compared by cosine similarity. It needs no further training, and raw pixels are a strong opponent on centred images.',
+      async compute(context) {
+        const { k, gallery, queries } = context.labels;
+        const value = agreeing(await votesOfH(context), queries);
+        const few = k < K && gallery.length > K ? ', no more than the smallest class has' : '';
+        return { value, count: k, remark: `k = ${k}${few}, ${queries.length} test rows` };
+      },
     },
-  },
-  {
-    ...ROW,
-    key: 'worstClass',
-    name: 'k-NN, worst class',
-    short: 'worst class',
-    group: 'accuracy',
-    phrase: 'k-NN of the worst class',
-    measure: {},
-    text: 'k-NN accuracy on the class that it serves worst. A mean over classes can rise while one of them is given up.',
-    compute: async (context) => worstOfVotes(context, await votesOfH(context)),
-  },
-  {
-    ...ROW,
-    cost: 2.5,
-    key: 'augKnn',
-    name: 'k-NN, augmented',
-    short: 'AUG-k-NN',
-    group: 'accuracy',
-    phrase: 'augmented k-NN',
-    measure: { key: 'knnViews', name: 'k-NN of the views' },
-    text: 'The same vote when the test images are randomly augmented first. It asks for invariance, which raw pixels do not have.',
-    compute: (context) => transformedAccuracy(context, context.h),
-  },
-  {
-    ...ROW,
-    key: 'worstClassViews',
-    name: 'k-NN of the views, worst class',
-    group: 'accuracy',
-    only: 'measure',
-    text: 'The same for the class that it serves worst.',
-    async compute(context) {
-      const [first] = context.h.transformed;
-      return first && worstOfVotes(context, await votesFor(context, context.h, first));
+    {
+      key: 'worstClass',
+      name: 'k-NN, worst class',
+      short: 'worst class',
+      group: 'accuracy',
+      phrase: 'k-NN of the worst class',
+      measure: {},
+      text: 'k-NN accuracy on the class that it serves worst. A mean over classes can rise while one of them is given up.',
+      compute: async (context) => worstOfVotes(context, await votesOfH(context)),
     },
-  },
-  {
-    ...ROW,
-    cost: 2,
-    key: 'knnZ',
-    name: 'k-NN accuracy on z',
-    short: 'k-NN on z',
-    group: 'embedding',
-    needs: ['labels', 'z'],
-    text: 'The vote on the embedding z behind the projector instead of the representation h. It is usually lower: the projector throws away what the loss does not need.',
-    async compute(context) {
-      const votes = await votesFor(context, context.z, context.z.queries);
-      return agreeing(votes, context.labels.queries);
+    {
+      cost: 2.5,
+      key: 'augKnn',
+      name: 'k-NN, augmented',
+      short: 'AUG-k-NN',
+      group: 'accuracy',
+      phrase: 'augmented k-NN',
+      measure: { key: 'knnViews', name: 'k-NN of the views' },
+      text: 'The same vote when the test images are randomly augmented first. It asks for invariance, which raw pixels do not have.',
+      compute: (context) => transformedAccuracy(context, context.h),
     },
-  },
-  {
-    ...ROW,
-    cost: 3,
-    key: 'augKnnZ',
-    name: 'k-NN, augmented, on z',
-    short: 'AUG-k-NN on z',
-    group: 'embedding',
-    needs: ['labels', 'z'],
-    text: 'The vote on the embedding z for augmented test images.',
-    compute: (context) => transformedAccuracy(context, context.z),
-  },
-] as const satisfies readonly Metric[];
+    {
+      key: 'worstClassViews',
+      name: 'k-NN of the views, worst class',
+      group: 'accuracy',
+      only: 'measure',
+      text: 'The same for the class that it serves worst.',
+      async compute(context) {
+        const [first] = context.h.transformed;
+        return first && worstOfVotes(context, await votesFor(context, context.h, first));
+      },
+    },
+    {
+      cost: 2,
+      key: 'knnZ',
+      name: 'k-NN accuracy on z',
+      short: 'k-NN on z',
+      group: 'embedding',
+      needs: ['labels', 'z'],
+      text: 'The vote on the embedding z behind the projector instead of the representation h. It is usually lower: the projector throws away what the loss does not need.',
+      async compute(context) {
+        const votes = await votesFor(context, context.z, context.z.queries);
+        return agreeing(votes, context.labels.queries);
+      },
+    },
+    {
+      cost: 3,
+      key: 'augKnnZ',
+      name: 'k-NN, augmented, on z',
+      short: 'AUG-k-NN on z',
+      group: 'embedding',
+      needs: ['labels', 'z'],
+      text: 'The vote on the embedding z for augmented test images.',
+      compute: (context) => transformedAccuracy(context, context.z),
+    },
+  ],
+);
 
 /** The votes of training rows for rows of the same representation. */
 function votesFor(context: Required<MetricContext>, { gallery }: Representation, queries: Rows) {

@@ -6,7 +6,7 @@ import { concatenate } from '../ops/shape.ts';
 import { compute, type Rows, sameShapes, tensorOf } from './compute.ts';
 import { covarianceOf, entropyRank } from './effective_rank.ts';
 import { cholesky, solveLower, symmetricEigenvalues } from './eigen.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
 /**
@@ -64,16 +64,15 @@ export async function lidar(
   return entropyRank(values.map((value) => (value <= least ? 0 : value)));
 }
 
-export const lidarMetrics = [
-  {
-    key: 'lidarZ',
-    name: 'LiDAR of z',
-    group: 'spectrum',
-    kind: 'rank',
-    detail: true,
-    needs: ['views'],
-    measure: { key: 'lidar', name: 'LiDAR' },
-    text: 'Effective rank of what tells images apart, in units of what tells two views of an image apart (Thilak et al. 2023): a direction on which the views agree counts most.',
-    compute: ({ device, views }) => lidar(device, views),
-  },
-] as const satisfies readonly Metric[];
+export const lidarMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'spectrum', kind: 'rank', needs: ['views'], detail: true },
+  [
+    {
+      key: 'lidarZ',
+      name: 'LiDAR of z',
+      measure: { key: 'lidar', name: 'LiDAR' },
+      text: 'Effective rank of what tells images apart, in units of what tells two views of an image apart (Thilak et al. 2023): a direction on which the views agree counts most.',
+      compute: ({ device, views }) => lidar(device, views),
+    },
+  ],
+);

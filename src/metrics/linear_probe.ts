@@ -17,7 +17,7 @@ import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
 import { bindingLimit, checkRows, compute, partsOf, type Rows, ranges, rowsAt } from './compute.ts';
 import { fitLogistic } from './logistic.ts';
-import type { Metric, MetricContext } from './metric.ts';
+import { type MetricContext, metricsOf } from './metric.ts';
 import { agreeing } from './per_class.ts';
 
 /** A share of right answers: of several draws the mean, and how far they spread. */
@@ -289,69 +289,65 @@ function spread(values: number[]): { accuracy: number; std: number } {
   return { accuracy, std: Math.sqrt(variance) };
 }
 
-const ROW = { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'] } as const;
-const countText = (usual?: number) => (count: number) =>
-  count === usual ? undefined : `${count.toLocaleString('en')} labels`;
+const countText = (count: number) => `${count.toLocaleString('en')} labels`;
 
-export const probeMetrics = [
-  {
-    ...ROW,
-    stage: 'linear probe',
-    cost: 32,
-    key: 'linearProbe',
-    name: 'linear probe, all labels',
-    short: 'linear probe',
-    phrase: 'linear probe on all labels',
-    count: { key: 'linearProbeLabels', text: countText() },
-    measure: {},
-    text: 'Accuracy of a linear classifier trained on the frozen representation with every training label.',
-    compute: allLabels,
-  },
-  {
-    ...ROW,
-    stage: 'few labels',
-    cost: 22,
-    key: 'linearProbe1000',
-    name: 'linear probe, 1,000 labels',
-    short: '1,000 labels',
-    phrase: 'linear probe on 1,000 labels',
-    spread: 'linearProbe1000Std',
-    count: { key: 'linearProbe1000Labels', text: countText(1000) },
-    text: 'The same with 1,000 labels; the spread (±) is the standard deviation over random choices of them. With few labels a good representation counts most.',
-    compute: (context) => fewLabels(context, { name: 'linear probe, 1,000 labels', labels: 1000 }),
-  },
-  {
-    ...ROW,
-    stage: 'few labels',
-    cost: 6,
-    key: 'linearProbe100',
-    name: 'linear probe, 100 labels',
-    short: '100 labels',
-    phrase: 'linear probe on 100 labels',
-    spread: 'linearProbe100Std',
-    count: { key: 'linearProbe100Labels', text: countText(100) },
-    text: 'The same with 100 labels, as many for each class.',
-    compute: (context) => fewLabels(context, { name: 'linear probe, 100 labels', labels: 100 }),
-  },
-  {
-    ...ROW,
-    only: 'measure',
-    stage: 'few labels',
-    key: 'linearProbe100PerClass',
-    name: 'linear probe, 100 a class',
-    text: 'The same with 100 labels for each class.',
-    compute: (context) => fewLabels(context, { name: 'linear probe, 100 a class', each: 100 }),
-  },
-  {
-    ...ROW,
-    only: 'measure',
-    stage: 'few labels',
-    key: 'linearProbe10PerClass',
-    name: 'linear probe, 10 a class',
-    text: 'The same with 10 labels for each class.',
-    compute: (context) => fewLabels(context, { name: 'linear probe, 10 a class', each: 10 }),
-  },
-] as const satisfies readonly Metric[];
+export const probeMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'] },
+  [
+    {
+      stage: 'linear probe',
+      cost: 32,
+      key: 'linearProbe',
+      name: 'linear probe, all labels',
+      short: 'linear probe',
+      phrase: 'linear probe on all labels',
+      count: { key: 'linearProbeLabels', text: countText },
+      measure: {},
+      text: 'Accuracy of a linear classifier trained on the frozen representation with every training label.',
+      compute: allLabels,
+    },
+    {
+      stage: 'few labels',
+      cost: 22,
+      key: 'linearProbe1000',
+      name: 'linear probe, 1,000 labels',
+      short: '1,000 labels',
+      phrase: 'linear probe on 1,000 labels',
+      spread: 'linearProbe1000Std',
+      count: { key: 'linearProbe1000Labels', text: (n) => (n === 1000 ? undefined : countText(n)) },
+      text: 'The same with 1,000 labels; the spread (±) is the standard deviation over random choices of them. With few labels a good representation counts most.',
+      compute: (context) => fewLabels(context, { name: 'linear probe, 1,000 labels', labels: 1000 }),
+    },
+    {
+      stage: 'few labels',
+      cost: 6,
+      key: 'linearProbe100',
+      name: 'linear probe, 100 labels',
+      short: '100 labels',
+      phrase: 'linear probe on 100 labels',
+      spread: 'linearProbe100Std',
+      count: { key: 'linearProbe100Labels', text: (n) => (n === 100 ? undefined : countText(n)) },
+      text: 'The same with 100 labels, as many for each class.',
+      compute: (context) => fewLabels(context, { name: 'linear probe, 100 labels', labels: 100 }),
+    },
+    {
+      only: 'measure',
+      stage: 'few labels',
+      key: 'linearProbe100PerClass',
+      name: 'linear probe, 100 a class',
+      text: 'The same with 100 labels for each class.',
+      compute: (context) => fewLabels(context, { name: 'linear probe, 100 a class', each: 100 }),
+    },
+    {
+      only: 'measure',
+      stage: 'few labels',
+      key: 'linearProbe10PerClass',
+      name: 'linear probe, 10 a class',
+      text: 'The same with 10 labels for each class.',
+      compute: (context) => fewLabels(context, { name: 'linear probe, 10 a class', each: 10 }),
+    },
+  ],
+);
 
 function probe({ device, h, labels, progress }: Required<MetricContext>, few: 'all' | number) {
   const options = { labels: few, ignore: IGNORED, onProgress: progress };

@@ -10,7 +10,7 @@ import { readVariable } from '../graph/variables.ts';
 import { checkNeighbours, freeRows, type Rows } from './compute.ts';
 import { type EmbedOptions, embedSlabs } from './embed.ts';
 import { knnVotes, neighboursOf } from './knn.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 import { agreeing } from './per_class.ts';
 
 /** Shifts that the training views of small gray images (`S1`) do not have, or not so far. */
@@ -150,46 +150,43 @@ export async function shiftAccuracies<K extends string = keyof typeof SHIFTS>(
   }
 }
 
-const ROW = {
-  group: 'shift',
-  kind: 'accuracy',
-  better: 'higher',
-  needs: ['labels', 'shifted'],
-  stage: 'k-NN',
-  cost: 1.3,
-} as const;
-
-export const shiftMetrics = [
+export const shiftMetrics = /* @__PURE__ */ metricsOf(
   {
-    ...ROW,
-    key: 'knnNoise',
-    name: 'k-NN, noise',
-    phrase: 'k-NN under noise',
-    text: 'The vote when the test images have noise on them: a normal deviate of 0.2 for each pixel of 0 to 1. An encoder is easily worse here than raw pixels unless its training views had noise.',
-    compute: ({ shifted }) => shifted(SHIFTS.noise),
+    group: 'shift',
+    kind: 'accuracy',
+    better: 'higher',
+    needs: ['labels', 'shifted'],
+    stage: 'k-NN',
+    cost: 1.3,
   },
-  {
-    ...ROW,
-    key: 'knnBlur',
-    name: 'k-NN, blur',
-    phrase: 'k-NN under blur',
-    text: 'The vote for test images blurred by 1.5 pixels.',
-    compute: ({ shifted }) => shifted(SHIFTS.blur),
-  },
-  {
-    ...ROW,
-    key: 'knnContrast',
-    name: 'k-NN, contrast',
-    phrase: 'k-NN under changed contrast',
-    text: 'The vote for test images whose contrast was changed by up to 80 %.',
-    compute: ({ shifted }) => shifted(SHIFTS.contrast),
-  },
-  {
-    ...ROW,
-    key: 'knnRotation',
-    name: 'k-NN, rotation',
-    phrase: 'k-NN under rotation',
-    text: 'The vote for test images turned by up to 45 degrees, far more than in training.',
-    compute: ({ shifted }) => shifted(SHIFTS.rotation),
-  },
-] as const satisfies readonly Metric[];
+  [
+    {
+      key: 'knnNoise',
+      name: 'k-NN, noise',
+      phrase: 'k-NN under noise',
+      text: 'The vote when the test images have noise on them: a normal deviate of 0.2 for each pixel of 0 to 1. An encoder is easily worse here than raw pixels unless its training views had noise.',
+      compute: ({ shifted }) => shifted(SHIFTS.noise),
+    },
+    {
+      key: 'knnBlur',
+      name: 'k-NN, blur',
+      phrase: 'k-NN under blur',
+      text: 'The vote for test images blurred by 1.5 pixels.',
+      compute: ({ shifted }) => shifted(SHIFTS.blur),
+    },
+    {
+      key: 'knnContrast',
+      name: 'k-NN, contrast',
+      phrase: 'k-NN under changed contrast',
+      text: 'The vote for test images whose contrast was changed by up to 80 %.',
+      compute: ({ shifted }) => shifted(SHIFTS.contrast),
+    },
+    {
+      key: 'knnRotation',
+      name: 'k-NN, rotation',
+      phrase: 'k-NN under rotation',
+      text: 'The vote for test images turned by up to 45 degrees, far more than in training.',
+      compute: ({ shifted }) => shifted(SHIFTS.rotation),
+    },
+  ],
+);

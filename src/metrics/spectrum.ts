@@ -2,7 +2,7 @@ import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Rows } from './compute.ts';
 import { type EffectiveRankOptions, effectiveRank } from './effective_rank.ts';
-import type { Metric, MetricContext } from './metric.ts';
+import { type MetricContext, metricsOf } from './metric.ts';
 import { checkValues } from './numbers.ts';
 import type { Spectrum } from './singular_values.ts';
 
@@ -75,24 +75,12 @@ export async function spectrum(
   return { values, rank, participationRatio: participationRatio(values), slope: spectrumSlope(values) };
 }
 
-const RANK = { group: 'spectrum', kind: 'rank', detail: true } as const;
-const SLOPE = {
-  group: 'spectrum',
-  kind: 'number',
-  detail: true,
-  missing: 'too few directions for a slope',
-} as const;
-
-/** The metrics of a spectrum: the effective ranks, the participation ratios and the slopes. */
-export const spectrumMetrics = [
+export const effectiveRankMetrics = /* @__PURE__ */ metricsOf({ group: 'spread', kind: 'rank', cost: 1 }, [
   {
     key: 'effectiveRankZ',
     name: 'effective rank of z',
     short: 'rank of z',
-    group: 'spread',
-    kind: 'rank',
     needs: ['z'],
-    cost: 1,
     measure: { key: 'effectiveRankUnit', name: 'effective rank of unit rows' },
     text: 'Exponential of the entropy of the normalised singular values: how many dimensions the embedding really uses. Far fewer than d is dimensional collapse.',
     compute: async (context) => (await spectrumOfZ(context)).rank,
@@ -101,10 +89,7 @@ export const spectrumMetrics = [
     key: 'effectiveRankH',
     name: 'effective rank of h',
     short: 'rank of h',
-    group: 'spread',
-    kind: 'rank',
     needs: ['encoder'],
-    cost: 1,
     measure: { key: 'effectiveRank', name: 'effective rank' },
     text: 'The same for the representation h in front of the projector.',
     async compute(context) {
@@ -112,41 +97,49 @@ export const spectrumMetrics = [
       return { value: rank, remark: `of ${values.length}` };
     },
   },
-  {
-    ...RANK,
-    key: 'participationRatioZ',
-    name: 'participation ratio of z',
-    needs: ['z'],
-    text: 'How many directions share the variance of the unit embedding: d when all have the same, 1 when one has all. Small directions count less than in the effective rank.',
-    compute: async (context) => (await spectrumOfZ(context)).participationRatio,
-  },
-  {
-    ...RANK,
-    key: 'participationRatioH',
-    name: 'participation ratio of h',
-    needs: ['encoder'],
-    measure: { key: 'participationRatio', name: 'participation ratio' },
-    text: 'The same for the representation h.',
-    compute: async (context) => (await spectrumOfH(context)).participationRatio,
-  },
-  {
-    ...SLOPE,
-    key: 'spectrumSlopeZ',
-    name: 'spectrum slope of z',
-    needs: ['z'],
-    text: 'Exponent of the power law by which the variances of the unit embedding fall, largest first: 0 is a flat spectrum, the more the fewer directions.',
-    compute: async (context) => (await spectrumOfZ(context)).slope,
-  },
-  {
-    ...SLOPE,
-    key: 'spectrumSlopeH',
-    name: 'spectrum slope of h',
-    needs: ['encoder'],
-    measure: { key: 'spectrumSlope', name: 'spectrum slope' },
-    text: 'The same for the representation h; good ones were found near 1 (Agrawal et al. 2022).',
-    compute: async (context) => (await spectrumOfH(context)).slope,
-  },
-] as const satisfies readonly Metric[];
+]);
+
+export const participationRatioMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'spectrum', kind: 'rank', detail: true },
+  [
+    {
+      key: 'participationRatioZ',
+      name: 'participation ratio of z',
+      needs: ['z'],
+      text: 'How many directions share the variance of the unit embedding: d when all have the same, 1 when one has all. Small directions count less than in the effective rank.',
+      compute: async (context) => (await spectrumOfZ(context)).participationRatio,
+    },
+    {
+      key: 'participationRatioH',
+      name: 'participation ratio of h',
+      needs: ['encoder'],
+      measure: { key: 'participationRatio', name: 'participation ratio' },
+      text: 'The same for the representation h.',
+      compute: async (context) => (await spectrumOfH(context)).participationRatio,
+    },
+  ],
+);
+
+export const spectrumSlopeMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'spectrum', kind: 'number', detail: true, missing: 'too few directions for a slope' },
+  [
+    {
+      key: 'spectrumSlopeZ',
+      name: 'spectrum slope of z',
+      needs: ['z'],
+      text: 'Exponent of the power law by which the variances of the unit embedding fall, largest first: 0 is a flat spectrum, the more the fewer directions.',
+      compute: async (context) => (await spectrumOfZ(context)).slope,
+    },
+    {
+      key: 'spectrumSlopeH',
+      name: 'spectrum slope of h',
+      needs: ['encoder'],
+      measure: { key: 'spectrumSlope', name: 'spectrum slope' },
+      text: 'The same for the representation h; good ones were found near 1 (Agrawal et al. 2022).',
+      compute: async (context) => (await spectrumOfH(context)).slope,
+    },
+  ],
+);
 
 /** The spectrum of the unit embeddings z. */
 export const spectrumOfZ = ({ device, z, shared, progress }: Required<MetricContext>): Promise<Spectrum> =>

@@ -4,7 +4,7 @@ import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, variance } from '../ops/reduce.ts';
 import { sqrt } from '../ops/unary.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
-import type { Metric, MetricContext } from './metric.ts';
+import { type MetricContext, metricsOf } from './metric.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
 /** Mean over dimensions of the standard deviation over rows, as a scalar tensor. x: [N, D] */
@@ -38,14 +38,11 @@ export async function embeddingStd(device: Device, z: Rows): Promise<Spread> {
   return { std: std[0], isotropic: 1 / Math.sqrt(D), raw: raw[0] * unit[0] };
 }
 
-export const stdMetrics = [
+export const stdMetrics = /* @__PURE__ */ metricsOf({ group: 'spread', kind: 'number', needs: ['z'] }, [
   {
     key: 'stdZ',
     name: 'std of z',
-    group: 'spread',
-    kind: 'number',
     target: { key: 'stdIsotropic', name: '1/√d' },
-    needs: ['z'],
     measure: { key: 'std', name: 'std of unit rows' },
     text: 'Mean standard deviation of the coordinates of the unit embedding. Evenly spread embeddings in d dimensions have 1/√d; near 0 the encoder has collapsed to a point.',
     async compute(context) {
@@ -57,14 +54,11 @@ export const stdMetrics = [
     key: 'rawStdZ',
     name: 'std of z, not normalised',
     short: 'raw std',
-    group: 'spread',
-    kind: 'number',
-    needs: ['z'],
     measure: { key: 'rawStd', name: 'std, not normalised' },
     text: 'The same before the embedding is scaled to unit length; it shows the scale that the network chose.',
     compute: async (context) => (await spreadOf(context)).raw,
   },
-] as const satisfies readonly Metric[];
+]);
 
 const spreadOf = ({ device, z, shared }: Required<MetricContext>) =>
   shared('std of z', () => embeddingStd(device, z.fit));

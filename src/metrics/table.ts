@@ -12,7 +12,7 @@ import { lidarMetrics } from './lidar.ts';
 import { probeMetrics } from './linear_probe.ts';
 import type { Metric } from './metric.ts';
 import { shiftMetrics } from './shifts.ts';
-import { spectrumMetrics } from './spectrum.ts';
+import { effectiveRankMetrics, participationRatioMetrics, spectrumSlopeMetrics } from './spectrum.ts';
 import { stdMetrics } from './std.ts';
 import { uniformityMetrics } from './uniformity.ts';
 
@@ -24,7 +24,9 @@ const rows = [
   ...alignmentMetrics,
   ...uniformityMetrics,
   ...stdMetrics,
-  ...spectrumMetrics,
+  ...effectiveRankMetrics,
+  ...participationRatioMetrics,
+  ...spectrumSlopeMetrics,
   ...rankMeMetrics,
   ...invarianceMetrics,
   ...equivarianceMetrics,

@@ -2,7 +2,7 @@ import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { uniformityLoss } from '../methods/uniformity.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
-import type { Metric } from './metric.ts';
+import { metricsOf } from './metric.ts';
 
 /**
  * log mean over pairs of exp(-t |u_i - u_j|^2) of unit embeddings: 0 when all coincide, {@link uniformityOptimum} at best. A row of zeros
@@ -39,21 +39,20 @@ export function uniformityOptimum(d: number, t = 2): number {
   return -2 * t + Math.log(sum);
 }
 
-export const uniformityMetrics = [
-  {
-    key: 'uniformity',
-    name: 'uniformity',
-    group: 'spread',
-    kind: 'number',
-    better: 'lower',
-    target: { key: 'uniformityOptimum', name: 'optimum' },
-    needs: ['z'],
-    measure: {},
-    text: 'Logarithm of the mean Gaussian potential over pairs of embeddings. 0 means all in one point; the optimum is what points spread evenly over the sphere would have.',
-    async compute({ device, z: { fit } }) {
-      const [N, D] = fit.shape;
-      if (N < 2) return undefined;
-      return { value: await uniformity(device, fit), target: uniformityOptimum(D) };
+export const uniformityMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'spread', kind: 'number', better: 'lower', needs: ['z'] },
+  [
+    {
+      key: 'uniformity',
+      name: 'uniformity',
+      target: { key: 'uniformityOptimum', name: 'optimum' },
+      measure: {},
+      text: 'Logarithm of the mean Gaussian potential over pairs of embeddings. 0 means all in one point; the optimum is what points spread evenly over the sphere would have.',
+      async compute({ device, z: { fit } }) {
+        const [N, D] = fit.shape;
+        if (N < 2) return undefined;
+        return { value: await uniformity(device, fit), target: uniformityOptimum(D) };
+      },
     },
-  },
-] as const satisfies readonly Metric[];
+  ],
+);

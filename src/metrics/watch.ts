@@ -1,6 +1,9 @@
+import { checkOptions, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../graph/check.ts';
 import { compile } from '../graph/compile.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import { fail, type Tensor } from '../graph/tensor.ts';
 import { halves } from '../methods/parts/views.ts';
 import type { Watched } from './curves.ts';
 import { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
@@ -21,7 +24,7 @@ export interface WatchOptions {
 /** The numbers of a look, and the covariance [D, D] of the unit embeddings of view A. */
 export interface Glance {
   metrics: Watched;
-  covariance: ArrayLike<number>;
+  covariance: Float32Array;
 }
 
 /** A model that can be looked at between two steps. */
@@ -30,13 +33,23 @@ export interface Watch {
   dispose(): void;
 }
 
-/** Compiles the metrics of the curves: cheap enough to be taken again and again while training. */
-export async function compileWatch(
-  device: Device,
-  { views, labelled, probe = true, warmUp }: WatchOptions,
-): Promise<Watch> {
+/**
+ * Compiles the metrics of the curves: cheap enough to be taken again and again while training.
+ * @throws InputError for other arguments, ShapeError for other tensors
+ */
+export async function compileWatch(device: Device, options: WatchOptions): Promise<Watch> {
+  const where = 'compileWatch';
+  checkOn(where, device);
+  checkOptions(where, options, ['views', 'labelled', 'probe', 'warmUp']);
+  const { views, labelled, probe = true, warmUp } = options;
+  for (const [name, of] of Object.entries({ views, ...(labelled && { gallery: labelled.gallery }) }))
+    if (!isFunction(of))
+      throw new InputError(`${where}: expected a function for "${name}", got ${shown(of)}`);
   const trace = () => {
-    const { z, h } = views();
+    const made: unknown = views();
+    if (typeof made !== 'object' || made === null)
+      fail(where, `expected "views" to return { z, h }, got ${shown(made)}`);
+    const { z, h } = made as ReturnType<typeof views>;
     const live = liveMetrics(...halves(z));
     if (!labelled) return live;
     const [queries] = halves(h);

@@ -159,6 +159,7 @@ const weightsNow = () => [
   api.variable([3, 2], { name: 'w', initial: 0.5 }),
   api.variable([2], { name: 'b' }),
 ];
+const zeros = (...shape: number[]) => api.constant(new Float32Array(shape.reduce((a, b) => a * b)), shape);
 const made = <T>(kind: Kind, of: () => T, ...args: Arg[]): Entry => ({ kind, args, of });
 
 /** By the name of the export; `name()` for what a call gives. */
@@ -353,6 +354,18 @@ export const surface: Record<string, Entry> = {
   ),
   effectiveRankOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
   liveMetrics: build(z, z),
+  compileWatch: onGpu(
+    object({
+      views: fn('() => { z, h }', () => ({ z: zeros(6, 4), h: zeros(6, 2) })),
+      labelled: object({
+        gallery: fn('() => h', () => zeros(6, 2)),
+        labels: object({ gallery: labels(6), queries: labels(3) }),
+      }),
+      ...{ probe: true, warmUp: false },
+    }),
+  ),
+  formatMetric: cpu(value(0.5), value('accuracy')),
+  formatNumber: cpu(value(0.5), value(2)),
   participationRatioOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
   onlineAccuracies: cpu(
     object({
@@ -667,6 +680,8 @@ export const OTHERS = {
     'WIDE',
     'simclrRgb',
     'SHIFTS',
+    'metrics',
+    'curves',
     'methods',
     'mixed',
     'fileChoices',

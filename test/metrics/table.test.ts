@@ -1,7 +1,7 @@
 // The table of metrics, and what `evaluate` gives where some of them do not apply.
 import { dataset } from '../../src/data/dataset.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
-import { curveRows } from '../../src/metrics/curves.ts';
+import { curves } from '../../src/metrics/curves.ts';
 import { evaluate } from '../../src/metrics/evaluate.ts';
 import { allMetrics, metrics } from '../../src/metrics/table.ts';
 import { device, freshSeed, random, test } from '../harness.ts';
@@ -36,8 +36,8 @@ test('the keys of metrics and their companions are all different, and so are the
   );
   const names = allMetrics.map(({ name }) => name);
   equal([...new Set(names)], names);
-  const curves = curveRows.map(({ key }) => key);
-  equal([...new Set(curves)], curves);
+  const ofCurves = curves.map(({ key }) => key);
+  equal([...new Set(ofCurves)], ofCurves);
 });
 
 test('every metric has a sentence of glossary', () => {

@@ -117,6 +117,7 @@ export { linearProbe, type ProbeOptions, type ProbeResult } from './metrics/line
 export { effectiveRankOf, liveMetrics, participationRatioOf } from './metrics/live.ts';
 export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './metrics/online.ts';
 export { accuracyOf, classAccuracies, worstClass } from './metrics/per_class.ts';
+export { principalAxes } from './metrics/principal_axes.ts';
 export { SHIFTS, type ShiftOptions, shiftAccuracies } from './metrics/shifts.ts';
 export type { Spectrum } from './metrics/singular_values.ts';
 export { type SimilarityHistogram, similarityHistogram } from './metrics/similarity_histogram.ts';

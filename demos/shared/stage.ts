@@ -1,6 +1,6 @@
 // What is on the canvas: the points of a model, turned and projected, one of them perhaps picked.
 import { type Device, WebGPUMissingError } from 'hypersphere';
-import { dot, plainAxes, principalAxes, projected, turned } from './axes.ts';
+import { dot, mainAxes, plainAxes, projected, turned } from './axes.ts';
 import type { Data } from './images.ts';
 import { densityAround, makePainter, type Painter, reachOf } from './painter.ts';
 import { type At, POINTS, type Size, type Style } from './protocol.ts';
@@ -120,7 +120,7 @@ export function makeStage(view: View, audience: Audience) {
     observe(rows: Float32Array, covariance: Float32Array): void {
       if (!shown) return;
       if (flat()) density = densityAround(rows, shown.data.labels.test);
-      if (shown.points.width > 3) axes = principalAxes(covariance, axes);
+      if (shown.points.width > 3) axes = mainAxes(covariance, axes);
       changed = true;
     },
     redraw() {

@@ -366,6 +366,11 @@ export const surface: Record<string, Entry> = {
   ),
   formatMetric: cpu(value(0.5), value('accuracy')),
   formatNumber: cpu(value(0.5), value(2)),
+  principalAxes: cpu(
+    leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1)),
+    list(leaf('Float32Array(2)', () => Float32Array.of(1, 1))),
+    object({ rounds: 3 }),
+  ),
   participationRatioOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
   onlineAccuracies: cpu(
     object({

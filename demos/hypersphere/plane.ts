@@ -1,3 +1,4 @@
+import { formatNumber } from 'hypersphere';
 import type { Metrics } from '../shared/protocol.ts';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -16,7 +17,7 @@ export function plane(box: HTMLElement) {
   for (const value of [0, -1, -2, -3, -4]) {
     add(svg, 'path', { class: 'grid', d: `M${x(value)} 8V${HEIGHT - BOTTOM}` });
     add(svg, 'text', { x: x(value), y: HEIGHT - BOTTOM + 14, 'text-anchor': 'middle' }).textContent =
-      `${value}`.replace('-', '−');
+      formatNumber(value, 0);
   }
   for (const value of [0, 0.5, 1, 1.5, 2]) {
     add(svg, 'path', { class: 'grid', d: `M${LEFT} ${y(value)}H${WIDTH - 10}` });

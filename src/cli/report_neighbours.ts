@@ -1,5 +1,5 @@
 // The nearest neighbours of test images in a report.
-import { formatMetric, isNumber } from '../metrics/format.ts';
+import { formatMetric, formatNumber, isNumber } from '../metrics/format.ts';
 import { type Html, html, type Section } from './html.ts';
 import type { Estimate, Neighbours, RunReport } from './report.ts';
 import { place } from './report_images.ts';
@@ -16,7 +16,7 @@ function gainWords(name: 'raw' | 'untrained', { mean, error }: Estimate): string
   const [points, spread] = [Math.abs(100 * mean).toFixed(1), (100 * error).toFixed(1)];
   if (!isNumber(mean) || !isNumber(error)) return '';
   if (Math.abs(mean) <= 2 * error)
-    return `no clear difference to ${baselineNames[name]} (${mean < 0 ? '−' : ''}${points} ± ${spread} points)`;
+    return `no clear difference to ${baselineNames[name]} (${formatNumber(100 * mean, 1)} ± ${spread} points)`;
   return `${points} ± ${spread} points ${mean > 0 ? 'more' : 'fewer'} than ${baselineNames[name]}`;
 }
 

@@ -120,7 +120,7 @@ export function correlations(runs: readonly Run[], outcome: keyof typeof outcome
   };
 }
 
-const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+const signed = (value: number) => `${value < 0 ? '' : '+'}${formatNumber(value, 2)}`;
 
 /** A table of rank correlations with their 95 % intervals, and the best runs. */
 function summary(runs: readonly Run[]): string {

@@ -111,10 +111,10 @@ function pages(everything) {
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
   const others = new Set([...namesFrom('methods/'), ...metrics, ...namesFrom('data/'), ...special, 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
-  // Without those that are about data sets, training or tables: the others take embeddings of any origin.
+  // Without those that are about data sets, training, tables or pictures: the others take embeddings of any origin.
   const ofData = new Set([
     ...['metrics', 'embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies'],
-    ...['compileWatch', 'curves', 'formatMetric', 'formatNumber'],
+    ...['compileWatch', 'curves', 'formatMetric', 'formatNumber', 'principalAxes'],
   ]);
   const ofEmbeddings = metrics.filter((name) => !ofData.has(name));
   return { core, losses, 'losses and metrics': [...losses, ...ofEmbeddings], everything };

@@ -1,4 +1,4 @@
-// The page of every demo: controls, charts and words around what the worker computes.
+// The page of every demo: controls, charts and texts around what the worker computes.
 import { curves, formatMetric, formatNumber } from 'hypersphere';
 import { type Chart, makeCharts } from './charts.ts';
 import { type Declared, defaultsOf, fromAddress, isTooLong, makeControls, toAddress } from './controls.ts';
@@ -26,7 +26,7 @@ export interface Preset {
 }
 
 export interface Demo {
-  /** Numbers are live inputs of the training step, words choose what is built. */
+  /** Numbers are live inputs of the training step, strings choose what is built. */
   settings: Declared;
   presets: readonly Preset[];
   charts: readonly Chart[];

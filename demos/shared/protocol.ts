@@ -1,7 +1,7 @@
-// What a demo's page and its worker tell each other.
+// The messages between a demo's page and its worker.
 import type { Collapse, Watched } from 'hypersphere';
 
-/** Numbers are scalar inputs of the compiled step, live while it runs; words choose what is built. */
+/** Numbers are scalar inputs of the compiled step, live while it runs; strings choose what is built. */
 export type Settings = Record<string, number | string>;
 
 /** What decides the numbers of a run. */
@@ -95,7 +95,7 @@ export const CLASSES = [
   'ankle boot',
 ];
 
-/** Of an image. */
+/** Height and width of an image. */
 export const SIDE = 28;
 
 /** How many test images are drawn. */

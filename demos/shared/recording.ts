@@ -9,7 +9,7 @@ export interface Recording {
   frames: { metrics: Metrics; points: string }[];
 }
 
-/** Where a recorded run is told of. */
+/** The parts of the page that show a recorded run. */
 export interface Audience {
   notice: (text: string) => void;
   status: (text: string) => void;
@@ -70,7 +70,7 @@ export async function showRecording(why: Obstacle, page: Audience): Promise<void
     told();
   });
   told();
-  // Of one that does not move, the charts tell all.
+  // The charts of a still page show the whole run.
   if (!playing) for (const { metrics } of frames) page.metrics(metrics);
 
   let [shown, before, ink] = [-1, performance.now(), ''];

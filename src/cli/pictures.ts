@@ -17,7 +17,7 @@ import { type Encoder, encoderNames, encoders } from './table.ts';
 /** How many queries the report shows, and how many neighbours of each. */
 const SHOWN_QUERIES = 10;
 const SHOWN_NEIGHBOURS = 5;
-/** How many neighbours are asked for where no label tells how many count. */
+/** How many neighbours are listed without labels, which limit the number otherwise. */
 const UNLABELLED = 20;
 /** At most so many queries are counted, among so many images; fewer where their pixels as f32 take more bytes. */
 const QUERIES = { count: 2000, bytes: 2 ** 26 };
@@ -41,7 +41,7 @@ interface Encoded {
 }
 
 export interface PictureOptions {
-  /** Makes the untrained encoder anew; its variables are freed here. Default: it is not shown. */
+  /** Makes another untrained encoder; its variables are freed here. Default: it is not shown. */
   untrained?: () => Promise<Model>;
   /** What is done now, and which share of the whole is done. */
   onProgress?: (stage: string, fraction: number) => void;

@@ -13,7 +13,7 @@ export interface Report extends Partial<About> {
   steps: number;
   /** Training time. */
   seconds: number;
-  /** The GPU, in its driver's words. */
+  /** The GPU, as its driver names it. */
   adapter: string;
   /** The last training loss. */
   loss: number | null;

@@ -119,7 +119,7 @@ ${drawn}
 ${ticks.map((x) => html`<text x="${px(x)}" y="${foot + 18}" text-anchor="middle">${formatNumber(x, x % 1 ? 1 : 0)}</text>`)}
 <text x="${(left + width - right) / 2}" y="${foot + 38}" text-anchor="middle">cosine of embeddings z</text>
 </svg>
-<figcaption>Where the two hills are apart, an image can be told from all others by any of its views. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption>
+<figcaption>Where the two hills are apart, any view of an image is nearer to its other views than to other images. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption>
 ${tableOf(
   'The cosines as numbers',
   ['cosine from', ...panels.flatMap((name) => [`${name}, two views`, `${name}, two images`])],

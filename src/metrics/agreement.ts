@@ -1,4 +1,4 @@
-/** How far two partitions of the same samples agree, whatever their clusters are called. */
+/** How far two partitions of the same samples agree, whatever the names of their clusters. */
 import { IGNORED, type LabelOptions, type Labels, numberTogether } from '../data/labels.ts';
 import { checkOptions } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
@@ -28,12 +28,12 @@ function contingency(where: string, a: Labels, b: Labels, options: LabelOptions)
 }
 
 /**
- * Normalised mutual information, I(a; b) over the mean of the two entropies: 1 for the same partition, 0 when one says
- * nothing of the other. Grows by chance with the number of clusters, up to 1 for as many as samples; the adjusted Rand
+ * Normalised mutual information, I(a; b) over the mean of the two entropies: 1 for the same partition, 0 for independent ones.
+ * It grows by chance with the number of clusters, up to 1 for as many as samples; the adjusted Rand
  * index does not.
- * @param a, b a label for each sample: any numbers or words
+ * @param a, b a label for each sample: numbers or strings
  * @param options.ignore labels whose samples are left out
- * @throws InputError for what is no label, different lengths, or when every sample is left out
+ * @throws InputError for an invalid label, different lengths, or when every sample is left out
  */
 export function normalizedMutualInformation(a: Labels, b: Labels, options: LabelOptions = {}): number {
   const { n, both, ofA, ofB } = contingency('normalizedMutualInformation', a, b, options);
@@ -46,9 +46,9 @@ export function normalizedMutualInformation(a: Labels, b: Labels, options: Label
 
 /**
  * Adjusted Rand index (Hubert & Arabie 1985): pairs on which two partitions agree; 1 for the same, 0 by chance.
- * @param a, b a label for each sample: any numbers or words
+ * @param a, b a label for each sample: numbers or strings
  * @param options.ignore labels whose samples are left out
- * @throws InputError for what is no label, different lengths, or when every sample is left out
+ * @throws InputError for an invalid label, different lengths, or when every sample is left out
  */
 export function adjustedRandIndex(a: Labels, b: Labels, options: LabelOptions = {}): number {
   const { n, both, ofA, ofB } = contingency('adjustedRandIndex', a, b, options);

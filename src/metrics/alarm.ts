@@ -3,7 +3,7 @@ import { InputError } from '../gpu/errors.ts';
 import { withMinus } from './format.ts';
 import { uniformityOptimum } from './uniformity.ts';
 
-/** What the alarm looks at after some step, of embeddings z [N, D] of held-out samples: see `liveMetrics`. */
+/** The metrics that the alarm judges by, of embeddings z [N, D] of held-out samples after some step: see `liveMetrics`. */
 export interface Look {
   step: number;
   alignment: number;
@@ -16,7 +16,7 @@ export interface Look {
   participation?: number;
   /** Mean length of z before it is normalised. */
   length: number;
-  /** Of the training batch; compared with `pointLoss`. */
+  /** Loss of the training batch, which is compared with `pointLoss`. */
   loss?: number;
 }
 
@@ -26,22 +26,22 @@ export type CollapseKind = 'complete' | 'dimensional' | 'scale';
 /** A collapse that the alarm sees. */
 export interface Collapse {
   kind: CollapseKind;
-  /** The first step from which on it was seen at every look. */
+  /** The first step since which every look has shown it. */
   since: number;
-  /** What it is seen by, a clause each. */
+  /** The evidence, a clause each. */
   evidence: string[];
   /** What usually helps. */
   remedy: string;
 }
 
 export interface AlarmOptions {
-  /** D: how many numbers an embedding has. */
+  /** Embedding dimension D. */
   width: number;
   /** The same metrics of the untrained encoder, its batch norms settled. Default: the first look. */
   untrained?: Pick<Look, 'rank' | 'participation' | 'length'>;
-  /** Of a supervised method: how many labels occur. Its embeddings are at best the corners of a simplex. */
+  /** How many labels occur, for a supervised method: its embeddings are at best the corners of a simplex. */
   classes?: number;
-  /** What the method's loss is at least when all embeddings coincide: `Method.pointLoss`. */
+  /** Least loss of the method where all embeddings coincide: `Method.pointLoss`. */
   pointLoss?: number;
 }
 
@@ -50,22 +50,22 @@ export interface AlarmOptions {
  * run, and judged on seeds 1 and 2: docs/results.md.
  */
 export const THRESHOLDS = {
-  /** Of the least uniformity that the width, or the classes, allow. */
+  /** Share of the best uniformity that the width, or the classes, allow. */
   uniformity: 0.34,
-  /** Of the std that directions spread evenly have. */
+  /** Share of the std of directions that are spread evenly. */
   std: 0.75,
-  /** Of the effective rank of the untrained encoder, or of classes less one, both less the 1 that a line has. */
+  /** Share of the effective rank of the untrained encoder, or of classes less one; both less the 1 of a line. */
   rank: 0.23,
   /**
-   * Of the participation ratio of the same, both less 1. Fitted on seed 0 of the 8 x 8 digits too, where it is all that VICReg loses
-   * without its covariance term.
+   * Share of the participation ratio of the same, both less 1. Fitted on seed 0 of the 8 x 8 digits too, where it alone shows that
+   * VICReg lost its covariance term.
    */
   participation: 0.07,
-  /** Of the untrained encoder's length of z. */
+  /** Share of the untrained encoder's length of z. */
   length: 0.3,
 };
 
-/** A rank share so low tells by itself: a few dimensions, evenly filled, have a fair uniformity (a circle 41 % of the 64-D sphere's). */
+/** A rank share this low is enough by itself: a few dimensions, evenly filled, have a fair uniformity (a circle 41 % of the 64-D sphere's). */
 const FEW_DIMENSIONS = 0.15;
 
 /**
@@ -78,15 +78,15 @@ const VIEWS_APART = 0.165;
 const VERY_NARROW = 0.21;
 
 /**
- * A loss under this share of what one point can have tells that embeddings do not coincide, however narrow the cone that they lie in.
+ * A loss under this share of the least loss of one point shows that embeddings do not coincide, however narrow their cone.
  * Midway between hard triplets that collapsed on the digits (1.02) and Proxy-Anchor there (.74), whose k-NN is .90.
  */
 const BELOW_A_POINT = 0.87;
 
-/** The uniformity of C classes that are the corners of a simplex, a point each: pairs are 0 or 2 C / (C - 1) apart, squared. */
+/** Uniformity of C classes at the corners of a simplex, a point each: squared distances are 0 or 2 C / (C - 1). */
 const simplexUniformity = (C: number) => Math.log(1 / C + (1 - 1 / C) * Math.exp((-4 * C) / (C - 1)));
 
-/** What can be hoped for. */
+/** The best values that can be expected. */
 function bestOf(
   { width, classes }: AlarmOptions,
   { rank, participation = 1 }: Pick<Look, 'rank' | 'participation'>,
@@ -100,10 +100,10 @@ function bestOf(
   };
 }
 
-/** Of a number of dimensions: 0 for a line. Two classes are a line at best: nothing is less. */
+/** Share of a number of dimensions, both less the 1 of a line; 1 for two classes, which are a line at best. */
 const shareOf = (found: number, best: number) => (best > 1 ? (found - 1) / (best - 1) : 1);
 
-/** The metrics of a look as shares, 1 for a spread as even, or a rank or length as large, as can be hoped for. */
+/** The metrics of a look as shares of the best values that can be expected. */
 export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
   const untrained = options.untrained ?? look;
   const best = bestOf(options, untrained);
@@ -116,7 +116,7 @@ export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
   };
 }
 
-/** What a look alone shows. */
+/** The collapses that a single look shows. */
 function kindsOf(look: Look, options: AlarmOptions): CollapseKind[] {
   const shares = sharesOf(look, options);
   const low = (name: keyof typeof THRESHOLDS) => shares[name] < THRESHOLDS[name];
@@ -168,8 +168,7 @@ function evidenceOf(
     evidence.push(
       `the loss is ${number(look.loss)}, and ${number(options.pointLoss)} where all embeddings coincide`,
     );
-  if (look.alignment < 0.05)
-    evidence.push(`views are ${number(look.alignment)} apart: nothing is left to align`);
+  if (look.alignment < 0.05) evidence.push(`views are only ${number(look.alignment)} apart`);
   return evidence;
 }
 
@@ -197,14 +196,14 @@ function checkAlarm(looks: unknown, options: AlarmOptions): void {
 }
 
 /**
- * The collapse alarm: whether the embeddings collapse, how, on what evidence, since when, and what usually helps. Evidence
- * is combined, since each metric alone misses a case: k-NN does not see a complete collapse, the std of unit embeddings neither
- * a loss of dimensions nor one of scale, rank alone takes well separated classes for a collapse, and all of them a narrow cone for a
- * point, where a loss that needs no more tells them apart.
+ * The collapse alarm: whether the embeddings collapse, how, on what evidence, since when, and what usually helps. It combines
+ * metrics, because each alone misses a case: k-NN does not show a complete collapse; the std of unit embeddings shows neither a loss of
+ * dimensions nor one of scale; rank alone mistakes well separated classes for a collapse; and all of them mistake a narrow cone for a
+ * point, from which a low loss distinguishes it.
  *
  * @param looks metrics over the training, oldest first
- * @returns nothing while all is well
- * @throws InputError for what are no looks or options
+ * @returns an empty array where there is no collapse
+ * @throws InputError for other arguments
  */
 export function collapseAlarm(looks: readonly Look[], options: AlarmOptions): Collapse[] {
   checkAlarm(looks, options);

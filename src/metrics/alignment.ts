@@ -5,8 +5,8 @@ import { metricsOf } from './metric.ts';
 
 /**
  * Mean squared distance of two views' unit embeddings: 0 when they agree, 2 for unrelated directions.
- * Low is good only together with low {@link uniformity}: a collapsed encoder has 0 as well. A row of zeros stays at 0, 1 away from all
- * unit rows.
+ * Low is good only together with low {@link uniformity}: a collapsed encoder has 0 as well. A row of zeros stays at 0, at distance 1
+ * from all unit rows.
  * @param zA, zB f32 [N, D], the two views of each sample; normalised here
  * @throws ShapeError
  */

@@ -13,12 +13,12 @@ import { nearest } from './nearest.ts';
 export type Analogy = readonly [a: number, b: number, c: number, d: number];
 
 /**
- * Analogies by 3CosAdd (Mikolov et al. 2013, Levy & Goldberg 2014): d is the word nearest to b - a + c in cosine, a, b and
- * c excluded. Without that the answer is nearly always b or c.
+ * Analogies by 3CosAdd (Mikolov et al. 2013, Levy & Goldberg 2014): d is the row nearest to b - a + c in cosine, a, b and
+ * c excluded, one of which is nearest otherwise.
  * @param vectors f32 [V, D], V of 4 at least; normalised here
  * @param analogies four whole numbers of 0 to V - 1 each
  * @returns the share of right answers, and the answers
- * @throws InputError for too few words, no analogies, or another word; ShapeError for what are no rows
+ * @throws InputError for too few rows, no analogies, or a number that is no row; ShapeError for other vectors
  */
 export async function analogyAccuracy(
   device: Device,

@@ -6,7 +6,7 @@ import { constant, fail, sameShape, show, Tensor, Variable } from '../graph/tens
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { gather, slice } from '../ops/shape.ts';
 
-/** Rows [N, D] in several variables, one after the other, where one binding of a device cannot hold them all. */
+/** Rows [N, D] in several variables, one after the other, where one binding of a device is too small for all. */
 export interface Slabs {
   /** f32 [n, D] each; their n add up to N. */
   readonly slabs: readonly Variable[];
@@ -19,7 +19,7 @@ export type Rows = Variable | Slabs | { readonly data: Float32Array; readonly sh
 const isSlabs = (rows: Rows): rows is Slabs => 'slabs' in rows;
 
 /**
- * The shape [N, D] of rows, once they are seen to be rows.
+ * Checks rows. Gives their shape [N, D].
  * @throws ShapeError that names the function
  */
 export function checkRows(where: string, rows: unknown): readonly [number, number] {
@@ -58,7 +58,7 @@ export function checkRows(where: string, rows: unknown): readonly [number, numbe
   return [N, D];
 }
 
-/** Rows as a tensor of a graph. They must lie in one binding: see {@link rowsThatFit}. */
+/** Rows as a tensor of a graph. They must fit one binding: see {@link rowsThatFit}. */
 export function tensorOf(where: string, rows: Rows): Tensor {
   const shape = checkRows(where, rows);
   if (rows instanceof Variable) return rows;
@@ -199,7 +199,7 @@ export async function rowsThatFit(
   return { rows, count: ids.length };
 }
 
-/** Frees rows that lie on the GPU. */
+/** Frees rows that are on the GPU. */
 export const freeRows = (device: Device, rows: readonly Rows[]): void =>
   freeVariables(
     device,

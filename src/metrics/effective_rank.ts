@@ -12,7 +12,7 @@ import { type RowOptions, singularValues } from './singular_values.ts';
 
 export type EffectiveRankOptions = RowOptions;
 
-/** x^T x / N of rows [N, D], about their mean unless told: [D, D] */
+/** x^T x / N of rows [N, D], about their mean by default: [D, D] */
 export function covarianceOf(x: Tensor, { centred = true }: { centred?: boolean } = {}): Tensor {
   const rows = centred ? sub(x, mean(x, { axes: 0, keepDims: true })) : x;
   return mul(matmul(rows, rows, { transposeA: true }), 1 / x.shape[0]);

@@ -55,7 +55,7 @@ export interface EmbedOptions {
   batch?: number;
   /** One random view of each sample instead of the clean image; `EVAL` for the metrics of the protocol. */
   augmentation?: Augmentation;
-  /** Of the views. Default 0. */
+  /** Seed of the views. Default 0. */
   seed?: number;
   /** (pixel - mean) / std as networks see it; else pixels in [0, 1]. Default true. */
   normalize?: boolean;
@@ -65,7 +65,7 @@ export interface EmbedOptions {
 const OPTIONS = ['batch', 'augmentation', 'seed', 'normalize', 'onProgress'] as const;
 
 /**
- * What a function of images gives for every sample of a data set, in the data set's order: stays on the GPU, nothing is
+ * The outputs of a function of images for every sample of a data set, in its order. They stay on the GPU; nothing is
  * read back. Free the result with `freeVariables(device, Object.values(result))`.
  *
  * @param forward of images [batch, H, W, C], in inference mode; its outputs are [batch, ...]
@@ -87,7 +87,7 @@ export async function embed<K extends string>(
 }
 
 /**
- * As {@link embed}, whatever one binding of the device holds: each output lies in as many variables as it needs, and every
+ * As {@link embed}, whatever one binding of the device holds: each output is kept in as many variables as it needs, and every
  * metric takes it as it is. Free it with `freeVariables(device, result.h.slabs)`.
  * @throws ShapeError when an output does not have a row for each image
  */

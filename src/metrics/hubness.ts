@@ -8,10 +8,10 @@ import { nearest } from './nearest.ts';
 
 /**
  * Hubness: the skew of the k-occurrences N_k(i), how many rows have row i among their k nearest in cosine (Radovanovic et
- * al. 2010). 0 when all rows are equally often a neighbour, large when few rows, the hubs, are everybody's.
+ * al. 2010). 0 when all rows are equally often a neighbour, large when a few rows, the hubs, are neighbours of most others.
  * @param x f32 [N, D], N over k
- * @param options.k 10 unless told; at most 31
- * @throws InputError for another k, ShapeError for what are no rows
+ * @param options.k default 10, at most 31
+ * @throws InputError for another k, ShapeError for other rows
  */
 export async function hubness(
   device: Device,

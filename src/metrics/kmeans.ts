@@ -11,13 +11,13 @@ import { checkRows, type Rows, ranges, readRows, rowsInBinding } from './compute
 export interface KMeansOptions {
   /** How many clusters. */
   k: number;
-  /** Of the first centroids. Default 0. */
+  /** Seed of the initial centroids. Default 0. */
   seed?: number;
-  /** How often it starts anew; the clustering of least inertia is kept. Default 3. */
+  /** Restarts; the clustering of least inertia is kept. Default 3. */
   restarts?: number;
-  /** At most, of each start. Default 100. */
+  /** Most iterations of each restart. Default 100. */
   iterations?: number;
-  /** Called with the share of the work that is done; it ends early where rows stand still. */
+  /** Called with the share of the work that is done; it jumps to 1 where rows stop changing their cluster early. */
   onProgress?: (fraction: number) => void;
 }
 
@@ -36,7 +36,7 @@ export interface Clustering {
  * gives the same clusters. Rows may need several bindings of the device.
  * @param x f32 [N, D]; compared by Euclidean distance
  * @param options.k 1 to N
- * @throws InputError for other numbers, ShapeError for what are no rows
+ * @throws InputError for other numbers, ShapeError for other rows
  */
 export async function kMeans(device: Device, x: Rows, options: KMeansOptions): Promise<Clustering> {
   checkOn('kMeans', device);

@@ -26,7 +26,7 @@ export interface KnnOptions extends LabelOptions {
 /** Neighbours that vote, where every class has as many. */
 const K = 20;
 
-/** The default of metrics that have numbered their labels. */
+/** The default number of neighbours, for labels that are numbered already. */
 export function neighboursOf(numbers: Uint32Array, classes: number): number {
   const sizes = classSizes(numbers, classes).filter((size) => size > 0);
   const rows = sizes.reduce((a, b) => a + b, 0);
@@ -37,10 +37,10 @@ export function neighboursOf(numbers: Uint32Array, classes: number): number {
 }
 
 /**
- * How many neighbours vote unless told: 20, but no more than the smallest class of the gallery has rows, and fewer than there
- * are rows. With more a class could not win its own vote, however well it is told apart.
- * @param galleryLabels any numbers or words
- * @throws InputError for what is no label, or when every label is ignored
+ * The default number of neighbours that vote: 20, but no more than the smallest class of the gallery has rows, and fewer than there
+ * are rows. With more, a class could not win its own vote, however well separated it is.
+ * @param galleryLabels numbers or strings
+ * @throws InputError for an invalid label, or when every label is ignored
  */
 export function knnNeighbours(galleryLabels: Labels, options: LabelOptions = {}): number {
   checkOptions('knnNeighbours', options, ['ignore']);
@@ -79,12 +79,12 @@ function checkCall(where: string, device: Device, gallery: Rows, queries: Rows, 
 
 /**
  * The label of each query by the votes of its k nearest gallery rows in cosine; of equal votes the first in the order of labels:
- * numbers ascending, words by code point.
+ * numbers ascending, strings by code point.
  * @param gallery, queries f32 [N, D], [M, D]; normalised here
- * @param galleryLabels any numbers or words; rows with an ignored one do not vote
+ * @param galleryLabels numbers or strings; rows with an ignored one do not vote
  * @returns labels as they were given
- * @throws InputError for what is no label, a wrong number of labels, more than `classes`, and a k over 32 or the gallery's rows;
- *   ShapeError for what are no rows
+ * @throws InputError for an invalid label, a wrong number of labels, more than `classes`, and a k over 32 or the gallery's rows;
+ *   ShapeError for other rows
  */
 export async function knnPredict<L extends Label>(
   device: Device,
@@ -120,7 +120,7 @@ export function vote(
 /**
  * Share of queries whose class their k nearest gallery rows vote for: cosine, plain majority, ties to the smallest class.
  * @param gallery, queries f32 [N, D], [M, D]; normalised here
- * @param galleryLabels, queryLabels any numbers or words; rows with an ignored one neither vote nor count
+ * @param galleryLabels, queryLabels numbers or strings; rows with an ignored one neither vote nor count
  * @throws InputError and ShapeError as {@link knnPredict}
  */
 export async function knnAccuracy(

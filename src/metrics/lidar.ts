@@ -10,8 +10,8 @@ import { metricsOf } from './metric.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
 /**
- * LiDAR (Thilak et al. 2023, arXiv 2312.04000): the effective rank of what tells samples apart, in units of what tells
- * views of one sample apart: exp of the entropy of the eigenvalues of Sw^-1/2 Sb Sw^-1/2. A direction in which views
+ * LiDAR (Thilak et al. 2023, arXiv 2312.04000): the effective rank of the differences between samples, in units of those
+ * between views of one sample: exp of the entropy of the eigenvalues of Sw^-1/2 Sb Sw^-1/2. A direction in which views
  * differ as much as samples counts little beside one that they agree on. At most N - 1, and D.
  *
  * @param views of the same samples, each f32 [N, D]; two at least
@@ -71,7 +71,7 @@ export const lidarMetrics = /* @__PURE__ */ metricsOf(
       key: 'lidarZ',
       name: 'LiDAR of z',
       measure: { key: 'lidar', name: 'LiDAR' },
-      text: 'Effective rank of what tells images apart, in units of what tells two views of an image apart (Thilak et al. 2023): a direction on which the views agree counts most.',
+      text: 'Effective rank of the differences between images, in units of those between two views of an image (Thilak et al. 2023): a direction on which the views agree counts most.',
       compute: ({ device, views }) => lidar(device, views),
     },
   ],

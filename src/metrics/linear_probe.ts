@@ -20,7 +20,7 @@ import { fitLogistic } from './logistic.ts';
 import { type MetricContext, metricsOf } from './metric.ts';
 import { agreeing } from './per_class.ts';
 
-/** A share of right answers: of several draws the mean, and how far they spread. */
+/** Accuracy: mean and standard deviation over draws. */
 export interface ProbeResult {
   /** Mean over the draws. */
   accuracy: number;
@@ -28,11 +28,11 @@ export interface ProbeResult {
   std: number;
   accuracies: number[];
   /**
-   * How many labels each draw learnt from: of a number asked for, as many as the classes divide. Of 'all', fewer than there
-   * are where a binding of the device cannot hold their rows: evenly spaced ones of each class.
+   * How many labels each draw was trained on: of a given number, as many as divide evenly among the classes; of 'all', fewer than
+   * there are where a binding of the device cannot hold their rows: evenly spaced ones of each class.
    */
   labels: number;
-  /** Of the solver. */
+  /** Iterations of the solver. */
   iterations: number;
 }
 
@@ -46,7 +46,7 @@ export interface ProbeOptions extends LabelOptions {
   draws?: number;
   /** How many different labels there may be, ignored ones aside. Default: as many as there are. */
   classes?: number;
-  /** At most; default 200. It stops when the objective is within about 1e-4 of its minimum. */
+  /** Most iterations, default 200. The solver stops when the objective is within about 1e-4 of its minimum. */
   iterations?: number;
   onProgress?: (fraction: number) => void;
 }
@@ -91,10 +91,10 @@ const OPTIONS = ['labels', 'draws', 'classes', 'iterations', 'ignore', 'onProgre
  * over the labelled rows, lambda = 10 / n (scikit-learn's C = .1). With few labels all draws are solved together.
  *
  * @param train, test representations, f32 [N, D], [M, D]
- * @param trainLabels, testLabels any numbers or words; rows with an ignored one are left out. Those of a class that only
+ * @param trainLabels, testLabels numbers or strings; rows with an ignored one are left out. Those of a class that only
  *   the test has are never right.
- * @throws InputError for what is no label, a wrong number of labels or more than `classes`, fewer labels asked for than there
- *   are classes or more than a class has; ShapeError for what are no rows
+ * @throws InputError for an invalid label, a wrong number of labels or more than `classes`, fewer labels asked for than there
+ *   are classes or more than a class has; ShapeError for other rows
  */
 export async function linearProbe(
   device: Device,
@@ -258,7 +258,7 @@ async function fitOf(
   const transposed = new Float32Array(D * columns);
   for (let c = 0; c < columns; c++)
     for (let j = 0; j < D; j++) transposed[j * columns + c] = fit.weights[c * D + j];
-  /** Of each draw. */
+  /** The accuracy of each draw. */
   const accuracies = async (test: Rows, asked: Uint32Array) => {
     const guessed = chosen.map(() => new Uint32Array(asked.length));
     for (const { from, to, tensor } of partsOf(

@@ -77,7 +77,7 @@ export function memoryNeeded(sizes: EvaluationSizes): MemoryNeed {
       notes.push(
         `${name}: invariance, anisotropy, spectra and the like: of ${whole} of ${test.count} test samples`,
       );
-    // The gallery, the clean test rows and two views of them stay; beside them lies what is made for one metric.
+    // The gallery, the clean test rows and two views of them stay; besides, there is what is made for one metric.
     const held = rows(train.count, all) + 3 * rows(test.count, all);
     const neighbours = Math.min(limit, rows(train.count, D)) + 2 * rows(test.count, D);
     const probe = 2 * Math.min(limit, rows(train.count, D + 4));

@@ -81,7 +81,7 @@ export async function nearest(
   return found;
 }
 
-/** Puts the lists of a slab, which lies behind those before it, into the lists so far: of equal similarities the first stays first. */
+/** Merges the lists of a slab into those of the slabs before it: of equal similarities the first stays first. */
 function merge(
   { indices, similarities }: Nearest,
   k: number,

@@ -33,8 +33,8 @@ export function checkSquare(where: string, name: string, value: unknown): number
 }
 
 /**
- * What f32 cannot tell from 0 in a spread of rows: they differ by some of the last places of their largest. A measure that divides by
- * such a spread is undefined, and NaN.
+ * Whether a spread of rows is 0 to f32's rounding: they differ in the last places of their largest only. A metric that divides by such a
+ * spread is undefined, and NaN.
  * @param spread a sum of squared distances from the mean of the rows, @param size that of the squares of all their numbers
  */
 export const isRounding = (spread: number, size: number): boolean => !(spread > 2 ** -42 * size);

@@ -14,7 +14,7 @@ import { solvePositiveDefinite } from './eigen.ts';
 import { neighboursOf, vote } from './knn.ts';
 import { agreeing } from './per_class.ts';
 
-/** The labels of gallery and queries: any numbers or words. Rows with an ignored one neither vote nor count. */
+/** The labels of gallery and queries: numbers or strings. Rows with an ignored one neither vote nor count. */
 export interface OnlineLabels extends LabelOptions {
   gallery: Labels;
   queries: Labels;
@@ -42,11 +42,10 @@ function numbered(where: string, labels: OnlineLabels, rows: { gallery?: number;
 }
 
 /**
- * What k-NN and a linear probe need of a representation that is still in training, as nodes of a step. Read
- * them when they are to be shown, for {@link onlineAccuracies}: little is left to do then, while training goes on.
+ * What k-NN and a linear probe need of a representation in training, as nodes of a step. Read them when they are shown, for {@link onlineAccuracies}, which does the little that is left on the CPU.
  * @param gallery f32 [N, D], labelled
  * @param queries f32 [M, D]
- * @throws ShapeError for other tensors; InputError for what is no label, a wrong number of labels or more than `classes`
+ * @throws ShapeError for other tensors; InputError for an invalid label, a wrong number of labels or more than `classes`
  */
 export function onlineMetrics(gallery: Tensor, queries: Tensor, labels: OnlineLabels) {
   const where = 'onlineMetrics';

@@ -48,9 +48,9 @@ export function agreeingPerClass(
 
 /**
  * The share of right predictions.
- * @param predicted, labels any numbers or words, one of each for every sample; see `numberLabels`
+ * @param predicted, labels numbers or strings, one of each for every sample; see `numberLabels`
  * @param options.ignore true labels whose samples do not count
- * @throws InputError for what is no label, different lengths, or when every label is ignored
+ * @throws InputError for an invalid label, different lengths, or when every label is ignored
  */
 export function accuracyOf(predicted: Labels, labels: Labels, options: LabelOptions = {}): number {
   const { guessed, known } = paired('accuracyOf', predicted, labels, options);
@@ -59,7 +59,7 @@ export function accuracyOf(predicted: Labels, labels: Labels, options: LabelOpti
 
 /**
  * The share of right predictions among the samples of each class; NaN for a class that is only predicted. In the order of the
- * classes: numbers ascending, words by code point, as `numberLabels` numbers both lists together.
+ * classes: numbers ascending, strings by code point, as `numberLabels` numbers both lists together.
  * @throws InputError as {@link accuracyOf}
  */
 export function classAccuracies(predicted: Labels, labels: Labels, options: LabelOptions = {}): Float64Array {
@@ -68,7 +68,7 @@ export function classAccuracies(predicted: Labels, labels: Labels, options: Labe
 }
 
 /**
- * The class, or any other group, that is served worst, and its accuracy: what a mean hides.
+ * The class, or any other group, of the lowest accuracy, which a mean hides.
  * @returns its label as it was given; of equal ones the first
  * @throws InputError as {@link accuracyOf}
  */

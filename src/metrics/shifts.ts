@@ -24,7 +24,7 @@ export const SHIFTS = {
 export interface ShiftOptions<K extends string> extends LabelOptions {
   /** For 28 x 28 pixels; see {@link scaledTo}. Default {@link SHIFTS}. */
   shifts?: Record<K, Augmentation>;
-  /** Of the shifted images. Default 5. */
+  /** Seed of the shifted images. Default 5. */
   seed?: number;
   /** Neighbours that vote. Default: see `knnNeighbours`. */
   k?: number;

@@ -7,7 +7,7 @@ import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { bindingLimit, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
 
-/** A million negatives. */
+/** Most rows: they have a million negative pairs. */
 const MOST = 1024;
 
 export interface SimilarityHistogram {
@@ -19,11 +19,11 @@ export interface SimilarityHistogram {
 }
 
 /**
- * Histograms of the cosines of positive pairs and of negative pairs: what the loss pulls apart. Of 1,024 rows, or
- * as many as a binding of the device holds, evenly spaced, where there are more.
+ * Histograms of the cosines of positive pairs and of negative pairs, which the loss separates; of 1,024 rows at most, or as many
+ * as a binding of the device holds, evenly spaced.
  * @param zA, zB f32 [N, D], the two views of each sample; normalised here; N of 2 at least
  * @param options.bins 1 to 10,000. Default 50.
- * @throws InputError for other numbers, ShapeError for what are no rows or have two shapes
+ * @throws InputError for other numbers, ShapeError for other rows, or rows of two shapes
  */
 export async function similarityHistogram(
   device: Device,

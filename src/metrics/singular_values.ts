@@ -13,9 +13,9 @@ import { invertLower, pivotedCholesky, symmetricEigenvalues } from './eigen.ts';
 export interface RowOptions {
   /** Subtracts the mean of the rows first; a large mean looks like a collapse otherwise. Default true. */
   centred?: boolean;
-  /** Of unit rows; a row of zeros stays one. Default false. */
+  /** Normalise rows to unit length first; a row of zeros stays one. Default false. */
   normalized?: boolean;
-  /** The share that is done, of what takes long. */
+  /** Called with the share of the work that is done. */
   onProgress?: (fraction: number) => void;
 }
 
@@ -64,8 +64,8 @@ export async function singularValues(
 }
 
 /**
- * Singular values, the root of the sum of the squares of all numbers before their mean was taken away, and what is noise of the way in which the
- * values were found, over the largest.
+ * Singular values; the norm of all numbers before their mean was subtracted; and the noise of the method that found the values, over the
+ * largest.
  */
 interface Found {
   values: Float64Array;
@@ -148,7 +148,7 @@ function addProducts(gram: Float64Array, x: Float64Array, n: number, width: numb
   }
 }
 
-/** Of a symmetric positive semidefinite matrix [n, n], by some rounds of powers: a tenth too small at worst, in practice. */
+/** Largest eigenvalue of a symmetric positive semidefinite matrix [n, n], by a few power iterations: in practice a tenth too small at worst. */
 function largestEigenvalue(matrix: Float64Array, n: number): number {
   let vector = Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]);
   let value = 0;

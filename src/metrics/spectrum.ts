@@ -29,7 +29,7 @@ export function participationRatio(spectrum: ArrayLike<number>): number {
 
 /**
  * The exponent a of a power law v_i ~ i^-a through the variances v = s^2: least squares of log v on log i (Agrawal et al.
- * 2022, arXiv 2202.05808). Near 1 is what they find in good representations; 0 is white, more leaves few directions.
+ * 2022, arXiv 2202.05808). Near 1 is what they find in good representations; 0 is a flat spectrum, a larger one leaves few directions.
  *
  * @param spectrum singular values s, largest first
  * @param first, last the range of i, from 1; Stringer et al. 2019 fit 11 to 500. Default: all

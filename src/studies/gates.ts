@@ -128,7 +128,7 @@ export function gatesOf(results: readonly Result[]): Gate[] {
     if (!run.shares) return met;
     const right = run.expected.length
       ? run.expected.every((kind) => run.alarm.includes(kind))
-      : !run.alarm.length && !run.cried?.length;
+      : !run.alarm.length && !run.falseAlarmSteps?.length;
     const text = `${name}, seed ${run.seed}: alarm "${run.alarm.join(', ')}", expected "${run.expected.join(', ')}"`;
     return [...met, { text, ok: right }];
   });

@@ -151,12 +151,12 @@ export function withAlarm(run: Result, untrained: Result): Result {
   const options = { ...alarmOptions(trained, images.train), untrained: untrained.look! };
   const collapses = collapseAlarm(run.looks, options);
   const { expected, looks } = run;
-  const cried = looks.filter(
+  const falseAlarms = looks.filter(
     (_, i) => !expected.length && collapseAlarm(looks.slice(0, i + 1), options).length,
   );
   return {
     ...run,
-    cried: cried.map(({ step }) => step),
+    falseAlarmSteps: falseAlarms.map(({ step }) => step),
     ...{ alarm: collapses.map(({ kind }) => kind), words: collapses.map(describe) },
     shares: sharesOf(run.looks.at(-1)!, options),
   };

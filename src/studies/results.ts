@@ -19,15 +19,15 @@ export interface Result {
   loss?: number;
   metrics: Record<string, number | null | undefined>;
   alarm: readonly CollapseKind[];
-  /** What the alarm says. */
+  /** The sentences of the alarm. */
   words: readonly string[];
-  /** Steps at which it spoke, though the run is healthy. */
-  cried?: readonly number[];
-  /** What it judges by, at the end. */
+  /** Steps at which it sounded, though the run is healthy. */
+  falseAlarmSteps?: readonly number[];
+  /** The shares that it judges by, at the end. */
   shares?: typeof THRESHOLDS;
-  /** What it looked at, for another judgement. */
+  /** The looks that it judged, so that they can be judged again. */
   looks?: readonly Look[];
-  /** Of an untrained encoder: what the alarm compares with. */
+  /** The look of an untrained encoder, which the alarm compares with. */
   look?: Omit<Look, 'step'>;
   picture?: { x: number[]; y: number[]; spectrum: number[] };
 }
@@ -118,7 +118,7 @@ function table(
   return [line(header), line(header.map((_, i) => (i ? '--:' : '---'))), ...rows.map(line)].join('\n');
 }
 
-/** Every run whose expectation is known: right, missed, or cried for nothing. */
+/** The outcome of every run whose collapses are known: named, missed, or a false alarm. */
 function alarmSection(results: readonly Result[]): string {
   const judged = results.filter((run) => run.shares);
   const outcome = (runs: readonly Result[]) => {
@@ -126,8 +126,8 @@ function alarmSection(results: readonly Result[]): string {
     const hits = collapsed.filter((run) => run.expected.every((kind) => run.alarm.includes(kind))).length;
     const more = collapsed.filter((run) => run.alarm.some((kind) => !run.expected.includes(kind))).length;
     const healthy = runs.filter((run) => !run.expected.length);
-    const cries = healthy.filter((run) => run.alarm.length || run.cried?.length).length;
-    return `${hits} of ${collapsed.length} collapses named rightly (${more} with another kind beside), ${collapsed.length - hits} missed, false alarms at any look in ${cries} of ${healthy.length} healthy runs`;
+    const cries = healthy.filter((run) => run.alarm.length || run.falseAlarmSteps?.length).length;
+    return `${hits} of ${collapsed.length} collapses named rightly (${more} with another kind beside), ${collapsed.length - hits} missed, false alarms at any evaluation in ${cries} of ${healthy.length} healthy runs`;
   };
   const { thresholds, fitted } = fit(judged.filter(({ seed }) => seed === 0));
   const rows = Object.entries(thresholds).map(

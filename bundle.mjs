@@ -120,22 +120,19 @@ function namesFrom(place) {
 function pages(everything) {
   // Without the methods themselves, which bring layers and optimisers.
   const losses = namesFrom('methods/(?!index|method)');
-  const gauges = namesFrom('measures/');
-  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or gauge come with that, mixed precision with its import.
+  const metrics = namesFrom('metrics/');
+  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, mixed precision with its import.
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
-  const others = new Set([
-    ...namesFrom('methods/'),
-    ...gauges,
-    ...namesFrom('data/'),
-    ...namesFrom('train/'),
-    ...special,
-    'mixed',
-  ]);
+  const apart = ['methods/', 'data/', 'train/'].flatMap(namesFrom);
+  const others = new Set([...apart, ...metrics, ...special, 'mixed']);
   const core = [...everything.filter((name) => !others.has(name)), 'ntXentLoss'];
-  // Without those that are about data sets: the others take embeddings of any origin.
-  const ofData = new Set(['embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
-  const ofEmbeddings = gauges.filter((name) => !ofData.has(name));
-  return { core, losses, 'losses and gauges': [...losses, ...ofEmbeddings], everything };
+  // Without those that are about data sets, training, tables or pictures: the others take embeddings of any origin.
+  const ofData = new Set([
+    ...['metrics', 'embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies'],
+    ...['compileWatch', 'curves', 'formatMetric', 'formatNumber', 'principalAxes'],
+  ]);
+  const ofEmbeddings = metrics.filter((name) => !ofData.has(name));
+  return { core, losses, 'losses and metrics': [...losses, ...ofEmbeddings], everything };
 }
 
 /**

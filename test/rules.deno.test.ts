@@ -13,7 +13,7 @@ const levels: Record<string, number> = {
   optim: 3,
   data: 3,
   methods: 4,
-  measures: 4,
+  metrics: 4,
   train: 5,
   'index.ts': 6,
   cli: 7,
@@ -109,7 +109,7 @@ test('GPU types stand in src/gpu and where the graph meets it only', () => {
 });
 
 test('entry points and ops are one to one', () => {
-  const users = sources.filter((path) => /^src\/(graph|ops|optim|data|measures)\//.test(path)).map(codeOf);
+  const users = sources.filter((path) => /^src\/(graph|ops|optim|data|metrics)\//.test(path)).map(codeOf);
   const uses = (entry: string) =>
     users.reduce((sum, code) => sum + code.split(new RegExp(`'${entry}'|"${entry}"`)).length - 1, 0);
   const entries = shaders

@@ -1,4 +1,4 @@
-// What every demo trains: its model on 10,000 images, with the points to draw and the gauges to show.
+// What every demo trains: its model on 10,000 images, with the points to draw and the metrics to show.
 import {
   cleanBatch,
   collapseAlarm,
@@ -22,9 +22,9 @@ import {
   type Variable,
 } from 'hypersphere';
 import { checkEncoder } from './encoder_file.ts';
-import { compileGauges } from './gauges.ts';
 import type { Data } from './images.ts';
-import { type Choice, type Gauges, POINTS, type Settings } from './protocol.ts';
+import { watchModel } from './metrics.ts';
+import { type Choice, type Metrics, POINTS, type Settings } from './protocol.ts';
 
 /** What a demo's model is built from. `inputs`: `step`, and a scalar for each setting that is a number. */
 export interface Setup extends Choice {
@@ -121,7 +121,7 @@ export async function makeTrainer(
     const run = { data: data.train, views: S1, batch: 128, seed };
     await settleStatistics(device, run, model, SETTLING);
     const untouched = await saveVariables(device, variables);
-    const looks: Gauges[] = [];
+    const looks: Metrics[] = [];
 
     let step = 0;
     let ran = false; // a step, since this state was written
@@ -133,9 +133,9 @@ export async function makeTrainer(
       return done;
     };
 
-    /** Compiles the gauges, and takes those of the untrained encoder, although steps may have run meanwhile. */
+    /** Compiles the metrics, and takes those of the untrained encoder, although steps may have run meanwhile. */
     async function measure() {
-      const watch = own(await compileGauges(device, model, data));
+      const watch = own(await watchModel(device, model, data));
       const untrained = await inTurn(async () => {
         const now = await saveVariables(device, variables);
         // In one go, so that no frame sees it.
@@ -178,7 +178,7 @@ export async function makeTrainer(
           step++;
           ran = true;
         }),
-      /** The gauges of this moment; steps submitted meanwhile do not show. */
+      /** The metrics of this moment; steps submitted meanwhile do not show. */
       async look() {
         const { watch, untrained } = await measured();
         // Between two steps; the answers are waited for outside.
@@ -191,11 +191,11 @@ export async function makeTrainer(
           ] as const,
         }));
         const [{ covariance, ...seen }, [loss], pictures] = await Promise.all(reading);
-        const gauges: Gauges = { step: at, loss, ...seen, alarm: [] };
-        looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), gauges);
+        const metrics: Metrics = { step: at, loss, ...seen, alarm: [] };
+        looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), metrics);
         const collapses = collapseAlarm(looks, { width: model.width, untrained });
-        gauges.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
-        return { gauges, covariance, pictures: pictures && bytesOf(pictures, data.train) };
+        metrics.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
+        return { metrics, covariance, pictures: pictures && bytesOf(pictures, data.train) };
       },
       async checkpoint(): Promise<Checkpoint> {
         const at = step;

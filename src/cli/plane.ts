@@ -5,6 +5,7 @@ import { type Scalar, scalar, trace } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
 import { methods } from '../methods/index.ts';
 import type { PlaneMethod } from '../methods/method.ts';
+import { formatNumber } from '../metrics/format.ts';
 import {
   densityAt,
   densityOn,
@@ -108,7 +109,7 @@ export async function planeJob(
   };
 }
 
-const show = (x: number, digits = 3) => x.toFixed(digits).replace('-', '−');
+const show = (x: number) => formatNumber(x, 3);
 
 function verdictOf({ c, minusLogZ, trueC, mean, trueMean, divergence }: PlaneReport): string {
   const normalised = Math.abs(c - minusLogZ) < 0.05;

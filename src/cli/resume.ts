@@ -6,6 +6,7 @@ import { InputError } from '../gpu/errors.ts';
 import { sameShape, show, type Variable } from '../graph/tensor.ts';
 import { methods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
+import { curves } from '../metrics/curves.ts';
 import type { Logged, Saved } from '../train/run.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
@@ -33,7 +34,7 @@ export type Metrics = Logged<Record<string, number>>;
 
 /** The numbers that every line of metrics.jsonl has. */
 const METRICS: Record<Method['data'], readonly string[]> = {
-  images: ['loss', 'alignment', 'uniformity', 'std', 'rank', 'length'],
+  images: curves.flatMap((curve) => ('needs' in curve ? [] : [curve.key])),
   plane: ['loss', 'c', 'minusLogZ'],
 };
 

@@ -1,4 +1,4 @@
-import { type CollapseKind, THRESHOLDS } from '../measures/alarm.ts';
+import { type CollapseKind, THRESHOLDS } from '../metrics/alarm.ts';
 import type { Result } from './results.ts';
 
 type Name = keyof typeof THRESHOLDS;

@@ -9,10 +9,6 @@ import { compile } from '../graph/compile.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import { readVariable } from '../graph/variables.ts';
-import type { AlarmOptions, Look } from '../measures/alarm.ts';
-import { spacedRows } from '../measures/compute.ts';
-import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
-import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
 import {
   buildMethod,
   type ImageBatch,
@@ -21,7 +17,10 @@ import {
   type Network,
   type Recipe,
 } from '../methods/method.ts';
-import { halves } from '../methods/parts/views.ts';
+import type { AlarmOptions } from '../metrics/alarm.ts';
+import { spacedRows } from '../metrics/compute.ts';
+import type { Watched } from '../metrics/curves.ts';
+import { compileWatch } from '../metrics/watch.ts';
 import { type Encoder, projector } from '../nn/encoders.ts';
 import { copyInitial } from '../nn/init.ts';
 import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
@@ -222,12 +221,8 @@ export function alarmOptionsOf(
   };
 }
 
-/** The metrics of a run on images, on held-out images. */
-export interface ImageMetrics extends Omit<Look, 'step' | 'loss'> {
-  /** Accuracy on h of k-NN and of a linear probe that are fitted on some training images; of data with labels. */
-  knn?: number;
-  probe?: number;
-}
+/** The metrics of a run on images, on held-out images; those that need labels are absent without. */
+export type ImageMetrics = Watched;
 
 /** Held-out images that the metrics are taken on. */
 const WATCHED = 256;
@@ -245,48 +240,23 @@ async function watchImages(
   model: ImageModel,
 ): Promise<Watch<ImageMetrics>> {
   const batch = Math.min(WATCHED, queries.count);
-  const labelled = data.labels !== null && queries.labels !== null;
-  const gallery = spacedRows(data.count, labelled ? Math.min(GALLERY, data.count) : 0);
-  const labels: OnlineLabels | null = labelled ? await labelsOf(device, data, queries, gallery, batch) : null;
-  const step = await compile(device, () => {
-    const views = augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 });
-    const { h, z } = represent(model, views);
-    const [[zA, zB], [hA]] = [halves(z), halves(h)];
-    if (!labels) return liveGauges(zA, zB);
-    const parts = Array.from({ length: Math.ceil(gallery.length / GALLERY_BATCH) }, (_, i) => {
-      const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
-      return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
-    });
-    const { covariance: covarianceH, ...online } = onlineGauges(concatenate(parts), hA, labels);
-    return { ...liveGauges(zA, zB), covarianceH, ...online };
+  const ids = spacedRows(data.count, Math.min(GALLERY, data.count));
+  const gallery = () =>
+    concatenate(
+      Array.from({ length: Math.ceil(ids.length / GALLERY_BATCH) }, (_, i) => {
+        const some = ids.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
+        return represent(model, rows(data, constant(some, [some.length], 'u32'))).h;
+      }),
+    );
+  const labelsOf = async () => {
+    const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
+    return { gallery: Uint32Array.from(ids, (i) => known[i]), queries: asked.subarray(0, batch) };
+  };
+  const { look, dispose } = await compileWatch(device, {
+    views: () => represent(model, augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 })),
+    ...(data.labels && queries.labels && { labelled: { gallery, labels: await labelsOf() } }),
   });
-  const accuracies = async () => {
-    if (!labels) return {};
-    const names = ['neighbours', 'covarianceH', 'cross', 'queries'];
-    const read = names.map((name) => step.read(name as 'gauges'));
-    const [neighbours, covariance, cross, asked] = await Promise.all(read);
-    return onlineAccuracies({ neighbours, covariance, cross, queries: asked }, labels);
-  };
-  return {
-    async look() {
-      const reading = [step.run(), step.read('gauges'), step.read('covariance'), accuracies()] as const;
-      const [, [alignment, uniformity, std, length], covariance, online] = await Promise.all(reading);
-      const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
-      return { alignment, uniformity, std, rank, participation, length, ...online };
-    },
-    dispose: step.dispose,
-  };
-}
-
-async function labelsOf(
-  device: Device,
-  data: Dataset,
-  queries: Dataset,
-  gallery: Uint32Array,
-  batch: number,
-): Promise<OnlineLabels> {
-  const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
-  return { gallery: Uint32Array.from(gallery, (i) => known[i]), queries: asked.subarray(0, batch) };
+  return { look: async () => (await look()).metrics, dispose };
 }
 
 /** The metrics of a model once: of the untrained one, which the alarm compares with. */

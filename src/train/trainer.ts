@@ -6,8 +6,8 @@ import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
-import { type Collapse, collapseAlarm } from '../measures/alarm.ts';
 import { checkValues, isMethod, type Method } from '../methods/method.ts';
+import { type Collapse, collapseAlarm } from '../metrics/alarm.ts';
 import { encoders } from '../nn/encoders.ts';
 import {
   alarmOptionsOf,

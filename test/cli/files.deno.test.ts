@@ -249,8 +249,8 @@ test('the metadata of an encoder is strings, and reads back the same', () => {
     dataDigest: 'f'.repeat(64),
     metrics: null,
   };
-  for (const gauges of [undefined, { knn: 0.5, knnZ: null }]) {
-    const full = gauges ? { ...record, gauges } : record;
+  for (const evaluation of [undefined, { knn: 0.5, knnZ: null }]) {
+    const full = evaluation ? { ...record, evaluation } : record;
     const metadata = encoderMetadata(full);
     assert.ok(Object.values(metadata).every((value) => typeof value === 'string'));
     assert.equal(readEncoderRecord(encodeSafetensors([], metadata)), full);

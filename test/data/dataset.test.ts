@@ -12,7 +12,7 @@ import {
 import { fromArrays, sameClasses } from '../../src/data/idx.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { input, scalar } from '../../src/graph/tensor.ts';
-import { evaluate } from '../../src/measures/evaluate.ts';
+import { evaluate } from '../../src/metrics/evaluate.ts';
 import { permutationArray } from '../../src/ops/random.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 

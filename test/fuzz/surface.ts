@@ -2,7 +2,7 @@
 
 import { compile } from '../../src/graph/compile.ts';
 import * as api from '../../src/index.ts';
-import { neighboursOf } from '../../src/measures/knn.ts';
+import { neighboursOf } from '../../src/metrics/knn.ts';
 import {
   type Arg,
   aVariable,
@@ -167,6 +167,7 @@ const weightsNow = () => [
   api.variable([3, 2], { name: 'w', initial: 0.5 }),
   api.variable([2], { name: 'b' }),
 ];
+const zeros = (...shape: number[]) => api.constant(new Float32Array(shape.reduce((a, b) => a * b)), shape);
 const made = <T>(kind: Kind, of: () => T, ...args: Arg[]): Entry => ({ kind, args, of });
 
 /** By the name of the export; `name()` for what a call gives. */
@@ -309,7 +310,7 @@ export const surface: Record<string, Entry> = {
     aVariable([2, 3]),
     leaf('Float32Array(6)', () => new Float32Array(6)),
   ),
-  // Gauges.
+  // Metrics.
   adjustedRandIndex: cpu(labels(6), labels(6, 2)),
   normalizedMutualInformation: cpu(labels(6), labels(6, 2)),
   collapseAlarm: cpu(
@@ -358,7 +359,24 @@ export const surface: Record<string, Entry> = {
     }),
   ),
   effectiveRankOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
-  liveGauges: build(z, z),
+  liveMetrics: build(z, z),
+  compileWatch: onGpu(
+    object({
+      views: fn('() => { z, h }', () => ({ z: zeros(6, 4), h: zeros(6, 2) })),
+      labelled: object({
+        gallery: fn('() => h', () => zeros(6, 2)),
+        labels: object({ gallery: labels(6), queries: labels(3) }),
+      }),
+      ...{ probe: true, warmUp: false },
+    }),
+  ),
+  formatMetric: cpu(value(0.5), value('accuracy')),
+  formatNumber: cpu(value(0.5), value(2)),
+  principalAxes: cpu(
+    leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1)),
+    list(leaf('Float32Array(2)', () => Float32Array.of(1, 1))),
+    object({ rounds: 3 }),
+  ),
   participationRatioOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
   onlineAccuracies: cpu(
     object({
@@ -371,7 +389,7 @@ export const surface: Record<string, Entry> = {
     }),
     object({ gallery: labels(6), queries: labels(3), classes: 3 }),
   ),
-  onlineGauges: build(
+  onlineMetrics: build(
     tensor([6, 2]),
     tensor([3, 2]),
     object({ gallery: labels(6), queries: labels(3), classes: 3 }),
@@ -700,6 +718,8 @@ export const OTHERS = {
     'WIDE',
     'simclrRgb',
     'SHIFTS',
+    'metrics',
+    'curves',
     'methods',
     'nn.encoders',
     'mixed',

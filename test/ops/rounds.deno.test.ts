@@ -8,7 +8,7 @@ import { grad } from '../../src/graph/gradient.ts';
 import type { Target } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
-import { fitLogistic } from '../../src/measures/logistic.ts';
+import { fitLogistic } from '../../src/metrics/logistic.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { characteristic } from '../../src/ops/characteristic.ts';
 import { contrast } from '../../src/ops/contrast.ts';

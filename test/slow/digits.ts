@@ -15,14 +15,6 @@ import type { Device } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { collapseAlarm, type Look } from '../../src/measures/alarm.ts';
-import { effectiveRank } from '../../src/measures/effective_rank.ts';
-import { embed } from '../../src/measures/embed.ts';
-import { equivariance } from '../../src/measures/equivariance.ts';
-import { knnAccuracy } from '../../src/measures/knn.ts';
-import { effectiveRankOf, liveGauges, participationRatioOf } from '../../src/measures/live.ts';
-import { embeddingStd } from '../../src/measures/std.ts';
-import { uniformity } from '../../src/measures/uniformity.ts';
 import { methods } from '../../src/methods/index.ts';
 import {
   buildMethod,
@@ -33,6 +25,14 @@ import {
   type Recipe,
 } from '../../src/methods/method.ts';
 import { halves } from '../../src/methods/parts/views.ts';
+import { collapseAlarm, type Look } from '../../src/metrics/alarm.ts';
+import { effectiveRank } from '../../src/metrics/effective_rank.ts';
+import { embed } from '../../src/metrics/embed.ts';
+import { equivariance } from '../../src/metrics/equivariance.ts';
+import { knnAccuracy } from '../../src/metrics/knn.ts';
+import { effectiveRankOf, liveMetrics, participationRatioOf } from '../../src/metrics/live.ts';
+import { embeddingStd } from '../../src/metrics/std.ts';
+import { uniformity } from '../../src/metrics/uniformity.ts';
 import { batchNorm, type Mode, mlpEncoder, projector, sequential } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
@@ -124,9 +124,9 @@ async function judge(gpu: Device, { train, test }: Data, forward: Forward, norma
 /** What the alarm looks at, on two views of the test samples. */
 async function lookAt(gpu: Device, { test }: Data, { embed }: Network, mode?: Mode) {
   const views = { ...VIEWS, batch: test.count, start: 0, seed: 5 };
-  const step = await compile(gpu, () => liveGauges(...halves(embed(augment(test, views), mode))));
+  const step = await compile(gpu, () => liveMetrics(...halves(embed(augment(test, views), mode))));
   await step.run();
-  const [alignment, uniformity, std, length] = await step.read('gauges');
+  const [alignment, uniformity, std, length] = await step.read('values');
   const covariance = await step.read('covariance');
   const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
   step.dispose();

@@ -72,7 +72,7 @@ test('every source file is in a room', () => {
 test('a method is one short file', () => {
   const isMethod = (path: string) => /^src\/methods\/(?!method\.ts|index\.ts|list\.ts)[^/]+$/.test(path);
   const lines = (path: string) => text(path).split('\n').length - 1;
-  const long = sources.filter((path) => isMethod(path) && lines(path) > 90);
+  const long = sources.filter((path) => isMethod(path) && lines(path) > 95);
   none(long.map((path) => `${path} has ${lines(path)} lines`));
 });
 

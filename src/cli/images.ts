@@ -10,7 +10,7 @@ import { methods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
 import { collapseAlarm, describe, type Look } from '../metrics/alarm.ts';
 import { evaluate } from '../metrics/evaluate.ts';
-import { encoders } from '../nn/encoders.ts';
+import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,
   buildImageModel,

@@ -69,7 +69,7 @@ export function runSection(report: Report): Section {
           : Array.isArray(value)
             ? value.map(given).join(', ')
             : (JSON.stringify(value) ?? '–');
-  const { knobs, ...others } = report.options;
+  const { hyperparameters, ...others } = report.options;
   // What the facts say already, and what was not given, is left out.
   const said = ['method', 'seed', 'out', 'pixels'];
   const pairs = (of: Record<string, unknown>, names: Record<string, string> = {}) =>
@@ -91,13 +91,13 @@ export function runSection(report: Report): Section {
     ...(report.data ? ([['data set', report.data.name]] as [string, string][]) : []),
   ];
   const spaced = (name: string) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-  const ofMethod = pairs(knobs !== null && typeof knobs === 'object' ? { ...knobs } : {}).map(
-    ([name, value]): [string, string] => [spaced(name), value],
-  );
+  const ofMethod = pairs(
+    hyperparameters !== null && typeof hyperparameters === 'object' ? { ...hyperparameters } : {},
+  ).map(([name, value]): [string, string] => [spaced(name), value]);
   const options = pairs(others, optionNames);
   const list = (pairs: [string, string][]) =>
     html`<dl class="facts">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
-  const body = html`${report.command !== undefined && html`<p>This repeats the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Options of the method</h3>${list(ofMethod)}`}`;
+  const body = html`${report.command !== undefined && html`<p>This repeats the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${list(ofMethod)}`}`;
   return { id: 'run', title: 'The run', body };
 }
 

@@ -32,9 +32,9 @@ export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 /** A line of metrics.jsonl. */
 export type Metrics = Logged<Record<string, number>>;
 
-/** The numbers that every line of metrics.jsonl has. */
+/** The numbers that every line of metrics.jsonl has; the alarm can do without a participation ratio. */
 const METRICS: Record<Method['data'], readonly string[]> = {
-  images: curves.flatMap((curve) => ('needs' in curve ? [] : [curve.key])),
+  images: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key])),
   plane: ['loss', 'c', 'minusLogZ'],
 };
 

@@ -1,4 +1,4 @@
-export { cnnEncoder, type Encoder, encoders, mlp, mlpEncoder, projector } from './encoders.ts';
+export { cnnEncoder, type Encoder, mlp, mlpEncoder, projector } from './encoders.ts';
 export { copyInitial, he, type Initializer, lecun, xavier } from './init.ts';
 export {
   activation,

@@ -14,7 +14,7 @@ import { linearCka } from '../metrics/cka.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { linearProbe } from '../metrics/linear_probe.ts';
-import { encoders } from '../nn/encoders.ts';
+import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,
   buildImageModel,

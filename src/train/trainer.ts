@@ -8,7 +8,7 @@ import { mixed } from '../graph/mixed.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { checkValues, isMethod, type Method } from '../methods/method.ts';
 import { type Collapse, collapseAlarm } from '../metrics/alarm.ts';
-import { encoders } from '../nn/encoders.ts';
+import { encoders } from './encoders.ts';
 import {
   alarmOptionsOf,
   buildImageModel,
@@ -32,7 +32,7 @@ export interface TrainerOptions {
   data: Dataset;
   /** Held-out images that the metrics are taken on. Default: `data`. */
   validation?: Dataset;
-  /** A name of `nn.encoders`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'. */
+  /** 'cnn', 'cnn-average', 'mlp' or 'mlp-small' as in `npm start -- --encoder`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'. */
   encoder?: string | ImageRun['encoder'];
   /** Embedding dimension. Default 64. */
   embedding?: number;

@@ -721,7 +721,6 @@ export const OTHERS = {
     'metrics',
     'curves',
     'methods',
-    'nn.encoders',
     'mixed',
     'fileChoices',
     'nn',

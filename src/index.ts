@@ -127,26 +127,11 @@ export type { Metric } from './metrics/metric.ts';
 export { type MetricKey, type MetricRow, type MetricValues, metrics } from './metrics/table.ts';
 export { uniformity, uniformityOptimum } from './metrics/uniformity.ts';
 export { compileWatch, type Glance, type Watch, type WatchOptions } from './metrics/watch.ts';
-// Methods, one paper each.
-export { alignUniformLoss } from './methods/align_uniform.ts';
-export { alignmentLoss } from './methods/alignment.ts';
-export { barlowTwinsLoss } from './methods/barlow_twins.ts';
-export { dclLoss } from './methods/dcl.ts';
-export { infoNceLoss } from './methods/info_nce.ts';
-export { leJepaLoss } from './methods/lejepa.ts';
-export { nceLoss } from './methods/nce.ts';
-export { ntXentLoss } from './methods/simclr.ts';
-export { proxyAnchorLoss } from './methods/proxy_anchor.ts';
-export { proxyNcaLoss } from './methods/proxy_nca.ts';
-export { rotationLoss } from './methods/rotation.ts';
+// Methods with their losses, one paper each.
+export * from './methods/list.ts';
 export { sigReg } from './methods/parts/sigreg.ts';
 export { halves } from './methods/parts/views.ts';
-export { supConLoss } from './methods/sup_con.ts';
-export { tripletLoss } from './methods/triplet.ts';
-export { uniformityLoss } from './methods/uniformity.ts';
-export { vicRegLoss } from './methods/vicreg.ts';
 export { whiten } from './methods/parts/whiten.ts';
-export { wMseLoss } from './methods/w_mse.ts';
 // Layers (`nn`), optimisers, data.
 export * as nn from './nn/index.ts';
 // Ops.
@@ -211,10 +196,6 @@ export {
 } from './train/trainer.ts';
 export { copyNetwork, settleStatistics } from './train/images.ts';
 export { NonFiniteError } from './train/run.ts';
-export { byolLoss } from './methods/byol.ts';
-export { dinoLoss } from './methods/dino.ts';
-export { mocoLoss } from './methods/moco.ts';
-export { nnclrLoss } from './methods/nnclr.ts';
 export { methods } from './methods/index.ts';
 export {
   buildMethod,
@@ -226,5 +207,3 @@ export {
   type PlaneMethod,
   type Recipe,
 } from './methods/method.ts';
-export { simSiamLoss } from './methods/simsiam.ts';
-export { sinkhorn, swavLoss } from './methods/swav.ts';

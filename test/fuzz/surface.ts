@@ -160,6 +160,16 @@ const setting = (method: string) =>
       ),
     ),
   });
+/** The losses of two views, at the defaults of their methods. */
+const pairLosses = (): Record<string, Entry> =>
+  Object.fromEntries(
+    Object.values(api.methods).flatMap((method) => {
+      const [name] = Object.entries(api).find(([, value]) => 'loss' in method && value === method.loss) ?? [];
+      const { chunks: _, memory: __, ...own } = method.hyperparameters as api.ImageMethod['hyperparameters'];
+      const defaults = Object.entries(own).map(([key, [value]]) => [key, value]);
+      return name ? [[name, build(...views, object(Object.fromEntries(defaults)))]] : [];
+    }),
+  );
 const binary = build(x, x);
 const unary = build(x);
 const optimizer = leaf('an optimiser', () => api.adam(weightsNow(), { learningRate: 0.01 }));
@@ -412,15 +422,13 @@ export const surface: Record<string, Entry> = {
   embeddingStd: onGpu(rows(6, 4)),
   uniformity: onGpu(rows(6, 4), object({ t: 2 })),
   uniformityOptimum: cpu(value(8), value(2)),
-  // Losses.
+  // Losses: those of methods that are nothing else take their hyperparameters.
+  ...pairLosses(),
   alignUniformLoss: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
   alignmentLoss: build(...views, object({ alpha: 2 })),
-  barlowTwinsLoss: build(...views, object({ lambda: 0.05 })),
-  dclLoss: build(...views, temperature),
   infoNceLoss: build(...views, object({ temperature: 0.1, symmetric: true })),
   leJepaLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
   nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
-  ntXentLoss: build(...views, temperature),
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
@@ -433,7 +441,6 @@ export const surface: Record<string, Entry> = {
   ),
   tripletLoss: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
   uniformityLoss: build(z, object({ t: 2 })),
-  vicRegLoss: build(...views, object({ invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 })),
   whiten: build(tensor([2, 8, 3]), object({ iterations: 3 })),
   wMseLoss: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
   byolLoss: build(z, z, z, z),
@@ -721,6 +728,7 @@ export const OTHERS = {
     'metrics',
     'curves',
     'methods',
+    ...Object.entries(api).flatMap(([name, value]) => (api.methods[name] === value ? [name] : [])),
     'mixed',
     'fileChoices',
     'nn',

@@ -4,6 +4,7 @@ export * from './alignment.ts';
 export * from './barlow_twins.ts';
 export * from './byol.ts';
 export * from './dcl.ts';
+export * from './dhel.ts';
 export * from './dino.ts';
 export * from './info_nce.ts';
 export * from './lejepa.ts';

@@ -237,7 +237,7 @@ export function help(): string {
   const hyperparameters = HYPERPARAMETERS.map((name) => {
     const users = Object.entries(methods).filter(([, method]) => Object.hasOwn(method.hyperparameters, name));
     const defaults = users.map(([user, { hyperparameters }]) => `${user} ${hyperparameters[name][0]}`);
-    return column(`--${dashed(name)} X`, [defaults.join(', ')]);
+    return column(`--${dashed(name)} X`, [wrapped(defaults, 26).trimStart()]);
   });
   return `Trains an encoder on images without labels, on the GPU, and measures how good it is.
 

@@ -74,7 +74,7 @@ export {
 } from './gpu/errors.ts';
 // Graph, gradients, compiled steps, ops of one's own.
 export { assign } from './graph/basic.ts';
-export { type CompileOptions, compile, type Step, type StepStats } from './graph/compile.ts';
+export { type CompileOptions, compile, type Step, type StepStats } from './runtime/compile.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
 export { type Call, type Kernel, type Op, op } from './graph/op.ts';
@@ -93,7 +93,7 @@ export {
   Variable,
   variable,
 } from './graph/tensor.ts';
-export { freeVariables, readVariable, variableRange, writeVariable } from './graph/variables.ts';
+export { freeVariables, readVariable, variableRange, writeVariable } from './runtime/variables.ts';
 // Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
 export { adjustedRandIndex, normalizedMutualInformation } from './measures/agreement.ts';
 export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './measures/alarm.ts';

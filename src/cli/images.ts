@@ -5,12 +5,12 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { freeVariables } from '../graph/variables.ts';
 import { collapseAlarm, describe, type Look } from '../measures/alarm.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
 import { encoders } from '../nn/encoders.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import {
   alarmOptionsOf,
   buildImageModel,

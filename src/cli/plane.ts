@@ -2,9 +2,9 @@
 import { densities, samplePoints } from '../data/plane.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { type Scalar, scalar, trace } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
 import { methods } from '../methods/index.ts';
 import type { PlaneMethod } from '../methods/method.ts';
+import { readVariable } from '../runtime/variables.ts';
 import {
   densityAt,
   densityOn,

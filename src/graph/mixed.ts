@@ -1,7 +1,6 @@
 import { InputError } from '../gpu/errors.ts';
 import { toTextures } from './basic.ts';
-import { sourceOf } from './compile.ts';
-import { type Kernel, kernelOf, type Target } from './op.ts';
+import { type Kernel, kernelOf, sourceOf, type Target } from './op.ts';
 import type { Rec } from './plan.ts';
 import { reshape, Tensor, viewRoot } from './tensor.ts';
 

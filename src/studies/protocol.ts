@@ -6,7 +6,6 @@ import { EVAL, S1 } from '../data/augment.ts';
 import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { collapseAlarm, describe, type Look, sharesOf } from '../measures/alarm.ts';
 import { linearCka } from '../measures/cka.ts';
 import { embed } from '../measures/embed.ts';
@@ -15,6 +14,7 @@ import { linearProbe } from '../measures/linear_probe.ts';
 import { methods } from '../methods/index.ts';
 import { defaultsOf, type ImageMethod } from '../methods/method.ts';
 import { encoders } from '../nn/encoders.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import {
   alarmOptionsOf,
   buildImageModel,

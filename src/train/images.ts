@@ -2,10 +2,8 @@
 import { type Augmentation, augment, EVAL, NOISY, scaledTo, simclrRgb } from '../data/augment.ts';
 import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
-import { compile } from '../graph/compile.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
 import type { AlarmOptions, Look } from '../measures/alarm.ts';
 import { spacedRows } from '../measures/compute.ts';
 import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
@@ -17,6 +15,8 @@ import { copyInitial } from '../nn/init.ts';
 import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
 import { concatenate } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
+import { compile } from '../runtime/compile.ts';
+import { readVariable } from '../runtime/variables.ts';
 import type { Task, Watch } from './run.ts';
 
 /** What an encoder is built for. */

@@ -5,10 +5,10 @@ import { checkNumber, checkOptions, inRange, isFunction, LARGEST_U32, shown } fr
 import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { type Collapse, collapseAlarm } from '../measures/alarm.ts';
 import { checkValues, type ImageMethod, type Method } from '../methods/method.ts';
 import { encoders } from '../nn/encoders.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import {
   alarmOptionsOf,
   buildImageModel,

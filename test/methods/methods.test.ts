@@ -1,10 +1,10 @@
 import * as assert from 'uvu/assert';
 import { inRange } from '../../src/gpu/check.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { methods } from '../../src/methods/index.ts';
 import { defaultsOf, type ImageMethod, type PairLoss } from '../../src/methods/method.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { drawViews } from './check.ts';

@@ -12,9 +12,7 @@ import {
 import { fromArrays } from '../../src/data/idx.ts';
 import { quarterTurns } from '../../src/data/turns.ts';
 import type { Device } from '../../src/gpu/device.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { collapseAlarm, type Look } from '../../src/measures/alarm.ts';
 import { effectiveRank } from '../../src/measures/effective_rank.ts';
 import { embed } from '../../src/measures/embed.ts';
@@ -36,6 +34,8 @@ import { batchNorm, type Mode, mlpEncoder, projector, sequential } from '../../s
 import { linear } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { correlationOf } from '../../src/studies/correlation.ts';
 import { copyOf } from '../../src/train/images.ts';
 import { device, random } from '../harness.ts';

@@ -172,7 +172,7 @@ export {
   uniform,
   uniformArray,
 } from './ops/random.ts';
-export { max, mean, min, std, sum, variance } from './ops/reduce.ts';
+export { max, mean, min, sum } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
 export { topKSimilar } from './ops/top_k.ts';
@@ -193,6 +193,7 @@ export {
   square,
   tanh,
 } from './ops/unary.ts';
+export { std, variance } from './ops/variance.ts';
 export * from './optim/index.ts';
 // Methods with what stands around their losses, and the trainer.
 export {

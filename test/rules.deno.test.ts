@@ -86,6 +86,21 @@ test('rooms import only the rooms before them', () => {
   none(sources.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });
 
+test('no file imports itself through others, types included', () => {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, way: string[]) => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' > '));
+    if (way.includes(path) || done.has(path)) return;
+    const targets = importsOf(path).filter((target) => sources.includes(target));
+    for (const target of targets) visit(target, [...way, path]);
+    done.add(path);
+  };
+  for (const path of sources) visit(path, []);
+  // These two share types that have no file of their own yet.
+  none(circles.filter((way) => !/^src\/(cli\/report_html|studies\/(gates|results))\.ts /.test(way)));
+});
+
 test('graph and ops know no device', () => {
   const pure = sources.filter((path) => /^src\/(graph|ops)\//.test(path));
   const of = (path: string) =>

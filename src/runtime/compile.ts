@@ -13,10 +13,23 @@ import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuff
 import { checkGiven, shownTensor } from '../graph/check.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { type Call, call, type Op, sourceOf, type Target } from '../graph/op.ts';
-import { type Dispatch, type Place, type Plan, plan } from '../graph/plan.ts';
+import type { Dispatch } from '../graph/plan/call.ts';
+import type { Place } from '../graph/plan/slots.ts';
+import { movesOf } from '../graph/plan/textures.ts';
+import { type Plan, plan } from '../graph/plan.ts';
 import { roundsOf } from '../graph/rounds.ts';
-import { home, homes, input, type Node, settle, Tensor, trace, Variable, viewRoot } from '../graph/tensor.ts';
-import { movesOf } from '../graph/textures.ts';
+import {
+  home,
+  homes,
+  input,
+  labelOf,
+  type Node,
+  settle,
+  Tensor,
+  trace,
+  Variable,
+  viewRoot,
+} from '../graph/tensor.ts';
 import { layUniforms } from '../graph/uniforms.ts';
 import { checkOn } from './check.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
@@ -297,7 +310,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       });
       const workgroups = Math.max(1, Math.ceil(d.kernel.invocations(d) / (d.kernel.workgroupSize ?? 64)));
       const [x, y] = grid(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
-      return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
+      return { pipeline, group, x, y, name: labelOf(d.op.name, d.layer) };
     }),
   );
 
@@ -466,7 +479,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
               : !Number.isFinite(value),
           );
           if (at >= 0)
-            return `${d.op.name}${d.layer ? ` "${d.layer}"` : ''} [${y.shape.join(', ')}]: ${y.half ? 'beyond f16' : data[at]} at element ${y.half ? 2 * at : at}`;
+            return `${labelOf(d.op.name, d.layer)} [${y.shape.join(', ')}]: ${y.half ? 'beyond f16' : data[at]} at element ${y.half ? 2 * at : at}`;
         }
       }
       return null;

@@ -74,7 +74,8 @@ export {
 } from './gpu/errors.ts';
 // Graph, gradients, compiled steps, ops of one's own.
 export { assign } from './graph/basic.ts';
-export { type CompileOptions, compile, type Step, type StepStats } from './runtime/compile.ts';
+export { type CompileOptions, compile } from './runtime/compile.ts';
+export type { Step, StepStats } from './runtime/step.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
 export { type Call, type Kernel, type Op, op } from './graph/op.ts';

@@ -101,6 +101,33 @@ test('no file imports itself through others, types included', () => {
   none(circles.filter((way) => !/^src\/(cli\/report_html|studies\/(gates|results))\.ts /.test(way)));
 });
 
+/** The functions of a formatted file, by the line they start at, with their lengths in lines. */
+function functionsOf(path: string): { at: number; lines: number }[] {
+  const lines = text(path).split('\n');
+  const opens =
+    /^ *(export )?(default )?(async )?function\b|=> \{$|^ *\)(: .*)? \{$|^ *(?!if\b|for\b|while\b|switch\b|catch\b)((async|get|set|static|override) )*[\w$]+(<.*>)?\(.*\)(: .*)? \{$/;
+  const found = new Map<number, number>();
+  for (const [at, line] of lines.entries()) {
+    if (!opens.test(line)) continue;
+    const close = `${/^ */.exec(line)![0]}}`;
+    const end = lines.findIndex((next, i) => i > at && next.startsWith(close) && !next.endsWith('{'));
+    // Of a function whose parameters take several lines, the last of these looks like one too.
+    if (end >= 0 && !found.has(end)) found.set(end, at);
+  }
+  return [...found].map(([end, at]) => ({ at: at + 1, lines: end - at + 1 }));
+}
+
+test('no function is longer than 80 lines', () => {
+  const long = (path: string) => functionsOf(path).filter(({ lines }) => lines > 80);
+  const known =
+    /^src\/(cli\/(images|measure|neighbour_map|pictures|run)|measures\/(evaluate|kmeans|logistic))\.ts$/;
+  none(
+    sources
+      .filter((path) => !known.test(path))
+      .flatMap((path) => long(path).map(({ at, lines }) => `${path}:${at} has a function of ${lines} lines`)),
+  );
+});
+
 test('graph and ops know no device', () => {
   const pure = sources.filter((path) => /^src\/(graph|ops)\//.test(path));
   const of = (path: string) =>

@@ -7,7 +7,7 @@ import { home } from '../graph/tensor.ts';
 import { bufferOf } from './variables.ts';
 
 /** Writes the dispatches from one to before another into a pass, and ends it. */
-type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
+export type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
 
 /** Runs something that changes variables, then puts them back. */
 export async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {

@@ -16,7 +16,8 @@ import { mean } from '../../../src/ops/reduce.ts';
 import { slice } from '../../../src/ops/shape.ts';
 import { topKSimilar } from '../../../src/ops/top_k.ts';
 import { adam } from '../../../src/optim/index.ts';
-import { type CompileOptions, compile, type Step } from '../../../src/runtime/compile.ts';
+import { type CompileOptions, compile } from '../../../src/runtime/compile.ts';
+import type { Step } from '../../../src/runtime/step.ts';
 import { type Arrays, type Cnn, LEARNING_RATE, type Mlp, TEMPERATURE, type Work } from '../works.ts';
 import { type Contender, type Engine, meanSquare } from './engine.ts';
 

@@ -1,5 +1,4 @@
 import type { Device } from '../gpu/device.ts';
-import { OutOfMemoryError } from '../gpu/errors.ts';
 import { align } from '../gpu/memory.ts';
 import { type Range, VALUE } from '../gpu/values.ts';
 import type { Plan } from '../graph/plan.ts';
@@ -21,23 +20,13 @@ export interface Allocation {
   /** Buffers of the caller, by the name of an input or an output. */
   external: Record<string, GPUBuffer>;
   /** The range of a buffer that holds a tensor. */
-  rangeOf(x: Tensor): Range;
+  range(x: Tensor): Range;
   /** The texture that holds a tensor, if one does. */
-  textureOf(x: Tensor): GPUTexture | null;
+  texture(x: Tensor): GPUTexture | null;
   /** What a kernel binds for a tensor; zeros for null. */
-  resourceOf(x: Tensor | null): GPUBindingResource;
+  resource(x: Tensor | null): GPUBindingResource;
   readonly freed: boolean;
   free(): void;
-}
-
-/** Throws an OutOfMemoryError where a tensor is larger than what the device binds. */
-export function checkSlots({ gpu }: Device, { slots }: Plan): void {
-  const limit = gpu.limits.maxStorageBufferBindingSize;
-  const tooLarge = slots.find(({ bytes }) => bytes > limit);
-  if (tooLarge)
-    throw new OutOfMemoryError(
-      `${tooLarge.label} needs ${tooLarge.bytes} bytes; this device binds ${limit} at most`,
-    );
 }
 
 /** What the caller of `compile` gives and gets, by name. */
@@ -63,7 +52,7 @@ export async function allocate(
   const owned: Resource[] = [];
   const { leaves, slots, textures, uniformBuffer, zeros } = await memory.scoped(
     () => {
-      variables.hold();
+      variables.bind();
       variables.gather();
       return resourcesOf(device, made, uniforms.data.byteLength, given, owned);
     },
@@ -71,7 +60,7 @@ export async function allocate(
   );
   gpu.queue.writeBuffer(uniformBuffer, 0, uniforms.data);
 
-  const rangeOf = (x: Tensor): Range => {
+  const range = (x: Tensor): Range => {
     const place = made.place(x);
     const size = viewRoot(x).bytes;
     if (place.in === 'variable') return { ...variableRange(device, viewRoot(x) as Variable), size };
@@ -81,7 +70,7 @@ export async function allocate(
     if (scalar !== undefined) return { buffer: uniformBuffer, offset: scalar, size: 4 };
     return { buffer: leaves.get(place.leaf)!, offset: 0, size };
   };
-  const textureOf = (x: Tensor) => {
+  const texture = (x: Tensor) => {
     const place = made.place(x);
     return place.in === 'texture' ? textures[place.texture] : null;
   };
@@ -92,13 +81,13 @@ export async function allocate(
     uniformBuffer,
     leaves,
     external: given.external,
-    rangeOf,
-    textureOf,
-    resourceOf(x) {
+    range,
+    texture,
+    resource(x) {
       if (!x) return { buffer: zeros, size: 16 };
-      const texture = textureOf(x);
-      if (texture) return texture.createView();
-      const { buffer, offset, size } = rangeOf(x);
+      const found = texture(x);
+      if (found) return found.createView();
+      const { buffer, offset, size } = range(x);
       // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
       return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
     },

@@ -20,7 +20,7 @@ export function bindDispatches(
   dispatches: readonly Dispatch[],
   pipelines: readonly Pipeline[],
   uniforms: Uniforms,
-  { uniformBuffer, resourceOf }: Allocation,
+  { uniformBuffer, resource }: Allocation,
 ): Binding[] {
   const { gpu } = device;
   return dispatches.map((d, i) => {
@@ -29,7 +29,7 @@ export function bindDispatches(
     const read = d.inputs.map((x, at) => (unread?.includes(inputs[at]) ? null : x));
     const tensors = [...read, ...d.state, ...(d.inPlace ? [] : d.outputs)];
     if (d.inPlace) tensors[0] = d.outputs[0];
-    const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resourceOf(x) }));
+    const entries = tensors.map((x, at) => ({ binding: at + 1, resource: resource(x) }));
     const block = { buffer: uniformBuffer, offset: uniforms.offsets[i], size: 256 };
     const group = gpu.createBindGroup({ layout, entries: [{ binding: 0, resource: block }, ...entries] });
     const workgroups = Math.max(1, Math.ceil(invocations(d) / workgroupSize));
@@ -59,12 +59,12 @@ export function record(
 export type Move = Parameters<GPUCommandEncoder['copyBufferToTexture']>;
 
 /** What dispatches that copy tensors to textures ask of the GPU's own copies. */
-export const movesFor = (dispatches: readonly Dispatch[], { rangeOf, textureOf }: Allocation): Move[] =>
+export const movesFor = (dispatches: readonly Dispatch[], { range, texture }: Allocation): Move[] =>
   dispatches.flatMap(({ inputs, outputs }) =>
     inputs.map((x, i): Move => {
-      const { buffer, offset } = rangeOf(x!);
+      const { buffer, offset } = range(x!);
       const [rows] = x!.shape;
       const bytesPerRow = x!.bytes / rows;
-      return [{ buffer, offset, bytesPerRow }, { texture: textureOf(outputs[i])! }, [bytesPerRow / 16, rows]];
+      return [{ buffer, offset, bytesPerRow }, { texture: texture(outputs[i])! }, [bytesPerRow / 16, rows]];
     }),
   );

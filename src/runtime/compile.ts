@@ -9,10 +9,10 @@ import { movesOf } from '../graph/plan/textures.ts';
 import { type Plan, plan } from '../graph/plan.ts';
 import { input, settle, Tensor, trace } from '../graph/tensor.ts';
 import { layUniforms } from '../graph/uniforms.ts';
-import { allocate, checkSlots } from './allocate.ts';
+import { allocate } from './allocate.ts';
 import { bindDispatches, movesFor } from './bind.ts';
 import { watchCaller } from './caller.ts';
-import { checkOn } from './check.ts';
+import { checkBindable, checkOn } from './check.ts';
 import { type Values, writeInputs } from './inputs.ts';
 import { buildPipelines } from './pipelines.ts';
 import { flatsOf, planVariables } from './plan_variables.ts';
@@ -103,7 +103,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const moved = movesOf(made.dispatches, device.target, theirs);
   const dispatches = made.dispatches.slice(moved);
   const pipelines = await buildPipelines(device, dispatches, options.onProgress);
-  checkSlots(device, made);
+  for (const { label, bytes } of made.slots) checkBindable(device, label, bytes);
   const uniforms = layUniforms(dispatches, inputs);
   const allocation = await allocate(device, made, uniforms, variables, { inputs, outputs, external });
   const caller = watchCaller(device.gpu, Object.keys(external), Object.keys(outputs));
@@ -122,7 +122,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     largestBuffer: allocation.largestBuffer,
   };
   const write = (values: Values) => {
-    variables.assertHeld();
+    variables.check();
     variables.gather();
     writeInputs(device, inputs, uniforms, allocation, values);
   };
@@ -130,7 +130,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     if (warmUp && bindings.length) await caller.watch(() => warm(device, made, replay.submit));
     await caller.settled();
     if (options.maxSubmitMs && bindings.length > 1) {
-      await replay.cutInto(options.maxSubmitMs);
+      await replay.cut(options.maxSubmitMs);
       stats.submits = stats.passes = replay.chunks.length;
     }
   } catch (error) {

@@ -11,12 +11,12 @@ const isBeyondHalf = (word: number) => (word & 0x7c00) === 0x7c00 || (word & 0x7
 export async function findNonFinite(
   device: Device,
   made: Plan,
-  { rangeOf }: Allocation,
+  { range }: Allocation,
 ): Promise<string | null> {
   for (const { op, layer, outputs } of made.dispatches) {
     for (const y of outputs) {
       if (y.dtype !== 'f32' || made.place(y).in === 'texture') continue;
-      const data = await readRange(device, rangeOf(y), y.half ? 'u32' : 'f32');
+      const data = await readRange(device, range(y), y.half ? 'u32' : 'f32');
       const at = data.findIndex((value) => (y.half ? isBeyondHalf(value) : !Number.isFinite(value)));
       if (at < 0) continue;
       const what = y.half ? `beyond f16 at element ${2 * at}` : `${data[at]} at element ${at}`;

@@ -1,8 +1,9 @@
 import type { Device } from '../gpu/device.ts';
 import { InputError, ShapeError } from '../gpu/errors.ts';
 import { align } from '../gpu/memory.ts';
+import { rootsOf } from '../graph/plan/call.ts';
 import type { Plan } from '../graph/plan.ts';
-import { home, homes, type Node, settle, type Tensor, Variable, viewRoot } from '../graph/tensor.ts';
+import { home, homes, type Node, settle, type Tensor, Variable } from '../graph/tensor.ts';
 import { bufferOf, gather, liesIn } from './variables.ts';
 
 /** The variables that a plan reads and changes, on its device. */
@@ -10,18 +11,17 @@ export interface PlanVariables {
   /** Bytes of their buffers. */
   bytes: number;
   /** Makes the buffers that are not there yet. */
-  hold(): void;
+  bind(): void;
   /** Brings parts of flat variables back that another step has moved since. */
   gather(): void;
   /** Throws an InputError unless they lie in the buffers that are held. */
-  assertHeld(): void;
+  check(): void;
 }
 
 /** @param flats those that the step names itself */
 export function planVariables(device: Device, made: Plan, flats: Set<Variable>): PlanVariables {
   const tensors = [...made.dispatches.flatMap((d) => [...d.inputs, ...d.state]), ...made.outputs.values()];
-  const roots = new Set(tensors.flatMap((x) => (x ? [viewRoot(x)] : [])));
-  const variables = [...roots].filter((x) => x instanceof Variable);
+  const variables = [...new Set(rootsOf(tensors))].filter((x) => x instanceof Variable);
   /** Those whose buffers the plan binds. */
   const owners = [...new Set(variables.map(home))];
   const parts = partsOf(variables, flats);
@@ -29,7 +29,7 @@ export function planVariables(device: Device, made: Plan, flats: Set<Variable>):
   let settled = -1;
   return {
     bytes: owners.reduce((sum, v) => sum + align(v.bytes), 0),
-    hold() {
+    bind() {
       held = owners.map((v) => ({ v, buffer: bufferOf(device, v) }));
     },
     gather() {
@@ -38,7 +38,7 @@ export function planVariables(device: Device, made: Plan, flats: Set<Variable>):
       settled = homes.changes;
       for (const [flat, members] of parts) gather(device, flat, members);
     },
-    assertHeld() {
+    check() {
       for (const { v, buffer } of held) {
         if (!liesIn(device, v, buffer))
           throw new InputError(

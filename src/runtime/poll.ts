@@ -9,7 +9,7 @@ export interface Completion {
   /** Resolves when the last submit, which takes so many milliseconds, is done, or should be. */
   done(ms: number): Promise<unknown>;
   /** Finds out whether an idle queue tells later than this many milliseconds. */
-  findOut(mostMs: number): Promise<void>;
+  check(mostMs: number): Promise<void>;
 }
 
 export function completionOf(queue: GPUQueue): Completion {
@@ -22,7 +22,7 @@ export function completionOf(queue: GPUQueue): Completion {
       const told = queue.onSubmittedWorkDone().then(clear, clear);
       return late && ahead < MOST_AHEAD ? new Promise((resolve) => setTimeout(resolve, ms)) : told;
     },
-    async findOut(mostMs) {
+    async check(mostMs) {
       // Someone may draw just now: three late answers are needed.
       late = true;
       for (let i = 0; late && i < 3; i++) {

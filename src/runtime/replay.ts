@@ -1,4 +1,5 @@
 import type { Device } from '../gpu/device.ts';
+import { submit } from '../gpu/submit.ts';
 import type { Plan } from '../graph/plan.ts';
 import type { Allocation } from './allocate.ts';
 import { type Binding, type Move, record } from './bind.ts';
@@ -13,9 +14,9 @@ export interface Replay {
   /** Makes the submits, each when the one before is done; the promise is for those after the first. */
   submit(): void | Promise<void>;
   /** Resolves when the last submit is done. */
-  lastDone(): Promise<unknown>;
+  done(): Promise<unknown>;
   /** Measures the dispatches, and cuts them into submits of about this many milliseconds. */
-  cutInto(ms: number): Promise<void>;
+  cut(ms: number): Promise<void>;
   /** Milliseconds of each dispatch in a run of its own. @param restore puts variables back */
   profile(restore: boolean): Promise<{ name: string; ms: number }[]>;
   /** Milliseconds of so many runs in one submit. */
@@ -36,35 +37,34 @@ export function replayOf(
   const recorder: Recorder = (pass, from, to) => record(bindings, pass, from, to);
   const completion = completionOf(gpu.queue);
   let chunks: [from: number, to: number, ms: number][] = [[0, count, 0]];
-  const begin = () => {
-    const encoder = gpu.createCommandEncoder();
-    for (const move of moves) encoder.copyBufferToTexture(...move);
-    return encoder;
+  const move = (encoder: GPUCommandEncoder) => {
+    for (const each of moves) encoder.copyBufferToTexture(...each);
   };
-  const submit = (i: number): void | Promise<void> => {
+  const submitFrom = (i: number): void | Promise<void> => {
     if (i) variables.gather();
-    const encoder = i ? gpu.createCommandEncoder() : begin();
     const [from, to, ms] = chunks[i];
-    recorder(encoder.beginComputePass(), from, to);
-    gpu.queue.submit([encoder.finish()]);
+    submit(gpu, (encoder) => {
+      if (!i) move(encoder);
+      recorder(encoder.beginComputePass(), from, to);
+    });
     if (!chunks[i + 1]) return;
-    return completion.done(ms).then(() => (allocation.freed ? undefined : submit(i + 1)));
+    return completion.done(ms).then(() => (allocation.freed ? undefined : submitFrom(i + 1)));
   };
   return {
     get chunks() {
       return chunks;
     },
-    submit: () => submit(0),
-    lastDone: () => completion.done(chunks.at(-1)![2]),
-    async cutInto(ms) {
+    submit: () => submitFrom(0),
+    done: () => completion.done(chunks.at(-1)![2]),
+    async cut(ms) {
       variables.gather();
       chunks = cut(await dispatchTimes(device, made, count, recorder), ms);
-      await completion.findOut(ms);
+      await completion.check(ms);
     },
     async profile(restore) {
       let times: number[] = [];
       const run = async () => {
-        gpu.queue.submit([begin().finish()]);
+        submit(gpu, move);
         times = await timeDispatches(device, count, recorder);
       };
       await (restore ? warm(device, made, run) : run());

@@ -106,14 +106,14 @@ export function stepOf<I, O>(ready: Ready): Step<I, O> {
       const x = outputOf(name);
       if (!ran && !(viewRoot(x) instanceof Variable))
         throw new InputError(`read: this step has not run yet, so "${String(name)}" has no value`);
-      const range = allocation.rangeOf(x);
+      const range = allocation.range(x);
       if (!(range.buffer.usage & COPY_SRC))
         throw new InputError(`read: the buffer of "${String(name)}" lacks the usage COPY_SRC`);
       const data = await readRange(device, range, x.dtype, x.size);
       caller.assertValid();
       return data as D;
     },
-    buffer: (name) => allocation.rangeOf(outputOf(name)),
+    buffer: (name) => allocation.range(outputOf(name)),
     async profile(values = {}) {
       if (!device.gpu.features.has('timestamp-query'))
         throw new InputError('profile: this device has no timestamp-query feature');
@@ -139,7 +139,7 @@ function inFlight({ device, replay, stepsInFlight }: Ready): () => Promise<void>
   let runs = 0;
   return async () => {
     if (++runs % stride) return;
-    waiting.push(replay.lastDone());
+    waiting.push(replay.done());
     if ((waiting.length + 1) * stride <= stepsInFlight + 1) return;
     await waiting.shift();
     assertAlive(device);

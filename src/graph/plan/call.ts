@@ -1,6 +1,6 @@
 // A call of an op on its way through the passes of a plan, and what it becomes.
 import { type Call, call, type Kernel, type Op } from '../op.ts';
-import { type Node, type Tensor, trace } from '../tensor.ts';
+import { type Node, type Tensor, trace, viewRoot } from '../tensor.ts';
 
 /** A call on its way to a dispatch; a pack has no op. */
 export interface PlannedCall extends Call {
@@ -28,6 +28,10 @@ export const plannedCall = (node: Node, inputs: (Tensor | null)[]): PlannedCall 
   op: node.op as Op | null,
   inputs,
 });
+
+/** The tensors that hold the elements of these: the roots of views. */
+export const rootsOf = (tensors: readonly (Tensor | null)[]): Tensor[] =>
+  tensors.flatMap((x) => (x ? [viewRoot(x)] : []));
 
 /** A call that the plan adds for a layer. */
 export function addedCall(op: Op, inputs: Tensor[], layer: string): PlannedCall {

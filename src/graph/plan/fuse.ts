@@ -1,27 +1,18 @@
-import { type Look, type Op, outputsOf } from '../op.ts';
-import { home, Tensor, Variable, viewRoot } from '../tensor.ts';
-import type { PlannedCall } from './call.ts';
+import { type Instead, type Look, type Op, outputsOf } from '../op.ts';
+import { home, Tensor, Variable } from '../tensor.ts';
+import { type PlannedCall, rootsOf } from './call.ts';
 
 /** Lets ops take over the making of their inputs (`Op.fuse`), then drops what nobody reads any more. */
 export function fuse(calls: PlannedCall[], outputs: Set<Tensor>): PlannedCall[] {
+  const uses = countUses(calls, outputs);
   const makers = new Map<Tensor, PlannedCall>();
-  const uses = new Map<Tensor, number>();
-  const count = (list: PlannedCall[]) => {
-    uses.clear();
-    for (const call of list) {
-      for (const x of call.inputs) if (x) uses.set(viewRoot(x), (uses.get(viewRoot(x)) ?? 0) + 1);
-    }
-    for (const x of outputs) uses.set(x, (uses.get(x) ?? 0) + 1);
-  };
-  count(calls);
   /** When each call is made and each variable last changed: what a call reads may not have changed since. */
   const madeAt = new Map<PlannedCall, number>();
   const changedAt = new Map<Variable, number>();
   const unchanged = (call: PlannedCall) =>
-    call.inputs.every((x) => {
-      const root = x && viewRoot(x);
-      return !(root instanceof Variable) || (changedAt.get(home(root)) ?? -1) < madeAt.get(call)!;
-    });
+    rootsOf(call.inputs).every(
+      (x) => !(x instanceof Variable) || (changedAt.get(home(x)) ?? -1) < madeAt.get(call)!,
+    );
   const look: Look = {
     only(x) {
       const call = x && x.node.kind === 'op' && uses.get(x) === 1 ? makers.get(x) : undefined;
@@ -33,31 +24,40 @@ export function fuse(calls: PlannedCall[], outputs: Set<Tensor>): PlannedCall[] 
   };
   const rewritten = calls.map((call, i) => {
     const better = call.op?.fuse?.(call, look);
-    const result: PlannedCall = better ? instead(call, better) : call;
+    const result = better ? instead(call, better) : call;
     for (const y of result.outputs) makers.set(y, result);
     madeAt.set(result, i);
     for (const v of result.state) changedAt.set(home(v), i);
     return result;
   });
-  // Latest first, so that a chain of unread makers falls in one sweep.
-  const kept: PlannedCall[] = [];
-  count(rewritten);
-  for (const call of rewritten.reverse()) {
-    if (!call.state.length && !call.outputs.some((y) => uses.get(y))) {
-      for (const x of call.inputs) if (x) uses.set(viewRoot(x), uses.get(viewRoot(x))! - 1);
-    } else kept.push(call);
-  }
-  return kept.reverse();
+  return withoutUnread(rewritten, outputs);
 }
 
-/** The cheaper call in the place of `call`: its first output is that of `call`, what else it makes nobody reads. */
-function instead(
-  call: PlannedCall,
-  { op, inputs, options }: NonNullable<ReturnType<NonNullable<Op['fuse']>>>,
-): PlannedCall {
-  const shapes = outputsOf(op, op.shape(inputs, options));
-  const others = shapes
-    .slice(1)
-    .map(({ shape, dtype }, i) => new Tensor(call.outputs[0].node, i + 1, shape, dtype));
-  return { ...call, op, inputs: [...inputs], options, outputs: [call.outputs[0], ...others] };
+/** How often each tensor is read. */
+function countUses(calls: PlannedCall[], outputs: Set<Tensor>): Map<Tensor, number> {
+  const uses = new Map<Tensor, number>();
+  for (const x of [...calls.flatMap(({ inputs }) => rootsOf(inputs)), ...outputs])
+    uses.set(x, (uses.get(x) ?? 0) + 1);
+  return uses;
+}
+
+/** The cheaper call in the place of another: its first output is that of the other, what else it makes nobody reads. */
+function instead(call: PlannedCall, { op, inputs, options }: Instead): PlannedCall {
+  const [y] = call.outputs;
+  const outputs = outputsOf(op, op.shape(inputs, options)).map(({ shape, dtype }, i) =>
+    i ? new Tensor(y.node, i, shape, dtype) : y,
+  );
+  return { ...call, op, inputs: [...inputs], options, outputs };
+}
+
+/** The calls without those that change nothing and make what nobody reads. */
+function withoutUnread(calls: PlannedCall[], outputs: Set<Tensor>): PlannedCall[] {
+  const uses = countUses(calls, outputs);
+  // Latest first, so that a chain of unread makers falls in one sweep.
+  const kept = calls.toReversed().filter((call) => {
+    if (call.state.length || call.outputs.some((y) => uses.get(y))) return true;
+    for (const x of rootsOf(call.inputs)) uses.set(x, uses.get(x)! - 1);
+    return false;
+  });
+  return kept.reverse();
 }

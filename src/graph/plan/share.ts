@@ -31,13 +31,7 @@ export function shareCommon(nodes: Node[]): { calls: PlannedCall[]; canon: (x: T
     return `${x.node.id}.${x.index}${version}`;
   };
   for (const node of nodes) {
-    if (
-      node.kind === 'input' ||
-      node.kind === 'scalar' ||
-      node.kind === 'constant' ||
-      node.kind === 'variable'
-    )
-      continue;
+    if (!['op', 'view', 'pack'].includes(node.kind)) continue;
     const call = plannedCall(
       node,
       node.inputs.map((x) => x && canon(x)),

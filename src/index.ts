@@ -74,7 +74,8 @@ export {
 } from './gpu/errors.ts';
 // Graph, gradients, compiled steps, ops of one's own.
 export { assign } from './graph/basic.ts';
-export { type CompileOptions, compile, type Step, type StepStats } from './graph/compile.ts';
+export { type CompileOptions, compile } from './runtime/compile.ts';
+export type { Step, StepStats } from './runtime/step.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
 export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op.ts';
@@ -93,7 +94,7 @@ export {
   Variable,
   variable,
 } from './graph/tensor.ts';
-export { freeVariables, readVariable, variableRange, writeVariable } from './graph/variables.ts';
+export { freeVariables, readVariable, variableRange, writeVariable } from './runtime/variables.ts';
 // Metrics, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
 export { adjustedRandIndex, normalizedMutualInformation } from './metrics/agreement.ts';
 export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './metrics/alarm.ts';
@@ -164,7 +165,7 @@ export {
   uniform,
   uniformArray,
 } from './ops/random.ts';
-export { max, mean, min, std, sum, variance } from './ops/reduce.ts';
+export { max, mean, min, sum } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
 export { topKSimilar } from './ops/top_k.ts';
@@ -185,6 +186,7 @@ export {
   square,
   tanh,
 } from './ops/unary.ts';
+export { std, variance } from './ops/variance.ts';
 export * from './optim/index.ts';
 // Methods with what stands around their losses, and the trainer.
 export {

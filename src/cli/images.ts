@@ -5,11 +5,11 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { freeVariables } from '../graph/variables.ts';
 import { methods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
 import { collapseAlarm, describe, type Look } from '../metrics/alarm.ts';
 import { evaluate } from '../metrics/evaluate.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,

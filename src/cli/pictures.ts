@@ -1,11 +1,11 @@
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
-import { freeVariables } from '../graph/variables.ts';
 import { freeRows, rowsAt, spacedRows } from '../metrics/compute.ts';
 import { embedSlabs } from '../metrics/embed.ts';
 import { knnNeighbours } from '../metrics/knn.ts';
 import { nearest } from '../metrics/nearest.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { type ImageModel, represent } from '../train/images.ts';
 import { reason } from './files.ts';
 import { neighbourMap } from './neighbour_map.ts';

@@ -1,11 +1,12 @@
 // A run on points of the plane: the density that was learned, its numbers and its report.
+
 import { densities, samplePoints } from '../data/plane.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { type Scalar, scalar, trace } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
 import { methods } from '../methods/index.ts';
 import type { PlaneMethod } from '../methods/method.ts';
 import { formatNumber } from '../metrics/format.ts';
+import { readVariable } from '../runtime/variables.ts';
 import {
   densityAt,
   densityOn,

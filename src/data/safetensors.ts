@@ -4,7 +4,7 @@ import { InputError } from '../gpu/errors.ts';
 import { type Data, readRange } from '../gpu/values.ts';
 import { shownTensor } from '../graph/check.ts';
 import { type DType, type Shape, sameShape, show, sizeOf, Variable } from '../graph/tensor.ts';
-import { variableRange, writeVariable } from '../graph/variables.ts';
+import { variableRange, writeVariable } from '../runtime/variables.ts';
 import { bytesFrom } from './bytes.ts';
 import { halfOf } from './npy.ts';
 

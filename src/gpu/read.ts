@@ -1,6 +1,7 @@
 import type { Device } from './device.ts';
 import { assertAlive, reasonOf } from './device.ts';
 import { align } from './memory.ts';
+import { submit } from './submit.ts';
 
 /** Staging buffers that wait for their next read; one list per size. */
 const idle = new WeakMap<Device, Map<number, GPUBuffer[]>>();
@@ -27,9 +28,7 @@ export async function readBuffer(
   const size = align(2 ** Math.ceil(Math.log2(Math.max(bytes, 256))));
   const staging = pool.get(size)?.pop() ?? device.memory.create('staging', size, COPY_DST_MAP_READ);
   const whole = Math.ceil(bytes / 4) * 4;
-  const encoder = device.gpu.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, offset, staging, 0, whole);
-  device.gpu.queue.submit([encoder.finish()]);
+  submit(device.gpu, (encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, whole));
   let copy: ArrayBuffer;
   try {
     await staging.mapAsync(1, 0, whole);

@@ -1,7 +1,7 @@
 import { InputError } from '../gpu/errors.ts';
 import { shownTensor } from './check.ts';
-import type { Dispatch } from './plan.ts';
-import { Tensor } from './tensor.ts';
+import type { Dispatch } from './plan/call.ts';
+import { labelOf, Tensor } from './tensor.ts';
 
 /** The bytes of one dispatch's uniform block. */
 const BLOCK = 256;
@@ -43,12 +43,25 @@ export function fieldsOf(source: string): Map<string, Field> {
   return fields;
 }
 
+/** The uniform blocks of a plan. */
+export interface Uniforms {
+  data: ArrayBuffer;
+  /** Where the block of each dispatch starts, in bytes. */
+  offsets: number[];
+  /** Where a block starts with the value of each scalar input. */
+  scalars: Map<Tensor, number>;
+  /** How many bytes at the start change from step to step. */
+  dynamicBytes: number;
+  /** Writes a scalar input to all fields that hold it. */
+  set(x: Tensor, value: number): void;
+}
+
 /**
  * The uniform blocks of a plan, one a dispatch, those that change from step to step first. Values are written to the fields
  * of their names.
  * @throws InputError for a field without a value, a value without a field, or one that the field cannot hold
  */
-export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tensor>) {
+export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tensor>): Uniforms {
   const given = dispatches.map((d) => d.kernel.uniform?.(d) ?? {});
   const dynamic = given.map((values) =>
     Object.values(values)
@@ -78,7 +91,7 @@ export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tenso
   /** Where each scalar input is written. */
   const places = new Map<Tensor, number[]>([...scalars].map(([x, at]) => [x, [at]]));
   for (const [i, { op, layer, kernel }] of dispatches.entries()) {
-    const bad = (problem: string) => new InputError(`${op.name}${layer && ` "${layer}"`}: ${problem}`);
+    const bad = (problem: string) => new InputError(`${labelOf(op.name, layer)}: ${problem}`);
     const fields = fieldsOf([kernel.source].flat().join('\n'));
     for (const name of Object.keys(given[i]))
       if (!fields.has(name))

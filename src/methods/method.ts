@@ -4,11 +4,13 @@ import { checkNumber, checkOptions, inRange, isFunction, type NumberRange, shown
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar } from '../graph/check.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
-import type { Mode } from '../nn/layers.ts';
 import { concatenate } from '../ops/shape.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import { gradCache } from './parts/grad_cache.ts';
+import type { Network } from './parts/network.ts';
 import { halves } from './parts/views.ts';
+
+export type { Network } from './parts/network.ts';
 
 /** Hyperparameters by name: the default, and the values that are allowed. On-off switches and counts are numbers too. */
 export type Hyperparameters = Record<string, readonly [value: number, range: NumberRange]>;
@@ -41,13 +43,6 @@ export const CHUNKS = [1, { least: 1, most: 1000, whole: true }] as const;
 
 /** Remembers this many embeddings of past batches as further candidates: see `crossBatchMemory`. */
 export const MEMORY = [0, { least: 0, most: 2 ** 24, whole: true }] as const;
-
-/** Encoder and projector together: images -> z. */
-export interface Network {
-  embed: (x: Tensor, mode?: Mode) => Tensor;
-  parameters: readonly Variable[];
-  statistics: readonly Variable[];
-}
 
 /** What a method of images is built from. */
 export interface ImageSetting<V = Record<string, number>> {

@@ -2,8 +2,9 @@ import { scalarsOf, WEIGHT } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
-import { mean, std, sum, variance } from '../ops/reduce.ts';
+import { mean, sum } from '../ops/reduce.ts';
 import { relu, square } from '../ops/unary.ts';
+import { std, variance } from '../ops/variance.ts';
 import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 

@@ -1,10 +1,10 @@
 import { shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
 import { constant } from '../graph/tensor.ts';
 import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
+import { checkOn } from '../runtime/check.ts';
 import { checkRows, compute, type Rows, ranges, rowsAt, rowsInBinding } from './compute.ts';
 import { metricsOf } from './metric.ts';
 import { nearest } from './nearest.ts';

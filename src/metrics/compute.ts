@@ -1,10 +1,10 @@
 import { checkNumber, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { compile } from '../graph/compile.ts';
 import { constant, fail, sameShape, show, Tensor, Variable } from '../graph/tensor.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { gather, slice } from '../ops/shape.ts';
+import { compile } from '../runtime/compile.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 
 /** Rows [N, D] in several variables, one after the other, where one binding of a device is too small for all. */
 export interface Slabs {

@@ -7,8 +7,7 @@ import { checkDataset, cleanBatch, type Dataset } from '../data/dataset.ts';
 import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn, shownTensor } from '../graph/check.ts';
-import { compile } from '../graph/compile.ts';
+import { shownTensor } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
 import {
   fail,
@@ -20,7 +19,9 @@ import {
   type Variable,
   variable,
 } from '../graph/tensor.ts';
-import { freeVariables } from '../graph/variables.ts';
+import { checkOn } from '../runtime/check.ts';
+import { compile } from '../runtime/compile.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { ranges, rowsInBinding, type Slabs } from './compute.ts';
 
 interface Options {

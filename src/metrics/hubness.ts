@@ -1,7 +1,7 @@
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
+import { checkOn } from '../runtime/check.ts';
 import { checkRows, type Rows } from './compute.ts';
 import { metricsOf } from './metric.ts';
 import { nearest } from './nearest.ts';

@@ -10,7 +10,7 @@ import {
 import { checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
+import { checkOn } from '../runtime/check.ts';
 import { checkNeighbours, checkRows, type Rows } from './compute.ts';
 import { type MetricContext, metricsOf, type Representation } from './metric.ts';
 import { nearest } from './nearest.ts';

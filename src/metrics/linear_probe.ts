@@ -10,11 +10,11 @@ import {
 import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
 import { constant, fail, show, Variable, variable } from '../graph/tensor.ts';
-import { freeVariables } from '../graph/variables.ts';
 import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
+import { checkOn } from '../runtime/check.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { bindingLimit, checkRows, compute, partsOf, type Rows, ranges, rowsAt } from './compute.ts';
 import { fitLogistic } from './logistic.ts';
 import { type MetricContext, metricsOf } from './metric.ts';

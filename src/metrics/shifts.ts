@@ -4,9 +4,9 @@ import { IGNORED, type LabelOptions, type Numbered, numberTogether } from '../da
 import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
+import { checkOn } from '../runtime/check.ts';
+import { readVariable } from '../runtime/variables.ts';
 import { checkNeighbours, freeRows, type Rows } from './compute.ts';
 import { type EmbedOptions, embedSlabs } from './embed.ts';
 import { knnVotes, neighboursOf } from './knn.ts';

@@ -1,10 +1,10 @@
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
 import { constant } from '../graph/tensor.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
+import { checkOn } from '../runtime/check.ts';
 import { bindingLimit, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
 
 /** Most rows: they have a million negative pairs. */

@@ -1,10 +1,10 @@
 import { checkOptions, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
-import { compile } from '../graph/compile.ts';
 import { fail, type Tensor } from '../graph/tensor.ts';
 import { halves } from '../methods/parts/views.ts';
+import { checkOn } from '../runtime/check.ts';
+import { compile } from '../runtime/compile.ts';
 import type { Watched } from './curves.ts';
 import { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
 import { type OnlineLabels, onlineAccuracies, onlineKnn, onlineMetrics } from './online.ts';

@@ -1,9 +1,9 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
-import { MOST_ROUNDS } from '../gpu/target.ts';
+import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { type Kernel, op, type Target } from '../graph/op.ts';
+import { type Kernel, op } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import {

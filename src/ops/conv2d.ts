@@ -4,9 +4,9 @@ import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 't
 import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
 import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
-import { MOST_ROUNDS } from '../gpu/target.ts';
+import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
-import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
 import { pad, slice } from './shape.ts';

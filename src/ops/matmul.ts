@@ -1,6 +1,7 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
+import type { Target } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
-import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import {
   fromBuffers,

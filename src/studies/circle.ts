@@ -2,10 +2,10 @@
 
 import { FASHION_CLASSES } from '../cli/files.ts';
 import { html } from '../cli/html.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { formatNumber } from '../metrics/format.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { buildImageModel, type ImageModel, represent, settleStatistics } from '../train/images.ts';
 import { colours, figure, px } from './figure.ts';
 import { type Lab, runOf, type Study, short, trained } from './study.ts';

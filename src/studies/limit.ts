@@ -2,10 +2,10 @@
 
 import { html } from '../cli/html.ts';
 import { EVAL } from '../data/augment.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { embed } from '../metrics/embed.ts';
 import { formatNumber } from '../metrics/format.ts';
 import { normalArray } from '../ops/random.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { represent } from '../train/images.ts';
 import { chart, colours, decades, figure, linear, mark, path, px, type Shape } from './figure.ts';
 import { type Embeddings, infoNceLosses, limitOf } from './info_nce_limit.ts';

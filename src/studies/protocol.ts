@@ -6,7 +6,6 @@ import { EVAL, S1 } from '../data/augment.ts';
 import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { methods } from '../methods/index.ts';
 import { defaultsOf, type ImageMethod } from '../methods/method.ts';
 import { collapseAlarm, describe, type Look, sharesOf } from '../metrics/alarm.ts';
@@ -14,6 +13,7 @@ import { linearCka } from '../metrics/cka.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { linearProbe } from '../metrics/linear_probe.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,

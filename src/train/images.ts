@@ -4,11 +4,8 @@ import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '
 import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn } from '../graph/check.ts';
-import { compile } from '../graph/compile.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
 import {
   buildMethod,
   type ImageBatch,
@@ -26,6 +23,9 @@ import { copyInitial } from '../nn/init.ts';
 import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
 import { concatenate } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
+import { checkOn } from '../runtime/check.ts';
+import { compile } from '../runtime/compile.ts';
+import { readVariable } from '../runtime/variables.ts';
 import type { Task, Watch } from './run.ts';
 
 /** What an encoder is built for. */

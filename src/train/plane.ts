@@ -1,14 +1,14 @@
 // Methods that fit a density to points on the plane: the model, one update of it, and what is measured while it trains.
 import { type Density, logDensity } from '../data/plane.ts';
 import type { Device } from '../gpu/device.ts';
-import { compile } from '../graph/compile.ts';
 import { constant, scalar } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
 import { buildMethod, type PlaneMethod, type PlaneRecipe } from '../methods/method.ts';
 import { permutation } from '../ops/random.ts';
 import { gather, slice } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { adam } from '../optim/index.ts';
+import { compile } from '../runtime/compile.ts';
+import { readVariable } from '../runtime/variables.ts';
 import { NonFiniteError, type Task, type Watch } from './run.ts';
 
 /** A training run on points of the plane. */

@@ -2,11 +2,11 @@
 import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
 import type { Device } from '../gpu/device.ts';
 import { DeviceLostError, HypersphereError } from '../gpu/errors.ts';
-import { compile } from '../graph/compile.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import { type Optimizer, optimizerStatus } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
+import { compile } from '../runtime/compile.ts';
 
 /** A model that is ready to be trained, as a kind of data builds it from a method. */
 export interface Task<M> {

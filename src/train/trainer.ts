@@ -5,9 +5,9 @@ import { checkNumber, checkOptions, inRange, isFunction, LARGEST_U32, shown } fr
 import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { checkValues, isMethod, type Method } from '../methods/method.ts';
 import { type Collapse, collapseAlarm } from '../metrics/alarm.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from './encoders.ts';
 import {
   alarmOptionsOf,

@@ -4,7 +4,7 @@ import { type PlaneOptions, parse } from '../../src/cli/options.ts';
 import { planeJob } from '../../src/cli/plane.ts';
 import { densities, logDensity, samplePoints } from '../../src/data/plane.ts';
 import { saveVariables } from '../../src/data/safetensors.ts';
-import { freeVariables } from '../../src/graph/variables.ts';
+import { freeVariables } from '../../src/runtime/variables.ts';
 import { device, test } from '../harness.ts';
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;

@@ -6,8 +6,8 @@ import { renderReport } from '../../src/cli/report_html.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { fromArrays, type Images } from '../../src/data/idx.ts';
 import { saveVariables } from '../../src/data/safetensors.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { embed } from '../../src/metrics/embed.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { buildImageModel, represent } from '../../src/train/images.ts';
 import { close, freshSeed, device as openTestDevice, random, test } from '../harness.ts';
 

@@ -1,8 +1,8 @@
 // Every export with hostile arguments: it gives something sound, or refuses in one line that names it.
 import fc from 'fast-check';
-import { compile } from '../../src/graph/compile.ts';
 import { addEffect, type Node, Tensor, trace, Variable } from '../../src/graph/tensor.ts';
-import { freeVariables } from '../../src/graph/variables.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables } from '../../src/runtime/variables.ts';
 import { type Change, changed, changes, make, show } from './arguments.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { checkGpu, gpu, openGpu } from './gpu.ts';

@@ -1,8 +1,8 @@
 // Every function that a user may call, with arguments that it takes. What is exported and stands nowhere here fails the suite.
 
-import { compile } from '../../src/graph/compile.ts';
 import * as api from '../../src/index.ts';
 import { neighboursOf } from '../../src/metrics/knn.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import {
   type Arg,
   aVariable,

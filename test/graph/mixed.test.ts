@@ -2,13 +2,11 @@
 import * as assert from 'uvu/assert';
 import { openDevice } from '../../src/gpu/device.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { mixed, narrow } from '../../src/graph/mixed.ts';
 import type { Kernel } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, initialOf, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
 import * as nn from '../../src/nn/index.ts';
 import { contrast } from '../../src/ops/contrast.ts';
@@ -19,6 +17,8 @@ import { averagePool2d, maxPool2d } from '../../src/ops/pool.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { gelu, relu, silu, tanh } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { withLargeTiles } from '../ops/tiles.ts';
 

@@ -1,10 +1,10 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { constant, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { leJepa, leJepaLoss } from '../../src/methods/lejepa.ts';
 import { buildMethod, defaultsOf } from '../../src/methods/method.ts';
 import { sigReg } from '../../src/methods/parts/sigreg.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';

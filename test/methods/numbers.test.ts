@@ -1,9 +1,9 @@
 // The numbers of every loss: what would make it NaN or train the other way is refused, as a number and as an input of the step.
 import * as assert from 'uvu/assert';
 import { InputError } from '../../src/gpu/errors.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { input, type Scalar, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import * as all from '../../src/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { device, test, throws } from '../harness.ts';
 
 const z = (...shape: number[]) => input(shape);

@@ -1,8 +1,9 @@
 // A method that is a loss of two views: its hyperparameters, as numbers and as inputs of a step.
-import { compile } from '../../src/graph/compile.ts';
+
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { defaultsOf, type ImageMethod, type PairLoss } from '../../src/methods/method.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { drawViews } from './check.ts';

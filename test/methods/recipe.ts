@@ -1,7 +1,6 @@
 // A method at work on a small network: what stands around its loss in a step.
-import { compile } from '../../src/graph/compile.ts';
+
 import { input, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { methods } from '../../src/methods/index.ts';
 import {
   buildMethod,
@@ -14,6 +13,8 @@ import { halves } from '../../src/methods/parts/views.ts';
 import { mlp } from '../../src/nn/index.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { device, random } from '../harness.ts';
 
 const [ROWS, INPUTS, WIDTH, CLASSES] = [8, 6, 4, 3];

@@ -1,12 +1,12 @@
 import * as assert from 'uvu/assert';
 import { quarterTurns } from '../../src/data/turns.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { buildMethod } from '../../src/methods/method.ts';
 import { rotation, rotationLoss } from '../../src/methods/rotation.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';

@@ -1,6 +1,6 @@
-import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { simclr as method, ntXentLoss } from '../../src/methods/simclr.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';

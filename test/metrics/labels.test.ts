@@ -1,11 +1,11 @@
 import type { Label } from '../../src/data/labels.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { adjustedRandIndex, normalizedMutualInformation } from '../../src/metrics/agreement.ts';
 import { knnAccuracy, knnNeighbours, knnPredict } from '../../src/metrics/knn.ts';
 import { linearProbe } from '../../src/metrics/linear_probe.ts';
 import { onlineAccuracies, onlineMetrics } from '../../src/metrics/online.ts';
 import { accuracyOf, classAccuracies, worstClass } from '../../src/metrics/per_class.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 /** `each` rows of each class about a direction of its own. */

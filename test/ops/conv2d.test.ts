@@ -1,9 +1,7 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { input, type Tensor, trace, type Variable, variable } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { type Conv2dOptions, conv2d } from '../../src/ops/conv2d.ts';
 import { linear } from '../../src/ops/matmul.ts';
@@ -11,6 +9,8 @@ import { globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { relu } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/adam.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';

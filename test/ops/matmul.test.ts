@@ -1,15 +1,15 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
+import type { Target } from '../../src/gpu/target.ts';
 import { grad } from '../../src/graph/gradient.ts';
-import type { Target } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, writeVariable } from '../../src/graph/variables.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { linear, type MatmulOptions, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { relu } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/adam.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, writeVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';

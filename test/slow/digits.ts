@@ -12,9 +12,7 @@ import {
 import { fromArrays } from '../../src/data/idx.ts';
 import { quarterTurns } from '../../src/data/turns.ts';
 import type { Device } from '../../src/gpu/device.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { methods } from '../../src/methods/index.ts';
 import {
   buildMethod,
@@ -37,6 +35,8 @@ import { batchNorm, type Mode, mlpEncoder, projector, sequential } from '../../s
 import { linear } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { correlationOf } from '../../src/studies/correlation.ts';
 import { copyNetwork } from '../../src/train/images.ts';
 import { device, random } from '../harness.ts';

@@ -3,9 +3,9 @@ import { S1, scaledTo } from '../../src/data/augment.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
 import { decodeSafetensors } from '../../src/data/safetensors.ts';
-import { freeVariables } from '../../src/graph/variables.ts';
 import { methods } from '../../src/methods/index.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
+import { freeVariables } from '../../src/runtime/variables.ts';
 import { type TrainerOptions, trainer } from '../../src/train/trainer.ts';
 import { close, device, random, test } from '../harness.ts';
 

@@ -3,7 +3,6 @@ import { augment, S1 } from '../../../src/data/augment.ts';
 import { dataset } from '../../../src/data/dataset.ts';
 import { fromArrays } from '../../../src/data/idx.ts';
 import { type Device, openDevice } from '../../../src/gpu/device.ts';
-import { type CompileOptions, compile, type Step } from '../../../src/graph/compile.ts';
 import { grad } from '../../../src/graph/gradient.ts';
 import { reshape, scalar, type Tensor, type Variable, variable } from '../../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../../src/methods/simclr.ts';
@@ -17,6 +16,8 @@ import { mean } from '../../../src/ops/reduce.ts';
 import { slice } from '../../../src/ops/shape.ts';
 import { topKSimilar } from '../../../src/ops/top_k.ts';
 import { adam } from '../../../src/optim/index.ts';
+import { type CompileOptions, compile } from '../../../src/runtime/compile.ts';
+import type { Step } from '../../../src/runtime/step.ts';
 import { type Arrays, type Cnn, LEARNING_RATE, type Mlp, TEMPERATURE, type Work } from '../works.ts';
 import { type Contender, type Engine, meanSquare } from './engine.ts';
 

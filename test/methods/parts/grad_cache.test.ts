@@ -1,14 +1,14 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../../src/graph/compile.ts';
 import { grad } from '../../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../../src/graph/variables.ts';
 import { alignmentLoss } from '../../../src/methods/alignment.ts';
 import { methods } from '../../../src/methods/index.ts';
 import { defaultsOf, type ImageMethod, type Network, type PairLoss } from '../../../src/methods/method.ts';
 import { gradCache } from '../../../src/methods/parts/grad_cache.ts';
 import { halves } from '../../../src/methods/parts/views.ts';
 import { batchNorm, type Layer, layerNorm, linear, relu, sequential } from '../../../src/nn/index.ts';
+import { compile } from '../../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../../harness.ts';
 import { trainRecipe } from '../recipe.ts';
 

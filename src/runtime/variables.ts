@@ -1,8 +1,9 @@
 import { assertAlive, type Device } from '../gpu/device.ts';
-import { OutOfMemoryError } from '../gpu/errors.ts';
+import { submit } from '../gpu/submit.ts';
 import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
-import { checkOn, checkVariables } from './check.ts';
-import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from './tensor.ts';
+import { checkVariables } from '../graph/check.ts';
+import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from '../graph/tensor.ts';
+import { checkBindable, checkOn } from './check.ts';
 
 /** The buffers of variables, and the flat ones that each part of one has lain in, the latest last, per device. */
 interface Store {
@@ -35,12 +36,7 @@ export function bufferOf(device: Device, owner: Variable): GPUBuffer {
   const found = aliveIn(device, owner);
   if (found) return found;
   assertAlive(device);
-  const limit = device.gpu.limits.maxStorageBufferBindingSize;
-  if (owner.bytes > limit) {
-    throw new OutOfMemoryError(
-      `variable "${owner.name}" needs ${owner.bytes} bytes; this device binds ${limit} at most`,
-    );
-  }
+  checkBindable(device, `variable "${owner.name}"`, owner.bytes);
   const start = initialOf(owner);
   const buffer = device.memory.create(owner.name, owner.bytes, VALUE);
   const data = typeof start === 'number' ? filled(start, owner.size, owner.dtype) : start;
@@ -75,10 +71,8 @@ export function gather(device: Device, flat: Variable, members: Iterable<Variabl
       continue;
     }
     const old = buffers.get(from)!;
-    const encoder = device.gpu.createCommandEncoder();
     const [source, target] = [from, flat].map((each) => (each.offsets.get(member) ?? 0) * 4);
-    encoder.copyBufferToBuffer(old, source, to, target, member.bytes);
-    device.gpu.queue.submit([encoder.finish()]);
+    submit(device.gpu, (encoder) => encoder.copyBufferToBuffer(old, source, to, target, member.bytes));
     if (from !== member) continue;
     device.memory.free(old);
     buffers.delete(member);

@@ -1,13 +1,14 @@
 // How long dispatches take, and how a step is cut by that.
 import { assertAlive, type Device } from '../gpu/device.ts';
 import { readBuffer } from '../gpu/read.ts';
+import { submit } from '../gpu/submit.ts';
 import { VALUE } from '../gpu/values.ts';
-import type { Plan } from './plan.ts';
-import { home } from './tensor.ts';
+import type { Plan } from '../graph/plan.ts';
+import { home } from '../graph/tensor.ts';
 import { bufferOf } from './variables.ts';
 
 /** Writes the dispatches from one to before another into a pass, and ends it. */
-type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
+export type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
 
 /** Runs something that changes variables, then puts them back. */
 export async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
@@ -17,14 +18,13 @@ export async function warm(device: Device, made: Plan, run: () => void | Promise
     const buffer = bufferOf(device, v);
     return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };
   });
-  const move = (restore: boolean) => {
-    const encoder = gpu.createCommandEncoder();
-    for (const { buffer, copy } of saved) {
-      const [from, to] = restore ? [copy, buffer] : [buffer, copy];
-      encoder.copyBufferToBuffer(from, 0, to, 0, buffer.size);
-    }
-    gpu.queue.submit([encoder.finish()]);
-  };
+  const move = (restore: boolean) =>
+    submit(gpu, (encoder) => {
+      for (const { buffer, copy } of saved) {
+        const [from, to] = restore ? [copy, buffer] : [buffer, copy];
+        encoder.copyBufferToBuffer(from, 0, to, 0, buffer.size);
+      }
+    });
   try {
     move(false);
     // Nobody's step may come in between where it need not.
@@ -53,9 +53,7 @@ export async function dispatchTimes(
       return;
     }
     const start = performance.now();
-    const encoder = device.gpu.createCommandEncoder();
-    record(encoder.beginComputePass(), 0, count);
-    device.gpu.queue.submit([encoder.finish()]);
+    submit(device.gpu, (encoder) => record(encoder.beginComputePass(), 0, count));
     await device.gpu.queue.onSubmittedWorkDone();
     times = new Array(count).fill((performance.now() - start) / count);
   });
@@ -76,11 +74,11 @@ export async function timeDispatches(device: Device, count: number, record: Reco
     const resolved = memory.create('timestamps', 8 * (n + 1), 0x0200 | 0x0004);
     try {
       for (let i = -1; i < n; i++) {
-        const encoder = gpu.createCommandEncoder();
         const timestampWrites = { querySet, endOfPassWriteIndex: i + 1 };
-        record(encoder.beginComputePass({ timestampWrites }), from + Math.max(i, 0), from + i + 1);
-        if (i === n - 1) encoder.resolveQuerySet(querySet, 0, n + 1, resolved, 0);
-        gpu.queue.submit([encoder.finish()]);
+        submit(gpu, (encoder) => {
+          record(encoder.beginComputePass({ timestampWrites }), from + Math.max(i, 0), from + i + 1);
+          if (i === n - 1) encoder.resolveQuerySet(querySet, 0, n + 1, resolved, 0);
+        });
       }
       const ends = new BigUint64Array(await readBuffer(device, resolved, 0, 8 * (n + 1)));
       for (let i = 0; i < n; i++) times.push(Number(ends[i + 1] - ends[i]) / 1e6);

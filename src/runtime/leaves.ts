@@ -1,9 +1,10 @@
 import { shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
-import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
-import { STORAGE, VALUE, writeBuffer } from '../gpu/values.ts';
-import type { Plan } from './plan.ts';
-import type { Node, Tensor } from './tensor.ts';
+import { InputError } from '../gpu/errors.ts';
+import { type Data, STORAGE, VALUE, writeBuffer } from '../gpu/values.ts';
+import type { Plan } from '../graph/plan.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { checkBindable } from './check.ts';
 import { filled } from './variables.ts';
 
 /** Outputs that a caller's buffer takes. */
@@ -65,7 +66,7 @@ function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
     throw new InputError(`buffers: "${name}" lacks the usage STORAGE (0x${buffer.usage.toString(16)})`);
 }
 
-/** Buffers of inputs and constants that a plan reads. */
+/** Buffers of inputs and constants that a plan reads. @param keep is told of those that are made here */
 export function makeLeaves(
   device: Device,
   made: Plan,
@@ -75,38 +76,32 @@ export function makeLeaves(
 ): Map<Tensor, GPUBuffer> {
   const names = new Map(Object.entries(inputs).map(([name, x]) => [x, name]));
   const leaves = new Map<Tensor, GPUBuffer>();
+  /** Constants that are one number everywhere: equal ones share a buffer. */
   const shared = new Map<string, GPUBuffer>();
-  const read = [...made.dispatches.flatMap((d) => d.inputs), ...made.outputs.values()];
-  for (const x of read) {
+  const create = (leaf: Tensor, label: string, value?: number | Data): GPUBuffer => {
+    const key = typeof value === 'number' && `${value} ${leaf.dtype} ${leaf.size}`;
+    const found = key && shared.get(key);
+    if (found) return found;
+    const buffer = keep(device.memory.create(label, leaf.bytes, VALUE));
+    const data = typeof value === 'number' ? filled(value, leaf.size, leaf.dtype) : value;
+    if (data) writeBuffer(device, buffer, 0, data);
+    if (key) shared.set(key, buffer);
+    return buffer;
+  };
+  for (const x of [...made.dispatches.flatMap((d) => d.inputs), ...made.outputs.values()]) {
     const place = x && made.place(x);
     if (place?.in !== 'leaf' || leaves.has(place.leaf)) continue;
     const { leaf } = place;
-    const { kind, options } = leaf.node as Node;
-    const name = names.get(leaf);
-    if (kind !== 'constant' && name === undefined)
+    const { kind, options } = leaf.node;
+    const name = names.get(leaf) ?? '';
+    if (kind !== 'constant' && !names.has(leaf))
       throw new InputError('an input tensor of this step is not in the `inputs` given to compile');
     if (kind === 'scalar') continue;
-    const limit = device.gpu.limits.maxStorageBufferBindingSize;
-    if (leaf.bytes > limit) {
-      throw new OutOfMemoryError(
-        `${kind} ${name ? `"${name}" ` : ''}[${leaf.shape.join(', ')}] needs ${leaf.bytes} bytes; this device binds ${limit} at most`,
-      );
-    }
-    if (kind === 'constant') {
-      const key = typeof options.value === 'number' ? `${options.value} ${leaf.dtype} ${leaf.size}` : '';
-      const buffer =
-        shared.get(key) ??
-        keep(device.memory.create(`constant [${leaf.shape.join(', ')}]`, leaf.bytes, VALUE));
-      const data =
-        typeof options.value === 'number' ? filled(options.value, leaf.size, leaf.dtype) : options.value;
-      if (data) writeBuffer(device, buffer, 0, data);
-      if (key) shared.set(key, buffer);
-      leaves.set(leaf, buffer);
-      continue;
-    }
-    const external = buffers[name!];
-    if (external) checkExternal(name!, external, leaf.bytes);
-    leaves.set(leaf, external ?? keep(device.memory.create(`input "${name}"`, leaf.bytes, VALUE)));
+    const label = `${kind} ${name && `"${name}" `}[${leaf.shape.join(', ')}]`;
+    checkBindable(device, label, leaf.bytes);
+    const external = kind === 'input' && buffers[name];
+    if (external) checkExternal(name, external, leaf.bytes);
+    leaves.set(leaf, external || create(leaf, label, options.value));
   }
   return leaves;
 }

@@ -1,6 +1,9 @@
 import type { Choices } from '../gpu/choices.ts';
-import { kernelsOf, keyOf, type Target, variantOf } from './op.ts';
-import type { Dispatch } from './plan.ts';
+import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
+import type { Target } from '../gpu/target.ts';
+import { kernelsOf, keyOf, variantOf } from '../graph/op.ts';
+import type { Dispatch } from '../graph/plan/call.ts';
+import type { Plan } from '../graph/plan.ts';
 
 /** A call compiled alone, with one of its kernels. */
 export interface Trial {
@@ -18,9 +21,29 @@ const MOST_RUNS = 200;
 /** What part of the default's time a kernel may take to be chosen instead. */
 const FASTER = 0.95;
 
+/** Compiles a call alone with the kernel of that name. */
+type Attempt = (call: Dispatch, variant: string) => Promise<Trial>;
+
+/** A plan with the kernels that measuring chose, now or earlier. */
+export async function tuned(
+  device: Device,
+  tuning: false | Tuning,
+  planFor: (target: Target) => Plan,
+  attempt: Attempt,
+): Promise<Plan> {
+  if (!tuning) return planFor(device.target);
+  const choices = await device.choices.load();
+  const target = { ...device.target, choice: (key: string) => choices[key] };
+  const made = planFor(target);
+  if (!(await tune(made.dispatches, device.target, choices, tuning.budgetMs, attempt))) return made;
+  assertAlive(device);
+  await device.choices.save();
+  return planFor(target);
+}
+
 /**
  * Measures the calls of a plan that have several kernels and no choice in the table yet, and adds the choices to it.
- * @param attempt compiles a call alone with the kernel of that name; what fails is not chosen
+ * @param attempt what fails is not chosen
  * @returns whether the table has changed
  */
 export async function tune(
@@ -28,7 +51,7 @@ export async function tune(
   target: Target,
   choices: Choices,
   budgetMs: number,
-  attempt: (call: Dispatch, variant: string) => Promise<Trial>,
+  attempt: Attempt,
 ): Promise<boolean> {
   const end = performance.now() + budgetMs;
   const timeIsUp = () => performance.now() >= end;

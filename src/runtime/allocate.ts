@@ -1,0 +1,145 @@
+import type { Device } from '../gpu/device.ts';
+import { align } from '../gpu/memory.ts';
+import { type Range, VALUE } from '../gpu/values.ts';
+import type { Plan } from '../graph/plan.ts';
+import { type Tensor, type Variable, viewRoot } from '../graph/tensor.ts';
+import type { Uniforms } from '../graph/uniforms.ts';
+import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
+import type { PlanVariables } from './plan_variables.ts';
+import { variableRange } from './variables.ts';
+
+/** The memory of a plan on its device. */
+export interface Allocation {
+  /** Bytes of all that the plan owns. */
+  bytes: number;
+  /** The largest buffer of a slot, in bytes. */
+  largestBuffer: number;
+  uniformBuffer: GPUBuffer;
+  /** The buffers of inputs and constants. */
+  leaves: Map<Tensor, GPUBuffer>;
+  /** Buffers of the caller, by the name of an input or an output. */
+  external: Record<string, GPUBuffer>;
+  /** The range of a buffer that holds a tensor. */
+  range(x: Tensor): Range;
+  /** The texture that holds a tensor, if one does. */
+  texture(x: Tensor): GPUTexture | null;
+  /** What a kernel binds for a tensor; zeros for null. */
+  resource(x: Tensor | null): GPUBindingResource;
+  readonly freed: boolean;
+  free(): void;
+}
+
+/** What the caller of `compile` gives and gets, by name. */
+interface Given {
+  inputs: Record<string, Tensor>;
+  outputs: Record<string, Tensor>;
+  /** Buffers of the caller's. */
+  external: Record<string, GPUBuffer>;
+}
+
+/**
+ * Makes the buffers and textures of a plan.
+ * @throws OutOfMemoryError with the largest tensors; InputError for a buffer of the caller that does not fit
+ */
+export async function allocate(
+  device: Device,
+  made: Plan,
+  uniforms: Uniforms,
+  variables: PlanVariables,
+  given: Given,
+): Promise<Allocation> {
+  const { memory, gpu } = device;
+  const owned: Resource[] = [];
+  const { leaves, slots, textures, uniformBuffer, zeros } = await memory.scoped(
+    () => {
+      variables.bind();
+      variables.gather();
+      return resourcesOf(device, made, uniforms.data.byteLength, given, owned);
+    },
+    () => needs(made),
+  );
+  gpu.queue.writeBuffer(uniformBuffer, 0, uniforms.data);
+
+  const range = (x: Tensor): Range => {
+    const place = made.place(x);
+    const size = viewRoot(x).bytes;
+    if (place.in === 'variable') return { ...variableRange(device, viewRoot(x) as Variable), size };
+    if (place.in === 'slot') return { buffer: slots[place.slot], offset: place.offset, size };
+    if (place.in === 'texture') throw new Error('internal: a texture has no range');
+    const scalar = uniforms.scalars.get(place.leaf);
+    if (scalar !== undefined) return { buffer: uniformBuffer, offset: scalar, size: 4 };
+    return { buffer: leaves.get(place.leaf)!, offset: 0, size };
+  };
+  const texture = (x: Tensor) => {
+    const place = made.place(x);
+    return place.in === 'texture' ? textures[place.texture] : null;
+  };
+  let freed = false;
+  return {
+    bytes: owned.reduce((sum, resource) => sum + memory.sizeOf(resource), 0),
+    largestBuffer: Math.max(0, ...slots.map(({ size }) => size)),
+    uniformBuffer,
+    leaves,
+    external: given.external,
+    range,
+    texture,
+    resource(x) {
+      if (!x) return { buffer: zeros, size: 16 };
+      const found = texture(x);
+      if (found) return found.createView();
+      const { buffer, offset, size } = range(x);
+      // Whole vec4s, so that a kernel may read four at a time; the buffer is padded to 256 bytes.
+      return { buffer, offset, size: Math.min(Math.ceil(size / 16) * 16, buffer.size - offset) };
+    },
+    get freed() {
+      return freed;
+    },
+    free() {
+      if (freed) return;
+      freed = true;
+      for (const resource of owned) memory.free(resource);
+    },
+  };
+}
+
+type Resource = GPUBuffer | GPUTexture;
+
+/** What holds a plan's tensors. @param owned gets what is made here and not the caller's */
+function resourcesOf(
+  device: Device,
+  made: Plan,
+  uniformBytes: number,
+  { inputs, outputs, external }: Given,
+  owned: Resource[],
+) {
+  const { memory } = device;
+  const keep = <T extends Resource>(resource: T): T => {
+    owned.push(resource);
+    return resource;
+  };
+  const theirs = externalSlots(made, outputs, external);
+  const leaves = makeLeaves(device, made, inputs, external, keep);
+  checkAliases(made, theirs, leaves);
+  return {
+    leaves,
+    slots: made.slots.map(({ bytes, label }, i) => theirs.get(i) ?? keep(memory.create(label, bytes, VALUE))),
+    textures: made.textures.map(({ width, height, half, label }) =>
+      keep(memory.createTexture(label, width, height, half)),
+    ),
+    uniformBuffer: keep(memory.create('uniforms', uniformBytes, VALUE | 0x40)),
+    zeros: keep(memory.create('zeros', 256, VALUE)),
+  };
+}
+
+/** What a plan needs, for a message. */
+function needs({ slots, textures }: Plan): string {
+  const bytes =
+    slots.reduce((sum, slot) => sum + align(slot.bytes), 0) +
+    textures.reduce((sum, { width, height, half }) => sum + (half ? 8 : 16) * width * height, 0);
+  const largest = [...slots]
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 5)
+    .map((slot) => `${slot.label} (${slot.bytes} bytes)`)
+    .join(', ');
+  return `this plan needs ${bytes} bytes; its largest tensors are ${largest}. Use a smaller batch or width.`;
+}

@@ -1,0 +1,198 @@
+import { checkNumber, checkOptions, isFunction, shown } from '../gpu/check.ts';
+import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
+import { HypersphereError, InputError, ValidationError } from '../gpu/errors.ts';
+import type { Target } from '../gpu/target.ts';
+import { shownTensor } from '../graph/check.ts';
+import type { Precision } from '../graph/mixed.ts';
+import { call } from '../graph/op.ts';
+import type { Dispatch } from '../graph/plan/call.ts';
+import { movesOf } from '../graph/plan/textures.ts';
+import { type Plan, plan } from '../graph/plan.ts';
+import { input, settle, Tensor, trace } from '../graph/tensor.ts';
+import { layUniforms } from '../graph/uniforms.ts';
+import { allocate } from './allocate.ts';
+import { bindDispatches, movesFor } from './bind.ts';
+import { watchCaller } from './caller.ts';
+import { checkBindable, checkOn } from './check.ts';
+import { type Values, writeInputs } from './inputs.ts';
+import { buildPipelines } from './pipelines.ts';
+import { flatsOf, planVariables } from './plan_variables.ts';
+import { replayOf } from './replay.ts';
+import { type Step, type StepStats, stepOf } from './step.ts';
+import { warm } from './timing.ts';
+import { type Trial, tuned } from './tune.ts';
+
+/** Options of {@link compile}. */
+export interface CompileOptions<I> {
+  /** What every run is given: made with `input` and `scalar`. */
+  inputs?: I;
+  /** Buffers of the caller, by the name of an input (read from) or an output (written to, also by the warm-up); f32 or u32. */
+  buffers?: Record<string, GPUBuffer>;
+  /** Called after each pipeline is ready. */
+  onProgress?: (done: number, total: number) => void;
+  /**
+   * Cuts a step into submits of about this many milliseconds, each made when the one before is done (in Firefox, which
+   * tells that late: when it should be), so that a frame of the same device waits for one only. Default: one submit.
+   */
+  maxSubmitMs?: number;
+  /** How many steps may wait on the GPU before `run()` makes its caller wait. Default 8. */
+  stepsInFlight?: number;
+  /** Run once at compile time, since some drivers compile at the first dispatch; variables are put back. Default true. */
+  warmUp?: boolean;
+  /** For finding a non-finite value: no memory is reused, and variables are put back after each run. Default false. */
+  check?: boolean;
+  /**
+   * Measures the kernels of calls that have several, and remembers the fastest for this adapter; `false`: the shipped defaults.
+   * The bits are the same. Default: as the device was opened (see `TuningOptions`).
+   */
+  tune?: false | Tuning;
+  /** `mixed`: what layers make is stored as f16. Default: all is f32. */
+  precision?: Precision;
+}
+
+/**
+ * Traces `step` once, plans its memory, builds its pipelines and bind groups, and returns what replays it:
+ * one submit, one compute pass, no object created.
+ *
+ * @param step builds the graph from the inputs and returns the tensors that may be read afterwards.
+ * @throws ShapeError while the graph is built; OutOfMemoryError with the largest tensors; ValidationError for a bad kernel
+ */
+export async function compile<I extends Record<string, Tensor>, O extends Record<string, Tensor>>(
+  device: Device,
+  step: (inputs: I) => O,
+  options: CompileOptions<I> = {},
+): Promise<Step<I, O>> {
+  checkOn('compile', device);
+  if (!isFunction(step)) throw new InputError(`compile: expected a function, got ${shown(step)}`);
+  checkCompile(options);
+  try {
+    return (await build(device, step, options)).step;
+  } catch (error) {
+    const ours = error instanceof HypersphereError && !(error instanceof ValidationError);
+    throw ours ? error : await reasonOf(device, error);
+  }
+}
+
+/** The work of {@link compile}. @param variant the kernel that calls with several run with; default: what tuning chooses */
+async function build<I extends Record<string, Tensor>, O extends Record<string, Tensor>>(
+  device: Device,
+  step: (inputs: I) => O,
+  options: CompileOptions<I>,
+  variant?: string,
+): Promise<{ step: Step<I, O>; time: Trial['time'] }> {
+  assertAlive(device);
+  const { buffers: external = {}, check = false, stepsInFlight = 8, warmUp = true, precision } = options;
+  precision?.check(device.gpu.features);
+  const inputs = options.inputs ?? ({} as I);
+  const { result: outputs, effects } = trace(() => step(inputs));
+  checkOutputs(outputs);
+  checkBuffers(external, inputs, outputs);
+
+  const flats = flatsOf(outputs, effects);
+  const apart = Object.keys(external).filter((name) => outputs[name]);
+  const planFor = (target: Target): Plan => {
+    for (const flat of flats) settle(flat);
+    return plan(outputs, effects, { reuse: !check, target, apart, precision });
+  };
+  const made = variant
+    ? planFor({ ...device.target, choice: () => variant })
+    : await tuned(device, options.tune ?? device.tune, planFor, (call, name) => alone(device, call, name));
+  for (const flat of flats) settle(flat);
+  const variables = planVariables(device, made, flats);
+
+  const theirs = new Set(Object.keys(external).map((name) => inputs[name]));
+  const moved = movesOf(made.dispatches, device.target, theirs);
+  const dispatches = made.dispatches.slice(moved);
+  const pipelines = await buildPipelines(device, dispatches, options.onProgress);
+  for (const { label, bytes } of made.slots) checkBindable(device, label, bytes);
+  const uniforms = layUniforms(dispatches, inputs);
+  const allocation = await allocate(device, made, uniforms, variables, { inputs, outputs, external });
+  const caller = watchCaller(device.gpu, Object.keys(external), Object.keys(outputs));
+  variables.gather();
+  const bindings = caller.watch(() => bindDispatches(device, dispatches, pipelines, uniforms, allocation));
+  const moves = movesFor(made.dispatches.slice(0, moved), allocation);
+  const replay = replayOf(device, made, bindings, moves, allocation, variables);
+
+  const stats: StepStats = {
+    dispatches: bindings.length,
+    passes: 1,
+    submits: 1,
+    plannedBytes: allocation.bytes,
+    variableBytes: variables.bytes,
+    pipelines: new Set(pipelines).size,
+    largestBuffer: allocation.largestBuffer,
+  };
+  const write = (values: Values) => {
+    variables.check();
+    variables.gather();
+    writeInputs(device, inputs, uniforms, allocation, values);
+  };
+  try {
+    if (warmUp && bindings.length) await caller.watch(() => warm(device, made, replay.submit));
+    await caller.settled();
+    if (options.maxSubmitMs && bindings.length > 1) {
+      await replay.cut(options.maxSubmitMs);
+      stats.submits = stats.passes = replay.chunks.length;
+    }
+  } catch (error) {
+    allocation.free();
+    throw error;
+  }
+  const ready = { device, made, stats, allocation, caller, replay, writeInputs: write, check, stepsInFlight };
+  return { step: stepOf(ready), time: replay.time };
+}
+
+/** Compiles a call with one of its kernels, on inputs of its own, 1 for numbers of the step; copies that the kernel wants are part of it. */
+async function alone(device: Device, c: Dispatch, variant: string): Promise<Trial> {
+  const own = c.inputs.map((x) => x && input(x.shape, x.dtype));
+  const options = Object.fromEntries(
+    Object.entries(c.options).map(([name, value]) => [name, value instanceof Tensor ? 1 : value]),
+  );
+  const outputs = () => Object.fromEntries(call(c.op, own, options).outputs.entries());
+  const inputs = Object.fromEntries(
+    Object.entries(own).filter((entry): entry is [string, Tensor] => !!entry[1]),
+  );
+  const { step, time } = await build(device, outputs, { inputs }, variant);
+  return { time, dispose: step.dispose };
+}
+
+function checkCompile<I>(options: CompileOptions<I>): void {
+  checkOptions(
+    'compile',
+    options,
+    'inputs buffers onProgress maxSubmitMs stepsInFlight warmUp check tune precision'.split(' '),
+  );
+  const { inputs = {}, buffers = {}, precision, maxSubmitMs = 1, stepsInFlight = 1 } = options;
+  for (const [name, record] of Object.entries({ inputs, buffers } as Record<string, unknown>))
+    if (typeof record !== 'object' || record === null)
+      throw new InputError(`compile: expected an object for "${name}", got ${shown(record)}`);
+  for (const [name, x] of Object.entries(inputs as Record<string, unknown>))
+    if (!(x instanceof Tensor) || (x.node.kind !== 'input' && x.node.kind !== 'scalar'))
+      throw new InputError(
+        `compile: input "${name}": expected a tensor made by input() or scalar(), got ${shownTensor(x)}`,
+      );
+  if (precision !== undefined && typeof (precision as Partial<Precision> | null)?.store !== 'function')
+    throw new InputError(`compile: expected \`mixed\` itself for "precision", got ${shown(precision)}`);
+  checkNumber('compile', 'maxSubmitMs', maxSubmitMs, { above: 0 });
+  checkNumber('compile', 'stepsInFlight', stepsInFlight, { least: 0, whole: true });
+}
+
+function checkOutputs(outputs: unknown): void {
+  if (typeof outputs !== 'object' || outputs === null || outputs instanceof Promise)
+    throw new InputError('compile: expected a record of tensors from the step, which may not be async');
+  for (const [name, x] of Object.entries(outputs)) {
+    if (!(x instanceof Tensor))
+      throw new InputError(`compile: output "${name}": expected a tensor, got ${shown(x)}`);
+  }
+}
+
+function checkBuffers(
+  buffers: Record<string, GPUBuffer>,
+  inputs: Record<string, Tensor>,
+  outputs: Record<string, Tensor>,
+): void {
+  for (const name of Object.keys(buffers)) {
+    if (!inputs[name] && !outputs[name])
+      throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);
+  }
+}

@@ -1,0 +1,54 @@
+import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import type { Pipeline } from '../gpu/kernel.ts';
+import { sourceOf } from '../graph/op.ts';
+import type { Dispatch } from '../graph/plan/call.ts';
+import { roundsOf } from '../graph/rounds.ts';
+import { type Tensor, viewRoot } from '../graph/tensor.ts';
+
+/** The pipeline of each dispatch; those that are equal are one. */
+export async function buildPipelines(
+  device: Device,
+  dispatches: Dispatch[],
+  onProgress?: (done: number, total: number) => void,
+): Promise<Pipeline[]> {
+  const most = device.gpu.limits.maxStorageBuffersPerShaderStage;
+  const pending = dispatches.map((d) => {
+    const { kernel, inPlace, op } = d;
+    const access = accessOf(d);
+    const buffers = access.replace(/[tls]/gi, '').length;
+    if (buffers > most)
+      throw new InputError(`${op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`);
+    return device.pipelines.get({
+      source: sourceOf(kernel),
+      entry: inPlace ? kernel.inPlace! : kernel.entry,
+      constants: kernel.constants?.(d),
+      access,
+      rounds: roundsOf(kernel, d),
+    });
+  });
+  const unique = new Set(pending);
+  let done = 0;
+  // What the caller throws is thrown by all of it.
+  await Promise.all([...unique].map((each) => each.then(() => onProgress?.(++done, unique.size))));
+  return Promise.all(pending);
+}
+
+/** How a dispatch uses each of its bindings after the first, a letter each: see gpu/kernel.ts. */
+function accessOf({ kernel, inPlace, inputs, state, outputs }: Dispatch): string {
+  if (inPlace) return `w${'r'.repeat(inputs.length - 1)}`;
+  const letters = (
+    names: readonly string[] | undefined,
+    tensors: readonly (Tensor | null)[],
+    [buffer, texture]: string,
+  ) =>
+    tensors.map((x, i) => {
+      if (!names || !kernel.textures?.includes(names[i])) return buffer;
+      return viewRoot(x!).half ? texture.toUpperCase() : texture;
+    });
+  return [
+    ...letters(kernel.inputs, inputs, kernel.sampled ? 'rl' : 'rt'),
+    ...letters(kernel.state, state, 'w'),
+    ...letters(kernel.outputs, outputs, 'ws'),
+  ].join('');
+}

@@ -1,0 +1,89 @@
+import type { Device } from '../gpu/device.ts';
+import { InputError, ShapeError } from '../gpu/errors.ts';
+import { align } from '../gpu/memory.ts';
+import { rootsOf } from '../graph/plan/call.ts';
+import type { Plan } from '../graph/plan.ts';
+import { home, homes, type Node, settle, type Tensor, Variable } from '../graph/tensor.ts';
+import { bufferOf, gather, liesIn } from './variables.ts';
+
+/** The variables that a plan reads and changes, on its device. */
+export interface PlanVariables {
+  /** Bytes of their buffers. */
+  bytes: number;
+  /** Makes the buffers that are not there yet. */
+  bind(): void;
+  /** Brings parts of flat variables back that another step has moved since. */
+  gather(): void;
+  /** Throws an InputError unless they lie in the buffers that are held. */
+  check(): void;
+}
+
+/** @param flats those that the step names itself */
+export function planVariables(device: Device, made: Plan, flats: Set<Variable>): PlanVariables {
+  const tensors = [...made.dispatches.flatMap((d) => [...d.inputs, ...d.state]), ...made.outputs.values()];
+  const variables = [...new Set(rootsOf(tensors))].filter((x) => x instanceof Variable);
+  /** Those whose buffers the plan binds. */
+  const owners = [...new Set(variables.map(home))];
+  const parts = partsOf(variables, flats);
+  let held: { v: Variable; buffer: GPUBuffer }[] = [];
+  let settled = -1;
+  return {
+    bytes: owners.reduce((sum, v) => sum + align(v.bytes), 0),
+    bind() {
+      held = owners.map((v) => ({ v, buffer: bufferOf(device, v) }));
+    },
+    gather() {
+      if (settled === homes.changes) return;
+      for (const [flat, members] of parts) settle(flat, members);
+      settled = homes.changes;
+      for (const [flat, members] of parts) gather(device, flat, members);
+    },
+    check() {
+      for (const { v, buffer } of held) {
+        if (!liesIn(device, v, buffer))
+          throw new InputError(
+            `variable "${v.name}" was freed or put into a flat one after this step was compiled; compile it again`,
+          );
+      }
+    },
+  };
+}
+
+/**
+ * The flat variables that a traced step names itself: those of optimisers and moving averages.
+ * @throws ShapeError where two of them have a part in common
+ */
+export function flatsOf(outputs: Record<string, Tensor>, effects: readonly Node[]): Set<Variable> {
+  const flats = new Set<Variable>();
+  const seen = new Set<Node>();
+  const stack = [...effects, ...Object.values(outputs).map((x) => x.node)];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const x of [...node.inputs, ...node.state, ...node.outputs]) {
+      if (!x) continue;
+      if (x instanceof Variable && x.members.length) flats.add(x);
+      stack.push(x.node);
+    }
+  }
+  const owners = new Map<Variable, Variable>();
+  for (const flat of flats) {
+    for (const member of flat.members) {
+      const other = owners.get(member);
+      if (other)
+        throw new ShapeError(
+          `compile: variable "${member.name}" is changed by two optimisers in one step ("${other.name}" and "${flat.name}"); give each a step of its own`,
+        );
+      owners.set(member, flat);
+    }
+  }
+  return flats;
+}
+
+/** The parts of each flat variable that a step uses: all of those in `flats`. */
+function partsOf(used: readonly Variable[], flats: Set<Variable>): Map<Variable, Set<Variable>> {
+  const parts = new Map<Variable, Set<Variable>>();
+  for (const flat of flats) parts.set(flat, new Set(flat.members));
+  for (const v of used) if (v.home) parts.set(v.home.flat, (parts.get(v.home.flat) ?? new Set()).add(v));
+  return parts;
+}

@@ -1,0 +1,147 @@
+import { shown } from '../gpu/check.ts';
+import { assertAlive, type Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { COPY_SRC, type Data, type Range, readRange } from '../gpu/values.ts';
+import type { Plan } from '../graph/plan.ts';
+import { type Tensor, Variable, viewRoot } from '../graph/tensor.ts';
+import type { Allocation } from './allocate.ts';
+import type { CallerWatch } from './caller.ts';
+import type { Values } from './inputs.ts';
+import { findNonFinite } from './non_finite.ts';
+import type { Replay } from './replay.ts';
+import { warm } from './timing.ts';
+
+/** Exact counts of one run of a step. */
+export interface StepStats {
+  dispatches: number;
+  passes: number;
+  submits: number;
+  /** Bytes of intermediate tensors, constants and uniforms that this plan holds. */
+  plannedBytes: number;
+  /** Bytes of the variables it uses. */
+  variableBytes: number;
+  /** Pipelines it needs, each compiled once per device. */
+  pipelines: number;
+  /** The largest single buffer, in bytes. */
+  largestBuffer: number;
+}
+
+/** A compiled step. */
+export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
+  readonly stats: StepStats;
+  /**
+   * Writes the inputs and submits, at once; the promise waits only while too many steps are in flight. With `maxSubmitMs`
+   * it resolves when the last submit was made, and a run that is called meanwhile takes its inputs and begins then.
+   * @throws InputError for a missing, unknown or misshaped input; DeviceLostError
+   */
+  run(values?: { [K in keyof I]?: number | Data }): Promise<void>;
+  /**
+   * The latest value of an output: a Float32Array, or what its type is, `read<Uint32Array>('labels')`. Steps that are run
+   * meanwhile do not wait for it.
+   * @throws InputError before the first run
+   */
+  read<D extends Data = Float32Array>(name: keyof O): Promise<D>;
+  /** Where an output lies, for drawing or for another plan. It stays valid until `dispose`. */
+  buffer(name: keyof O): Range;
+  /** Runs once with one submit per dispatch and returns the milliseconds of each. Needs the timestamp-query feature. */
+  profile(values?: { [K in keyof I]?: number | Data }): Promise<{ name: string; ms: number }[]>;
+  /** In a plan compiled with `check`: runs, and describes the first op with a non-finite value; null if there is none. */
+  firstNonFinite(values?: { [K in keyof I]?: number | Data }): Promise<string | null>;
+  /** Frees the plan's buffers; variables stay. */
+  dispose(): void;
+}
+
+/** A plan on its device, ready to run. */
+export interface Ready {
+  device: Device;
+  made: Plan;
+  stats: StepStats;
+  allocation: Allocation;
+  caller: CallerWatch;
+  replay: Replay;
+  writeInputs: (values: Values) => void;
+  /** Variables are put back after each run. */
+  check: boolean;
+  stepsInFlight: number;
+}
+
+/** What runs and reads a plan. */
+export function stepOf<I, O>(ready: Ready): Step<I, O> {
+  const { device, made, stats, allocation, caller, replay, check } = ready;
+  const waitForEarlier = inFlight(ready);
+  let ran = false;
+  let turn = Promise.resolve();
+  const assertUsable = () => {
+    assertAlive(device);
+    caller.assertValid();
+    if (allocation.freed) throw new InputError('this step was disposed');
+  };
+  const write = (values: Values) => {
+    assertUsable();
+    ready.writeInputs(values);
+    ran = true;
+  };
+  const outputOf = (name: keyof O) => {
+    assertUsable();
+    const x = made.outputs.get(name as string);
+    if (!x) throw new InputError(`buffer: no output is called ${shown(name)}`);
+    return x;
+  };
+  const self: Step<I, O> = {
+    stats,
+    run(values = {}) {
+      const next = async () => {
+        const rest = caller.watch(() => {
+          write(values);
+          return check ? warm(device, made, replay.submit) : replay.submit();
+        });
+        if (rest) await rest;
+        await waitForEarlier();
+      };
+      // Of runs in several submits none begins in the middle of another.
+      return (turn = replay.chunks[1] ? turn.then(next, next) : next());
+    },
+    async read<D extends Data = Float32Array>(name: keyof O) {
+      if (replay.chunks[1]) await turn.catch(() => {});
+      const x = outputOf(name);
+      if (!ran && !(viewRoot(x) instanceof Variable))
+        throw new InputError(`read: this step has not run yet, so "${String(name)}" has no value`);
+      const range = allocation.range(x);
+      if (!(range.buffer.usage & COPY_SRC))
+        throw new InputError(`read: the buffer of "${String(name)}" lacks the usage COPY_SRC`);
+      const data = await readRange(device, range, x.dtype, x.size);
+      caller.assertValid();
+      return data as D;
+    },
+    buffer: (name) => allocation.range(outputOf(name)),
+    async profile(values = {}) {
+      if (!device.gpu.features.has('timestamp-query'))
+        throw new InputError('profile: this device has no timestamp-query feature');
+      await turn.catch(() => {});
+      write(values);
+      return replay.profile(check);
+    },
+    async firstNonFinite(values = {}) {
+      if (!check) throw new InputError('firstNonFinite: compile this step with { check: true }');
+      await self.run(values);
+      return findNonFinite(device, made, allocation);
+    },
+    dispose: allocation.free,
+  };
+  return self;
+}
+
+/** Waits, after a run, while too many are in flight. */
+function inFlight({ device, replay, stepsInFlight }: Ready): () => Promise<void> {
+  const waiting: Promise<unknown>[] = [];
+  // Asking whether work is done costs Deno 10 ms, so only every half of the steps that may wait.
+  const stride = Math.floor(stepsInFlight / 2) || 1;
+  let runs = 0;
+  return async () => {
+    if (++runs % stride) return;
+    waiting.push(replay.done());
+    if ((waiting.length + 1) * stride <= stepsInFlight + 1) return;
+    await waiting.shift();
+    assertAlive(device);
+  };
+}

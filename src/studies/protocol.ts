@@ -18,7 +18,7 @@ import { evaluate } from '../metrics/evaluate.ts';
 import { linearProbe } from '../metrics/linear_probe.ts';
 import { type Case, cases } from './cases.ts';
 import { correlationOf } from './correlation.ts';
-import type { Result } from './results.ts';
+import type { Result } from './result.ts';
 
 /** Test samples in a picture. */
 const POINTS = 300;

@@ -1,14 +1,16 @@
 // The metrics of every demo, on held-out images.
-import { augment, cleanBatch, compileWatch, type Device, EVAL, spectrumOf } from 'hypersphere';
+import { augment, cleanBatch, compileWatch, type Device, EVAL, spectrumOf, type Tensor } from 'hypersphere';
 import type { Data } from './images.ts';
-import type { Model } from './trainer.ts';
 
 /** Test images that are watched, and labelled training images of k-NN. */
 const WATCHED = 256;
 const GALLERY = 512;
 
+/** From images to the embedding z, and to the representation that k-NN is taken on. */
+type Representation = Record<'embed' | 'represent', (x: Tensor) => Tensor>;
+
 /** Compiles what is measured of a model while it trains. */
-export async function watchModel(device: Device, { embed, represent }: Model, data: Data) {
+export async function watchModel(device: Device, { embed, represent }: Representation, data: Data) {
   const watch = await compileWatch(device, {
     views() {
       const x = augment(data.test, { ...EVAL, batch: WATCHED, start: 0, seed: 5 });

@@ -66,7 +66,7 @@ interface Job {
   batch: number;
   labels: KnownLabels | undefined;
   notes: string[];
-  /** Rows that lie on the GPU until the end. */
+  /** Rows kept on the GPU until the end. */
   held: Rows[];
   report: (stage: Stage, cost: number) => void;
 }

@@ -246,18 +246,9 @@ export async function fitLogistic(
   const [width, lanes] = [multipleOf4(D + 1), multipleOf4(classes)];
   const sizes: Sizes = { problems, rows, used, features: D, width, classes, lanes, splits, lambda };
 
-  const state = (name: string, ...shape: number[]) => variable(shape, { name: `logistic.${name}` });
-  const x = state('x', problems, rows, width);
-  const w = state('weights', problems, lanes, width);
-  const logits = state('logits', problems, rows, lanes);
-  const d = state('direction', problems, lanes, width);
-  const oldG = state('oldGradient', problems, lanes, width);
-  const search = state('search', problems, 8);
-  const rowLabels = new Uint32Array(problems * rows);
-  for (let i = 0; i < indices.length; i++)
-    rowLabels[Math.floor(i / used) * rows + (i % used)] = labels[indices[i]];
-  const y = variable([problems, rows], { name: 'logistic.labels', initial: rowLabels, dtype: 'u32' });
-  const made: Variable[] = [x, w, logits, d, oldG, search, y];
+  const state = stateOf(sizes, indices, labels);
+  const { x, y, w, search } = state;
+  const made: Variable[] = Object.values(state);
   const steps: { dispose(): void }[] = [];
   const compileOnce = async <O extends Record<string, Tensor>>(build: () => O) => {
     const step = await compile(device, build, { warmUp: false });
@@ -278,11 +269,8 @@ export async function fitLogistic(
       return { mean, scale, gram };
     });
     await prepare.run();
-    const [mean, scale, gram] = await Promise.all([
-      prepare.read('mean'),
-      prepare.read('scale'),
-      prepare.read('gram'),
-    ]);
+    const names = ['mean', 'scale', 'gram'] as const;
+    const [mean, scale, gram] = await Promise.all(names.map((name) => prepare.read(name)));
     const inverse = dual
       ? dualInverses(gram, problems, rows, (lambda * used) / CURVATURE)
       : sharedInverse(gram, width, CURVATURE / (problems * used), lambda);
@@ -297,34 +285,17 @@ export async function fitLogistic(
     // Several iterations a step share what it copies into textures.
     const together = largestDivisor(iterations, 10);
     const iterate = await compileOnce(() => {
-      for (let i = 0; i < together; i++) {
-        const [residual] = residualOp([logits, y], sizes);
-        const products = productsOf(residual, x, sizes);
-        const g = gradientOp([products, w], sizes);
-        const z = dual ? throughRows(g, x, p, lambda) : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
-        const parts = Math.min(64, Math.ceil((lanes * width) / 64));
-        const dots = dotsOp([g, z, oldG, d, w], { ...sizes, parts });
-        directionOp([dots], { ...sizes, parts }, [search]);
-        turnOp([g, z, search], sizes, [d, oldG]);
-        const along = alongOf(x, d, sizes);
-        for (let s = 0; s < NEWTON_STEPS; s++) {
-          const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
-          const slopes = slopesOp([logits, along, y, search], of);
-          searchOp([slopes], of, [search]);
-        }
-        advanceOp([along, search], { ...sizes, size: rows * lanes }, [logits]);
-        advanceOp([d, search], { ...sizes, size: lanes * width }, [w]);
-      }
+      for (let i = 0; i < together; i++) descend(state, p, sizes, dual);
       return {};
     });
     let done = 0;
     while (done < iterations) {
       await iterate.run();
       done += together;
-      const state = await readVariable(device, search);
+      const found = await readVariable(device, search);
       onProgress?.(0.1 + (0.9 * done) / iterations);
       // |gradient|^2 in the metric of the preconditioner is about how far above its minimum the objective is.
-      if (Array.from({ length: problems }, (_, b) => state[8 * b + 5]).every((gz) => gz < TOLERANCE)) break;
+      if (Array.from({ length: problems }, (_, b) => found[8 * b + 5]).every((gz) => gz < TOLERANCE)) break;
     }
 
     const finish = await compileOnce(() => {
@@ -338,6 +309,64 @@ export async function fitLogistic(
     for (const step of steps) step.dispose();
     freeVariables(device, made);
   }
+}
+
+/** What a fit keeps between iterations. */
+interface State {
+  /** Standardised rows [problems, rows, width], and their labels. */
+  x: Variable;
+  y: Variable;
+  /** Weights, search direction and last gradient, [problems, lanes, width]. */
+  w: Variable;
+  d: Variable;
+  oldG: Variable;
+  /** [problems, rows, lanes] */
+  logits: Variable;
+  /** Numbers of the line search, [problems, 8]. */
+  search: Variable;
+}
+
+function stateOf(sizes: Sizes, indices: Uint32Array, labels: ArrayLike<number>): State {
+  const { problems, rows, width, lanes, used } = sizes;
+  const state = (name: string, ...shape: number[]) => variable(shape, { name: `logistic.${name}` });
+  const rowLabels = new Uint32Array(problems * rows);
+  for (let i = 0; i < indices.length; i++)
+    rowLabels[Math.floor(i / used) * rows + (i % used)] = labels[indices[i]];
+  return {
+    x: state('x', problems, rows, width),
+    w: state('weights', problems, lanes, width),
+    logits: state('logits', problems, rows, lanes),
+    d: state('direction', problems, lanes, width),
+    oldG: state('oldGradient', problems, lanes, width),
+    search: state('search', problems, 8),
+    y: variable([problems, rows], { name: 'logistic.labels', initial: rowLabels, dtype: 'u32' }),
+  };
+}
+
+/** One iteration: gradient, preconditioned direction, line search, step. @param p the preconditioner */
+function descend(
+  { x, y, w, d, oldG, logits, search }: State,
+  p: Variable,
+  sizes: Sizes,
+  dual: boolean,
+): void {
+  const { rows, used, width, lanes, lambda } = sizes;
+  const [residual] = residualOp([logits, y], sizes);
+  const products = productsOf(residual, x, sizes);
+  const g = gradientOp([products, w], sizes);
+  const z = dual ? throughRows(g, x, p, lambda) : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
+  const parts = Math.min(64, Math.ceil((lanes * width) / 64));
+  const dots = dotsOp([g, z, oldG, d, w], { ...sizes, parts });
+  directionOp([dots], { ...sizes, parts }, [search]);
+  turnOp([g, z, search], sizes, [d, oldG]);
+  const along = alongOf(x, d, sizes);
+  for (let s = 0; s < NEWTON_STEPS; s++) {
+    const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
+    const slopes = slopesOp([logits, along, y, search], of);
+    searchOp([slopes], of, [search]);
+  }
+  advanceOp([along, search], { ...sizes, size: rows * lanes }, [logits]);
+  advanceOp([d, search], { ...sizes, size: lanes * width }, [w]);
 }
 
 /**

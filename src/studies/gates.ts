@@ -1,4 +1,4 @@
-import type { Result } from './results.ts';
+import type { Result } from './result.ts';
 
 /** A promise about a run, and whether it is kept. */
 export interface Gate {

@@ -8,7 +8,8 @@ import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { cases } from './cases.ts';
 import { baseline, rawPixels, runCase, withAlarm } from './protocol.ts';
-import { type Result, render } from './results.ts';
+import type { Result } from './result.ts';
+import { render } from './results.ts';
 
 const FOLDER = new URL('../../docs/', import.meta.url);
 const JSON_FILE = new URL('results.json', FOLDER);

@@ -29,7 +29,7 @@ import {
 import { run as train } from '../train/run.ts';
 import { type Case, cases } from './cases.ts';
 import { correlationOf } from './correlation.ts';
-import type { Result } from './results.ts';
+import type { Result } from './result.ts';
 
 /** Test samples in a picture. */
 const POINTS = 300;

@@ -74,7 +74,7 @@ export {
 } from './gpu/errors.ts';
 // Graph, gradients, compiled steps, ops of one's own.
 export { assign } from './graph/basic.ts';
-export { type CompileOptions, compile, type Step, type StepStats } from './graph/compile.ts';
+export { type CompileOptions, compile, type Step, type StepStats } from './runtime/compile.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
 export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op.ts';
@@ -93,7 +93,7 @@ export {
   Variable,
   variable,
 } from './graph/tensor.ts';
-export { freeVariables, readVariable, variableRange, writeVariable } from './graph/variables.ts';
+export { freeVariables, readVariable, variableRange, writeVariable } from './runtime/variables.ts';
 // Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
 export { adjustedRandIndex, normalizedMutualInformation } from './measures/agreement.ts';
 export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './measures/alarm.ts';
@@ -121,25 +121,25 @@ export { participationRatio, type Spectrum, spectrum, spectrumSlope } from './me
 export { embeddingStd } from './measures/std.ts';
 export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
 // Methods, one paper each.
-export { alignUniform } from './methods/align_uniform.ts';
+export { alignUniformLoss } from './methods/align_uniform.ts';
 export { alignmentLoss } from './methods/alignment.ts';
-export { barlowTwins } from './methods/barlow_twins.ts';
-export { dcl } from './methods/dcl.ts';
-export { infoNce } from './methods/info_nce.ts';
+export { barlowTwinsLoss } from './methods/barlow_twins.ts';
+export { dclLoss } from './methods/dcl.ts';
+export { infoNceLoss } from './methods/info_nce.ts';
 export { leJepaLoss } from './methods/lejepa.ts';
 export { nceLoss } from './methods/nce.ts';
-export { ntXent } from './methods/simclr.ts';
-export { proxyAnchor } from './methods/proxy_anchor.ts';
-export { proxyNca } from './methods/proxy_nca.ts';
+export { ntXentLoss } from './methods/simclr.ts';
+export { proxyAnchorLoss } from './methods/proxy_anchor.ts';
+export { proxyNcaLoss } from './methods/proxy_nca.ts';
 export { rotationLoss } from './methods/rotation.ts';
 export { sigReg } from './methods/parts/sigreg.ts';
 export { halves } from './methods/parts/views.ts';
-export { supCon } from './methods/sup_con.ts';
-export { triplet } from './methods/triplet.ts';
+export { supConLoss } from './methods/sup_con.ts';
+export { tripletLoss } from './methods/triplet.ts';
 export { uniformityLoss } from './methods/uniformity.ts';
-export { vicReg } from './methods/vicreg.ts';
+export { vicRegLoss } from './methods/vicreg.ts';
 export { whiten } from './methods/parts/whiten.ts';
-export { wMse } from './methods/w_mse.ts';
+export { wMseLoss } from './methods/w_mse.ts';
 // Layers (`nn`), optimisers, data.
 export * as nn from './nn/index.ts';
 // Ops.
@@ -172,7 +172,7 @@ export {
   uniform,
   uniformArray,
 } from './ops/random.ts';
-export { max, mean, min, std, sum, variance } from './ops/reduce.ts';
+export { max, mean, min, sum } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
 export { topKSimilar } from './ops/top_k.ts';
@@ -193,13 +193,33 @@ export {
   square,
   tanh,
 } from './ops/unary.ts';
+export { std, variance } from './ops/variance.ts';
 export * from './optim/index.ts';
-// Methods with what stands around their losses.
+// Methods with what stands around their losses, and the trainer.
+export {
+  type Trained,
+  type Trainer,
+  type TrainerLook,
+  type TrainerOptions,
+  trainer,
+} from './train/trainer.ts';
+export { NonFiniteError } from './train/run.ts';
 export { byolLoss } from './methods/byol.ts';
 export { dinoLoss } from './methods/dino.ts';
 export { mocoLoss } from './methods/moco.ts';
 export { nnclrLoss } from './methods/nnclr.ts';
-export type { Batch, Network, Recipe, Setting } from './methods/parts/recipe.ts';
-export { type Method, methods, recipeOf } from './methods/registry.ts';
+export { methods } from './methods/index.ts';
+export {
+  type ImageBatch,
+  type ImageMethod,
+  type ImageSetting,
+  imageMethod,
+  type Method,
+  type Network,
+  type PlaneMethod,
+  pairMethod,
+  planeMethod,
+  type Recipe,
+} from './methods/method.ts';
 export { simSiamLoss } from './methods/simsiam.ts';
 export { sinkhorn, swavLoss } from './methods/swav.ts';

@@ -21,14 +21,14 @@ for (const [page, limit] of Object.entries(LIMITS)) {
 }
 
 /** Losses of three steps of SimCLR on noise, and what a step takes. */
-async function train({ openDevice, compile, constant, nn, ntXent, adam }: typeof sources) {
+async function train({ openDevice, compile, constant, nn, ntXentLoss, adam }: typeof sources) {
   const device = await openDevice();
   const { normal } = random(7);
   const [a, b] = [0, 1].map(() => normal(16 * 20));
   const encoder = nn.mlp([20, 32, 8], { seed: 1 });
   const optimizer = adam(encoder.parameters, { learningRate: 1e-2 });
   const step = await compile(device, () => {
-    const loss = ntXent(encoder(constant(a, [16, 20])), encoder(constant(b, [16, 20])));
+    const loss = ntXentLoss(encoder(constant(a, [16, 20])), encoder(constant(b, [16, 20])));
     optimizer.minimize(loss);
     return { loss };
   });

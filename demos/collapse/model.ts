@@ -14,7 +14,7 @@ import {
   sub,
   type Tensor,
   uniformityLoss,
-  vicReg,
+  vicRegLoss,
 } from 'hypersphere';
 import { serve } from '../shared/worker.ts';
 
@@ -59,8 +59,8 @@ serve(({ images, seed, settings, inputs }) => {
       const [tA, tB] = halves(target.embed(x, training));
       return byolLoss(pA, pB, tA, tB);
     },
-    vicReg: (z) => vicReg(...halves(z), inputs),
-    alignUniform(z) {
+    vicReg: (z) => vicRegLoss(...halves(z), inputs),
+    alignUniformLoss(z) {
       const [zA, zB] = halves(z);
       return add(
         mul(alignmentLoss(zA, zB), inputs.alignWeight),

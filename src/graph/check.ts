@@ -1,5 +1,4 @@
 import { checkOptions, inRange, type NumberRange, rangeText, shown, shownList } from '../gpu/check.ts';
-import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { type DType, fail, type Scalar, show, Tensor, Variable, where } from './tensor.ts';
 
@@ -30,7 +29,7 @@ export function checkTensor(
 /**
  * Checks a number that a step may also be given anew each time: a number within the range, or a scalar input, whose
  * values are not known yet.
- * @throws ShapeError: `ntXent: expected a number above 0, or an f32 scalar, for "temperature", got 0`
+ * @throws ShapeError: `ntXentLoss: expected a number above 0, or an f32 scalar, for "temperature", got 0`
  */
 export function checkScalar(
   op: string,
@@ -121,15 +120,6 @@ export function checkFlag(op: string, name: string, value: unknown): void {
 export function checkNumbers(op: string, name: string, list: unknown, range: NumberRange = {}): void {
   if (!Array.isArray(list) || ![...list].every((n) => inRange(n, range)))
     fail(op, `expected an array, each ${rangeText(range)}, for "${name}", got ${shownList(list)}`);
-}
-
-/** Checks that something is a device and a variable. @throws InputError */
-export function checkOn(op: string, device: unknown, ...variables: unknown[]): asserts device is Device {
-  if (!isDevice(device))
-    throw new InputError(`${op}: expected a device of openDevice or adoptDevice, got ${shown(device)}`);
-  for (const v of variables) {
-    if (!(v instanceof Variable)) throw new InputError(`${op}: expected a variable, got ${shownTensor(v)}`);
-  }
 }
 
 /** Checks an f32 tensor of any shape. @throws ShapeError */

@@ -1,7 +1,7 @@
 import { GradientError } from '../gpu/errors.ts';
 import { accumulate } from './basic.ts';
 import { checkTensor, checkTensors } from './check.ts';
-import { constant, makeNode, type Node, reshape, sameShape, show, Tensor } from './tensor.ts';
+import { constant, labelOf, makeNode, type Node, reshape, sameShape, show, Tensor } from './tensor.ts';
 
 /** The same value, but no gradient flows through it (SimSiam, BYOL: the `sg` of the papers). */
 export function stopGradient(x: Tensor): Tensor {
@@ -64,7 +64,7 @@ function backward(node: Node, dy: Tensor): (Tensor | null)[] {
   );
 }
 
-const label = (node: Node) => `${node.op?.name ?? node.kind}${node.layer ? ` "${node.layer}"` : ''}`;
+const label = (node: Node) => labelOf(node.op?.name ?? node.kind, node.layer);
 
 /** The nodes that lie between `y` and any of `xs`, last made first. */
 function between(y: Tensor, xs: readonly Tensor[]): Node[] {

@@ -1,8 +1,7 @@
 import { InputError } from '../gpu/errors.ts';
 import { toTextures } from './basic.ts';
-import { sourceOf } from './compile.ts';
-import { type Kernel, kernelOf, type Target } from './op.ts';
-import type { Rec } from './plan.ts';
+import { type Kernel, kernelOf, sourceOf, type Target } from './op.ts';
+import type { PlannedCall } from './plan/call.ts';
 import { reshape, Tensor, viewRoot } from './tensor.ts';
 
 /** How a plan stores what its ops make: `compile(device, step, { precision: mixed })`. */
@@ -10,7 +9,7 @@ export interface Precision {
   /** @throws InputError on a device that cannot */
   check(features: { has(name: string): boolean }): void;
   /** The same calls on tensors that say how they are stored; `wanted` stay as they are. */
-  store(records: Rec[], wanted: Set<Tensor>, target: Target): Rec[];
+  store(records: PlannedCall[], wanted: Set<Tensor>, target: Target): PlannedCall[];
 }
 
 /**
@@ -40,7 +39,8 @@ export const mixed: Precision = {
           halves.set(y, new Tensor(y.node, y.index, y.shape, 'f32', true));
       }
     }
-    const halved = (rec: Rec) => bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
+    const halved = (rec: PlannedCall) =>
+      bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
     // A tensor stays whole where its writer, a reader, or the reader of its copy in a texture cannot do otherwise.
     for (let before = -1; before !== halves.size; ) {
       before = halves.size;
@@ -73,7 +73,7 @@ export const mixed: Precision = {
 };
 
 /** What a call reads and writes of the plan's own tensors, each with its name in the kernel. */
-function bound({ inputs, outputs }: Rec, kernel: Kernel | null | undefined): [Tensor, string][] {
+function bound({ inputs, outputs }: PlannedCall, kernel: Kernel | null | undefined): [Tensor, string][] {
   const reads = inputs.map((x, i) => [x, kernel?.inputs?.[i] ?? ''] as const);
   const writes = outputs.map((y, i) => [y, kernel?.outputs?.[i] ?? ''] as const);
   return [...reads, ...writes].filter(([x, name]) => x && !kernel?.unread?.includes(name)) as [

@@ -216,3 +216,11 @@ export function kernelOf(spec: Op, c: Call, target: Target): Kernel {
   const chosen = kernels.length > 1 && target.choice?.(keyOf(spec, c, kernels));
   return kernels.find((kernel) => variantOf(kernel) === chosen) ?? kernels[0];
 }
+
+const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
+
+/** The WGSL of a kernel, whole. Kernel first, so that a compiler's line numbers are those of its file. */
+export const sourceOf = (k: Kernel): string => {
+  const text = [k.source].flat().join('\n');
+  return (k.quads ? QUADS : '') + (k.prelude ? `${text}\n${k.prelude}` : text);
+};

@@ -1,6 +1,6 @@
 import { ShapeError } from '../gpu/errors.ts';
 import type { Call, Kernel, Op, Rounds, Target } from './op.ts';
-import { show } from './tensor.ts';
+import { labelOf, show } from './tensor.ts';
 
 /** The rounds of the loops of one invocation, where the kernel states them. */
 export function roundsOf(kernel: Kernel, c: Call): number | undefined {
@@ -32,7 +32,7 @@ export function checkRounds(
   const stated = d.kernel.rounds!(d);
   const shapes = d.inputs.flatMap((x) => (x ? [show(x.shape)] : [])).join(', ');
   throw new ShapeError(
-    `${d.op.name}${d.layer ? ` "${d.layer}"` : ''}: expected ${
+    `${labelOf(d.op.name, d.layer)}: expected ${
       typeof stated === 'number'
         ? `smaller sizes on llvmpipe, where loops may make ${mostRounds} rounds and these ${rounds}, got ${shapes}`
         : `${stated.expected.replace('N', String(largest(stated, mostRounds)))} on llvmpipe, got ${stated.size}`

@@ -1,6 +1,5 @@
 import { checkName, checkOptions, isFunction, shown, shownList } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
-import type { Op } from './op.ts';
 
 /** f32 is what is computed with; u32 for indices and labels; u8 for data, four to a word. */
 export type DType = 'f32' | 'u32' | 'u8';
@@ -8,11 +7,18 @@ export type Shape = readonly number[];
 /** A number is baked into the plan; a scalar input is written once per step. */
 export type Scalar = number | Tensor;
 
+/** What the graph itself knows of a node's op; `Op` in op.ts is all of it. */
+export interface Differentiable {
+  name: string;
+  /** Cotangents of the inputs from that of the first output. */
+  vjp?: (dy: Tensor, node: Node) => (Tensor | null)[];
+}
+
 /** A node of the graph: what makes one or more tensors. */
 export interface Node {
   readonly id: number;
   readonly kind: 'op' | 'view' | 'pack' | 'input' | 'scalar' | 'constant' | 'variable';
-  readonly op: Op | null;
+  readonly op: Differentiable | null;
   readonly inputs: readonly (Tensor | null)[];
   /** Variables that this node changes. */
   readonly state: readonly Variable[];
@@ -105,8 +111,11 @@ export const show = (shape: Shape): string => `[${Array.from(shape, shown).join(
 export const sameShape = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((n, i) => n === b[i]);
 
-/** The op and the layer a message is about: `matmul "encoder.1"`. */
-export const where = (op: string): string => (layers.length ? `${op} "${layers.join('.')}"` : op);
+/** An op and its layer, for messages: `matmul "encoder.1"`. */
+export const labelOf = (op: string, layer: string): string => (layer ? `${op} "${layer}"` : op);
+
+/** The op that is being built, and the layer that it is in. */
+export const where = (op: string): string => labelOf(op, layers.join('.'));
 
 /** Throws a ShapeError that names the op and the layer: `matmul "encoder.1": expected ...`. */
 export function fail(op: string, message: string): never {
@@ -301,7 +310,7 @@ export function settle(flat: Variable, members: Iterable<Variable> = flat.member
 export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
   const list: unknown = variables;
   checkName('flatten', name);
-  if (!Array.isArray(list) || !list.every((v) => v instanceof Variable))
+  if (!Array.isArray(list) || ![...list].every((v) => v instanceof Variable))
     throw new ShapeError(`flatten "${name}": expected an array of variables, got ${shown(list)}`);
   const wrong = variables.find((v) => v.dtype !== 'f32');
   if (wrong)

@@ -1,7 +1,7 @@
 import { InputError } from '../gpu/errors.ts';
 import { shownTensor } from './check.ts';
-import type { Dispatch } from './plan.ts';
-import { Tensor } from './tensor.ts';
+import type { Dispatch } from './plan/call.ts';
+import { labelOf, Tensor } from './tensor.ts';
 
 /** The bytes of one dispatch's uniform block. */
 const BLOCK = 256;
@@ -78,7 +78,7 @@ export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tenso
   /** Where each scalar input is written. */
   const places = new Map<Tensor, number[]>([...scalars].map(([x, at]) => [x, [at]]));
   for (const [i, { op, layer, kernel }] of dispatches.entries()) {
-    const bad = (problem: string) => new InputError(`${op.name}${layer && ` "${layer}"`}: ${problem}`);
+    const bad = (problem: string) => new InputError(`${labelOf(op.name, layer)}: ${problem}`);
     const fields = fieldsOf([kernel.source].flat().join('\n'));
     for (const name of Object.keys(given[i]))
       if (!fields.has(name))

@@ -180,7 +180,7 @@ function checkAlarm(looks: unknown, options: AlarmOptions): void {
       return typeof value === 'number' || (value === undefined && name.endsWith('?'));
     });
   const gauges = 'step alignment uniformity std rank participation? length loss?';
-  if (!Array.isArray(looks) || !looks.every((look) => areNumbers(look, gauges)))
+  if (!Array.isArray(looks) || ![...looks].every((look) => areNumbers(look, gauges)))
     throw new InputError(
       `collapseAlarm: expected an array of looks, each with numbers for ${gauges.replace(/ \w+\?/g, '').replaceAll(' ', ', ')}, got ${shown(looks)}`,
     );

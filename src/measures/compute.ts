@@ -1,10 +1,10 @@
 import { checkNumber, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { compile } from '../graph/compile.ts';
 import { constant, fail, sameShape, show, Tensor, Variable } from '../graph/tensor.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { gather, slice } from '../ops/shape.ts';
+import { compile } from '../runtime/compile.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 
 /** Rows [N, D] in several variables, one after the other, where one binding of a device cannot hold them all. */
 export interface Slabs {
@@ -35,7 +35,7 @@ export function checkRows(where: string, rows: unknown): readonly [number, numbe
     return bad(shown(rows));
   const { shape } = rows as { shape?: unknown };
   const sizes = Array.isArray(shape) ? (shape as number[]) : [];
-  if (sizes.length !== 2 || !sizes.every((n) => Number.isInteger(n) && n > 0))
+  if (sizes.length !== 2 || ![...sizes].every((n) => Number.isInteger(n) && n > 0))
     bad(`a "shape" of ${Array.isArray(shape) ? `[${shape.map(shown).join(', ')}]` : shown(shape)}`);
   const [N, D] = sizes;
   if ('slabs' in rows) {

@@ -8,10 +8,10 @@ import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gp
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { shownTensor } from '../graph/check.ts';
-import { compile } from '../graph/compile.ts';
 import { op } from '../graph/op.ts';
 import { fail, reshape, type Scalar, scalar, show, Tensor, Variable, variable } from '../graph/tensor.ts';
-import { freeVariables } from '../graph/variables.ts';
+import { compile } from '../runtime/compile.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { checkDevice, ranges, rowsInBinding, type Slabs } from './compute.ts';
 
 interface Options {

@@ -1,8 +1,9 @@
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { sub } from '../ops/binary.ts';
-import { sum, variance } from '../ops/reduce.ts';
+import { sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
+import { variance } from '../ops/variance.ts';
 import { compute, type Rows, sameShapes, tensorOf } from './compute.ts';
 import { isRounding } from './numbers.ts';
 import { fromFirst, inUnits } from './relative.ts';

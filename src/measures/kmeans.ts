@@ -1,10 +1,10 @@
 import { checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
-import { compile } from '../graph/compile.ts';
 import { input, variable } from '../graph/tensor.ts';
-import { freeVariables } from '../graph/variables.ts';
 import { uniformArray } from '../ops/random.ts';
 import { topKSimilar } from '../ops/top_k.ts';
+import { compile } from '../runtime/compile.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { checkDevice, checkRows, type Rows, ranges, readRows, rowsInBinding } from './compute.ts';
 
 export interface KMeansOptions {

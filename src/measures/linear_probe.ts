@@ -11,9 +11,9 @@ import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { constant, fail, show, Variable, variable } from '../graph/tensor.ts';
-import { freeVariables } from '../graph/variables.ts';
 import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import {
   bindingLimit,
   checkDevice,

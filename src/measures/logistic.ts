@@ -1,13 +1,13 @@
 import logisticWgsl from '../../shaders/logistic.wgsl' with { type: 'text' };
 import type { Device } from '../gpu/device.ts';
-import { compile } from '../graph/compile.ts';
 import { type Call, type Inputs, type Kernel, type Outputs, op } from '../graph/op.ts';
 import { constant, reshape, type Shape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { fromBuffers, operandsFrom } from '../ops/operands.ts';
 import { sum } from '../ops/reduce.ts';
+import { compile } from '../runtime/compile.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { invertPositiveDefinite } from './eigen.ts';
 
 /** The sizes of a batch of problems; see logistic.wgsl. */

@@ -5,7 +5,7 @@ import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gp
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
+import { readVariable } from '../runtime/variables.ts';
 import { checkDevice, checkNeighbours, freeRows, type Rows } from './compute.ts';
 import { checkDataset, type EmbedOptions, embedSlabs } from './embed.ts';
 import { knnVotes, neighboursOf } from './knn.ts';

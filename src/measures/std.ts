@@ -1,8 +1,9 @@
 import type { Device } from '../gpu/device.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean, variance } from '../ops/reduce.ts';
+import { mean } from '../ops/reduce.ts';
 import { sqrt } from '../ops/unary.ts';
+import { variance } from '../ops/variance.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
 import { fromFirst, inUnits } from './relative.ts';
 

@@ -1,10 +1,13 @@
 import { checkNumber } from '../gpu/check.ts';
 import { scalarsOf, WEIGHT } from '../graph/check.ts';
-import { type Scalar, type Tensor, where } from '../graph/tensor.ts';
+import { type Tensor, where } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { alignmentLoss } from './alignment.ts';
+import { CHUNKS, pairMethod, type Values } from './method.ts';
 import { checkViews } from './parts/views.ts';
 import { uniformityLoss } from './uniformity.ts';
+
+const hyperparameters = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT] } as const;
 
 /**
  * Alignment and uniformity as the objective: Wang & Isola 2020, arXiv 2005.10242, Section 5 and Figure 6.
@@ -13,16 +16,25 @@ import { uniformityLoss } from './uniformity.ts';
  * @param zB embeddings of view B, [N, D]
  * @param alignWeight default 1, uniformWeight default 1, t default 2: the paper's STL-10 settings
  */
-export function alignUniform(
+export function alignUniformLoss(
   zA: Tensor,
   zB: Tensor,
-  options: { alignWeight?: Scalar; uniformWeight?: Scalar; t?: number } = {},
+  options: Partial<Values<typeof hyperparameters>> & { t?: number } = {},
 ): Tensor {
-  checkViews('alignUniform', zA, zB);
-  const weights = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT] } as const;
-  const { alignWeight, uniformWeight } = scalarsOf('alignUniform', options, weights, 't');
+  checkViews('alignUniformLoss', zA, zB);
+  const { alignWeight, uniformWeight } = scalarsOf('alignUniformLoss', options, hyperparameters, 't');
   const { t = 2 } = options;
-  checkNumber(where('alignUniform'), 't', t, { above: 0 });
+  checkNumber(where('alignUniformLoss'), 't', t, { above: 0 });
   const uniform = mul(add(uniformityLoss(zA, { t }), uniformityLoss(zB, { t })), 0.5);
   return add(mul(alignmentLoss(zA, zB), alignWeight), mul(uniform, uniformWeight));
 }
+
+/** Alignment and uniformity of two views of each image. */
+export const alignUniform = pairMethod({
+  title: 'Alignment + uniformity',
+  paper: 'Wang & Isola, arXiv 2005.10242',
+  year: 2020,
+  summary: 'the two limits of InfoNCE: views agree, embeddings spread over the hypersphere',
+  hyperparameters: { ...hyperparameters, ...CHUNKS },
+  loss: alignUniformLoss,
+});

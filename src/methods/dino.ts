@@ -2,15 +2,17 @@ import { LOCAL } from '../data/augment.ts';
 import { assign } from '../graph/basic.ts';
 import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { type Scalar, type Tensor, variable } from '../graph/tensor.ts';
+import { type Tensor, variable } from '../graph/tensor.ts';
 import { copyInitial } from '../nn/init.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { softmax } from '../ops/softmax.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
+import { count, fixed, imageMethod, SHARE, SWITCH, type Values } from './method.ts';
 import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
 import { checkPairs, parts } from './parts/views.ts';
+
+const hyperparameters = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
 
 /**
  * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts what the teacher
@@ -27,10 +29,9 @@ export function dinoLoss(
   students: readonly Tensor[],
   teachers: readonly Tensor[],
   centre: Tensor,
-  options: { temperature?: Scalar; teacherTemperature?: Scalar } = {},
+  options: Partial<Values<typeof hyperparameters>> = {},
 ): Tensor {
-  const spec = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
-  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, spec);
+  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, hyperparameters);
   checkPairs('dinoLoss', students, teachers, centre);
   const targets = teachers.map((t) => stopGradient(softmax(div(sub(t, centre), teacherTemperature))));
   const pairs = students.flatMap((s, v) =>
@@ -40,37 +41,51 @@ export function dinoLoss(
 }
 
 /**
- * DINO around its loss: prototypes behind the projector, and a teacher that follows as a moving average (Section 3.1).
- * Knobs: `outputs` prototypes; `localViews` crops for the student alone; the teacher's `momentum` at first; temperatures; `centre` 0: none.
+ * DINO: prototypes behind the projector, and a teacher that follows as a moving average (Section 3.1). `outputs` prototypes;
+ * `localViews` crops for the student alone; `momentum` of the teacher at first; `centre` 0 leaves the centring out.
  */
-export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
-  const { outputs: count, localViews, temperature, teacherTemperature } = knobs;
-  const student = prototypes({ name: 'prototypes', count, width, seed });
-  const teacher = prototypes({ name: 'target.prototypes', count, width, seed });
-  copyInitial(teacher.parameters, student.parameters);
-  const target = copy('target');
-  const followers = [...target.parameters, ...teacher.parameters];
-  const centre = variable([count], { name: 'centre' });
-  let latest: Tensor;
-  return {
-    parameters: student.parameters,
-    state: [...followers, ...target.statistics, centre],
-    schedules: { momentum: risingMomentum(knobs.momentum) },
-    loss: ({ x, views }) => {
-      const z = network.embed(x, { training: true });
-      // Running statistics are those of whole views, which the encoder will be used on.
-      const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
-      const local = localViews ? parts(student(crops()), localViews) : [];
-      latest = teacher(target.embed(x, { training: true }));
-      return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), centre, {
-        temperature,
-        teacherTemperature,
-      });
-    },
-    after: ({ momentum }) => {
-      ema(followers, [...network.parameters, ...student.parameters], momentum);
-      const moved = sub(mean(latest, { axes: [0] }), centre);
-      if (knobs.centre) assign(centre, add(centre, mul(moved, 0.1)));
-    },
-  };
-}
+export const dino = imageMethod({
+  title: 'DINO',
+  paper: 'Caron et al., arXiv 2104.14294',
+  year: 2021,
+  summary:
+    'predict the centred and sharpened outputs of a slowly following teacher, from crops too: no negatives',
+  hyperparameters: {
+    ...{ outputs: [256, count(1)], localViews: [2, count(0, 100)], momentum: [0.99, fixed(SHARE)] },
+    ...hyperparameters,
+    centre: [1, SWITCH],
+  },
+  build({
+    network,
+    copy,
+    width,
+    seed,
+    hyperparameters: { outputs, localViews, momentum, centre, ...values },
+  }) {
+    const student = prototypes({ name: 'prototypes', count: outputs, width, seed });
+    const teacher = prototypes({ name: 'target.prototypes', count: outputs, width, seed });
+    copyInitial(teacher.parameters, student.parameters);
+    const target = copy('target');
+    const followers = [...target.parameters, ...teacher.parameters];
+    const mid = variable([outputs], { name: 'centre' });
+    let latest: Tensor;
+    return {
+      parameters: student.parameters,
+      state: [...followers, ...target.statistics, mid],
+      schedules: { momentum: risingMomentum(momentum) },
+      loss({ x, views }) {
+        const z = network.embed(x, { training: true });
+        // Running statistics are those of whole views, which the encoder will be used on.
+        const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
+        const local = localViews ? parts(student(crops()), localViews) : [];
+        latest = teacher(target.embed(x, { training: true }));
+        return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), mid, values);
+      },
+      after({ momentum }) {
+        ema(followers, [...network.parameters, ...student.parameters], momentum);
+        const moved = sub(mean(latest, { axes: [0] }), mid);
+        if (centre) assign(mid, add(mid, mul(moved, 0.1)));
+      },
+    };
+  },
+});

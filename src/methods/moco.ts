@@ -1,6 +1,6 @@
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { fail, show, type Tensor } from '../graph/tensor.ts';
 import { div, mul, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -8,9 +8,11 @@ import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { softplus } from '../ops/unary.ts';
 import { ema } from '../optim/ema.ts';
+import { count, imageMethod, SHARE, type Values } from './method.ts';
 import { queue } from './parts/queue.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = { temperature: [0.2, POSITIVE] } as const;
 
 /**
  * MoCo's loss: He et al. 2019, arXiv 1911.05722, Equation 1: InfoNCE of a query with its key, against the keys of earlier batches.
@@ -22,9 +24,14 @@ import { checkViews, halves } from './parts/views.ts';
  * @param temperature default 0.2 (MoCo v2, arXiv 2003.04297; the first paper's is 0.07)
  * @throws ShapeError unless q and k are [N, D] and keys is [K, D]
  */
-export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperature?: Scalar } = {}): Tensor {
+export function mocoLoss(
+  q: Tensor,
+  k: Tensor,
+  keys: Tensor,
+  options: Partial<Values<typeof hyperparameters>> = {},
+): Tensor {
   checkViews('mocoLoss', q, k);
-  const { temperature } = scalarsOf('mocoLoss', options, { temperature: [0.2, POSITIVE] });
+  const { temperature } = scalarsOf('mocoLoss', options, hyperparameters);
   checkTensor('mocoLoss', 'keys', keys, { dtype: 'f32' });
   if (keys.shape.length !== 2 || keys.shape[1] !== q.shape[1])
     fail('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
@@ -36,25 +43,32 @@ export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperat
 }
 
 /**
- * MoCo around its loss: the keys come from a network that follows the trained one as a moving average, so that keys of
- * many batches go together. Both views are queries, as in version 3 (arXiv 2104.02057).
- * Knobs: `temperature`, `momentum` .99 (.999 is for 200 epochs), `queue`: how many keys it holds.
+ * MoCo: the keys come from a network that follows the trained one as a moving average, so that keys of many batches go
+ * together. Both views are queries, as in version 3 (arXiv 2104.02057). `momentum` .99 (.999 is for 200 epochs); `queue`:
+ * how many keys it holds.
  */
-export function moco({ network, copy, width, seed, knobs }: Setting): Recipe {
-  const target = copy('target');
-  const keys = queue({ name: 'queue', rows: knobs.queue, width, seed });
-  let latest: Tensor;
-  return {
-    state: [...target.parameters, ...target.statistics, keys.rows],
-    loss: ({ x }) => {
-      const q = network.embed(x, { training: true });
-      latest = l2Normalize(target.embed(x, { training: true }));
-      const [kA, kB] = halves(latest);
-      return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, { temperature: knobs.temperature });
-    },
-    after: () => {
-      ema(target.parameters, network.parameters, knobs.momentum);
-      keys.push(latest);
-    },
-  };
-}
+export const moco = imageMethod({
+  title: 'MoCo',
+  paper: 'He et al., arXiv 1911.05722',
+  year: 2019,
+  summary: 'pick the other view among a queue of keys from a slowly following copy of the network',
+  hyperparameters: { ...hyperparameters, momentum: [0.99, SHARE], queue: [4096, count(1)] },
+  build({ network, copy, width, seed, hyperparameters: { temperature, momentum, queue: rows } }) {
+    const target = copy('target');
+    const keys = queue({ name: 'queue', rows, width, seed });
+    let latest: Tensor;
+    return {
+      state: [...target.parameters, ...target.statistics, keys.rows],
+      loss({ x }) {
+        const q = network.embed(x, { training: true });
+        latest = l2Normalize(target.embed(x, { training: true }));
+        const [kA, kB] = halves(latest);
+        return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, { temperature });
+      },
+      after() {
+        ema(target.parameters, network.parameters, momentum);
+        keys.push(latest);
+      },
+    };
+  },
+});

@@ -1,10 +1,18 @@
 import { scalarsOf, WEIGHT } from '../graph/check.ts';
-import type { Scalar, Tensor } from '../graph/tensor.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
-import { mean, std, sum, variance } from '../ops/reduce.ts';
+import { mean, sum } from '../ops/reduce.ts';
 import { relu, square } from '../ops/unary.ts';
+import { std, variance } from '../ops/variance.ts';
+import { CHUNKS, pairMethod, type Values } from './method.ts';
 import { checkViews } from './parts/views.ts';
+
+const hyperparameters = {
+  invarianceWeight: [25, WEIGHT],
+  varianceWeight: [25, WEIGHT],
+  covarianceWeight: [1, WEIGHT],
+} as const;
 
 /** Keeps the gradient of the standard deviation finite at 0 (the paper's). */
 const EPSILON = 1e-4;
@@ -33,17 +41,17 @@ function covarianceTerm(z: Tensor): Tensor {
  * @param invarianceWeight default 25, varianceWeight default 25, covarianceWeight default 1: the paper's
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function vicReg(
+export function vicRegLoss(
   zA: Tensor,
   zB: Tensor,
-  options: { invarianceWeight?: Scalar; varianceWeight?: Scalar; covarianceWeight?: Scalar } = {},
+  options: Partial<Values<typeof hyperparameters>> = {},
 ): Tensor {
-  checkViews('vicReg', zA, zB);
-  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf('vicReg', options, {
-    invarianceWeight: [25, WEIGHT],
-    varianceWeight: [25, WEIGHT],
-    covarianceWeight: [1, WEIGHT],
-  });
+  checkViews('vicRegLoss', zA, zB);
+  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf(
+    'vicRegLoss',
+    options,
+    hyperparameters,
+  );
   const invariance = mean(square(sub(zA, zB)));
   const varying = mul(add(varianceTerm(zA), varianceTerm(zB)), 0.5);
   const redundancy = add(covarianceTerm(zA), covarianceTerm(zB));
@@ -52,3 +60,13 @@ export function vicReg(
     mul(redundancy, covarianceWeight),
   );
 }
+
+/** VICReg on two views of each image. */
+export const vicReg = pairMethod({
+  title: 'VICReg',
+  paper: 'Bardes et al., arXiv 2105.04906',
+  year: 2021,
+  summary: 'views agree, each feature varies, features do not repeat each other: no negatives',
+  hyperparameters: { ...hyperparameters, ...CHUNKS },
+  loss: vicRegLoss,
+});

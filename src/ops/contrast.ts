@@ -279,8 +279,9 @@ export function contrast(
   checkScalar('contrast', 'temperature', temperature, POSITIVE);
   checkFlag('contrast', 'excludeSelf', excludeSelf);
   checkFlag('contrast', 'mean', options.mean ?? false);
-  if (labels) checkTensors('contrast', 'labels', labels);
-  if (labels && labels.length !== 2) fail('contrast', `expected two lists of labels, got ${labels.length}`);
+  if (labels !== null) checkTensors('contrast', 'labels', labels);
+  if (labels !== null && labels.length !== 2)
+    fail('contrast', `expected two lists of labels, got ${shown(labels)}`);
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
     fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
   }

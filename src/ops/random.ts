@@ -106,11 +106,11 @@ export interface ArrayOptions {
   stream?: number;
 }
 
-/** The most numbers that are made on the CPU at once. */
-const MOST = 2 ** 31;
+/** The most numbers that are made on the CPU at once: a few seconds' work. */
+export const MOST_ON_CPU = 2 ** 26;
 
 function checkArray(op: string, n: number, options: object, names = ['seed', 'stream']): void {
-  checkNumber(op, 'n', n, { least: 0, most: MOST, whole: true });
+  checkNumber(op, 'n', n, { least: 0, most: MOST_ON_CPU, whole: true });
   checkOptions(op, options, names);
   for (const name of names) {
     const value = (options as Record<string, unknown>)[name] ?? (name === 'seed' ? undefined : 0);
@@ -194,5 +194,7 @@ export function permutationArray(n: number, options: { seed: number; epoch?: num
   checkArray('permutationArray', n, options, ['seed', 'epoch']);
   const { seed, epoch = 0 } = options;
   const key = permutationKey(seed, epoch);
-  return Uint32Array.from({ length: n }, (_, i) => permute(i, n, key));
+  const out = new Uint32Array(n);
+  for (let i = 0; i < n; i++) out[i] = permute(i, n, key);
+  return out;
 }

@@ -2,8 +2,8 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import reduceWgsl from '../../shaders/reduce.wgsl' with { type: 'text' };
-import { checkNumber, checkOptions, shownList } from '../gpu/check.ts';
-import { checkCall, checkFlag, checkFloat } from '../graph/check.ts';
+import { checkOptions, shownList } from '../gpu/check.ts';
+import { checkFloat } from '../graph/check.ts';
 import { type Call, type Kernel, type Op, op } from '../graph/op.ts';
 import {
   constant,
@@ -11,13 +11,10 @@ import {
   fail,
   reshape,
   type Shape,
-  show,
   sizeOf,
   type Tensor,
   where,
 } from '../graph/tensor.ts';
-import { add, mul, sub } from './binary.ts';
-import { sqrt, square } from './unary.ts';
 
 /** Which axes to reduce: one, several (negative ones count from the end), or all. */
 export interface ReduceOptions {
@@ -172,7 +169,7 @@ function reduceBlock(apply: Reduction, x: Tensor, block: Block): Tensor {
 export function normalizeAxes(op: string, rank: number, axes?: number | readonly number[]): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
   const list = [axes].flat().map((axis) => (typeof axis === 'number' && axis < 0 ? axis + rank : axis));
-  const valid = list.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
+  const valid = [...list].every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
   if (!valid || new Set(list).size !== list.length)
     fail(op, `expected different axes of a tensor of rank ${rank}, got ${shownList([axes].flat())}`);
   return list.sort((a, b) => a - b);
@@ -217,34 +214,6 @@ export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => reduction
 
 /** The smallest element over some axes, or all. The gradient goes to the first of equal ones. */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => reduction('min', minOp, x, options);
-
-/** Options of {@link variance} and {@link std}; `unbiased` divides by n - 1. */
-export interface VarianceOptions extends ReduceOptions {
-  unbiased?: boolean;
-}
-
-/** The mean squared distance from the mean over some axes, or all; of two sweeps, so that a large mean costs no precision. */
-export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
-  checkFloat('variance', x);
-  checkCall('variance', {}, options, 'axes keepDims unbiased');
-  const { axes, keepDims, unbiased = false } = options;
-  checkFlag('variance', 'unbiased', unbiased);
-  const centred = sub(x, mean(x, { axes, keepDims: true }));
-  const y = mean(square(centred), { axes, keepDims });
-  const count = x.size / y.size;
-  if (!unbiased) return y;
-  if (count < 2) fail('variance', `expected at least 2 elements to be unbiased, got ${show(x.shape)}`);
-  return mul(y, count / (count - 1));
-}
-
-/** The square root of {@link variance}. Its gradient is infinite where all elements are equal; see `epsilon`. */
-export function std(x: Tensor, options: VarianceOptions & { epsilon?: number } = {}): Tensor {
-  checkFloat('std', x);
-  checkCall('std', {}, options, 'axes keepDims unbiased epsilon');
-  const { epsilon = 0, ...rest } = options;
-  checkNumber(where('std'), 'epsilon', epsilon, { least: 0 });
-  return sqrt(add(variance(x, rest), epsilon));
-}
 
 /** Sums over what NumPy broadcasting repeated, so that the result has `shape`: the transpose of broadcasting. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {

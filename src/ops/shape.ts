@@ -281,7 +281,7 @@ export function pad(
   checkWords('pad', x);
   const rank = x.shape.length;
   const valid = (list: readonly number[]) =>
-    list.length === rank && list.every((n) => Number.isInteger(n) && n >= 0);
+    list.length === rank && [...list].every((n) => Number.isInteger(n) && n >= 0);
   if (!valid(before) || !valid(after))
     fail(
       'pad',

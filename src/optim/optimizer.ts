@@ -3,7 +3,7 @@ import optimizerWgsl from '../../shaders/optimizer.wgsl' with { type: 'text' };
 import { checkOptions, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { checkOn, checkTensor, checkTensors, checkVariables } from '../graph/check.ts';
+import { checkTensor, checkTensors, checkVariables } from '../graph/check.ts';
 import { grad } from '../graph/gradient.ts';
 import { op } from '../graph/op.ts';
 import {
@@ -21,7 +21,8 @@ import {
   type Variable,
   variable,
 } from '../graph/tensor.ts';
-import { readVariable } from '../graph/variables.ts';
+import { checkOn } from '../runtime/check.ts';
+import { readVariable } from '../runtime/variables.ts';
 
 /** What all optimisers take. */
 export interface OptimizerOptions {

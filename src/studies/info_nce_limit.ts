@@ -1,6 +1,5 @@
 // Theorem 1 of Wang & Isola 2020, arXiv 2005.10242, as numbers.
 import type { Device } from '../gpu/device.ts';
-import { compile } from '../graph/compile.ts';
 import { constant, input, scalar, type Tensor } from '../graph/tensor.ts';
 import { compute } from '../measures/compute.ts';
 import { uniformityOptimum } from '../measures/uniformity.ts';
@@ -11,6 +10,7 @@ import { bitsArray, normal } from '../ops/random.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { gather, slice } from '../ops/shape.ts';
 import { softplus } from '../ops/unary.ts';
+import { compile } from '../runtime/compile.ts';
 
 /** Positive pairs and a distribution of embeddings, all of unit length. */
 export interface Embeddings {

@@ -1,12 +1,12 @@
 // Wang & Isola 2020, arXiv 2005.10242, Section 5: over many encoders, accuracy against alignment and uniformity.
 import { fixed } from '../cli/axes.ts';
 import { html } from '../cli/html.ts';
-import { represent } from '../cli/model.ts';
-import { freeVariables, readVariable } from '../graph/variables.ts';
 import { embed } from '../measures/embed.ts';
 import { evaluate } from '../measures/evaluate.ts';
 import { linearProbe } from '../measures/linear_probe.ts';
 import { uniformityOptimum } from '../measures/uniformity.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
+import { represent } from '../train/images.ts';
 import { chart, colours, figure, linear, mark, path, px, type Shape } from './figure.ts';
 import { interval, partialSpearman, spearman } from './statistics.ts';
 import { type Lab, type Study, short, trained } from './study.ts';

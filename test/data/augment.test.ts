@@ -1,8 +1,8 @@
 import { type Augmentation, augment, EVAL, NOISY, S1, simclrRgb } from '../../src/data/augment.ts';
 import { batchIndices, type Dataset, dataset } from '../../src/data/dataset.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { constant, input, scalar } from '../../src/graph/tensor.ts';
 import { normals, permutationKey, permute, threefry } from '../../src/ops/random.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 interface Draw {

@@ -2,10 +2,10 @@
 import { augment, EVAL } from '../../src/data/augment.ts';
 import { cleanBatch, dataset, pixelStatistics } from '../../src/data/dataset.ts';
 import { checkLabels, parseImages, parseLabels } from '../../src/data/idx.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, readAsset, test } from '../harness.ts';
 
 async function load(part: string) {

@@ -7,8 +7,8 @@ import {
   saveVariables,
 } from '../../src/data/safetensors.ts';
 import { flatten, variable } from '../../src/graph/tensor.ts';
-import { readVariable, writeVariable } from '../../src/graph/variables.ts';
 import { adam } from '../../src/optim/adam.ts';
+import { readVariable, writeVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

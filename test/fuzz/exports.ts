@@ -1,8 +1,8 @@
 // Every export with hostile arguments: it gives something sound, or refuses in one line that names it.
 import fc from 'fast-check';
-import { compile } from '../../src/graph/compile.ts';
 import { addEffect, type Node, Tensor, trace, Variable } from '../../src/graph/tensor.ts';
-import { freeVariables } from '../../src/graph/variables.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables } from '../../src/runtime/variables.ts';
 import { type Change, changed, changes, make, show } from './arguments.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { checkGpu, gpu, openGpu } from './gpu.ts';
@@ -11,7 +11,7 @@ import { type Entry, exported, functionOf, type Kind, OTHERS, prepareSteps, surf
 /** A message begins with what it is about: `matmul "encoder.1": `, `variable "w": `. */
 const NAMES = /^(IDX )?[A-Za-z][\w.]*( "[^"]*")?: \S/;
 /** These name the file as the caller called it, whatever that is, or the method by its title: `Proxy-Anchor: `. */
-const OTHER_NAMES = /^(parse|npy|fromArrays|dataset|checkLabels|recipeOf)/;
+const OTHER_NAMES = /^(parse|load|npy|fromArrays|dataset|checkLabels|recipeOf)/;
 
 interface Call {
   name: string;

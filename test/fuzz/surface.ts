@@ -1,8 +1,8 @@
 // Every function that a user may call, with arguments that it takes. What is exported and stands nowhere here fails the suite.
 
-import { compile } from '../../src/graph/compile.ts';
 import * as api from '../../src/index.ts';
 import { neighboursOf } from '../../src/measures/knn.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import {
   type Arg,
   aVariable,
@@ -150,7 +150,13 @@ const setting = (method: string) =>
     width: 6,
     classes: 3,
     seed: 1,
-    knobs: object({ ...api.methods[method].knobs }),
+    hyperparameters: object(
+      Object.fromEntries(
+        Object.entries(api.methods[method].hyperparameters as api.ImageMethod['hyperparameters']).map(
+          ([name, [value]]) => [name, value],
+        ),
+      ),
+    ),
   });
 const binary = build(x, x);
 const unary = build(x);
@@ -419,19 +425,15 @@ export const surface: Record<string, Entry> = {
   ),
   mocoLoss: build(z, z, tensor([5, 6]), temperature),
   nnclrLoss: build(z, z, z, z, tensor([5, 6]), temperature),
-  recipeOf: build(
-    leaf('byol', () => api.methods.byol),
-    setting('byol'),
-  ),
   simSiamLoss: build(z, z, z, z, object({ stop: true })),
   sinkhorn: build(z, object({ epsilon: 0.05, iterations: 3 })),
   swavLoss: build(z, z, object({ temperature: 0.1, epsilon: 0.05, iterations: 3 })),
   ...Object.fromEntries(
     Object.entries(api.methods)
-      .filter(([, { density }]) => !density)
+      .filter(([, { data }]) => data === 'images')
       .map(([name, method]) => [
-        `recipeOf(${name})`,
-        made('build', () => (of: api.Setting) => api.recipeOf(method, of as never), setting(name)),
+        `methods.${name}.build`,
+        made('build', () => (given: never) => method.build(given), setting(name)),
       ]),
   ),
   // Layers.

@@ -10,11 +10,9 @@ import {
   WebGPUMissingError,
 } from '../../src/gpu/errors.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { op } from '../../src/graph/op.ts';
 import { input, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable, writeVariable } from '../../src/graph/variables.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, mul } from '../../src/ops/binary.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
@@ -22,8 +20,10 @@ import { matmul } from '../../src/ops/matmul.ts';
 import { maxPool2d } from '../../src/ops/pool.ts';
 import { sum } from '../../src/ops/reduce.ts';
 import { exp, square } from '../../src/ops/unary.ts';
-import { smallModel } from '../graph/models.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable, writeVariable } from '../../src/runtime/variables.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
+import { smallModel } from '../runtime/models.ts';
 
 const array = (...values: number[]) => Float32Array.from(values);
 

@@ -2,15 +2,15 @@
 import * as assert from 'uvu/assert';
 import { GradientError } from '../../src/gpu/errors.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad, stopGradient } from '../../src/graph/gradient.ts';
 import { op } from '../../src/graph/op.ts';
 import { constant, input, layer, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { add, mul, sub } from '../../src/ops/binary.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { mean, sum } from '../../src/ops/reduce.ts';
 import { exp, square, tanh } from '../../src/ops/unary.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';

@@ -2,14 +2,12 @@
 import * as assert from 'uvu/assert';
 import { openDevice } from '../../src/gpu/device.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { mixed, narrow } from '../../src/graph/mixed.ts';
 import type { Kernel } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, initialOf, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import * as nn from '../../src/nn/index.ts';
 import { contrast } from '../../src/ops/contrast.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
@@ -19,6 +17,8 @@ import { averagePool2d, maxPool2d } from '../../src/ops/pool.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { gelu, relu, silu, tanh } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { withLargeTiles } from '../ops/tiles.ts';
 
@@ -110,7 +110,7 @@ function job(batch: number) {
   const build = ({ x }: typeof inputs) => {
     const z = projector(encoder(x, { training: true }), { training: true });
     const view = (start: number) => slice(z, { starts: [start, 0], sizes: [batch, -1] });
-    const loss = ntXent(view(0), view(batch));
+    const loss = ntXentLoss(view(0), view(batch));
     optimizer.minimize(loss);
     return { loss };
   };

@@ -2,10 +2,10 @@
 import { dataset } from '../../src/data/dataset.ts';
 import { checkLabels, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { embed } from '../../src/measures/embed.ts';
 import { knnAccuracy } from '../../src/measures/knn.ts';
 import { linearProbe } from '../../src/measures/linear_probe.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { close, device, readAsset, test } from '../harness.ts';
 
 async function load(part: string) {

@@ -1,9 +1,7 @@
 import * as assert from 'uvu/assert';
 import { dataset } from '../../src/data/dataset.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { alignment } from '../../src/measures/alignment.ts';
 import { effectiveRank, entropyRank, spectrumOf } from '../../src/measures/effective_rank.ts';
 import { invertPositiveDefinite, symmetricEigenvalues } from '../../src/measures/eigen.ts';
@@ -16,6 +14,8 @@ import { embeddingStd } from '../../src/measures/std.ts';
 import { uniformity, uniformityOptimum } from '../../src/measures/uniformity.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { sum } from '../../src/ops/reduce.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

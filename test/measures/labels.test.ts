@@ -1,11 +1,11 @@
 import type { Label } from '../../src/data/labels.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { adjustedRandIndex, normalizedMutualInformation } from '../../src/measures/agreement.ts';
 import { knnAccuracy, knnNeighbours, knnPredict } from '../../src/measures/knn.ts';
 import { linearProbe } from '../../src/measures/linear_probe.ts';
 import { onlineAccuracies, onlineGauges } from '../../src/measures/online.ts';
 import { accuracyOf, classAccuracies, worstClass } from '../../src/measures/per_class.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 /** `each` rows of each class about a direction of its own. */

@@ -1,7 +1,7 @@
 import { variable } from '../../src/graph/tensor.ts';
-import { freeVariables } from '../../src/graph/variables.ts';
 import { balancedDraw, linearProbe } from '../../src/measures/linear_probe.ts';
 import { fitLogistic } from '../../src/measures/logistic.ts';
+import { freeVariables } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -1,9 +1,9 @@
 import { dataset } from '../../src/data/dataset.ts';
 import { reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { freeVariables } from '../../src/graph/variables.ts';
 import { evaluate } from '../../src/measures/evaluate.ts';
 import { memoryNeeded } from '../../src/measures/memory.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import { freeVariables } from '../../src/runtime/variables.ts';
 import { device, freshSeed, random, test, throws } from '../harness.ts';
 
 const LIMIT = 2 ** 27;

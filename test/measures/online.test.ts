@@ -1,7 +1,7 @@
-import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { knnNeighbours } from '../../src/measures/knn.ts';
 import { onlineAccuracies, onlineGauges } from '../../src/measures/online.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 

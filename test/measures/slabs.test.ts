@@ -1,7 +1,6 @@
 import { dataset } from '../../src/data/dataset.ts';
 import { adoptDevice, type Device } from '../../src/gpu/device.ts';
 import { reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { analogyAccuracy } from '../../src/measures/analogy.ts';
 import { freeRows, rowsAt, rowsThatFit, type Slabs } from '../../src/measures/compute.ts';
 import { embed, embedSlabs } from '../../src/measures/embed.ts';
@@ -14,6 +13,7 @@ import { nearest } from '../../src/measures/nearest.ts';
 import { shiftAccuracies } from '../../src/measures/shifts.ts';
 import { similarityHistogram } from '../../src/measures/similarity_histogram.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 /** The device of the tests, as one that binds so many bytes at once. */

@@ -1,7 +1,8 @@
 // What every loss of two views must be: right against the reference, indifferent to what it should not see, finite.
-import { compile } from '../../src/graph/compile.ts';
+
 import { grad } from '../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -1,11 +1,11 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { mocoLoss } from '../../src/methods/moco.ts';
 import { queue } from '../../src/methods/parts/queue.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkSymmetries, checkTensors, drawViews, evaluate, unitRows } from './check.ts';

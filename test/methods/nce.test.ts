@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar } from '../../src/graph/tensor.ts';
 import { nceLoss } from '../../src/methods/nce.ts';
 import { add } from '../../src/ops/binary.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';

@@ -1,8 +1,8 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { prototypes } from '../../src/methods/parts/prototypes.ts';
 import { sinkhorn, swavLoss } from '../../src/methods/swav.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkInvariants, checkTensors, evaluate } from './check.ts';

@@ -1,12 +1,12 @@
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { initialOf, input, type Tensor } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { cnnEncoder, mlp, mlpEncoder, projector } from '../../src/nn/encoders.ts';
 import type { Layer } from '../../src/nn/layers.ts';
 import { mean } from '../../src/ops/reduce.ts';
 import { square } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/adam.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -1,7 +1,8 @@
 // One helper for every op: value and all gradients against the float64 reference, on fresh random inputs.
-import { compile } from '../../src/graph/compile.ts';
+
 import { grad } from '../../src/graph/gradient.ts';
 import { type DType, input, type Tensor } from '../../src/graph/tensor.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random } from '../harness.ts';
 import type { Ref } from '../reference.ts';
 import * as reference from '../reference.ts';

@@ -1,10 +1,10 @@
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { add } from '../../src/ops/binary.ts';
 import { type ContrastOptions, contrast } from '../../src/ops/contrast.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate, type InputSpec } from './check.ts';

@@ -1,16 +1,16 @@
 import * as assert from 'uvu/assert';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { input, type Tensor, trace, type Variable, variable } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { type Conv2dOptions, conv2d } from '../../src/ops/conv2d.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { relu } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/adam.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
@@ -286,7 +286,7 @@ function cnnStep(batch: number, seed = freshSeed()) {
     const options = { stride: 2, padding: 1, activation: 'relu' } as const;
     const z = linear(globalAveragePool(layers.reduce((h, l) => conv2d(h, l.w, l.b, options), x)), w, b);
     const half = (start: number) => slice(z, { starts: [start, 0], sizes: [batch / 2, -1] });
-    const loss = ntXent(half(0), half(batch / 2), { temperature: 0.5 });
+    const loss = ntXentLoss(half(0), half(batch / 2), { temperature: 0.5 });
     optimizer.minimize(loss);
     return { loss };
   };

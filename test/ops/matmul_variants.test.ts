@@ -1,11 +1,11 @@
 // The kernels that a product may choose from: each against the reference, and bit by bit against the others.
 import * as assert from 'uvu/assert';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import type { Target } from '../../src/graph/op.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { linear, type MatmulOptions, matmul } from '../../src/ops/matmul.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';

@@ -1,8 +1,8 @@
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { averagePool2d, globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
 import { relu } from '../../src/ops/unary.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';

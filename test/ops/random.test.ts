@@ -1,4 +1,3 @@
-import { compile } from '../../src/graph/compile.ts';
 import { scalar } from '../../src/graph/tensor.ts';
 import {
   bits,
@@ -11,6 +10,7 @@ import {
   uniform,
   uniformArray,
 } from '../../src/ops/random.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, test, throws } from '../harness.ts';
 
 const equal = (actual: ArrayLike<number>, expected: ArrayLike<number>, what: string) =>

@@ -1,7 +1,7 @@
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { constant, input } from '../../src/graph/tensor.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 /** The k best in float64; ties by index. */

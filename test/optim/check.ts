@@ -1,8 +1,9 @@
 // Runs an optimiser and its reference side by side on variables of ragged sizes.
-import { compile } from '../../src/graph/compile.ts';
+
 import { input, scalar, type Variable, variable } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { type Optimizer, type OptimizerOptions, optimizerStatus } from '../../src/optim/optimizer.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -1,8 +1,8 @@
-import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Variable, variable } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { ema, risingMomentum } from '../../src/optim/ema.ts';
 import { sgd } from '../../src/optim/sgd.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { gapsAreZero, SHAPES } from './check.ts';

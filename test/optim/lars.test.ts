@@ -1,7 +1,7 @@
-import { compile } from '../../src/graph/compile.ts';
 import { input, variable } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { lars } from '../../src/optim/lars.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOptimizer, SHAPES } from './check.ts';

@@ -1,10 +1,10 @@
-import { compile } from '../../src/graph/compile.ts';
 import { constant, input, pack, reshape, scalar, trace, variable } from '../../src/graph/tensor.ts';
-import { readVariable } from '../../src/graph/variables.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/adam.ts';
 import { optimizerStatus } from '../../src/optim/optimizer.ts';
 import { sgd } from '../../src/optim/sgd.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 const dot = (a: Parameters<typeof reshape>[0], b: Parameters<typeof reshape>[0]) =>

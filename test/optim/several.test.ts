@@ -1,9 +1,7 @@
 // Several optimisers over the same variables, one after the other: pretraining, then fine-tuning.
 import * as assert from 'uvu/assert';
 import { decodeSafetensors, loadVariables, saveVariables } from '../../src/data/safetensors.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { type Tensor, type Variable, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable, writeVariable } from '../../src/graph/variables.ts';
 import { linear } from '../../src/nn/layers.ts';
 import { add, mul, sub } from '../../src/ops/binary.ts';
 import { sum } from '../../src/ops/reduce.ts';
@@ -11,6 +9,8 @@ import { square } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/adam.ts';
 import { ema } from '../../src/optim/ema.ts';
 import { sgd } from '../../src/optim/sgd.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable, writeVariable } from '../../src/runtime/variables.ts';
 import { close, device, random, test } from '../harness.ts';
 
 const RATE = 0.05;

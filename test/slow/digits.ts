@@ -1,5 +1,5 @@
 // The protocol of the 8 x 8 digits (UCI optdigits, CC-BY-4.0): 1,437 to train with, 360 to test; see test/slow/digits.deno.test.ts.
-import { copyOf } from '../../src/cli/model.ts';
+
 import { type Augmentation, augment } from '../../src/data/augment.ts';
 import {
   batchesPerEpoch,
@@ -12,9 +12,7 @@ import {
 import { fromArrays } from '../../src/data/idx.ts';
 import { quarterTurns } from '../../src/data/turns.ts';
 import type { Device } from '../../src/gpu/device.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
 import { collapseAlarm, type Look } from '../../src/measures/alarm.ts';
 import { effectiveRank } from '../../src/measures/effective_rank.ts';
 import { embed } from '../../src/measures/embed.ts';
@@ -23,14 +21,23 @@ import { knnAccuracy } from '../../src/measures/knn.ts';
 import { effectiveRankOf, liveGauges, participationRatioOf } from '../../src/measures/live.ts';
 import { embeddingStd } from '../../src/measures/std.ts';
 import { uniformity } from '../../src/measures/uniformity.ts';
-import type { Network, Recipe } from '../../src/methods/parts/recipe.ts';
+import { methods } from '../../src/methods/index.ts';
+import {
+  defaultsOf,
+  type ImageBatch,
+  type ImageMethod,
+  type Network,
+  type Recipe,
+} from '../../src/methods/method.ts';
 import { halves } from '../../src/methods/parts/views.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
 import { batchNorm, type Mode, mlpEncoder, projector, sequential } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { correlationOf } from '../../src/studies/correlation.ts';
+import { copyOf } from '../../src/train/images.ts';
 import { device, random } from '../harness.ts';
 
 const [TRAIN, SIDE, BATCH, WIDTH] = [1437, 8, 256, 32];
@@ -126,7 +133,12 @@ async function lookAt(gpu: Device, { test }: Data, { embed }: Network, mode?: Mo
 }
 
 /** How well turns are told, of each digit and of all; R^2 of a linear map from h of a digit to h of its quarter turn. */
-async function judgeTurns(gpu: Device, { train, test }: Data, forward: Forward, { parameters }: Recipe) {
+async function judgeTurns(
+  gpu: Device,
+  { train, test }: Data,
+  forward: Forward,
+  { parameters }: Recipe<ImageBatch>,
+) {
   const [weight, bias] = parameters!;
   const turned = (x: Tensor) => {
     const { h, z } = forward(quarterTurns(x));
@@ -163,7 +175,7 @@ async function judgeTurns(gpu: Device, { train, test }: Data, forward: Forward, 
 }
 
 export interface DigitsRun {
-  knobs?: Record<string, number>;
+  hyperparameters?: Record<string, number>;
   epochs?: number;
   learningRate?: number;
   seed?: number;
@@ -185,17 +197,17 @@ export async function rawDigits() {
 /** Trains a method by the protocol and measures what it made; 0 epochs: untrained. */
 export async function digits(
   name: string,
-  { knobs = {}, epochs = 60, learningRate = 1e-3, seed = 0 }: DigitsRun = {},
+  { hyperparameters = {}, epochs = 60, learningRate = 1e-3, seed = 0 }: DigitsRun = {},
 ) {
   const gpu = await device();
   const data = await load();
   const { train, test } = data;
-  const method = methods[name];
-  const own = { ...method.knobs, ...knobs };
+  const method = methods[name] as ImageMethod;
+  const own = { ...defaultsOf(method.hyperparameters), ...hyperparameters };
   const standardize = own.standardize === 1;
   const { encoder, head, network } = build(seed, standardize);
-  const recipe = recipeOf(method, {
-    ...{ network, width: WIDTH, classes: 10, seed, knobs: own },
+  const recipe = method.build({
+    ...{ network, width: WIDTH, classes: 10, seed, hyperparameters: own },
     copy: (name) => copyOf(network, build(seed, standardize).network, name),
   });
   const { parameters = [], statistics = [], state = [], schedules = {}, learningRateFactor } = recipe;

@@ -1,13 +1,13 @@
 // The contrastive loss of 65,536 rows: N x N similarities would be 16 GiB.
 import * as assert from 'uvu/assert';
 import { openDevice } from '../../src/gpu/device.ts';
-import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { variable } from '../../src/graph/tensor.ts';
 import { halves } from '../../src/methods/parts/views.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { contrast } from '../../src/ops/contrast.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { counting } from '../gpu/count.ts';
 import { close, freshSeed, random, test } from '../harness.ts';
 
@@ -31,7 +31,7 @@ test(
     const step = await compile(
       device,
       () => {
-        const loss = ntXent(...halves(z), { temperature: TEMPERATURE });
+        const loss = ntXentLoss(...halves(z), { temperature: TEMPERATURE });
         const [dz] = grad(loss, [z]);
         // The same call for each row's own loss: the plan does it once.
         const u = l2Normalize(z);

@@ -1,7 +1,7 @@
-import { compile } from '../../../src/graph/compile.ts';
 import { input } from '../../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../../src/graph/variables.ts';
 import { queue } from '../../../src/methods/parts/queue.ts';
+import { compile } from '../../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../../harness.ts';
 
 test('the newest rows first, the oldest fall out: batches smaller, larger, and of no divisor of the queue', async () => {

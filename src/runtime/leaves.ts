@@ -2,8 +2,8 @@ import { shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { STORAGE, VALUE, writeBuffer } from '../gpu/values.ts';
-import type { Plan } from './plan.ts';
-import type { Node, Tensor } from './tensor.ts';
+import type { Plan } from '../graph/plan.ts';
+import type { Node, Tensor } from '../graph/tensor.ts';
 import { filled } from './variables.ts';
 
 /** Outputs that a caller's buffer takes. */

@@ -2,8 +2,8 @@
 import * as assert from 'uvu/assert';
 import { kernelsOf, keyOf } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
-import { tune } from '../../src/graph/tune.ts';
 import * as hs from '../../src/index.ts';
+import { tune } from '../../src/runtime/tune.ts';
 import { counting } from '../gpu/count.ts';
 import { close, test } from '../harness.ts';
 

@@ -1,12 +1,12 @@
 // A small model for tests of whole steps: two layers, NT-Xent on two noisy views, Adam. A function makes it anew.
 import type { Device } from '../../src/gpu/device.ts';
-import { type CompileOptions, compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, type Variable, variable } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { add, mul } from '../../src/ops/binary.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { normal, normalArray } from '../../src/ops/random.ts';
 import { adam } from '../../src/optim/adam.ts';
+import { type CompileOptions, compile } from '../../src/runtime/compile.ts';
 
 const ROWS = 24;
 const [I, H, D] = [10, 17, 6];
@@ -26,7 +26,7 @@ export function smallModel() {
   const encode = (x: Tensor) => linear(linear(x, w1, b1, { activation: 'relu' }), w2);
   const build = ({ x, seed }: typeof inputs) => {
     const view = (stream: number) => encode(add(x, mul(normal([ROWS, I], { seed, stream }), 0.1)));
-    const loss = ntXent(view(0), view(1));
+    const loss = ntXentLoss(view(0), view(1));
     optimizer.minimize(loss);
     return { loss };
   };

@@ -1,6 +1,6 @@
 import type { Choices } from '../gpu/choices.ts';
-import { kernelsOf, keyOf, type Target, variantOf } from './op.ts';
-import type { Dispatch } from './plan.ts';
+import { kernelsOf, keyOf, type Target, variantOf } from '../graph/op.ts';
+import type { Dispatch } from '../graph/plan/call.ts';
 
 /** A call compiled alone, with one of its kernels. */
 export interface Trial {

@@ -3,16 +3,16 @@ import * as assert from 'uvu/assert';
 import { decodeSafetensors, loadVariables, saveVariables } from '../../src/data/safetensors.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
 import { assign } from '../../src/graph/basic.ts';
-import { compile, type Step } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, variable } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { add } from '../../src/ops/binary.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { square } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/adam.ts';
 import { optimizerStatus } from '../../src/optim/optimizer.ts';
+import { compile, type Step } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { type Counts, counting } from '../gpu/count.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import { smallModel } from './models.ts';
@@ -71,7 +71,7 @@ test('the MLP step of 512 rows: at most 18 dispatches, and no buffer of N x N', 
       let h: Tensor = x;
       for (const [i, wi] of w.entries()) h = linear(h, wi, b[i], { activation: i < 2 ? 'relu' : 'none' });
       const half = (start: number) => slice(h, { starts: [start, 0], sizes: [256, 128] });
-      const loss = ntXent(half(0), half(256));
+      const loss = ntXentLoss(half(0), half(256));
       optimizer.minimize(loss);
       return { loss };
     },

@@ -3,7 +3,6 @@ import * as assert from 'uvu/assert';
 import { openDevice } from '../../src/gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../../src/gpu/errors.ts';
 import { assign, copy } from '../../src/graph/basic.ts';
-import { compile } from '../../src/graph/compile.ts';
 import {
   constant,
   flatten,
@@ -14,7 +13,6 @@ import {
   type Tensor,
   variable,
 } from '../../src/graph/tensor.ts';
-import { freeVariables, readVariable, variableRange, writeVariable } from '../../src/graph/variables.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, div, mul, sub } from '../../src/ops/binary.ts';
 import { matmul } from '../../src/ops/matmul.ts';
@@ -22,6 +20,8 @@ import { uniform } from '../../src/ops/random.ts';
 import { mean, sum } from '../../src/ops/reduce.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { exp, log, relu, square } from '../../src/ops/unary.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables, readVariable, variableRange, writeVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 const pass = (x: Tensor) => copy([x]);

@@ -2,8 +2,8 @@
 import { assertAlive, type Device } from '../gpu/device.ts';
 import { readBuffer } from '../gpu/read.ts';
 import { VALUE } from '../gpu/values.ts';
-import type { Plan } from './plan.ts';
-import { home } from './tensor.ts';
+import type { Plan } from '../graph/plan.ts';
+import { home } from '../graph/tensor.ts';
 import { bufferOf } from './variables.ts';
 
 /** Writes the dispatches from one to before another into a pass, and ends it. */

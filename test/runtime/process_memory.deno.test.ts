@@ -1,10 +1,11 @@
 // lavapipe may compile a kernel anew at every dispatch and keep each one (docs/decisions.md, `rounds()`): then the process grows.
-import { compile } from '../../src/graph/compile.ts';
+
 import { grad } from '../../src/graph/gradient.ts';
 import { constant, input } from '../../src/graph/tensor.ts';
 import { contrast } from '../../src/ops/contrast.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { mean } from '../../src/ops/reduce.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { device, test } from '../harness.ts';
 
 test('replayed steps do not grow the process', async () => {

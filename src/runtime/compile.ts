@@ -10,17 +10,31 @@ import {
 import { grid, type Pipeline } from '../gpu/kernel.ts';
 import { align } from '../gpu/memory.ts';
 import { COPY_SRC, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
-import { checkGiven, checkOn, shownTensor } from './check.ts';
+import { checkGiven, shownTensor } from '../graph/check.ts';
+import type { Precision } from '../graph/mixed.ts';
+import { type Call, call, type Op, sourceOf, type Target } from '../graph/op.ts';
+import type { Dispatch } from '../graph/plan/call.ts';
+import type { Place } from '../graph/plan/slots.ts';
+import { movesOf } from '../graph/plan/textures.ts';
+import { type Plan, plan } from '../graph/plan.ts';
+import { roundsOf } from '../graph/rounds.ts';
+import {
+  home,
+  homes,
+  input,
+  labelOf,
+  type Node,
+  settle,
+  Tensor,
+  trace,
+  Variable,
+  viewRoot,
+} from '../graph/tensor.ts';
+import { layUniforms } from '../graph/uniforms.ts';
+import { checkOn } from './check.ts';
 import { checkAliases, externalSlots, makeLeaves } from './leaves.ts';
-import type { Precision } from './mixed.ts';
-import { type Call, call, type Kernel, type Op, type Target } from './op.ts';
-import { type Dispatch, type Place, type Plan, plan } from './plan.ts';
-import { roundsOf } from './rounds.ts';
-import { home, homes, input, type Node, settle, Tensor, trace, Variable, viewRoot } from './tensor.ts';
-import { movesOf } from './textures.ts';
 import { cut, dispatchTimes, timeDispatches, warm } from './timing.ts';
 import { type Trial, tune } from './tune.ts';
-import { layUniforms } from './uniforms.ts';
 import { bufferOf, gather, liesIn, variableRange } from './variables.ts';
 
 /** Milliseconds of work that may be under way where submits are made by the clock. */
@@ -296,7 +310,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
       });
       const workgroups = Math.max(1, Math.ceil(d.kernel.invocations(d) / (d.kernel.workgroupSize ?? 64)));
       const [x, y] = grid(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
-      return { pipeline, group, x, y, name: d.op.name + (d.layer ? ` "${d.layer}"` : '') };
+      return { pipeline, group, x, y, name: labelOf(d.op.name, d.layer) };
     }),
   );
 
@@ -465,7 +479,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
               : !Number.isFinite(value),
           );
           if (at >= 0)
-            return `${d.op.name}${d.layer ? ` "${d.layer}"` : ''} [${y.shape.join(', ')}]: ${y.half ? 'beyond f16' : data[at]} at element ${y.half ? 2 * at : at}`;
+            return `${labelOf(d.op.name, d.layer)} [${y.shape.join(', ')}]: ${y.half ? 'beyond f16' : data[at]} at element ${y.half ? 2 * at : at}`;
         }
       }
       return null;
@@ -597,14 +611,6 @@ async function buildPipelines(
   await Promise.all([...unique].map((each) => each.then(() => onProgress?.(++done, unique.size))));
   return Promise.all(pending);
 }
-
-const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
-
-/** The WGSL of a kernel, whole. Kernel first, so that a compiler's line numbers are those of its file. */
-export const sourceOf = (k: Kernel): string => {
-  const text = [k.source].flat().join('\n');
-  return (k.quads ? QUADS : '') + (k.prelude ? `${text}\n${k.prelude}` : text);
-};
 
 /** The variables that a plan reads and changes, and those whose buffers it binds. */
 function usedVariables(made: Plan): { tensors: Variable[]; owners: Variable[] } {

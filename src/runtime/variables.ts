@@ -1,8 +1,9 @@
 import { assertAlive, type Device } from '../gpu/device.ts';
 import { OutOfMemoryError } from '../gpu/errors.ts';
 import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
-import { checkOn, checkVariables } from './check.ts';
-import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from './tensor.ts';
+import { checkVariables } from '../graph/check.ts';
+import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from '../graph/tensor.ts';
+import { checkOn } from './check.ts';
 
 /** The buffers of variables, and the flat ones that each part of one has lain in, the latest last, per device. */
 interface Store {

@@ -1,0 +1,36 @@
+// A call of an op on its way through the passes of a plan, and what it becomes.
+import { type Call, call, type Kernel, type Op } from '../op.ts';
+import { type Node, type Tensor, trace } from '../tensor.ts';
+
+/** A call on its way to a dispatch; a pack has no op. */
+export interface PlannedCall extends Call {
+  op: Op | null;
+  /** The kernel that it runs with, once that is decided. */
+  kernel?: Kernel;
+  inputs: (Tensor | null)[];
+  outputs: Tensor[];
+  layer: string;
+}
+
+/** One dispatch of a plan. */
+export interface Dispatch extends Call {
+  op: Op;
+  kernel: Kernel;
+  layer: string;
+  /** Runs the kernel's `inPlace` entry: the first input and the output share a slot. */
+  inPlace: boolean;
+}
+
+/** The call that a node of the graph stands for, on these inputs. */
+export const plannedCall = (node: Node, inputs: (Tensor | null)[]): PlannedCall => ({
+  ...node,
+  // Nodes with an op are made by `call` alone.
+  op: node.op as Op | null,
+  inputs,
+});
+
+/** A call that the plan adds for a layer. */
+export function addedCall(op: Op, inputs: Tensor[], layer: string): PlannedCall {
+  const node = trace(() => call(op, inputs, {})).result;
+  return { ...plannedCall(node, inputs), layer };
+}

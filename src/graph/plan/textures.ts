@@ -1,0 +1,133 @@
+import { TEXTURES, toTextures, wholeRows } from '../basic.ts';
+import { type Kernel, kernelOf, type Target } from '../op.ts';
+import { home, reshape, Tensor, Variable, viewRoot } from '../tensor.ts';
+import { isEven, isTall } from '../texels.ts';
+import { addedCall, type Dispatch, type PlannedCall } from './call.ts';
+
+/** Each call with its kernel; a pack has none. */
+type Kernels = Map<PlannedCall, Kernel | null>;
+
+/** How a tensor is read: as textures of these numbers of rows, as a buffer. */
+interface Wanted {
+  rows: Set<number>;
+  buffer: boolean;
+}
+
+/**
+ * Gives kernels the textures that they read (`Kernel.textures`). A product may write its result as one (`Kernel.toTexture`).
+ * The rest is copied: what the step starts from at its beginning, else before the first reader, together where possible;
+ * a copy serves until its variable changes.
+ * @param buffers tensors that must lie in a buffer; `null` for all
+ */
+export function throughTextures(
+  calls: PlannedCall[],
+  target: Target,
+  buffers: Set<Tensor> | null,
+): PlannedCall[] {
+  const kernels: Kernels = new Map(
+    calls.map((call) => [call, call.op ? kernelOf(call.op, call, target) : null]),
+  );
+  if (![...kernels.values()].some((kernel) => kernel?.textures)) return calls;
+  const wanted = wantedForms(kernels, buffers);
+  /** The textures there are at this point of the step, by what they show. */
+  const textures = new Map<string, { source: Tensor; texture: Tensor }>();
+  const copyAll = (xs: Tensor[], layer: string): PlannedCall[] =>
+    groupsOf(xs, target).map((sources) => {
+      const copy = addedCall(toTextures.op, sources, layer);
+      for (const [i, x] of sources.entries()) textures.set(keyOf(x), { source: x, texture: copy.outputs[i] });
+      return copy;
+    });
+  /** A call that can write its output as a texture does so. */
+  const writingTexture = (call: PlannedCall, kernel: Kernel): PlannedCall => {
+    const y = call.outputs[0];
+    const want = y && wanted.get(y);
+    if (!kernel.toTexture || !want?.rows.has(y.shape[0]) || isTall(y, target)) return call;
+    const alone = !want.buffer && want.rows.size === 1;
+    const writing = kernel.toTexture(alone ? 'texture' : 'both');
+    if (!writing) return call;
+    const texture = alone ? y : new Tensor(y.node, call.outputs.length, y.shape, 'f32');
+    textures.set(keyOf(y), { source: y, texture });
+    return { ...call, kernel: writing, outputs: alone ? call.outputs : [...call.outputs, texture] };
+  };
+
+  const start = copyAll(startsOf(kernels), '');
+  const rest = [...kernels].flatMap(([call, kernel]) => {
+    const mine = readsOf(call, kernel).filter(({ texture }) => texture);
+    const missing = new Map(mine.map(({ x }) => [keyOf(x), x]));
+    for (const key of textures.keys()) missing.delete(key);
+    const copies = copyAll([...missing.values()], call.layer);
+    const inputs = [...call.inputs];
+    for (const { x, i } of mine) inputs[i] = reshape(textures.get(keyOf(x))!.texture, x.shape);
+    for (const [key, { source }] of textures) {
+      const root = viewRoot(source);
+      if (root instanceof Variable && call.state.some((v) => home(v) === home(root))) textures.delete(key);
+    }
+    return [...copies, kernel ? writingTexture({ ...call, inputs, kernel }, kernel) : { ...call, inputs }];
+  });
+  return [...start, ...rest];
+}
+
+/** A tensor as the rows of texels that a kernel reads. */
+const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.shape[0]}`;
+
+/** The inputs that a kernel reads, and whether it does as textures. */
+const readsOf = ({ inputs }: PlannedCall, kernel: Kernel | null) =>
+  inputs.flatMap((x, i) =>
+    x && !kernel?.unread?.includes(kernel.inputs![i])
+      ? [{ x, i, texture: kernel?.textures?.includes(kernel.inputs![i]) }]
+      : [],
+  );
+
+function wantedForms(kernels: Kernels, buffers: Set<Tensor> | null): Map<Tensor, Wanted> {
+  const wanted = new Map<Tensor, Wanted>();
+  for (const [call, kernel] of kernels) {
+    for (const { x, texture } of readsOf(call, kernel)) {
+      const root = viewRoot(x);
+      const want = wanted.get(root) ?? { rows: new Set(), buffer: buffers?.has(root) ?? true };
+      wanted.set(root, want);
+      if (texture) want.rows.add(x.shape[0]);
+      else want.buffer = true;
+    }
+  }
+  return wanted;
+}
+
+/** What is read as a texture with the value that it has when the step starts. */
+function startsOf(kernels: Kernels): Tensor[] {
+  const starts = new Map<string, Tensor>();
+  const made = new Set<Tensor>();
+  const changed = new Set<Variable>();
+  const isStart = (x: Tensor) => {
+    const root = viewRoot(x);
+    return !made.has(root) && !(root instanceof Variable && changed.has(home(root)));
+  };
+  for (const [call, kernel] of kernels) {
+    for (const { x, texture } of readsOf(call, kernel)) if (texture && isStart(x)) starts.set(keyOf(x), x);
+    for (const y of call.outputs) made.add(y);
+    for (const v of call.state) changed.add(home(v));
+  }
+  return [...starts.values()];
+}
+
+/** Tensors that one copy takes together. */
+function groupsOf(xs: Tensor[], target: Target): Tensor[][] {
+  const groups: Tensor[][] = [];
+  for (const even of [true, false]) {
+    const whole = xs.filter((x) => wholeRows(x) && isEven(x, target) === even);
+    for (let i = 0; i < whole.length; i += TEXTURES) groups.push(whole.slice(i, i + TEXTURES));
+  }
+  return [...groups, ...xs.filter((x) => !wholeRows(x)).map((x) => [x])];
+}
+
+/**
+ * How many dispatches at the start are copies to textures that need no kernel: the GPU's own do.
+ * @param external tensors whose buffers may not allow it
+ */
+export function movesOf(dispatches: readonly Dispatch[], target: Target, external: Set<Tensor>): number {
+  const needed = dispatches.findIndex(
+    ({ op, inputs, outputs }) =>
+      op !== toTextures.op ||
+      inputs.some((x, i) => outputs[i].half || !isEven(x!, target) || external.has(viewRoot(x!))),
+  );
+  return Math.max(0, needed);
+}

@@ -1,0 +1,23 @@
+// Every method, under the name that `--method` takes. A new method is one line here.
+export { alignUniform } from './align_uniform.ts';
+export { alignment } from './alignment.ts';
+export { barlowTwins } from './barlow_twins.ts';
+export { byol } from './byol.ts';
+export { dcl } from './dcl.ts';
+export { dino } from './dino.ts';
+export { infoNce } from './info_nce.ts';
+export { leJepa } from './lejepa.ts';
+export { moco } from './moco.ts';
+export { nce } from './nce.ts';
+export { nnclr } from './nnclr.ts';
+export { proxyAnchor } from './proxy_anchor.ts';
+export { proxyNca } from './proxy_nca.ts';
+export { rotation } from './rotation.ts';
+export { simclr } from './simclr.ts';
+export { simSiam } from './simsiam.ts';
+export { supCon } from './sup_con.ts';
+export { swav } from './swav.ts';
+export { triplet } from './triplet.ts';
+export { uniformity } from './uniformity.ts';
+export { vicReg } from './vicreg.ts';
+export { wMse } from './w_mse.ts';

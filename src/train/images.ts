@@ -1,0 +1,312 @@
+// Methods that train an encoder on images: the model, one update of it, and what is measured while it trains.
+import { type Augmentation, augment, EVAL, NOISY, scaledTo, simclrRgb } from '../data/augment.ts';
+import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '../data/dataset.ts';
+import type { Device } from '../gpu/device.ts';
+import type { Precision } from '../graph/mixed.ts';
+import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
+import type { AlarmOptions, Look } from '../measures/alarm.ts';
+import { spacedRows } from '../measures/compute.ts';
+import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
+import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
+import type { ImageBatch, ImageMethod, Network, Recipe } from '../methods/method.ts';
+import { halves } from '../methods/parts/views.ts';
+import { type Encoder, projector } from '../nn/encoders.ts';
+import { copyInitial } from '../nn/init.ts';
+import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
+import { concatenate } from '../ops/shape.ts';
+import { adam, type Optimizer } from '../optim/index.ts';
+import { compile } from '../runtime/compile.ts';
+import { readVariable } from '../runtime/variables.ts';
+import type { Task, Watch } from './run.ts';
+
+/** What an encoder is built for. */
+export interface ImageShape {
+  height: number;
+  width: number;
+  channels: number;
+  seed: number;
+}
+
+/** A training run on images. */
+export interface ImageRun {
+  method: ImageMethod;
+  hyperparameters: Record<string, Scalar>;
+  data: Dataset;
+  /** Held-out images that the metrics are taken on. */
+  validation: Dataset;
+  /** Builds the encoder; called again for each copy of the network. Each call must make variables of its own with the same values. */
+  encoder: (shape: ImageShape) => Encoder;
+  /** Builds the projector h -> z. Default: `nn.projector`. */
+  projector?: (inputs: number, outputs: number, seed: number) => Layer;
+  /** Embedding dimension D. */
+  embedding: number;
+  views: Augmentation;
+  /** Standard deviation of the noise on all views, further ones too. Default: that of each view's augmentation. */
+  viewNoise?: number;
+  epochs: number;
+  batch: number;
+  learningRate: number;
+  seed: number;
+  precision?: Precision;
+}
+
+/** What a run on images trains: encoder -> h, projector -> z, what its method adds, and the optimiser. */
+export interface ImageModel {
+  encoder: Encoder;
+  projector: Layer;
+  network: Network;
+  recipe: Recipe<ImageBatch>;
+  optimizer: Optimizer;
+  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder. */
+  encoderVariables: Variable[];
+  /** What a checkpoint holds: all that changes. */
+  variables: Variable[];
+}
+
+/** Default views: S1 with noise, and SimCLR's for colour images. */
+export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? simclrRgb : NOISY);
+
+/** Encoder and projector of a run. */
+function buildNetwork({
+  data,
+  encoder: make,
+  projector: makeHead,
+  embedding,
+  seed,
+  hyperparameters,
+}: ImageRun) {
+  const { height, width, channels } = data;
+  const encoder = make({ height, width, channels, seed });
+  const plain =
+    makeHead?.(encoder.outputs, embedding, seed) ??
+    projector({ seed, inputs: encoder.outputs, outputs: embedding });
+  const standardize = () => batchNorm({ name: 'projector.output', features: embedding, affine: false });
+  const head = hyperparameters.standardize === 1 ? sequential('', [plain, standardize()]) : plain;
+  const network: Network = {
+    embed: (x, mode) => head(encoder(x, mode), mode),
+    parameters: [...encoder.parameters, ...head.parameters],
+    statistics: [...encoder.statistics, ...head.statistics],
+  };
+  return { encoder, projector: head, network };
+}
+
+/** Another network under a name of its own, with the initial values of this one. */
+export function copyOf(network: Network, other: Network, name: string): Network {
+  copyInitial(other.parameters, network.parameters);
+  copyInitial(other.statistics, network.statistics);
+  for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
+  return other;
+}
+
+/**
+ * Builds the model of a run.
+ * @param learningRate a number or a scalar input
+ * @param check sees the variables before anything of their size is made
+ */
+export function buildImageModel(
+  run: ImageRun,
+  learningRate: Scalar,
+  check?: (variables: readonly Variable[]) => void,
+): ImageModel {
+  const built = buildNetwork(run);
+  const { network, encoder } = built;
+  const recipe = run.method.build({
+    ...{ network, width: run.embedding, classes: run.data.classes, seed: run.seed },
+    hyperparameters: run.hyperparameters as never,
+    copy: (name) => copyOf(network, buildNetwork(run).network, name),
+  });
+  const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
+  check?.([...network.parameters, ...parameters, ...statistics, ...state]);
+  const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });
+  return {
+    ...built,
+    recipe,
+    optimizer,
+    encoderVariables: [...encoder.parameters, ...encoder.statistics],
+    variables: [optimizer.parameters, ...optimizer.state, ...network.statistics, ...statistics, ...state],
+  };
+}
+
+/** h and z of images, in inference mode. */
+export function represent({ encoder, projector: head }: ImageModel, x: Tensor): { h: Tensor; z: Tensor } {
+  const h = encoder(x);
+  return { h, z: head(h) };
+}
+
+const withNoise = (views: Augmentation, noise?: number): Augmentation =>
+  noise === undefined ? views : { ...views, noise };
+
+/** One update: two views of each sample, the method's loss, the optimiser, what follows it. `x` are the views. */
+export function imageStep(
+  { method, data, batch, seed, views: own, viewNoise }: ImageRun,
+  { recipe, optimizer }: ImageModel,
+  step: Scalar,
+  scalars: Record<string, Scalar>,
+): { loss: Tensor; x: Tensor } {
+  const views = withNoise(own, viewNoise);
+  const x = augment(data, { ...views, batch, seed, step });
+  const drawn: ImageBatch = {
+    ...{ x, step },
+    labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
+    // The same samples, random numbers of another seed.
+    views: (count, augmentation) => {
+      const indices = batchIndices(data, { rows: batch, seed, step });
+      const noise = viewNoise ?? augmentation.noise ?? views.noise;
+      return augment(data, {
+        ...scaledTo(data, augmentation),
+        ...(noise !== undefined && { noise }),
+        ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
+      });
+    },
+  };
+  const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
+  if (gradients) optimizer.update(gradients);
+  else optimizer.minimize(loss);
+  recipe.after?.(scalars);
+  return { loss, x };
+}
+
+/** How often the metrics are taken in an epoch. */
+const LOOKS_PER_EPOCH = 2;
+
+/** A run on images as a task, with its model. */
+export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageModel } {
+  const rate = scalar();
+  const model = buildImageModel(run, rate);
+  const perEpoch = batchesPerEpoch(run.data, run.batch);
+  return {
+    model,
+    steps: perEpoch * run.epochs,
+    lookEvery: Math.max(1, Math.round(perEpoch / LOOKS_PER_EPOCH)),
+    saveEvery: perEpoch,
+    learningRate: run.learningRate,
+    rate,
+    optimizer: model.optimizer,
+    schedules: model.recipe.schedules ?? {},
+    variables: model.variables,
+    build: (step, scalars) => ({ loss: imageStep(run, model, step, scalars).loss }),
+    watch: (device) => watchImages(device, run, model),
+    precision: run.precision,
+  };
+}
+
+/** What the collapse alarm needs to know about a run. */
+export function alarmOptionsOf(
+  { method, hyperparameters, embedding, batch }: Omit<ImageRun, 'data' | 'validation' | 'encoder' | 'views'>,
+  labels: ArrayLike<number> | null,
+): AlarmOptions {
+  const counts = new Map<number, number>();
+  for (const label of Array.from(labels ?? [])) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const shares = [...counts.values()].map((count) => count / labels!.length);
+  return {
+    width: embedding,
+    classes: method.supervised ? shares.length : undefined,
+    pointLoss: method.pointLoss?.(hyperparameters as Record<string, number>, { rows: 2 * batch, shares }),
+  };
+}
+
+/** The metrics of a run on images, on held-out images. */
+export interface ImageMetrics extends Omit<Look, 'step' | 'loss'> {
+  /** Accuracy on h of k-NN and of a linear probe that are fitted on some training images; of data with labels. */
+  knn?: number;
+  probe?: number;
+}
+
+/** Held-out images that the metrics are taken on. */
+const WATCHED = 256;
+/** Labelled training images that they are classified by, and how many of these go through the encoder at a time. */
+const GALLERY = 1024;
+const GALLERY_BATCH = 512;
+
+/**
+ * Metrics in inference mode: of z, on two EVAL views of fixed held-out images; of h, on view A of these and clean training
+ * images, evenly spaced.
+ */
+async function watchImages(
+  device: Device,
+  { validation: queries, data }: Pick<ImageRun, 'validation' | 'data'>,
+  model: ImageModel,
+): Promise<Watch<ImageMetrics>> {
+  const batch = Math.min(WATCHED, queries.count);
+  const labelled = data.labels !== null && queries.labels !== null;
+  const gallery = spacedRows(data.count, labelled ? Math.min(GALLERY, data.count) : 0);
+  const labels: OnlineLabels | null = labelled ? await labelsOf(device, data, queries, gallery, batch) : null;
+  const step = await compile(device, () => {
+    const views = augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 });
+    const { h, z } = represent(model, views);
+    const [[zA, zB], [hA]] = [halves(z), halves(h)];
+    if (!labels) return liveGauges(zA, zB);
+    const parts = Array.from({ length: Math.ceil(gallery.length / GALLERY_BATCH) }, (_, i) => {
+      const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
+      return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
+    });
+    const { covariance: covarianceH, ...online } = onlineGauges(concatenate(parts), hA, labels);
+    return { ...liveGauges(zA, zB), covarianceH, ...online };
+  });
+  const accuracies = async () => {
+    if (!labels) return {};
+    const names = ['neighbours', 'covarianceH', 'cross', 'queries'];
+    const read = names.map((name) => step.read(name as 'gauges'));
+    const [neighbours, covariance, cross, asked] = await Promise.all(read);
+    return onlineAccuracies({ neighbours, covariance, cross, queries: asked }, labels);
+  };
+  return {
+    async look() {
+      const reading = [step.run(), step.read('gauges'), step.read('covariance'), accuracies()] as const;
+      const [, [alignment, uniformity, std, length], covariance, online] = await Promise.all(reading);
+      const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
+      return { alignment, uniformity, std, rank, participation, length, ...online };
+    },
+    dispose: step.dispose,
+  };
+}
+
+async function labelsOf(
+  device: Device,
+  data: Dataset,
+  queries: Dataset,
+  gallery: Uint32Array,
+  batch: number,
+): Promise<OnlineLabels> {
+  const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
+  return { gallery: Uint32Array.from(gallery, (i) => known[i]), queries: asked.subarray(0, batch) };
+}
+
+/** The metrics of a model once: of the untrained one, which the alarm compares with. */
+export async function lookOnce(
+  device: Device,
+  sets: Pick<ImageRun, 'validation' | 'data'>,
+  model: ImageModel,
+): Promise<ImageMetrics> {
+  const watch = await watchImages(device, sets, model);
+  try {
+    return await watch.look();
+  } finally {
+    watch.dispose();
+  }
+}
+
+/** Batches whose statistics the running statistics of an untrained encoder are the mean of. */
+const SETTLING = 12;
+
+/**
+ * Sets the running statistics of batch norms without training. The untrained baseline is a random encoder with true
+ * statistics: with the initial ones (mean 0, variance 1) its batch norms would do nothing.
+ */
+export async function settleStatistics(
+  device: Device,
+  { data, views, viewNoise, batch, seed }: Pick<ImageRun, 'data' | 'views' | 'viewNoise' | 'batch' | 'seed'>,
+  network: Pick<Network, 'embed'>,
+  batches = SETTLING,
+): Promise<void> {
+  const step = await compile(
+    device,
+    ({ step, momentum }) => {
+      const x = augment(data, { ...withNoise(views, viewNoise), batch, seed, step });
+      return { z: network.embed(x, { training: true, momentum }) };
+    },
+    { inputs: { step: scalar('u32'), momentum: scalar() } },
+  );
+  for (let i = 0; i < batches; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
+  step.dispose();
+}

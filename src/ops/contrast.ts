@@ -3,7 +3,7 @@ import { shown } from '../gpu/check.ts';
 import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { type Kernel, op } from '../graph/op.ts';
+import { type Kernel, type OpFunction, op } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import {
@@ -127,7 +127,7 @@ const WEIGHTS = { 8: 'contrast_weights_8', 16: 'contrast_weights_16', shared: 'c
 /** Rows, and their labels where positives are those of the same label. */
 type Labelled = [a: Tensor, b: Tensor, labelsA: Tensor | null, labelsB: Tensor | null];
 
-export const partialOp = op({
+export const partialOp: OpFunction<Settings, Labelled> = op({
   name: 'contrastPartial',
   shape: ([a, b]: Labelled, _: Settings) => [
     chunking(a.shape[0], b.shape[0], a.shape[1]).chunks,

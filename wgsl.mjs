@@ -61,6 +61,20 @@ const saidByHost = (code) => [
   ),
 ];
 
+/** Marks the fields of uniform blocks, which keep their names: the host sets them by these. No word of a shader begins so. */
+const FIELD = 'host_';
+
+/** Marks the fields of these uniform variables and their types. */
+function markFields(code, uniforms) {
+  let marked = code;
+  for (const [, variable, type] of uniforms) {
+    marked = marked
+      .replace(new RegExp(`\\bstruct ${type}\\{[^}]*`), (struct) => struct.replace(/(\w+):/g, `${FIELD}$1:`))
+      .replace(new RegExp(`\\b${variable}\\.(?=\\w)(?!${FIELD})`, 'g'), `$&${FIELD}`);
+  }
+  return marked;
+}
+
 /**
  * e, t, ... Z, eA, tA, ... Z9: no word of WGSL's own has this form. Letters that words have often come first, since gzip
  * writes them in fewer bits.
@@ -75,14 +89,20 @@ function shortNames() {
  * Minifies WGSL files of which a shader is one, joined with any under lib/. Each word gets one new name in all files. Two
  * words may get the same one where no scope has both: what is declared outside of functions is alone with its name in its
  * file, or in all files if that is under lib/; what is declared in functions, in each of them; fields, in their types. A
- * word keeps its name where the host says it, where it may be a swizzle, and where any file uses it without declaring it
+ * word keeps its name where the host says it (as it does the fields of uniform blocks), where it may be a swizzle, and where any file uses it without declaring it
  * (WGSL's own, or a line of the host's).
  * @param {Record<string, string>} files texts by their paths; what files under lib/ declare may be used in all others
  * @returns {Record<string, string>}
  */
 export function minifyWgsl(files) {
-  const texts = Object.entries(files).map(([path, text]) => {
-    const code = shorten(text);
+  const bare = Object.entries(files).map(([path, text]) => [path, shorten(text)]);
+  const uniforms = new Map(
+    bare.flatMap(([, code]) =>
+      [...code.matchAll(/var<uniform>(\w+):(\w+)/g)].map((found) => [found[0], found]),
+    ),
+  );
+  const texts = bare.map(([path, short]) => {
+    const code = markFields(short, uniforms.values());
     const pieces = piecesOf(code).map((piece) => ({ piece, taken: new Set() }));
     const [outside, ...inside] = pieces.map(({ piece }) => piece);
     const wide = new Set([...declaredIn(outside), ...inside.map((piece) => /\w+ (\w+)/.exec(piece)[1])]);
@@ -102,7 +122,7 @@ export function minifyWgsl(files) {
       for (const { 0: word, index } of place.piece.matchAll(TOKEN)) {
         if (!WORD.test(word)) continue;
         uses.set(word, (uses.get(word) ?? 0) + 1);
-        if (!declared.has(word) || /^([xyzw]+|[rgba]+)$/.test(word)) kept.add(word);
+        if (!declared.has(word) || /^([xyzw]+|[rgba]+)$/.test(word) || word.startsWith(FIELD)) kept.add(word);
         // Members are apart from all else.
         const own = place.piece[index - 1] === '.' ? [] : [place];
         const alone = wideInLib.has(word) ? everywhere : wide.has(word) ? pieces : own;
@@ -115,7 +135,9 @@ export function minifyWgsl(files) {
   const byUse = [...uses.keys()].sort((a, b) => kept.has(b) - kept.has(a) || uses.get(b) - uses.get(a));
   for (const word of byUse) {
     const alone = [...places.get(word)];
-    const name = kept.has(word) ? word : free.find((name) => alone.every(({ taken }) => !taken.has(name)));
+    const name = kept.has(word)
+      ? word.replace(FIELD, '')
+      : free.find((name) => alone.every(({ taken }) => !taken.has(name)));
     for (const { taken } of alone) taken.add(name);
     names.set(word, name);
   }

@@ -3,12 +3,12 @@
 struct Params {
   count: u32, batch: u32, rows: u32, height: u32, width: u32, start: u32, seed: u32, step: u32,
   rotation: f32, scale: f32, shift: f32, flip: f32,
-  area_low: f32, area_high: f32, aspect_low: f32, aspect_high: f32,
-  gain_low: f32, gain_high: f32,
+  areaLow: f32, areaHigh: f32, aspectLow: f32, aspectHigh: f32,
+  gainLow: f32, gainHigh: f32,
   jitter: f32, brightness: f32, contrast: f32, gamma: f32, saturation: f32, hue: f32, grayscale: f32,
-  noise_low: f32, noise_high: f32,
-  erase: f32, erase_low: u32, erase_high: u32,
-  factor0: f32, factor1: f32, factor2: f32, factor3: f32, offset0: f32, offset1: f32, offset2: f32, offset3: f32,
+  noiseLow: f32, noiseHigh: f32,
+  erase: f32, eraseLow: u32, eraseHigh: u32,
+  factors: vec4f, offsets: vec4f, // of the channels
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> images: array<u32>;
@@ -42,8 +42,8 @@ fn luma(v: vec4f) -> f32 { return dot(v.xyz, vec3f(0.299, 0.587, 0.114)); }
 
 // y = ((gain jitter(sample_bilinear(image, A p + b)) + noise) outside the erased part - mean) / std
 @compute @workgroup_size(64)
-fn augment_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn augment_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let row = i / THREADS;
   if (row >= params.rows) { return; }
   let view = row / params.batch;
@@ -69,13 +69,13 @@ fn augment_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
   var origin = centre + params.shift * shift_draw;
   if (CROP != 0u) {
     let shape = view_units(key, 5u);
-    let area = mix(params.area_low, params.area_high, shape.x) * size.x * size.y;
-    let aspect = between_logs(params.aspect_low, params.aspect_high, shape.y);
+    let area = mix(params.areaLow, params.areaHigh, shape.x) * size.x * size.y;
+    let aspect = between_logs(params.aspectLow, params.aspectHigh, shape.y);
     part = min(sqrt(vec2f(area * aspect, area / aspect)) / size, vec2f(1.0));
     origin += (view_units(key, 6u) - 0.5) * (1.0 - part) * size;
   }
 
-  let gain = mix(params.gain_low, params.gain_high, gain_flip.x);
+  let gain = mix(params.gainLow, params.gainHigh, gain_flip.x);
   var lit = vec4f(1.0, 0.0, 1.0, 1.0); // factor, summand, exponent, saturation
   var hue = vec2f(1.0, 0.0);
   var gray = false;
@@ -93,21 +93,21 @@ fn augment_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
       hue = circle(params.hue * colour.y);
     }
   }
-  var noise = params.noise_low;
-  if (NOISE == 2u) { noise = mix(noise, params.noise_high, view_units(key, 12u).x); }
+  var noise = params.noiseLow;
+  if (NOISE == 2u) { noise = mix(noise, params.noiseHigh, view_units(key, 12u).x); }
   var hole = vec4i(0); // left, top, right, bottom
   if (ERASE != 0u) {
     let draw = threefry(key, vec2u(3u, 0u));
     let place = threefry(key, vec2u(4u, 0u));
-    let range = params.erase_high - params.erase_low + 1u;
-    let high = i32(params.erase_low + whole(draw.y >> 16u, range));
-    let wide = i32(params.erase_low + whole(draw.y & 65535u, range));
+    let range = params.eraseHigh - params.eraseLow + 1u;
+    let high = i32(params.eraseLow + whole(draw.y >> 16u, range));
+    let wide = i32(params.eraseLow + whole(draw.y & 65535u, range));
     let left = i32(whole(place.y >> 16u, params.width)) - wide / 2;
     let top = i32(whole(place.x >> 16u, params.height)) - high / 2;
     if (unit(draw.x) < params.erase) { hole = vec4i(left, top, left + wide, top + high); }
   }
-  let factor = vec4f(params.factor0, params.factor1, params.factor2, params.factor3) * 255.0;
-  let offset = vec4f(params.offset0, params.offset1, params.offset2, params.offset3);
+  let factor = params.factors * 255.0;
+  let offset = params.offsets;
   let far = vec2i(i32(params.width), i32(params.height));
   let base = sample * params.height * params.width;
 

@@ -6,7 +6,7 @@ struct Params {
   splits: u32, // of the rows
   chunk: u32,  // rows in a split; the last may have fewer
   relu: u32,   // y = max(y, 0)
-  has_gamma: u32, has_beta: u32,
+  hasGamma: u32, hasBeta: u32,
   epsilon: f32,
   momentum: f32, // of the running statistics: the weight of the new batch
 }
@@ -62,8 +62,8 @@ fn rows_in(split: u32) -> f32 { return f32(min((split + 1u) * params.chunk, para
 
 // partials[s] = mean and sum of squared deviations of the rows of split s
 @compute @workgroup_size(64)
-fn batch_norm_partial_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
+fn batch_norm_partial_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let split = index / params.columns;
   if (split >= params.splits) { return; }
   let c = index % params.columns;
@@ -85,8 +85,8 @@ fn batch_norm_partial_statistics(@builtin(workgroup_id) group: vec3u, @builtin(n
 
 // mean, variance (biased) of all rows from those of the splits: M2 = sum of M2_s + n_s (mean_s - mean)^2, Chan et al. 1983
 @compute @workgroup_size(64)
-fn batch_norm_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
   let lane = local / 4u;
   let n = f32(params.rows);
@@ -108,8 +108,8 @@ fn batch_norm_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
 
 // mean, variance (biased) of few rows, in one step
 @compute @workgroup_size(64)
-fn batch_norm_few_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_few_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
   let lane = local / 4u;
   let n = f32(params.rows);
@@ -131,8 +131,8 @@ fn batch_norm_few_statistics(@builtin(workgroup_id) group: vec3u, @builtin(num_w
 
 // running = (1 - momentum) running + momentum batch, with the unbiased variance
 @compute @workgroup_size(64)
-fn batch_norm_running(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let c = linear_index(group, groups, local, 64u);
+fn batch_norm_running(group: Group, @builtin(local_invocation_index) local: u32) {
+  let c = linear_index(group, local, 64u);
   if (c >= params.columns) { return; }
   let unbiased = batch_variance[c] * (f32(params.rows) / f32(params.rows - 1u));
   running_mean[c] += params.momentum * (batch_mean[c] - running_mean[c]);
@@ -141,16 +141,16 @@ fn batch_norm_running(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // y = act((x - mean) / sqrt(variance + epsilon) gamma + beta), eight rows of a column
 @compute @workgroup_size(256)
-fn batch_norm_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 256u);
+fn batch_norm_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
   let c = index % params.columns;
   let mu = mean[c];
   var scale = value(1.0) / sqrt(variance[c] + value(params.epsilon));
-  if (params.has_gamma != 0u) { scale *= gamma[c]; }
-  let shift = select(value(0.0), beta[select(0u, c, params.has_beta != 0u)], params.has_beta != 0u);
+  if (params.hasGamma != 0u) { scale *= gamma[c]; }
+  let shift = select(value(0.0), beta[select(0u, c, params.hasBeta != 0u)], params.hasBeta != 0u);
   for (var r = row; r < params.rows; r += step) {
     let at = r * params.columns + c;
     let v = (x[at] - mu) * scale + shift;
@@ -164,8 +164,8 @@ fn through_relu(d: value, out: value) -> value { return select(d, value(0.0), ou
 
 // partial_sums[s] = sum over the rows of split s of dy xhat, and of dy
 @compute @workgroup_size(64)
-fn batch_norm_partial_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
+fn batch_norm_partial_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let split = index / params.columns;
   if (split >= params.splits) { return; }
   let c = index % params.columns;
@@ -186,8 +186,8 @@ fn batch_norm_partial_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num
 
 // dgamma = sum of dy xhat, dbeta = sum of dy, and what the gradient of x needs of a column
 @compute @workgroup_size(64)
-fn batch_norm_parameter_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
   let lane = local / 4u;
   var products = value(0.0);
@@ -211,8 +211,8 @@ fn batch_norm_parameter_gradient(@builtin(workgroup_id) group: vec3u, @builtin(n
 
 // The same from few rows, in one step
 @compute @workgroup_size(64)
-fn batch_norm_few_parameter_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let column = linear_index(group, groups, local, 64u) / 64u * 4u + local % 4u;
+fn batch_norm_few_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
   let lane = local / 4u;
   let mu = mean_saved[c];
@@ -240,14 +240,14 @@ fn batch_norm_few_parameter_gradient(@builtin(workgroup_id) group: vec3u, @built
 
 // dx = gamma / sqrt(variance + epsilon) (dy - (dbeta + xhat dgamma) / rows), eight rows of a column
 @compute @workgroup_size(256)
-fn batch_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 256u);
+fn batch_norm_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
   let c = index % params.columns;
   var scale = factors[c];
-  if (params.has_gamma != 0u) { scale *= gamma_last[c]; }
+  if (params.hasGamma != 0u) { scale *= gamma_last[c]; }
   let mu = factors[params.columns + c];
   let slope = factors[2u * params.columns + c];
   let shift = factors[3u * params.columns + c];
@@ -261,14 +261,14 @@ fn batch_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
 
 // dx = dy gamma / sqrt(variance + epsilon): the statistics are constants, as in inference
 @compute @workgroup_size(256)
-fn batch_norm_inference_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 256u);
+fn batch_norm_inference_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
   let c = index % params.columns;
   var scale = value(1.0) / sqrt(variance[c] + value(params.epsilon));
-  if (params.has_gamma != 0u) { scale *= gamma[c]; }
+  if (params.hasGamma != 0u) { scale *= gamma[c]; }
   for (var r = row; r < params.rows; r += step) {
     let at = r * params.columns + c;
     var d = only_dy[at];

@@ -5,9 +5,9 @@ struct Params {
   a: f32, // an operand that is one number
   b: f32,
   shape: vec4u, // the general case: y's shape, and the step of each axis in each operand
-  a_strides: vec4u,
-  b_strides: vec4u,
-  c_strides: vec4u, // of the condition
+  aStrides: vec4u,
+  bStrides: vec4u,
+  cStrides: vec4u, // of the condition
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -85,26 +85,26 @@ fn offsets(c: Coordinates, strides: vec4u) -> vec4u {
 
 // y = a op b, operands of y's shape, one number, one element, a row or a column
 @compute @workgroup_size(256)
-fn binary_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
+fn binary_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { y[i] = zero_tail(apply(operand_a(i), operand_b(i)), i, params.count); }
 }
 
 // a = a op b
 @compute @workgroup_size(256)
-fn binary_in_place(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
+fn binary_in_place(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { a_and_y[i] = zero_tail(apply(a_and_y[i], operand_b(i)), i, params.count); }
 }
 
 // y[i, j, k, l] = a[...] op b[...], any strides
 @compute @workgroup_size(256)
-fn binary_strided(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
+fn binary_strided(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = coordinates(i);
-  let p = offsets(at, params.a_strides);
-  let q = offsets(at, params.b_strides);
+  let p = offsets(at, params.aStrides);
+  let q = offsets(at, params.bStrides);
   let va = vec4f(a_scalars[p.x], a_scalars[p.y], a_scalars[p.z], a_scalars[p.w]);
   let vb = vec4f(b_scalars[q.x], b_scalars[q.y], b_scalars[q.z], b_scalars[q.w]);
   y[i] = zero_tail(apply(va, vb), i, params.count);
@@ -112,8 +112,8 @@ fn binary_strided(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) 
 
 // y = condition ? a : b, where a or b may be one number
 @compute @workgroup_size(256)
-fn where_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
+fn where_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   var p = vec4f(params.a);
   var q = vec4f(params.b);
@@ -125,20 +125,20 @@ fn where_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) g
 
 // y[i, j, k, l] = condition[...] ? a[...] : b[...], any strides
 @compute @workgroup_size(256)
-fn where_strided(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
+fn where_strided(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = coordinates(i);
-  let c = offsets(at, params.c_strides);
+  let c = offsets(at, params.cStrides);
   let bits = vec4u(condition_scalars[c.x], condition_scalars[c.y], condition_scalars[c.z], condition_scalars[c.w]);
   var p = vec4f(params.a);
   var q = vec4f(params.b);
   if (A_FORM == 0u) {
-    let o = offsets(at, params.a_strides);
+    let o = offsets(at, params.aStrides);
     p = vec4f(yes_scalars[o.x], yes_scalars[o.y], yes_scalars[o.z], yes_scalars[o.w]);
   }
   if (B_FORM == 0u) {
-    let o = offsets(at, params.b_strides);
+    let o = offsets(at, params.bStrides);
     q = vec4f(no_scalars[o.x], no_scalars[o.y], no_scalars[o.z], no_scalars[o.w]);
   }
   chosen[i] = zero_tail(select(q, p, (bits << vec4u(1u)) != vec4u(0u)), i, params.count);

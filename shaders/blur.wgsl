@@ -1,7 +1,7 @@
 // Gaussian blur of some of the views, one axis a dispatch.
 struct Params {
   rows: u32, batch: u32, height: u32, width: u32, start: u32, seed: u32, step: u32, vertical: u32,
-  probability: f32, sigma_low: f32, sigma_high: f32,
+  probability: f32, sigmaLow: f32, sigmaHigh: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -11,14 +11,14 @@ override CHANNELS: u32 = 1u;
 
 // y = x * Gaussian along one axis, edges repeated; out to 3 sigma and at most 8 pixels. One pixel an invocation.
 @compute @workgroup_size(64)
-fn blur_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn blur_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let area = params.height * params.width;
   if (i >= params.rows * area) { return; }
   let row = i / area;
   let position = params.start + row % params.batch;
   let draw = view_units(view_key(params.seed, params.step, position, row / params.batch), 11u);
-  let sigma = mix(params.sigma_low, params.sigma_high, draw.y);
+  let sigma = mix(params.sigmaLow, params.sigmaHigh, draw.y);
   let reach = select(0i, min(i32(ceil(3.0 * sigma)), 8i), draw.x < params.probability);
   let p = i % area;
   let stride = select(1u, params.width, params.vertical == 1u);

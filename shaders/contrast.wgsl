@@ -225,8 +225,8 @@ fn put_rows(chunk: u32, i: u32, r: Rows) {
 
 // partial: the state of each row over one chunk of columns
 @compute @workgroup_size(64)
-fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let t = linear_index(group, groups, local, 64u);
+fn contrast_partial_8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let chunk = t % params.chunks;
   let i = t / params.chunks * 8u;
   if (i >= params.m) { return; }
@@ -244,8 +244,8 @@ fn contrast_partial_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // partial: the state of each row over one chunk of columns, by workgroups of 64 rows and 8 chunks
 @compute @workgroup_size(64)
-fn contrast_partial_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let g = group.y * groups.x + group.x;
+fn contrast_partial_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let g = group_index(group);
   let across = (params.chunks + 7u) / 8u;
   let row = g / across * 64u;
   if (row >= params.m) { return; }
@@ -267,8 +267,8 @@ fn contrast_partial_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_wor
 
 // partial: the state of each row over one chunk of columns
 @compute @workgroup_size(64)
-fn contrast_partial_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let t = linear_index(group, groups, local, 64u);
+fn contrast_partial_16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let across = shared_by(params.chunks);
   let chunk = t % across;
   let i = t / across * 16u;
@@ -323,8 +323,8 @@ fn combine(i: u32) -> f32 {
 
 // loss_i = lse_i - mean of s over the positives; 0 for an anchor that lacks them where labels name them
 @compute @workgroup_size(64)
-fn contrast_combine(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn contrast_combine(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i < params.m) { loss[i] = combine(i); }
 }
 
@@ -332,9 +332,9 @@ var<workgroup> lane_sums: array<f32, 64>;
 
 // loss = the mean of the losses, by one workgroup: for few rows
 @compute @workgroup_size(64)
-fn contrast_combine_mean(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn contrast_combine_mean(group: Group, @builtin(local_invocation_index) local: u32) {
   var sum = 0.0;
-  for (var i = linear_index(group, groups, local, 64u); i < rounds(params.m); i += 64u) { sum += combine(i); }
+  for (var i = linear_index(group, local, 64u); i < rounds(params.m); i += 64u) { sum += combine(i); }
   lane_sums[local] = sum;
   workgroupBarrier();
   if (local != 0u) { return; }
@@ -452,8 +452,8 @@ fn put_tile(row: u32, rows: u32, column: u32, columns: u32, tile: Tile8) {
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
 @compute @workgroup_size(64)
-fn contrast_weights_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let p = place(linear_index(group, groups, local, 64u), 8u);
+fn contrast_weights_8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let p = place(linear_index(group, local, 64u), 8u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   put_tile(p.row, end, p.column, p.columns, tile_8(p.row, p.rows, p.column, p.columns));
@@ -461,8 +461,8 @@ fn contrast_weights_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab, by workgroups
 @compute @workgroup_size(64)
-fn contrast_weights_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let p = place(group.y * groups.x + group.x, 64u);
+fn contrast_weights_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let p = place(group_index(group), 64u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   let s = tile_shared(p.row, p.rows, p.column, 8u, p.columns, local);
@@ -471,8 +471,8 @@ fn contrast_weights_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_wor
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
 @compute @workgroup_size(64)
-fn contrast_weights_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let p = place(linear_index(group, groups, local, 64u), 16u);
+fn contrast_weights_16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let p = place(linear_index(group, local, 64u), 16u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   var s = tile_16(p.row, p.rows, p.column, p.columns);

@@ -14,8 +14,8 @@ const LOWEST = -3.4028234e38;
 
 // Operands of inner products -|x_i - x_j|^2 / 2: rows about their centre, [x, -|x|^2 / 2, 1, 0, 0] and [x, 1, -|x|^2 / 2, 0, 0]
 @compute @workgroup_size(64)
-fn contrast_apart(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn contrast_apart(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.m) { return; }
   let width = params.width;
   var squares = vec4f(0.0);
@@ -47,8 +47,8 @@ fn row_state(i: u32) -> vec4f {
 
 // merged: the states of the chunks as one
 @compute @workgroup_size(64)
-fn contrast_merge(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn contrast_merge(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i < params.m) { merged[i] = row_state(i); }
 }
 
@@ -63,8 +63,8 @@ var<workgroup> lane_states: array<vec4f, 64>;
 
 // loss = log mean exp(s_ij); its statistics are those of one anchor whose candidates are all pairs
 @compute @workgroup_size(64)
-fn contrast_combine_pairs(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let first = linear_index(group, groups, local, 64u);
+fn contrast_combine_pairs(group: Group, @builtin(local_invocation_index) local: u32) {
+  let first = linear_index(group, local, 64u);
   var all = vec4f(LOWEST, 0.0, 0.0, 0.0);
   for (var i = first; i < rounds(params.m); i += 64u) {
     let state = row_state(i);

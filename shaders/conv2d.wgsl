@@ -9,9 +9,9 @@ struct Pixels { y: vec4i, x: vec4i, at: vec4i }
 
 // The output pixels from first on, in an input of `step` values a pixel.
 fn output_pixels(first: u32, step: u32) -> Pixels {
-  let g = grid_pixels(first, params.out_height, params.out_width);
-  let y = vec4i(g.y * params.stride_y) - i32(params.top);
-  let x = vec4i(g.x * params.stride_x) - i32(params.left);
+  let g = grid_pixels(first, params.outHeight, params.outWidth);
+  let y = vec4i(g.y * params.strideY) - i32(params.top);
+  let x = vec4i(g.x * params.strideX) - i32(params.left);
   return Pixels(y, x, ((vec4i(g.n * params.height) + y) * i32(params.width) + x) * i32(step));
 }
 
@@ -22,17 +22,17 @@ fn input_taps(p: Pixels, ky: u32, kx: u32, step: u32) -> Taps {
 
 fn activate(v: vec4f) -> vec4f { return select(v, vec4f(0.0), (v < vec4f(0.0)) & vec4<bool>(params.relu != 0u)); }
 
-fn output_count() -> u32 { return params.batch * params.out_height * params.out_width; }
+fn output_count() -> u32 { return params.batch * params.outHeight * params.outWidth; }
 
 // One channel of four pixels.
 fn x_values(t: Taps, c: u32) -> vec4f {
   return select(vec4f(0.0), vec4f(x[t.at.x + c], x[t.at.y + c], x[t.at.z + c], x[t.at.w + c]), t.inside);
 }
 
-fn bias_at(o: u32) -> vec4f { return bias4[select(0u, o, params.has_bias != 0u)]; }
+fn bias_at(o: u32) -> vec4f { return bias4[select(0u, o, params.hasBias != 0u)]; }
 
 fn put_output(first: u32, o: u32, block: mat4x4f) {
-  let O = params.out_channels / 4u;
+  let O = params.outChannels / 4u;
   let at = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(output_count() - 1u)) * O + o;
   let b = bias_at(o);
   y4[at.x] = activate(block[0] + b);
@@ -43,9 +43,9 @@ fn put_output(first: u32, o: u32, block: mat4x4f) {
 
 // 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_forward_4x4(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = O;
   let first = index / across * 4u;
@@ -56,12 +56,12 @@ fn conv2d_forward_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   var c00: mat4x4f;
   var walk: Walk;
   var at = o;
-  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
+  for (var k = rounds(params.kernelHeight * params.kernelWidth * C); k > 0u; k--) {
     let a0 = x_block(t0, walk.c);
     let b0 = filter_block(at, O);
     c00 += b0 * a0;
     at += 4u * O;
-    walk = step_of(walk, params.kernel_width, C);
+    walk = step_of(walk, params.kernelWidth, C);
     if (walk.c == 0u) {
       t0 = input_taps(p0, walk.y, walk.x, C);
     }
@@ -71,9 +71,9 @@ fn conv2d_forward_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // 8 pixels x 8 channels; C % 4 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_forward_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = O / 2u;
   let first = index / across * 8u;
@@ -88,7 +88,7 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
   var walk: Walk;
   var at = o;
   // One loop, not three: each level costs a software adapter a copy of the tile.
-  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
+  for (var k = rounds(params.kernelHeight * params.kernelWidth * C); k > 0u; k--) {
     let a0 = x_block(t0, walk.c);
     let a1 = x_block(t1, walk.c);
     let b0 = filter_block(at, O);
@@ -96,7 +96,7 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
     let b1 = filter_block(at + 1u, O);
     c01 += b1 * a0; c11 += b1 * a1;
     at += 4u * O;
-    walk = step_of(walk, params.kernel_width, C);
+    walk = step_of(walk, params.kernelWidth, C);
     if (walk.c == 0u) {
       t0 = input_taps(p0, walk.y, walk.x, C);
       t1 = input_taps(p1, walk.y, walk.x, C);
@@ -108,24 +108,24 @@ fn conv2d_forward_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // 32 pixels x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tiles above; C % 8 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let O = params.out_channels / 4u;
+fn conv2d_forward_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = (O + 7u) / 8u;
-  let tile = group.y * groups.x + group.x;
+  let tile = group_index(group);
   let first = tile / across * 32u;
   if (first >= output_count()) { return; }
   let o = tile % across * 8u + local % 8u;
   let mine = along_k(local);
   let pixel = min(first + mine.row, output_count() - 1u);
-  let line = pixel / params.out_width;
-  let image = line / params.out_height;
-  let iy = i32((line - image * params.out_height) * params.stride_y) - i32(params.top);
-  let ix = i32((pixel - line * params.out_width) * params.stride_x) - i32(params.left);
+  let line = pixel / params.outWidth;
+  let image = line / params.outHeight;
+  let iy = i32((line - image * params.outHeight) * params.strideY) - i32(params.top);
+  let ix = i32((pixel - line * params.outWidth) * params.strideX) - i32(params.left);
   var c00: mat4x4f;
   var w = local / 8u * O + min(o, O - 1u);
-  for (var ky = 0u; ky < params.kernel_height; ky++) {
-    for (var kx = 0u; kx < params.kernel_width; kx++) {
+  for (var ky = 0u; ky < params.kernelHeight; ky++) {
+    for (var kx = 0u; kx < params.kernelWidth; kx++) {
       let y = iy + i32(ky);
       let x = ix + i32(kx);
       let inside = u32(y) < params.height && u32(x) < params.width;
@@ -152,7 +152,7 @@ fn taps_inside(first: i32, size: u32, count: u32) -> vec2u {
 
 // Four channels, from element `first` of an image on, of four images.
 fn put_images(n: u32, first: u32, b: vec4f, block: mat4x4f) {
-  let size = params.out_height * params.out_width * params.out_channels;
+  let size = params.outHeight * params.outWidth * params.outChannels;
   put_c(n, size, first, activate(block[0] + b));
   put_c(n + 1u, size, first, activate(block[1] + b));
   put_c(n + 2u, size, first, activate(block[2] + b));
@@ -161,22 +161,22 @@ fn put_images(n: u32, first: u32, b: vec4f, block: mat4x4f) {
 
 // 16 images at one pixel x 16 channels; N >= 16, C % 4 = O % 16 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_forward_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = O / 4u;
-  let pixels = params.out_height * params.out_width;
+  let pixels = params.outHeight * params.outWidth;
   let tile_n = index / (across * pixels) * 16u;
   if (tile_n >= params.batch) { return; }
   let n = min(tile_n, params.batch - 16u);
   let o = index % across * 4u;
   let pixel = index / across % pixels;
-  let iy = i32(pixel / params.out_width * params.stride_y) - i32(params.top);
-  let ix = i32(pixel % params.out_width * params.stride_x) - i32(params.left);
+  let iy = i32(pixel / params.outWidth * params.strideY) - i32(params.top);
+  let ix = i32(pixel % params.outWidth * params.strideX) - i32(params.left);
   // Only the taps inside of the image: along a line, x and the filter are read from one end to the other.
-  let taps_y = taps_inside(iy, params.height, params.kernel_height);
-  let taps_x = taps_inside(ix, params.width, params.kernel_width);
+  let taps_y = taps_inside(iy, params.height, params.kernelHeight);
+  let taps_x = taps_inside(ix, params.width, params.kernelWidth);
   let line = (taps_x.y - taps_x.x) * C;
   let image = params.height * params.width * C;
   let next_line = params.width * C - line;
@@ -228,9 +228,9 @@ fn conv2d_forward_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
 
 // Any C (1 and 3 are what images have), x one scalar at a time: 8 pixels x 8 channels; O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_forward_narrow_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let C = params.channels;
   let across = O / 2u;
   let first = index / across * 8u;
@@ -244,7 +244,7 @@ fn conv2d_forward_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
   var c10: mat4x4f; var c11: mat4x4f;
   var walk: Walk;
   var at = o;
-  for (var k = rounds(params.kernel_height * params.kernel_width * C); k > 0u; k--) {
+  for (var k = rounds(params.kernelHeight * params.kernelWidth * C); k > 0u; k--) {
     let a0 = x_values(t0, walk.c);
     let a1 = x_values(t1, walk.c);
     let b0 = filter4[at];
@@ -252,7 +252,7 @@ fn conv2d_forward_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
     let b1 = filter4[at + 1u];
     c01 += outer(a0, b1); c11 += outer(a1, b1);
     at += O;
-    walk = step_of(walk, params.kernel_width, C);
+    walk = step_of(walk, params.kernelWidth, C);
     if (walk.c == 0u) {
       t0 = input_taps(p0, walk.y, walk.x, C);
       t1 = input_taps(p1, walk.y, walk.x, C);
@@ -266,29 +266,29 @@ fn x_scalars(at: vec4u) -> vec4f { return vec4f(x[at.x], x[at.y], x[at.z], x[at.
 
 // The same for any C: 16 images at one pixel x 16 channels; N >= 16, O % 16 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_narrow_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_forward_narrow_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let C = params.channels;
   let across = O / 4u;
-  let pixels = params.out_height * params.out_width;
+  let pixels = params.outHeight * params.outWidth;
   let tile_n = index / (across * pixels) * 16u;
   if (tile_n >= params.batch) { return; }
   let n = min(tile_n, params.batch - 16u);
   let o = index % across * 4u;
   let pixel = index / across % pixels;
-  let iy = i32(pixel / params.out_width * params.stride_y) - i32(params.top);
-  let ix = i32(pixel % params.out_width * params.stride_x) - i32(params.left);
+  let iy = i32(pixel / params.outWidth * params.strideY) - i32(params.top);
+  let ix = i32(pixel % params.outWidth * params.strideX) - i32(params.left);
   // Only the taps inside of the image: along a line, x and the filter are read from one end to the other.
-  let taps_y = taps_inside(iy, params.height, params.kernel_height);
-  let taps_x = taps_inside(ix, params.width, params.kernel_width);
+  let taps_y = taps_inside(iy, params.height, params.kernelHeight);
+  let taps_x = taps_inside(ix, params.width, params.kernelWidth);
   let line = (taps_x.y - taps_x.x) * C;
   let image = params.height * params.width * C;
   let next_image = 4u * image;
   let next_line = params.width * C - line;
-  let next_row = (params.kernel_width * C - line) * O;
+  let next_row = (params.kernelWidth * C - line) * O;
   var at = images(u32(((i32(n * params.height) + iy + i32(taps_y.x)) * i32(params.width) + ix + i32(taps_x.x)) * i32(C)), image);
-  var row = (taps_y.x * params.kernel_width + taps_x.x) * C * O + o;
+  var row = (taps_y.x * params.kernelWidth + taps_x.x) * C * O + o;
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;

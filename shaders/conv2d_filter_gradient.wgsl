@@ -7,20 +7,20 @@
 @group(0) @binding(2) var<storage, read_write> dfilter: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dbias: array<vec4f>;
 
-fn filter_rows() -> u32 { return params.kernel_height * params.kernel_width * params.channels; }
+fn filter_rows() -> u32 { return params.kernelHeight * params.kernelWidth * params.channels; }
 
 // Vec4s of one split: of the filter, then of the bias.
-fn filter_vectors() -> u32 { return filter_rows() * params.out_channels / 4u; }
-fn split_vectors() -> u32 { return filter_vectors() + params.has_bias * params.out_channels / 4u; }
+fn filter_vectors() -> u32 { return filter_rows() * params.outChannels / 4u; }
+fn split_vectors() -> u32 { return filter_vectors() + params.hasBias * params.outChannels / 4u; }
 
 // Output pixels first .. end - 1 of a split, and the place of the first.
 struct Run { first: u32, end: u32, n: u32, y: u32, x: u32 }
 
 fn split_pixels(split: u32) -> Run {
   let line = split * params.chunk;
-  let end = min(line + params.chunk, params.batch * params.out_height);
-  let n = line / params.out_height;
-  return Run(line * params.out_width, end * params.out_width, n, line - n * params.out_height, 0u);
+  let end = min(line + params.chunk, params.batch * params.outHeight);
+  let n = line / params.outHeight;
+  return Run(line * params.outWidth, end * params.outWidth, n, line - n * params.outHeight, 0u);
 }
 
 // Four output pixels: their image, the row and column of their first tap, and which of them there are.
@@ -28,17 +28,17 @@ struct Four { n: vec4u, y: vec4i, x: vec4i, there: vec4<bool>, next: vec3u }
 
 fn four_pixels(r: Run) -> Four {
   let x = vec4u(r.x) + vec4u(0u, 1u, 2u, 3u);
-  let dy = small_quotient(x, params.out_width);
+  let dy = small_quotient(x, params.outWidth);
   let y = vec4u(r.y) + dy;
-  let dn = small_quotient(y, params.out_height);
+  let dn = small_quotient(y, params.outHeight);
   let n = vec4u(r.n) + dn;
-  let own_x = x - dy * params.out_width;
-  let own_y = y - dn * params.out_height;
+  let own_x = x - dy * params.outWidth;
+  let own_y = y - dn * params.outHeight;
   let next_x = own_x.w + 1u;
-  let turn = next_x == params.out_width;
+  let turn = next_x == params.outWidth;
   let next_y = own_y.w + u32(turn);
-  let wrap = next_y == params.out_height;
-  return Four(n, vec4i(own_y * params.stride_y) - i32(params.top), vec4i(own_x * params.stride_x) - i32(params.left),
+  let wrap = next_y == params.outHeight;
+  return Four(n, vec4i(own_y * params.strideY) - i32(params.top), vec4i(own_x * params.strideX) - i32(params.left),
     vec4u(0u, 1u, 2u, 3u) < vec4u(r.end - r.first),
     vec3u(n.w + u32(wrap), select(next_y, 0u, wrap), select(next_x, 0u, turn)));
 }
@@ -48,8 +48,8 @@ fn pixels_after(r: Run, f: Four) -> Run { return Run(r.first + 4u, r.end, f.next
 // The row and column of a tap, and its channel (over 4).
 fn tap_of(row: u32) -> vec3i {
   let tap = row / params.channels;
-  let y = tap / params.kernel_width;
-  return vec3i(vec3u(y, tap - y * params.kernel_width, (row - tap * params.channels) / 4u));
+  let y = tap / params.kernelWidth;
+  return vec3i(vec3u(y, tap - y * params.kernelWidth, (row - tap * params.channels) / 4u));
 }
 
 fn tap_pixels(tap: vec3i, f: Four) -> Taps {
@@ -61,7 +61,7 @@ fn tap_pixels(tap: vec3i, f: Four) -> Taps {
 }
 
 fn dz_pixels(r: Run, o: u32) -> vec4u {
-  return min(vec4u(r.first) + vec4u(0u, 1u, 2u, 3u), vec4u(r.end - 1u)) * (params.out_channels / 4u) + o;
+  return min(vec4u(r.first) + vec4u(0u, 1u, 2u, 3u), vec4u(r.end - 1u)) * (params.outChannels / 4u) + o;
 }
 
 fn dz_block(at: vec4u, o: u32) -> mat4x4f {
@@ -70,7 +70,7 @@ fn dz_block(at: vec4u, o: u32) -> mat4x4f {
 
 fn put_partial(split: u32, row: u32, o: u32, block: mat4x4f) {
   let rows = filter_rows();
-  let at = split * split_vectors() + min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (params.out_channels / 4u) + o;
+  let at = split * split_vectors() + min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (params.outChannels / 4u) + o;
   partials4[at.x] = block[0];
   partials4[at.y] = block[1];
   partials4[at.z] = block[2];
@@ -88,9 +88,9 @@ fn put_partial_8x8(split: u32, row: u32, o: u32, c00: mat4x4f, c01: mat4x4f, c10
 
 // The bias's invocation number `job`: four channels of a split; O % 4 = 0
 fn bias_partial(job: u32) {
-  let O = params.out_channels / 4u;
+  let O = params.outChannels / 4u;
   let split = job / O;
-  if (split >= params.splits || params.has_bias == 0u) { return; }
+  if (split >= params.splits || params.hasBias == 0u) { return; }
   let o = job % O;
   let r = split_pixels(split);
   var m = r.first;
@@ -104,9 +104,9 @@ fn bias_partial(job: u32) {
 
 // 8 rows (tap, c) x 8 channels; C % 8 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let across = params.out_channels / 8u;
+fn conv2d_filter_gradient_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let across = params.outChannels / 8u;
   let rows = filter_rows();
   let down = rows / 8u;
   let split = index / (across * down);
@@ -137,12 +137,12 @@ fn conv2d_filter_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_
 
 // 32 rows (tap, c) x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tile above; C % 8 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let O = params.out_channels / 4u;
+fn conv2d_filter_gradient_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let O = params.outChannels / 4u;
   let rows = filter_rows();
   let across = (O + 7u) / 8u;
   let down = (rows + 31u) / 32u;
-  let tile = group.y * groups.x + group.x;
+  let tile = group_index(group);
   let split = tile / (across * down);
   if (split >= params.splits) {
     bias_partial((tile - params.splits * across * down) * 64u + local);
@@ -156,10 +156,10 @@ fn conv2d_filter_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(n
   var c00: mat4x4f;
   for (var k = pixels.first; k < pixels.end; k += 8u) {
     let pixel = min(k + local / 8u, pixels.end - 1u);
-    let line = pixel / params.out_width;
-    let image = line / params.out_height;
-    let y = i32((line - image * params.out_height) * params.stride_y) - i32(params.top) + tap.x;
-    let x = i32((pixel - line * params.out_width) * params.stride_x) - i32(params.left) + tap.y;
+    let line = pixel / params.outWidth;
+    let image = line / params.outHeight;
+    let y = i32((line - image * params.outHeight) * params.strideY) - i32(params.top) + tap.x;
+    let x = i32((pixel - line * params.outWidth) * params.strideX) - i32(params.left) + tap.y;
     let inside = k + local / 8u < pixels.end && u32(y) < params.height && u32(x) < params.width;
     let at = ((image * params.height + u32(y)) * params.width + u32(x)) * (params.channels / 4u) + u32(tap.z);
     a_tile[local] = select(vec4f(0.0), x4[select(0u, at, inside)], inside);
@@ -193,11 +193,11 @@ fn images_of_split(split: u32) -> vec2u {
 
 // bias_partial() where a split has the images of images_of_split().
 fn bias_partial_images(job: u32) {
-  let O = params.out_channels / 4u;
+  let O = params.outChannels / 4u;
   let split = job / O;
-  if (split >= params.splits || params.has_bias == 0u) { return; }
+  if (split >= params.splits || params.hasBias == 0u) { return; }
   let o = job % O;
-  let out_image = params.out_height * params.out_width * O;
+  let out_image = params.outHeight * params.outWidth * O;
   let range = images_of_split(split);
   var four: mat4x4f;
   for (var n = range.x; n < range.y; n += 4u) {
@@ -208,9 +208,9 @@ fn bias_partial_images(job: u32) {
 
 // 16 rows (tap, c) x 16 channels; C % 16 = O % 16 = N % 4 = 0. Sums over the same pixel of four images.
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let across = params.out_channels / 16u;
+fn conv2d_filter_gradient_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let across = params.outChannels / 16u;
   let down = filter_rows() / 16u;
   let split = index / (across * down);
   if (split >= params.splits) {
@@ -221,11 +221,11 @@ fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(nu
   let row = index / across % down * 16u; // of (tap, c)
   let tap = tap_of(row);
   let C = params.channels / 4u;
-  let O = params.out_channels / 4u;
+  let O = params.outChannels / 4u;
   let image = params.height * params.width * C;
-  let out_image = params.out_height * params.out_width * O;
-  let ys = pixels_under(tap.x, params.stride_y, params.top, params.height, params.out_height);
-  let xs = pixels_under(tap.y, params.stride_x, params.left, params.width, params.out_width);
+  let out_image = params.outHeight * params.outWidth * O;
+  let ys = pixels_under(tap.x, params.strideY, params.top, params.height, params.outHeight);
+  let xs = pixels_under(tap.y, params.strideX, params.left, params.width, params.outWidth);
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
@@ -233,14 +233,14 @@ fn conv2d_filter_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(nu
   let range = images_of_split(split);
   for (var n = range.x; n < range.y; n += 4u) {
     for (var y = ys.x; y < ys.y; y++) {
-      let line = (i32(y * params.stride_y + u32(tap.x)) - i32(params.top)) * i32(params.width);
+      let line = (i32(y * params.strideY + u32(tap.x)) - i32(params.top)) * i32(params.width);
       for (var x = xs.x; x < xs.y; x++) {
-        let at = u32(line + i32(x * params.stride_x + u32(tap.y)) - i32(params.left)) * C + u32(tap.z);
+        let at = u32(line + i32(x * params.strideX + u32(tap.y)) - i32(params.left)) * C + u32(tap.z);
         let a0 = transpose(images_of_a(n, image, at));
         let a1 = transpose(images_of_a(n, image, at + 1u));
         let a2 = transpose(images_of_a(n, image, at + 2u));
         let a3 = transpose(images_of_a(n, image, at + 3u));
-        let z = (y * params.out_width + x) * O + o;
+        let z = (y * params.outWidth + x) * O + o;
         let b0 = images_of_b(n, out_image, z);
         c00 += b0 * a0; c10 += b0 * a1; c20 += b0 * a2; c30 += b0 * a3;
         let b1 = images_of_b(n, out_image, z + 1u);
@@ -272,8 +272,8 @@ fn rows_from(first: u32) -> Rows {
   let r = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
   let tap = r / params.channels;
   let c = r - tap * params.channels;
-  let ky = tap / params.kernel_width;
-  let kx = tap - ky * params.kernel_width;
+  let ky = tap / params.kernelWidth;
+  let kx = tap - ky * params.kernelWidth;
   return Rows(vec4i(ky), vec4i(kx), vec4i((ky * params.width + kx) * params.channels + c));
 }
 
@@ -298,9 +298,9 @@ fn x_rows(r: Rows, f: Four) -> mat4x4f {
 
 // Any C, x one scalar at a time: 8 rows x 8 channels; O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_narrow_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let across = params.out_channels / 8u;
+fn conv2d_filter_gradient_narrow_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let across = params.outChannels / 8u;
   let rows = filter_rows();
   let down = (rows + 7u) / 8u;
   let split = index / (across * down);
@@ -331,9 +331,9 @@ fn conv2d_filter_gradient_narrow_8x8(@builtin(workgroup_id) group: vec3u, @built
 
 // The same with 12 rows (a 3 x 3 window has 9) x 16 channels; O % 16 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_narrow_12x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let across = params.out_channels / 16u;
+fn conv2d_filter_gradient_narrow_12x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let across = params.outChannels / 16u;
   let rows = filter_rows();
   let down = (rows + 11u) / 12u;
   let split = index / (across * down);
@@ -375,8 +375,8 @@ fn conv2d_filter_gradient_narrow_12x16(@builtin(workgroup_id) group: vec3u, @bui
 
 // dfilter[i] = sum over splits of partials[s, i], and dbias of what follows, in a fixed order
 @compute @workgroup_size(64)
-fn conv2d_sum_partials(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
+fn conv2d_sum_partials(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let size = split_vectors();
   if (index >= size) { return; }
   let splits = rounds(params.splits);

@@ -12,10 +12,10 @@ struct Parity { y: u32, x: u32, height: u32, width: u32, tile: u32, found: bool 
 // The parity and the tile in it of tile number `tile`, for tiles of `size` pixels of `batch` images.
 fn parity_of(tile_number: u32, size: u32, batch: u32) -> Parity {
   var tile = tile_number;
-  for (var cy = 0u; cy < params.stride_y; cy++) {
-    for (var cx = 0u; cx < params.stride_x; cx++) {
-      let h = (params.height + params.stride_y - 1u - cy) / params.stride_y;
-      let w = (params.width + params.stride_x - 1u - cx) / params.stride_x;
+  for (var cy = 0u; cy < params.strideY; cy++) {
+    for (var cx = 0u; cx < params.strideX; cx++) {
+      let h = (params.height + params.strideY - 1u - cy) / params.strideY;
+      let w = (params.width + params.strideX - 1u - cx) / params.strideX;
       let tiles = (batch * h * w + size - 1u) / size;
       if (tile < tiles) { return Parity(cy, cx, h, w, tile, true); }
       tile -= tiles;
@@ -29,18 +29,18 @@ struct Gather { y: vec4i, x: vec4i, at: vec4i, own: vec4u }
 
 fn input_pixels(p: Parity, first: u32, step: u32) -> Gather {
   let g = grid_pixels(first, p.height, p.width);
-  let iy = g.y * params.stride_y + p.y;
-  let ix = g.x * params.stride_x + p.x;
+  let iy = g.y * params.strideY + p.y;
+  let ix = g.x * params.strideX + p.x;
   // One parity: the remainder by the stride is the same for all.
-  let y = vec4i(g.y + (p.y + params.top) / params.stride_y);
-  let x = vec4i(g.x + (p.x + params.left) / params.stride_x);
-  return Gather(y, x, ((vec4i(g.n * params.out_height) + y) * i32(params.out_width) + x) * i32(step),
+  let y = vec4i(g.y + (p.y + params.top) / params.strideY);
+  let x = vec4i(g.x + (p.x + params.left) / params.strideX);
+  return Gather(y, x, ((vec4i(g.n * params.outHeight) + y) * i32(params.outWidth) + x) * i32(step),
     (g.n * params.height + iy) * params.width + ix);
 }
 
 fn output_taps(g: Gather, ty: u32, tx: u32, step: u32) -> Taps {
-  let inside = (vec4u(g.y - i32(ty)) < vec4u(params.out_height)) & (vec4u(g.x - i32(tx)) < vec4u(params.out_width));
-  return Taps(select(vec4u(0u), vec4u(g.at - i32((ty * params.out_width + tx) * step)), inside), inside);
+  let inside = (vec4u(g.y - i32(ty)) < vec4u(params.outHeight)) & (vec4u(g.x - i32(tx)) < vec4u(params.outWidth));
+  return Taps(select(vec4u(0u), vec4u(g.at - i32((ty * params.outWidth + tx) * step)), inside), inside);
 }
 
 fn dz_block(t: Taps, o: u32) -> mat4x4f {
@@ -53,18 +53,18 @@ fn dz_block(t: Taps, o: u32) -> mat4x4f {
 struct ParityTaps { y: u32, x: u32, height: u32, width: u32 }
 
 fn taps_of(p: Parity) -> ParityTaps {
-  let y = (p.y + params.top) % params.stride_y;
-  let x = (p.x + params.left) % params.stride_x;
+  let y = (p.y + params.top) % params.strideY;
+  let x = (p.x + params.left) % params.strideX;
   return ParityTaps(y, x,
-    (max(params.kernel_height, y) - y + params.stride_y - 1u) / params.stride_y,
-    (max(params.kernel_width, x) - x + params.stride_x - 1u) / params.stride_x);
+    (max(params.kernelHeight, y) - y + params.strideY - 1u) / params.strideY,
+    (max(params.kernelWidth, x) - x + params.strideX - 1u) / params.strideX);
 }
 
 // Where the filter's row (tap, c) starts, in elements.
 fn filter_row(taps: ParityTaps, walk: Walk, c: u32) -> u32 {
-  let y = taps.y + walk.y * params.stride_y;
-  let x = taps.x + walk.x * params.stride_x;
-  return ((y * params.kernel_width + x) * params.channels + c) * params.out_channels;
+  let y = taps.y + walk.y * params.strideY;
+  let x = taps.x + walk.x * params.strideX;
+  return ((y * params.kernelWidth + x) * params.channels + c) * params.outChannels;
 }
 
 fn gated(v: vec4f, at: u32) -> vec4f {
@@ -92,9 +92,9 @@ fn put_images(n: u32, first: u32, block: mat4x4f) {
 
 // 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_input_gradient_4x4(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let across = params.channels / 4u;
   let parity = parity_of(index / across, 4u, params.batch);
   if (!parity.found) { return; }
@@ -122,9 +122,9 @@ fn conv2d_input_gradient_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_w
 
 // 8 pixels x 8 channels; C % 8 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_input_gradient_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let across = params.channels / 8u;
   let parity = parity_of(index / across, 8u, params.batch);
   if (!parity.found) { return; }
@@ -160,11 +160,11 @@ fn conv2d_input_gradient_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_w
 
 // 32 pixels x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tiles above; C % 4 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let O = params.out_channels / 4u;
+fn conv2d_input_gradient_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = (C + 7u) / 8u;
-  let tile = group.y * groups.x + group.x;
+  let tile = group_index(group);
   let parity = parity_of(tile / across, 32u, params.batch);
   if (!parity.found) { return; }
   let c = tile % across * 8u;
@@ -174,8 +174,8 @@ fn conv2d_input_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(nu
   let pixel = min(first + mine.row, last);
   let line = pixel / parity.width;
   let image = line / parity.height;
-  let oy = i32(line - image * parity.height + (parity.y + params.top) / params.stride_y);
-  let ox = i32(pixel - line * parity.width + (parity.x + params.left) / params.stride_x);
+  let oy = i32(line - image * parity.height + (parity.y + params.top) / params.strideY);
+  let ox = i32(pixel - line * parity.width + (parity.x + params.left) / params.strideX);
   let taps = taps_of(parity);
   let row = min(4u * c + mine.row, params.channels - 1u);
   var c00: mat4x4f;
@@ -183,8 +183,8 @@ fn conv2d_input_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(nu
     for (var tx = 0u; tx < taps.width; tx++) {
       let y = oy - i32(ty);
       let x = ox - i32(tx);
-      let inside = u32(y) < params.out_height && u32(x) < params.out_width;
-      let at = select(0u, ((image * params.out_height + u32(y)) * params.out_width + u32(x)) * O, inside) + mine.k4;
+      let inside = u32(y) < params.outHeight && u32(x) < params.outWidth;
+      let at = select(0u, ((image * params.outHeight + u32(y)) * params.outWidth + u32(x)) * O, inside) + mine.k4;
       let w = filter_row(taps, Walk(ty, tx, 0u), row) / 4u + mine.k4;
       for (var o = 0u; o < O; o += 2u) {
         a_tile[mine.place] = select(vec4f(0.0), dz4[at + o], inside);
@@ -201,9 +201,9 @@ fn conv2d_input_gradient_shared(@builtin(workgroup_id) group: vec3u, @builtin(nu
 
 // 16 images at one pixel x 16 channels; N >= 16, C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  let O = params.out_channels / 4u;
+fn conv2d_input_gradient_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = C / 4u;
   let pixels = params.height * params.width;
@@ -214,24 +214,24 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
   let parity = parity_of(index / across % pixels, 1u, 1u);
   let own_y = parity.tile / parity.width;
   let own_x = parity.tile % parity.width;
-  let oy = i32(own_y + (parity.y + params.top) / params.stride_y);
-  let ox = i32(own_x + (parity.x + params.left) / params.stride_x);
+  let oy = i32(own_y + (parity.y + params.top) / params.strideY);
+  let ox = i32(own_x + (parity.x + params.left) / params.strideX);
   let taps = taps_of(parity);
   // Only the taps that an output pixel stands under: oy - ty in 0 .. out_height - 1.
-  let low_y = max(0, oy - i32(params.out_height) + 1);
-  let low_x = max(0, ox - i32(params.out_width) + 1);
+  let low_y = max(0, oy - i32(params.outHeight) + 1);
+  let low_x = max(0, ox - i32(params.outWidth) + 1);
   let high_y = max(low_y, min(i32(taps.height), oy + 1));
   let high_x = max(low_x, min(i32(taps.width), ox + 1));
-  let image = params.out_height * params.out_width * O;
+  let image = params.outHeight * params.outWidth * O;
   var c00: mat4x4f; var c01: mat4x4f; var c02: mat4x4f; var c03: mat4x4f;
   var c10: mat4x4f; var c11: mat4x4f; var c12: mat4x4f; var c13: mat4x4f;
   var c20: mat4x4f; var c21: mat4x4f; var c22: mat4x4f; var c23: mat4x4f;
   var c30: mat4x4f; var c31: mat4x4f; var c32: mat4x4f; var c33: mat4x4f;
   var walk = Walk(u32(low_y), u32(low_x), 0u);
   for (var k = rounds(u32((high_y - low_y) * (high_x - low_x)) * O); k > 0u; k--) {
-    let at = ((u32(oy) - walk.y) * params.out_width + u32(ox) - walk.x) * O + walk.c;
-    let y = taps.y + walk.y * params.stride_y;
-    let w = ((taps.x + walk.x * params.stride_x) * params.channels + 4u * c) * O + walk.c;
+    let at = ((u32(oy) - walk.y) * params.outWidth + u32(ox) - walk.x) * O + walk.c;
+    let y = taps.y + walk.y * params.strideY;
+    let w = ((taps.x + walk.x * params.strideX) * params.channels + 4u * c) * O + walk.c;
     let a0 = images_of_a(n, image, at);
     let a1 = images_of_a(n + 4u, image, at);
     let a2 = images_of_a(n + 8u, image, at);
@@ -254,8 +254,8 @@ fn conv2d_input_gradient_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num
       }
     }
   }
-  let y = own_y * params.stride_y + parity.y;
-  let x = own_x * params.stride_x + parity.x;
+  let y = own_y * params.strideY + parity.y;
+  let x = own_x * params.strideX + parity.x;
   let first = (y * params.width + x) * params.channels + 4u * c;
   // One copy of put_images(): stores take long to compile.
   for (var q = 0u; q < rounds(4u); q++) {

@@ -14,8 +14,8 @@ struct Params { rows: u32, width: u32 }
 
 // loss[row] = max + log sum exp(x - max) - x[row, label], or 0 where there is no such class; statistics: (max, log sum)
 @compute @workgroup_size(64)
-fn cross_entropy_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn cross_entropy_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var top = lanes(-3.4028234e38);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) { top = max(top, x[i]); }
   let largest = row_max(lane_max(top), local);
@@ -38,8 +38,8 @@ fn cross_entropy_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workg
 
 // dx = dy[row] (exp(x - max - log sum) - [class is the label]); 0 where there is no such class
 @compute @workgroup_size(64)
-fn cross_entropy_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let t = linear_index(group, groups, local, 64u);
+fn cross_entropy_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.rows * params.width) { return; }
   let row = t / params.width;
   let label = classes[row];

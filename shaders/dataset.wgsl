@@ -1,7 +1,7 @@
 // Samples of a data set that lies on the GPU: bytes, four to a word. Each kernel finds its sample in one of three ways.
 struct Params {
   count: u32, rows: u32, size: u32, channels: u32, mode: u32, start: u32, seed: u32, step: u32, batch: u32,
-  factor0: f32, factor1: f32, factor2: f32, factor3: f32, offset0: f32, offset1: f32, offset2: f32, offset3: f32,
+  factors: vec4f, offsets: vec4f, // of the channels
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;
@@ -23,15 +23,15 @@ fn byte_at(i: u32) -> f32 { return f32((pixels[i / 4u] >> (8u * (i % 4u))) & 255
 
 // y = pixel * factor + offset of its channel; 8 elements of a row an invocation
 @compute @workgroup_size(64)
-fn rows_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn rows_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let runs = (params.size + 7u) / 8u;
   let row = i / runs;
   if (row >= params.rows) { return; }
   let first = 8u * (i % runs);
   let sample = sample_of(row) * params.size;
-  let factors = vec4f(params.factor0, params.factor1, params.factor2, params.factor3);
-  let offsets = vec4f(params.offset0, params.offset1, params.offset2, params.offset3);
+  let factors = params.factors;
+  let offsets = params.offsets;
   for (var e = first; e < min(first + 8u, params.size); e++) {
     let c = e % params.channels;
     y[row * params.size + e] = byte_at(sample + e) * factors[c] + offsets[c];
@@ -40,14 +40,14 @@ fn rows_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
 
 // chosen = the sample of each row
 @compute @workgroup_size(64)
-fn indices_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = linear_index(group, groups, local, 64u);
+fn indices_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(group, local, 64u);
   if (row < params.rows) { chosen[row] = sample_of(row); }
 }
 
 // chosen = the label of each row's sample
 @compute @workgroup_size(64)
-fn labels_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = linear_index(group, groups, local, 64u);
+fn labels_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(group, local, 64u);
   if (row < params.rows) { chosen[row] = labels[sample_of(row)]; }
 }

@@ -5,8 +5,8 @@ struct Params { rows: u32, width: u32, epsilon: f32 }
 
 // y = x / max(|x|, epsilon)
 @compute @workgroup_size(64)
-fn l2_normalize_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn l2_normalize_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var squares = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) { squares += x[i] * x[i]; }
   let plain = row_sum(vec2f(lane_sum(squares), 0.0), local).x;

@@ -6,8 +6,8 @@ struct Params { rows: u32, width: u32, epsilon: f32 }
 
 // dx = (dy - x (x . dy) / |x|^2) / |x|, or dy / epsilon where |x| is smaller than that; 0 for a zero row without an epsilon
 @compute @workgroup_size(64)
-fn l2_normalize_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn l2_normalize_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var squares = lanes(0.0);
   var products = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {

@@ -25,8 +25,8 @@ override HAS_BETA: bool = true;
 
 // y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(variance + epsilon); statistics = (mean, rstd)
 @compute @workgroup_size(64)
-fn layer_norm_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn layer_norm_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   let count = f32(params.width * WIDTH);
   var total = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) { total += x[i]; }
@@ -49,8 +49,8 @@ fn layer_norm_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 
 // dx = rstd (g - mean(g) - u mean(g u)), g = dy gamma, u = (x - mean) rstd
 @compute @workgroup_size(64)
-fn layer_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn layer_norm_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   let m = saved_statistics[min(row.index, params.rows - 1u)];
   var sums = lanes(0.0);
   var products = lanes(0.0);
@@ -70,8 +70,8 @@ fn layer_norm_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
 
 // dgamma[s, c] = sum of dy u over a segment of rows, dbeta[s, c] = sum of dy
 @compute @workgroup_size(64)
-fn layer_norm_parameter_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let t = linear_index(group, groups, local, 64u);
+fn layer_norm_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let start = (t / params.width) * params.segment;
   if (start >= params.rows) { return; }
   let c = t % params.width;

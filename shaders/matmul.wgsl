@@ -79,8 +79,8 @@ fn put_sum(column4: u32, sum: vec4f) {
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn matmul_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let across = shared_by((params.n + 7u) / 8u);
   let down = (params.m + 7u) / 8u;
   let batch = i / (across * down);
@@ -105,8 +105,8 @@ fn matmul_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn matmul_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let across = shared_by((params.n + 15u) / 16u);
   let down = (params.m + 15u) / 16u;
   let batch = i / (across * down);
@@ -149,8 +149,8 @@ fn matmul_16x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gr
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_32x16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 64u);
+fn matmul_32x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let across = shared_by((params.n + 15u) / 16u);
   let down = (params.m + 31u) / 32u;
   let batch = i / (across * down);
@@ -256,8 +256,8 @@ fn block_of_b(at: u32) -> mat4x4f {
   return block;
 }
 
-fn shared_tile(group: vec3u, groups: vec3u, local: u32) {
-  let i = group.y * groups.x + group.x;
+fn shared_tile(group: Group, local: u32) {
+  let i = group_index(group);
   let across = (params.n + 4u * SIDE - 1u) / (4u * SIDE);
   let down = (params.m + 4u * SIDE * BLOCKS - 1u) / (4u * SIDE * BLOCKS);
   let batch = i / (across * down);
@@ -288,14 +288,14 @@ fn shared_tile(group: vec3u, groups: vec3u, local: u32) {
 
 // c = act(a b + bias) or gate(a b); SIDE = 8
 @compute @workgroup_size(64)
-fn matmul_shared_64(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  shared_tile(group, groups, local);
+fn matmul_shared_64(group: Group, @builtin(local_invocation_index) local: u32) {
+  shared_tile(group, local);
 }
 
 // c = act(a b + bias) or gate(a b); SIDE = 16
 @compute @workgroup_size(256)
-fn matmul_shared_256(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  shared_tile(group, groups, local);
+fn matmul_shared_256(group: Group, @builtin(local_invocation_index) local: u32) {
+  shared_tile(group, local);
 }
 
 // ---- 8 x 8 and 4 x 4 by scalars: any shape ----
@@ -378,8 +378,8 @@ fn put_scalar_sums(column: u32, sum: vec4f) {
   for (var i = 0u; i < min(4u, params.n - min(column, params.n)); i++) { sums1[column + i] = sum[i]; }
 }
 
-fn tile_of_scalars(group: vec3u, groups: vec3u, local: u32, wide: bool) {
-  let i = linear_index(group, groups, local, 64u);
+fn tile_of_scalars(group: Group, local: u32, wide: bool) {
+  let i = linear_index(group, local, 64u);
   let side = select(4u, 8u, wide);
   let across = (params.n + side - 1u) / side;
   let down = (params.m + side - 1u) / side;
@@ -410,12 +410,12 @@ fn tile_of_scalars(group: vec3u, groups: vec3u, local: u32, wide: bool) {
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_4x4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  tile_of_scalars(group, groups, local, false);
+fn matmul_4x4(group: Group, @builtin(local_invocation_index) local: u32) {
+  tile_of_scalars(group, local, false);
 }
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_any_8x8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  tile_of_scalars(group, groups, local, true);
+fn matmul_any_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  tile_of_scalars(group, local, true);
 }

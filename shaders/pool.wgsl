@@ -2,9 +2,9 @@
 // is no multiple of 4): one invocation makes one value. Gradients gather: no two invocations write one place.
 struct Params {
   batch: u32, height: u32, width: u32, columns: u32, // values in a pixel
-  out_height: u32, out_width: u32,
-  kernel_height: u32, kernel_width: u32, stride_y: u32, stride_x: u32, top: u32, left: u32,
-  count_padding: u32, // average: 1 to divide by the whole window, 0 by its pixels inside of the image
+  outHeight: u32, outWidth: u32,
+  kernelHeight: u32, kernelWidth: u32, strideY: u32, strideX: u32, top: u32, left: u32,
+  countPadding: u32, // average: 1 to divide by the whole window, 0 by its pixels inside of the image
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<value>;
@@ -43,17 +43,17 @@ fn windows_over(pixel: u32, stride: u32, before: u32, kernel: u32, windows: u32)
 
 // y = max of x over the window; winner = which pixel of the window it was, the first of equals
 @compute @workgroup_size(64)
-fn max_pool_2d_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  if (index >= params.batch * params.out_height * params.out_width * params.columns) { return; }
-  let p = place_of(index, params.out_height, params.out_width);
-  let rows = pixels_under(p.y, params.stride_y, params.top, params.kernel_height, params.height);
-  let cols = pixels_under(p.x, params.stride_x, params.left, params.kernel_width, params.width);
+fn max_pool_2d_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  if (index >= params.batch * params.outHeight * params.outWidth * params.columns) { return; }
+  let p = place_of(index, params.outHeight, params.outWidth);
+  let rows = pixels_under(p.y, params.strideY, params.top, params.kernelHeight, params.height);
+  let cols = pixels_under(p.x, params.strideX, params.left, params.kernelWidth, params.width);
   var best = value(0.0);
   var which = choice(0u);
   var first = true;
   for (var iy = rows.low; iy < rows.high; iy++) {
-    let tap_row = (iy + params.top - p.y * params.stride_y) * params.kernel_width + params.left - p.x * params.stride_x;
+    let tap_row = (iy + params.top - p.y * params.strideY) * params.kernelWidth + params.left - p.x * params.strideX;
     for (var ix = cols.low; ix < cols.high; ix++) {
       let v = x[((p.n * params.height + iy) * params.width + ix) * params.columns + p.c];
       let tap = choice(tap_row + ix);
@@ -68,18 +68,18 @@ fn max_pool_2d_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
 
 // dx = sum of dy over the windows that chose this pixel
 @compute @workgroup_size(64)
-fn max_pool_2d_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
+fn max_pool_2d_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   if (index >= params.batch * params.height * params.width * params.columns) { return; }
   let p = place_of(index, params.height, params.width);
-  let rows = windows_over(p.y, params.stride_y, params.top, params.kernel_height, params.out_height);
-  let cols = windows_over(p.x, params.stride_x, params.left, params.kernel_width, params.out_width);
+  let rows = windows_over(p.y, params.strideY, params.top, params.kernelHeight, params.outHeight);
+  let cols = windows_over(p.x, params.strideX, params.left, params.kernelWidth, params.outWidth);
   var total = value(0.0);
   for (var oy = rows.low; oy < rows.high; oy++) {
-    let tap_row = (p.y + params.top - oy * params.stride_y) * params.kernel_width + p.x + params.left;
+    let tap_row = (p.y + params.top - oy * params.strideY) * params.kernelWidth + p.x + params.left;
     for (var ox = cols.low; ox < cols.high; ox++) {
-      let at = ((p.n * params.out_height + oy) * params.out_width + ox) * params.columns + p.c;
-      total += select(value(0.0), dy[at], chosen[at] == choice(tap_row - ox * params.stride_x));
+      let at = ((p.n * params.outHeight + oy) * params.outWidth + ox) * params.columns + p.c;
+      total += select(value(0.0), dy[at], chosen[at] == choice(tap_row - ox * params.strideX));
     }
   }
   if (GATE) { total = select(value(0.0), total, max_gate[index] > value(0.0)); }
@@ -88,12 +88,12 @@ fn max_pool_2d_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgr
 
 // y = mean of x over the window
 @compute @workgroup_size(64)
-fn average_pool_2d_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
-  if (index >= params.batch * params.out_height * params.out_width * params.columns) { return; }
-  let p = place_of(index, params.out_height, params.out_width);
-  let rows = pixels_under(p.y, params.stride_y, params.top, params.kernel_height, params.height);
-  let cols = pixels_under(p.x, params.stride_x, params.left, params.kernel_width, params.width);
+fn average_pool_2d_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  if (index >= params.batch * params.outHeight * params.outWidth * params.columns) { return; }
+  let p = place_of(index, params.outHeight, params.outWidth);
+  let rows = pixels_under(p.y, params.strideY, params.top, params.kernelHeight, params.height);
+  let cols = pixels_under(p.x, params.strideX, params.left, params.kernelWidth, params.width);
   var total = value(0.0);
   for (var iy = rows.low; iy < rows.high; iy++) {
     for (var ix = cols.low; ix < cols.high; ix++) {
@@ -101,25 +101,25 @@ fn average_pool_2d_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_wor
     }
   }
   let inside = (rows.high - rows.low) * (cols.high - cols.low);
-  y[index] = total / f32(select(inside, params.kernel_height * params.kernel_width, params.count_padding != 0u));
+  y[index] = total / f32(select(inside, params.kernelHeight * params.kernelWidth, params.countPadding != 0u));
 }
 
 // dx = sum over the windows over this pixel of dy / how many that window divides by
 @compute @workgroup_size(64)
-fn average_pool_2d_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, groups, local, 64u);
+fn average_pool_2d_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   if (index >= params.batch * params.height * params.width * params.columns) { return; }
   let p = place_of(index, params.height, params.width);
-  let rows = windows_over(p.y, params.stride_y, params.top, params.kernel_height, params.out_height);
-  let cols = windows_over(p.x, params.stride_x, params.left, params.kernel_width, params.out_width);
+  let rows = windows_over(p.y, params.strideY, params.top, params.kernelHeight, params.outHeight);
+  let cols = windows_over(p.x, params.strideX, params.left, params.kernelWidth, params.outWidth);
   var total = value(0.0);
   for (var oy = rows.low; oy < rows.high; oy++) {
-    let h = pixels_under(oy, params.stride_y, params.top, params.kernel_height, params.height);
+    let h = pixels_under(oy, params.strideY, params.top, params.kernelHeight, params.height);
     for (var ox = cols.low; ox < cols.high; ox++) {
-      let w = pixels_under(ox, params.stride_x, params.left, params.kernel_width, params.width);
+      let w = pixels_under(ox, params.strideX, params.left, params.kernelWidth, params.width);
       let inside = (h.high - h.low) * (w.high - w.low);
-      let d = dy[((p.n * params.out_height + oy) * params.out_width + ox) * params.columns + p.c];
-      total += d / f32(select(inside, params.kernel_height * params.kernel_width, params.count_padding != 0u));
+      let d = dy[((p.n * params.outHeight + oy) * params.outWidth + ox) * params.columns + p.c];
+      total += d / f32(select(inside, params.kernelHeight * params.kernelWidth, params.countPadding != 0u));
     }
   }
   if (GATE) { total = select(value(0.0), total, average_gate[index] > value(0.0)); }

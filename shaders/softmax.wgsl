@@ -28,8 +28,8 @@ fn largest_and_sum(row: Row, local: u32) -> vec2f {
 
 // y = exp(x - max) / sum exp(x - max), or its logarithm
 @compute @workgroup_size(64)
-fn softmax_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn softmax_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   let m = largest_and_sum(row, local);
   let log_sum = log(m.y);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
@@ -40,8 +40,8 @@ fn softmax_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups)
 
 // dx = y (dy - sum dy y); for the logarithm dx = dy - exp(y) sum dy
 @compute @workgroup_size(64)
-fn softmax_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn softmax_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var total = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     if (LOG) { total += dy[i]; } else { total += dy[i] * saved[i]; }
@@ -54,8 +54,8 @@ fn softmax_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups
 
 // y[row] = max + log sum exp(x - max); statistics: the two terms, since their sum has lost digits where max is large
 @compute @workgroup_size(64)
-fn log_sum_exp_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let row = row_of(group, groups, local, params.rows, params.width);
+fn log_sum_exp_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   let m = largest_and_sum(row, local);
   if (row.inside && local % ROW_SHARERS == 0u) {
     // Some drivers give a finite log(0). Infinity is no constant in WGSL, so its bits are made at run time.
@@ -67,8 +67,8 @@ fn log_sum_exp_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgro
 
 // dx = dy[row] exp(x - max - log sum)
 @compute @workgroup_size(64)
-fn log_sum_exp_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let t = linear_index(group, groups, local, 64u);
+fn log_sum_exp_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.rows * params.width) { return; }
   let row = t / params.width;
   let m = saved_statistics[row];

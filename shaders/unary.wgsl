@@ -1,7 +1,10 @@
 // Elementwise functions of one tensor and their gradients, four scalars an invocation.
+override FUNCTION: u32 = 0u; // a place in FUNCTIONS of src/ops/unary.ts
+override UNIFORM_DY: bool = false;
+
 struct Params {
   count: u32,
-  a: f32, // power: the exponent; clamp: the lower bound; leaky_relu: the slope
+  a: f32, // power: the exponent; clamp: the lower bound; leakyRelu: the slope
   b: f32, // clamp: the upper bound
   dy: f32, // the cotangent, where it is one number everywhere
 }
@@ -15,16 +18,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> dy_and_dx: array<vec4f>;
 
-override UNIFORM_DY: bool = false;
-
 const SQRT_HALF: f32 = 0.7071067811865476;
 const SQRT_2_OVER_PI: f32 = 0.7978845608028654;
 const INV_SQRT_2_PI: f32 = 0.3989422804014327;
-
-fn cotangent(i: u32) -> vec4f {
-  if (UNIFORM_DY) { return vec4f(params.dy); }
-  return dy[i];
-}
 
 // 1 / (1 + exp(-x)), where no exponential overflows.
 fn logistic(x: vec4f) -> vec4f {
@@ -75,229 +71,83 @@ fn silu_slope(x: vec4f) -> vec4f {
   return s * (1.0 + x * (1.0 - s));
 }
 
-// y = -x
-@compute @workgroup_size(256)
-fn neg_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(-x[i], i, params.count); }
-}
-
-// y = exp(x)
-@compute @workgroup_size(256)
-fn exp_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(exp(x[i]), i, params.count); }
-}
-
-// y = log(x)
-@compute @workgroup_size(256)
-fn log_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(log_from_zero(x[i]), i, params.count); }
-}
-
-// y = sqrt(x)
-@compute @workgroup_size(256)
-fn sqrt_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(sqrt(x[i]), i, params.count); }
-}
-
-// y = x^2
-@compute @workgroup_size(256)
-fn square_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(x[i] * x[i], i, params.count); }
-}
-
-// y = |x|
-@compute @workgroup_size(256)
-fn abs_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(abs(x[i]), i, params.count); }
-}
-
-// y = x^a
-@compute @workgroup_size(256)
-fn power_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(signed_power(x[i], params.a), i, params.count); }
-}
-
-// y = min(max(x, a), b)
-@compute @workgroup_size(256)
-fn clamp_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(min(max(x[i], vec4f(params.a)), vec4f(params.b)), i, params.count); }
-}
-
-// y = max(x, 0); NaN stays
-@compute @workgroup_size(256)
-fn relu_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(select(x[i], vec4f(0.0), x[i] < vec4f(0.0)), i, params.count); }
-}
-
-// y = max(x, 0); NaN stays
-@compute @workgroup_size(256)
-fn relu_in_place(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { x_and_y[i] = zero_tail(select(x_and_y[i], vec4f(0.0), x_and_y[i] < vec4f(0.0)), i, params.count); }
-}
-
-// y = x where x > 0, else a x
-@compute @workgroup_size(256)
-fn leaky_relu_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(select(params.a * x[i], x[i], x[i] > vec4f(0.0)), i, params.count); }
-}
-
-// y = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
-@compute @workgroup_size(256)
-fn gelu_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(x[i] * logistic(gelu_argument(x[i])), i, params.count); }
-}
-
-// y = x Phi(x)
-@compute @workgroup_size(256)
-fn gelu_exact_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(x[i] * normal_cdf(x[i]), i, params.count); }
-}
-
-// y = x / (1 + exp(-x))
-@compute @workgroup_size(256)
-fn silu_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(x[i] * logistic(x[i]), i, params.count); }
-}
-
-// y = 1 / (1 + exp(-x))
-@compute @workgroup_size(256)
-fn sigmoid_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(logistic(x[i]), i, params.count); }
-}
-
-// y = tanh(x); the bound keeps drivers from overflowing
-@compute @workgroup_size(256)
-fn tanh_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(tanh(clamp(x[i], vec4f(-15.0), vec4f(15.0))), i, params.count); }
-}
-
-// y = log(1 + exp(x))
-@compute @workgroup_size(256)
-fn softplus_forward(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { y[i] = zero_tail(max(x[i], vec4f(0.0)) + log_one_plus(exp(-abs(x[i]))), i, params.count); }
-}
-
-// dx = dy y
-@compute @workgroup_size(256)
-fn exp_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) * saved[i], i, params.count); }
-}
-
-// dx = dy / x
-@compute @workgroup_size(256)
-fn log_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) / saved[i], i, params.count); }
-}
-
-// dx = dy / (2 y)
-@compute @workgroup_size(256)
-fn sqrt_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(0.5 * cotangent(i) / saved[i], i, params.count); }
-}
-
-// dx = 2 x dy
-@compute @workgroup_size(256)
-fn square_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(2.0 * saved[i] * cotangent(i), i, params.count); }
-}
-
-// dx = sign(x) dy
-@compute @workgroup_size(256)
-fn abs_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(sign(saved[i]) * cotangent(i), i, params.count); }
-}
-
-// dx = a x^(a - 1) dy
-@compute @workgroup_size(256)
-fn power_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(params.a * signed_power(saved[i], params.a - 1.0) * cotangent(i), i, params.count); }
-}
-
-// dx = dy where a <= x <= b
-@compute @workgroup_size(256)
-fn clamp_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(select(vec4f(0.0), cotangent(i), (saved[i] >= vec4f(params.a)) & (saved[i] <= vec4f(params.b))), i, params.count); }
-}
-
 // A relu's gradient is 0 below 0, whatever the cotangent: as where it is fused.
 fn sloped(dy: vec4f) -> vec4f { return select(params.a * dy, vec4f(0.0), params.a == 0.0); }
 
-// dx = dy where y > 0, else a dy; a is 0 for relu
-@compute @workgroup_size(256)
-fn activation_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(select(sloped(cotangent(i)), cotangent(i), saved[i] > vec4f(0.0)), i, params.count); }
+fn value(x: vec4f) -> vec4f {
+  switch (FUNCTION) {
+    case 0u: { return -x; }
+    case 1u: { return exp(x); }
+    case 2u: { return log_from_zero(x); }
+    case 3u: { return sqrt(x); }
+    case 4u: { return x * x; }
+    case 5u: { return abs(x); }
+    case 6u: { return signed_power(x, params.a); }
+    case 7u: { return min(max(x, vec4f(params.a)), vec4f(params.b)); }
+    // max(x, 0); NaN stays
+    case 8u: { return select(x, vec4f(0.0), x < vec4f(0.0)); }
+    case 9u: { return select(params.a * x, x, x > vec4f(0.0)); }
+    // 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+    case 10u: { return x * logistic(gelu_argument(x)); }
+    case 11u: { return x * normal_cdf(x); }
+    case 12u: { return x * logistic(x); }
+    case 13u: { return logistic(x); }
+    // The bound keeps drivers from overflowing.
+    case 14u: { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
+    // log(1 + exp(x))
+    default: { return max(x, vec4f(0.0)) + log_one_plus(exp(-abs(x))); }
+  }
 }
 
-// dx = dy where y > 0, else a dy; a is 0 for relu
-@compute @workgroup_size(256)
-fn activation_gradient_in_place(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dy_and_dx[i] = zero_tail(select(sloped(dy_and_dx[i]), dy_and_dx[i], saved[i] > vec4f(0.0)), i, params.count); }
+// dx from dy and s, which is x or y, whichever the formula needs.
+fn gradient(dy: vec4f, s: vec4f) -> vec4f {
+  switch (FUNCTION) {
+    case 1u: { return dy * s; }
+    case 2u: { return dy / s; }
+    case 3u: { return 0.5 * dy / s; }
+    case 4u: { return 2.0 * s * dy; }
+    case 5u: { return sign(s) * dy; }
+    case 6u: { return params.a * signed_power(s, params.a - 1.0) * dy; }
+    case 7u: { return select(vec4f(0.0), dy, (s >= vec4f(params.a)) & (s <= vec4f(params.b))); }
+    // dy where y > 0, else a dy; a is 0 for relu
+    case 9u: { return select(sloped(dy), dy, s > vec4f(0.0)); }
+    case 10u: { return dy * gelu_slope(s); }
+    // Phi(x) + x phi(x)
+    case 11u: { return dy * (normal_cdf(s) + s * INV_SQRT_2_PI * exp(-0.5 * s * s)); }
+    case 12u: { return dy * silu_slope(s); }
+    case 13u: { return dy * s * (1.0 - s); }
+    case 14u: { return dy * (1.0 - s * s); }
+    default: { return dy * logistic(s); }
+  }
 }
 
-// dx = dy (s + x s (1 - s) u'), s = logistic(u), u = gelu_argument(x)
+// y = f(x)
 @compute @workgroup_size(256)
-fn gelu_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) * gelu_slope(saved[i]), i, params.count); }
+fn unary_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
+  if (4u * i < params.count) { y[i] = zero_tail(value(x[i]), i, params.count); }
 }
 
-// dx = dy (Phi(x) + x phi(x))
+// y = f(x)
 @compute @workgroup_size(256)
-fn gelu_exact_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) * (normal_cdf(saved[i]) + saved[i] * INV_SQRT_2_PI * exp(-0.5 * saved[i] * saved[i])), i, params.count); }
+fn unary_in_place(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
+  if (4u * i < params.count) { x_and_y[i] = zero_tail(value(x_and_y[i]), i, params.count); }
 }
 
-// dx = dy s (1 + x (1 - s)), s = logistic(x)
+// dx = f'(x) dy, with dy one number if UNIFORM_DY
 @compute @workgroup_size(256)
-fn silu_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) * silu_slope(saved[i]), i, params.count); }
+fn unary_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
+  if (4u * i >= params.count) { return; }
+  var cotangent = vec4f(params.dy);
+  if (!UNIFORM_DY) { cotangent = dy[i]; }
+  dx[i] = zero_tail(gradient(cotangent, saved[i]), i, params.count);
 }
 
-// dx = dy y (1 - y)
+// dx = f'(x) dy
 @compute @workgroup_size(256)
-fn sigmoid_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) * saved[i] * (1.0 - saved[i]), i, params.count); }
-}
-
-// dx = dy (1 - y^2)
-@compute @workgroup_size(256)
-fn tanh_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) * (1.0 - saved[i] * saved[i]), i, params.count); }
-}
-
-// dx = dy logistic(x)
-@compute @workgroup_size(256)
-fn softplus_gradient(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, groups, local, 256u);
-  if (4u * i < params.count) { dx[i] = zero_tail(cotangent(i) * logistic(saved[i]), i, params.count); }
+fn unary_gradient_in_place(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
+  if (4u * i < params.count) { dy_and_dx[i] = zero_tail(gradient(dy_and_dx[i], saved[i]), i, params.count); }
 }

@@ -77,7 +77,7 @@ export { assign } from './graph/basic.ts';
 export { type CompileOptions, compile, type Step, type StepStats } from './graph/compile.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
-export { type Call, call, f32, type Kernel, type Op, op } from './graph/op.ts';
+export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op.ts';
 export {
   constant,
   type DType,
@@ -127,26 +127,11 @@ export type { Metric } from './metrics/metric.ts';
 export { type MetricKey, type MetricRow, type MetricValues, metrics } from './metrics/table.ts';
 export { uniformity, uniformityOptimum } from './metrics/uniformity.ts';
 export { compileWatch, type Glance, type Watch, type WatchOptions } from './metrics/watch.ts';
-// Methods, one paper each.
-export { alignUniform } from './methods/align_uniform.ts';
-export { alignmentLoss } from './methods/alignment.ts';
-export { barlowTwins } from './methods/barlow_twins.ts';
-export { dcl } from './methods/dcl.ts';
-export { infoNce } from './methods/info_nce.ts';
-export { leJepaLoss } from './methods/lejepa.ts';
-export { nceLoss } from './methods/nce.ts';
-export { ntXent } from './methods/simclr.ts';
-export { proxyAnchor } from './methods/proxy_anchor.ts';
-export { proxyNca } from './methods/proxy_nca.ts';
-export { rotationLoss } from './methods/rotation.ts';
+// Methods with their losses, one paper each.
+export * from './methods/list.ts';
 export { sigReg } from './methods/parts/sigreg.ts';
 export { halves } from './methods/parts/views.ts';
-export { supCon } from './methods/sup_con.ts';
-export { triplet } from './methods/triplet.ts';
-export { uniformityLoss } from './methods/uniformity.ts';
-export { vicReg } from './methods/vicreg.ts';
 export { whiten } from './methods/parts/whiten.ts';
-export { wMse } from './methods/w_mse.ts';
 // Layers (`nn`), optimisers, data.
 export * as nn from './nn/index.ts';
 // Ops.
@@ -201,12 +186,24 @@ export {
   tanh,
 } from './ops/unary.ts';
 export * from './optim/index.ts';
-// Methods with what stands around their losses.
-export { byolLoss } from './methods/byol.ts';
-export { dinoLoss } from './methods/dino.ts';
-export { mocoLoss } from './methods/moco.ts';
-export { nnclrLoss } from './methods/nnclr.ts';
-export type { Batch, Network, Recipe, Setting } from './methods/parts/recipe.ts';
-export { type Method, methods, recipeOf } from './methods/registry.ts';
-export { simSiamLoss } from './methods/simsiam.ts';
-export { sinkhorn, swavLoss } from './methods/swav.ts';
+// Methods with what stands around their losses, and the trainer.
+export {
+  type Trained,
+  type Trainer,
+  type TrainerLook,
+  type TrainerOptions,
+  trainer,
+} from './train/trainer.ts';
+export { copyNetwork, settleStatistics } from './train/images.ts';
+export { NonFiniteError } from './train/run.ts';
+export { methods } from './methods/index.ts';
+export {
+  buildMethod,
+  type ImageBatch,
+  type ImageMethod,
+  type ImageSetting,
+  type Method,
+  type Network,
+  type PlaneMethod,
+  type Recipe,
+} from './methods/method.ts';

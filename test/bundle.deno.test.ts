@@ -11,7 +11,7 @@ await buildLibrary(`${folder}/dist`);
 const pages = await bundlePages(folder);
 
 /** Bytes, gzipped at level 9. The core's 67 kB are what the README says, the others are a little above what they were. */
-const LIMITS = { core: 67_000, losses: 39_000, 'losses and metrics': 74_000 };
+const LIMITS = { core: 67_000, losses: 39_000, 'losses and metrics': 74_500 };
 
 for (const [page, limit] of Object.entries(LIMITS)) {
   test(`a page that imports ${page} has at most ${limit} bytes of the library, gzipped`, () => {
@@ -21,14 +21,14 @@ for (const [page, limit] of Object.entries(LIMITS)) {
 }
 
 /** Losses of three steps of SimCLR on noise, and what a step takes. */
-async function train({ openDevice, compile, constant, nn, ntXent, adam }: typeof sources) {
+async function train({ openDevice, compile, constant, nn, ntXentLoss, adam }: typeof sources) {
   const device = await openDevice();
   const { normal } = random(7);
   const [a, b] = [0, 1].map(() => normal(16 * 20));
   const encoder = nn.mlp([20, 32, 8], { seed: 1 });
   const optimizer = adam(encoder.parameters, { learningRate: 1e-2 });
   const step = await compile(device, () => {
-    const loss = ntXent(encoder(constant(a, [16, 20])), encoder(constant(b, [16, 20])));
+    const loss = ntXentLoss(encoder(constant(a, [16, 20])), encoder(constant(b, [16, 20])));
     optimizer.minimize(loss);
     return { loss };
   });

@@ -5,7 +5,7 @@ import { fromArrays, parseImages } from '../src/data/idx.ts';
 import { openDevice } from '../src/gpu/device.ts';
 import { compile } from '../src/graph/compile.ts';
 import { scalar } from '../src/graph/tensor.ts';
-import { ntXent } from '../src/methods/simclr.ts';
+import { ntXentLoss } from '../src/methods/simclr.ts';
 import * as nn from '../src/nn/index.ts';
 import { slice } from '../src/ops/shape.ts';
 import { adam } from '../src/optim/index.ts';
@@ -29,7 +29,7 @@ async function losses(seed: number): Promise<number[]> {
         const x = augment(data, { ...S1, batch: BATCH, seed, step });
         const z = projector(encoder(x, { training: true }), { training: true });
         const view = (start: number) => slice(z, { starts: [start, 0], sizes: [BATCH, -1] });
-        const loss = ntXent(view(0), view(BATCH));
+        const loss = ntXentLoss(view(0), view(BATCH));
         optimizer.minimize(loss);
         return { loss };
       },

@@ -1,4 +1,4 @@
-import { adam, alignUniform, augment, halves, nn, ntXent, S1, type Tensor } from 'hypersphere';
+import { adam, alignUniformLoss, augment, halves, nn, ntXentLoss, S1, type Tensor } from 'hypersphere';
 import { serve } from '../shared/worker.ts';
 
 serve(({ images, seed, settings, inputs }) => {
@@ -19,8 +19,8 @@ serve(({ images, seed, settings, inputs }) => {
     const [zA, zB] = halves(embed(x, { training: true }));
     const loss =
       settings.loss === 'ntXent'
-        ? ntXent(zA, zB, { temperature })
-        : alignUniform(zA, zB, { alignWeight, uniformWeight });
+        ? ntXentLoss(zA, zB, { temperature })
+        : alignUniformLoss(zA, zB, { alignWeight, uniformWeight });
     optimizer.minimize(loss);
     return { loss, x };
   }

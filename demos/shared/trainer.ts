@@ -1,6 +1,5 @@
 // What every demo trains: its model on 10,000 images, with the points to draw and the metrics to show.
 import {
-  augment,
   cleanBatch,
   collapseAlarm,
   compile,
@@ -17,6 +16,7 @@ import {
   S1,
   saveVariables,
   scalar,
+  settleStatistics,
   slice,
   type Tensor,
   type Variable,
@@ -117,7 +117,9 @@ export async function makeTrainer(
         { inputs, stepsInFlight: 0, maxSubmitMs: CHUNK },
       ),
     );
-    await settle(device, model, data.train, seed);
+    // A random encoder with true statistics is what training is compared with.
+    const run = { data: data.train, views: S1, batch: 128, seed };
+    await settleStatistics(device, run, model, SETTLING);
     const untouched = await saveVariables(device, variables);
     const looks: Metrics[] = [];
 
@@ -248,21 +250,6 @@ async function compilePoints(device: Device, { embed, width }: Model, test: Data
       buffer.destroy();
     },
   };
-}
-
-/** Lets batch norms see images before the first step: a random encoder with true statistics is what training is compared with. */
-async function settle(device: Device, { embed }: Model, images: Dataset, seed: number): Promise<void> {
-  const inputs = { step: scalar('u32'), momentum: scalar() };
-  const step = await compile(
-    device,
-    ({ step, momentum }) => {
-      const x = augment(images, { ...S1, batch: 128, seed, step });
-      return { z: embed(x, { training: true, momentum }) };
-    },
-    { inputs, warmUp: false },
-  );
-  for (let i = 0; i < SETTLING; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
-  step.dispose();
 }
 
 /** What the network sees, as bytes again. */

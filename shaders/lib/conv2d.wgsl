@@ -3,10 +3,10 @@
 // element 0 and selected away.
 struct Params {
   batch: u32, height: u32, width: u32, channels: u32,
-  out_height: u32, out_width: u32, out_channels: u32,
-  kernel_height: u32, kernel_width: u32, stride_y: u32, stride_x: u32, top: u32, left: u32,
+  outHeight: u32, outWidth: u32, outChannels: u32,
+  kernelHeight: u32, kernelWidth: u32, strideY: u32, strideX: u32, top: u32, left: u32,
   relu: u32,     // forward: 1 for y = max(y, 0)
-  has_bias: u32, // 1 or 0
+  hasBias: u32, // 1 or 0
   splits: u32,   // filter gradient: how many partial sums
   chunk: u32,    // and how many lines of pixels go into each
 }
@@ -85,6 +85,6 @@ fn filter_block(at: u32, pitch: u32) -> mat4x4f {
 
 // filter_block() of operand b, the filter, with a line of taps a row.
 fn block_of_b(y: u32, at: u32, pitch: u32) -> mat4x4f {
-  let line = params.kernel_width * params.channels * params.out_channels / 4u;
+  let line = params.kernelWidth * params.channels * params.outChannels / 4u;
   return mat4x4f(b_at(y, line, at), b_at(y, line, at + pitch), b_at(y, line, at + 2u * pitch), b_at(y, line, at + 3u * pitch));
 }

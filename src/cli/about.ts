@@ -1,7 +1,7 @@
 // What a report says of its run besides the numbers: its title, its data, and the command that repeats it.
 import type { Dataset } from '../data/dataset.ts';
-import { methods } from '../methods/registry.ts';
-import { parse, type RunOptions } from './options.ts';
+import { methods } from '../methods/index.ts';
+import { type ImageOptions, parse, type RunOptions } from './options.ts';
 import { defaultViews } from './views.ts';
 
 /** The data of a run, as report.json has it. */
@@ -36,7 +36,7 @@ export interface About {
  * @param labels of all images, for the number of classes that occur
  */
 export function aboutRun(
-  options: RunOptions,
+  options: ImageOptions,
   { train, test }: { train: Dataset; test: Dataset },
   labels: readonly ArrayLike<number>[],
   date: Date,
@@ -76,15 +76,16 @@ export function commandOf(options: RunOptions, channels?: number): string {
   };
   add('method', options.method, undefined);
   for (const [name, value] of Object.entries(options)) {
-    if (name === 'knobs')
-      for (const [knob, number] of Object.entries(options.knobs)) add(knob, number, defaults.knobs[knob]);
-    else if (name !== 'method') add(name, value, defaults[name as keyof RunOptions]);
+    if (name === 'hyperparameters')
+      for (const [own, number] of Object.entries(options.hyperparameters))
+        add(own, number, defaults.hyperparameters[own]);
+    else if (name !== 'method') add(name, value, (defaults as unknown as Record<string, unknown>)[name]);
   }
   return `npm start -- ${words.join(' ')}`;
 }
 
 /** A program that loads the encoder of a run and embeds images with it. */
-export function loadingCode({ encoder }: Pick<RunOptions, 'encoder'>, data: DataFacts): string {
+export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: DataFacts): string {
   const { height, width, channels, mean, std } = data;
   const made =
     encoder === 'mlp' || encoder === 'mlp-small'

@@ -1,13 +1,12 @@
 // encoder.safetensors: the encoder's weights, and in its metadata all that is needed to use them and to know their origin.
 import { decodeSafetensors } from '../data/safetensors.ts';
 import { InputError } from '../gpu/errors.ts';
-import type { RunOptions } from './options.ts';
 
 /** What the metadata of encoder.safetensors says. In the file each value is a string; all but `method` are JSON. */
 export interface EncoderRecord {
   /** How to build it: `cnnEncoder` (`cnn`: pool 'flatten', `cnn-average`: pool 'average') or `mlpEncoder` of these. */
   architecture: {
-    encoder: RunOptions['encoder'];
+    encoder: string;
     height: number;
     width: number;
     channels: number;
@@ -21,7 +20,7 @@ export interface EncoderRecord {
   views: { name: string } & Record<string, unknown>;
   method: string;
   seed: number;
-  /** Learning rate, batch, epochs, steps done, width of z, precision, and the method's own knobs. */
+  /** Learning rate, batch, epochs, steps done, width of z, precision, and the method's own hyperparameters. */
   hyperparameters: Record<string, unknown>;
   /** SHA-256 of the images and labels of training and test. */
   dataDigest: string;

@@ -135,7 +135,8 @@ export async function digestOf({ train, test }: Pick<RunData, 'train' | 'test'>)
   return sha256(new TextEncoder().encode(JSON.stringify(parts)));
 }
 
-async function sha256(data: Uint8Array | Uint32Array): Promise<string> {
+/** SHA-256 of the bytes of an array, in hexadecimal. */
+export async function sha256(data: Uint8Array | Uint32Array | Float32Array): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>);
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

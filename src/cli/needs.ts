@@ -5,18 +5,19 @@ import { LARGEST_U32 } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { VALUE } from '../gpu/values.ts';
-import { mixed } from '../graph/mixed.ts';
+import type { Precision } from '../graph/mixed.ts';
 import { plan } from '../graph/plan.ts';
 import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
-import { methods } from '../methods/registry.ts';
+import { methods } from '../methods/index.ts';
+import type { ImageMethod } from '../methods/method.ts';
 import { bindingLimit } from '../metrics/compute.ts';
 import { memoryNeeded } from '../metrics/memory.ts';
+import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../train/images.ts';
 import { classesIn } from './files.ts';
-import { buildModel, type Model, trainingStep } from './model.ts';
-import type { RunOptions } from './options.ts';
+import type { ImageOptions } from './options.ts';
 
 /** How many updates a run has in all. @throws InputError when an epoch has none, or the run too many */
-export function stepsOf({ batch, epochs }: Pick<RunOptions, 'batch' | 'epochs'>, data: Dataset): number {
+export function stepsOf({ batch, epochs }: Pick<ImageOptions, 'batch' | 'epochs'>, data: Dataset): number {
   const perEpoch = batchesPerEpoch(data, batch);
   if (perEpoch < 1)
     throw new InputError(`--batch: ${batch} is larger than the data, which has ${data.count} images`);
@@ -29,8 +30,8 @@ export function stepsOf({ batch, epochs }: Pick<RunOptions, 'batch' | 'epochs'>,
 }
 
 /** A loss of labels has nothing to tell apart where there is only one. @throws InputError */
-export function checkClasses({ method }: RunOptions, images: Images): void {
-  if (!methods[method].supervised || classesIn(images) > 1) return;
+export function checkClasses({ method }: Pick<ImageOptions, 'method'>, images: Images): void {
+  if (!(methods[method] as ImageMethod).supervised || classesIn(images) > 1) return;
   throw new InputError(`--method ${method}: expected labels of 2 classes or more, got ${classesIn(images)}`);
 }
 
@@ -48,36 +49,33 @@ interface Traced {
  */
 export async function checkRun(
   device: Device,
-  options: RunOptions,
+  run: ImageRun,
   data: { train: Dataset; test: Dataset },
-): Promise<Model> {
+): Promise<ImageModel> {
   const sizes = ({ count, height, width, channels }: Dataset) => ({ count, height, width, channels });
   const allFit = (variables: readonly Variable[]) => {
     for (const v of variables) fits(device, `"${v.name}"`, v.bytes);
   };
-  const model = buildModel(options, data.train, scalar(), allFit);
+  const model = buildImageModel(run, scalar(), allFit);
   const { classes } = data.train;
   const { refusal } = memoryNeeded({
     ...{ train: sizes(data.train), test: sizes(data.test), classes },
-    ...{ h: model.encoder.outputs, z: options.embedding, limit: bindingLimit(device) },
+    ...{ h: model.encoder.outputs, z: run.embedding, limit: bindingLimit(device) },
   });
   if (refusal) throw new OutOfMemoryError(refusal);
   const kept = [data.train.images, data.test.images, ...model.variables];
   allFit(kept);
   // The metrics take the covariance of both.
-  for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: options.embedding }))
+  for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: run.embedding }))
     fits(device, `the covariance of ${name} [${width}, ${width}]`, 4 * width ** 2);
-  // Its loss holds a row of classes for each class.
-  if (options.method === 'proxyAnchor') fits(device, `a table of ${classes} classes`, 4 * classes ** 2);
+  if (run.method.supervised) fits(device, `a table of ${classes} classes`, 4 * classes ** 2);
   const scalars: Record<string, Scalar> = Object.fromEntries(
     Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]),
   );
-  const { result: outputs, effects } = trace(() =>
-    trainingStep(options, data.train, model, scalar('u32'), scalars),
-  );
-  const planned = bytesOf(device, { outputs, effects }, options.precision);
+  const { result: outputs, effects } = trace(() => imageStep(run, model, scalar('u32'), scalars));
+  const planned = bytesOf(device, { outputs, effects }, run.precision);
   await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
-  await checkEvaluation(device, data, model.encoder.outputs + options.embedding);
+  await checkEvaluation(device, data, model.encoder.outputs + run.embedding);
   return model;
 }
 
@@ -103,15 +101,16 @@ export async function checkEvaluation(
  * Throws unless the device can hold a step.
  * @throws OutOfMemoryError in one line; what the graph throws
  */
-export async function checkPlan(device: Device, build: () => Record<string, Tensor>): Promise<void> {
-  const { result: outputs, effects } = trace(build);
+export async function checkPlan(
+  device: Device,
+  { result: outputs, effects }: ReturnType<typeof trace<Record<string, Tensor>>>,
+): Promise<void> {
   await reserve(device, bytesOf(device, { outputs, effects }));
 }
 
 /** The buffers of a plan, each small enough. */
-function bytesOf(device: Device, { outputs, effects }: Traced, precision?: RunOptions['precision']) {
-  const options = { target: device.target, ...(precision === 'mixed' && { precision: mixed }) };
-  const { slots, textures } = plan(outputs, effects, options);
+function bytesOf(device: Device, { outputs, effects }: Traced, precision?: Precision) {
+  const { slots, textures } = plan(outputs, effects, { target: device.target, precision });
   for (const { label, bytes } of slots) fits(device, label, bytes);
   return [
     ...slots.map(({ bytes }) => bytes),
@@ -119,7 +118,7 @@ function bytesOf(device: Device, { outputs, effects }: Traced, precision?: RunOp
   ];
 }
 
-const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or smaller knobs.';
+const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or smaller hyperparameters.';
 
 function fits(device: Device, what: string, bytes: number): void {
   const most = bindingLimit(device);

@@ -1,3 +1,4 @@
+import { densities } from '../data/plane.ts';
 import {
   checkNumber,
   checkOptions,
@@ -9,40 +10,54 @@ import {
   shown,
 } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
-import { methods } from '../methods/registry.ts';
+import { methods } from '../methods/index.ts';
+import { defaultsOf, type Hyperparameters, type Method } from '../methods/method.ts';
+import { encoders } from '../train/encoders.ts';
 import { readArguments } from './arguments.ts';
-import { densities } from './densities.ts';
 import { defaultViews, VIEWS } from './views.ts';
 
-/** What a run is asked to do. */
-export interface RunOptions {
+/** The options that every run has. */
+export interface CommonOptions {
   method: string;
-  encoder: 'cnn' | 'cnn-average' | 'mlp' | 'mlp-small';
-  /** How many numbers an embedding z has. */
-  embedding: number;
-  epochs: number;
-  batch: number;
   learningRate: number;
   seed: number;
-  /** The training views, by their name in views.ts. Absent: as suits the data. */
-  views?: string;
-  /** Standard deviation of Gaussian noise on the pixels of the training views. Absent: that of the views. */
-  viewNoise?: number;
-  /** The method's own knobs, with their values. */
-  knobs: Record<string, number>;
-  /** An IDX pair, images and labels; null for the Fashion-MNIST that comes with the project. */
-  data: [images: string, labels: string] | null;
-  test: [images: string, labels: string] | null;
+  /** The method's own hyperparameters, with their values. */
+  hyperparameters: Record<string, number>;
+  /** The folder that run folders are made in. */
   out: string;
-  /** What a density method fits, instead of images. */
-  density?: string;
-  /** `mixed`: what layers make is stored as f16. */
-  precision: 'f32' | 'mixed';
-  /** Milliseconds to choose kernels in; false: the shipped defaults. Absent: as suits the adapter. */
+  /** Milliseconds to choose kernels in; false: the default kernels. Absent: depends on the adapter. */
   tune?: number | false;
 }
 
-/** A command line: what to run, or which run to go on with. */
+/** The options of a run on images. */
+export interface ImageOptions extends CommonOptions {
+  /** A name of `encoders` in train/encoders.ts. */
+  encoder: string;
+  /** Dimension of the embedding z. */
+  embedding: number;
+  epochs: number;
+  batch: number;
+  /** The name of the training views in views.ts. Absent: depends on the images. */
+  views?: string;
+  /** Standard deviation of Gaussian noise on the pixels of the training views. Absent: that of the views. */
+  viewNoise?: number;
+  /** `mixed` stores activations as f16. */
+  precision: 'f32' | 'mixed';
+  /** An IDX pair, images and labels; null: the Fashion-MNIST that comes with the project. */
+  data: [images: string, labels: string] | null;
+  test: [images: string, labels: string] | null;
+}
+
+/** The options of a run on points of the plane. */
+export interface PlaneOptions extends CommonOptions {
+  /** The density that the points are drawn from. */
+  density: string;
+  steps: number;
+}
+
+export type RunOptions = ImageOptions | PlaneOptions;
+
+/** A command line: what to run, or which run to resume. */
 export interface Command {
   help: boolean;
   list: boolean;
@@ -50,147 +65,205 @@ export interface Command {
   options: RunOptions;
 }
 
-const DEFAULTS: Omit<RunOptions, 'knobs'> = {
-  method: 'simclr',
-  encoder: 'cnn',
-  embedding: 64,
-  epochs: 15,
-  batch: 256,
-  learningRate: 2e-3,
-  seed: 0,
-  precision: 'f32',
-  data: null,
-  test: null,
-  out: 'runs',
+/** An option: its value in the command line and in options.json. */
+interface Option {
+  /** What stands for its value in the help. */
+  argument: string;
+  help: readonly string[];
+  /** Without a default the option may be absent. */
+  default?: unknown;
+  /** Reads the text of a command line. @throws InputError */
+  read: (text: string, name: string) => unknown;
+  /** Whether a value of options.json is one; else what is expected. */
+  expects: (value: unknown) => string | null;
+}
+
+/** The largest number that fits into an f32, with room to spare. */
+const LARGE = 1e38;
+/** What is 0 in f32, or makes exponentials overflow, fails at the first step: the command line refuses it at once. */
+const SMALL = 1e-3;
+const REAL: NumberRange = { least: 0, most: LARGE };
+const count = (least: number, most: number = LARGEST_U32): NumberRange => ({ least, most, whole: true });
+
+/** Reads a number. @throws InputError that names the limit which it is beyond */
+function readNumber(text: string, name: string, range: NumberRange): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (inRange(value, range)) return value;
+  const { least, most, whole } = range;
+  const expected = rangeText(value > most! ? { most, whole } : { least, whole });
+  throw new InputError(`--${name}: expected ${expected}, got "${oneLine(text)}"`);
+}
+
+const number = (range: NumberRange, help: readonly string[], initial?: number): Option => ({
+  ...{ argument: range.whole ? 'N' : 'X', help, default: initial },
+  read: (text, name) => readNumber(text, name, range),
+  expects: (value) => (inRange(value, range) ? null : rangeText(range)),
+});
+
+const choice = (names: readonly string[], help: readonly string[], initial?: string): Option => ({
+  ...{ argument: 'NAME', help, default: initial },
+  read: (text, name) => oneOf(name, text, names),
+  expects: (value) => (names.includes(value as string) ? null : names.join(', ')),
+});
+
+const files = (help: readonly string[]): Option => ({
+  ...{ argument: 'IMAGES,LABELS', help, default: null },
+  read(text, name) {
+    const parts = text.split(',');
+    if (parts.length === 2 && parts.every(Boolean)) return parts;
+    throw new InputError(`--${name}: expected IMAGES,LABELS, got "${oneLine(text)}"`);
+  },
+  expects: (value) =>
+    value === null ||
+    (Array.isArray(value) && value.length === 2 && value.every((path) => typeof path === 'string' && path))
+      ? null
+      : 'two file names or null',
+});
+
+/** The options that every run has. */
+const COMMON: Record<string, Option> = {
+  learningRate: number(REAL, ['of Adam; it falls to 0 along a cosine (default 0.002; 0.01 on the plane)']),
+  seed: number(count(0), [`of all random numbers, 0 to ${LARGEST_U32} (default 0)`], 0),
+  out: {
+    ...{ argument: 'FOLDER', help: ['folder for the run folders (default runs)'], default: 'runs' },
+    read: (text) => text,
+    expects: (value) => (typeof value === 'string' ? null : 'a folder'),
+  },
+  tune: {
+    ...number({ least: 0, most: 3.6e6 }, [
+      'milliseconds that each compilation may spend on finding the',
+      'fastest kernels (default: 400 on a GPU, else none)',
+    ]),
+    argument: 'MS',
+    expects: (value) =>
+      value === false || inRange(value, { least: 0, most: 3.6e6 })
+        ? null
+        : 'false or a number of 0 to 3600000',
+  },
 };
 
-/** Of a density method, which takes Adam's steps through few parameters. */
-const DENSITY_RATE = 1e-2;
-/** What it has no use for. */
-const OF_IMAGES = [
-  'encoder',
-  'embedding',
-  'epochs',
-  'batch',
-  'views',
-  'view-noise',
-  'precision',
-  'data',
-  'test',
+/** What the runs of a kind of data have besides. */
+const KINDS: Record<Method['data'], { what: string; learningRate: number; options: Record<string, Option> }> =
+  {
+    images: {
+      what: 'trains on images: see --data',
+      learningRate: 2e-3,
+      options: {
+        encoder: choice(Object.keys(encoders), [`${Object.keys(encoders).join(', ')} (default cnn)`], 'cnn'),
+        embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
+        epochs: number(count(1), ['passes over the training images (default 15)'], 15),
+        batch: number(count(2), ['images in a step; each is seen in two views (default 256)'], 256),
+        views: choice(
+          [...VIEWS.keys()],
+          [
+            `how the two views of an image are drawn: ${[...VIEWS.keys()].join(', ')}`,
+            `(default: ${defaultViews(1)}; ${defaultViews(3)} for colour images)`,
+          ],
+        ),
+        viewNoise: number({ least: 0, most: 1e6 }, [
+          'standard deviation of noise on the pixels of the views',
+          '(default: that of --views)',
+        ]),
+        precision: choice(
+          ['f32', 'mixed'],
+          [
+            'f32, mixed (default f32). mixed stores activations as f16;',
+            'the GPU needs the feature shader-f16',
+          ],
+          'f32',
+        ),
+        data: files([
+          'your own images: two IDX files, gzipped or not',
+          '(default: 10,000 images of Fashion-MNIST)',
+        ]),
+        test: files(['test images for --data (default: a random sixth of --data)']),
+      },
+    },
+    plane: {
+      what: 'fits a density to points on the plane: see --density',
+      learningRate: 1e-2,
+      options: {
+        density: choice(
+          Object.keys(densities),
+          [
+            'the density that the points are drawn from:',
+            `${Object.keys(densities).join(', ')} (default gaussian)`,
+          ],
+          'gaussian',
+        ),
+        steps: number(count(1), ['updates (default 3000)'], 3000),
+      },
+    },
+  };
+
+/** The options of the runs of a method, `learningRate` with its default. */
+function optionsOf(method: Method): Record<string, Option> {
+  const { learningRate, options } = KINDS[method.data];
+  return { ...options, ...COMMON, learningRate: { ...COMMON.learningRate, default: learningRate } };
+}
+
+const ALL: Record<string, Option> = {
+  ...COMMON,
+  ...Object.assign({}, ...Object.values(KINDS).map(({ options }) => options)),
+};
+
+const METHODS = Object.keys(methods);
+/** The hyperparameters of all methods. */
+const HYPERPARAMETERS = [
+  ...new Set(Object.values(methods).flatMap((one) => Object.keys(one.hyperparameters))),
 ];
-
-const ENCODERS = ['cnn', 'cnn-average', 'mlp', 'mlp-small'];
-const PRECISIONS = ['f32', 'mixed'];
-
-/** Options with a value, besides knobs. */
-const VALUES = [
-  ...['method', 'encoder', 'embedding', 'epochs', 'batch', 'learning-rate', 'seed', 'views', 'view-noise'],
-  ...['precision', 'data', 'test', 'density', 'out', 'tune', 'resume'],
-];
-
-/** Every knob of every method; `--help` and the parser know them from here. */
-const KNOBS = [...new Set(Object.values(methods).flatMap((method) => Object.keys(method.knobs)))];
 const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** Knobs that are on or off. */
-const SWITCHES = ['predictor', 'stopGradient', 'standardize', 'hard', 'centre'];
+/** The range of a hyperparameter of a method, with limits that a number of the command line needs. */
+function rangeOf(method: string, name: string): NumberRange {
+  const { above, least = 0, most = LARGE, whole } = methods[method].hyperparameters[name][1] as NumberRange;
+  return { least: above === undefined ? least : Math.max(least, SMALL), most, whole };
+}
 
-/** What fits into an f32, with room to spare. */
-const LARGE = 1e38;
-/** Rows of a queue or prototypes; what the GPU can hold is checked later, with their width. */
-const MANY = 2 ** 24;
-const REAL: NumberRange = { least: 0, most: LARGE };
-const count = (least: number, most: number): NumberRange => ({ least, most, whole: true });
-
-/** The values that knobs may have; those that are not here take any number of 0 or more. */
-const KNOB_RANGES: ReadonlyMap<string, NumberRange> = new Map(
-  Object.entries({
-    ...Object.fromEntries(SWITCHES.map((name) => [name, count(0, 1)])),
-    temperature: { least: 1e-3, most: LARGE },
-    teacherTemperature: { least: 1e-3, most: LARGE },
-    epsilon: { least: 1e-3, most: LARGE },
-    momentum: { least: 0, most: 1 },
-    // Each of these makes the graph larger.
-    chunks: count(1, 1000),
-    localViews: count(0, 100),
-    iterations: count(0, 100),
-    memory: count(0, MANY),
-    queue: count(1, MANY),
-    prototypes: count(1, MANY),
-    outputs: count(1, MANY),
-    directions: count(1, MANY),
-    k: count(1, 10_000),
-    steps: count(1, LARGEST_U32),
-    noise: { least: 0.1, most: 1e6 },
-  }),
-);
-const knobRange = (name: string): NumberRange => KNOB_RANGES.get(name) ?? REAL;
-
-/** The values that the numbers among the options may have. */
-const RANGES = {
-  embedding: count(2, 65_536),
-  epochs: count(1, LARGEST_U32),
-  batch: count(2, LARGEST_U32),
-  learningRate: REAL,
-  seed: count(0, LARGEST_U32),
-  viewNoise: { least: 0, most: 1e6 },
-  // An hour.
-  tune: { least: 0, most: 3.6e6 },
-} satisfies Record<string, NumberRange>;
-
-const methodNames = Object.keys(methods);
-const densityNames = Object.keys(densities);
-
-const knobsOf = (method: string): string =>
-  Object.keys(methods[method].knobs)
-    .map((knob) => `--${dashed(knob)}`)
+const hyperparametersOf = (method: string): string =>
+  Object.keys(methods[method].hyperparameters)
+    .map((name) => `--${dashed(name)}`)
     .join(', ') || 'none';
+
+const column = (left: string, right: readonly string[]): string =>
+  `  ${left}`.padEnd(26) + right.join(`\n${' '.repeat(26)}`);
 
 /** The text of `--help`. */
 export function help(): string {
-  const knobs = KNOBS.map((knob) => {
-    const users = Object.entries(methods).filter(([, method]) => Object.hasOwn(method.knobs, knob));
-    return (
-      `  --${dashed(knob)} X`.padEnd(26) +
-      users.map(([name, method]) => `${name} ${method.knobs[knob]}`).join(', ')
+  const rows = (options: Record<string, Option>) =>
+    Object.entries(options).map(([name, { argument, help }]) =>
+      column(`--${dashed(name)} ${argument}`, help),
     );
+  const hyperparameters = HYPERPARAMETERS.map((name) => {
+    const users = Object.entries(methods).filter(([, method]) => Object.hasOwn(method.hyperparameters, name));
+    const defaults = users.map(([user, { hyperparameters }]) => `${user} ${hyperparameters[name][0]}`);
+    return column(`--${dashed(name)} X`, [wrapped(defaults, 26).trimStart()]);
   });
   return `Trains an encoder on images without labels, on the GPU, and measures how good it is.
 
   npm start -- [options]
 
-  --method NAME           what to train with (default ${DEFAULTS.method}):
-${wrapped(methodNames, 26)}
+  --method NAME           what to train with (default simclr):
+${wrapped(METHODS, 26)}
   --list                  describe the methods, with paper and year
-  --encoder NAME          ${ENCODERS.join(', ')} (default ${DEFAULTS.encoder})
-  --embedding N           dimensions of the embedding z (default ${DEFAULTS.embedding})
-  --epochs N              passes over the training images (default ${DEFAULTS.epochs})
-  --batch N               images in a step; each is seen in two views (default ${DEFAULTS.batch})
-  --learning-rate X       of Adam; it falls to 0 along a cosine (default ${DEFAULTS.learningRate}; nce ${DENSITY_RATE})
-  --seed N                of all random numbers, 0 to ${LARGEST_U32} (default ${DEFAULTS.seed})
-  --views NAME            how the two views differ from their image: ${[...VIEWS.keys()].join(', ')}
-                          (default: ${defaultViews(1)}; ${defaultViews(3)} for colour images)
-  --view-noise X          standard deviation of noise on the pixels of the views
-                          (default: that of --views)
-  --precision NAME        ${PRECISIONS.join(', ')} (default ${DEFAULTS.precision}). mixed stores activations as f16;
-                          the GPU needs the feature shader-f16
-  --data IMAGES,LABELS    your own images: two IDX files, gzipped or not
-                          (default: 10,000 images of Fashion-MNIST)
-  --test IMAGES,LABELS    test images for --data (default: a random sixth of --data)
-  --density NAME          with --method nce, the density to fit:
-                          ${densityNames.join(', ')} (default ${densityNames[0]})
-  --out FOLDER            folder for the run folders (default ${DEFAULTS.out})
-  --tune MS               milliseconds that each compilation may spend on finding the
-                          fastest kernels (default: 400 on a GPU, else none)
+${rows(COMMON).join('\n')}
   --no-tune               use the default kernels
   --resume RUN            continue an interrupted run, given its folder; takes no other option
   -h, --help              show this text
 
-Knobs: settings of single methods, with their defaults. ${SWITCHES.map((knob) => `--${dashed(knob)}`).join(', ')}
-are switches: 0 or 1. --chunks passes a batch through the network in parts, to save memory. The gradient is that
-of the whole batch, except that batch norm, which every encoder has, sees one part at a time.
+Methods of images:
 
-${knobs.join('\n')}
+${rows(KINDS.images.options).join('\n')}
+
+Methods of points on the plane (${METHODS.filter((name) => methods[name].data === 'plane').join(', ')}):
+
+${rows(KINDS.plane.options).join('\n')}
+
+Hyperparameters of single methods, with their defaults. --chunks passes a batch through the network in
+parts, to save memory: the gradient is that of the whole batch, except that batch norm, which every
+encoder has, sees one part at a time.
+
+${hyperparameters.join('\n')}
 `;
 }
 
@@ -218,7 +291,7 @@ export function list(): string {
 
 /**
  * Reads a command line.
- * @throws InputError in one line for an unknown option, method or knob, or a value that is out of range
+ * @throws InputError in one line for an unknown option, method or hyperparameter, or a value that is out of range
  */
 export function parse(args: string[]): Command {
   const asked = args[args.indexOf('--method') + 1];
@@ -226,100 +299,51 @@ export function parse(args: string[]): Command {
   const { text, flag, count } = readArguments(args, {
     command: 'npm start',
     flags: ['help', 'list', 'no-tune'],
-    values: [...VALUES, ...KNOBS.map(dashed)],
+    values: ['method', 'resume', ...[...Object.keys(ALL), ...HYPERPARAMETERS].map(dashed)],
     words: ['help', 'list'],
-    hint: knows ? `; the knobs of ${asked}: ${knobsOf(asked)}` : '',
+    hint: knows ? `; the hyperparameters of ${asked}: ${hyperparametersOf(asked)}` : '',
   });
+  const given = (name: string) => text(dashed(name));
   const resume = text('resume') ?? null;
-  if (resume !== null && count > 1) {
-    throw new InputError('--resume goes on with the options of its run: give no other option with it');
-  }
-  const number = (name: string, range: NumberRange): number | undefined => {
-    const given = text(name);
-    if (given === undefined) return undefined;
-    const value = given.trim() === '' ? Number.NaN : Number(given);
-    if (inRange(value, range)) return value;
-    const { least, most, whole } = range;
-    // Only the limit that the value is beyond.
-    const expected = rangeText(value > most! ? { most, whole } : { least, whole });
-    throw new InputError(`--${name}: expected ${expected}, got "${oneLine(given)}"`);
-  };
-  const method = oneOf('method', text('method') ?? DEFAULTS.method, methodNames);
-  const own = methods[method].knobs;
-  const wrong = KNOBS.find((knob) => text(dashed(knob)) !== undefined && !Object.hasOwn(own, knob));
+  if (resume !== null && count > 1)
+    throw new InputError("--resume uses the run's saved options: give no other option with it");
+  const method = oneOf('method', text('method') ?? 'simclr', METHODS);
+  const { hyperparameters, data } = methods[method];
+  const own = optionsOf(methods[method]);
+  const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given(name) !== undefined);
+  if (strange !== undefined)
+    throw new InputError(`--${dashed(strange)}: not an option of ${method}, which ${KINDS[data].what}`);
+  const wrong = HYPERPARAMETERS.find(
+    (name) => given(name) !== undefined && !Object.hasOwn(hyperparameters, name) && !Object.hasOwn(own, name),
+  );
   if (wrong)
-    throw new InputError(`--${dashed(wrong)}: ${method} has no such knob; its knobs: ${knobsOf(method)}`);
-  const { density = false } = methods[method];
-  if (text('density') !== undefined && !density)
-    throw new InputError(`--density: ${method} trains on images, see --data`);
-  const ofImages = OF_IMAGES.find((name) => text(name) !== undefined);
-  if (density && ofImages)
     throw new InputError(
-      `--${ofImages}: ${method} has no images, it fits a density on the plane: see --density`,
+      `--${dashed(wrong)}: ${method} has no such hyperparameter; it has ${hyperparametersOf(method)}`,
     );
-  if (flag('no-tune') && text('tune') !== undefined)
-    throw new InputError('--tune: --no-tune says the opposite');
-  const tune = flag('no-tune') ? false : number('tune', RANGES.tune);
-  const viewNoise = number('view-noise', RANGES.viewNoise);
-  const views = text('views');
-  return {
-    help: flag('help'),
-    list: flag('list'),
-    resume,
-    options: {
-      method,
-      encoder: oneOf('encoder', text('encoder') ?? DEFAULTS.encoder, ENCODERS) as RunOptions['encoder'],
-      embedding: number('embedding', RANGES.embedding) ?? DEFAULTS.embedding,
-      epochs: number('epochs', RANGES.epochs) ?? DEFAULTS.epochs,
-      batch: number('batch', RANGES.batch) ?? DEFAULTS.batch,
-      learningRate:
-        number('learning-rate', RANGES.learningRate) ?? (density ? DENSITY_RATE : DEFAULTS.learningRate),
-      seed: number('seed', RANGES.seed) ?? DEFAULTS.seed,
-      ...(views !== undefined && { views: oneOf('views', views, [...VIEWS.keys()]) }),
-      ...(viewNoise !== undefined && { viewNoise }),
-      precision: oneOf(
-        'precision',
-        text('precision') ?? DEFAULTS.precision,
-        PRECISIONS,
-      ) as RunOptions['precision'],
-      knobs: Object.fromEntries(
-        Object.entries(own).map(([knob, value]) => [
-          knob,
-          SWITCHES.includes(knob)
-            ? Number(oneOf(dashed(knob), text(dashed(knob)) ?? String(value), ['0', '1']))
-            : (number(dashed(knob), knobRange(knob)) ?? value),
-        ]),
-      ),
-      data: pair('data', text('data')),
-      test: pair('test', text('test')),
-      out: text('out') ?? DEFAULTS.out,
-      ...(density && {
-        density: oneOf('density', text('density') ?? densityNames[0], densityNames),
-      }),
-      ...(tune !== undefined && { tune }),
-    },
-  };
+  if (flag('no-tune') && text('tune') !== undefined) throw new InputError('--tune: it contradicts --no-tune');
+  const values = Object.entries(own).flatMap(([name, option]) => {
+    const asked = given(name);
+    const value = asked === undefined ? option.default : option.read(asked, dashed(name));
+    return value === undefined ? [] : [[name, value]];
+  });
+  const numbers = Object.entries(hyperparameters as Hyperparameters).map(([name, [initial]]) => {
+    const asked = given(name);
+    return [name, asked === undefined ? initial : readNumber(asked, dashed(name), rangeOf(method, name))];
+  });
+  const options = {
+    method,
+    ...Object.fromEntries(values),
+    hyperparameters: Object.fromEntries(numbers),
+    ...(flag('no-tune') && { tune: false }),
+  } as RunOptions;
+  return { help: flag('help'), list: flag('list'), resume, options };
 }
 
-function oneOf(name: string, value: string, allowed: string[]): string {
+function oneOf(name: string, value: string, allowed: readonly string[]): string {
   if (!allowed.includes(value))
     throw new InputError(`--${name}: "${oneLine(value)}" is unknown; expected ${allowed.join(', ')}`);
   return value;
 }
-
-function pair(name: string, value: string | undefined): [string, string] | null {
-  if (value === undefined) return null;
-  const parts = value.split(',');
-  if (parts.length !== 2 || parts.some((part) => !part))
-    throw new InputError(`--${name}: expected IMAGES,LABELS, got "${oneLine(value)}"`);
-  return [parts[0], parts[1]];
-}
-
-/** The names of a run's options in its options.json. */
-const NAMES = [
-  ...['method', 'encoder', 'embedding', 'epochs', 'batch', 'learningRate', 'seed', 'views', 'viewNoise'],
-  ...['knobs', 'data', 'test', 'out', 'density', 'precision', 'tune'],
-];
 
 /**
  * The options of a run as its options.json has them, each checked: its type, its range.
@@ -328,52 +352,29 @@ const NAMES = [
  * @throws InputError in one line
  */
 export function checkRunOptions(value: unknown, file: string, others: readonly string[] = []): RunOptions {
-  checkOptions(file, value, [...NAMES, ...others]);
+  checkOptions(file, value, ['method', 'hyperparameters', ...Object.keys(ALL), ...others]);
   const given = value as Record<string, unknown>;
-  const bad = (name: string, expected: string, got: unknown = given[name]) =>
-    new InputError(`${file}: expected ${expected} for "${name}", got ${shown(got)}`);
-  const named = (name: string, allowed: readonly string[]) => {
-    const found = allowed.find((one) => one === given[name]);
-    if (found === undefined) throw bad(name, allowed.join(', '));
-    return found;
-  };
-  const number = (name: keyof typeof RANGES) => {
-    checkNumber(file, name, given[name], RANGES[name]);
-    return given[name] as number;
-  };
-  const files = (name: string): [string, string] | null => {
-    const pair = given[name];
-    if (pair === null) return null;
-    if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((path) => typeof path === 'string' && path))
-      throw bad(name, 'two file names or null');
-    return [pair[0], pair[1]];
-  };
-  const method = named('method', methodNames);
-  const { knobs: defaults, density } = methods[method];
-  // Its folder has nothing else that is read back.
-  if (density) return { method } as RunOptions;
-  const { knobs: own } = given;
-  checkOptions(`${file}: "knobs"`, own, Object.keys(defaults));
-  for (const [name, knob] of Object.entries(own as object)) checkNumber(file, name, knob, knobRange(name));
-  if (typeof given.out !== 'string') throw bad('out', 'a folder');
-  if (given.density !== undefined) throw bad('density', 'nothing');
+  const bad = (name: string, expected: string) =>
+    new InputError(`${file}: expected ${expected} for "${name}", got ${shown(given[name])}`);
+  const method = METHODS.find((name) => name === given.method);
+  if (method === undefined) throw bad('method', METHODS.join(', '));
+  const own = optionsOf(methods[method]);
+  const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given[name] !== undefined);
+  if (strange !== undefined) throw bad(strange, 'nothing');
+  const values = Object.entries(own).flatMap(([name, option]) => {
+    if (given[name] === undefined && option.default === undefined) return [];
+    const expected = option.expects(given[name]);
+    if (expected !== null) throw bad(name, expected);
+    return [[name, given[name]]];
+  });
+  const { hyperparameters } = given;
+  const defaults = defaultsOf(methods[method].hyperparameters);
+  checkOptions(`${file}: "hyperparameters"`, hyperparameters, Object.keys(defaults));
+  for (const [name, number] of Object.entries(hyperparameters as object))
+    checkNumber(file, name, number, rangeOf(method, name));
   return {
     method,
-    encoder: named('encoder', ENCODERS) as RunOptions['encoder'],
-    embedding: number('embedding'),
-    epochs: number('epochs'),
-    batch: number('batch'),
-    learningRate: number('learningRate'),
-    seed: number('seed'),
-    ...(given.views !== undefined && { views: named('views', [...VIEWS.keys()]) }),
-    ...(given.viewNoise !== undefined && { viewNoise: number('viewNoise') }),
-    precision: (given.precision === undefined
-      ? DEFAULTS.precision
-      : named('precision', PRECISIONS)) as RunOptions['precision'],
-    knobs: { ...defaults, ...(own as Record<string, number>) },
-    data: files('data'),
-    test: files('test'),
-    out: given.out,
-    ...(given.tune !== undefined && { tune: given.tune === false ? false : number('tune') }),
-  };
+    ...Object.fromEntries(values),
+    hyperparameters: { ...defaults, ...(hyperparameters as Record<string, number>) },
+  } as RunOptions;
 }

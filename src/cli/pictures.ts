@@ -6,8 +6,8 @@ import { freeRows, rowsAt, spacedRows } from '../metrics/compute.ts';
 import { embedSlabs } from '../metrics/embed.ts';
 import { knnNeighbours } from '../metrics/knn.ts';
 import { nearest } from '../metrics/nearest.ts';
+import { type ImageModel, represent } from '../train/images.ts';
 import { reason } from './files.ts';
-import { type Model, represent } from './model.ts';
 import { neighbourMap } from './neighbour_map.ts';
 import { type Images, shownImages, shrunk } from './png.ts';
 import { principalPlane } from './principal_plane.ts';
@@ -42,7 +42,7 @@ interface Encoded {
 
 export interface PictureOptions {
   /** Makes another untrained encoder; its variables are freed here. Default: it is not shown. */
-  untrained?: () => Promise<Model>;
+  untrained?: () => Promise<ImageModel>;
   /** What is done now, and which share of the whole is done. */
   onProgress?: (stage: string, fraction: number) => void;
 }
@@ -54,7 +54,7 @@ export interface PictureOptions {
  */
 export async function pictures(
   device: Device,
-  model: Model,
+  model: ImageModel,
   data: { train: Dataset; test: Dataset },
   images: { train: Pixels; test: Pixels },
   { untrained, onProgress }: PictureOptions = {},
@@ -73,7 +73,7 @@ export async function pictures(
     spacedRows(all, Math.min(all, count, Math.max(1, Math.floor(bytes / (4 * size)))));
   const queries = chosen(images.test.count, QUERIES);
   const gallery = chosen(images.train.count, GALLERY);
-  const ofModel = async (shown: Model): Promise<Encoded> => ({
+  const ofModel = async (shown: ImageModel): Promise<Encoded> => ({
     d: shown.encoder.outputs,
     test: await encode(device, data.test, shown, queries),
     train: await encode(device, data.train, shown, gallery),
@@ -151,7 +151,12 @@ const countedOf = (labels: ArrayLike<number> | undefined, gallery: Uint32Array):
   labels ? knnNeighbours(Array.from(gallery, (i) => labels[i])) : Math.min(UNLABELLED, gallery.length);
 
 /** h of some samples at unit length. */
-async function encode(device: Device, set: Dataset, model: Model, which: Uint32Array): Promise<Float32Array> {
+async function encode(
+  device: Device,
+  set: Dataset,
+  model: ImageModel,
+  which: Uint32Array,
+): Promise<Float32Array> {
   const { h } = await embedSlabs(device, set, (x) => ({ h: represent(model, x).h }));
   try {
     return unit((await rowsAt('pictures', device, h, which)).data, h.shape[1]);

@@ -2,7 +2,7 @@
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import { loadingCode } from './about.ts';
 import { type Html, html, type Section } from './html.ts';
-import type { RunOptions } from './options.ts';
+import type { ImageOptions } from './options.ts';
 import type { Report } from './report.ts';
 import { thousands } from './report_neighbours.ts';
 
@@ -69,7 +69,7 @@ export function runSection(report: Report): Section {
           : Array.isArray(value)
             ? value.map(given).join(', ')
             : (JSON.stringify(value) ?? '–');
-  const { knobs, ...others } = report.options;
+  const { hyperparameters, ...others } = report.options;
   // What the facts say already, and what was not given, is left out.
   const said = ['method', 'seed', 'out', 'pixels'];
   const pairs = (of: Record<string, unknown>, names: Record<string, string> = {}) =>
@@ -91,13 +91,13 @@ export function runSection(report: Report): Section {
     ...(report.data ? ([['data set', report.data.name]] as [string, string][]) : []),
   ];
   const spaced = (name: string) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-  const ofMethod = pairs(knobs !== null && typeof knobs === 'object' ? { ...knobs } : {}).map(
-    ([name, value]): [string, string] => [spaced(name), value],
-  );
+  const ofMethod = pairs(
+    hyperparameters !== null && typeof hyperparameters === 'object' ? { ...hyperparameters } : {},
+  ).map(([name, value]): [string, string] => [spaced(name), value]);
   const options = pairs(others, optionNames);
   const list = (pairs: [string, string][]) =>
     html`<dl class="facts">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
-  const body = html`${report.command !== undefined && html`<p>This repeats the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Options of the method</h3>${list(ofMethod)}`}`;
+  const body = html`${report.command !== undefined && html`<p>This repeats the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${list(ofMethod)}`}`;
   return { id: 'run', title: 'The run', body };
 }
 
@@ -107,7 +107,7 @@ const code = (text: string, label: string) =>
 /** How to use what was trained. */
 export function nextSection({ data, options }: Report): Section | undefined {
   if (!data || typeof options.encoder !== 'string') return undefined;
-  const program = loadingCode(options as Pick<RunOptions, 'encoder'>, data);
+  const program = loadingCode(options as Pick<ImageOptions, 'encoder'>, data);
   const body = html`<p class="prose"><code>encoder.safetensors</code> in the folder of this report holds the encoder; its metadata say how it is built and how pixels are scaled. This program for Deno loads it and turns images into vectors; a page fetches the file, all else is the same:</p>
 ${code(program, 'Program that loads the encoder')}`;
   return { id: 'next', title: 'Use the encoder', body };

@@ -4,11 +4,12 @@ import { checkNumber, LARGEST_U32, shown } from '../gpu/check.ts';
 import { isTable } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { sameShape, show, type Variable } from '../graph/tensor.ts';
-import { methods } from '../methods/registry.ts';
+import { methods } from '../methods/index.ts';
+import type { Method } from '../methods/method.ts';
 import { curves } from '../metrics/curves.ts';
+import type { Logged, Saved } from '../train/run.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
-import type { Metrics, Saved } from './train.ts';
 
 /** A line of timing.jsonl: seconds of training until after `step`, in all legs of a run. */
 export interface Timing {
@@ -28,8 +29,14 @@ export interface Earlier {
 /** What options.json holds besides the options. */
 export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 
-/** The numbers that every line of metrics.jsonl has; those of older versions have no participation ratio. */
-const METRICS = curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key]));
+/** A line of metrics.jsonl. */
+export type Metrics = Logged<Record<string, number>>;
+
+/** The numbers that every line of metrics.jsonl has; the alarm can do without a participation ratio. */
+const METRICS: Record<Method['data'], readonly string[]> = {
+  images: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key])),
+  plane: ['loss', 'c', 'minusLogZ'],
+};
 
 /**
  * Reads back where an interrupted run had got to.
@@ -40,8 +47,6 @@ export function reopen(path: string): Earlier {
   const file = (name: string) => `${path}/${name}`;
   const value = json(folder.read('options.json'), file('options.json'));
   const options = checkRunOptions(value, file('options.json'), BESIDE_OPTIONS);
-  if (methods[options.method].density)
-    throw new InputError(`${path} has no checkpoint: ${options.method} takes seconds, start it again`);
   const { dataDigest } = value as { dataDigest?: unknown };
   if (dataDigest !== undefined && !(typeof dataDigest === 'string' && /^[\da-f]{64}$/.test(dataDigest)))
     throw new InputError(`${file('options.json')}: expected 64 hexadecimal digits for "dataDigest"`);
@@ -57,12 +62,9 @@ export function reopen(path: string): Earlier {
     linesOf(folder, name)
       .map((line, i) => check(line, `${file(name)}: line ${i + 1}`))
       .filter((line) => line.step <= step);
+  const names = ['step', ...METRICS[methods[options.method].data]];
+  const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
-  if (options.views === undefined) {
-    // Before there was a choice every run had S1, and 0 was no noise of its own.
-    options.views = 'S1';
-    if (options.viewNoise === 0) delete options.viewNoise;
-  }
   return {
     folder,
     options,
@@ -150,8 +152,6 @@ function numbersOf<K extends string>(line: unknown, where: string, names: readon
     number
   >;
 }
-
-const metricsOf = (line: unknown, where: string) => numbersOf(line, where, ['step', ...METRICS]) as Metrics;
 
 function timingOf(line: unknown, where: string): Timing {
   const found = numbersOf(line, where, ['step', 'seconds']);

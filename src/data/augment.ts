@@ -3,7 +3,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkNumber, checkOptions, inRange, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar } from '../graph/check.ts';
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, type Scalar, type Shape, type Tensor } from '../graph/tensor.ts';
 import { randomLib } from '../ops/random.ts';
 import { blur } from './blur.ts';
@@ -217,30 +217,30 @@ const kernel: Kernel<Options> = {
     start,
     seed,
     step,
-    rotation: f32(a.rotation ?? 0),
-    scale: f32(a.scale ?? 1),
-    shift: f32(a.shift ?? 0),
-    flip: f32(a.flip ?? 0),
-    areaLow: f32(a.crop?.area[0] ?? 1),
-    areaHigh: f32(a.crop?.area[1] ?? 1),
-    aspectLow: f32(a.crop?.aspect?.[0] ?? 3 / 4),
-    aspectHigh: f32(a.crop?.aspect?.[1] ?? 4 / 3),
-    gainLow: f32(a.gain?.[0] ?? 1),
-    gainHigh: f32(a.gain?.[1] ?? 1),
-    jitter: f32(a.jitter ?? 1),
-    brightness: f32(a.brightness ?? 0),
-    contrast: f32(a.contrast ?? 0),
-    gamma: f32(a.gamma ?? 1),
-    saturation: f32(a.saturation ?? 0),
-    hue: f32(a.hue ?? 0),
-    grayscale: f32(a.grayscale ?? 0),
-    noiseLow: f32(noiseOf(a)[0]),
-    noiseHigh: f32(noiseOf(a)[1]),
-    erase: f32(a.erase?.probability ?? 0),
+    rotation: a.rotation ?? 0,
+    scale: a.scale ?? 1,
+    shift: a.shift ?? 0,
+    flip: a.flip ?? 0,
+    areaLow: a.crop?.area[0] ?? 1,
+    areaHigh: a.crop?.area[1] ?? 1,
+    aspectLow: a.crop?.aspect?.[0] ?? 3 / 4,
+    aspectHigh: a.crop?.aspect?.[1] ?? 4 / 3,
+    gainLow: a.gain?.[0] ?? 1,
+    gainHigh: a.gain?.[1] ?? 1,
+    jitter: a.jitter ?? 1,
+    brightness: a.brightness ?? 0,
+    contrast: a.contrast ?? 0,
+    gamma: a.gamma ?? 1,
+    saturation: a.saturation ?? 0,
+    hue: a.hue ?? 0,
+    grayscale: a.grayscale ?? 0,
+    noiseLow: noiseOf(a)[0],
+    noiseHigh: noiseOf(a)[1],
+    erase: a.erase?.probability ?? 0,
     eraseLow: a.erase?.size[0] ?? 1,
     eraseHigh: a.erase?.size[1] ?? 1,
-    ...Object.fromEntries([0, 1, 2, 3].map((c) => [`factor${c}`, f32(factors[c] ?? 0)])),
-    ...Object.fromEntries([0, 1, 2, 3].map((c) => [`offset${c}`, f32(offsets[c] ?? 0)])),
+    factors,
+    offsets,
   }),
   rounds: ({ options: { shape } }) => ({
     size: shape[1] * shape[2],
@@ -251,7 +251,12 @@ const kernel: Kernel<Options> = {
   invocations: ({ options: { shape } }) => shape[0] * threadsFor(shape[1] * shape[2]),
 };
 
-const augmentOp: Op<Options> = { name: 'augment', shape: (_, { shape }) => shape, kernel };
+const augmentOp = op({
+  name: 'augment',
+  half: true,
+  shape: (_: [images: Tensor, indices: Tensor | null], { shape }: Options) => shape,
+  kernel,
+});
 
 /**
  * Random views of a batch, f32 [views * batch, H, W, C], view A first: samples are gathered, changed and normalised in
@@ -284,7 +289,7 @@ export function augment(data: Dataset, options: AugmentOptions): Tensor {
     ...normalization(data, normalize),
     a,
   };
-  const y = call(augmentOp, [data.images, indices ?? null], call1).outputs[0];
+  const y = augmentOp([data.images, indices ?? null], call1);
   if (!a.blur || !isOn(a.blur.probability)) return y;
   return blur(y, { batch, start: mode === IN_ORDER ? call1.start : 0, seed, step, ...a.blur });
 }

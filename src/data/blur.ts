@@ -1,6 +1,6 @@
 import blurWgsl from '../../shaders/blur.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import { call, f32, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { randomLib } from '../ops/random.ts';
 
@@ -15,33 +15,34 @@ interface Options {
   sigma: readonly [Scalar, Scalar];
 }
 
-const blurOp: Op<Options & { vertical: number }> = {
+const blurOp = op({
   name: 'blur',
-  shape: ([x]) => x.shape,
+  half: true,
+  shape: ([x]: [x: Tensor], _: Options & { vertical: number }) => x.shape,
   kernel: {
     source: [blurWgsl, gridWgsl, randomLib],
     entry: 'blur_forward',
     inputs: ['x'],
     outputs: ['y'],
-    constants: ({ inputs }) => ({ CHANNELS: inputs[0]!.shape[3] }),
+    constants: ({ inputs }) => ({ CHANNELS: inputs[0].shape[3] }),
     uniform: ({ inputs, options: { batch, start, seed, step, vertical, probability, sigma } }) => ({
-      rows: inputs[0]!.shape[0],
+      rows: inputs[0].shape[0],
       batch,
-      height: inputs[0]!.shape[1],
-      width: inputs[0]!.shape[2],
+      height: inputs[0].shape[1],
+      width: inputs[0].shape[2],
       start,
       seed,
       step,
       vertical,
-      probability: f32(probability),
-      sigmaLow: f32(sigma[0]),
-      sigmaHigh: f32(sigma[1]),
+      probability,
+      sigmaLow: sigma[0],
+      sigmaHigh: sigma[1],
     }),
     rounds: () => 17,
-    invocations: ({ inputs }) => inputs[0]!.size / inputs[0]!.shape[3],
+    invocations: ({ inputs }) => inputs[0].size / inputs[0].shape[3],
   },
-};
+});
 
 /** Blurs some of the views [views * batch, H, W, C]: horizontally, then vertically. Drawn as the rest of `augment` is. */
 export const blur = (x: Tensor, options: Options): Tensor =>
-  [0, 1].reduce((y, vertical) => call(blurOp, [y], { ...options, vertical }).outputs[0], x);
+  [0, 1].reduce((y, vertical) => blurOp([y], { ...options, vertical }), x);

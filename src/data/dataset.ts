@@ -3,7 +3,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkName, checkOptions, inRange, LARGEST_U32, rangeText, shown, shownList } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar, checkTensor, shownTensor } from '../graph/check.ts';
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import {
   fail,
   type Scalar,
@@ -261,8 +261,8 @@ const uniform = ({ options: o }: Call<Options>) => ({
   seed: o.seed ?? 0,
   step: o.step ?? 0,
   batch: o.batch,
-  ...Object.fromEntries([0, 1, 2, 3].map((c) => [`factor${c}`, f32(o.factors[c] ?? 0)])),
-  ...Object.fromEntries([0, 1, 2, 3].map((c) => [`offset${c}`, f32(o.offsets[c] ?? 0)])),
+  factors: o.factors,
+  offsets: o.offsets,
 });
 const kernel = (entry: string, invocations: (options: Options) => number): Kernel<Options> => ({
   source: [datasetWgsl, gridWgsl, randomLib],
@@ -275,21 +275,25 @@ const kernel = (entry: string, invocations: (options: Options) => number): Kerne
   invocations: ({ options }) => invocations(options),
 });
 
-const rowsOp: Op<Options & { shape: Shape }> = {
+type Sources = [images: Tensor | null, indices: Tensor | null];
+
+const rowsOp = op({
   name: 'cleanBatch',
-  shape: (_, { shape }) => shape,
+  half: true,
+  shape: (_: Sources, { shape }: Options & { shape: Shape }) => shape,
   kernel: kernel('rows_forward', ({ rows, size }) => rows * Math.ceil(size / 8)),
-};
-const indicesOp: Op<Options> = {
+});
+const indicesOp = op({
   name: 'batchIndices',
-  shape: (_, { rows }) => [{ shape: [rows], dtype: 'u32' }],
+  dtype: 'u32',
+  shape: (_: Sources, { rows }: Options) => [rows],
   kernel: kernel('indices_forward', ({ rows }) => rows),
-};
-const labelsOp: Op<Options> = {
-  ...indicesOp,
+});
+const labelsOp = op({
+  ...indicesOp.op,
   name: 'batchLabels',
   kernel: kernel('labels_forward', ({ rows }) => rows),
-};
+});
 
 function optionsOf(op: string, data: Dataset, batch: number, views: number, sampling: Sampling): Options {
   const { start, seed, step } = sampling;
@@ -302,20 +306,22 @@ function optionsOf(op: string, data: Dataset, batch: number, views: number, samp
     start,
     seed,
     step,
-    factors: [],
-    offsets: [],
+    factors: UNUSED,
+    offsets: UNUSED,
     count: data.count,
     size: data.height * data.width * data.channels,
     channels: data.channels,
   };
 }
 
-/** Of each channel: the numbers that make (byte / 255 - mean) / std one multiplication and one addition. */
+const UNUSED = [0, 0, 0, 0];
+
+/** For each of four channels, the numbers that make (byte / 255 - mean) / std one multiplication and one addition. */
 export function normalization({ images, channels, mean, std }: Dataset, normalize: boolean) {
   if (normalize) checkStatistics(`data set "${images.name}"`, channels, { mean, std });
   return {
-    factors: Array.from({ length: channels }, (_, c) => 1 / 255 / (normalize ? std[c] : 1)),
-    offsets: Array.from({ length: channels }, (_, c) => (normalize ? -mean[c] / std[c] : 0)),
+    factors: UNUSED.map((none, c) => (c < channels ? 1 / 255 / (normalize ? std[c] : 1) : none)),
+    offsets: UNUSED.map((none, c) => (c < channels && normalize ? -mean[c] / std[c] : none)),
   };
 }
 
@@ -333,7 +339,7 @@ export function cleanBatch(data: Dataset, options: Sampling & { rows: number; no
   const drawn = optionsOf('cleanBatch', data, rows, 1, sampling);
   const shape = batchShape('cleanBatch', data, rows);
   const all = { ...drawn, ...normalization(data, normalize), shape };
-  return call(rowsOp, [data.images, sampling.indices ?? null], all).outputs[0];
+  return rowsOp([data.images, sampling.indices ?? null], all);
 }
 
 /**
@@ -355,7 +361,7 @@ export function batchIndices(data: Dataset, options: Sampling & { rows: number }
   checkOptions('batchIndices', options, ['rows', ...SAMPLING]);
   const { rows, ...sampling } = options;
   const drawn = optionsOf('batchIndices', data, rows, 1, sampling);
-  return call(indicesOp, [null, sampling.indices ?? null], drawn).outputs[0];
+  return indicesOp([null, sampling.indices ?? null], drawn);
 }
 
 /**
@@ -370,5 +376,5 @@ export function batchLabels(data: Dataset, options: Sampling & { rows: number; v
   if (!inRange(views, { least: 1, whole: true }))
     fail('batchLabels', `expected a positive whole number of views, got ${shown(views)}`);
   const drawn = optionsOf('batchLabels', data, rows, views, sampling);
-  return call(labelsOp, [data.labels, sampling.indices ?? null], drawn).outputs[0];
+  return labelsOp([data.labels, sampling.indices ?? null], drawn);
 }

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, inRange, LARGEST_U32, shown, shownList } from '../gpu/check.ts';
+import { checkNumber, checkOptions, inRange, LARGEST_U32, oneLine, shown, shownList } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { bytesFrom, nameText } from './bytes.ts';
 import { gunzip, isGzip } from './gzip.ts';
@@ -77,7 +77,7 @@ export async function parseIdx(source: ArrayBuffer | Uint8Array, name = 'IDX fil
   const held = bytes.length - start;
   if (held !== size) {
     const what = held < size ? 'truncated' : 'too long';
-    throw new InputError(`${name}: ${what}: expected ${size} bytes for [${shape.join(', ')}], got ${held}`);
+    throw new InputError(`${name}: ${what}: expected ${size} bytes for ${shownList(shape)}, got ${held}`);
   }
   if (width === 1) return { shape, data: new make(bytes.buffer, bytes.byteOffset + start, size) };
   const view = new DataView(bytes.buffer, bytes.byteOffset + start);
@@ -193,11 +193,11 @@ export async function loadIdx(source: string | URL | ArrayBuffer | Uint8Array): 
   if (typeof source !== 'string' && !(source instanceof URL)) return parseIdx(source, 'loadIdx');
   const name = nameText(String(source));
   const response = await fetch(source).catch((error: Error) => {
-    throw new InputError(`${name}: cannot be read: ${error.message}`);
+    throw new InputError(`${name}: cannot be read: ${oneLine(error.message)}`);
   });
   if (!response.ok) throw new InputError(`${name}: cannot be read: HTTP ${response.status}`);
   const bytes = await response.arrayBuffer().catch((error: Error) => {
-    throw new InputError(`${name}: cannot be read: ${error.message}`);
+    throw new InputError(`${name}: cannot be read: ${oneLine(error.message)}`);
   });
   return parseIdx(bytes, name);
 }

@@ -101,7 +101,7 @@ function headerOf(bytes: Uint8Array, bad: (what: string) => InputError) {
  */
 export function parseNpy(source: ArrayBuffer | Uint8Array, name = 'npy'): Npy {
   name = nameText(name);
-  const bad = (what: string) => new InputError(`${name}: ${what}`);
+  const bad = (what: string) => new InputError(`${name}: ${oneLine(what)}`);
   const bytes = bytesFrom(name, source);
   const { start, shape, dtype, fortran } = headerOf(bytes, bad);
   const [, sign, type = ''] = /^([<>|=]?)([a-zA-Z]\d+)$/.exec(dtype ?? '') ?? [];

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, shown, shownList } from '../gpu/check.ts';
+import { checkNumber, checkOptions, oneLine, shown, shownList } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { type Data, readRange } from '../gpu/values.ts';
@@ -127,7 +127,7 @@ export function encodeSafetensors(
  * @throws InputError that says what is wrong with a file that is cut off or is none
  */
 export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContents {
-  const bad = (what: string) => new InputError(`safetensors: ${what}`);
+  const bad = (what: string) => new InputError(oneLine(`safetensors: ${what}`));
   const bytes = bytesFrom('decodeSafetensors', source);
   if (bytes.length < 8) throw bad(`the file is cut off: it has ${bytes.length} bytes, a header needs 8`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -10,7 +10,7 @@ import {
 } from './errors.ts';
 import { createPipelineCache, type PipelineCache } from './kernel.ts';
 import { createMemory, type Memory } from './memory.ts';
-import type { Target } from './target.ts';
+import { MOST_ROUNDS, type Target } from './target.ts';
 
 /** How long choosing kernels by measuring may take. */
 export interface Tuning {
@@ -138,7 +138,7 @@ function targetOf(adapter: string, gpu: GPUDevice): Target {
   }
   // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
   if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
-    return { largeTiles: 2 ** 25, textures: 'storage', textureSide, mostRounds: 65535 };
+    return { largeTiles: 2 ** 25, textures: 'storage', textureSide, mostRounds: MOST_ROUNDS };
   return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };
 }
 

@@ -1,3 +1,6 @@
+/** llvmpipe ends an invocation after so many rounds of all its loops together, silently: ops cut their work to need fewer. */
+export const MOST_ROUNDS = 65_535;
+
 /** What a choice among kernel variants may know of the adapter. */
 export interface Target {
   /**

@@ -1,29 +1,32 @@
 import basicWgsl from '../../shaders/basic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import texturesWgsl from '../../shaders/textures.wgsl' with { type: 'text' };
 import { checkTensor, checkVariables } from './check.ts';
-import { call, type Kernel, type Op, op } from './op.ts';
+import { type Kernel, op } from './op.ts';
 import { constant, constantValue, fail, sameShape, show, type Tensor, type Variable } from './tensor.ts';
 import { sideOf } from './texels.ts';
 
 const source = [basicWgsl, gridWgsl];
-/** However it is stored. */
+/** Numbers of four bytes, whatever they hold. */
 const words = (x: Tensor) => (x.dtype === 'u8' ? x.bytes / 4 : x.size);
 
-/** y = x: puts a tensor where its maker could not write it. */
-export const copy: Op = {
-  name: 'copy',
-  shape: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
-  kernel: {
-    source,
-    entry: 'copy_forward',
-    inputs: ['x'],
-    outputs: ['y'],
-    workgroupSize: 256,
-    uniform: ({ inputs }) => ({ count: words(inputs[0]!) }),
-    invocations: ({ inputs }) => Math.ceil(words(inputs[0]!) / 4),
-  },
-  vjp: (dy) => [dy],
+const copyKernel: Kernel<unknown, [x: Tensor]> = {
+  source,
+  entry: 'copy_forward',
+  inputs: ['x'],
+  outputs: ['y'],
+  workgroupSize: 256,
+  uniform: ({ inputs: [x] }) => ({ count: words(x) }),
+  invocations: ({ inputs: [x] }) => Math.ceil(words(x) / 4),
 };
+
+/** y = x: puts a tensor where its maker could not write it. */
+export const copy = op({
+  name: 'copy',
+  shape: ([{ shape, dtype }]: [x: Tensor]) => ({ shape, dtype }),
+  kernel: copyKernel,
+  vjp: (dy) => [dy],
+});
 
 /** The most tensors of one {@link toTextures}. */
 export const TEXTURES = 2;
@@ -32,25 +35,23 @@ export const TEXTURES = 2;
 export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
 
 /** Copies in textures: see `Kernel.textures`. */
-export const toTextures: Op = {
+export const toTextures = op({
   name: 'toTextures',
-  shape: (xs) => xs.map(({ shape, dtype }) => ({ shape, dtype })),
-  kernel: ({ inputs }, target) => {
-    const xs = inputs as Tensor[];
+  shape: (xs: readonly Tensor[]) => xs.map(({ shape, dtype }) => ({ shape, dtype })),
+  kernel: ({ inputs: xs }, target) => {
     const widthOf = (x: Tensor) => Math.ceil(x.size / x.shape[0] / 4);
     const whole = wholeRows(xs[0]);
     const names = ['x', 'b'].slice(0, xs.length);
     const textures = names.map((name) => `${name}_of_${xs.length}`);
     const two = (of: (x: Tensor) => number) => [0, 1].map((i) => (xs[i] ? of(xs[i]) : 0));
     return {
-      source,
+      source: [texturesWgsl, gridWgsl],
       entry: whole ? (xs[1] ? 'copy_to_textures' : 'copy_to_texture') : 'copy_numbers_to_texture',
       inputs: whole ? names : ['numbers'],
       outputs: textures,
       textures,
       workgroupSize: 256,
       uniform: () => ({
-        count: 0,
         side: sideOf(target),
         rows: two(({ shape }) => shape[0]),
         columns: two((x) => (whole ? widthOf(x) : x.size / x.shape[0])),
@@ -58,14 +59,13 @@ export const toTextures: Op = {
       invocations: () => Math.max(...xs.map((x) => widthOf(x) * Math.ceil(x.shape[0] / 4) * 4)),
     };
   },
-};
+});
 
-const assignOp: Op = {
-  ...copy,
+const assignOp = op({
   name: 'assign',
-  shape: () => [],
-  kernel: { ...(copy.kernel as Kernel), state: ['y'], outputs: [] },
-};
+  shape: (_: [x: Tensor]) => [],
+  kernel: { ...copyKernel, state: ['y'], outputs: [] },
+});
 
 /** Sets a variable to a value, each time the step runs. Ops built later in the step read the new value. */
 export function assign(target: Variable, value: Tensor): void {
@@ -77,12 +77,12 @@ export function assign(target: Variable, value: Tensor): void {
       `expected ${target.dtype} ${show(target.shape)} for "${target.name}", got ${value.dtype} ${show(value.shape)}`,
     );
   }
-  call(assignOp, [value], {}, [target]);
+  assignOp([value], {}, [target]);
 }
 
-const add = op<[a: Tensor, b: Tensor]>({
+const add = op({
   name: 'accumulate',
-  shape: ([a]) => a.shape,
+  shape: ([a]: [a: Tensor, b: Tensor]) => a.shape,
   kernel: {
     source,
     entry: 'accumulate_forward',
@@ -102,5 +102,5 @@ export function accumulate(a: Tensor, b: Tensor): Tensor {
   if (x === 0) return b;
   if (y === 0) return a;
   if (x !== null && y !== null) return constant(x + y, a.shape);
-  return add(a, b);
+  return add([a, b]);
 }

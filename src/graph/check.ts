@@ -30,7 +30,7 @@ export function checkTensor(
 /**
  * Checks a number that a step may also be given anew each time: a number within the range, or a scalar input, whose
  * values are not known yet.
- * @throws ShapeError: `ntXent: expected a number above 0, or an f32 scalar, for "temperature", got 0`
+ * @throws ShapeError: `ntXentLoss: expected a number above 0, or an f32 scalar, for "temperature", got 0`
  */
 export function checkScalar(
   op: string,

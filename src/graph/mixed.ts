@@ -13,10 +13,6 @@ export interface Precision {
   store(records: Rec[], wanted: Set<Tensor>, target: Target): Rec[];
 }
 
-/** Ops whose result may lose half of its digits: layers of an encoder and what prepares its images. Losses made of these lose them too. */
-const TOLERANT =
-  'linear conv2d batchNorm layerNorm maxPool2d averagePool2d relu leakyRelu gelu silu tanh augment blur cleanBatch';
-
 /**
  * Mixed precision: what the layers of an encoder make is stored as f16, which halves its memory and what is read of it; every
  * sum is made in f32, and so are parameters, gradients, statistics and losses. Values beyond 65,504 become infinite.
@@ -37,9 +33,9 @@ export const mixed: Precision = {
     for (const [rec, kernel] of kernels) {
       for (const [i, y] of rec.outputs.entries()) {
         const tolerant =
-          rec.op === toTextures
+          rec.op === toTextures.op
             ? halves.has(viewRoot(rec.inputs[i]!))
-            : isTolerant(rec) && (i === 0 || kernel!.outputs![i] === 'texels');
+            : rec.op?.half && (i === 0 || kernel!.outputs![i] === 'texels');
         if (tolerant && y.dtype === 'f32' && !wanted.has(y))
           halves.set(y, new Tensor(y.node, y.index, y.shape, 'f32', true));
       }
@@ -51,7 +47,7 @@ export const mixed: Precision = {
       for (const [rec, kernel] of kernels) {
         for (const [x, name] of halved(rec)) {
           const copied =
-            rec.op !== toTextures ||
+            rec.op !== toTextures.op ||
             rec.outputs.includes(x) ||
             halves.has(rec.outputs[rec.inputs.indexOf(x)]);
           if (!kernel || !copied || !narrow(kernel, [name])) halves.delete(viewRoot(x));
@@ -75,8 +71,6 @@ export const mixed: Precision = {
     });
   },
 };
-
-const isTolerant = ({ op }: Rec) => TOLERANT.split(' ').includes(op?.name ?? '');
 
 /** What a call reads and writes of the plan's own tensors, each with its name in the kernel. */
 function bound({ inputs, outputs }: Rec, kernel: Kernel | null | undefined): [Tensor, string][] {

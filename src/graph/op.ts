@@ -1,6 +1,6 @@
 import { isFunction, shown } from '../gpu/check.ts';
 import type { Target } from '../gpu/target.ts';
-import { checkTensor, checkTensors, checkVariables } from './check.ts';
+import { checkTensors, checkVariables } from './check.ts';
 import {
   addEffect,
   checkShape,
@@ -15,22 +15,16 @@ import {
 
 export type { Target };
 
-/** A value of the uniform block: a plain number is u32; wrap floats in {@link f32}; an input is read each step. */
-export type UniformValue = number | Float | Tensor | readonly number[];
-export interface Float {
-  f32: number | Tensor;
-}
+/** A value of a uniform: a number, a scalar input that is read at each run, or an array of them for a vector. */
+export type UniformValue = number | Tensor | readonly (number | Tensor)[];
 
-/** Marks a uniform value as f32. A scalar input passes through, with its own type. */
-export const f32 = (value: number | Tensor): UniformValue => {
-  if (typeof value !== 'number') checkTensor('f32', 'value', value);
-  return value instanceof Tensor ? value : { f32: value };
-};
+/** The inputs of an op, in the order of its kernel's `inputs`; null for one that is left out. */
+export type Inputs = readonly (Tensor | null)[];
 
-/** What a kernel's functions are told: one application of an op. */
+/** One application of an op: the argument of a kernel's functions. */
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
-export interface Call<O = any> {
-  readonly inputs: readonly (Tensor | null)[];
+export interface Call<O = any, I extends Inputs = Inputs> {
+  readonly inputs: I;
   readonly state: readonly Variable[];
   readonly outputs: readonly Tensor[];
   readonly options: O;
@@ -38,51 +32,51 @@ export interface Call<O = any> {
 
 /**
  * How an op runs: one dispatch. Binding 0 is the uniform block, then come `inputs` (read), `state` (read-write) and
- * `outputs` (read-write), one binding each, in this order. An input that is null is bound to four zero words.
+ * `outputs` (read-write), one binding each, in this order. A null input is bound to 16 bytes of zeros.
  */
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
-export interface Kernel<O = any> {
+export interface Kernel<O = any, I extends Inputs = Inputs> {
   /** Whole WGSL files, joined: the kernel first. */
   source: string | readonly string[];
-  /** Lines of WGSL before it (`const TILE = 8;`), for what an override may not size. */
+  /** Lines of WGSL added to it (`const TILE = 8;`), for what an override cannot size. */
   prelude?: string;
   entry: string;
   inputs?: readonly string[];
   state?: readonly string[];
   outputs?: readonly string[];
-  /** Inputs that only the gradient is about: their bindings hold zeros. */
+  /** Inputs that only the gradient needs: their bindings hold zeros. */
   unread?: readonly string[];
   /**
-   * Which of them are bound as textures of vec4s, what lies at one place of the first axis being a row of texels; rows end
-   * in zeros, and up to three rows of zeros follow, so that whole blocks of 4 x 4 can be read. An input is bound
-   * as `texture_storage_2d<rgba32float, read>`, of which the plan makes a copy, shared by all kernels that want it.
+   * The inputs and outputs that are bound as textures of vec4s. A row of texels is one element of the first axis; rows are
+   * padded with zeros, and up to three rows of zeros follow, so that whole blocks of 4 x 4 can be read. An input is bound
+   * as `texture_storage_2d<rgba32float, read>`, a copy that the plan makes once for all kernels that read it.
    */
   textures?: readonly string[];
   /**
-   * The same kernel with its first output as a texture, laid out like those it reads: in the place of the buffer, or
-   * beside it as one more output. Null: it cannot.
+   * The same kernel with its first output as a texture, laid out like those it reads: instead of the buffer, or
+   * beside it as one more output. Null: it has no such form.
    */
-  toTexture?: (where: 'texture' | 'both') => Kernel<O> | null;
-  /** The textures that it reads are `texture_2d<f32>`. */
+  toTexture?: (where: 'texture' | 'both') => Kernel<O, I> | null;
+  /** Its input textures are `texture_2d<f32>`. */
   sampled?: boolean;
-  /** It exchanges values among the invocations of a quad, in control flow that only the host knows to be uniform there. */
+  /** It exchanges values within a quad, in control flow that is uniform although the compiler cannot prove it. */
   quads?: boolean;
-  /** Fields of the uniform block in the order of the WGSL struct: u32, `f32(x)`, or 2 or 4 u32 for a vector. */
-  uniform?: (call: Call<O>) => Record<string, UniformValue>;
+  /** The fields of the struct that the WGSL binds as its uniform block, by their names. */
+  uniform?: (call: Call<O, I>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
-  constants?: (call: Call<O>) => Record<string, number>;
+  constants?: (call: Call<O, I>) => Record<string, number>;
   /**
-   * How many rounds all loops of one invocation make together, at most, with one more for the end of each: llvmpipe ends it
-   * after 65,535, silently, so that a kernel that needs more is refused there. Left out: none, or few whatever the sizes.
+   * How many rounds all loops of one invocation make together, at most, with one more for the end of each: llvmpipe ends an
+   * invocation after 65,535, silently, so the plan refuses a kernel that needs more there. Default: none, or few at any size.
    */
-  rounds?: (call: Call<O>) => number | Rounds;
-  /** How many invocations; the kernel guards, since the grid is folded and rounded up. */
-  invocations: (call: Call<O>) => number;
-  /** As in the WGSL; 64 unless told. */
+  rounds?: (call: Call<O, I>) => number | Rounds;
+  /** How many invocations; the kernel guards its grid, which is folded and rounded up. */
+  invocations: (call: Call<O, I>) => number;
+  /** The workgroup size of the WGSL. Default 64. */
   workgroupSize?: number;
-  /** An entry point that reads and writes the first input in one binding, in the place of the output. */
+  /** An entry point that writes its output over the first input, in one binding. */
   inPlace?: string;
-  /** What a table of choices calls it, where kernels of one call share their entry point. Default: `entry`. */
+  /** Its name among the kernels of one call that share an entry point. Default: `entry`. */
   variant?: string;
 }
 
@@ -91,116 +85,115 @@ export interface Rounds {
   size: number;
   /** The rounds for any such size. */
   rounds: (size: number) => number;
-  /** What the size is, with N for the most allowed: `rows of at most N numbers`. */
+  /** The size in words, with N for the most allowed: `rows of at most N numbers`. */
   expected: string;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
-export interface Op<O = any> {
-  name: string;
-  /** The shape of the output, or of each output. Throws ShapeError through `fail`. */
-  shape: (inputs: readonly Tensor[], options: O) => Shape | { shape: Shape; dtype?: DType }[];
-  /** Of the output. f32 unless told. */
+/** The shape and type of one output. */
+export interface Output {
+  shape: Shape;
+  /** Default: the op's. */
   dtype?: DType;
+}
+/** What a shape rule returns: one output, as a shape if it has the op's type, or a list of outputs. */
+export type Outputs = Shape | Output | readonly Output[];
+
+/** The record of an op. */
+// biome-ignore lint/suspicious/noExplicitAny: each op knows its own inputs and options
+export interface Op<O = any, I extends Inputs = any, S extends Outputs = Outputs> {
+  name: string;
+  /** The output, or a list of outputs; `[]` for an op that only changes variables. Throws ShapeError through `fail`. */
+  shape: (inputs: I, options: O) => S;
+  /** The type of the outputs. Default f32. */
+  dtype?: DType;
+  /** Mixed precision may store the first output as f16. Default false. */
+  half?: boolean;
   /**
-   * One kernel, or a choice by shape and adapter. Of several the first is the default, and measuring may choose another:
+   * One kernel, or a choice by shape and adapter. Of several the first is the default, and tuning may choose another:
    * they must add in the same order, so that the bits are the same.
    */
-  kernel: Kernel<O> | ((call: Call<O>, target: Target) => Kernel<O> | Kernel<O>[]);
+  kernel: Kernel<O, I> | ((call: Call<O, I>, target: Target) => Kernel<O, I> | Kernel<O, I>[]);
   /**
    * Cotangents of the inputs from that of the first output; null for an input that cannot be differentiated.
    * Without a vjp the op has no gradient, and asking for one is an error.
    */
-  vjp?: (dy: Tensor, call: Node) => (Tensor | null)[];
-  /** A cheaper call that does this one and the making of one of its inputs, if there is one. */
-  fuse?: (call: Call<O>, look: Look) => Instead | null;
-  /** The call that makes the first output where `gate` > 0, else 0, if there is one: it takes in a ReLU's gradient. */
-  gated?: (call: Call<O>, gate: Tensor) => Instead | null;
+  vjp?: (dy: Tensor, call: Call<O, I>) => (Tensor | null)[];
+  /** A cheaper call that does this one and makes one of its inputs, if there is one. */
+  fuse?: (call: Call<O, I>, look: Look) => Instead | null;
+  /** The inputs with which this op makes its first output where `gate` > 0, else 0, if it can: it takes in a ReLU's gradient. */
+  gated?: (call: Call<O, I>, gate: Tensor) => Inputs | null;
 }
 
 /** A call in the place of another. */
 export interface Instead {
   op: Op;
-  inputs: (Tensor | null)[];
+  inputs: Inputs;
   options: unknown;
 }
 
 /** What `fuse` may look at. */
 export interface Look {
-  /** The call that makes a tensor which nobody else reads, or null. */
+  /** The call that makes a tensor with no other reader, or null. */
   only(x: Tensor | null): (Call & { op: Op }) | null;
 }
 
-type Arguments<I extends readonly (Tensor | null)[], O> = O extends undefined ? [...I] : [...I, options?: O];
-export type OpFunction<I extends readonly (Tensor | null)[], O> = ((...args: Arguments<I, O>) => Tensor) & {
-  op: Op;
+// biome-ignore lint/complexity/noBannedTypes: options that may all be left out
+type Rest<O> = {} extends O ? [options?: O] : [options: O];
+/** An op as a function: of its inputs, its options and the variables it changes. It returns the output, or the outputs in a list. */
+export type OpFunction<O, I extends Inputs, S extends Outputs = Shape> = {
+  (inputs: I, ...rest: Rest<O>): S extends readonly Output[] ? Tensor[] : Tensor;
+  (inputs: I, options: O, state: readonly Variable[]): S extends readonly Output[] ? Tensor[] : Tensor;
+  op: Op<O, I, S>;
 };
 
 /**
- * Makes a function of tensors from an op's record. The last argument of the function may be the op's options.
+ * Makes a function of tensors from the record of an op. The types of its inputs and options are those of the shape rule.
  *
  * ```ts
- * const double = op<[x: Tensor]>({ name: 'double', shape: ([x]) => x.shape, kernel: {...}, vjp: (dy) => [double(dy)] });
+ * const double = op({ name: 'double', shape: ([x]: [Tensor]) => x.shape, kernel: {...}, vjp: (dy) => [mul(dy, 2)] });
+ * const y = double([x]);
  * ```
  */
-// biome-ignore lint/suspicious/noExplicitAny: options are the op's own
-export function op<I extends readonly (Tensor | null)[], O = any>(spec: Op<O>): OpFunction<I, O> {
-  checkSpec('op', spec);
-  const apply = (...args: unknown[]): Tensor => {
-    const last = args.at(-1);
-    const hasOptions = args.length > 0 && last !== null && !(last instanceof Tensor);
-    const inputs = (hasOptions ? args.slice(0, -1) : args) as (Tensor | null)[];
-    return call(spec, inputs, ((hasOptions ? last : undefined) ?? {}) as O).outputs[0];
-  };
-  return Object.assign(apply, { op: spec as Op }) as unknown as OpFunction<I, O>;
-}
-
-/** Throws unless this is the record of an op. */
-function checkSpec(where: string, spec: unknown): void {
+/* @__NO_SIDE_EFFECTS__ */
+export function op<I extends Inputs, O, S extends Outputs>(spec: Op<O, I, S>): OpFunction<O, I, S> {
   const { name, shape, kernel } = (spec ?? {}) as Partial<Op>;
   if (typeof name !== 'string' || !isFunction(shape) || !kernel)
-    fail(where, `expected a record of an op with name, shape and kernel, got ${shown(spec)}`);
+    fail('op', `expected a record of an op with name, shape and kernel, got ${shown(spec)}`);
+  const apply = (inputs: I, options = {} as O, state: readonly Variable[] = []) => {
+    checkTensors(name, 'inputs', inputs, true);
+    checkVariables(name, 'state', state);
+    const made = spec.shape(inputs, options);
+    const { outputs } = call(spec, inputs, options, state, made);
+    return isList(made) ? outputs : outputs[0];
+  };
+  return Object.assign(apply, { op: spec }) as OpFunction<O, I, S>;
 }
 
-/** Applies an op; `state` names the variables it changes. */
-export function call<O>(
-  spec: Op<O>,
-  inputs: readonly (Tensor | null)[],
-  options: O,
+const isList = (made: Outputs): made is readonly Output[] =>
+  Array.isArray(made) && typeof made[0] === 'object';
+
+/** Records a call of an op in the graph; `state` are the variables it changes. */
+export function call(
+  spec: Op,
+  inputs: Inputs,
+  options: unknown,
   state: readonly Variable[] = [],
+  made: Outputs = spec.shape(inputs, options),
 ): Node {
-  checkSpec('call', spec);
-  checkTensors(spec.name, 'inputs', inputs, true);
-  checkVariables(spec.name, 'state', state);
-  const node = makeNode({ kind: 'op', op: spec as Op, inputs: [...inputs], options, state });
-  for (const [i, { shape, dtype }] of outputsOf(
-    spec,
-    inputs as Tensor[],
-    options,
-    state.length > 0,
-  ).entries()) {
+  const node = makeNode({ kind: 'op', op: spec, inputs: [...inputs], options, state });
+  const none = state.length > 0 && Array.isArray(made) && made.length === 0;
+  for (const [i, { shape, dtype }] of (none ? [] : outputsOf(spec, made)).entries())
     node.outputs.push(new Tensor(node, i, shape, dtype));
-  }
   if (state.length) addEffect(node);
   return node;
 }
 
-/** Shapes and types of what an op makes; an op that only changes variables may say `[]`. */
-export function outputsOf<O>(
-  spec: Op<O>,
-  inputs: readonly Tensor[],
-  options: O,
-  changes = false,
-): { shape: Shape; dtype: DType }[] {
-  const made = spec.shape(inputs, options);
-  const typed = (shape: Shape, dtype: DType = spec.dtype ?? 'f32') => ({
-    shape: checkShape(spec.name, '', shape),
-    dtype,
+/** The outputs that a shape rule returned, with their types. */
+export const outputsOf = (spec: Op, made: Outputs): Required<Output>[] =>
+  (isList(made) ? made : [made]).map((y) => {
+    const { shape, dtype = spec.dtype ?? 'f32' } = 'shape' in y ? y : { shape: y };
+    return { shape: checkShape(spec.name, '', shape), dtype };
   });
-  if (typeof made[0] === 'object')
-    return (made as { shape: Shape; dtype?: DType }[]).map((y) => typed(y.shape, y.dtype));
-  return changes && made.length === 0 ? [] : [typed(made as Shape)];
-}
 
 /** The kernels that a call may run with, the default first. */
 export const kernelsOf = ({ kernel }: Op, c: Call, target: Target): Kernel[] =>

@@ -207,11 +207,11 @@ function fuse(records: Rec[], outputs: Set<Tensor>): Rec[] {
 
 /** The cheaper call in the place of `rec`: its first output is that of `rec`, what else it makes nobody reads. */
 function instead(rec: Rec, { op, inputs, options }: NonNullable<ReturnType<NonNullable<Op['fuse']>>>): Rec {
-  const shapes = outputsOf(op, inputs as Tensor[], options);
+  const shapes = outputsOf(op, op.shape(inputs, options));
   const others = shapes
     .slice(1)
     .map(({ shape, dtype }, i) => new Tensor(rec.outputs[0].node, i + 1, shape, dtype));
-  return { ...rec, op, inputs, options, outputs: [rec.outputs[0], ...others] };
+  return { ...rec, op, inputs: [...inputs], options, outputs: [rec.outputs[0], ...others] };
 }
 
 /** No dispatch may read a buffer that it also changes: such an input is copied first. */
@@ -230,7 +230,7 @@ function separateHazards(records: Rec[]): Rec[] {
 }
 
 const copyOf = (x: Tensor, layer: string): Rec => {
-  const node = trace(() => call(copy, [x], {})).result;
+  const node = trace(() => call(copy.op, [x], {})).result;
   return { ...node, inputs: [x], outputs: node.outputs, layer };
 };
 
@@ -269,7 +269,7 @@ function placeParts(records: Rec[], outputs: Set<Tensor>): { ordered: Rec[]; par
   return {
     ordered: ordered.flatMap((rec) => {
       const target = rec.outputs[0] && parts.get(rec.outputs[0]);
-      const source = rec.op === copy && rec.inputs[0] && parts.get(viewRoot(rec.inputs[0]));
+      const source = rec.op === copy.op && rec.inputs[0] && parts.get(viewRoot(rec.inputs[0]));
       if (!target || !source || target.pack !== source.pack) return [rec];
       const detour = copyOf(rec.inputs[0]!, rec.layer);
       return [detour, { ...rec, inputs: [detour.outputs[0]] }];

@@ -301,7 +301,7 @@ export function settle(flat: Variable, members: Iterable<Variable> = flat.member
 export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
   const list: unknown = variables;
   checkName('flatten', name);
-  if (!Array.isArray(list) || !list.every((v) => v instanceof Variable))
+  if (!Array.isArray(list) || ![...list].every((v) => v instanceof Variable))
     throw new ShapeError(`flatten "${name}": expected an array of variables, got ${shown(list)}`);
   const wrong = variables.find((v) => v.dtype !== 'f32');
   if (wrong)

@@ -46,7 +46,7 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
     }
     groups.push(...xs.filter((x) => !wholeRows(x)).map((x) => [x]));
     return groups.map((sources) => {
-      const node = trace(() => call(toTextures, sources, {})).result;
+      const node = trace(() => call(toTextures.op, sources, {})).result;
       for (const [i, x] of sources.entries()) textures.set(keyOf(x), { source: x, texture: node.outputs[i] });
       return { ...node, inputs: sources, outputs: node.outputs, layer };
     });
@@ -96,7 +96,7 @@ export function throughTextures(records: Rec[], target: Target, buffers: Set<Ten
 export function movesOf(dispatches: readonly Dispatch[], target: Target, external: Set<Tensor>): number {
   const needed = dispatches.findIndex(
     ({ op, inputs, outputs }) =>
-      op !== toTextures ||
+      op !== toTextures.op ||
       inputs.some((x, i) => outputs[i].half || !isEven(x!, target) || external.has(viewRoot(x!))),
   );
   return Math.max(0, needed);

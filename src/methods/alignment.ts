@@ -5,6 +5,7 @@ import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { power, square } from '../ops/unary.ts';
+import type { ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
 /** Keeps the gradient of a root finite where two views agree; the distance is then 1e-6. */
@@ -28,3 +29,14 @@ export function alignmentLoss(zA: Tensor, zB: Tensor, options: { alpha?: number 
   const distance2 = sum(square(sub(l2Normalize(zA), l2Normalize(zB))), { axes: [1] }); // [N]
   return mean(alpha === 2 ? distance2 : power(add(distance2, EPSILON), alpha / 2));
 }
+
+/** Alignment alone, which collapses: nothing spreads the embeddings. */
+export const alignment = {
+  title: 'Alignment only',
+  paper: 'Wang & Isola, arXiv 2005.10242',
+  year: 2020,
+  summary: 'collapses completely: every sample to one point',
+  data: 'images',
+  hyperparameters: {},
+  loss: (zA, zB) => alignmentLoss(zA, zB),
+} satisfies ImageMethod;

@@ -5,7 +5,10 @@ import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
+
+const hyperparameters = { lambda: [0.05, WEIGHT], chunks: CHUNKS } as const;
 
 /**
  * Barlow Twins: Zbontar et al. 2021, arXiv 2103.03230, Equations 1 and 2. C is the correlation of the D features of one view
@@ -17,9 +20,9 @@ import { checkViews } from './parts/views.ts';
  * @param lambda default 0.05: the paper's 0.0051 is for D = 8,192 and hardly decorrelates 64 features (docs/decisions.md)
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function barlowTwins(zA: Tensor, zB: Tensor, options: { lambda?: Scalar } = {}): Tensor {
-  checkViews('barlowTwins', zA, zB);
-  const { lambda } = scalarsOf('barlowTwins', options, { lambda: [0.05, WEIGHT] });
+export function barlowTwinsLoss(zA: Tensor, zB: Tensor, options: { lambda?: Scalar } = {}): Tensor {
+  checkViews('barlowTwinsLoss', zA, zB);
+  const { lambda } = scalarsOf('barlowTwinsLoss', options, { lambda: hyperparameters.lambda });
   const [N] = zA.shape;
   const [a, b] = [batchNorm(zA, null, null), batchNorm(zB, null, null)];
   const C = mul(matmul(a, b, { transposeA: true }), 1 / N); // [D, D]
@@ -28,3 +31,14 @@ export function barlowTwins(zA: Tensor, zB: Tensor, options: { lambda?: Scalar }
   const redundancy = sub(sum(square(C)), sum(square(diagonal)));
   return add(invariance, mul(redundancy, lambda));
 }
+
+/** Barlow Twins on two views of each image. */
+export const barlowTwins = {
+  title: 'Barlow Twins',
+  paper: 'Zbontar et al., arXiv 2103.03230',
+  year: 2021,
+  summary: 'features of the two views correlate with themselves and with no other',
+  data: 'images',
+  hyperparameters,
+  loss: barlowTwinsLoss,
+} satisfies ImageMethod<typeof hyperparameters>;

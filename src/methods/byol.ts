@@ -4,8 +4,11 @@ import { projector } from '../nn/encoders.ts';
 import { add } from '../ops/binary.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { alignmentLoss } from './alignment.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
+import { FIXED_SHARE, type ImageMethod, SHARE } from './method.ts';
+import { either } from './parts/either.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = { momentum: [0.99, FIXED_SHARE], predictor: [1, SHARE] } as const;
 
 /**
  * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the prediction from one view meets the target's
@@ -23,26 +26,40 @@ export function byolLoss(pA: Tensor, pB: Tensor, tA: Tensor, tB: Tensor): Tensor
 }
 
 /**
- * BYOL around its loss: a predictor behind the projector, and a target network that follows the trained one as a moving
- * average, whose momentum rises to 1 along a cosine (Equation 1 and Section 3.3).
- * Knobs: `momentum` .99 at first (.996 is for 1,000 epochs); `predictor` 0 leaves it out, and the embedding collapses.
+ * BYOL: a predictor behind the projector, and a target network that follows the trained one as a moving average, whose
+ * momentum rises to 1 along a cosine (Equation 1 and Section 3.3). `momentum` starts at .99 (the paper's .996 is for 1,000
+ * epochs); `predictor` 0 leaves the predictor out, and the embedding collapses.
  */
-export function byol({ network, copy, width, seed, knobs }: Setting): Recipe {
-  const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
-  const predicts = knobs.predictor !== 0;
-  const target = copy('target');
-  return {
-    parameters: predicts ? predict.parameters : [],
-    statistics: predicts ? predict.statistics : [],
-    state: [...target.parameters, ...target.statistics],
-    schedules: { momentum: risingMomentum(knobs.momentum) },
-    loss: ({ x }) => {
-      const z = network.embed(x, { training: true });
-      const [pA, pB] = halves(predicts ? predict(z, { training: true }) : z);
-      const [tA, tB] = halves(target.embed(x, { training: true }));
-      return byolLoss(pA, pB, tA, tB);
-    },
-    // Parameters alone: the target's batch norms see the same batches and keep their own statistics.
-    after: ({ momentum }) => ema(target.parameters, network.parameters, momentum),
-  };
-}
+export const byol = {
+  title: 'BYOL',
+  paper: 'Grill et al., arXiv 2006.07733',
+  year: 2020,
+  summary: 'predict how a slowly following copy of the network embeds the other view: no negatives',
+  data: 'images',
+  hyperparameters,
+  build({ network, copy, width, seed, hyperparameters: { momentum, predictor } }) {
+    const training = { training: true };
+    const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
+    const target = copy('target');
+    return {
+      parameters: predictor === 0 ? [] : predict.parameters,
+      statistics: predictor === 0 ? [] : predict.statistics,
+      state: [...target.parameters, ...target.statistics],
+      schedules: { momentum: risingMomentum(momentum) },
+      loss({ x }) {
+        const z = network.embed(x, training);
+        const [pA, pB] = halves(
+          either(
+            predictor,
+            () => predict(z, training),
+            () => z,
+          ),
+        );
+        const [tA, tB] = halves(target.embed(x, training));
+        return byolLoss(pA, pB, tA, tB);
+      },
+      // Parameters alone: the target's batch norms see the same batches and keep their own statistics.
+      after: ({ momentum }) => ema(target.parameters, network.parameters, momentum),
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

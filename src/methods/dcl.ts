@@ -6,7 +6,10 @@ import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
+
+const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as const;
 
 /**
  * Decoupled contrastive learning: Yeh et al. 2021, arXiv 2110.06848, Equation 6: NT-Xent whose positive is no candidate, so
@@ -15,12 +18,12 @@ import { checkViews } from './parts/views.ts';
  *
  * @param zA embeddings of view A, [N, D], N >= 2; normalised here
  * @param zB embeddings of view B, [N, D]
- * @param temperature default 0.2, as for {@link ntXent} (the paper's CIFAR-10 runs use 0.07 and 0.1)
+ * @param temperature default 0.2, as for {@link ntXentLoss} (the paper's CIFAR-10 runs use 0.07 and 0.1)
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function dcl(zA: Tensor, zB: Tensor, options: { temperature?: Scalar } = {}): Tensor {
-  checkViews('dcl', zA, zB);
-  const { temperature } = scalarsOf('dcl', options, { temperature: [0.2, POSITIVE] });
+export function dclLoss(zA: Tensor, zB: Tensor, options: { temperature?: Scalar } = {}): Tensor {
+  checkViews('dclLoss', zA, zB);
+  const { temperature } = scalarsOf('dclLoss', options, { temperature: hyperparameters.temperature });
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
   // Of either view all rows but the anchor's own: in the other view that is its positive.
   const against = (u: Tensor, of: Tensor) =>
@@ -31,3 +34,14 @@ export function dcl(zA: Tensor, zB: Tensor, options: { temperature?: Scalar } = 
   const positive = div(sum(mul(uA, uB), { axes: [1] }), temperature);
   return mean(sub(both, positive));
 }
+
+/** Decoupled contrastive learning on two views of each image. */
+export const dcl = {
+  title: 'Decoupled contrastive learning (DCL)',
+  paper: 'Yeh et al., arXiv 2110.06848',
+  year: 2021,
+  summary: 'NT-Xent whose positive is no candidate: small batches do as well as large ones',
+  data: 'images',
+  hyperparameters,
+  loss: dclLoss,
+} satisfies ImageMethod<typeof hyperparameters>;

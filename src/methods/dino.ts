@@ -8,9 +8,18 @@ import { add, div, mul, sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { softmax } from '../ops/softmax.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
+import { COUNT, FIXED_SHARE, type ImageMethod, SWITCH, VIEWS } from './method.ts';
 import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
 import { checkPairs, parts } from './parts/views.ts';
+
+const hyperparameters = {
+  outputs: [256, COUNT],
+  localViews: [2, VIEWS],
+  momentum: [0.99, FIXED_SHARE],
+  temperature: [0.1, POSITIVE],
+  teacherTemperature: [0.04, POSITIVE],
+  centre: [1, SWITCH],
+} as const;
 
 /**
  * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts what the teacher
@@ -29,8 +38,10 @@ export function dinoLoss(
   centre: Tensor,
   options: { temperature?: Scalar; teacherTemperature?: Scalar } = {},
 ): Tensor {
-  const spec = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
-  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, spec);
+  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, {
+    temperature: hyperparameters.temperature,
+    teacherTemperature: hyperparameters.teacherTemperature,
+  });
   checkPairs('dinoLoss', students, teachers, centre);
   const targets = teachers.map((t) => stopGradient(softmax(div(sub(t, centre), teacherTemperature))));
   const pairs = students.flatMap((s, v) =>
@@ -40,37 +51,43 @@ export function dinoLoss(
 }
 
 /**
- * DINO around its loss: prototypes behind the projector, and a teacher that follows as a moving average (Section 3.1).
- * Knobs: `outputs` prototypes; `localViews` crops for the student alone; the teacher's `momentum` at first; temperatures; `centre` 0: none.
+ * DINO: prototypes behind the projector, and a teacher that follows as a moving average (Section 3.1). `outputs` prototypes;
+ * `localViews` crops for the student alone; `momentum` of the teacher at first; `centre` 0 leaves the centring out.
  */
-export function dino({ network, copy, width, seed, knobs }: Setting): Recipe {
-  const { outputs: count, localViews, temperature, teacherTemperature } = knobs;
-  const student = prototypes({ name: 'prototypes', count, width, seed });
-  const teacher = prototypes({ name: 'target.prototypes', count, width, seed });
-  copyInitial(teacher.parameters, student.parameters);
-  const target = copy('target');
-  const followers = [...target.parameters, ...teacher.parameters];
-  const centre = variable([count], { name: 'centre' });
-  let latest: Tensor;
-  return {
-    parameters: student.parameters,
-    state: [...followers, ...target.statistics, centre],
-    schedules: { momentum: risingMomentum(knobs.momentum) },
-    loss: ({ x, views }) => {
-      const z = network.embed(x, { training: true });
-      // Running statistics are those of whole views, which the encoder will be used on.
-      const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
-      const local = localViews ? parts(student(crops()), localViews) : [];
-      latest = teacher(target.embed(x, { training: true }));
-      return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), centre, {
-        temperature,
-        teacherTemperature,
-      });
-    },
-    after: ({ momentum }) => {
-      ema(followers, [...network.parameters, ...student.parameters], momentum);
-      const moved = sub(mean(latest, { axes: [0] }), centre);
-      if (knobs.centre) assign(centre, add(centre, mul(moved, 0.1)));
-    },
-  };
-}
+export const dino = {
+  title: 'DINO',
+  paper: 'Caron et al., arXiv 2104.14294',
+  year: 2021,
+  summary:
+    'predict the centred and sharpened outputs of a slowly following teacher, from crops too: no negatives',
+  data: 'images',
+  hyperparameters,
+  build({ network, copy, width, seed, hyperparameters: own }) {
+    const { outputs, localViews, momentum, centre, ...values } = own;
+    const student = prototypes({ name: 'prototypes', count: outputs, width, seed });
+    const teacher = prototypes({ name: 'target.prototypes', count: outputs, width, seed });
+    copyInitial(teacher.parameters, student.parameters);
+    const target = copy('target');
+    const followers = [...target.parameters, ...teacher.parameters];
+    const mid = variable([outputs], { name: 'centre' });
+    let latest: Tensor;
+    return {
+      parameters: student.parameters,
+      state: [...followers, ...target.statistics, mid],
+      schedules: { momentum: risingMomentum(momentum) },
+      loss({ x, views }) {
+        const z = network.embed(x, { training: true });
+        // Running statistics are those of whole views, which the encoder will be used on.
+        const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
+        const local = localViews ? parts(student(crops()), localViews) : [];
+        latest = teacher(target.embed(x, { training: true }));
+        return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), mid, values);
+      },
+      after({ momentum }) {
+        ema(followers, [...network.parameters, ...student.parameters], momentum);
+        const moved = sub(mean(latest, { axes: [0] }), mid);
+        if (centre) assign(mid, add(mid, mul(moved, 0.1)));
+      },
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -3,13 +3,14 @@ import { checkTensor, scalarsOf } from '../graph/check.ts';
 import { fail, reshape, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { checkWhole, normal } from '../ops/random.ts';
+import { normal } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
 import { concatenate, slice } from '../ops/shape.ts';
 import { square } from '../ops/unary.ts';
-import { checkNumber } from '../optim/optimizer.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
+import { COUNT, type ImageMethod, SHARE, VIEWS } from './method.ts';
 import { checkDirections, sigReg } from './parts/sigreg.ts';
+
+const hyperparameters = { lambda: [0.05, SHARE], directions: [256, COUNT], localViews: [0, VIEWS] } as const;
 
 /**
  * LeJEPA: Balestriero and LeCun 2025, arXiv 2511.08544: views lie near their centre, and all of them like an isotropic Gaussian:
@@ -23,7 +24,7 @@ import { checkDirections, sigReg } from './parts/sigreg.ts';
  */
 export function leJepaLoss(z: Tensor, directions: Tensor, options: { lambda?: Scalar } = {}): Tensor {
   checkTensor('leJepaLoss', 'z', z, { dtype: 'f32' });
-  const { lambda } = scalarsOf('leJepaLoss', options, { lambda: [0.05, { least: 0, most: 1 }] });
+  const { lambda } = scalarsOf('leJepaLoss', options, { lambda: hyperparameters.lambda });
   checkDirections('leJepaLoss', z, directions);
   if (z.shape.length !== 3 || z.shape[0] < 2)
     fail('leJepaLoss', `expected views [V, N, D] with V >= 2, got ${show(z.shape)}`);
@@ -32,20 +33,25 @@ export function leJepaLoss(z: Tensor, directions: Tensor, options: { lambda?: Sc
   return add(distance, mul(sub(sigReg(z, directions), distance), lambda));
 }
 
-/** LeJEPA around its loss. Knobs: `lambda`, how many `directions` a step draws, and `localViews` besides the two global ones. */
-export function leJepa({ network, width, seed, knobs: { lambda, directions, localViews } }: Setting): Recipe {
-  checkWhole('leJepa', 'localViews', localViews);
-  checkWhole('leJepa', 'directions', directions);
-  checkNumber('leJepa: directions', directions, 1);
-  checkNumber('leJepa: lambda', lambda, 0, 1);
-  return {
-    loss: ({ x, step, views }) => {
-      const whole = network.embed(x, { training: true });
-      // Running statistics are those of whole views, which the encoder will be used on.
-      const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
-      const z = localViews ? concatenate([whole, crops()], 0) : whole;
-      const drawn = l2Normalize(normal([directions, width], { seed, stream: step }));
-      return leJepaLoss(reshape(z, [2 + localViews, -1, width]), drawn, { lambda });
-    },
-  };
-}
+/** LeJEPA: a step draws so many `directions`, and so many `localViews` besides the two global ones. */
+export const leJepa = {
+  title: 'LeJEPA (SIGReg)',
+  paper: 'Balestriero & LeCun, arXiv 2511.08544',
+  year: 2025,
+  summary:
+    'views agree, and embeddings look Gaussian from every direction: no negatives, no target, no stop-gradient',
+  data: 'images',
+  hyperparameters,
+  build({ network, width, seed, hyperparameters: { lambda, directions, localViews } }) {
+    return {
+      loss({ x, step, views }) {
+        const whole = network.embed(x, { training: true });
+        // Running statistics are those of whole views, which the encoder will be used on.
+        const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
+        const z = localViews ? concatenate([whole, crops()], 0) : whole;
+        const drawn = l2Normalize(normal([directions, width], { seed, stream: step }));
+        return leJepaLoss(reshape(z, [2 + localViews, -1, width]), drawn, { lambda });
+      },
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -8,9 +8,15 @@ import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { softplus } from '../ops/unary.ts';
 import { ema } from '../optim/ema.ts';
+import { COUNT, type ImageMethod, SHARE } from './method.ts';
 import { queue } from './parts/queue.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = {
+  temperature: [0.2, POSITIVE],
+  momentum: [0.99, SHARE],
+  queue: [4096, COUNT],
+} as const;
 
 /**
  * MoCo's loss: He et al. 2019, arXiv 1911.05722, Equation 1: InfoNCE of a query with its key, against the keys of earlier batches.
@@ -24,7 +30,7 @@ import { checkViews, halves } from './parts/views.ts';
  */
 export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperature?: Scalar } = {}): Tensor {
   checkViews('mocoLoss', q, k);
-  const { temperature } = scalarsOf('mocoLoss', options, { temperature: [0.2, POSITIVE] });
+  const { temperature } = scalarsOf('mocoLoss', options, { temperature: hyperparameters.temperature });
   checkTensor('mocoLoss', 'keys', keys, { dtype: 'f32' });
   if (keys.shape.length !== 2 || keys.shape[1] !== q.shape[1])
     fail('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
@@ -36,25 +42,33 @@ export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperat
 }
 
 /**
- * MoCo around its loss: the keys come from a network that follows the trained one as a moving average, so that keys of
- * many batches go together. Both views are queries, as in version 3 (arXiv 2104.02057).
- * Knobs: `temperature`, `momentum` .99 (.999 is for 200 epochs), `queue`: how many keys it holds.
+ * MoCo: the keys come from a network that follows the trained one as a moving average, so that keys of many batches go
+ * together. Both views are queries, as in version 3 (arXiv 2104.02057). `momentum` .99 (.999 is for 200 epochs); `queue`:
+ * how many keys it holds.
  */
-export function moco({ network, copy, width, seed, knobs }: Setting): Recipe {
-  const target = copy('target');
-  const keys = queue({ name: 'queue', rows: knobs.queue, width, seed });
-  let latest: Tensor;
-  return {
-    state: [...target.parameters, ...target.statistics, keys.rows],
-    loss: ({ x }) => {
-      const q = network.embed(x, { training: true });
-      latest = l2Normalize(target.embed(x, { training: true }));
-      const [kA, kB] = halves(latest);
-      return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, { temperature: knobs.temperature });
-    },
-    after: () => {
-      ema(target.parameters, network.parameters, knobs.momentum);
-      keys.push(latest);
-    },
-  };
-}
+export const moco = {
+  title: 'MoCo',
+  paper: 'He et al., arXiv 1911.05722',
+  year: 2019,
+  summary: 'pick the other view among a queue of keys from a slowly following copy of the network',
+  data: 'images',
+  hyperparameters,
+  build({ network, copy, width, seed, hyperparameters: { temperature, momentum, queue: rows } }) {
+    const target = copy('target');
+    const keys = queue({ name: 'queue', rows, width, seed });
+    let latest: Tensor;
+    return {
+      state: [...target.parameters, ...target.statistics, keys.rows],
+      loss({ x }) {
+        const q = network.embed(x, { training: true });
+        latest = l2Normalize(target.embed(x, { training: true }));
+        const [kA, kB] = halves(latest);
+        return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, { temperature });
+      },
+      after() {
+        ema(target.parameters, network.parameters, momentum);
+        keys.push(latest);
+      },
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -1,14 +1,22 @@
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
-import { fail, sameShape, show, type Tensor, where } from '../graph/tensor.ts';
+import { fail, sameShape, show, type Tensor, variable, where } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
+import { normal } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
 import { neg, softplus } from '../ops/unary.ts';
+import type { PlaneMethod } from './method.ts';
+import { gaussianEnergy, logGaussian, networkEnergy } from './parts/energy.ts';
+
+const hyperparameters = {
+  k: [5, { least: 1, most: 10_000, whole: true }],
+  noise: [2.5, { least: 0.1, most: 1e6, fixed: true }],
+} as const;
 
 /**
  * Noise-contrastive estimation: Gutmann and Hyvarinen 2010 (AISTATS), Equations 3 to 5, with k noise points for each data point (2012, JMLR 13,
- * Equation 8): tell data from noise by `G = log p - log q - log k`. The model need not be normalised: where its log density has a free
- * constant c, telling them apart is what makes c the logarithm of 1 / Z, which likelihood alone could not.
+ * Equation 8): distinguish data from noise by `G = log p - log q - log k`. The model need not be normalised: where its log density has a free
+ * constant c, telling them apart makes c the logarithm of 1 / Z, which likelihood alone could not.
  * `-mean_data log sigmoid(G) - k mean_noise log(1 - sigmoid(G))`; (k + 1) log(k + 1) - k log k where model and noise agree.
  *
  * @param logModelOnData log density of the model, its constant included, at data points, [N]
@@ -42,3 +50,32 @@ export function nceLoss(
   const [onData, onNoise] = pairs.map(([model, noise]) => sub(sub(model, noise), Math.log(k)));
   return add(mean(softplus(neg(onData))), mul(mean(softplus(onNoise)), k));
 }
+
+/**
+ * NCE of a density on the plane: the noise is a Gaussian of standard deviation `noise`, `k` points of it for each data point.
+ * The energy is a Gaussian's where the data are known to be one Gaussian, else a small network.
+ */
+export const nce = {
+  title: 'Noise-contrastive estimation (NCE)',
+  paper: 'Gutmann & Hyvärinen, AISTATS',
+  year: 2010,
+  summary: 'fits a density on the plane by telling data from noise; its normaliser is learned with it',
+  data: 'plane',
+  hyperparameters,
+  spread: ({ noise }) => noise,
+  build({ gaussian, seed, hyperparameters: { k, noise } }) {
+    const energy = gaussian ? gaussianEnergy() : networkEnergy(seed, noise);
+    const c = variable([1], { name: 'c' });
+    const logModel = (x: Tensor) => add(energy.log(x), c);
+    const logNoise = (x: Tensor) => logGaussian(x, noise);
+    return {
+      ...energy,
+      parameters: [...energy.parameters, c],
+      c,
+      loss({ x, step }) {
+        const y = mul(normal([k * x.shape[0], 2], { seed: ~seed >>> 0, stream: step }), noise);
+        return nceLoss(logModel(x), logModel(y), logNoise(x), logNoise(y), { k });
+      },
+    };
+  },
+} satisfies PlaneMethod<typeof hyperparameters>;

@@ -7,9 +7,11 @@ import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { gather } from '../ops/shape.ts';
 import { topKSimilar } from '../ops/top_k.ts';
+import { COUNT, type ImageMethod } from './method.ts';
 import { queue } from './parts/queue.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = { temperature: [0.1, POSITIVE], queue: [4096, COUNT] } as const;
 
 /**
  * NNCLR's loss: Dwibedi et al. 2021, arXiv 2104.14548, Equation 3 and Appendix A: InfoNCE whose anchor is not a view itself but its
@@ -32,7 +34,7 @@ export function nnclrLoss(
   past: Tensor,
   options: { temperature?: Scalar } = {},
 ): Tensor {
-  const { temperature } = scalarsOf('nnclrLoss', options, { temperature: [0.1, POSITIVE] });
+  const { temperature } = scalarsOf('nnclrLoss', options, { temperature: hyperparameters.temperature });
   for (const z of [zA, pB, zB, pA]) checkViews('nnclrLoss', pA, z);
   checkTensor('nnclrLoss', 'past', past, { dtype: 'f32', rank: 2 });
   const toward = (z: Tensor, p: Tensor) => {
@@ -43,25 +45,30 @@ export function nnclrLoss(
   return mul(add(toward(zA, pB), toward(zB, pA)), 0.5);
 }
 
-/**
- * NNCLR around its loss: a predictor behind the projector, and a queue of the embeddings of view A.
- * Knobs: `temperature`, `queue`: how many embeddings it holds.
- */
-export function nnclr({ network, width, seed, knobs }: Setting): Recipe {
-  const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
-  const past = queue({ name: 'queue', rows: knobs.queue, width, seed });
-  let latest: Tensor;
-  return {
-    parameters: predict.parameters,
-    statistics: predict.statistics,
-    state: [past.rows],
-    loss: ({ x }) => {
-      const z = network.embed(x, { training: true });
-      const [zA, zB] = halves(z);
-      const [pA, pB] = halves(predict(z, { training: true }));
-      latest = l2Normalize(zA);
-      return nnclrLoss(pA, pB, zA, zB, past.rows, { temperature: knobs.temperature });
-    },
-    after: () => past.push(latest),
-  };
-}
+/** NNCLR: a predictor behind the projector, and a `queue` of that many embeddings of view A. */
+export const nnclr = {
+  title: 'NNCLR',
+  paper: 'Dwibedi et al., arXiv 2104.14548',
+  year: 2021,
+  summary: 'the positive is the nearest neighbour among past embeddings: another sample like this one',
+  data: 'images',
+  hyperparameters,
+  build({ network, width, seed, hyperparameters: { temperature, queue: rows } }) {
+    const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
+    const past = queue({ name: 'queue', rows, width, seed });
+    let latest: Tensor;
+    return {
+      parameters: predict.parameters,
+      statistics: predict.statistics,
+      state: [past.rows],
+      loss({ x }) {
+        const z = network.embed(x, { training: true });
+        const [zA, zB] = halves(z);
+        const [pA, pB] = halves(predict(z, { training: true }));
+        latest = l2Normalize(zA);
+        return nnclrLoss(pA, pB, zA, zB, past.rows, { temperature });
+      },
+      after: () => past.push(latest),
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

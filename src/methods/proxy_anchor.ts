@@ -7,9 +7,11 @@ import { max, mean, sum } from '../ops/reduce.ts';
 import { gather, transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { softplus } from '../ops/unary.ts';
+import type { ImageMethod } from './method.ts';
 import { checkLabelled } from './parts/cross_batch_memory.ts';
-import { aroundProxies } from './parts/proxies.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
+import { aroundProxies, PROXY_RATE } from './parts/proxies.ts';
+
+const hyperparameters = { alpha: [32, POSITIVE], delta: [0.1, WEIGHT], proxyRate: PROXY_RATE } as const;
 
 /** Rows of the identity: class -> [0, 1, 0, ...]. */
 const identity = (C: number) =>
@@ -31,16 +33,18 @@ const NOTHING = -1e30;
  * @param alpha default 32, delta default 0.1: the paper's
  * @throws ShapeError
  */
-export function proxyAnchor(
+export function proxyAnchorLoss(
   z: Tensor,
   labels: Tensor,
   proxies: Tensor,
   options: { alpha?: Scalar; delta?: Scalar } = {},
 ): Tensor {
-  const spec = { alpha: [32, POSITIVE], delta: [0.1, WEIGHT] } as const;
-  const { alpha, delta } = scalarsOf('proxyAnchor', options, spec);
-  checkLabelled('proxyAnchor', z, labels);
-  checkTensor('proxyAnchor', 'proxies', proxies, { dtype: 'f32', rank: 2 });
+  const { alpha, delta } = scalarsOf('proxyAnchorLoss', options, {
+    alpha: hyperparameters.alpha,
+    delta: hyperparameters.delta,
+  });
+  checkLabelled('proxyAnchorLoss', z, labels);
+  checkTensor('proxyAnchorLoss', 'proxies', proxies, { dtype: 'f32', rank: 2 });
   const s = matmul(l2Normalize(proxies), l2Normalize(z), { transposeB: true }); // [C, M]
   const own = transpose(gather(identity(proxies.shape[0]), labels)); // [C, M]
   // log(1 + sum exp), with 0 where nothing is summed.
@@ -51,21 +55,31 @@ export function proxyAnchor(
   return add(div(sum(pull), present), mean(push));
 }
 
-/** Proxy-Anchor with its proxies. */
-export const proxyAnchorRecipe = (setting: Setting): Recipe =>
-  aroundProxies(setting, (z, labels, proxies) => {
-    const { alpha, delta } = setting.knobs;
-    return proxyAnchor(z, labels, proxies, { alpha, delta });
-  });
-
 /**
- * Its least value where all embeddings are one point u, a class having n of the M rows: `(1 + a exp(-alpha s)) (1 + b exp(alpha s))`
+ * The least loss where all embeddings are one point u and a class has n of the M rows: `(1 + a exp(-alpha s)) (1 + b exp(alpha s))`
  * is least, `(1 + sqrt(a b))^2`, at the best cosine s of u and proxy; a = n exp(alpha delta), b = (M - n) exp(alpha delta).
  */
-export function proxyAnchorPoint(
+function pointLoss(
   { alpha, delta }: Record<string, number>,
   { rows: M, shares }: { rows: number; shares: readonly number[] },
 ): number {
   const least = (n: number) => 2 * Math.log1p(Math.exp(alpha * delta) * Math.sqrt(n * (M - n)));
   return shares.reduce((sum, share) => sum + least(share * M), 0) / shares.length;
 }
+
+/** Proxy-Anchor with its proxies. */
+export const proxyAnchor = {
+  title: 'Proxy-Anchor',
+  paper: 'Kim et al., arXiv 2003.13911',
+  year: 2020,
+  summary: 'a learned proxy of each class pulls its farthest rows and pushes the nearest others',
+  data: 'images',
+  hyperparameters,
+  supervised: true,
+  pointLoss,
+  build: (setting) =>
+    aroundProxies(setting, (z, labels, proxies) => {
+      const { alpha, delta } = setting.hyperparameters;
+      return proxyAnchorLoss(z, labels, proxies, { alpha, delta });
+    }),
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -5,9 +5,11 @@ import { crossEntropy } from '../ops/cross_entropy.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
+import type { ImageMethod } from './method.ts';
 import { checkLabelled } from './parts/cross_batch_memory.ts';
-import { aroundProxies } from './parts/proxies.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
+import { aroundProxies, PROXY_RATE } from './parts/proxies.ts';
+
+const hyperparameters = { scale: [9, POSITIVE], proxyRate: PROXY_RATE } as const;
 
 /**
  * Proxy-NCA: Movshovitz-Attias et al. 2017, arXiv 1703.07464, in the form of Proxy-NCA++, Teh et al. 2020, arXiv 2004.01113,
@@ -19,22 +21,34 @@ import type { Recipe, Setting } from './parts/recipe.ts';
  * @param scale default 9, the paper's temperature of 1/9; 1 is too soft, since |u - p|^2 is at most 4
  * @throws ShapeError
  */
-export function proxyNca(
+export function proxyNcaLoss(
   z: Tensor,
   labels: Tensor,
   proxies: Tensor,
   options: { scale?: Scalar } = {},
 ): Tensor {
-  const { scale } = scalarsOf('proxyNca', options, { scale: [9, POSITIVE] });
-  checkLabelled('proxyNca', z, labels);
-  checkTensor('proxyNca', 'proxies', proxies, { dtype: 'f32', rank: 2 });
+  const { scale } = scalarsOf('proxyNcaLoss', options, { scale: hyperparameters.scale });
+  checkLabelled('proxyNcaLoss', z, labels);
+  checkTensor('proxyNcaLoss', 'proxies', proxies, { dtype: 'f32', rank: 2 });
   // |u - p|^2 = 2 - 2 u.p, and a softmax does not see the 2.
   const similarities = matmul(l2Normalize(z), l2Normalize(proxies), { transposeB: true }); // [M, C]
   return mean(crossEntropy(mul(mul(similarities, 2), scale), labels));
 }
 
-/** Proxy-NCA with its proxies. */
-export const proxyNcaRecipe = (setting: Setting): Recipe =>
-  aroundProxies(setting, (z, labels, proxies) =>
-    proxyNca(z, labels, proxies, { scale: setting.knobs.scale }),
-  );
+/** Proxy-NCA++ with its proxies. */
+export const proxyNca = {
+  title: 'Proxy-NCA++',
+  paper: 'Teh et al., arXiv 2004.01113',
+  year: 2020,
+  summary: 'rows attract to a learned proxy of their class, away from those of the others: no mining',
+  data: 'images',
+  hyperparameters,
+  supervised: true,
+  // The proxies then say how often each class occurs, and no more.
+  pointLoss: (_, { shares }) => shares.reduce((sum, p) => sum - p * Math.log(p), 0),
+  build: (setting) =>
+    aroundProxies(setting, (z, labels, proxies) => {
+      const { scale } = setting.hyperparameters;
+      return proxyNcaLoss(z, labels, proxies, { scale });
+    }),
+} satisfies ImageMethod<typeof hyperparameters>;

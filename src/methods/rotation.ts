@@ -5,10 +5,10 @@ import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
 import { linear } from '../nn/layers.ts';
 import { crossEntropy } from '../ops/cross_entropy.ts';
 import { mean } from '../ops/reduce.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
+import type { ImageMethod } from './method.ts';
 
 /**
- * Rotation prediction: Gidaris et al. 2018, arXiv 1803.07728, Equations 2 and 3: tell by which of four quarter turns an image was
+ * Rotation prediction: Gidaris et al. 2018, arXiv 1803.07728, Equations 2 and 3: predict by which of four quarter turns an image was
  * turned. log 4 by guessing; at best 0.
  *
  * @param logits of the turns, [4N, 4], turn by turn as {@link quarterTurns} gives them
@@ -23,11 +23,21 @@ export function rotationLoss(logits: Tensor): Tensor {
   return mean(crossEntropy(logits, constant(labels, [rows], 'u32')));
 }
 
-/** Rotation prediction around its loss: all four turns of two wide views in one batch, a linear head behind the projector. */
-export function rotation({ network, width, seed }: Setting): Recipe {
-  const head = linear({ name: 'turn', inputs: width, outputs: 4, seed });
-  return {
-    parameters: head.parameters,
-    loss: ({ views }) => rotationLoss(head(network.embed(quarterTurns(views(2, WIDE)), { training: true }))),
-  };
-}
+/** Rotation prediction: all four turns of two wide views in one batch, a linear head behind the projector. */
+export const rotation = {
+  title: 'Rotation prediction',
+  paper: 'Gidaris et al., arXiv 1803.07728',
+  year: 2018,
+  summary: 'predict by which of four quarter turns an image was turned: a pretext, no pairs of views',
+  data: 'images',
+  hyperparameters: {},
+  pointLoss: () => Math.log(4),
+  build({ network, width, seed }) {
+    const head = linear({ name: 'turn', inputs: width, outputs: 4, seed });
+    return {
+      parameters: head.parameters,
+      loss: ({ views }) =>
+        rotationLoss(head(network.embed(quarterTurns(views(2, WIDE)), { training: true }))),
+    };
+  },
+} satisfies ImageMethod;

@@ -5,8 +5,11 @@ import { projector } from '../nn/encoders.ts';
 import { add, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
+import { type ImageMethod, SHARE, SWITCH } from './method.ts';
+import { either } from './parts/either.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = { stopGradient: [1, SHARE], standardize: [1, SWITCH] } as const;
 
 /**
  * SimSiam's loss: Chen and He 2020, arXiv 2011.10566, Equations 1 to 4: minus the cosine of the prediction from one view and the
@@ -37,26 +40,36 @@ export function simSiamLoss(
 }
 
 /**
- * SimSiam around its loss: a predictor with a narrow middle behind the projector, no target, no negatives.
- * Knobs: `stopGradient` 0 lets the gradient into the projections too; `standardize` 0 leaves out the batch norm that
- * the projector ends in, which hides the collapse from the std.
+ * SimSiam: a predictor with a narrow middle behind the projector, no target, no negatives. `stopGradient` 0 lets the gradient
+ * into the projections too; `standardize` 0 leaves out the batch norm that the projector ends in, which hides the collapse
+ * from the std.
  */
-export function simSiam({ network, width, seed, knobs }: Setting): Recipe {
-  const predict = projector({
-    name: 'predictor',
-    seed,
-    inputs: width,
-    hidden: Math.ceil(width / 2),
-    outputs: width,
-  });
-  return {
-    parameters: predict.parameters,
-    statistics: predict.statistics,
-    loss: ({ x }) => {
-      const z = network.embed(x, { training: true });
-      const [zA, zB] = halves(z);
-      const [pA, pB] = halves(predict(z, { training: true }));
-      return simSiamLoss(pA, pB, zA, zB, { stop: knobs.stopGradient !== 0 });
-    },
-  };
-}
+export const simSiam = {
+  title: 'SimSiam',
+  paper: 'Chen & He, arXiv 2011.10566',
+  year: 2020,
+  summary: 'predict the other view, with its gradient stopped: no negatives, no target network',
+  data: 'images',
+  hyperparameters,
+  build({ network, width, seed, hyperparameters }) {
+    const hidden = Math.ceil(width / 2);
+    const predict = projector({ name: 'predictor', seed, inputs: width, hidden, outputs: width });
+    /** A constant to the gradient, unless the switch is off. */
+    const stopped = (z: Tensor) =>
+      either(
+        hyperparameters.stopGradient,
+        () => stopGradient(z),
+        () => z,
+      );
+    return {
+      parameters: predict.parameters,
+      statistics: predict.statistics,
+      loss({ x }) {
+        const z = network.embed(x, { training: true });
+        const [zA, zB] = halves(z);
+        const [pA, pB] = halves(predict(z, { training: true }));
+        return simSiamLoss(pA, pB, stopped(zA), stopped(zB), { stop: false });
+      },
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

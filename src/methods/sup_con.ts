@@ -4,8 +4,11 @@ import { div, maximum, minimum } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { sum } from '../ops/reduce.ts';
-import { slice } from '../ops/shape.ts';
+import { concatenate, slice } from '../ops/shape.ts';
+import { CHUNKS, type ImageMethod, MEMORY, twice } from './method.ts';
 import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_memory.ts';
+
+const hyperparameters = { temperature: [0.1, POSITIVE], memory: MEMORY, chunks: CHUNKS } as const;
 
 /**
  * Supervised contrastive loss: Khosla et al. 2020, arXiv 2004.11362, Equation 2 (the mean over positives outside the log).
@@ -14,16 +17,21 @@ import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_me
  * @param z embeddings [M, D], all views together; normalised here
  * @param labels u32 [M]
  * @param temperature default 0.1 (the paper's)
- * @param memory more candidates, of past batches; none unless told
+ * @param memory further candidates from past batches. Default none
  */
-export function supCon(
+export function supConLoss(
   z: Tensor,
   labels: Tensor,
-  options: { temperature?: Scalar; memory?: Memory | null } = {},
+  options: { temperature?: Scalar } & { memory?: Memory | null } = {},
 ): Tensor {
-  const { temperature } = scalarsOf('supCon', options, { temperature: [0.1, POSITIVE] }, 'memory');
+  const { temperature } = scalarsOf(
+    'supConLoss',
+    options,
+    { temperature: hyperparameters.temperature },
+    'memory',
+  );
   const { memory = null } = options;
-  checkLabelled('supCon', z, labels, memory);
+  checkLabelled('supConLoss', z, labels, memory);
   const u = l2Normalize(z);
   const [all, allLabels] = candidatesOf(u, labels, memory);
   const { loss, statistics } = contrast(u, all, {
@@ -34,3 +42,17 @@ export function supCon(
   const positives = slice(statistics, { starts: [0, 2], sizes: [z.shape[0], 1] });
   return div(sum(loss), maximum(sum(minimum(positives, 1)), 1));
 }
+
+/** SupCon on two views of each labelled image. */
+export const supCon = {
+  title: 'SupCon',
+  paper: 'Khosla et al., arXiv 2004.11362',
+  year: 2020,
+  summary: 'all rows of one label attract: the supervised upper reference',
+  data: 'images',
+  hyperparameters,
+  supervised: true,
+  pointLoss: ({ memory }, { rows }) => Math.log(rows - 1 + memory),
+  loss: (zA, zB, values, { labels, memory }) =>
+    supConLoss(concatenate([zA, zB]), twice(labels!), { ...values, memory }),
+} satisfies ImageMethod<typeof hyperparameters>;

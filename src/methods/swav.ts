@@ -6,9 +6,16 @@ import { add, div, mul, sub } from '../ops/binary.ts';
 import { transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { exp } from '../ops/unary.ts';
+import { COUNT, type ImageMethod } from './method.ts';
 import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
-import type { Recipe, Setting } from './parts/recipe.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = {
+  prototypes: [256, COUNT],
+  temperature: [0.1, POSITIVE],
+  epsilon: [0.05, POSITIVE],
+  iterations: [3, { least: 1, most: 100, whole: true }],
+} as const;
 
 /**
  * The codes of a batch: of all assignments that use every prototype equally, nearly the one with the largest scores (Equation 3;
@@ -22,8 +29,8 @@ import { checkViews, halves } from './parts/views.ts';
  */
 export function sinkhorn(scores: Tensor, options: { epsilon?: Scalar; iterations?: number } = {}): Tensor {
   checkTensor('sinkhorn', 'scores', scores, { dtype: 'f32', rank: 2 });
-  const { epsilon } = scalarsOf('sinkhorn', options, { epsilon: [0.05, POSITIVE] }, 'iterations');
-  const { iterations = 3 } = options;
+  const { epsilon } = scalarsOf('sinkhorn', options, { epsilon: hyperparameters.epsilon }, 'iterations');
+  const { iterations = hyperparameters.iterations[0] } = options;
   if (!inRange(iterations, { least: 1, most: 1000, whole: true }))
     fail('sinkhorn', `expected a positive whole number of iterations, got ${shown(iterations)}`);
   let logs = div(scores, epsilon);
@@ -50,23 +57,27 @@ export function swavLoss(
   options: { temperature?: Scalar; epsilon?: Scalar; iterations?: number } = {},
 ): Tensor {
   checkViews('swavLoss', sA, sB);
-  const spec = { temperature: [0.1, POSITIVE], epsilon: [0.05, POSITIVE] } as const;
+  const spec = { temperature: hyperparameters.temperature, epsilon: hyperparameters.epsilon };
   const { temperature, epsilon } = scalarsOf('swavLoss', options, spec, 'iterations');
-  const { iterations = 3 } = options;
+  const { iterations } = options;
   const predict = (s: Tensor, other: Tensor) =>
     softCrossEntropy(stopGradient(sinkhorn(other, { epsilon, iterations })), div(s, temperature));
   return mul(add(predict(sA, sB), predict(sB, sA)), 0.5);
 }
 
-/** SwAV around its loss: prototypes, trained with the network. Knobs: `prototypes` how many, and those of {@link swavLoss}. */
-export function swav({ network, width, seed, knobs }: Setting): Recipe {
-  const score = prototypes({ name: 'prototypes', count: knobs.prototypes, width, seed });
-  return {
-    parameters: score.parameters,
-    loss: ({ x }) => {
-      const [sA, sB] = halves(score(network.embed(x, { training: true })));
-      const { temperature, epsilon, iterations } = knobs;
-      return swavLoss(sA, sB, { temperature, epsilon, iterations });
-    },
-  };
-}
+/** SwAV: so many `prototypes`, trained with the network. */
+export const swav = {
+  title: 'SwAV',
+  paper: 'Caron et al., arXiv 2006.09882',
+  year: 2020,
+  summary: 'predict which of the prototypes, all equally used, the other view is assigned to',
+  data: 'images',
+  hyperparameters,
+  build({ network, width, seed, hyperparameters: { prototypes: count, ...values } }) {
+    const score = prototypes({ name: 'prototypes', count, width, seed });
+    return {
+      parameters: score.parameters,
+      loss: ({ x }) => swavLoss(...halves(score(network.embed(x, { training: true }))), values),
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

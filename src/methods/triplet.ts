@@ -5,9 +5,13 @@ import { add, div, greater, maximum, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
+import { concatenate } from '../ops/shape.ts';
 import { triplets } from '../ops/triplets.ts';
 import { sqrt, square } from '../ops/unary.ts';
+import { CHUNKS, type ImageMethod, MEMORY, SWITCH, twice } from './method.ts';
 import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_memory.ts';
+
+const hyperparameters = { margin: [0.2, WEIGHT], hard: [0, SWITCH], memory: MEMORY, chunks: CHUNKS } as const;
 
 /**
  * Squared distances below are rounding, and have no gradient: that of a root at 0 is infinite. Of the unit rows in f32, and of
@@ -40,21 +44,37 @@ function distancesOf(a: Tensor, b: Tensor): Tensor {
  * @param labels u32 [M]
  * @param margin default 0.2 (FaceNet's)
  * @param hard default false; a loss that stays at the margin means that all embeddings coincide
- * @param memory more candidates, of past batches; none unless told
+ * @param memory further candidates from past batches. Default none
  * @returns a scalar; 0 where no anchor has a negative: with labels of one class it trains nothing
  * @throws ShapeError unless z is [M, D]; InputError
  */
-export function triplet(
+export function tripletLoss(
   z: Tensor,
   labels: Tensor,
   options: { margin?: Scalar; hard?: boolean; memory?: Memory | null } = {},
 ): Tensor {
-  const { margin } = scalarsOf('triplet', options, { margin: [0.2, WEIGHT] }, 'hard memory');
+  const { margin } = scalarsOf('tripletLoss', options, { margin: hyperparameters.margin }, 'hard memory');
   const { hard = false, memory = null } = options;
-  checkFlag('triplet', 'hard', hard);
-  checkLabelled('triplet', z, labels, memory);
+  checkFlag('tripletLoss', 'hard', hard);
+  checkLabelled('tripletLoss', z, labels, memory);
   const u = l2Normalize(z);
   const [all, allLabels] = candidatesOf(u, labels, memory);
   const terms = triplets(distancesOf(u, all), [labels, allLabels], { margin, hard });
   return div(sum(terms), hard ? z.shape[0] : maximum(sum(greater(terms, 0)), 1));
 }
+
+/** The triplet loss on two views of each labelled image. */
+export const triplet = {
+  title: 'Triplet loss with mining',
+  paper: 'Schroff et al., arXiv 1503.03832',
+  year: 2015,
+  summary:
+    'nearer to a positive than to a negative; semi-hard triplets, or the hardest (--hard 1), which may collapse',
+  data: 'images',
+  hyperparameters,
+  supervised: true,
+  // At a point no triplet is semi-hard, and the loss is 0.
+  pointLoss: ({ margin, hard }) => (hard ? margin : undefined),
+  loss: (zA, zB, { margin, hard }, { labels, memory }) =>
+    tripletLoss(concatenate([zA, zB]), twice(labels!), { margin, hard: hard !== 0, memory }),
+} satisfies ImageMethod<typeof hyperparameters>;

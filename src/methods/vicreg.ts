@@ -4,7 +4,15 @@ import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, std, sum, variance } from '../ops/reduce.ts';
 import { relu, square } from '../ops/unary.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
+
+const hyperparameters = {
+  invarianceWeight: [25, WEIGHT],
+  varianceWeight: [25, WEIGHT],
+  covarianceWeight: [1, WEIGHT],
+  chunks: CHUNKS,
+} as const;
 
 /** Keeps the gradient of the standard deviation finite at 0 (the paper's). */
 const EPSILON = 1e-4;
@@ -33,16 +41,16 @@ function covarianceTerm(z: Tensor): Tensor {
  * @param invarianceWeight default 25, varianceWeight default 25, covarianceWeight default 1: the paper's
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function vicReg(
+export function vicRegLoss(
   zA: Tensor,
   zB: Tensor,
   options: { invarianceWeight?: Scalar; varianceWeight?: Scalar; covarianceWeight?: Scalar } = {},
 ): Tensor {
-  checkViews('vicReg', zA, zB);
-  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf('vicReg', options, {
-    invarianceWeight: [25, WEIGHT],
-    varianceWeight: [25, WEIGHT],
-    covarianceWeight: [1, WEIGHT],
+  checkViews('vicRegLoss', zA, zB);
+  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf('vicRegLoss', options, {
+    invarianceWeight: hyperparameters.invarianceWeight,
+    varianceWeight: hyperparameters.varianceWeight,
+    covarianceWeight: hyperparameters.covarianceWeight,
   });
   const invariance = mean(square(sub(zA, zB)));
   const varying = mul(add(varianceTerm(zA), varianceTerm(zB)), 0.5);
@@ -52,3 +60,14 @@ export function vicReg(
     mul(redundancy, covarianceWeight),
   );
 }
+
+/** VICReg on two views of each image. */
+export const vicReg = {
+  title: 'VICReg',
+  paper: 'Bardes et al., arXiv 2105.04906',
+  year: 2021,
+  summary: 'views agree, each feature varies, features do not repeat each other: no negatives',
+  data: 'images',
+  hyperparameters,
+  loss: vicRegLoss,
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -2,6 +2,7 @@ import { checkCall } from '../graph/check.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { concatenate } from '../ops/shape.ts';
 import { alignmentLoss } from './alignment.ts';
+import { type ImageMethod, SWITCH } from './method.ts';
 import { checkViews, halves } from './parts/views.ts';
 import { whiten } from './parts/whiten.ts';
 
@@ -14,12 +15,23 @@ import { whiten } from './parts/whiten.ts';
  * @param iterations of {@link whiten}
  * @throws ShapeError unless both views are [N, D], N > D
  */
-export function wMse(zA: Tensor, zB: Tensor, options: { iterations?: number } = {}): Tensor {
-  checkViews('wMse', zA, zB);
-  checkCall('wMse', {}, options, 'iterations');
+export function wMseLoss(zA: Tensor, zB: Tensor, options: { iterations?: number } = {}): Tensor {
+  checkViews('wMseLoss', zA, zB);
+  checkCall('wMseLoss', {}, options, 'iterations');
   const [N, D] = zA.shape;
-  if (N <= D) fail('wMse', `expected more rows than features, to whiten them, got ${show(zA.shape)}`);
+  if (N <= D) fail('wMseLoss', `expected more rows than features, to whiten them, got ${show(zA.shape)}`);
   const white = whiten(reshape(concatenate([zA, zB], 0), [2, N, D]), options);
   const [wA, wB] = halves(reshape(white, [2 * N, D]));
   return alignmentLoss(wA, wB);
 }
+
+/** W-MSE on two views of each image. `standardize` 0 leaves out the batch norm that the projector ends in. */
+export const wMse = {
+  title: 'W-MSE',
+  paper: 'Ermolov et al., arXiv 2007.06346',
+  year: 2020,
+  summary: 'embeddings are whitened over the batch, then views agree: white embeddings cannot collapse',
+  data: 'images',
+  hyperparameters: { standardize: [1, SWITCH] },
+  loss: (zA, zB) => wMseLoss(zA, zB),
+} satisfies ImageMethod;

@@ -180,7 +180,7 @@ function checkAlarm(looks: unknown, options: AlarmOptions): void {
       return typeof value === 'number' || (value === undefined && name.endsWith('?'));
     });
   const metrics = 'step alignment uniformity std rank participation? length loss?';
-  if (!Array.isArray(looks) || !looks.every((look) => areNumbers(look, metrics)))
+  if (!Array.isArray(looks) || ![...looks].every((look) => areNumbers(look, metrics)))
     throw new InputError(
       `collapseAlarm: expected an array of looks, each with numbers for ${metrics.replace(/ \w+\?/g, '').replaceAll(' ', ', ')}, got ${shown(looks)}`,
     );

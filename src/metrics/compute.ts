@@ -35,7 +35,7 @@ export function checkRows(where: string, rows: unknown): readonly [number, numbe
     return bad(shown(rows));
   const { shape } = rows as { shape?: unknown };
   const sizes = Array.isArray(shape) ? (shape as number[]) : [];
-  if (sizes.length !== 2 || !sizes.every((n) => Number.isInteger(n) && n > 0))
+  if (sizes.length !== 2 || ![...sizes].every((n) => Number.isInteger(n) && n > 0))
     bad(`a "shape" of ${Array.isArray(shape) ? `[${shape.map(shown).join(', ')}]` : shown(shape)}`);
   const [N, D] = sizes;
   if ('slabs' in rows) {

@@ -9,7 +9,7 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkOn, shownTensor } from '../graph/check.ts';
 import { compile } from '../graph/compile.ts';
-import { call, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import {
   fail,
   reshape,
@@ -32,23 +32,23 @@ interface Options {
 
 const lanesOf = (width: number) => (width % 4 ? 1 : 4);
 
-const rowsOp: Op<Options> = {
+const rowsOp = op({
   name: 'embedRows',
-  shape: () => [],
+  shape: (_: [x: Tensor], _options: Options) => [],
   kernel: ({ inputs: [x] }) => {
-    const lanes = lanesOf(x!.shape[1]);
-    const blocks = x!.shape[1] / lanes;
+    const lanes = lanesOf(x.shape[1]);
+    const blocks = x.shape[1] / lanes;
     return {
       source: [embedWgsl, gridWgsl, lanes === 4 ? lanes4Wgsl : lanes1Wgsl],
       entry: 'embed_rows',
       inputs: ['batch'],
       state: ['slab'],
-      uniform: ({ options: { start, first, held } }) => ({ rows: x!.shape[0], blocks, start, first, held }),
-      invocations: () => x!.shape[0] * blocks,
+      uniform: ({ options: { start, first, held } }) => ({ rows: x.shape[0], blocks, start, first, held }),
+      invocations: () => x.shape[0] * blocks,
       workgroupSize: 256,
     };
   },
-};
+});
 
 export interface EmbedOptions {
   /** Samples in one pass, at most; it is one submit. Default 512, or a quarter of the images that one binding holds. */
@@ -142,7 +142,7 @@ async function embedAll<K extends string>(
         result[name] = { slabs, shape };
         const rows = reshape(y, [batch, width]);
         for (const [i, [first, to]] of held.entries())
-          call(rowsOp, [rows], { start, first, held: to - first }, [slabs[i]]);
+          rowsOp([rows], { start, first, held: to - first }, [slabs[i]]);
       }
       return {};
     },

@@ -1,8 +1,8 @@
 import logisticWgsl from '../../shaders/logistic.wgsl' with { type: 'text' };
 import type { Device } from '../gpu/device.ts';
 import { compile } from '../graph/compile.ts';
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
-import { constant, reshape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import { type Call, type Inputs, type Kernel, type Outputs, op } from '../graph/op.ts';
+import { constant, reshape, type Shape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
@@ -39,17 +39,18 @@ const uniform = ({ options: o }: Call<Options>) => ({
   parts: o.parts ?? 1,
   splits: o.splits,
   size: o.size ?? 0,
-  lambda: f32(o.lambda),
+  lambda: o.lambda,
 });
 
 /** One op of logistic.wgsl: what it reads, changes and makes, and a count of invocations. */
-function logisticOp(
+/* @__NO_SIDE_EFFECTS__ */
+function logisticOp<S extends Outputs>(
   entry: string,
   invocations: (o: Options) => number,
-  shape: Op<Options>['shape'],
+  shape: (inputs: Inputs, o: Options) => S,
   bind: Pick<Kernel<Options>, 'inputs' | 'state' | 'outputs' | 'workgroupSize'>,
   rounds?: (o: Options) => number,
-): Op<Options> {
+) {
   const name = entry.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
   const kernel = {
     source,
@@ -59,7 +60,7 @@ function logisticOp(
     invocations: (c: Call<Options>) => invocations(c.options),
     ...bind,
   };
-  return { name, shape, kernel };
+  return op({ name, shape, kernel });
 }
 
 /** Rows of a part of the moments: CHUNK of logistic.wgsl. */
@@ -139,34 +140,36 @@ const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) /
 });
 
 /** A product for 12 lanes, its operands read as textures where that is faster, as in matmul.ts. */
+/* @__NO_SIDE_EFFECTS__ */
 function productOp(
   entry: string,
   invocations: (o: Options) => number,
-  shape: Op<Options>['shape'],
+  shapeOf: (o: Options) => Shape,
   rounds: (o: Options) => number,
-): Op<Options> {
-  const bind = { inputs: ['x', 'y'], outputs: ['product'] };
-  const spec = logisticOp(entry, invocations, shape, bind, rounds);
-  const kernel = spec.kernel as Kernel<Options>;
-  return {
-    ...spec,
+) {
+  return op({
+    ...logisticOp(entry, invocations, () => [], {}).op,
+    shape: (_: [x: Tensor, y: Tensor], o: Options) => shapeOf(o),
     kernel: ({ inputs: [x, y] }, target) => ({
-      ...kernel,
-      ...operandsFrom(logisticWgsl, { x: x!, y: y! }, 12 * x!.size, target),
+      entry,
+      ...{ inputs: ['x', 'y'], outputs: ['product'], uniform },
+      rounds: ({ options }) => rounds(options),
+      invocations: ({ options }) => invocations(options),
+      ...operandsFrom(logisticWgsl, { x, y }, 12 * x.size, target),
     }),
-  };
+  });
 }
 
 const logitsOp = productOp(
   'logistic_logits',
   (o) => (o.problems * o.rows) / 16,
-  (_, o) => [o.problems, o.rows, 12],
+  (o) => [o.problems, o.rows, 12],
   (o) => o.width / 4 + 1,
 );
 const productsOp = productOp(
   'logistic_products',
   (o) => o.problems * o.splits * Math.ceil(o.width / 16),
-  (_, o) => [o.problems * o.splits, 12, o.width],
+  (o) => [o.problems * o.splits, 12, o.width],
   (o) => o.rows / o.splits + 5,
 );
 
@@ -175,13 +178,13 @@ const flat = (t: Tensor) => reshape(t, [-1, t.shape[2]]);
 
 /** x d^T: [problems, rows, lanes] */
 function alongOf(x: Tensor, d: Tensor, sizes: Sizes): Tensor {
-  if (sizes.lanes === 12) return call(logitsOp, [flat(x), flat(d)], sizes).outputs[0];
+  if (sizes.lanes === 12) return logitsOp([flat(x), flat(d)], sizes);
   return matmul(x, d, { transposeB: true });
 }
 
 /** r^T x over each split: [problems * splits, lanes, width] */
 function productsOf(r: Tensor, x: Tensor, sizes: Sizes): Tensor {
-  if (sizes.lanes === 12) return call(productsOp, [flat(x), flat(r)], sizes).outputs[0];
+  if (sizes.lanes === 12) return productsOp([flat(x), flat(r)], sizes);
   const split = (t: Tensor) => reshape(t, [sizes.problems * sizes.splits, sizes.rows / sizes.splits, -1]);
   return matmul(split(r), split(x), { transposeA: true });
 }
@@ -258,9 +261,9 @@ export async function fitLogistic(
     const prepare = await compileOnce(() => {
       const chosen = constant(indices, [problems, used], 'u32');
       const parts = Math.ceil(used / CHUNK);
-      const moments = call(momentsOp, [features, chosen], { ...sizes, parts }).outputs[0];
-      const [mean, scale] = call(scalesOp, [features, chosen, moments], { ...sizes, parts }).outputs;
-      call(standardizeOp, [features, chosen, mean, scale], sizes, [x]);
+      const moments = momentsOp([features, chosen], { ...sizes, parts });
+      const [mean, scale] = scalesOp([features, chosen, moments], { ...sizes, parts });
+      standardizeOp([features, chosen, mean, scale], sizes, [x]);
       const all = reshape(x, [problems * rows, width]);
       const gram = dual ? matmul(x, x, { transposeB: true }) : matmul(all, all, { transposeA: true });
       return { mean, scale, gram };
@@ -299,7 +302,7 @@ export async function fitLogistic(
     }
 
     const finish = await compileOnce(() => {
-      const loss = call(residualOp, [alongOf(x, w, sizes), y], sizes).outputs[1];
+      const loss = residualOp([alongOf(x, w, sizes), y], sizes)[1];
       return { loss: sum(loss, { axes: [1] }) };
     });
     await finish.run();
@@ -351,22 +354,22 @@ function descend(
   dual: boolean,
 ): void {
   const { rows, used, width, lanes, lambda } = sizes;
-  const residual = call(residualOp, [logits, y], sizes).outputs[0];
+  const [residual] = residualOp([logits, y], sizes);
   const products = productsOf(residual, x, sizes);
-  const g = call(gradientOp, [products, w], sizes).outputs[0];
+  const g = gradientOp([products, w], sizes);
   const z = dual ? throughRows(g, x, p, lambda) : reshape(matmul(reshape(g, [-1, width]), p), g.shape);
   const parts = Math.min(64, Math.ceil((lanes * width) / 64));
-  const dots = call(dotsOp, [g, z, oldG, d, w], { ...sizes, parts }).outputs[0];
-  call(directionOp, [dots], { ...sizes, parts }, [search]);
-  call(turnOp, [g, z, search], sizes, [d, oldG]);
+  const dots = dotsOp([g, z, oldG, d, w], { ...sizes, parts });
+  directionOp([dots], { ...sizes, parts }, [search]);
+  turnOp([g, z, search], sizes, [d, oldG]);
   const along = alongOf(x, d, sizes);
   for (let s = 0; s < NEWTON_STEPS; s++) {
     const of = { ...sizes, parts: Math.min(256, Math.ceil(used / 8)) };
-    const slopes = call(slopesOp, [logits, along, y, search], of).outputs[0];
-    call(searchOp, [slopes], of, [search]);
+    const slopes = slopesOp([logits, along, y, search], of);
+    searchOp([slopes], of, [search]);
   }
-  call(advanceOp, [along, search], { ...sizes, size: rows * lanes }, [logits]);
-  call(advanceOp, [d, search], { ...sizes, size: lanes * width }, [w]);
+  advanceOp([along, search], { ...sizes, size: rows * lanes }, [logits]);
+  advanceOp([d, search], { ...sizes, size: lanes * width }, [w]);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { checkName, checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkVariables } from '../graph/check.ts';
 import { fail, initialOf, sameShape, show, type Variable } from '../graph/tensor.ts';
-import { normalArray, uniformArray } from '../ops/random.ts';
+import { MOST_ON_CPU, normalArray, uniformArray } from '../ops/random.ts';
 
 /** What the initial weights of a layer are drawn from: the seed and the variable's name, not the order of creation. */
 export interface Draw {
@@ -24,7 +24,7 @@ function checkDraw(where: string, draw: Draw): void {
   checkOptions(where, draw, ['size', 'fanIn', 'fanOut', 'seed', 'name']);
   const { size, fanIn, fanOut, seed, name } = draw;
   for (const [key, n] of Object.entries({ size, fanIn, fanOut }))
-    checkNumber(where, key, n, { least: 1, most: 2 ** 31 });
+    checkNumber(where, key, n, { least: 1, most: key === 'size' ? MOST_ON_CPU : 2 ** 31 });
   checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   checkName(where, name);
 }

@@ -9,7 +9,7 @@ import {
   checkScalar,
   checkVariables,
 } from '../graph/check.ts';
-import { type Call, call, f32, type Kernel, type Op, op } from '../graph/op.ts';
+import { type Kernel, op } from '../graph/op.ts';
 import {
   fail,
   type Scalar,
@@ -52,7 +52,7 @@ const ROWS_PER_INVOCATION = 8;
 
 const values = (C: number) => (C % 4 ? C : C / 4);
 
-/** How the rows are cut into partial sums: from the shape alone, so that the order of additions is too. */
+/** How the rows are cut into partial sums: it follows from the shape alone, and with it the order of additions. */
 function layoutOf(shape: Shape) {
   const C = shape.at(-1)!;
   const rows = sizeOf(shape) / C;
@@ -64,7 +64,7 @@ function layoutOf(shape: Shape) {
 
 type Layout = ReturnType<typeof layoutOf>;
 
-/** What all kernels of shaders/batch_norm.wgsl share; `shape` is that of x. */
+/** The fields that all kernels of shaders/batch_norm.wgsl share; `shape` is the shape of x. */
 function kernel(
   shape: Shape,
   entry: string,
@@ -83,11 +83,11 @@ function kernel(
     ...{ source: [batchNormWgsl, gridWgsl], entry, workgroupSize },
     prelude: `alias value = ${shape.at(-1)! % 4 ? 'f32' : 'vec4f'};`,
     uniform: () => ({
-      ...{ rows: l.rows, columns: l.columns, splits: l.splits, chunk: l.chunk },
+      ...l,
       ...{ relu: Number(relu), hasGamma: Number(hasGamma), hasBeta: Number(hasBeta) },
-      ...{ epsilon: f32(epsilon), momentum: f32(momentum) },
+      ...{ epsilon, momentum },
     }),
-    // Of those that add up all rows in one step, that of few rows; the last sums are of 16 lanes, twice.
+    // Kernels that add up all rows in one step have few rows; the last sums are of 16 lanes, twice.
     rounds: () =>
       Math.max(l.chunk, 2 * Math.ceil(Math.max(l.splits, l.rows <= FEW_ROWS ? l.rows : 0) / 16)) + 38,
     invocations: () => invocations(l),
@@ -100,17 +100,20 @@ const perRows = ({ rows, columns }: Layout) => Math.ceil(rows / ROWS_PER_INVOCAT
 
 // ---- statistics ----
 
-const partialStatistics = op<[x: Tensor]>({
+const partialStatistics = op({
   name: 'batchNormPartialStatistics',
-  shape: ([x]) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
+  shape: ([x]: [x: Tensor]) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
   kernel: ({ inputs: [x] }) =>
-    kernel(x!.shape, 'batch_norm_partial_statistics', { inputs: ['x'], outputs: ['partials'] }, perSplit),
+    kernel(x.shape, 'batch_norm_partial_statistics', { inputs: ['x'], outputs: ['partials'] }, perSplit),
 });
 
-/** Mean and biased variance of each column of `of`, from its partial statistics. */
-const statisticsOp: Op<{ shape: Shape }> = {
+/** Mean and biased variance of each column of a tensor of this shape, from its partial statistics. */
+const statisticsOp = op({
   name: 'batchNormStatistics',
-  shape: (_, { shape }) => [{ shape: [shape.at(-1)!] }, { shape: [shape.at(-1)!] }],
+  shape: (_: [partials: Tensor], { shape }: { shape: Shape }) => [
+    { shape: [shape.at(-1)!] },
+    { shape: [shape.at(-1)!] },
+  ],
   kernel: ({ options: { shape } }) =>
     kernel(
       shape,
@@ -118,28 +121,23 @@ const statisticsOp: Op<{ shape: Shape }> = {
       { inputs: ['partials'], outputs: ['mean', 'variance'] },
       perColumn,
     ),
-};
+});
 
-const fewStatisticsOp: Op = {
+const fewStatisticsOp = op({
   name: 'batchNormStatistics',
-  shape: ([x]) => [{ shape: [x.shape.at(-1)!] }, { shape: [x.shape.at(-1)!] }],
+  shape: ([x]: [x: Tensor]) => [{ shape: [x.shape.at(-1)!] }, { shape: [x.shape.at(-1)!] }],
   kernel: ({ inputs: [x] }) =>
-    kernel(
-      x!.shape,
-      'batch_norm_few_statistics',
-      { inputs: ['x'], outputs: ['mean', 'variance'] },
-      perColumn,
-    ),
-};
+    kernel(x.shape, 'batch_norm_few_statistics', { inputs: ['x'], outputs: ['mean', 'variance'] }, perColumn),
+});
 
 const statistics = (x: Tensor) =>
   layoutOf(x.shape).rows <= FEW_ROWS
-    ? call(fewStatisticsOp, [x], {}).outputs
-    : call(statisticsOp, [partialStatistics(x)], { shape: x.shape }).outputs;
+    ? fewStatisticsOp([x])
+    : statisticsOp([partialStatistics([x])], { shape: x.shape });
 
-const runningOp: Op<{ shape: Shape; momentum: Scalar }> = {
+const runningOp = op({
   name: 'batchNormRunning',
-  shape: () => [],
+  shape: (_: [mean: Tensor, variance: Tensor], _options: { shape: Shape; momentum: Scalar }) => [],
   kernel: ({ options: { shape, momentum } }) =>
     kernel(
       shape,
@@ -148,19 +146,19 @@ const runningOp: Op<{ shape: Shape; momentum: Scalar }> = {
       ({ columns }) => columns,
       { momentum },
     ),
-};
+});
 
 // ---- gradients ----
 
-const partialGradient = op<
-  [x: Tensor, dy: Tensor, y: Tensor | null, mean: Tensor, variance: Tensor],
-  Settings
->({
+/** The inputs of the gradient; y only where a ReLU was applied. */
+type GradientInputs = [x: Tensor, dy: Tensor, y: Tensor | null, mean: Tensor, variance: Tensor];
+
+const partialGradient = op({
   name: 'batchNormPartialGradient',
-  shape: ([x]) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
+  shape: ([x]: GradientInputs, _: Settings) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
   kernel: ({ inputs: [x], options }) =>
     kernel(
-      x!.shape,
+      x.shape,
       'batch_norm_partial_gradient',
       { inputs: ['x', 'dy', 'y', 'mean', 'variance'], outputs: ['partials'] },
       perSplit,
@@ -171,9 +169,10 @@ const partialGradient = op<
 const columnGradients = (C: number) => [{ shape: [C] }, { shape: [C] }, { shape: [4, C] }];
 const gradientOutputs = ['dgamma', 'dbeta', 'factors'];
 
-const parameterGradientOp: Op<Settings & { shape: Shape }> = {
+const parameterGradientOp = op({
   name: 'batchNormParameterGradient',
-  shape: (_, { shape }) => columnGradients(shape.at(-1)!),
+  shape: (_: [partials: Tensor, mean: Tensor, variance: Tensor], { shape }: Settings & { shape: Shape }) =>
+    columnGradients(shape.at(-1)!),
   kernel: ({ options: { shape, ...settings } }) =>
     kernel(
       shape,
@@ -182,30 +181,30 @@ const parameterGradientOp: Op<Settings & { shape: Shape }> = {
       perColumn,
       { settings },
     ),
-};
+});
 
-const fewParameterGradientOp: Op<Settings> = {
+const fewParameterGradientOp = op({
   name: 'batchNormParameterGradient',
-  shape: ([x]) => columnGradients(x.shape.at(-1)!),
+  shape: ([x]: GradientInputs, _: Settings) => columnGradients(x.shape.at(-1)!),
   kernel: ({ inputs: [x], options }) =>
     kernel(
-      x!.shape,
+      x.shape,
       'batch_norm_few_parameter_gradient',
       { inputs: ['x', 'dy', 'y', 'mean', 'variance'], outputs: gradientOutputs },
       perColumn,
       { settings: options },
     ),
-};
+});
 
-const inputGradient = op<
-  [x: Tensor, dy: Tensor, y: Tensor | null, factors: Tensor, gamma: Tensor | null],
-  Settings
->({
+const inputGradient = op({
   name: 'batchNormGradient',
-  shape: ([x]) => x.shape,
+  shape: (
+    [x]: [x: Tensor, dy: Tensor, y: Tensor | null, factors: Tensor, gamma: Tensor | null],
+    _: Settings,
+  ) => x.shape,
   kernel: ({ inputs: [x], options }) =>
     kernel(
-      x!.shape,
+      x.shape,
       'batch_norm_gradient',
       { inputs: ['x', 'dy', 'y', 'factors', 'gamma'], outputs: ['dx'] },
       perRows,
@@ -213,15 +212,13 @@ const inputGradient = op<
     ),
 });
 
-const inferenceGradient = op<
-  [dy: Tensor, y: Tensor | null, variance: Tensor, gamma: Tensor | null],
-  Settings
->({
+const inferenceGradient = op({
   name: 'batchNormInferenceGradient',
-  shape: ([dy]) => dy.shape,
+  shape: ([dy]: [dy: Tensor, y: Tensor | null, variance: Tensor, gamma: Tensor | null], _: Settings) =>
+    dy.shape,
   kernel: ({ inputs: [dy], options }) =>
     kernel(
-      dy!.shape,
+      dy.shape,
       'batch_norm_inference_gradient',
       { inputs: ['dy', 'y', 'variance', 'gamma'], outputs: ['dx'] },
       perRows,
@@ -231,12 +228,16 @@ const inferenceGradient = op<
 
 // ---- forward ----
 
-const normalizeOp: Op<Settings> = {
+const normalizeOp = op({
   name: 'batchNorm',
-  shape: ([x]) => x.shape,
-  kernel: ({ inputs: [x], options }: Call<Settings>) =>
+  half: true,
+  shape: (
+    [x]: [x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | null, beta: Tensor | null],
+    _: Settings,
+  ) => x.shape,
+  kernel: ({ inputs: [x], options }) =>
     kernel(
-      x!.shape,
+      x.shape,
       'batch_norm_forward',
       { inputs: ['x', 'mean', 'variance', 'gamma', 'beta'], outputs: ['y'] },
       perRows,
@@ -244,20 +245,20 @@ const normalizeOp: Op<Settings> = {
     ),
   vjp: (dy, { inputs: [x, mean, variance, gamma], outputs, options }) => {
     const y = options.relu ? outputs[0] : null;
-    const few = layoutOf(x!.shape).rows <= FEW_ROWS;
+    const few = layoutOf(x.shape).rows <= FEW_ROWS;
     const [dgamma, dbeta, factors] = few
-      ? call(fewParameterGradientOp, [x, dy, y, mean, variance], options).outputs
-      : call(parameterGradientOp, [partialGradient(x!, dy, y, mean!, variance!, options), mean, variance], {
+      ? fewParameterGradientOp([x, dy, y, mean, variance], options)
+      : parameterGradientOp([partialGradient([x, dy, y, mean, variance], options), mean, variance], {
           ...options,
-          shape: x!.shape,
-        }).outputs;
+          shape: x.shape,
+        });
     const dx = options.training
-      ? inputGradient(x!, dy, y, factors, gamma, options)
-      : inferenceGradient(dy, y, variance!, gamma, options);
+      ? inputGradient([x, dy, y, factors, gamma], options)
+      : inferenceGradient([dy, y, variance, gamma], options);
     // The statistics' share is in dx already.
     return [dx, null, null, options.hasGamma ? dgamma : null, options.hasBeta ? dbeta : null];
   },
-};
+});
 
 const checkColumn = (what: string, v: Tensor | null | undefined, C: number) => {
   const shape: Shape | undefined = v?.shape;
@@ -310,12 +311,12 @@ export function batchNorm(
   if (!training) {
     if (!runningMean || !runningVariance)
       fail('batchNorm', 'expected runningMean and runningVariance when training is false');
-    return call(normalizeOp, [x, runningMean, runningVariance, gamma, beta], settings).outputs[0];
+    return normalizeOp([x, runningMean, runningVariance, gamma, beta], settings);
   }
   if (x.size === C) fail('batchNorm', `expected two rows or more in training, got ${show(x.shape)}`);
   const [mean, variance] = statistics(x);
-  const y = call(normalizeOp, [x, mean, variance, gamma, beta], settings).outputs[0];
+  const y = normalizeOp([x, mean, variance, gamma, beta], settings);
   if (runningMean && runningVariance)
-    call(runningOp, [mean, variance], { shape: x.shape, momentum }, [runningMean, runningVariance]);
+    runningOp([mean, variance], { shape: x.shape, momentum }, [runningMean, runningVariance]);
   return y;
 }

@@ -1,7 +1,7 @@
 import binaryWgsl from '../../shaders/binary.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkOperand, checkTensor } from '../graph/check.ts';
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, type Kernel, op, type UniformValue } from '../graph/op.ts';
 import {
   constant,
   constantValue,
@@ -30,7 +30,7 @@ const OPERATIONS: Operation[] = [
   'equal',
 ];
 
-/** What an operand is to the kernel; the numbers are those of the shader. */
+/** How the kernel reads an operand; the numbers are those of the shader. */
 const FORMS = { whole: 0, number: 1, element: 2, row: 3, column: 4 } as const;
 type Form = keyof typeof FORMS | 'strided';
 
@@ -60,7 +60,7 @@ function shapeOf(op: string, a: Tensor | number, b: Tensor | number): Shape {
   return broadcastShape(op, shapeA, shapeB);
 }
 
-/** How an operand lies in y, and the length of y's rows for it. */
+/** How an operand repeats in y, and the length of y's rows for it. */
 function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
   if (!x || x.node.kind === 'scalar') return { form: 'number', columns: 0 };
   const total = sizeOf(y);
@@ -69,7 +69,7 @@ function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
   const full = [...Array(y.length - x.shape.length).fill(1), ...x.shape];
   const repeats = full.map((n, axis) => n !== y[axis]);
   const columns = total / x.size;
-  // Sizes of 1 that stand between do not matter.
+  // Sizes of 1 do not matter.
   const axes = [...y.keys()].filter((axis) => y[axis] !== 1);
   const first = axes.findIndex((axis) => !repeats[axis]);
   const isRow = axes.slice(first).every((axis) => !repeats[axis]);
@@ -81,6 +81,13 @@ function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
 }
 
 const count = ({ outputs: [y] }: Call<Options>) => Math.ceil(y.size / 4);
+const NONE = [0, 0, 0, 0];
+/** The uniforms of binary.wgsl: each form of the kernel needs some of them. */
+const uniforms = (y: Tensor, { a = 0, b = 0, ...others }: Record<string, UniformValue | undefined>) => ({
+  ...{ count: y.size, columns: 0, a, b },
+  ...{ shape: NONE, aStrides: NONE, bStrides: NONE, cStrides: NONE },
+  ...others,
+});
 const number = (x: Tensor | null, value = 0): Scalar => (x?.node.kind === 'scalar' ? x : value);
 
 function strides(c: Call<Options>) {
@@ -116,31 +123,23 @@ function kernelFor(operation: Operation, c: Call<Options>): Kernel<Options> {
         A_FORM: FORMS[a.form as keyof typeof FORMS],
         B_FORM: FORMS[b.form as keyof typeof FORMS],
       }),
-      uniform: ({ inputs: [x, z], outputs: [y], options }) => ({
-        count: y.size,
-        columns: a.columns || b.columns,
-        a: f32(number(x, options.a)),
-        b: f32(number(z, options.b)),
-      }),
+      uniform: ({ inputs: [x, z], outputs: [y], options }) =>
+        uniforms(y, {
+          columns: a.columns || b.columns,
+          a: number(x, options.a),
+          b: number(z, options.b),
+        }),
     };
   }
   const { shape, list } = strides(c);
   return {
     ...kernel,
     constants: () => ({ OPERATION }),
-    uniform: ({ outputs: [y] }) => ({
-      count: y.size,
-      columns: 0,
-      a: f32(0),
-      b: f32(0),
-      shape,
-      a_strides: list[0],
-      b_strides: list[1],
-    }),
+    uniform: ({ outputs: [y] }) => uniforms(y, { shape, aStrides: list[0], bStrides: list[1] }),
   };
 }
 
-/** What an operation is on numbers, and the values that make it trivial. */
+/** An operation on numbers, and the values that make it trivial. */
 interface Spec {
   fold: (a: number, b: number) => number;
   /** The result where one operand is a known number, if no work is needed. Operands have y's shape. */
@@ -148,10 +147,11 @@ interface Spec {
   vjp: (dy: Tensor, a: Tensor | number, b: Tensor | number, y: Tensor) => (Tensor | null)[];
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function binary(operation: Operation, { fold, known, vjp }: Spec) {
-  const spec: Op<Options> = {
+  const apply = op({
     name: operation,
-    shape: (_, { shape }) => shape,
+    shape: (_: [a: Tensor | null, b: Tensor | null], { shape }: Options) => shape,
     kernel: (c) => kernelFor(operation, c),
     vjp: (dy, { inputs, outputs: [y], options }) => {
       const [a, b] = [inputs[0] ?? options.a!, inputs[1] ?? options.b!];
@@ -160,19 +160,17 @@ function binary(operation: Operation, { fold, known, vjp }: Spec) {
         return x && dx ? sumTo(dx, x.shape) : null;
       });
     },
-  };
+  });
   return (a: Tensor | number, b: Tensor | number): Tensor => {
     const shape = shapeOf(operation, a, b);
     const [va, vb] = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
     if (va !== null && vb !== null) return constant(fold(va, vb), shape);
-    if (va === null && vb === null) return call(spec, [a as Tensor, b as Tensor], { shape }).outputs[0];
+    if (va === null && vb === null) return apply([a as Tensor, b as Tensor], { shape });
     // One is a known number: no buffer for it.
     const x = broadcastTo((va === null ? a : b) as Tensor, shape);
     const done = known?.(va ?? x, vb ?? x) ?? null;
     if (done !== null) return typeof done === 'number' ? constant(done, shape) : done;
-    return va === null
-      ? call(spec, [x, null], { shape, b: vb! }).outputs[0]
-      : call(spec, [null, x], { shape, a: va }).outputs[0];
+    return va === null ? apply([x, null], { shape, b: vb! }) : apply([null, x], { shape, a: va });
   };
 }
 
@@ -221,6 +219,7 @@ export const maximum: Binary = binary('maximum', {
   vjp: (dy, a, b) => [mul(dy, greaterEqual(a, b)), mul(dy, greater(b, a))],
 });
 
+/* @__NO_SIDE_EFFECTS__ */
 const comparison = (operation: Operation, fold: (a: number, b: number) => boolean): Binary =>
   binary(operation, { fold: (a, b) => +fold(a, b), vjp: () => [null, null] });
 
@@ -241,14 +240,14 @@ export const lessEqual: Binary = (a, b) => {
 /** 1 where a = b, else 0. No gradient flows through it. */
 export const equal: Binary = comparison('equal', (a, b) => a === b);
 
-const whereOp: Op<Options> = {
+const whereOp = op({
   name: 'where',
-  shape: (_, { shape }) => shape,
+  shape: (_: [condition: Tensor, a: Tensor | null, b: Tensor | null], { shape }: Options) => shape,
   kernel: (c) => {
     const [whole, ...forms] = c.inputs.map((x) => (x ? (x.size === sizeOf(c.options.shape) ? 0 : 2) : 1));
     const strided = whole === 2 || forms.includes(2);
     const { shape, list } = strides(c);
-    const [c_strides, a_strides, b_strides] = list;
+    const [cStrides, aStrides, bStrides] = list;
     return {
       source,
       entry: strided ? 'where_strided' : 'where_forward',
@@ -256,22 +255,17 @@ const whereOp: Op<Options> = {
       outputs: ['y'],
       workgroupSize: 256,
       constants: () => ({ A_FORM: forms[0] === 1 ? 1 : 0, B_FORM: forms[1] === 1 ? 1 : 0 }),
-      uniform: ({ outputs: [y], options }) => ({
-        count: y.size,
-        columns: 0,
-        a: f32(options.a ?? 0),
-        b: f32(options.b ?? 0),
-        ...(strided && { shape, a_strides, b_strides, c_strides }),
-      }),
+      uniform: ({ outputs: [y], options: { a, b } }) =>
+        uniforms(y, { a, b, shape, aStrides, bStrides, cStrides }),
       invocations: count,
     };
   },
   vjp: (dy, { inputs: [condition, a, b] }) => [
     null,
-    a && sumTo(where(condition!, dy, 0), a.shape),
-    b && sumTo(where(condition!, 0, dy), b.shape),
+    a && sumTo(where(condition, dy, 0), a.shape),
+    b && sumTo(where(condition, 0, dy), b.shape),
   ],
-};
+});
 
 /** a where the condition is not 0, else b. Shapes broadcast as in NumPy. @param condition f32 or u32 */
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
@@ -293,5 +287,5 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
   if (values[0] !== null && values[0] === values[1]) return constant(values[0], shape);
   const [p, q] = [a, b].map((x, i) => (values[i] === null ? (x as Tensor) : null));
   const options = { shape, a: values[0] ?? 0, b: values[1] ?? 0 };
-  return call(whereOp, [condition, p, q], options).outputs[0];
+  return whereOp([condition, p, q], options);
 }

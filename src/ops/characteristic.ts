@@ -1,7 +1,7 @@
 import characteristicWgsl from '../../shaders/characteristic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkCall } from '../graph/check.ts';
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Kernel, op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { randomLib } from './random.ts';
 
@@ -19,37 +19,37 @@ const kernel = (
   const [batches, rows, columns] = p.shape;
   return {
     source: [characteristicWgsl, gridWgsl, randomLib],
-    uniform: () => ({ batches, rows, columns, knots, step: f32(step) }),
+    uniform: () => ({ batches, rows, columns, knots, step: step }),
     ...parts,
   };
 };
 
-const characteristicOp: Op<CharacteristicOptions> = {
+const characteristicOp = op({
   name: 'characteristic',
-  shape: ([p], { knots }) => [p.shape[0], p.shape[2], knots, 2],
-  kernel: ({ inputs: [p], outputs: [phi], options }: Call<CharacteristicOptions>) =>
-    kernel(options, p!, {
+  shape: ([p]: [p: Tensor], { knots }: CharacteristicOptions) => [p.shape[0], p.shape[2], knots, 2],
+  kernel: ({ inputs: [p], outputs: [phi], options }) =>
+    kernel(options, p, {
       entry: 'characteristic_forward',
       inputs: ['p'],
       outputs: ['phi'],
-      rounds: () => ({ size: p!.shape[1], rounds: (n) => n + 1, expected: 'at most N rows' }),
+      rounds: () => ({ size: p.shape[1], rounds: (n) => n + 1, expected: 'at most N rows' }),
       invocations: () => phi.size / 2,
     }),
-  vjp: (dy, { inputs: [p], options }) => [call(characteristicGradientOp, [dy, p], options).outputs[0]],
-};
+  vjp: (dy, { inputs: [p], options }) => [characteristicGradientOp([dy, p], options)],
+});
 
-const characteristicGradientOp: Op<CharacteristicOptions> = {
+const characteristicGradientOp = op({
   name: 'characteristicGradient',
-  shape: ([, p]) => p.shape,
-  kernel: ({ inputs: [, p], options }: Call<CharacteristicOptions>) =>
-    kernel(options, p!, {
+  shape: ([, p]: [dy: Tensor, p: Tensor], _: CharacteristicOptions) => p.shape,
+  kernel: ({ inputs: [, p], options }) =>
+    kernel(options, p, {
       entry: 'characteristic_gradient',
       inputs: ['dphi', 'points'],
       outputs: ['dp'],
       rounds: () => options.knots + 1,
-      invocations: () => p!.size,
+      invocations: () => p.size,
     }),
-};
+});
 
 /**
  * The empirical characteristic function of each column, at knots t = 0, step, 2 step, ...: the means over rows of cos(t p)
@@ -68,6 +68,6 @@ export function characteristic(p: Tensor, options: CharacteristicOptions): Tenso
   if (!Number.isInteger(knots) || knots < 1 || !(Number.isFinite(step) && step > 0))
     fail('characteristic', `expected whole knots and a step above 0, got ${knots} and ${step}`);
   const batches = reshape(p, [shape.length === 3 ? shape[0] : 1, ...shape.slice(-2)]);
-  const phi = call(characteristicOp, [batches], { knots, step }).outputs[0];
+  const phi = characteristicOp([batches], { knots, step });
   return shape.length === 3 ? phi : reshape(phi, phi.shape.slice(1));
 }

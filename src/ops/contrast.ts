@@ -1,8 +1,9 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
+import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
+import { type Kernel, op, type Target } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import {
@@ -17,7 +18,7 @@ import {
 import { mean } from './reduce.ts';
 import { pad } from './shape.ts';
 
-/** What counts as a candidate and as a positive for an anchor. */
+/** The candidates and positives of an anchor. */
 export interface ContrastOptions {
   /** Similarities are scale <a, b> / temperature. Default 1. */
   scale?: Scalar;
@@ -33,7 +34,7 @@ export interface ContrastOptions {
   mean?: boolean;
 }
 
-/** What the kernels are told. */
+/** The options of the kernels. */
 export interface Settings {
   scale: Scalar;
   temperature: Scalar;
@@ -58,16 +59,13 @@ interface Slab extends Settings {
 /** `put_c` writes the weights; kernels that have none need its text all the same. */
 const source = [...fromBuffers(contrastWgsl), ...resultIn('numbers', 7)];
 
-/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
-const MOST_ROUNDS = 32768;
-
 /**
  * Chunks of columns, so that there are enough invocations and none is too long; O(M) partial sums until N d reaches
  * a million.
  */
 function chunking(m: number, n: number, d: number): { chunks: number; width: number } {
   const enough = Math.min(Math.ceil(n / 32), Math.ceil(16384 / Math.ceil(m / 8)));
-  const short = Math.ceil(((n / 8) * (d / 4)) / MOST_ROUNDS);
+  const short = Math.ceil(((n / 8) * (d / 4)) / Math.ceil(MOST_ROUNDS / 2));
   // Fours, since a quad may share an anchor's rows.
   const wanted = Math.ceil(Math.max(enough, short) / 4) * 4;
   const width = Math.ceil(n / wanted / 16) * 16;
@@ -80,7 +78,7 @@ interface Tile extends Operands {
   side: number;
 }
 
-/** Rounds of a tile after the other over so many columns, of rows of d numbers: four a round, or two and two where a workgroup shares them. */
+/** Rounds of all tiles over so many columns, for rows of d numbers: four numbers a round, or one where a workgroup shares them. */
 const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
   size: d,
   rounds: (n: number) =>
@@ -88,7 +86,7 @@ const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
   expected: 'rows of at most N numbers',
 });
 
-/** The tiles of so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
+/** The tiles to choose from for so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
 function tilesOf(x: Tensor, y: Tensor, rows: number, target: Target): Tile[] {
   const work = rows * y.size;
   const source = fromBuffers(contrastWgsl);
@@ -109,8 +107,8 @@ const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows =
   rows,
   ...chunking(m, n, d),
   offset: (o.pairOffset ?? 0) % n,
-  scale: f32(o.scale),
-  temperature: f32(o.temperature),
+  scale: o.scale,
+  temperature: o.temperature,
 });
 
 const flags = (o: Settings, m: number, n: number) => ({
@@ -126,49 +124,59 @@ const flags = (o: Settings, m: number, n: number) => ({
 const PARTIAL = { 8: 'contrast_partial_8', 16: 'contrast_partial_16', shared: 'contrast_partial_shared' };
 const WEIGHTS = { 8: 'contrast_weights_8', 16: 'contrast_weights_16', shared: 'contrast_weights_shared' };
 
-export const partialOp: Op<Settings> = {
+/** Rows, and their labels where positives are those of the same label. */
+type Labelled = [a: Tensor, b: Tensor, labelsA: Tensor | null, labelsB: Tensor | null];
+
+export const partialOp = op({
   name: 'contrastPartial',
-  shape: ([a, b]) => [chunking(a.shape[0], b.shape[0], a.shape[1]).chunks, a.shape[0], 4],
+  shape: ([a, b]: Labelled, _: Settings) => [
+    chunking(a.shape[0], b.shape[0], a.shape[1]).chunks,
+    a.shape[0],
+    4,
+  ],
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) =>
-    tilesOf(a!, b!, a!.shape[0], target).map(({ form, side, ...from }) => ({
+    tilesOf(a, b, a.shape[0], target).map(({ form, side, ...from }) => ({
       ...from,
       source: [...from.source, ...resultIn('numbers', 7)],
       entry: PARTIAL[form],
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
       outputs: ['partial'],
-      uniform: ({ options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
-      constants: ({ options }) => flags(options, a!.shape[0], b!.shape[0]),
+      uniform: ({ options }) => uniform(a.shape[0], b.shape[0], a.shape[1], options),
+      constants: ({ options }) => flags(options, a.shape[0], b.shape[0]),
       rounds: () => {
-        const [N, D] = b!.shape;
-        return roundsFor(form, Math.min(N, chunking(a!.shape[0], N, D).width), D);
+        const [N, D] = b.shape;
+        return roundsFor(form, Math.min(N, chunking(a.shape[0], N, D).width), D);
       },
       invocations: () =>
-        Math.ceil(a!.shape[0] / side) *
+        Math.ceil(a.shape[0] / side) *
         (form === 'shared' ? 64 * Math.ceil(partial.shape[0] / 8) : sharedBy(from, partial.shape[0])),
     })),
-};
+});
 
 interface CombineOptions extends Settings {
   labels: readonly [Tensor | null, Tensor | null];
 }
 
-// A and B are inputs for the sake of the gradient: the kernel reads the partial states only.
-const combineOp: Op<CombineOptions> = {
+// Only the gradient needs A and B: the kernel reads the partial states.
+const combineOp = op({
   name: 'contrast',
-  shape: ([, a], { mean }) => [{ shape: mean ? [] : [a.shape[0]] }, { shape: [a.shape[0], 3] }],
+  shape: ([, a]: [partials: Tensor, a: Tensor, b: Tensor], { mean }: CombineOptions) => [
+    { shape: mean ? [] : [a.shape[0]] },
+    { shape: [a.shape[0], 3] },
+  ],
   kernel: ({ options: { mean } }) => ({
     source,
     entry: mean ? 'contrast_combine_mean' : 'contrast_combine',
     inputs: ['partials', 'x', 'y'],
     unread: ['x', 'y'],
     outputs: ['loss', 'statistics'],
-    uniform: ({ inputs: [, a, b], options }) => uniform(a!.shape[0], b!.shape[0], a!.shape[1], options),
-    constants: ({ inputs: [, a, b], options }) => flags(options, a!.shape[0], b!.shape[0]),
+    uniform: ({ inputs: [, a, b], options }) => uniform(a.shape[0], b.shape[0], a.shape[1], options),
+    constants: ({ inputs: [, a, b], options }) => flags(options, a.shape[0], b.shape[0]),
     rounds: ({ inputs: [partials] }) => {
-      const [chunks, m] = partials!.shape;
+      const [chunks, m] = partials.shape;
       return (mean ? Math.ceil(m / 64) : 1) * (2 * chunks + 3) + 64;
     },
-    invocations: ({ inputs: [, a] }) => (mean ? 64 : a!.shape[0]),
+    invocations: ({ inputs: [, a] }) => (mean ? 64 : a.shape[0]),
   }),
   vjp: (dy, { inputs: [, a, b], outputs: [, stats], options }) => {
     const [la, lb] = options.labels;
@@ -176,47 +184,47 @@ const combineOp: Op<CombineOptions> = {
     if (a === b && la === lb && options.excludeSelf) {
       // One set of rows: its row side and its column side in one sweep.
       const both = { ...settings, rowSide: true, columnSide: true };
-      return [null, gradientOf(a!, a!, [la, la], stats, dy, both), null];
+      return [null, gradientOf(a, a, [la, la], stats, dy, both), null];
     }
     return [
       null,
-      gradientOf(a!, b!, [la, lb], stats, dy, { ...settings, rowSide: true, columnSide: false }),
-      gradientOf(b!, a!, [lb, la], stats, dy, { ...settings, rowSide: false, columnSide: true }),
+      gradientOf(a, b, [la, lb], stats, dy, { ...settings, rowSide: true, columnSide: false }),
+      gradientOf(b, a, [lb, la], stats, dy, { ...settings, rowSide: false, columnSide: true }),
     ];
   },
-};
+});
 
-const weightsOp: Op<Slab> = {
+const weightsOp = op({
   name: 'contrastWeights',
-  shape: ([, y], { rows }) => [rows, y.shape[0]],
+  shape: ([, y]: [...Labelled, statistics: Tensor, dy: Tensor], { rows }: Slab) => [rows, y.shape[0]],
   kernel: ({ inputs: [x, y], options: o }, target) => {
-    const [m, n] = o.rowSide ? [x!.shape[0], y!.shape[0]] : [y!.shape[0], x!.shape[0]];
-    return tilesOf(x!, y!, o.rows, target).map(({ form, side, ...from }) => {
+    const [m, n] = o.rowSide ? [x.shape[0], y.shape[0]] : [y.shape[0], x.shape[0]];
+    return tilesOf(x, y, o.rows, target).map(({ form, side, ...from }) => {
       const kernel = (result: Result): Kernel<Slab> => ({
         ...from,
         source: [...from.source, ...resultIn(result, 7, 8)],
         entry: WEIGHTS[form],
         inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
         ...resultNames(result, ['c'], from.textures),
-        uniform: () => uniform(m, n, x!.shape[1], o, o.first, o.rows),
+        uniform: () => uniform(m, n, x.shape[1], o, o.first, o.rows),
         constants: () => ({
           ...flags(o, m, n),
           ROW_SIDE: Number(o.rowSide),
           COLUMN_SIDE: Number(o.columnSide),
         }),
-        rounds: () => roundsFor(form, side, x!.shape[1]),
+        rounds: () => roundsFor(form, side, x.shape[1]),
         invocations: () =>
           Math.ceil(o.rows / side) *
-          sharedBy(from, Math.ceil(y!.shape[0] / side)) *
+          sharedBy(from, Math.ceil(y.shape[0] / side)) *
           (form === 'shared' ? 64 : 1),
         ...(result === 'buffer' && o.rows % 4 === 0 ? { toTexture: kernel } : {}),
       });
-      return kernel(y!.shape[0] % 4 ? 'numbers' : 'buffer');
+      return kernel(y.shape[0] % 4 ? 'numbers' : 'buffer');
     });
   },
-};
+});
 
-/** Up to so many partial states one workgroup may take the mean. */
+/** The most partial states of which one workgroup takes the mean. */
 export const FEW = 16384;
 
 /** Rows of a slab: few, so that memory stays O(N), though up to 512 rows are one slab; whole vec4s and 256-byte parts. */
@@ -226,7 +234,7 @@ const slabRows = (m: number) => (m <= 4096 ? 512 : 256);
 export function gradientOf(
   x: Tensor,
   y: Tensor,
-  labels: (Tensor | null)[],
+  labels: [Tensor | null, Tensor | null],
   stats: Tensor,
   dy: Tensor,
   side: Settings & { rowSide: boolean; columnSide: boolean },
@@ -237,7 +245,7 @@ export function gradientOf(
   const parts: Tensor[] = [];
   for (let first = 0; first < m; first += step) {
     const rows = Math.min(step, m - first);
-    const weights = call(weightsOp, [x, y, ...labels, stats, dy], { ...side, first, rows }).outputs[0];
+    const weights = weightsOp([x, y, ...labels, stats, dy], { ...side, first, rows });
     parts.push(matmul(weights, others));
   }
   return parts.length === 1 ? parts[0] : pack(parts, [m, others.shape[1]]);
@@ -271,8 +279,9 @@ export function contrast(
   checkScalar('contrast', 'temperature', temperature, POSITIVE);
   checkFlag('contrast', 'excludeSelf', excludeSelf);
   checkFlag('contrast', 'mean', options.mean ?? false);
-  if (labels) checkTensors('contrast', 'labels', labels);
-  if (labels && labels.length !== 2) fail('contrast', `expected two lists of labels, got ${labels.length}`);
+  if (labels !== null) checkTensors('contrast', 'labels', labels);
+  if (labels !== null && labels.length !== 2)
+    fail('contrast', `expected two lists of labels, got ${shown(labels)}`);
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
     fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
   }
@@ -301,11 +310,11 @@ export function contrast(
   const x = fill(a);
   const y = a === b ? x : fill(b);
   const [la, lb] = labels ?? [null, null];
-  const partial = call(partialOp, [x, y, la, lb], settings).outputs[0];
-  const [loss, statistics] = call(combineOp, [stopGradient(partial), x, y], {
+  const partial = partialOp([x, y, la, lb], settings);
+  const [loss, statistics] = combineOp([stopGradient(partial), x, y], {
     ...settings,
     labels: [la, lb],
-  }).outputs;
+  });
   const total = options.mean && !few ? mean(loss) : loss;
   return { loss: total, statistics: stopGradient(statistics) };
 }

@@ -4,14 +4,15 @@ import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 't
 import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
 import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
+import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
-import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
 import { pad, slice } from './shape.ts';
 import { activationGradient } from './unary.ts';
 
-/** Where a window stands: used by convolutions and pools alike. */
+/** The places of a window, of a convolution or a pool. */
 export interface WindowOptions {
   /** Pixels from one window to the next: one number, or [y, x]. */
   stride?: number | readonly [y: number, x: number];
@@ -24,7 +25,7 @@ export interface Conv2dOptions extends WindowOptions {
   activation?: 'none' | 'relu';
 }
 
-/** A window in numbers: all that a kernel needs to know of an image and its windows. */
+/** The sizes of images and windows, as kernels need them. */
 export interface Geometry {
   batch: number;
   height: number;
@@ -92,40 +93,26 @@ export function windowGeometry(
 const geometryOf = (x: Shape, filter: Shape, options: Conv2dOptions) =>
   windowGeometry('conv2d', x, [filter[0], filter[1]], options);
 
-/** The uniform block of shaders/lib/conv2d.wgsl. */
-const block = (
-  g: Partial<Geometry> & { outChannels?: number },
-  { relu = 0, hasBias = 0, splits = 1, chunk = 0 } = {},
-) => ({
-  batch: g.batch ?? 0,
-  height: g.height ?? 0,
-  width: g.width ?? 0,
-  channels: g.channels ?? 0,
-  outHeight: g.outHeight ?? 0,
-  outWidth: g.outWidth ?? 0,
-  outChannels: g.outChannels ?? 0,
-  kernelHeight: g.kernelHeight ?? 0,
-  kernelWidth: g.kernelWidth ?? 0,
-  strideY: g.strideY ?? 0,
-  strideX: g.strideX ?? 0,
-  top: g.top ?? 0,
-  left: g.left ?? 0,
-  ...{ relu, hasBias, splits, chunk },
-});
+/** The uniforms of shaders/lib/conv2d.wgsl: the geometry, and what only some passes need. */
+const uniforms = (
+  geometry: Geometry,
+  outChannels: number,
+  others: { relu?: number; hasBias?: number; splits?: number; chunk?: number } = {},
+) => ({ ...geometry, outChannels, relu: 0, hasBias: 0, splits: 1, chunk: 0, ...others });
 
-/** Fewer invocations than this leave a GPU idle: then smaller tiles are better. */
+/** Fewer invocations leave a GPU idle: then smaller tiles are better. */
 const FEW = 4096;
 
 /** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
 const LARGE = 32768;
 
-/** How many channels more fill a tile: copies with zeros behind cost less than tiles for any shape, which took 2 to 11 times as long. */
+/** How many more channels fill a tile: padded copies cost less than tiles for any shape, which took 2 to 11 times as long. */
 const missing = (channels: number, unit: number): number => {
   const tile = channels % unit === 0 || channels < unit ? unit : channels < 16 ? 8 : 16;
   return tile * Math.ceil(channels / tile) - channels;
 };
 
-/** x with zeros behind its last axes, so many of each. */
+/** x padded with so many zeros at the end of each of its last axes. */
 function widened(x: Tensor, ...more: number[]): Tensor {
   const before = x.shape.map(() => 0);
   return pad(x, { before, after: [...before, ...more].slice(-x.shape.length) });
@@ -182,45 +169,47 @@ function forwardTile(channels: number, { shape, size }: Tensor, target: Target):
   return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
 }
 
-type Forward = Conv2dOptions;
-
-function outputShape([x, filter, bias]: readonly (Tensor | null)[], options: Forward): Shape {
-  if (filter!.shape.length !== 4)
-    fail('conv2d', `expected a filter [KH, KW, C, O], got ${show(filter!.shape)}`);
-  const [, , C, O] = filter!.shape;
-  const g = geometryOf(x!.shape, filter!.shape, options);
+function outputShape(
+  [x, filter, bias]: [x: Tensor, filter: Tensor, bias: Tensor | null],
+  options: Conv2dOptions,
+): Shape {
+  if (filter.shape.length !== 4)
+    fail('conv2d', `expected a filter [KH, KW, C, O], got ${show(filter.shape)}`);
+  const [, , C, O] = filter.shape;
+  const g = geometryOf(x.shape, filter.shape, options);
   if (C !== g.channels)
     fail(
       'conv2d',
-      `expected a filter for ${g.channels} channels of ${show(x!.shape)}, got ${show(filter!.shape)}`,
+      `expected a filter for ${g.channels} channels of ${show(x.shape)}, got ${show(filter.shape)}`,
     );
   if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O))
     fail('conv2d', `expected a bias [${O}], got ${show(bias.shape)}`);
   return [g.batch, g.outHeight, g.outWidth, O];
 }
 
-const conv2dOp: Op<Forward> = {
+const conv2dOp = op({
   name: 'conv2d',
+  half: true,
   shape: outputShape,
   kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
-    const [, , C, O] = filter!.shape;
+    const [, , C, O] = filter.shape;
     const worth = target.workgroupTiles && C % 8 === 0 && O % 4 === 0 && O >= 16;
     const own = forwardTile(C, y, target);
-    const work = y.size * (filter!.size / O);
-    const kernel = (tile: Tile, result: Result): Kernel<Forward> => {
-      const from = sourceOf(forwardWgsl, tile, { x: x!, filter: filter! }, work, target);
+    const work = y.size * (filter.size / O);
+    const kernel = (tile: Tile, result: Result): Kernel<Conv2dOptions> => {
+      const from = sourceOf(forwardWgsl, tile, { x, filter }, work, target);
       return {
         ...from,
         source: [...from.source, ...resultIn(result, 4, 5)],
         ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'] },
         ...resultNames(result, ['c'], from.textures),
         uniform: ({ inputs: [, , bias], options }) =>
-          block(
-            { ...geometryOf(x!.shape, filter!.shape, options), outChannels: O },
-            { relu: Number(options.activation === 'relu'), hasBias: Number(bias !== null) },
-          ),
+          uniforms(geometryOf(x.shape, filter.shape, options), O, {
+            relu: Number(options.activation === 'relu'),
+            hasBias: Number(bias !== null),
+          }),
         rounds: () => ({
-          size: filter!.size / O,
+          size: filter.size / O,
           rounds: (n) => (C % 4 ? n : Math.ceil(n / (tile.workgroup ? 1 : 4))) + 32,
           expected: 'windows of at most N numbers',
         }),
@@ -236,27 +225,23 @@ const conv2dOp: Op<Forward> = {
   },
   vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options: { activation, ...window } }) => {
     const dz = activation === 'relu' ? activationGradient(dy, y, { activation }) : dy;
-    const [, , C, O] = filter!.shape;
-    const [N, H, W] = x!.shape;
+    const [, , C, O] = filter.shape;
+    const [N, H, W] = x.shape;
     // Only an image's one or three channels are not whole vec4s.
     const more = missing(C, 4);
     const shape = [N, H, W, C + more];
-    const [dx] = call(inputGradient, [dz, widened(filter!, more, 0), null], { ...window, shape }).outputs;
-    const settings: FilterBackward = { ...window, shape: filter!.shape, bias: bias !== null };
+    const dx = inputGradient([dz, widened(filter, more, 0), null], { ...window, shape });
+    const settings: FilterBackward = { ...window, shape: filter.shape, bias: bias !== null };
     // The large tile of the filter's gradient takes images by four.
     const images = C % 16 || O % 16 ? 0 : -N & 3;
-    const [partials] = call(
-      filterPartials,
-      [x!, dz].map((t) => widened(t, images, 0, 0, 0)),
-      settings,
-    ).outputs;
-    const [dfilter, dbias] = call(sumPartials, [partials], settings).outputs;
-    return [slice(dx, { starts: [0, 0, 0, 0], sizes: x!.shape }), dfilter, bias && dbias];
+    const partials = filterPartials([widened(x, images, 0, 0, 0), widened(dz, images, 0, 0, 0)], settings);
+    const [dfilter, dbias] = sumPartials([partials], settings);
+    return [slice(dx, { starts: [0, 0, 0, 0], sizes: x.shape }), dfilter, bias && dbias];
   },
-};
+});
 
 /**
- * 2-D convolution (cross-correlation), in one dispatch; channels that do not fill a tile are copied with zeros behind them.
+ * 2-D convolution (cross-correlation), in one dispatch; channels that do not fill a tile are padded with zeros.
  * @param x images [N, H, W, C]
  * @param filter [KH, KW, C, O]
  * @param bias [O], or null
@@ -283,18 +268,17 @@ export function conv2d(
   // One or three channels, as images have, are read as they are.
   const inputs = filter.shape[2] < 4 ? 0 : missing(filter.shape[2], 4);
   const outputs = missing(filter.shape[3], 8);
-  const y = call(
-    conv2dOp,
+  const y = conv2dOp(
     [widened(x, inputs), widened(filter, inputs, outputs), bias && widened(bias, outputs)],
     settings,
-  ).outputs[0];
+  );
   return slice(y, { starts: [0, 0, 0, 0], sizes: shape });
 }
 
 // ---- backward ----
 
 interface Backward extends WindowOptions {
-  /** Of the result. */
+  /** The shape of the result. */
   shape: Shape;
 }
 
@@ -308,26 +292,26 @@ function inputTile({ shape, size }: Tensor, target: Target): Tile {
 }
 
 /** dx from dz [N, OH, OW, O] and the filter; each input pixel gathers the taps that it was under. */
-const inputGradient: Op<Backward> = {
+const inputGradient = op({
   name: 'conv2dInputGradient',
-  shape: (_, { shape }) => shape,
+  shape: (_: [dz: Tensor, filter: Tensor, gate: Tensor | null], { shape }: Backward) => shape,
   kernel: ({ inputs: [dz, filter, gate], outputs: [dx] }, target) => {
-    const [, , C, O] = filter!.shape;
+    const [, , C, O] = filter.shape;
     const worth = target.workgroupTiles && O % 8 === 0 && C % 4 === 0 && C >= 16;
     const own = inputTile(dx, target);
-    const work = dz!.size * (filter!.size / O);
-    const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter!.shape, options);
+    const work = dz.size * (filter.size / O);
+    const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter.shape, options);
     const kernel = (tile: Tile, result: Result): Kernel<Backward> => {
-      const from = sourceOf(inputWgsl, tile, { dz: dz!, filter: filter! }, work, target);
+      const from = sourceOf(inputWgsl, tile, { dz, filter }, work, target);
       return {
         ...from,
         source: [...from.source, ...resultIn(result, 4, 5)],
         ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'] },
         ...resultNames(result, ['c'], from.textures),
         constants: () => ({ GATE: Number(gate !== null) }),
-        uniform: (c) => block({ ...geometry(c), outChannels: O }),
+        uniform: (c) => uniforms(geometry(c), O),
         rounds: () => ({
-          size: filter!.size / C,
+          size: filter.size / C,
           rounds: (n) => Math.ceil(n / (tile.workgroup ? 1 : 4)) + 64,
           expected: 'windows of at most N numbers',
         }),
@@ -349,17 +333,16 @@ const inputGradient: Op<Backward> = {
     };
     return withShared('conv2d_input_gradient_shared', worth, own).map((tile) => kernel(tile, 'buffer'));
   },
-  gated: ({ inputs: [dz, filter, gate], options }, by) =>
-    gate ? null : { op: inputGradient, inputs: [dz, filter, by], options },
-};
+  gated: ({ inputs: [dz, filter, gate] }, by) => (gate ? null : [dz, filter, by]),
+});
 
 interface FilterBackward extends Backward {
   /** Also sum the pixels of dz. */
   bias: boolean;
 }
 
-/** No sum of more terms: llvmpipe ends an invocation after 65,535 rounds of its loops, silently. */
-const MOST_TERMS = 1 << 14;
+/** The most terms of one sum. */
+const MOST_TERMS = Math.ceil(MOST_ROUNDS / 4);
 
 function filterTile([batch, OH, OW, O]: Shape, channels: number, target: Target): Tile {
   const sixteen = target.largeTiles < Infinity && O % 16 === 0;
@@ -378,7 +361,7 @@ const tilesOf = ([KH, KW, C, O]: Shape, { rows, columns }: Tile) =>
 const ENOUGH = 16384;
 const PARTIAL_BYTES = 1 << 25;
 
-/** Into how many sums the pixels are cut: from the shapes alone, so that the order of additions is too. */
+/** How the pixels are cut into sums: it follows from the shapes alone, and with it the order of additions. */
 function filterSplits(dz: Shape, filter: Shape): { splits: number; chunk: number } {
   const [batch, OH, OW] = dz;
   const tiles = tilesOf(filter, filterTile(dz, filter[2], { largeTiles: Infinity }));
@@ -391,9 +374,9 @@ function filterSplits(dz: Shape, filter: Shape): { splits: number; chunk: number
 }
 
 /** Partial sums of dfilter, and of the bias's gradient after them, [splits, ...] from x and dz. */
-const filterPartials: Op<FilterBackward> = {
+const filterPartials = op({
   name: 'conv2dFilterGradient',
-  shape: ([, dz], { shape, bias }) => [
+  shape: ([, dz]: [x: Tensor, dz: Tensor], { shape, bias }: FilterBackward) => [
     filterSplits(dz.shape, shape).splits,
     sizeOf(shape) + (bias ? shape[3] : 0),
   ],
@@ -401,17 +384,14 @@ const filterPartials: Op<FilterBackward> = {
     const { shape, bias } = options;
     const [KH, KW, C, O] = shape;
     const worth = target.workgroupTiles && C % 8 === 0 && O % 8 === 0 && O >= 16;
-    const own = filterTile(dz!.shape, C, target);
-    const split = filterSplits(dz!.shape, shape);
+    const own = filterTile(dz.shape, C, target);
+    const split = filterSplits(dz.shape, shape);
     return withShared('conv2d_filter_gradient_shared', worth, own).map((tile) => ({
-      ...sourceOf(filterWgsl, tile, { x: x!, dz: dz! }, dz!.size * KH * KW * C, target),
+      ...sourceOf(filterWgsl, tile, { x, dz }, dz.size * KH * KW * C, target),
       ...{ entry: tile.entry, inputs: ['x', 'dz'], outputs: ['partials'] },
-      uniform: () => {
-        const g = geometryOf(x!.shape, shape, options);
-        return block({ ...g, outChannels: O }, { ...split, hasBias: Number(bias) });
-      },
+      uniform: () => uniforms(geometryOf(x.shape, shape, options), O, { ...split, hasBias: Number(bias) }),
       rounds: () => {
-        const [batch, OH, OW] = dz!.shape;
+        const [batch, OH, OW] = dz.shape;
         const images = Math.ceil(batch / 4 / split.splits) * (OH * (OW + 2) + 2);
         return Math.max(Math.ceil((split.chunk * OW) / 4), tile.textures ? images : 0) + 32;
       },
@@ -419,21 +399,27 @@ const filterPartials: Op<FilterBackward> = {
         invocationsFor(split.splits * tilesOf(shape, tile), tile) + split.splits * (bias ? O / 4 : 0),
     }));
   },
-};
+});
 
 /** dfilter, and the gradient of the bias: sums over the splits, always in the same order. */
-const sumPartials: Op<FilterBackward> = {
+const sumPartials = op({
   name: 'conv2dSumPartials',
-  shape: (_, { shape, bias }) => [{ shape }, { shape: [bias ? shape[3] : 1] }],
+  shape: (_: [partials: Tensor], { shape, bias }: FilterBackward) => [
+    { shape },
+    { shape: [bias ? shape[3] : 1] },
+  ],
   kernel: {
     source: [...fromBuffers(filterWgsl), commonWgsl, sharedWgsl],
     ...{ entry: 'conv2d_sum_partials', inputs: ['partials'], outputs: ['dfilter', 'dbias'] },
     uniform: ({ inputs: [partials], options: { shape, bias } }) => {
       const [kernelHeight, kernelWidth, channels, outChannels] = shape;
-      const sizes = { kernelHeight, kernelWidth, channels, outChannels };
-      return block(sizes, { splits: partials!.shape[0], hasBias: Number(bias) });
+      // It reads no image.
+      const images = { batch: 0, height: 0, width: 0, outHeight: 0, outWidth: 0 };
+      const windows = { kernelHeight, kernelWidth, strideY: 0, strideX: 0, top: 0, left: 0 };
+      const splits = partials.shape[0];
+      return uniforms({ ...images, ...windows, channels }, outChannels, { splits, hasBias: Number(bias) });
     },
-    rounds: ({ inputs: [partials] }) => Math.ceil(partials!.shape[0] / 4) + 4,
-    invocations: ({ inputs: [partials] }) => partials!.size / partials!.shape[0] / 4,
+    rounds: ({ inputs: [partials] }) => Math.ceil(partials.shape[0] / 4) + 4,
+    invocations: ({ inputs: [partials] }) => partials.size / partials.shape[0] / 4,
   },
-};
+});

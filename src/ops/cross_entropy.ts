@@ -1,6 +1,6 @@
 import crossEntropyWgsl from '../../shaders/cross_entropy.wgsl' with { type: 'text' };
 import { checkTensor } from '../graph/check.ts';
-import { call, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
 
@@ -9,34 +9,37 @@ const uniformOf = (logits: Tensor) => {
   return { rows, width };
 };
 
-const crossEntropyOp: Op = {
+const crossEntropyOp = op({
   name: 'crossEntropy',
-  shape: ([logits]) => [{ shape: [logits.shape[0]] }, { shape: [logits.shape[0], 2] }],
+  shape: ([logits]: [logits: Tensor, labels: Tensor]) => [
+    { shape: [logits.shape[0]] },
+    { shape: [logits.shape[0], 2] },
+  ],
   kernel: ({ inputs: [logits] }, target) => ({
-    ...rowKernel(crossEntropyWgsl, logits!, target),
+    ...rowKernel(crossEntropyWgsl, logits, target),
     entry: 'cross_entropy_forward',
     inputs: ['logits', 'labels'],
     outputs: ['loss', 'statistics'],
     uniform: () => uniformOf(logits!),
   }),
   vjp: (dy, { inputs: [logits, labels], outputs: [, statistics] }) => [
-    call(crossEntropyGradientOp, [dy, logits, labels, statistics], {}).outputs[0],
+    crossEntropyGradientOp([dy, logits, labels, statistics]),
     null,
   ],
-};
+});
 
-const crossEntropyGradientOp: Op = {
+const crossEntropyGradientOp = op({
   name: 'crossEntropyGradient',
-  shape: ([, logits]) => logits.shape,
+  shape: ([, logits]: [dy: Tensor, logits: Tensor, labels: Tensor, statistics: Tensor]) => logits.shape,
   kernel: ({ inputs: [, logits] }, target) => ({
-    ...rowKernel(crossEntropyWgsl, logits!, target, 0),
+    ...rowKernel(crossEntropyWgsl, logits, target, 0),
     entry: 'cross_entropy_gradient',
     inputs: ['dy', 'logits', 'labels', 'statistics'],
     outputs: ['dx'],
     uniform: () => uniformOf(logits!),
-    invocations: () => laneInvocations(logits!),
+    invocations: () => laneInvocations(logits),
   }),
-};
+});
 
 /**
  * -log softmax(logits)[label] of each row. logits: [N, C], labels: u32 [N] -> [N]
@@ -52,5 +55,5 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
       'crossEntropy',
       `expected labels u32 [${logits.shape[0]}] for logits ${show(logits.shape)}, got ${labels.dtype} ${show(labels.shape)}`,
     );
-  return call(crossEntropyOp, [logits, labels], {}).outputs[0];
+  return crossEntropyOp([logits, labels])[0];
 }

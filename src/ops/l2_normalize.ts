@@ -3,7 +3,7 @@ import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type:
 import unitWgsl from '../../shaders/lib/unit.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
-import { type Call, call, f32, type Kernel, type Op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
 import { type Tensor, where } from '../graph/tensor.ts';
 import { type Result, resultIn, resultNames } from './operands.ts';
 import { checkRows, rowKernel, rowsOf } from './rows.ts';
@@ -14,7 +14,7 @@ interface Options {
 
 const uniform = ({ outputs: [y], options: { epsilon } }: Call<Options>) => {
   const { rows, width } = rowsOf(y);
-  return { rows, width, epsilon: f32(epsilon) };
+  return { rows, width, epsilon: epsilon };
 };
 
 /** Rows of whole vec4s may go to a texture, unless a buffer is wanted too. */
@@ -36,19 +36,19 @@ function kernel(x: Tensor, target: Target, wgsl: string, entry: string, inputs: 
   };
 }
 
-const l2NormalizeOp: Op<Options> = {
+const l2NormalizeOp = op({
   name: 'l2Normalize',
-  shape: ([x]) => x.shape,
-  kernel: ({ inputs: [x] }, target) => kernel(x!, target, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
-  vjp: (dy, { inputs: [x], options }) => [call(l2NormalizeGradientOp, [dy, x], options).outputs[0]],
-};
+  shape: ([x]: [x: Tensor], _: Options) => x.shape,
+  kernel: ({ inputs: [x] }, target) => kernel(x, target, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
+  vjp: (dy, { inputs: [x], options }) => [l2NormalizeGradientOp([dy, x], options)],
+});
 
-const l2NormalizeGradientOp: Op<Options> = {
+const l2NormalizeGradientOp = op({
   name: 'l2NormalizeGradient',
-  shape: ([, x]) => x.shape,
+  shape: ([, x]: [dy: Tensor, x: Tensor], _: Options) => x.shape,
   kernel: ({ inputs: [, x] }, target) =>
-    kernel(x!, target, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
-};
+    kernel(x, target, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
+});
 
 /**
  * x / |x| along the last axis: points on the unit sphere, whatever the scale of x (numbers under 1.2e-38 count as 0). A row of
@@ -62,5 +62,5 @@ export function l2Normalize(x: Tensor, options: { epsilon?: number } = {}): Tens
   checkCall('l2Normalize', {}, options, 'epsilon');
   const { epsilon = 0 } = options;
   checkNumber(where('l2Normalize'), 'epsilon', epsilon, { least: 0, most: 1e12 });
-  return call(l2NormalizeOp, [x], { epsilon }).outputs[0];
+  return l2NormalizeOp([x], { epsilon });
 }

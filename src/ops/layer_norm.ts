@@ -1,7 +1,7 @@
 import layerNormWgsl from '../../shaders/layer_norm.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall, checkTensor } from '../graph/check.ts';
-import { type Call, call, f32, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import { fail, show, type Tensor, where } from '../graph/tensor.ts';
 import { sum } from './reduce.ts';
 import { checkRows, rowKernel, rowsOf } from './rows.ts';
@@ -13,66 +13,70 @@ interface Options {
 /** Rows that one invocation adds up for the gradients of gamma and beta. */
 const SEGMENT = 64;
 
-const uniformOf = (x: Tensor, { options: { epsilon } }: Call<Options>) => {
+const uniformOf = (x: Tensor, { epsilon }: Options) => {
   const { rows, width } = rowsOf(x);
-  return { rows, width, segment: SEGMENT, epsilon: f32(epsilon) };
+  return { rows, width, segment: SEGMENT, epsilon: epsilon };
 };
 
-const layerNormOp: Op<Options> = {
+const layerNormOp = op({
   name: 'layerNorm',
-  shape: ([x]) => [{ shape: x.shape }, { shape: [rowsOf(x).rows, 2] }],
+  half: true,
+  shape: ([x]: [x: Tensor, gamma: Tensor | null, beta: Tensor | null], _: Options) => [
+    { shape: x.shape },
+    { shape: [rowsOf(x).rows, 2] },
+  ],
   kernel: ({ inputs: [x, gamma, beta] }, target) => ({
-    ...rowKernel(layerNormWgsl, x!, target, 3),
+    ...rowKernel(layerNormWgsl, x, target, 3),
     entry: 'layer_norm_forward',
     inputs: ['x', 'gamma', 'beta'],
     outputs: ['y', 'statistics'],
-    uniform: (c) => uniformOf(x!, c),
+    uniform: ({ options }) => uniformOf(x, options),
     constants: () => ({ HAS_GAMMA: +!!gamma, HAS_BETA: +!!beta }),
   }),
   vjp: (dy, { inputs: [x, gamma, beta], outputs: [, statistics], options }) => {
-    const dx = call(layerNormGradientOp, [dy, x, statistics, gamma], options).outputs[0];
+    const dx = layerNormGradientOp([dy, x, statistics, gamma], options);
     if (!gamma && !beta) return [dx, null, null];
-    const [dgamma, dbeta] = call(parameterGradientOp, [dy, x, statistics], options).outputs;
+    const [dgamma, dbeta] = parameterGradientOp([dy, x, statistics], options);
     return [dx, gamma && sum(dgamma, { axes: 0 }), beta && sum(dbeta, { axes: 0 })];
   },
-};
+});
 
-const layerNormGradientOp: Op<Options> = {
+const layerNormGradientOp = op({
   name: 'layerNormGradient',
-  shape: ([, x]) => x.shape,
+  shape: ([, x]: [dy: Tensor, x: Tensor, statistics: Tensor, gamma: Tensor | null], _: Options) => x.shape,
   kernel: ({ inputs: [, x, , gamma] }, target) => ({
-    ...rowKernel(layerNormWgsl, x!, target),
+    ...rowKernel(layerNormWgsl, x, target),
     entry: 'layer_norm_gradient',
     inputs: ['dy', 'x', 'statistics', 'gamma'],
     outputs: ['dx'],
-    uniform: (c) => uniformOf(x!, c),
+    uniform: ({ options }) => uniformOf(x, options),
     constants: () => ({ HAS_GAMMA: +!!gamma }),
   }),
-};
+});
 
 const segments = (x: Tensor) => Math.ceil(rowsOf(x).rows / SEGMENT);
 
-const parameterGradientOp: Op<Options> = {
+const parameterGradientOp = op({
   name: 'layerNormParameterGradient',
-  shape: ([, x]) => {
+  shape: ([, x]: [dy: Tensor, x: Tensor, statistics: Tensor], _: Options) => {
     const shape = [segments(x), rowsOf(x).columns];
     return [{ shape }, { shape }];
   },
   kernel: ({ inputs: [, x] }, target) => ({
-    ...rowKernel(layerNormWgsl, x!, target),
+    ...rowKernel(layerNormWgsl, x, target),
     entry: 'layer_norm_parameter_gradient',
     inputs: ['dy', 'x', 'statistics'],
     outputs: ['dgamma', 'dbeta'],
-    uniform: (c) => uniformOf(x!, c),
+    uniform: ({ options }) => uniformOf(x, options),
     rounds: () => SEGMENT,
-    invocations: () => segments(x!) * rowsOf(x!).width,
+    invocations: () => segments(x) * rowsOf(x).width,
   }),
-};
+});
 
 /**
  * Normalises the last axis to mean 0 and variance 1, then scales and shifts it; Ba et al. 2016, arXiv 1607.06450.
  * @param x [..., C]; gamma and beta: [C] or null
- * @param epsilon added to the variance; 1e-5 unless told, as in PyTorch
+ * @param epsilon added to the variance; default 1e-5 (PyTorch)
  */
 export function layerNorm(
   x: Tensor,
@@ -93,5 +97,5 @@ export function layerNorm(
         `expected ${name} [${columns}] for x ${show(x.shape)}, got ${v.dtype} ${show(v.shape)}`,
       );
   }
-  return call(layerNormOp, [x, gamma, beta], { epsilon }).outputs[0];
+  return layerNormOp([x, gamma, beta], { epsilon })[0];
 }

@@ -1,7 +1,7 @@
 import pairsWgsl from '../../shaders/contrast_pairs.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { stopGradient } from '../graph/gradient.ts';
-import { type Call, call, type Op } from '../graph/op.ts';
+import { type Call, op } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { mul, sub } from './binary.ts';
 import { FEW, fill, gradientOf, partialOp, type Settings } from './contrast.ts';
@@ -9,30 +9,31 @@ import { mean } from './reduce.ts';
 
 const source = [pairsWgsl, gridWgsl];
 
-/** Of kernels that read partial states only. */
-const statesUniform = ({ inputs: [partial] }: Call<Settings>) => {
-  const [chunks, m] = partial!.shape;
-  return { m, width: 0, chunks };
-};
+/** The uniforms of kernels that read partial states only. */
+const statesUniform = ({ inputs: [{ shape }] }: Call<Settings, [partials: Tensor, ...Tensor[]]>) => ({
+  m: shape[1],
+  width: 0,
+  chunks: shape[0],
+});
 
-const mergeOp: Op<Settings> = {
+const mergeOp = op({
   name: 'contrastMerge',
-  shape: ([{ shape }]) => [1, ...shape.slice(1)],
+  shape: ([{ shape }]: [partials: Tensor], _: Settings) => [1, ...shape.slice(1)],
   kernel: {
     source,
     entry: 'contrast_merge',
     inputs: ['partials'],
     outputs: ['merged'],
     uniform: statesUniform,
-    rounds: ({ inputs: [partials] }) => partials!.shape[0] + 1,
+    rounds: ({ inputs: [partials] }) => partials.shape[0] + 1,
     invocations: ({ outputs: [{ shape }] }) => shape[1],
   },
-};
+});
 
 /** Rows about a centre, twice, as operands whose inner products are -|x_i - x_j|^2 / 2. */
-const apartOp: Op = {
+const apartOp = op({
   name: 'contrastApart',
-  shape: ([{ shape }]) => {
+  shape: ([{ shape }]: [x: Tensor, centre: Tensor]) => {
     const wide = [shape[0], shape[1] + 4];
     return [{ shape: wide }, { shape: wide }];
   },
@@ -41,16 +42,20 @@ const apartOp: Op = {
     entry: 'contrast_apart',
     inputs: ['x', 'centre'],
     outputs: ['apart_x', 'apart_y'],
-    uniform: ({ inputs: [x] }) => ({ m: x!.shape[0], width: x!.shape[1] / 4 }),
-    rounds: ({ inputs: [x] }) => x!.shape[1] / 4 + 1,
-    invocations: ({ inputs: [x] }) => x!.shape[0],
+    uniform: ({ inputs: [x] }) => ({ m: x.shape[0], width: x.shape[1] / 4, chunks: 0 }),
+    rounds: ({ inputs: [x] }) => x.shape[1] / 4 + 1,
+    invocations: ({ inputs: [x] }) => x.shape[0],
   },
-};
+});
 
-// The rows are an input for the sake of the gradient.
-const pairsOp: Op<Settings> = {
+// Only the gradient needs the rows.
+const pairsOp = op({
   name: 'logMeanKernel',
-  shape: ([, { shape }]) => [{ shape: [] }, { shape: [1, 3] }, { shape: [shape[0], 1] }],
+  shape: ([, { shape }]: [partials: Tensor, x: Tensor, centre: Tensor], _: Settings) => [
+    { shape: [] },
+    { shape: [1, 3] },
+    { shape: [shape[0], 1] },
+  ],
   kernel: {
     source,
     entry: 'contrast_combine_pairs',
@@ -58,22 +63,22 @@ const pairsOp: Op<Settings> = {
     unread: ['x', 'y'],
     outputs: ['loss', 'statistics', 'shares'],
     uniform: statesUniform,
-    // For each of its rows a loop over chunks, and once more each row; then the other 63 lanes.
+    // A loop over chunks for each of its rows, one over the rows, one over the 63 other lanes.
     rounds: ({ inputs: [partials] }) => {
-      const [chunks, m] = partials!.shape;
+      const [chunks, m] = partials.shape;
       return Math.ceil(m / 64) * (chunks + 3) + 66;
     },
     invocations: () => 64,
   },
   vjp: (dy, { inputs: [, rows, centre], outputs: [, stats, shares], options }) => {
-    const [x, y] = call(apartOp, [rows, centre], {}).outputs;
+    const [x, y] = apartOp([rows, centre]);
     const both = { ...options, rowSide: true, columnSide: true };
-    const from = sub(rows!, centre!);
+    const from = sub(rows, centre);
     const pull = gradientOf(x, y, [null, null], stats, dy, both, from);
     // The weights of a row add up to its share, twice: as the one and as the other of a pair.
     return [null, sub(pull, mul(mul(shares, mul(dy, 2 * (options.scale as number))), from)), null];
   },
-};
+});
 
 /** Up to this t, exp(-t |u_i - u_j|^2) of unit rows stays within f32. */
 const FLAT = 20;
@@ -87,13 +92,13 @@ const FLAT = 20;
 export function logMeanKernel(x: Tensor, { t }: { t: number }): Tensor {
   const rows = fill(x);
   const centre = stopGradient(mean(rows, { axes: 0, keepDims: true }));
-  const [a, b] = call(apartOp, [rows, centre], {}).outputs;
+  const [a, b] = apartOp([rows, centre]);
   const settings: Settings = {
     ...{ scale: 2 * t, temperature: 1, excludeSelf: true, pairOffset: null, byLabel: false },
     ...{ mean: false, apart: true, flat: t <= FLAT },
   };
-  const partial = call(partialOp, [a, b, null, null], settings).outputs[0];
+  const partial = partialOp([a, b, null, null], settings);
   const few = x.shape[0] * partial.shape[0] <= FEW;
-  const states = few ? partial : call(mergeOp, [partial], settings).outputs[0];
-  return call(pairsOp, [stopGradient(states), rows, centre], settings).outputs[0];
+  const states = few ? partial : mergeOp([partial], settings);
+  return pairsOp([stopGradient(states), rows, centre], settings)[0];
 }

@@ -1,7 +1,7 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
 import { checkCall, checkChoice } from '../graph/check.ts';
-import { type Call, call, type Kernel, type Op, op, type Target } from '../graph/op.ts';
-import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
+import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
+import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import {
   fromBuffers,
   type Operands,
@@ -22,6 +22,8 @@ export interface MatmulOptions {
 
 /** What a linear layer does after the product. */
 export type Activation = 'none' | 'relu';
+
+type ProductInputs = [a: Tensor, b: Tensor, bias: Tensor | null, gate: Tensor | null];
 
 interface ProductOptions extends MatmulOptions {
   activation?: Activation;
@@ -60,7 +62,7 @@ interface Tile {
   entry: string;
   rows: number;
   columns: number;
-  /** Of a tile that a workgroup makes: its name among choices, its invocations, and how they lie. */
+  /** For a tile that a workgroup makes: its name among the candidates, its invocations, and how they are arranged. */
   variant?: string;
   workgroupSize?: number;
   layout?: { SIDE: number; BLOCKS: number };
@@ -83,7 +85,7 @@ SHARED.push(...[1, 2].map((blocks) => shared('matmul_shared_256', 16, blocks)));
 /** Fewer tiles than this leave parts of a GPU idle. */
 const ENOUGH = 16;
 
-/** Of a result, from which TALL tiles occupy the two and more threads of a processor evenly. */
+/** Elements of a result from which TALL tiles keep two or more threads of a processor evenly busy. */
 const TALL_FROM = 2 ** 17;
 
 /** A tile of C, and where it reads A and B. */
@@ -96,8 +98,11 @@ interface Candidate {
  * The tiles of C to choose from, the default first; all of a list add in one order. The large one would spill the registers
  * of a GPU, but processors that play GPU want few loads, and cheap ones; a GPU wants workgroup memory (docs/decisions.md).
  */
-function candidates({ inputs: [a, b, , gate], options }: Call<ProductOptions>, target: Target): Candidate[] {
-  const [batches, m, n, k] = sizes('matmul', a!, b!, options);
+function candidates(
+  { inputs: [a, b, , gate], options }: Call<ProductOptions, ProductInputs>,
+  target: Target,
+): Candidate[] {
+  const [batches, m, n, k] = sizes('matmul', a, b, options);
   const inBuffers = { source: fromBuffers(matmulWgsl) };
   const of = (...tiles: Tile[]) => tiles.map((tile) => ({ tile, operands: inBuffers }));
   const whole = n % 4 === 0 && k % 4 === 0 && (!options.transposeA || m % 4 === 0);
@@ -114,8 +119,8 @@ function candidates({ inputs: [a, b, , gate], options }: Call<ProductOptions>, t
     return m <= 8 || n <= 8 ? of(SMALL, first) : of(first, ...larger.filter(busy), SMALL);
   }
   if (m * n * k < target.largeTiles || m * n < 32768) return any;
-  if (a!.shape.length === 2 && (whole || !gate)) {
-    const operands = operandsFrom(matmulWgsl, { a: a!, b: b! }, m * n * k, target, { quads: true });
+  if (a.shape.length === 2 && (whole || !gate)) {
+    const operands = operandsFrom(matmulWgsl, { a, b }, m * n * k, target, { quads: true });
     // Where quads share the rows of A, more of them cost little.
     const tile = operands.quads && m * n >= TALL_FROM ? TALL : LARGE;
     if (operands.textures) return [{ tile, operands }, ...any];
@@ -130,12 +135,12 @@ function roundsFor({ layout, rows }: Tile, scalar: boolean, k: number): number {
   return Math.ceil(k / 4) + 1 + (rows >= 16 ? 49 : 0);
 }
 
-function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductOptions>[] {
+function productKernel(c: Call<ProductOptions, ProductInputs>, target: Target): Kernel<ProductOptions>[] {
   const {
     inputs: [a, b, bias, gate],
     options,
   } = c;
-  const [batches, m, n, k] = sizes('matmul', a!, b!, options);
+  const [batches, m, n, k] = sizes('matmul', a, b, options);
   return candidates(c, target).map(({ tile, operands }) => {
     const { entry, rows, columns, variant, workgroupSize, layout } = tile;
     const scalar = tile === ANY || tile === NARROW;
@@ -172,28 +177,28 @@ function productKernel(c: Call<ProductOptions>, target: Target): Kernel<ProductO
 
 const productShape =
   (name: string) =>
-  ([a, b]: readonly Tensor[], options: ProductOptions): { shape: Shape }[] => {
+  ([a, b]: ProductInputs, options: ProductOptions) => {
     const [batches, m, n] = sizes(name, a, b, options);
     return [{ shape: a.shape.length === 3 ? [batches, m, n] : [m, n] }, { shape: [options.sums ? n : 1] }];
   };
 
-const product: Op<ProductOptions> = {
+const product = op({
   name: 'matmul',
   shape: productShape('matmul'),
   kernel: productKernel,
   vjp: (dy, { inputs: [a, b], options: { transposeA = false, transposeB = false } }) => [
     transposeA
-      ? matmul(b!, dy, { transposeA: transposeB, transposeB: true })
-      : matmul(dy, b!, { transposeB: !transposeB }),
+      ? matmul(b, dy, { transposeA: transposeB, transposeB: true })
+      : matmul(dy, b, { transposeB: !transposeB }),
     transposeB
       ? matmul(dy, a!, { transposeA: true, transposeB: transposeA })
-      : matmul(a!, dy, { transposeA: !transposeA }),
+      : matmul(a, dy, { transposeA: !transposeA }),
     null,
     null,
   ],
   gated: ({ inputs: [a, b, bias, gate], options }, by) =>
-    bias || gate || options.sums ? null : { op: product, inputs: [a, b, null, by], options },
-};
+    bias || gate || options.sums ? null : [a, b, null, by],
+});
 
 /** Into how many sums a long inner size is cut where the result has few tiles: from the shapes alone, so that the order of additions is too. */
 function splitsOf([batches, m, n, k]: number[], { transposeA, transposeB }: MatmulOptions): number {
@@ -213,21 +218,25 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const all = sizes('matmul', a, b, options);
   const [, m, n, k] = all;
   const splits = splitsOf(all, options);
-  if (splits === 1) return call(product, [a, b, null, null], options).outputs[0];
-  const parts = [reshape(a, [splits, k / splits, m]), reshape(b, [splits, k / splits, n]), null, null];
-  return reshape(sum(call(product, parts, options).outputs[0], { axes: 0 }), [...a.shape.slice(0, -2), m, n]);
+  if (splits === 1) return product([a, b, null, null], options)[0];
+  const parts = product(
+    [reshape(a, [splits, k / splits, m]), reshape(b, [splits, k / splits, n]), null, null],
+    options,
+  );
+  return reshape(sum(parts[0], { axes: 0 }), [...a.shape.slice(0, -2), m, n]);
 }
 
-const linearOp = op<[x: Tensor, w: Tensor, b: Tensor | null, gate: null], ProductOptions>({
-  ...product,
+const linearOp = op({
+  ...product.op,
   name: 'linear',
+  half: true,
   shape: productShape('linear'),
   vjp: (dy, { inputs: [x, w, b], outputs: [y], options: { activation = 'none' } }) => {
     const dz = activation === 'none' ? dy : activationGradient(dy, y, { activation });
-    const dx = matmul(dz, w!, { transposeB: true });
-    const split = splitsOf(sizes('linear', x!, dz, { transposeA: true }), { transposeA: true }) > 1;
-    if (!b || split) return [dx, matmul(x!, dz, { transposeA: true }), b && sum(dz, { axes: 0 }), null];
-    const [dw, db] = call(product, [x, dz, null, null], { transposeA: true, sums: true }).outputs;
+    const dx = matmul(dz, w, { transposeB: true });
+    const split = splitsOf(sizes('linear', x, dz, { transposeA: true }), { transposeA: true }) > 1;
+    if (!b || split) return [dx, matmul(x, dz, { transposeA: true }), b && sum(dz, { axes: 0 }), null];
+    const [dw, db] = product([x, dz, null, null], { transposeA: true, sums: true });
     return [dx, dw, db, null];
   },
 });
@@ -256,6 +265,6 @@ export function linear(
     fail('linear', `expected a bias [${w.shape[1]}] for w ${show(w.shape)}, got ${show(b.shape)}`);
   }
   const rows = x.size / w.shape[0];
-  const y = linearOp(reshape(x, [rows, w.shape[0]]), w, b, null, { activation });
+  const [y] = linearOp([reshape(x, [rows, w.shape[0]]), w, b, null], { activation });
   return reshape(y, [...x.shape.slice(0, -1), w.shape[1]]);
 }

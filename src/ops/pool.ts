@@ -1,7 +1,7 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import poolWgsl from '../../shaders/pool.wgsl' with { type: 'text' };
 import { checkCall, checkFlag, checkTensor } from '../graph/check.ts';
-import { type Call, call, type Op } from '../graph/op.ts';
+import { type Call, op } from '../graph/op.ts';
 import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
 import { type Geometry, type WindowOptions, windowGeometry } from './conv2d.ts';
 import { mean } from './reduce.ts';
@@ -17,7 +17,7 @@ export interface AveragePoolOptions extends PoolOptions {
 }
 
 interface Settings extends Required<AveragePoolOptions> {
-  /** Of the images. */
+  /** The shape of the images. */
   shape: Shape;
 }
 
@@ -25,7 +25,7 @@ const geometryOf = (name: string, { kernel, shape, ...window }: Settings): Geome
   const sizes = Array.isArray(kernel) ? (kernel as [number, number]) : ([kernel, kernel] as [number, number]);
   const g = windowGeometry(name, shape, sizes, window);
   const last = (out: number, stride: number, before: number) => (out - 1) * stride - before;
-  // A window of padding only would have no pixel to take.
+  // A window that is all padding has no pixel to take.
   if (
     g.top >= g.kernelHeight ||
     g.left >= g.kernelWidth ||
@@ -45,29 +45,28 @@ const settings = (name: string, x: Tensor, options: AveragePoolOptions): Setting
 
 const values = (n: number) => (n % 4 ? n : n / 4);
 
-/** What the four kernels of shaders/pool.wgsl share. */
+/** The fields that the four kernels of shaders/pool.wgsl share. */
 const kernel = (
   name: string,
   { options, outputs: [out] }: { options: Settings; outputs: readonly Tensor[] },
 ) => {
-  const g = geometryOf(name, options);
-  const vector = g.channels % 4 === 0;
+  const { channels, ...sizes } = geometryOf(name, options);
+  const vector = channels % 4 === 0;
   return {
     source: [poolWgsl, gridWgsl],
     prelude: `alias value = ${vector ? 'vec4f' : 'f32'}; alias choice = ${vector ? 'vec4u' : 'u32'};`,
     uniform: () => ({
-      ...{ batch: g.batch, height: g.height, width: g.width, columns: values(g.channels) },
-      ...{ outHeight: g.outHeight, outWidth: g.outWidth },
-      ...{ kernelHeight: g.kernelHeight, kernelWidth: g.kernelWidth, strideY: g.strideY, strideX: g.strideX },
-      ...{ top: g.top, left: g.left, countPadding: Number(options.countPadding) },
+      ...sizes,
+      columns: values(channels),
+      countPadding: Number(options.countPadding),
     }),
     // A pixel lies in no more windows than a window has pixels.
     rounds: () => ({
-      size: g.kernelHeight * g.kernelWidth,
-      rounds: (n: number) => n + 2 * g.kernelHeight + 1,
+      size: sizes.kernelHeight * sizes.kernelWidth,
+      rounds: (n: number) => n + 2 * sizes.kernelHeight + 1,
       expected: 'windows of at most N pixels',
     }),
-    invocations: () => (out.size / g.channels) * values(g.channels),
+    invocations: () => (out.size / channels) * values(channels),
   };
 };
 
@@ -79,30 +78,30 @@ const outputShape = (name: string, options: Settings): Shape => {
 /** The last input of a pool's gradient: dx is 0 unless it is positive. */
 const constants = ({ inputs }: Call) => ({ GATE: Number(inputs.at(-1) !== null) });
 
-const maxGradient: Op<Settings> = {
+const maxGradient = op({
   name: 'maxPool2dGradient',
-  shape: (_, { shape }) => shape,
+  shape: (_: [dy: Tensor, winner: Tensor, gate: Tensor | null], { shape }: Settings) => shape,
   kernel: (c) => ({
     ...{ ...kernel('maxPool2d', c), constants },
     ...{ entry: 'max_pool_2d_gradient', inputs: ['dy', 'winner', 'gate'], outputs: ['dx'] },
   }),
-  gated: ({ inputs: [dy, winner, gate], options }, by) =>
-    gate ? null : { op: maxGradient, inputs: [dy, winner, by], options },
-};
+  gated: ({ inputs: [dy, winner, gate] }, by) => (gate ? null : [dy, winner, by]),
+});
 
-/** Its second output says which pixel of the window won. */
-const maxOp: Op<Settings> = {
+/** Its second output is the winning pixel of each window. */
+const maxOp = op({
   name: 'maxPool2d',
-  shape: (_, options) => {
+  half: true,
+  shape: (_: [x: Tensor], options: Settings) => {
     const shape = outputShape('maxPool2d', options);
-    return [{ shape }, { shape, dtype: 'u32' }];
+    return [{ shape }, { shape, dtype: 'u32' as const }];
   },
   kernel: (c) => ({
     ...kernel('maxPool2d', c),
     ...{ entry: 'max_pool_2d_forward', inputs: ['x'], outputs: ['y', 'winner'] },
   }),
-  vjp: (dy, { outputs, options }) => call(maxGradient, [dy, outputs[1], null], options).outputs,
-};
+  vjp: (dy, { outputs, options }) => [maxGradient([dy, outputs[1], null], options)],
+});
 
 /**
  * The largest value of each window. Padding never wins; the gradient goes to the first of equal values.
@@ -112,28 +111,28 @@ const maxOp: Op<Settings> = {
  * @throws ShapeError for a window that is too large, or lies in the padding as a whole
  */
 export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
-  call(maxOp, [x], settings('maxPool2d', x, options)).outputs[0];
+  maxOp([x], settings('maxPool2d', x, options))[0];
 
-const averageGradient: Op<Settings> = {
+const averageGradient = op({
   name: 'averagePool2dGradient',
-  shape: (_, { shape }) => shape,
+  shape: (_: [dy: Tensor, gate: Tensor | null], { shape }: Settings) => shape,
   kernel: (c) => ({
     ...{ ...kernel('averagePool2d', c), constants },
     ...{ entry: 'average_pool_2d_gradient', inputs: ['dy', 'gate'], outputs: ['dx'] },
   }),
-  gated: ({ inputs: [dy, gate], options }, by) =>
-    gate ? null : { op: averageGradient, inputs: [dy, by], options },
-};
+  gated: ({ inputs: [dy, gate] }, by) => (gate ? null : [dy, by]),
+});
 
-const averageOp: Op<Settings> = {
+const averageOp = op({
   name: 'averagePool2d',
-  shape: (_, options) => outputShape('averagePool2d', options),
+  half: true,
+  shape: (_: [x: Tensor], options: Settings) => outputShape('averagePool2d', options),
   kernel: (c) => ({
     ...kernel('averagePool2d', c),
     ...{ entry: 'average_pool_2d_forward', inputs: ['x'], outputs: ['y'] },
   }),
-  vjp: (dy, { options }) => call(averageGradient, [dy, null], options).outputs,
-};
+  vjp: (dy, { options }) => [averageGradient([dy, null], options)],
+});
 
 /**
  * The mean of each window: of its pixels inside of the image, or of all of it with `countPadding` (padding is 0).
@@ -143,14 +142,14 @@ const averageOp: Op<Settings> = {
  * @throws ShapeError for a window that is too large, or lies in the padding as a whole
  */
 export const averagePool2d = (x: Tensor, options: AveragePoolOptions): Tensor =>
-  call(averageOp, [x], settings('averagePool2d', x, options)).outputs[0];
+  averageOp([x], settings('averagePool2d', x, options));
 
 /** The mean over all pixels: [N, H, W, C] -> [N, C]. */
 export function globalAveragePool(x: Tensor): Tensor {
   checkTensor('globalAveragePool', 'x', x);
   if (x.shape.length !== 4) fail('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
   const [N, H, W, C] = x.shape;
-  // One invocation would add up for long, and llvmpipe ends it.
+  // One invocation would add up for long, and pass MOST_ROUNDS.
   if (H * W > 60_000) return mean(x, { axes: [1, 2] });
   return reshape(averagePool2d(x, { kernel: [H, W] }), [N, C]);
 }

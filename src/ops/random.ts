@@ -3,17 +3,17 @@ import randomText from '../../shaders/lib/random.wgsl' with { type: 'text' };
 import randomWgsl from '../../shaders/random.wgsl' with { type: 'text' };
 import { checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkCall, checkScalar } from '../graph/check.ts';
-import { call, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import { checkShape, type DType, type Scalar, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts';
 
-/** WGSL that kernels which draw by themselves join: `threefry`, `unit`, `normals`, `permute`. */
+/** WGSL for kernels that draw random numbers: `threefry`, `unit`, `normals`, `permute`. */
 export const randomLib: string = randomText;
 
 /** Random numbers have no state: the same seed, stream and shape give the same elements. */
 export interface RandomOptions {
   /** u32; a number, or a scalar input written each step. */
   seed: Scalar;
-  /** Another stream of the same seed is independent of it: a layer, a step, a purpose. Default 0. */
+  /** Streams of one seed are independent: for layers, steps or purposes. Default 0. */
   stream?: Scalar;
 }
 
@@ -29,29 +29,31 @@ export function checkWhole(op: string, name: string, value: Scalar): void {
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-const drawOp = (name: string, entry: string, dtype: DType, lanes: number): Op<Drawn> => ({
-  name,
-  shape: (_, { shape, seed, stream }) => {
-    checkWhole(name, 'seed', seed);
-    checkWhole(name, name === 'permutation' ? 'epoch' : 'stream', stream);
-    return [{ shape, dtype }];
-  },
-  kernel: {
-    source: [randomWgsl, gridWgsl, randomLib],
-    entry,
-    outputs: ['y'],
-    workgroupSize: lanes === 4 ? 256 : 64,
-    uniform: ({ options }) => ({
-      count: sizeOf(options.shape),
-      seed: options.seed,
-      stream: options.stream,
-    }),
-    // A walk of two steps on average, of five rounds.
-    rounds: () => (lanes === 1 ? 500 : 0),
-    invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),
-  },
-  vjp: () => [],
-});
+const drawOp = (name: string, entry: string, dtype: DType, lanes: number) =>
+  op({
+    name,
+    dtype,
+    shape: (_: [], { shape, seed, stream }: Drawn) => {
+      checkWhole(name, 'seed', seed);
+      checkWhole(name, name === 'permutation' ? 'epoch' : 'stream', stream);
+      return shape;
+    },
+    kernel: {
+      source: [randomWgsl, gridWgsl, randomLib],
+      entry,
+      outputs: ['y'],
+      workgroupSize: lanes === 4 ? 256 : 64,
+      uniform: ({ options }) => ({
+        count: sizeOf(options.shape),
+        seed: options.seed,
+        stream: options.stream,
+      }),
+      // A walk of two steps on average, of five rounds.
+      rounds: () => (lanes === 1 ? 500 : 0),
+      invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),
+    },
+    vjp: () => [],
+  });
 
 const ops = {
   bits: drawOp('bits', 'bits_forward', 'u32', 4),
@@ -59,10 +61,11 @@ const ops = {
   normal: drawOp('normal', 'normal_forward', 'f32', 4),
   permutation: drawOp('permutation', 'permutation_forward', 'u32', 1),
 };
-function draw(op: Op<Drawn>, shape: Shape, options: RandomOptions): Tensor {
-  checkCall(op.name, {}, options, 'seed stream');
+function draw(apply: ReturnType<typeof drawOp>, shape: Shape, options: RandomOptions): Tensor {
+  const { name } = apply.op;
+  checkCall(name, {}, options, 'seed stream');
   const { seed, stream = 0 } = options;
-  return call(op, [], { shape: checkShape(op.name, '', shape), seed, stream }).outputs[0];
+  return apply([], { shape: checkShape(name, '', shape), seed, stream });
 }
 
 /** 32 random bits an element, u32. */
@@ -74,7 +77,7 @@ export const uniform = (shape: Shape, options: RandomOptions): Tensor => draw(op
 /** Standard normal (Box-Muller); equal to {@link normalArray} up to rounding. */
 export const normal = (shape: Shape, options: RandomOptions): Tensor => draw(ops.normal, shape, options);
 
-/** A pseudo-random permutation of 0 ... n - 1, u32 [n]; another one for each seed and epoch. */
+/** A pseudo-random permutation of 0 ... n - 1, u32 [n]; it differs by seed and epoch. */
 export function permutation(n: number, options: { seed: Scalar; epoch?: Scalar }): Tensor {
   checkCall('permutation', {}, options, 'seed epoch');
   return draw(ops.permutation, [n], { seed: options.seed, stream: options.epoch ?? 0 });
@@ -103,11 +106,11 @@ export interface ArrayOptions {
   stream?: number;
 }
 
-/** The most numbers that are made on the CPU at once. */
-const MOST = 2 ** 31;
+/** The most numbers that are made on the CPU at once: a few seconds' work. */
+export const MOST_ON_CPU = 2 ** 26;
 
 function checkArray(op: string, n: number, options: object, names = ['seed', 'stream']): void {
-  checkNumber(op, 'n', n, { least: 0, most: MOST, whole: true });
+  checkNumber(op, 'n', n, { least: 0, most: MOST_ON_CPU, whole: true });
   checkOptions(op, options, names);
   for (const name of names) {
     const value = (options as Record<string, unknown>)[name] ?? (name === 'seed' ? undefined : 0);
@@ -183,7 +186,7 @@ export function permute(i: number, n: number, [key0, key1]: readonly [number, nu
   return x;
 }
 
-/** The key of the permutation that an epoch takes its samples in. */
+/** The key of the permutation in which an epoch takes its samples. */
 export const permutationKey = (seed: number, epoch: number): [number, number] => threefry(seed, epoch, 0, 1);
 
 /** The elements of {@link permutation}. */
@@ -191,5 +194,7 @@ export function permutationArray(n: number, options: { seed: number; epoch?: num
   checkArray('permutationArray', n, options, ['seed', 'epoch']);
   const { seed, epoch = 0 } = options;
   const key = permutationKey(seed, epoch);
-  return Uint32Array.from({ length: n }, (_, i) => permute(i, n, key));
+  const out = new Uint32Array(n);
+  for (let i = 0; i < n; i++) out[i] = permute(i, n, key);
+  return out;
 }

@@ -4,7 +4,7 @@ import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import reduceWgsl from '../../shaders/reduce.wgsl' with { type: 'text' };
 import { checkNumber, checkOptions, shownList } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkFloat } from '../graph/check.ts';
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, type Kernel, type Op, op } from '../graph/op.ts';
 import {
   constant,
   constantValue,
@@ -41,13 +41,9 @@ type Kind = keyof typeof OPERATIONS;
 type Pass = Block & { form: Form };
 
 const segments = ({ reduce, segment }: Block) => Math.ceil(reduce / segment);
-const uniform = ({ options }: Call<Block>) => ({
-  outer: options.outer,
-  reduce: options.reduce,
-  inner: options.inner,
-  segment: options.segment,
-  segments: segments(options),
-  scale: f32(options.scale),
+const uniforms = ({ outer, reduce, inner, segment, scale }: Block, identity = 0) => ({
+  ...{ outer, reduce, inner, segment, scale, identity },
+  segments: Math.ceil(reduce / segment),
 });
 
 /** Enough to keep a GPU busy; a longer loop than this loses precision. */
@@ -61,7 +57,7 @@ function passKernel(kind: Kind, { options }: Call<Pass>): Kernel<Pass> {
     source: [reduceWgsl, gridWgsl, form === 'columns' && width === 4 ? lanes4Wgsl : lanes1Wgsl],
     inputs: ['x'],
     outputs: ['y'],
-    uniform: (c: Call<Block>) => ({ ...uniform(c), identity: f32(IDENTITIES[kind]) }),
+    uniform: ({ options }: Call<Pass>) => uniforms(options, IDENTITIES[kind]),
     constants: () => ({ OPERATION: OPERATIONS[kind] }),
     // The longest is that of columns, and a workgroup adds up 64 sums.
     rounds: () => Math.min(options.segment, options.reduce) + 64,
@@ -77,17 +73,18 @@ const passShape = (b: Block): Shape => [b.outer, segments(b), b.inner];
 const wholeShape = (b: Block): Shape => [b.outer, b.reduce, b.inner];
 
 /* @__NO_SIDE_EFFECTS__ */
-const passOp = (name: string, kind: Kind, vjp: Op<Pass>['vjp']): Op<Pass> => ({
-  name,
-  shape: (_, options) => passShape(options),
-  kernel: (c) => passKernel(kind, c),
-  vjp,
-});
+const passOp = (name: string, kind: Kind, vjp: Op<Pass, [x: Tensor]>['vjp']) =>
+  op({
+    name,
+    shape: (_: [x: Tensor], options: Pass) => passShape(options),
+    kernel: (c) => passKernel(kind, c),
+    vjp,
+  });
 
-const sumVjp: Op<Pass>['vjp'] = (dy, { options }) => {
-  // The cotangent of partial sums is itself an expansion: one does for both.
+const sumVjp: Op<Pass, [x: Tensor]>['vjp'] = (dy, { options }) => {
+  // The cotangent of partial sums is itself an expansion: one expansion does for both.
   const { node } = dy;
-  const from = node.op === expandOp && node.options.reduce === node.options.segment ? node : null;
+  const from = node.op === expandOp.op && node.options.reduce === node.options.segment ? node : null;
   if (from && from.options.inner === options.inner && from.options.outer === options.outer) {
     const scale = options.scale * from.options.scale;
     return [expand(from.inputs[0]!, { ...options, segment: options.reduce, scale })];
@@ -95,25 +92,26 @@ const sumVjp: Op<Pass>['vjp'] = (dy, { options }) => {
   return [expand(dy, options)];
 };
 
-const extremeVjp: Op<Pass>['vjp'] = (dy, { inputs: [x], outputs: [y], options }) => [
-  call(extremeGradientOp, [dy, y, x], options).outputs[0],
+const extremeVjp: Op<Pass, [x: Tensor]>['vjp'] = (dy, { inputs: [x], outputs: [y], options }) => [
+  extremeGradientOp([dy, y, x], options),
 ];
 
-const extremeGradientOp: Op<Block> = {
+const extremeGradientOp = op({
   name: 'extremeGradient',
-  shape: (_, options) => wholeShape(options),
+  shape: (_: [dy: Tensor, y: Tensor, x: Tensor], options: Block) => wholeShape(options),
   kernel: {
     source: [reduceWgsl, gridWgsl, lanes1Wgsl],
     entry: 'extreme_gradient',
     inputs: ['dy', 'y', 'x'],
     outputs: ['dx'],
-    uniform,
+    uniform: ({ options }) => uniforms(options),
     rounds: ({ options }) => Math.min(options.segment, options.reduce),
     invocations: ({ options }) => sizeOf(passShape(options)),
   },
-};
+});
 
-const sumOp = passOp('sum', 'sum', sumVjp);
+type Reduction = ReturnType<typeof passOp>;
+const sumOp: Reduction = passOp('sum', 'sum', sumVjp);
 const meanOp = passOp('mean', 'sum', sumVjp);
 const maxOp = passOp('max', 'max', extremeVjp);
 const minOp = passOp('min', 'min', extremeVjp);
@@ -124,26 +122,26 @@ function expandEntry({ reduce, inner, segment }: Block): string {
   return inner === 1 && reduce % 4 === 0 && segment >= reduce ? 'expand_rows' : 'expand_forward';
 }
 
-const expandOp: Op<Block> = {
+const expandOp = op({
   name: 'broadcast',
-  shape: (_, options) => wholeShape(options),
+  shape: (_: [x: Tensor], options: Block) => wholeShape(options),
   kernel: ({ options }) => ({
     source: [reduceWgsl, gridWgsl, lanes1Wgsl],
     entry: expandEntry(options),
     inputs: ['x'],
     outputs: ['y'],
     workgroupSize: 256,
-    uniform,
+    uniform: () => uniforms(options),
     invocations: ({ outputs: [y] }) => Math.ceil(y.size / 4),
   }),
   vjp: (dy, { options }) => [reduceBlock(sumOp, dy, options)],
-};
+});
 
 function expand(x: Tensor, { outer, reduce, inner, segment, scale }: Block): Tensor {
   const block = { outer, reduce, inner, segment, scale };
   const value = constantValue(x);
   if (value !== null) return constant(value * scale, wholeShape(block));
-  return call(expandOp, [reshape(x, passShape(block))], block).outputs[0];
+  return expandOp([reshape(x, passShape(block))], block);
 }
 
 /** y[o, r, i] = x[o, i] with the middle axis repeated `count` times. x: any shape of outer * inner elements */
@@ -151,13 +149,13 @@ export const repeat = (x: Tensor, outer: number, count: number, inner: number): 
   expand(x, { outer, reduce: count, inner, segment: count, scale: 1 });
 
 /** One or two passes: the second where one would leave the GPU idle, or add too many numbers in a row. */
-function reduceBlock(op: Op<Pass>, x: Tensor, block: Block): Tensor {
+function reduceBlock(apply: Reduction, x: Tensor, block: Block): Tensor {
   const { outer, reduce, inner, scale } = block;
   const pass = (form: Form, segment: number): Tensor => {
     const last = segment >= reduce;
     const options = { outer, reduce, inner, segment, scale: last ? scale : 1, form };
-    const y = call(op, [reshape(x, [outer, reduce, inner])], options).outputs[0];
-    return last ? y : reduceBlock(op, y, { ...block, reduce: segments(options), segment: 0 });
+    const y = apply([reshape(x, [outer, reduce, inner])], options);
+    return last ? y : reduceBlock(apply, y, { ...block, reduce: segments(options), segment: 0 });
   };
   if (inner === 1) {
     const form = reduce <= 64 || outer >= 256 ? 'rows' : 'rowsGroup';
@@ -174,13 +172,13 @@ function reduceBlock(op: Op<Pass>, x: Tensor, block: Block): Tensor {
 export function normalizeAxes(op: string, rank: number, axes?: number | readonly number[]): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
   const list = [axes].flat().map((axis) => (typeof axis === 'number' && axis < 0 ? axis + rank : axis));
-  const valid = list.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
+  const valid = [...list].every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
   if (!valid || new Set(list).size !== list.length)
     fail(op, `expected different axes of a tensor of rank ${rank}, got ${shownList([axes].flat())}`);
   return list.sort((a, b) => a - b);
 }
 
-function reduction(name: string, op: Op<Pass>, x: Tensor, options: ReduceOptions): Tensor {
+function reduction(name: string, apply: Reduction, x: Tensor, options: ReduceOptions): Tensor {
   checkFloat(name, x);
   checkOptions(where(name), options, ['axes', 'keepDims']);
   const axes = normalizeAxes(name, x.shape.length, options.axes);
@@ -200,7 +198,7 @@ function reduction(name: string, op: Op<Pass>, x: Tensor, options: ReduceOptions
     const [outer, reduce, inner] = [[0, start], [start, end], [end]].map(([from, to]) =>
       sizeOf(sizes.slice(from, to)),
     );
-    y = reduceBlock(op, y, { outer, reduce, inner, segment: 0, scale });
+    y = reduceBlock(apply, y, { outer, reduce, inner, segment: 0, scale });
     scale = 1;
     sizes = sizes.map((n, axis) => (axis >= start && axis < end ? 1 : n));
     end = start + 1;

@@ -22,7 +22,7 @@ export function rowsOf(x: Tensor): Rows {
 }
 
 /**
- * Of a kernel on rows of x: its file with the lanes that fit, and the invocations that share a row, a quad or eight.
+ * The fields of a kernel on rows of x: its file with the lanes that fit, and its invocations; a quad or eight share a row.
  * @param loops how many loops over a row the kernel has, one after the other. Default 2.
  */
 export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target, loops = 2) => ({

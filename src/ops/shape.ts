@@ -4,7 +4,7 @@ import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import shapeWgsl from '../../shaders/shape.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
 import { checkCall, checkNumbers, checkTensor, checkTensors } from '../graph/check.ts';
-import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import {
   checkShape,
   constant,
@@ -131,19 +131,19 @@ type StridedVjp = (dy: Tensor, x: Tensor) => Tensor;
 /** y[i, ...] = x[offset + (i, ...) . strides]; each use knows its own gradient. */
 /* @__NO_SIDE_EFFECTS__ */
 function stridedCopy(name: string, gradient: (options: never) => StridedVjp) {
-  const spec: Op<Strided & { own: unknown }> = {
+  const apply = op({
     name,
-    shape: ([x], { shape }) => [{ shape, dtype: x.dtype }],
+    shape: ([x]: [x: Tensor], { shape }: Strided & { own: unknown }) => ({ shape, dtype: x.dtype }),
     kernel: stridedKernel,
-    vjp: (dy, { inputs: [x], options }) => [gradient(options.own as never)(dy, x!)],
-  };
+    vjp: (dy, { inputs: [x], options }) => [gradient(options.own as never)(dy, x)],
+  });
   return (x: Tensor, shape: Shape, strides: readonly number[], offset: number, own: unknown): Tensor => {
     checkWords(name, x);
     const value = constantValue(x);
     if (value !== null) return constant(value, shape, x.dtype);
     const merged = mergeAxes(shape, [strides], name);
     const options = { sizes: merged.shape, strides: merged.strides[0], offset, shape, own };
-    return call(spec, [x], options).outputs[0];
+    return apply([x], options);
   };
 }
 
@@ -154,7 +154,7 @@ const transposeCopy = stridedCopy('transpose', (permutation: number[]) => (dy) =
 
 /**
  * Axes in another order. x: f32 or u32
- * @param permutation axis i of the result is axis permutation[i] of x; all reversed unless told.
+ * @param permutation axis i of the result is axis permutation[i] of x; default: all reversed.
  */
 export function transpose(x: Tensor, options: { permutation?: readonly number[] } = {}): Tensor {
   checkCall('transpose', { x }, options, 'permutation');
@@ -252,9 +252,9 @@ interface Pad {
   starts: readonly number[];
 }
 
-const padOp: Op<Pad> = {
+const padOp = op({
   name: 'pad',
-  shape: ([x], { outer }) => [{ shape: outer, dtype: x.dtype }],
+  shape: ([x]: [x: Tensor], { outer }: Pad) => ({ shape: outer, dtype: x.dtype }),
   kernel: {
     source,
     entry: 'pad_forward',
@@ -265,8 +265,8 @@ const padOp: Op<Pad> = {
       block({ count: sizeOf(shape), value: bits, shape, strides: stridesOf(sizes), before, sizes }),
     invocations: ({ outputs: [y] }) => Math.ceil(y.size / 4),
   },
-  vjp: (dy, { inputs: [x], options: { starts } }) => [slice(dy, { starts, sizes: x!.shape })],
-};
+  vjp: (dy, { inputs: [x], options: { starts } }) => [slice(dy, { starts, sizes: x.shape })],
+});
 
 /** x with `before` and `after` more elements of one value along each axis. x: f32 or u32. Default value 0. */
 export function pad(
@@ -281,7 +281,7 @@ export function pad(
   checkWords('pad', x);
   const rank = x.shape.length;
   const valid = (list: readonly number[]) =>
-    list.length === rank && list.every((n) => Number.isInteger(n) && n >= 0);
+    list.length === rank && [...list].every((n) => Number.isInteger(n) && n >= 0);
   if (!valid(before) || !valid(after))
     fail(
       'pad',
@@ -311,7 +311,7 @@ export function pad(
     outer,
     starts: [...before],
   };
-  return call(padOp, [x], settings).outputs[0];
+  return padOp([x], settings);
 }
 
 interface Concatenate {
@@ -319,12 +319,11 @@ interface Concatenate {
   widths: number[];
 }
 
-const concatenateOp: Op<Concatenate> = {
+const concatenateOp = op({
   name: 'concatenate',
-  shape: (xs, { axis }) => {
-    const parts = xs.filter(Boolean);
-    const total = parts.reduce((n, x) => n + x.shape[axis], 0);
-    return [{ shape: parts[0].shape.map((n, k) => (k === axis ? total : n)), dtype: parts[0].dtype }];
+  shape: ([first, ...others]: [first: Tensor, ...others: (Tensor | null)[]], { axis }: Concatenate) => {
+    const total = others.reduce((n, x) => n + (x ? x.shape[axis] : 0), first.shape[axis]);
+    return { shape: first.shape.map((n, k) => (k === axis ? total : n)), dtype: first.dtype };
   },
   kernel: ({ options: { widths } }) => {
     const unit = widths.every((w) => w % 4 === 0) ? 4 : 1;
@@ -347,7 +346,7 @@ const concatenateOp: Op<Concatenate> = {
       return slice(dy, { starts, sizes: x.shape });
     });
   },
-};
+});
 
 /** The tensor that `xs` were cut from, when putting them together gives it back: the two views of a batch, say. */
 function slicedFrom(xs: readonly Tensor[], axis: number): Tensor | null {
@@ -389,18 +388,21 @@ export function concatenate(xs: readonly Tensor[], axis = 0): Tensor {
       at,
     );
   }
-  const parts = [...xs, ...Array<null>(4 - xs.length).fill(null)];
-  const widths = parts.map((x) => (x ? sizeOf(x.shape.slice(at)) : 0));
-  return call(concatenateOp, parts, { axis: at, widths }).outputs[0];
+  const others = [...xs.slice(1), ...Array<null>(4 - xs.length).fill(null)];
+  const widths = [first, ...others].map((x) => (x ? sizeOf(x.shape.slice(at)) : 0));
+  return concatenateOp([first, ...others], { axis: at, widths });
 }
 
 const rowLength = (table: Tensor) => table.size / table.shape[0];
 
-const gatherOp: Op = {
+const gatherOp = op({
   name: 'gather',
-  shape: ([table, ids]) => [{ shape: [...ids.shape, ...table.shape.slice(1)], dtype: table.dtype }],
+  shape: ([table, ids]: [table: Tensor, ids: Tensor]) => ({
+    shape: [...ids.shape, ...table.shape.slice(1)],
+    dtype: table.dtype,
+  }),
   kernel: ({ inputs: [table] }) => {
-    const unit = rowLength(table!) % 4 ? 1 : 4;
+    const unit = rowLength(table) % 4 ? 1 : 4;
     return {
       source,
       entry: unit === 4 ? 'gather_quads' : 'gather_forward',
@@ -408,19 +410,16 @@ const gatherOp: Op = {
       outputs: ['y'],
       workgroupSize: 256,
       uniform: ({ outputs: [y] }) =>
-        block({ count: y.size / unit, shape: [table!.shape[0], 1, 1, rowLength(table!) / unit] }),
+        block({ count: y.size / unit, shape: [table.shape[0], 1, 1, rowLength(table) / unit] }),
       invocations: ({ outputs: [y] }) => Math.ceil(y.size / 4),
     };
   },
-  vjp: (dy, { inputs: [table, ids] }) => [
-    call(gatherGradientOp, [dy, ids], { shape: table!.shape }).outputs[0],
-    null,
-  ],
-};
+  vjp: (dy, { inputs: [table, ids] }) => [gatherGradientOp([dy, ids], { shape: table.shape }), null],
+});
 
-const gatherGradientOp: Op<{ shape: Shape }> = {
+const gatherGradientOp = op({
   name: 'gatherGradient',
-  shape: (_, { shape }) => shape,
+  shape: (_: [dy: Tensor, ids: Tensor], { shape }: { shape: Shape }) => shape,
   kernel: ({ inputs: [, ids], outputs: [dtable] }) => {
     const unit = rowLength(dtable) % 4 ? 1 : 4;
     return {
@@ -429,16 +428,16 @@ const gatherGradientOp: Op<{ shape: Shape }> = {
       inputs: ['dy', 'ids'],
       outputs: ['dtable'],
       uniform: () =>
-        block({ count: dtable.size / unit, offset: ids!.size, shape: [1, 1, 1, rowLength(dtable) / unit] }),
+        block({ count: dtable.size / unit, offset: ids.size, shape: [1, 1, 1, rowLength(dtable) / unit] }),
       rounds: () => ({
-        size: ids!.size,
+        size: ids.size,
         rounds: (n) => n + 1,
         expected: 'at most N ids where a gradient is taken',
       }),
       invocations: () => dtable.size / unit,
     };
   },
-};
+});
 
 /**
  * Rows of a table by their numbers. table: [V, ...] f32 or u32, ids: u32 of any shape -> [...ids, ...]
@@ -452,5 +451,5 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
   checkWords('gather', table);
   if (ids.dtype !== 'u32') fail('gather', `expected u32 ids, got ${ids.dtype} ${show(ids.shape)}`);
   if (table.shape.length < 1) fail('gather', 'expected a table of rows, got a scalar');
-  return call(gatherOp, [table, ids], {}).outputs[0];
+  return gatherOp([table, ids]);
 }

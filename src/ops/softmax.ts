@@ -1,6 +1,6 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
 import { checkCall } from '../graph/check.ts';
-import { type Call, call, type Kernel, type Op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
 
@@ -21,11 +21,12 @@ const forwardKernel = (x: Tensor, log: boolean, target: Target): Kernel => ({
 });
 
 /* @__NO_SIDE_EFFECTS__ */
-const gradientOp = (name: string, log: boolean): Op => ({
-  name,
-  shape: ([, y]) => y.shape,
-  kernel: ({ inputs: [, y] }, target) => gradientKernel(y!, log, target),
-});
+const gradientOp = (name: string, log: boolean) =>
+  op({
+    name,
+    shape: ([, y]: [dy: Tensor, y: Tensor]) => y.shape,
+    kernel: ({ inputs: [, y] }, target) => gradientKernel(y, log, target),
+  });
 
 const gradientKernel = (y: Tensor, log: boolean, target: Target): Kernel => ({
   ...rowKernel(softmaxWgsl, y, target),
@@ -37,14 +38,14 @@ const gradientKernel = (y: Tensor, log: boolean, target: Target): Kernel => ({
 });
 
 /* @__NO_SIDE_EFFECTS__ */
-const forwardOp = (name: string, log: boolean): Op => {
+const forwardOp = (name: string, log: boolean) => {
   const gradient = gradientOp(`${name}Gradient`, log);
-  return {
+  return op({
     name,
-    shape: ([x]) => x.shape,
-    kernel: ({ inputs: [x] }, target) => forwardKernel(x!, log, target),
-    vjp: (dy, { outputs: [y] }) => [call(gradient, [dy, y], {}).outputs[0]],
-  };
+    shape: ([x]: [x: Tensor]) => x.shape,
+    kernel: ({ inputs: [x] }, target) => forwardKernel(x, log, target),
+    vjp: (dy, { outputs: [y] }) => [gradient([dy, y])],
+  });
 };
 const softmaxOp = forwardOp('softmax', false);
 const logSoftmaxOp = forwardOp('logSoftmax', true);
@@ -52,42 +53,40 @@ const logSoftmaxOp = forwardOp('logSoftmax', true);
 /** exp(x) over its sum, along the last axis; stable for large x. x: [..., C] -> the same shape */
 export function softmax(x: Tensor): Tensor {
   checkRows('softmax', x);
-  return call(softmaxOp, [x], {}).outputs[0];
+  return softmaxOp([x]);
 }
 
 /** x - logSumExp(x), along the last axis. x: [..., C] -> the same shape */
 export function logSoftmax(x: Tensor): Tensor {
   checkRows('logSoftmax', x);
-  return call(logSoftmaxOp, [x], {}).outputs[0];
+  return logSoftmaxOp([x]);
 }
 
-const logSumExpOp: Op = {
+const logSumExpOp = op({
   name: 'logSumExp',
-  shape: ([x]) => [{ shape: x.shape.slice(0, -1) }, { shape: [rowsOf(x).rows, 2] }],
+  shape: ([x]: [x: Tensor]) => [{ shape: x.shape.slice(0, -1) }, { shape: [rowsOf(x).rows, 2] }],
   kernel: ({ inputs: [x] }, target) => ({
-    ...rowKernel(softmaxWgsl, x!, target),
+    ...rowKernel(softmaxWgsl, x, target),
     entry: 'log_sum_exp_forward',
     inputs: ['x'],
     outputs: ['y', 'statistics'],
-    uniform: () => uniformOf(x!),
+    uniform: () => uniformOf(x),
   }),
-  vjp: (dy, { inputs: [x], outputs: [, statistics] }) => [
-    call(logSumExpGradientOp, [dy, statistics, x], {}).outputs[0],
-  ],
-};
+  vjp: (dy, { inputs: [x], outputs: [, statistics] }) => [logSumExpGradientOp([dy, statistics, x])],
+});
 
-const logSumExpGradientOp: Op = {
+const logSumExpGradientOp = op({
   name: 'logSumExpGradient',
-  shape: ([, , x]) => x.shape,
+  shape: ([, , x]: [dy: Tensor, statistics: Tensor, x: Tensor]) => x.shape,
   kernel: ({ inputs: [, , x] }, target) => ({
-    ...rowKernel(softmaxWgsl, x!, target, 0),
+    ...rowKernel(softmaxWgsl, x, target, 0),
     entry: 'log_sum_exp_gradient',
     inputs: ['dy', 'statistics', 'x'],
     outputs: ['dx'],
     uniform,
-    invocations: () => laneInvocations(x!),
+    invocations: () => laneInvocations(x),
   }),
-};
+});
 
 /** log(sum(exp(x))) along the last axis; stable for large x, and -Infinity for a row of -Infinity. x: [..., C] -> [...] */
 export function logSumExp(x: Tensor, options: { keepDims?: boolean } = {}): Tensor {
@@ -99,7 +98,7 @@ export function logSumExp(x: Tensor, options: { keepDims?: boolean } = {}): Tens
   // Few long rows would leave a GPU idle: sums of parts first, where the length divides.
   const part = rows < 128 && columns >= 4096 ? divisor(columns) : columns;
   const parts = part < columns ? logSumExp(reshape(x, [...outer, columns / part, part])) : x;
-  const y = call(logSumExpOp, [parts], {}).outputs[0];
+  const [y] = logSumExpOp([parts]);
   return keepDims ? reshape(y, [...outer, 1]) : y;
 }
 

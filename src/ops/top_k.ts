@@ -1,7 +1,7 @@
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
-import { type Call, call, type Kernel, type Op } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom } from './operands.ts';
 import { pad } from './shape.ts';
@@ -20,7 +20,7 @@ interface Options {
 const source = fromBuffers(topKWgsl);
 /** Places in a list of the kernel. */
 const MOST = 32;
-/** Longer rows are read by fours, with zeros behind them: by ones they would need too many rounds. */
+/** Longer rows are read by fours, with zeros behind them: by ones they would need more than MOST_ROUNDS. */
 const MOST_SCALARS = 65_000;
 const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call<Options>) => ({
   queries,
@@ -31,7 +31,7 @@ const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call
   chunk,
 });
 const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
-/** Rounds of a tile of gallery rows after the other: `step` numbers of a row each, and up to `offers` to take them in. */
+/** Rounds of all tiles of gallery rows: `step` numbers of a row each, and up to `offers` to insert them. */
 const roundsOf = ({ size, chunk }: Options, rows: number, step: number, offers: number) => ({
   size,
   rounds: (n: number) => Math.ceil(chunk / rows) * (Math.ceil(n / step) + offers),
@@ -59,21 +59,21 @@ const largeKernel: Kernel<Options> = {
   invocations: ({ options }) => Math.ceil(options.queries / 8) * options.chunks,
 };
 
-const topKChunk: Op<Options> = {
+const topKChunk = op({
   name: 'topKSimilar',
-  shape: (_, { chunks, queries, k }) => lists(chunks, queries, k),
-  kernel: ({ inputs, options }, target) => {
+  shape: (_: [queries: Tensor, gallery: Tensor], { chunks, queries, k }: Options) =>
+    lists(chunks, queries, k),
+  kernel: ({ inputs: [queries, gallery], options }, target) => {
     if (options.size % 4) return { ...chunkKernel, entry: 'top_k_chunk_scalar' };
     if (target.largeTiles === Infinity || options.queries <= 4) return chunkKernel;
-    const [queries, gallery] = inputs as Tensor[];
     const work = options.queries * options.gallery * options.size;
     return { ...largeKernel, ...operandsFrom(topKWgsl, { queries, gallery }, work, target) };
   },
-};
+});
 
-const topKMerge: Op<Options> = {
+const topKMerge = op({
   name: 'topKMerge',
-  shape: (_, { queries, k }) => lists(queries, k),
+  shape: (_: [similarities: Tensor, indices: Tensor], { queries, k }: Options) => lists(queries, k),
   kernel: {
     source,
     entry: 'top_k_merge',
@@ -84,7 +84,7 @@ const topKMerge: Op<Options> = {
     rounds: ({ options: { chunks, k } }) => chunks * (k + 2) + 1,
     invocations: ({ options }) => options.queries,
   },
-};
+});
 
 /**
  * The k gallery rows with the largest inner product with each query, largest first; equal ones by index. Give
@@ -117,8 +117,8 @@ export function topKSimilar(
     const [a, b] = [queries, gallery].map((x) => pad(x, { before: [0, 0], after }));
     return topKSimilar(a, b, { k });
   }
-  // Chunks make invocations (a GPU wants a thousand and more), but each must fill its lists anew; lavapipe stops an
-  // invocation after 65,535 rounds of its loops: D (or D / 4) for 8 rows, and up to 4 for each row;
+  // Chunks make invocations (a GPU wants a thousand and more), but each must fill its lists anew; and rounds must
+  // stay below MOST_ROUNDS: D (or D / 4) for 8 rows, and up to 4 for each row;
   // with larger tiles D / 4 for 16 rows, and up to 8 for each row and 8 for each tile.
   const rounds = D % 4 ? D / 8 + 4 : Math.max(D / 32 + 4, D / 64 + 8.5);
   const wanted = Math.ceil(1024 / Math.ceil(M / 4));
@@ -128,10 +128,10 @@ export function topKSimilar(
     8 * Math.max(1, Math.floor(50_000 / 8 / rounds)),
   );
   const settings: Options = { k, queries: M, gallery: N, size: D, chunks: Math.ceil(N / chunk), chunk };
-  const partial = call(topKChunk, [queries, gallery], settings).outputs;
+  const partial = topKChunk([queries, gallery], settings);
   const [similarities, indices] =
     settings.chunks === 1
       ? partial.map((x) => reshape(x, [M, k]))
-      : call(topKMerge, partial, settings).outputs;
+      : topKMerge([partial[0], partial[1]], settings);
   return { indices, similarities };
 }

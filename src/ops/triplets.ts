@@ -1,7 +1,8 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import tripletsWgsl from '../../shaders/triplets.wgsl' with { type: 'text' };
+import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkScalar, checkTensor } from '../graph/check.ts';
-import { call, f32, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 
 interface Options {
@@ -10,41 +11,40 @@ interface Options {
 }
 
 const source = [tripletsWgsl, gridWgsl];
-/** llvmpipe ends an invocation after 65,535 rounds of its loops, silently; the gradient has two. */
-const MOST = 32767;
+/** The most candidates: the gradient loops over them twice. */
+const MOST = Math.floor(MOST_ROUNDS / 2);
 
-const tripletsOp: Op<Options> = {
+const tripletsOp = op({
   name: 'triplets',
-  shape: ([{ shape }]) => [{ shape }, { shape, dtype: 'u32' }],
+  shape: ([{ shape }]: [distances: Tensor, anchors: Tensor, candidates: Tensor], _: Options) => [
+    { shape },
+    { shape, dtype: 'u32' as const },
+  ],
   kernel: ({ outputs: [{ shape }], options: { margin, hard } }) => ({
     source,
     entry: hard ? 'triplets_hard' : 'triplets_semi_hard',
     inputs: ['distances', 'anchor_labels', 'candidate_labels'],
     outputs: ['terms', 'negatives'],
-    uniform: () => ({ m: shape[0], n: shape[1], margin: f32(margin) }),
+    uniform: () => ({ m: shape[0], n: shape[1], margin: margin }),
     rounds: () => shape[1] + 1,
     invocations: () => shape[0] * (hard ? 1 : Math.ceil(shape[1] / 4)),
   }),
-  vjp: (dy, { outputs: [, negatives] }) => [
-    call(tripletsGradientOp, [dy, negatives], {}).outputs[0],
-    null,
-    null,
-  ],
-};
+  vjp: (dy, { outputs: [, negatives] }) => [tripletsGradientOp([dy, negatives]), null, null],
+});
 
-const tripletsGradientOp: Op = {
+const tripletsGradientOp = op({
   name: 'tripletsGradient',
-  shape: ([dy]) => dy.shape,
+  shape: ([dy]: [dy: Tensor, negatives: Tensor]) => dy.shape,
   kernel: {
     source,
     entry: 'triplets_gradient',
     inputs: ['dy', 'chosen'],
     outputs: ['ddistances'],
-    uniform: ({ outputs: [{ shape }] }) => ({ m: shape[0], n: shape[1] }),
+    uniform: ({ outputs: [{ shape }] }) => ({ m: shape[0], n: shape[1], margin: 0 }),
     rounds: ({ outputs: [{ shape }] }) => 2 * (shape[1] + 1),
     invocations: ({ outputs: [{ shape }] }) => shape[0],
   },
-};
+});
 
 /**
  * `max(0, d_ij - d_ik + margin)` for anchors i and candidates j of the same label, with k mined among those of other labels: the
@@ -71,5 +71,5 @@ export function triplets(
   for (const [x, rows] of [[anchors, M] as const, [candidates, N] as const])
     if (x.dtype !== 'u32' || x.size !== rows)
       fail('triplets', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
-  return call(tripletsOp, [distances, anchors, candidates], { margin, hard }).outputs[0];
+  return tripletsOp([distances, anchors, candidates], { margin, hard })[0];
 }

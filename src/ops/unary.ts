@@ -2,7 +2,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import unaryWgsl from '../../shaders/unary.wgsl' with { type: 'text' };
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkFloat, checkScalar } from '../graph/check.ts';
-import { call, f32, type Kernel, type Op } from '../graph/op.ts';
+import { type Kernel, type Op, op } from '../graph/op.ts';
 import {
   constant,
   constantValue,
@@ -14,9 +14,13 @@ import {
   where,
 } from '../graph/tensor.ts';
 
-const source = [unaryWgsl, gridWgsl];
+/** The functions of unary.wgsl, in the order of its cases. */
+const FUNCTIONS = [
+  ...['neg', 'exp', 'log', 'sqrt', 'square', 'abs', 'power', 'clamp', 'relu', 'leakyRelu'],
+  ...['gelu', 'geluExact', 'silu', 'sigmoid', 'tanh', 'softplus'],
+];
 
-/** Numbers of the uniform block: `a` and `b` as in the shader, `dy` where the cotangent is one number. */
+/** The uniforms of unary.wgsl: `dy` where the cotangent is one number everywhere. */
 interface Numbers {
   a?: Scalar;
   b?: Scalar;
@@ -24,126 +28,103 @@ interface Numbers {
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-const elementwise = (entry: string, inputs: string[], output: string, inPlace?: string): Kernel<Numbers> => ({
-  source,
-  entry,
-  inPlace,
-  inputs,
-  outputs: [output],
+const elementwise = (
+  name: string,
+  kernel: Pick<Kernel, 'entry' | 'inputs' | 'outputs' | 'inPlace'>,
+): Kernel<Numbers> => ({
+  ...kernel,
+  source: [unaryWgsl, gridWgsl],
   workgroupSize: 256,
-  uniform: ({ outputs: [y], options: { a = 0, b = 0, dy = 0 } }) => ({
-    count: y.size,
-    a: f32(a),
-    b: f32(b),
-    dy: f32(dy),
-  }),
+  constants: ({ inputs: [x] }) => ({ FUNCTION: FUNCTIONS.indexOf(name), UNIFORM_DY: +!x }),
+  uniform: ({ outputs: [y], options: { a = 0, b = 0, dy = 0 } }) => ({ count: y.size, a, b, dy }),
   invocations: ({ outputs: [y] }) => Math.ceil(y.size / 4),
 });
 
-type Gradient = (dy: Tensor, x: Tensor, y: Tensor, numbers: Numbers) => Tensor;
+type GradientInputs = [dy: Tensor | null, saved: Tensor];
 
-/** A function of each element. `fold` computes it for a tensor that is one number everywhere; null: the GPU does. */
+/** dx from dy and x or y. A constant dy takes no buffer, and a zero one no work. */
+/* @__NO_SIDE_EFFECTS__ */
+function gradientOf(
+  name: string,
+  gradientName = `${name}Gradient`,
+  inPlace?: string,
+  fuse?: Op<Numbers, GradientInputs>['fuse'],
+) {
+  const bind = { entry: 'unary_gradient', inputs: ['dy', 'saved'], outputs: ['dx'] };
+  const apply = op({
+    name: gradientName,
+    shape: ([, saved]: GradientInputs, _: Numbers) => saved.shape,
+    kernel: ({ inputs: [dy] }) => elementwise(name, { ...bind, inPlace: dy ? inPlace : undefined }),
+    fuse,
+  });
+  return (dy: Tensor, saved: Tensor, numbers: Numbers): Tensor => {
+    if (!sameShape(dy.shape, saved.shape))
+      fail(gradientName, `expected dy ${show(saved.shape)}, got ${show(dy.shape)}`);
+    const value = constantValue(dy);
+    if (value === 0) return dy;
+    return apply([value === null ? dy : null, saved], { ...numbers, dy: value ?? 0 });
+  };
+}
+
+/** How a function of each element is differentiated and folded. */
+interface Definition {
+  /** The tensor that its gradient needs beside dy, or a gradient of its own. */
+  gradient: 'x' | 'y' | ((dy: Tensor, y: Tensor, numbers: Numbers) => Tensor);
+  /** Computes it for a tensor that is one number everywhere. Default: the GPU does. */
+  fold?: (x: number, a: number, b: number) => number;
+  /** The name of the op, where it is not that of the function. */
+  name?: string;
+  half?: boolean;
+  inPlace?: string;
+}
+
 /* @__NO_SIDE_EFFECTS__ */
 function unary(
   name: string,
-  fold: ((x: number, a: number, b: number) => number) | null,
-  entry: string,
-  gradient: Gradient,
-  inPlace?: string,
+  { gradient, fold, name: opName = name, half, inPlace }: Definition,
 ): (x: Tensor, numbers?: Numbers) => Tensor {
-  const spec: Op<Numbers> = {
-    name,
-    shape: ([x]) => x.shape,
-    kernel: elementwise(entry, ['x'], 'y', inPlace),
-    vjp: (dy, { inputs: [x], outputs: [y], options }) => [gradient(dy, x!, y, options)],
-  };
+  const backward = typeof gradient === 'string' ? gradientOf(name) : null;
+  const apply = op({
+    name: opName,
+    half,
+    shape: ([x]: [x: Tensor], _: Numbers) => x.shape,
+    kernel: elementwise(name, { entry: 'unary_forward', inputs: ['x'], outputs: ['y'], inPlace }),
+    vjp: (dy, { inputs: [x], outputs: [y], options }) => [
+      typeof gradient === 'string'
+        ? backward!(dy, gradient === 'x' ? x : y, options)
+        : gradient(dy, y, options),
+    ],
+  });
   return (x, numbers = {}) => {
-    checkFloat(name, x);
-    checkOptions(where(name), numbers, ['a', 'b']);
+    checkFloat(opName, x);
+    checkOptions(where(opName), numbers, ['a', 'b']);
     const { a = 0, b = 0 } = numbers;
     const value = constantValue(x);
     if (fold && value !== null && typeof a === 'number' && typeof b === 'number')
       return constant(fold(value, a, b), x.shape);
-    return call(spec, [x], numbers).outputs[0];
+    return apply([x], numbers);
   };
 }
-
-/** dx from dy and x or y. A constant dy takes no buffer, and a zero one no work. */
-/* @__NO_SIDE_EFFECTS__ */
-function gradient(name: string, entry: string, inPlace?: string) {
-  const kernel = elementwise(entry, ['dy', 'saved'], 'dx', inPlace);
-  const spec: Op<Numbers> = {
-    name,
-    shape: ([, saved]) => saved.shape,
-    kernel: ({ inputs: [dy] }) =>
-      dy ? kernel : { ...kernel, inPlace: undefined, constants: () => ({ UNIFORM_DY: 1 }) },
-  };
-  return (dy: Tensor, saved: Tensor, numbers: Numbers = {}): Tensor => {
-    if (!sameShape(dy.shape, saved.shape))
-      fail(name, `expected dy ${show(saved.shape)}, got ${show(dy.shape)}`);
-    const value = constantValue(dy);
-    if (value === 0) return dy;
-    const inputs = value === null ? [dy, saved] : [null, saved];
-    return call(spec, inputs, { ...numbers, dy: value ?? 0 }).outputs[0];
-  };
-}
-
-const expGradient = gradient('expGradient', 'exp_gradient');
-const logGradient = gradient('logGradient', 'log_gradient');
-const sqrtGradient = gradient('sqrtGradient', 'sqrt_gradient');
-const squareGradient = gradient('squareGradient', 'square_gradient');
-const absGradient = gradient('absGradient', 'abs_gradient');
-const powerGradient = gradient('powerGradient', 'power_gradient');
-const clampGradient = gradient('clampGradient', 'clamp_gradient');
-const geluGradient = gradient('geluGradient', 'gelu_gradient');
-const geluExactGradient = gradient('geluExactGradient', 'gelu_exact_gradient');
-const siluGradient = gradient('siluGradient', 'silu_gradient');
-const sigmoidGradient = gradient('sigmoidGradient', 'sigmoid_gradient');
-const tanhGradient = gradient('tanhGradient', 'tanh_gradient');
-const softplusGradient = gradient('softplusGradient', 'softplus_gradient');
 
 /** -x */
-export const neg: (x: Tensor) => Tensor = unary(
-  'neg',
-  (x) => -x,
-  'neg_forward',
-  (dy) => neg(dy),
-);
+export const neg: (x: Tensor) => Tensor = unary('neg', { fold: (x) => -x, gradient: (dy) => neg(dy) });
 
 /** e^x */
-export const exp: (x: Tensor) => Tensor = unary('exp', Math.exp, 'exp_forward', (dy, _x, y) =>
-  expGradient(dy, y),
-);
+export const exp: (x: Tensor) => Tensor = unary('exp', { fold: Math.exp, gradient: 'y' });
 
 /** The natural logarithm; -Infinity at 0. */
-export const log: (x: Tensor) => Tensor = unary('log', Math.log, 'log_forward', (dy, x) =>
-  logGradient(dy, x),
-);
+export const log: (x: Tensor) => Tensor = unary('log', { fold: Math.log, gradient: 'x' });
 
 /** The square root. Its gradient at 0 is infinite: add an epsilon. */
-export const sqrt: (x: Tensor) => Tensor = unary('sqrt', Math.sqrt, 'sqrt_forward', (dy, _x, y) =>
-  sqrtGradient(dy, y),
-);
+export const sqrt: (x: Tensor) => Tensor = unary('sqrt', { fold: Math.sqrt, gradient: 'y' });
 
 /** x^2 */
-export const square: (x: Tensor) => Tensor = unary(
-  'square',
-  (x) => x * x,
-  'square_forward',
-  (dy, x) => squareGradient(dy, x),
-);
+export const square: (x: Tensor) => Tensor = unary('square', { fold: (x) => x * x, gradient: 'x' });
 
 /** |x|; the gradient at 0 is 0. */
-export const abs: (x: Tensor) => Tensor = unary('abs', Math.abs, 'abs_forward', (dy, x) =>
-  absGradient(dy, x),
-);
+export const abs: (x: Tensor) => Tensor = unary('abs', { fold: Math.abs, gradient: 'x' });
 
-const powerOp = unary(
-  'power',
-  (x, p) => x ** p,
-  'power_forward',
-  (dy, x, _y, { a }) => powerGradient(dy, x, { a }),
-);
+const powerOp = unary('power', { fold: (x, p) => x ** p, gradient: 'x' });
 
 /** x^exponent. A negative x needs a whole exponent, and gives NaN otherwise. */
 export function power(x: Tensor, exponent: Scalar): Tensor {
@@ -156,12 +137,7 @@ export function power(x: Tensor, exponent: Scalar): Tensor {
   return powerOp(x, { a: exponent });
 }
 
-const clampOp = unary(
-  'clamp',
-  (x, lo, hi) => Math.min(Math.max(x, lo), hi),
-  'clamp_forward',
-  (dy, x, _y, { a, b }) => clampGradient(dy, x, { a, b }),
-);
+const clampOp = unary('clamp', { fold: (x, lo, hi) => Math.min(Math.max(x, lo), hi), gradient: 'x' });
 
 /** min(max(x, lo), hi). The gradient passes on the bounds themselves too. */
 export function clamp(x: Tensor, lo: Scalar, hi: Scalar): Tensor {
@@ -173,7 +149,7 @@ export function clamp(x: Tensor, lo: Scalar, hi: Scalar): Tensor {
   return clampOp(x, { a: lo, b: hi });
 }
 
-/** Activations whose gradient can be told from their output. */
+/** Activations whose gradient follows from their output. */
 export type GatedActivation = 'relu' | 'leakyRelu';
 
 /** Options of {@link activationGradient}: `slope` below 0 is that of leakyRelu. */
@@ -182,61 +158,43 @@ export interface ActivationGradientOptions {
   slope?: number;
 }
 
-const gated = elementwise('activation_gradient', ['dy', 'y'], 'dx', 'activation_gradient_in_place');
-const slopeOf = ({ activation, slope = 0.01 }: ActivationGradientOptions) =>
-  activation === 'relu' ? 0 : slope;
-
-/** The record of {@link activationGradient}. */
-export const activationGradientOp: Op<ActivationGradientOptions & { dy?: number }> = {
-  name: 'activationGradient',
-  shape: ([, y]) => y.shape,
-  kernel: ({ inputs: [dy] }) => ({
-    ...gated,
-    inPlace: dy ? gated.inPlace : undefined,
-    constants: dy ? undefined : () => ({ UNIFORM_DY: 1 }),
-    uniform: ({ outputs, inputs, state, options }) =>
-      gated.uniform!({ outputs, inputs, state, options: { a: slopeOf(options), dy: options.dy } }),
-  }),
-  // The gradient of a ReLU goes into what made its cotangent: one dispatch and one pass over memory less.
-  fuse: ({ inputs: [dy, y], options }, look) => {
-    const maker = options.activation === 'relu' ? look.only(dy) : null;
-    return maker?.op.gated?.(maker, y!) ?? null;
+const slopedGradient = gradientOf(
+  'leakyRelu',
+  'activationGradient',
+  'unary_gradient_in_place',
+  // The op that made its cotangent takes in the gradient of a ReLU: one dispatch and one pass over memory less.
+  ({ inputs: [dy, y], options }, look) => {
+    const maker = options.a === 0 ? look.only(dy) : null;
+    const inputs = maker?.op.gated?.(maker, y);
+    return inputs ? { ...maker!, inputs } : null;
   },
-};
+);
 
 /**
  * The cotangent before an activation, from that after it and the activation's output: dy where y > 0, else slope dy.
  * @param dy and y: one shape
  */
-export const activationGradient = Object.assign(
-  (dy: Tensor, y: Tensor, options: ActivationGradientOptions): Tensor => {
-    if (!sameShape(dy.shape, y.shape))
-      fail('activationGradient', `expected dy ${show(y.shape)}, got ${show(dy.shape)}`);
-    const value = constantValue(dy);
-    if (value === 0) return dy;
-    if (value === null) return call(activationGradientOp, [dy, y], options).outputs[0];
-    return call(activationGradientOp, [null, y], { ...options, dy: value }).outputs[0];
-  },
-  { op: activationGradientOp as Op },
-);
+export const activationGradient = (
+  dy: Tensor,
+  y: Tensor,
+  { activation, slope = 0.01 }: ActivationGradientOptions,
+): Tensor => slopedGradient(dy, y, { a: activation === 'relu' ? 0 : slope });
 
 /** max(x, 0); the gradient at 0 is 0. */
-export const relu: (x: Tensor) => Tensor = unary(
-  'relu',
-  (x) => Math.max(x, 0),
-  'relu_forward',
-  (dy, _x, y) => activationGradient(dy, y, { activation: 'relu' }),
-  'relu_in_place',
-);
+export const relu: (x: Tensor) => Tensor = unary('relu', {
+  fold: (x) => Math.max(x, 0),
+  gradient: (dy, y) => activationGradient(dy, y, { activation: 'relu' }),
+  half: true,
+  inPlace: 'unary_in_place',
+});
 
-const leakyReluOp = unary(
-  'leakyRelu',
-  (x, slope) => (x > 0 ? x : slope * x),
-  'leaky_relu_forward',
-  (dy, _x, y, { a }) => activationGradient(dy, y, { activation: 'leakyRelu', slope: a as number }),
-);
+const leakyReluOp = unary('leakyRelu', {
+  fold: (x, slope) => (x > 0 ? x : slope * x),
+  gradient: (dy, y, { a }) => activationGradient(dy, y, { activation: 'leakyRelu', slope: a as number }),
+  half: true,
+});
 
-/** x where x > 0, else slope x. @param slope positive, 0.01 unless told (Maas et al. 2013) */
+/** x where x > 0, else slope x. @param slope positive, default 0.01 (Maas et al. 2013) */
 export function leakyRelu(x: Tensor, options: { slope?: number } = {}): Tensor {
   checkCall('leakyRelu', { x }, options, 'slope');
   const { slope = 0.01 } = options;
@@ -244,8 +202,8 @@ export function leakyRelu(x: Tensor, options: { slope?: number } = {}): Tensor {
   return leakyReluOp(x, { a: slope });
 }
 
-const geluTanh = unary('gelu', null, 'gelu_forward', (dy, x) => geluGradient(dy, x));
-const geluErf = unary('gelu', null, 'gelu_exact_forward', (dy, x) => geluExactGradient(dy, x));
+const geluTanh = unary('gelu', { gradient: 'x', half: true });
+const geluErf = unary('geluExact', { name: 'gelu', gradient: 'x', half: true });
 
 /** x Phi(x), Hendrycks and Gimpel 2016: their tanh approximation, or with `exact` by the error function (to 1e-6). */
 export function gelu(x: Tensor, options: { exact?: boolean } = {}): Tensor {
@@ -256,21 +214,13 @@ export function gelu(x: Tensor, options: { exact?: boolean } = {}): Tensor {
 }
 
 /** x sigmoid(x), also called swish. */
-export const silu: (x: Tensor) => Tensor = unary('silu', null, 'silu_forward', (dy, x) =>
-  siluGradient(dy, x),
-);
+export const silu: (x: Tensor) => Tensor = unary('silu', { gradient: 'x', half: true });
 
 /** 1 / (1 + e^-x) */
-export const sigmoid: (x: Tensor) => Tensor = unary('sigmoid', null, 'sigmoid_forward', (dy, _x, y) =>
-  sigmoidGradient(dy, y),
-);
+export const sigmoid: (x: Tensor) => Tensor = unary('sigmoid', { gradient: 'y' });
 
 /** The hyperbolic tangent. */
-export const tanh: (x: Tensor) => Tensor = unary('tanh', null, 'tanh_forward', (dy, _x, y) =>
-  tanhGradient(dy, y),
-);
+export const tanh: (x: Tensor) => Tensor = unary('tanh', { gradient: 'y', half: true });
 
 /** log(1 + e^x), without overflow. */
-export const softplus: (x: Tensor) => Tensor = unary('softplus', null, 'softplus_forward', (dy, x) =>
-  softplusGradient(dy, x),
-);
+export const softplus: (x: Tensor) => Tensor = unary('softplus', { gradient: 'x' });

@@ -1,8 +1,8 @@
 import emaWgsl from '../../shaders/ema.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkVariables } from '../graph/check.ts';
-import { call, f32, type Op } from '../graph/op.ts';
-import { fail, PART, type Scalar, sameShape, show, type Variable } from '../graph/tensor.ts';
+import { op } from '../graph/op.ts';
+import { fail, PART, type Scalar, sameShape, show, type Tensor, type Variable } from '../graph/tensor.ts';
 import { blocksOf, checkNumber, flatOf } from './optimizer.ts';
 
 interface Uniform {
@@ -13,9 +13,9 @@ interface Uniform {
   targetStart: number;
 }
 
-const emaOp: Op<Uniform> = {
+const emaOp = op({
   name: 'ema',
-  shape: () => [],
+  shape: (_: [online: Tensor], _options: Uniform) => [],
   kernel: {
     source: [emaWgsl, gridWgsl],
     entry: 'ema_update',
@@ -24,13 +24,13 @@ const emaOp: Op<Uniform> = {
     workgroupSize: 256,
     uniform: ({ options: o }) => ({
       count: o.count / 4,
-      online_start: o.onlineStart / 4,
-      target_start: o.targetStart / 4,
-      momentum: f32(o.momentum),
+      onlineStart: o.onlineStart / 4,
+      targetStart: o.targetStart / 4,
+      momentum: o.momentum,
     }),
     invocations: ({ options: o }) => o.count / 4,
   },
-};
+});
 
 /** A flat variable stands for its parts. */
 const partsOf = (x: Variable | readonly Variable[]): readonly Variable[] =>
@@ -80,7 +80,7 @@ export function ema(
     }
     // A variable on its own has no whole last block.
     const whole = Math.ceil(Math.min(count, t.flat.size - t.offset, o.flat.size - o.offset) / 4) * 4;
-    call(emaOp, [o.flat], { momentum, count: whole, onlineStart: o.offset, targetStart: t.offset }, [t.flat]);
+    emaOp([o.flat], { momentum, count: whole, onlineStart: o.offset, targetStart: t.offset }, [t.flat]);
   }
 }
 

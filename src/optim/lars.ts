@@ -1,6 +1,6 @@
 import larsWgsl from '../../shaders/lars.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import { call, f32, type Op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import { constant, PART, type Scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import {
   blocksOf,
@@ -31,63 +31,66 @@ const source = [larsWgsl, gridWgsl];
 const LANES = 8; // as in the shader
 const BLOCK = PART / 4; // vec4s of a block
 
-const larsNorm: Op = {
+const uniforms = (count: number, options?: Uniform) => ({
+  count,
+  decay: options?.weightDecay ?? 0,
+  trust: options?.trust ?? 0,
+  rate: options?.learningRate ?? 0,
+  momentum: options?.momentum ?? 0,
+});
+
+const larsNorm = op({
   name: 'larsNorm',
-  shape: ([, chunks]) => [{ shape: [(chunks.size / 2) * LANES] }, { shape: [(chunks.size / 2) * LANES] }],
+  shape: ([, chunks]: [gradient: Tensor, chunks: Tensor, weight: Tensor]) => [
+    { shape: [(chunks.size / 2) * LANES] },
+    { shape: [(chunks.size / 2) * LANES] },
+  ],
   kernel: {
     source,
     entry: 'lars_norm',
     inputs: ['gradient', 'chunks', 'old_weight'],
     outputs: ['gradient_sums', 'weight_sums'],
-    uniform: ({ outputs }) => ({ count: outputs[0].size }),
+    uniform: ({ outputs }) => uniforms(outputs[0].size),
     // A chunk has at most a 512th of a variable, and 16 blocks.
-    rounds: ({ inputs: [gradient] }) =>
-      (Math.max(16, Math.ceil(gradient!.size / PART / 512)) * BLOCK) / LANES,
+    rounds: ({ inputs: [gradient] }) => (Math.max(16, Math.ceil(gradient.size / PART / 512)) * BLOCK) / LANES,
     invocations: ({ outputs }) => outputs[0].size,
   },
-};
+});
 
-const larsRates: Op<Uniform> = {
+const larsRates = op({
   name: 'larsRates',
-  shape: (inputs) => [inputs[3].size / 2],
+  shape: (
+    [, , , segments]: [gradientSums: Tensor, weightSums: Tensor, header: Tensor, segments: Tensor],
+    _: Uniform,
+  ) => [segments.size / 2],
   kernel: {
     source,
     entry: 'lars_rates',
     inputs: ['gradient_parts', 'weight_parts', 'norm_header', 'segments'],
     outputs: ['rates'],
-    uniform: ({ outputs, options: o }) => ({
-      count: outputs[0].size / 2,
-      decay: f32(o.weightDecay),
-      trust: f32(o.trust),
-    }),
+    uniform: ({ outputs, options }) => uniforms(outputs[0].size / 2, options),
     rounds: () => 512 * LANES,
     invocations: ({ outputs }) => outputs[0].size / 2,
   },
-};
+});
 
-const larsOp: Op<Uniform> = {
+const larsOp = op({
   name: 'lars',
-  shape: () => [],
+  shape: (_: [gradient: Tensor, header: Tensor, segmentOf: Tensor, rates: Tensor], _options: Uniform) => [],
   kernel: {
     source,
     entry: 'lars_update',
     inputs: ['gradient', 'header', 'segment_of', 'local_rates'],
     state: ['weight', 'velocity'],
     workgroupSize: 256,
-    uniform: ({ inputs, options: o }) => ({
-      count: inputs[0]!.size / 4,
-      decay: f32(o.weightDecay),
-      trust: f32(o.trust),
-      rate: f32(o.learningRate),
-      momentum: f32(o.momentum),
-    }),
-    invocations: ({ inputs }) => inputs[0]!.size / 4,
+    uniform: ({ inputs, options }) => uniforms(inputs[0].size / 4, options),
+    invocations: ({ inputs }) => inputs[0].size / 4,
   },
-};
+});
 
 /**
  * LARS, You et al. 2017: SGD with momentum whose rate is adapted for each variable by the norms of its weights and
- * gradient. Excluded variables (rank 1 unless told) get neither adaptation nor decay. Four dispatches.
+ * gradient. Excluded variables (default: rank 1) get neither adaptation nor decay. Four dispatches.
  */
 export function lars(parameters: readonly Variable[], options: LarsOptions): Optimizer {
   checkOptimizer('lars', parameters, options, 'momentum trust');
@@ -99,10 +102,10 @@ export function lars(parameters: readonly Variable[], options: LarsOptions): Opt
   return makeOptimizer(parameters, options, {
     name: 'lars',
     moments: ['velocity'],
-    norm: ({ gradient, parameters: flat }) => call(larsNorm, [gradient, tables.chunks, flat], {}).outputs,
+    norm: ({ gradient, parameters: flat }) => larsNorm([gradient, tables.chunks, flat]),
     update: ({ gradient, header, parameters: flat, moments, sums }) => {
-      const [rates] = call(larsRates, [sums[0], sums[1], header, tables.segments], uniform).outputs;
-      call(larsOp, [gradient, header, tables.segmentOf, rates], uniform, [flat, ...moments]);
+      const rates = larsRates([sums[0], sums[1], header, tables.segments], uniform);
+      larsOp([gradient, header, tables.segmentOf, rates], uniform, [flat, ...moments]);
     },
   });
 }

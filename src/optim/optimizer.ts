@@ -5,7 +5,7 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkOn, checkTensor, checkTensors, checkVariables } from '../graph/check.ts';
 import { grad } from '../graph/gradient.ts';
-import { call, f32, type Op, op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import {
   assertInStep,
   constant,
@@ -57,7 +57,7 @@ interface Rule {
   name: string;
   /** One flat variable each, laid out like the parameters. */
   moments: readonly string[];
-  /** Of Adam: for the bias correction. */
+  /** Adam's, for the bias correction. */
   betas?: readonly [number, number];
   /** The dispatch that sums squares; its first output are the partial sums of the gradient. */
   norm?: (parts: Parts) => Tensor[];
@@ -79,41 +79,44 @@ const source = [optimizerWgsl, gridWgsl];
 /** How many threads sum squares: enough for a GPU, few enough for the one workgroup that adds their sums up. */
 const normThreads = (vectors: number) => Math.min(16384, 256 * Math.ceil(vectors / (256 * 16)));
 
-const gradientNorm = op<[gradient: Tensor]>({
+const gradientNorm = op({
   name: 'gradientNorm',
-  shape: ([gradient]) => [normThreads(gradient.size / 4)],
+  shape: ([gradient]: [gradient: Tensor]) => [normThreads(gradient.size / 4)],
   kernel: {
     source,
     entry: 'optimizer_norm',
     inputs: ['gradient'],
     outputs: ['partials'],
     workgroupSize: 256,
-    uniform: ({ inputs, outputs }) => ({ count: inputs[0]!.size / 4, stride: outputs[0].size }),
-    rounds: ({ inputs, outputs }) => Math.ceil(inputs[0]!.size / 4 / outputs[0].size),
+    uniform: ({ inputs: [gradient], outputs: [partials] }) => ({
+      ...{ count: gradient.size / 4, stride: partials.size },
+      ...{ clip: 0, first: 0, second: 0 },
+    }),
+    rounds: ({ inputs: [gradient], outputs: [partials] }) => Math.ceil(gradient.size / 4 / partials.size),
     invocations: ({ outputs }) => outputs[0].size,
   },
 });
 
-const updateHeader: Op<{ clip: number; betas: readonly [number, number] }> = {
+const updateHeader = op({
   name: 'optimizerHeader',
-  shape: () => [],
+  shape: (_: [sums: Tensor], _options: { clip: number; betas: readonly [number, number] }) => [],
   kernel: {
     source,
     entry: 'optimizer_header',
     inputs: ['sums'],
     state: ['header'],
     uniform: ({ inputs, options: { clip, betas } }) => ({
-      count: inputs[0]!.size,
+      count: inputs[0].size,
       stride: 0,
-      clip: f32(clip),
+      clip: clip,
       // beta = 0 would be -infinity
-      first: f32(Math.log(Math.max(betas[0], 1e-30))),
-      second: f32(Math.log(Math.max(betas[1], 1e-30))),
+      first: Math.log(Math.max(betas[0], 1e-30)),
+      second: Math.log(Math.max(betas[1], 1e-30)),
     }),
-    rounds: ({ inputs }) => Math.ceil(inputs[0]!.size / 64) + 64,
+    rounds: ({ inputs }) => Math.ceil(inputs[0].size / 64) + 64,
     invocations: () => 64,
   },
-};
+});
 
 export const excludedByDefault = (v: Variable): boolean => v.shape.length <= 1;
 
@@ -189,8 +192,8 @@ export function makeOptimizer(
     if (!sameShape(gradient.shape, flat.shape))
       fail(name, `expected packed gradients ${show(flat.shape)}, got ${show(gradient.shape)}`);
     const parts: Parts = { parameters: flat, moments, gradient, header, table, sums: [] };
-    const sums = norm ? norm(parts) : [gradientNorm(gradient)];
-    call(updateHeader, [sums[0]], { clip: clip ?? 0, betas }, [header]);
+    const sums = norm ? norm(parts) : [gradientNorm([gradient])];
+    updateHeader([sums[0]], { clip: clip ?? 0, betas }, [header]);
     rule({ ...parts, sums });
   };
   return {

@@ -1,8 +1,8 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import sgdWgsl from '../../shaders/sgd.wgsl' with { type: 'text' };
 import { InputError } from '../gpu/errors.ts';
-import { type Call, call, f32, type Kernel, type Op } from '../graph/op.ts';
-import type { Scalar, Variable } from '../graph/tensor.ts';
+import { type Kernel, op } from '../graph/op.ts';
+import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
 import {
   checkNumber,
   checkOptimizer,
@@ -26,28 +26,31 @@ interface Uniform {
   nesterov: boolean;
 }
 
-const kernel: Kernel<Uniform> = {
+type Inputs = [gradient: Tensor, header: Tensor, table: Tensor];
+
+const kernel: Kernel<Uniform, Inputs> = {
   source: [sgdWgsl, gridWgsl],
   entry: 'sgd_update',
   inputs: ['gradient', 'header', 'table'],
   state: ['weight', 'velocity'],
   workgroupSize: 256,
-  uniform: ({ inputs, options: o }: Call<Uniform>) => ({
-    count: inputs[0]!.size / 4,
+  uniform: ({ inputs, options: o }) => ({
+    count: inputs[0].size / 4,
     nesterov: Number(o.nesterov),
-    rate: f32(o.learningRate),
-    decay: f32(o.weightDecay),
-    momentum: f32(o.momentum),
+    rate: o.learningRate,
+    decay: o.weightDecay,
+    momentum: o.momentum,
   }),
-  invocations: ({ inputs }) => inputs[0]!.size / 4,
+  invocations: ({ inputs }) => inputs[0].size / 4,
 };
 
-const sgdOp: Op<Uniform> = { name: 'sgd', shape: () => [], kernel };
-const plainSgdOp: Op<Uniform> = {
+const shape = (_: Inputs, _options: Uniform) => [];
+const sgdOp = op({ name: 'sgd', shape, kernel });
+const plainSgdOp = op({
   name: 'plainSgd',
-  shape: () => [],
+  shape,
   kernel: { ...kernel, entry: 'sgd_plain', state: ['weight'] },
-};
+});
 
 /**
  * Stochastic gradient descent as in PyTorch: v = momentum v + g + weightDecay w; w -= learningRate v.
@@ -62,8 +65,7 @@ export function sgd(parameters: readonly Variable[], options: SgdOptions): Optim
     name: 'sgd',
     moments: momentum ? ['velocity'] : [],
     update: ({ gradient, header, table, parameters: flat, moments }) =>
-      call(
-        momentum ? sgdOp : plainSgdOp,
+      (momentum ? sgdOp : plainSgdOp)(
         [gradient, header, table],
         { learningRate, weightDecay, momentum, nesterov },
         [flat, ...moments],

@@ -3,24 +3,24 @@ import type { CollapseKind } from '../metrics/alarm.ts';
 /** What is trained, and which collapse is known to come of it. */
 export interface Case {
   method: string;
-  /** '' with the method's own knobs. */
+  /** '' with the defaults. */
   variant: string;
-  knobs?: Record<string, number>;
+  hyperparameters?: Record<string, number>;
   seeds: readonly number[];
   expected: readonly CollapseKind[];
 }
 
 const THREE = [0, 1, 2];
-const healthy = (method: string, seeds = [0], variant = '', knobs = {}): Case => ({
-  ...{ method, variant, knobs, seeds, expected: [] },
+const healthy = (method: string, seeds = [0], variant = '', hyperparameters = {}): Case => ({
+  ...{ method, variant, hyperparameters, seeds, expected: [] },
 });
 const collapsing = (
   method: string,
   variant: string,
-  knobs: Record<string, number>,
+  hyperparameters: Record<string, number>,
   expected: readonly CollapseKind[],
   seeds = [0],
-): Case => ({ method, variant, knobs, seeds, expected });
+): Case => ({ method, variant, hyperparameters, seeds, expected });
 
 /** Methods beside their known failures, in the order of the table. */
 export const cases: readonly Case[] = [

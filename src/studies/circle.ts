@@ -2,15 +2,13 @@
 
 import { FASHION_CLASSES } from '../cli/files.ts';
 import { html } from '../cli/html.ts';
-import { buildModel, type Model, represent, settleStatistics } from '../cli/model.ts';
-import { parse } from '../cli/options.ts';
-import { scalar } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { formatNumber } from '../metrics/format.ts';
+import { buildImageModel, type ImageModel, represent, settleStatistics } from '../train/images.ts';
 import { colours, figure, px } from './figure.ts';
-import { type Lab, type Study, short, trained } from './study.ts';
+import { type Lab, runOf, type Study, short, trained } from './study.ts';
 
 interface Row {
   encoder: string;
@@ -42,14 +40,14 @@ async function* measure(lab: Lab, rows: readonly Row[]) {
   }
 }
 
-async function untrained({ device, data }: Lab, args: string): Promise<Model> {
-  const { options } = parse(args.split(' '));
-  const model = buildModel(options, data.train, scalar());
-  await settleStatistics(device, options, data.train, model);
+async function untrained(lab: Lab, args: string): Promise<ImageModel> {
+  const run = runOf(lab, args);
+  const model = buildImageModel(run, 0);
+  await settleStatistics(lab.device, run, model.network);
   return model;
 }
 
-async function look({ device, data }: Lab, model: Model): Promise<Omit<Row, 'encoder' | 'args'>> {
+async function look({ device, data }: Lab, model: ImageModel): Promise<Omit<Row, 'encoder' | 'args'>> {
   const found = await evaluate(device, data, (x) => represent(model, x), { probes: false });
   const made = await embed(device, data.test, (x) => ({ z: represent(model, x).z }));
   const [z, labels] = [await readVariable(device, made.z), await readVariable(device, data.test.labels!)];

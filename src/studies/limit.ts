@@ -1,12 +1,12 @@
 // How InfoNCE minus log M tends to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
 
 import { html } from '../cli/html.ts';
-import { represent } from '../cli/model.ts';
 import { EVAL } from '../data/augment.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { embed } from '../metrics/embed.ts';
 import { formatNumber } from '../metrics/format.ts';
 import { normalArray } from '../ops/random.ts';
+import { represent } from '../train/images.ts';
 import { chart, colours, decades, figure, linear, mark, path, px, type Shape } from './figure.ts';
 import { type Embeddings, infoNceLosses, limitOf } from './info_nce_limit.ts';
 import { slope } from './statistics.ts';

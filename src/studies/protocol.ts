@@ -1,21 +1,32 @@
 // The small protocol: what `npm run methods` trains and judges, and what the slow tests train again.
 
 import { readData } from '../cli/files.ts';
-import { alarmOptions, buildModel, type Model, represent, settleStatistics } from '../cli/model.ts';
-import type { RunOptions } from '../cli/options.ts';
 import { principalPlane } from '../cli/principal_plane.ts';
-import { lookOnce, train } from '../cli/train.ts';
-import { EVAL } from '../data/augment.ts';
+import { EVAL, S1 } from '../data/augment.ts';
 import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
-import { reshape, scalar, type Tensor } from '../graph/tensor.ts';
+import { reshape, type Tensor } from '../graph/tensor.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
-import { methods } from '../methods/registry.ts';
+import { methods } from '../methods/index.ts';
+import { defaultsOf, type ImageMethod } from '../methods/method.ts';
 import { collapseAlarm, describe, type Look, sharesOf } from '../metrics/alarm.ts';
 import { linearCka } from '../metrics/cka.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { linearProbe } from '../metrics/linear_probe.ts';
+import { encoders } from '../train/encoders.ts';
+import {
+  alarmOptionsOf,
+  buildImageModel,
+  type ImageMetrics,
+  type ImageModel,
+  type ImageRun,
+  imageTask,
+  lookOnce,
+  represent,
+  settleStatistics,
+} from '../train/images.ts';
+import { run as train } from '../train/run.ts';
 import { type Case, cases } from './cases.ts';
 import { correlationOf } from './correlation.ts';
 import type { Result } from './result.ts';
@@ -24,11 +35,14 @@ import type { Result } from './result.ts';
 const POINTS = 300;
 
 /** The small protocol as calibrated: MLP 784-256-128 -> h, 128-128-64 -> z, noise on the views, 10 epochs of 39 steps of 256. */
-const optionsOf = ({ method, knobs }: Case, seed: number): RunOptions => ({
-  ...{ method, seed, encoder: 'mlp-small', embedding: 64, epochs: 10, batch: 256, learningRate: 2e-3 },
-  ...{ viewNoise: 0.1, knobs: { ...methods[method].knobs, ...knobs } },
-  ...{ precision: 'f32', data: null, test: null, out: '' },
-});
+const runOf = ({ method: name, hyperparameters }: Case, seed: number): ImageRun => {
+  const method = methods[name] as ImageMethod;
+  return {
+    ...{ method, seed, encoder: encoders['mlp-small'], embedding: 64, epochs: 10, batch: 256 },
+    ...{ learningRate: 2e-3, views: S1, viewNoise: 0.1, data: data.train, validation: data.test },
+    hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
+  };
+};
 
 const images = await readData(null, null);
 const data = {
@@ -39,15 +53,15 @@ const data = {
 type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
 
 /** An encoder as a run of this seed begins, whatever its method. */
-async function untrainedModel(device: Device, seed: number): Promise<Model> {
-  const options = optionsOf({ method: 'simclr', variant: '', seeds: [], expected: [] }, seed);
-  const model = buildModel(options, data.train, scalar());
-  await settleStatistics(device, options, data.train, model);
+async function untrainedModel(device: Device, seed: number): Promise<ImageModel> {
+  const run = runOf({ method: 'simclr', variant: '', seeds: [], expected: [] }, seed);
+  const model = buildImageModel(run, 0);
+  await settleStatistics(device, run, model.network);
   return model;
 }
 
 /** Linear CKA of h of the test images with what it was before training, and with their pixels. */
-async function ckaOf(device: Device, model: Model, untrained: Model) {
+async function ckaOf(device: Device, model: ImageModel, untrained: ImageModel) {
   const rowsOf = async (forward: (x: Tensor) => Tensor) =>
     (await embed(device, data.test, (x) => ({ rows: forward(x) }))).rows;
   const h = await rowsOf((x) => represent(model, x).h);
@@ -62,7 +76,7 @@ async function ckaOf(device: Device, model: Model, untrained: Model) {
 }
 
 /** What a model makes of the test set: metrics, CKA, Barlow's correlation, a picture of z. */
-async function judge(device: Device, model: Model, untrained: Model, { probeZ = false } = {}) {
+async function judge(device: Device, model: ImageModel, untrained: ImageModel, { probeZ = false } = {}) {
   const forward: Forward = (x) => represent(model, x);
   const { spectrumZ, similaritiesZ: _, notes: __, ...metrics } = await evaluate(device, data, forward);
   const zOf = async (options: Parameters<typeof embed>[3]) => {
@@ -117,18 +131,17 @@ export async function runCase(
   untrained: Result,
   onEpoch?: (epoch: number) => void,
 ): Promise<Result> {
-  const options = optionsOf(one, seed);
+  const imageRun = runOf(one, seed);
   let epoch = 0;
-  const { model, metrics } = await train({
-    options,
-    data: data.train,
-    watch: data.test,
+  const { task, metrics } = await train<ImageMetrics, ReturnType<typeof imageTask>>({
+    task: () => imageTask(imageRun),
     open: async () => device,
-    onMetrics: (all) => {
-      const now = Math.floor(all.at(-1)!.step / batchesPerEpoch(data.train, options.batch));
+    onMetrics(all) {
+      const now = Math.floor(all.at(-1)!.step / batchesPerEpoch(data.train, imageRun.batch));
       if (now > epoch) onEpoch?.((epoch = now));
     },
   });
+  const { model } = task;
   const before = await untrainedModel(device, seed);
   const judged = await judge(device, model, before, { probeZ: one.method === 'simSiam' });
   freeVariables(device, [...model.variables, ...before.variables]);
@@ -147,8 +160,8 @@ export async function runCase(
 export function withAlarm(run: Result, untrained: Result): Result {
   if (!run.looks) return run;
   const one = cases.find(({ method, variant }) => method === run.method && variant === run.variant);
-  const trained = optionsOf({ ...run, seeds: [], knobs: one?.knobs }, run.seed);
-  const options = { ...alarmOptions(trained, images.train), untrained: untrained.look! };
+  const trained = runOf({ ...run, seeds: [], hyperparameters: one?.hyperparameters }, run.seed);
+  const options = { ...alarmOptionsOf(trained, images.train.labels ?? null), untrained: untrained.look! };
   const collapses = collapseAlarm(run.looks, options);
   const { expected, looks } = run;
   const falseAlarms = looks.filter(
@@ -165,7 +178,7 @@ export function withAlarm(run: Result, untrained: Result): Result {
 /** The baselines of a seed. */
 export async function baseline(device: Device, seed: number): Promise<Result> {
   const model = await untrainedModel(device, seed);
-  const look = await lookOnce(device, { watch: data.test, data: data.train }, model);
+  const look = await lookOnce(device, { validation: data.test, data: data.train }, model);
   const judged = await judge(device, model, model);
   freeVariables(device, model.variables);
   return { method: 'untrained', variant: '', seed, expected: [], alarm: [], words: [], look, ...judged };

@@ -2,10 +2,11 @@
 
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
-import { methods } from '../methods/registry.ts';
+import { methods } from '../methods/index.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import type { metricGroups } from '../metrics/metric.ts';
 import { metrics } from '../metrics/table.ts';
+import { cases } from './cases.ts';
 import { gatesOf } from './gates.ts';
 import type { Result } from './result.ts';
 import { fit } from './thresholds.ts';
@@ -64,7 +65,7 @@ function groupsOf(results: readonly Result[]): Group[] {
     if (!groups.has(key)) groups.set(key, { method: run.method, variant: run.variant, runs: [] });
     groups.get(key)!.runs.push(run);
   }
-  const order = ['raw pixels', 'untrained', ...Object.keys(methods)];
+  const order = ['raw pixels', 'untrained', ...cases.map(({ method }) => method)];
   for (const { runs } of groups.values()) runs.sort((a, b) => a.seed - b.seed);
   return [...groups.values()].sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
 }

@@ -1,8 +1,9 @@
-import type { Model } from '../cli/model.ts';
-import { parse } from '../cli/options.ts';
-import { train } from '../cli/train.ts';
+import { imageRunOf } from '../cli/images.ts';
+import { type ImageOptions, parse } from '../cli/options.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
+import { type ImageModel, type ImageRun, imageTask } from '../train/images.ts';
+import { run } from '../train/run.ts';
 
 /** What a study works with. */
 export interface Lab {
@@ -21,15 +22,19 @@ export interface Study<Row> {
   summary(rows: readonly Row[]): string;
 }
 
+/** The training run of `npm start -- ARGS`. */
+export const runOf = ({ data }: Lab, args: string): ImageRun =>
+  imageRunOf(parse(args.split(' ')).options as ImageOptions, data);
+
 /** Trains what `npm start -- ARGS` trains. Free it with `freeVariables(device, model.variables)`. */
-export async function trained({ device, data }: Lab, args: string): Promise<Model> {
-  const { options } = parse(args.split(' '));
+export async function trained(lab: Lab, args: string): Promise<ImageModel> {
+  const { device } = lab;
   const open = async () => {
     if (device.lost) throw device.lost;
     return device;
   };
-  const { model } = await train({ options, data: data.train, watch: data.test, open });
-  return model;
+  const { task } = await run({ task: () => imageTask(runOf(lab, args)), open });
+  return task.model;
 }
 
 /** A measured number with the digits that it is worth. */

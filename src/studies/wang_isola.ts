@@ -1,13 +1,13 @@
 // Wang & Isola 2020, arXiv 2005.10242, Section 5: over many encoders, accuracy against alignment and uniformity.
 
 import { html } from '../cli/html.ts';
-import { represent } from '../cli/model.ts';
 import { freeVariables, readVariable } from '../graph/variables.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { formatNumber } from '../metrics/format.ts';
 import { linearProbe } from '../metrics/linear_probe.ts';
 import { uniformityOptimum } from '../metrics/uniformity.ts';
+import { represent } from '../train/images.ts';
 import { chart, colours, figure, linear, mark, path, px, type Shape } from './figure.ts';
 import { interval, partialSpearman, spearman } from './statistics.ts';
 import { type Lab, type Study, short, trained } from './study.ts';

@@ -1,7 +1,11 @@
 // Noise-contrastive estimation by the command line: the calibrated Gaussian. A density of many parts is in test/slow.
 import * as assert from 'uvu/assert';
-import { densities, logDensity, samplePoints } from '../../src/cli/densities.ts';
-import { test } from '../harness.ts';
+import { type PlaneOptions, parse } from '../../src/cli/options.ts';
+import { planeJob } from '../../src/cli/plane.ts';
+import { densities, logDensity, samplePoints } from '../../src/data/plane.ts';
+import { saveVariables } from '../../src/data/safetensors.ts';
+import { freeVariables } from '../../src/graph/variables.ts';
+import { device, test } from '../harness.ts';
 
 const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-density-' });
@@ -108,16 +112,20 @@ test(
 
 const bad: [name: string, args: string[], message: RegExp][] = [
   ['an unknown density', ['--density', 'cube'], /--density: "cube" is unknown; expected gaussian/],
-  ['an option of images', ['--encoder', 'mlp'], /--encoder: nce has no images.*--density/],
-  ['noise on views', ['--view-noise', '0.1'], /--view-noise: nce has no images/],
-  ['images', ['--data', 'a,b'], /--data: nce has no images/],
-  ['a knob of another method', ['--temperature', '1'], /no such knob.*--k, --noise, --steps/],
+  ['an option of images', ['--encoder', 'mlp'], /--encoder: not an option of nce, .*--density/],
+  ['noise on views', ['--view-noise', '0.1'], /--view-noise: not an option of nce/],
+  ['images', ['--data', 'a,b'], /--data: not an option of nce/],
+  [
+    'a hyperparameter of another method',
+    ['--temperature', '1'],
+    /no such hyperparameter; it has --k, --noise/,
+  ],
   ['half a point of noise', ['--k', '1.5'], /--k: expected a whole number/],
   ['no noise', ['--noise', '0'], /--noise: expected a number of at least 0\.1/],
   [
     'a density for images',
     ['--method', 'simclr', '--density', 'moons'],
-    /--density: simclr trains on images/,
+    /--density: not an option of simclr, which trains on images/,
   ],
 ];
 for (const [name, args, message] of bad)
@@ -128,12 +136,22 @@ for (const [name, args, message] of bad)
     assert.not.match(err.trim(), /\n/);
   });
 
-test('it cannot be resumed, and says so', async () => {
-  const out = `${folder}/resumed`;
-  Deno.mkdirSync(out);
-  Deno.writeTextFileSync(`${out}/options.json`, JSON.stringify({ method: 'nce' }));
-  const args = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main, '--resume', out];
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
-  assert.is(code, 1);
-  assert.match(new TextDecoder().decode(stderr), /has no checkpoint: nce takes seconds, start it again/);
+test('stopped and resumed, it ends with the bytes of an uninterrupted run', async () => {
+  const options = ['--steps', '120', '--seed', '3', '--out', `${folder}/whole`];
+  const whole = await run(...options);
+  assert.is(whole.code, 0, whole.err);
+  const path = `${folder}/whole/${Deno.readLinkSync(`${folder}/whole/latest`)}`;
+  const before = file('whole', 'metrics.jsonl');
+  // Back to where the run began: its first checkpoint holds the initial values.
+  const job = await planeJob(parse(['--method', 'nce', ...options]).options as PlaneOptions);
+  const gpu = await device();
+  const { variables } = job.task();
+  const bytes = await saveVariables(gpu, variables, { step: '0', dataDigest: job.dataDigest });
+  freeVariables(gpu, [...variables]);
+  Deno.writeFileSync(`${path}/checkpoint.safetensors`, bytes);
+  const args = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main, '--resume', path];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  assert.is(code, 0, new TextDecoder().decode(stderr));
+  assert.match(new TextDecoder().decode(stdout), /Resuming from step 0/);
+  assert.is(file('whole', 'metrics.jsonl'), before);
 });

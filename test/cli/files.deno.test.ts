@@ -173,10 +173,9 @@ function runFolder(name: string, changed: Record<string, string | Uint8Array | n
 
 test('a run folder is read back up to its checkpoint, and gives the same lines again', () => {
   const path = runFolder('good');
-  const { options, dataDigest, resume } = reopen(path);
+  const { dataDigest, resume } = reopen(path);
   assert.is(resume.saved.step, 4);
   assert.is(dataDigest, '0'.repeat(64));
-  assert.is(options.views, 'S1');
   assert.is(resume.timing.length, 2);
   // A number that was not finite is null in JSON: back it is no zero, and again it is null.
   assert.ok(Number.isNaN(resume.metrics[0].probe));
@@ -190,14 +189,6 @@ test('a run folder is read back up to its checkpoint, and gives the same lines a
     runFolder('half', { 'metrics.jsonl': `${lines([{ step: 2, ...look }])}{"step":4,"lo` }),
   );
   assert.is(half.resume.metrics.length, 1);
-});
-
-test('a run folder of an older version keeps the views that it was trained with', () => {
-  const { options } = parse([]);
-  const path = runFolder('older', { 'options.json': JSON.stringify({ ...options, viewNoise: 0 }) });
-  const earlier = reopen(path);
-  assert.is(earlier.dataDigest, undefined);
-  assert.equal([earlier.options.views, 'viewNoise' in earlier.options], ['S1', false]);
 });
 
 test('each file of a run folder that is cut off or of another program is one line that names it', () => {

@@ -409,7 +409,7 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
   [
     'too few rows to whiten',
     () => ['--data', data, '--method', 'wMse', '--batch', '60'],
-    /wMse: expected more rows than features/,
+    /wMseLoss: expected more rows than features/,
   ],
   [
     'a negative number',
@@ -444,7 +444,7 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
       '--method',
       'triplet',
     ],
-    /--method triplet: expected labels of 2 classes or more, got 1/,
+    /--method tripletLoss: expected labels of 2 classes or more, got 1/,
   ],
   ['no run folder', () => ['--resume', `${folder}/nothing`], /not a run folder/],
 ];

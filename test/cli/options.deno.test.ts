@@ -1,7 +1,8 @@
 import * as assert from 'uvu/assert';
 import { readArguments } from '../../src/cli/arguments.ts';
 import { checkRunOptions, help, parse } from '../../src/cli/options.ts';
-import { methods } from '../../src/methods/registry.ts';
+import { methods } from '../../src/methods/index.ts';
+import { defaultsOf } from '../../src/methods/method.ts';
 import { test } from '../harness.ts';
 
 const PROTOTYPE = Object.getOwnPropertyNames(Object.prototype);
@@ -17,7 +18,7 @@ const refused = (args: string[], message: RegExp) => {
   throw new Error(`${args} was taken`);
 };
 
-test('names of Object.prototype are no methods, encoders, views, densities, knobs or options', () => {
+test('names of Object.prototype are no methods, encoders, views, densities, hyperparameters or options', () => {
   for (const name of PROTOTYPE) {
     for (const option of ['method', 'encoder', 'views', 'precision'])
       refused([`--${option}`, name], new RegExp(`--${option}: "${name}" is unknown`));
@@ -60,11 +61,11 @@ test('numbers that nothing can hold are refused by name', () => {
 });
 
 test('every default is a value that its own option takes', () => {
-  for (const [name, { knobs }] of Object.entries(methods))
-    for (const [knob, value] of Object.entries(knobs)) {
-      const dashed = knob.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  for (const [name, { hyperparameters }] of Object.entries(methods))
+    for (const [own, value] of Object.entries(defaultsOf(hyperparameters))) {
+      const dashed = own.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
       const { options } = parse(['--method', name, `--${dashed}`, String(value)]);
-      assert.is(options.knobs[knob], value);
+      assert.is(options.hyperparameters[own], value);
     }
 });
 
@@ -98,8 +99,9 @@ test('options that npm kept for itself are named, with the command that works', 
 });
 
 test('options.json gives back what was written, and each field is checked', () => {
-  for (const method of Object.keys(methods).filter((name) => !methods[name].density)) {
-    const { options } = parse(['--method', method, '--view-noise', '0.1', '--views', 'S1', '--tune', '20']);
+  for (const method of Object.keys(methods)) {
+    const ofImages = methods[method].data === 'images' ? ['--view-noise', '0.1', '--views', 'S1'] : [];
+    const { options } = parse(['--method', method, ...ofImages, '--tune', '20']);
     assert.equal(checkRunOptions(JSON.parse(JSON.stringify(options)), 'options.json'), options);
   }
   const { options } = parse([]);
@@ -114,11 +116,15 @@ test('options.json gives back what was written, and each field is checked', () =
     ['views', ['none', 1, null]],
     ['viewNoise', [-0.1, '0', null]],
     ['precision', ['f16', 32, null]],
-    ['knobs', [null, [], 'x', { heat: 1 }, { temperature: 'x' }, { temperature: -1 }, { chunks: 1.5 }]],
+    [
+      'hyperparameters',
+      [null, [], 'x', { heat: 1 }, { temperature: 'x' }, { temperature: -1 }, { chunks: 1.5 }],
+    ],
     ['data', ['a,b', ['a'], ['a', 2], ['a', ''], {}]],
     ['test', [0, ['a', 'b', 'c']]],
     ['out', [null, 3]],
     ['density', ['moons']],
+    ['steps', [3]],
     ['tune', [true, -1, '400']],
     ['speed', [1]],
   ];

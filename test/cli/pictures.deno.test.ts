@@ -1,14 +1,14 @@
 import { aboutRun, loadingCode } from '../../src/cli/about.ts';
-import { buildModel, represent } from '../../src/cli/model.ts';
-import { parse, type RunOptions } from '../../src/cli/options.ts';
+import { imageRunOf } from '../../src/cli/images.ts';
+import { type ImageOptions, parse } from '../../src/cli/options.ts';
 import { pictures } from '../../src/cli/pictures.ts';
 import { renderReport } from '../../src/cli/report_html.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { fromArrays, type Images } from '../../src/data/idx.ts';
 import { saveVariables } from '../../src/data/safetensors.ts';
-import { scalar } from '../../src/graph/tensor.ts';
 import { readVariable } from '../../src/graph/variables.ts';
 import { embed } from '../../src/metrics/embed.ts';
+import { buildImageModel, represent } from '../../src/train/images.ts';
 import { close, freshSeed, device as openTestDevice, random, test } from '../harness.ts';
 
 /** Images of two classes, one bright above and one bright below, with noise. */
@@ -33,8 +33,8 @@ function setting(channels: number, encoder: string) {
     train: dataset(images.train, { name: 'train', mean: 0.5, std: 0.25 }),
     test: dataset(images.test, { name: 'test', mean: 0.5, std: 0.25 }),
   };
-  const { options } = parse(['--encoder', encoder]);
-  return { images, data, options, make: () => buildModel(options, data.train, scalar()) };
+  const options = parse(['--encoder', encoder]).options as ImageOptions;
+  return { images, data, options, make: () => buildImageModel(imageRunOf(options, data), 0) };
 }
 
 for (const channels of [1, 2, 3, 4]) {
@@ -122,7 +122,7 @@ test('the program of a report loads the encoder of its run, of every kind', asyn
   const folder = Deno.makeTempDirSync();
   const library = new URL('../../src/index.ts', import.meta.url).href;
   try {
-    for (const kind of ['cnn', 'cnn-average', 'mlp', 'mlp-small'] as RunOptions['encoder'][]) {
+    for (const kind of ['cnn', 'cnn-average', 'mlp', 'mlp-small']) {
       const { data, images, options, make } = setting(2, kind);
       const model = make();
       const want = await embed(device, data.test, (x) => ({ h: represent(model, x).h }));

@@ -278,7 +278,7 @@ test('the command of a run has what is not a default, quoted for a shell', () =>
     learningRate: 1e-3,
     tune: false,
   });
-  const want = `npm start -- --method simclr --learning-rate 0.001 --seed 3 --data 'it'\\''s here.gz,labels.gz' --no-tune`;
+  const want = `npm start -- --method simclr --data 'it'\\''s here.gz,labels.gz' --learning-rate 0.001 --seed 3 --no-tune`;
   if (got !== want) throw new Error(got);
   const byol = parse(['--method', 'byol', '--momentum', '0.9']).options;
   if (commandOf(byol) !== 'npm start -- --method byol --momentum 0.9') throw new Error(commandOf(byol));

@@ -1,16 +1,18 @@
 // What a run keeps besides its parameters (targets, queues, centres) must survive it: stopped and resumed, bit by bit the same.
 import * as assert from 'uvu/assert';
-import { parse } from '../../src/cli/options.ts';
-import { type Saved, type Training, train } from '../../src/cli/train.ts';
+import { imageRunOf } from '../../src/cli/images.ts';
+import { type ImageOptions, parse } from '../../src/cli/options.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { freeVariables } from '../../src/graph/variables.ts';
-import { methods } from '../../src/methods/registry.ts';
+import { methods } from '../../src/methods/index.ts';
+import { type ImageMetrics, imageTask } from '../../src/train/images.ts';
+import { type RunOptions, run as train } from '../../src/train/run.ts';
 import { close, device, random, test } from '../harness.ts';
 
 const [COUNT, SIDE, BATCH, STEPS, STOP] = [64, 8, 16, 8, 5];
 
-/** Knobs that make what is kept small. */
-const SMALL: [method: string, ...knobs: string[]][] = [
+/** Hyperparameters that make what is kept small. */
+const SMALL: [method: string, ...options: string[]][] = [
   ['byol'],
   ['moco', '--queue', '50'],
   ['nnclr', '--queue', '50'],
@@ -26,19 +28,22 @@ const labels = Uint8Array.from({ length: COUNT }, (_, i) => i % 3);
 const size = { height: SIDE, width: SIDE, channels: 1 };
 const data = dataset({ pixels, labels, count: COUNT, ...size, classes: 3 });
 
-async function run(args: string[], job: Partial<Training> = {}) {
+type Task = ReturnType<typeof imageTask>;
+
+async function run(args: string[], job: Partial<RunOptions<ImageMetrics, Task>> = {}) {
   const { options } = parse([
     ...['--encoder', 'mlp-small', '--embedding', '8', '--batch', String(BATCH)],
     ...['--epochs', String((STEPS * BATCH) / COUNT), ...args],
   ]);
-  const trained = await train({ options, data, watch: data, open: device, ...job });
-  freeVariables(trained.device, [...trained.model.variables, data.images, data.labels!]);
+  const imageRun = imageRunOf(options as ImageOptions, { train: data, test: data });
+  const trained = await train<ImageMetrics, Task>({ task: () => imageTask(imageRun), open: device, ...job });
+  freeVariables(trained.device, [...trained.task.variables, data.images, data.labels!]);
   return trained;
 }
 
 test('every method trains: finite losses, other ones than at first', async () => {
   const others = Object.keys(methods).filter(
-    (name) => !methods[name].density && !SMALL.some(([method]) => method === name),
+    (name) => methods[name].data === 'images' && !SMALL.some(([method]) => method === name),
   );
   assert.ok(others.length > 10, others.join(', '));
   for (const method of others) {
@@ -49,14 +54,14 @@ test('every method trains: finite losses, other ones than at first', async () =>
   }
 });
 
-for (const [method, ...knobs] of SMALL) {
-  test(`${[method, ...knobs].join(' ')}: stopped at step ${STOP} of ${STEPS} and resumed is uninterrupted`, async () => {
-    const args = ['--method', method, ...knobs];
+for (const [method, ...given] of SMALL) {
+  test(`${[method, ...given].join(' ')}: stopped at step ${STOP} of ${STEPS} and resumed is uninterrupted`, async () => {
+    const args = ['--method', method, ...given];
     const whole = await run(args);
     let done = 0;
     const first = await run(args, { onStep: (step) => (done = step), stopped: () => done === STOP });
     if (first.complete || first.saved.step !== STOP) throw new Error(`stopped at step ${first.saved.step}`);
-    const saved: Saved = first.saved;
+    const { saved } = first;
     const second = await run(args, {
       resume: { saved, metrics: first.metrics.filter(({ step }) => step <= saved.step) },
     });

@@ -1,10 +1,10 @@
 // Run folders: what a run wrote is read back as it was; what is cut off, foreign or missing is one line that names the file.
 import fc from 'fast-check';
 import { readData, runChoices } from '../../src/cli/files.ts';
-import { parse } from '../../src/cli/options.ts';
+import { type ImageOptions, parse } from '../../src/cli/options.ts';
 import { checkCheckpoint, type Earlier, reopen } from '../../src/cli/resume.ts';
 import { variable } from '../../src/graph/tensor.ts';
-import { methods } from '../../src/methods/registry.ts';
+import { methods } from '../../src/methods/index.ts';
 import { type Bytes, type Change, changes, hex, join, littleEndian, spoil, utf8 } from './bytes.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { safetensorsFile } from './formats.ts';
@@ -115,10 +115,19 @@ async function goOn(path: string): Promise<Outcome> {
 function checkEarlier({ options, resume: { saved, metrics, timing } }: Earlier): void {
   if (!Object.hasOwn(methods, options.method))
     throw new Wrong('a method that there is not', String(options.method));
-  const { embedding, epochs, batch, seed, learningRate, viewNoise = 0, knobs, precision } = options;
+  const {
+    embedding,
+    epochs,
+    batch,
+    seed,
+    learningRate,
+    viewNoise = 0,
+    hyperparameters,
+    precision,
+  } = options as ImageOptions;
   for (const [name, x] of Object.entries({ embedding, epochs, batch, seed }))
     if (!Number.isSafeInteger(x) || x < 0) throw new Wrong(`an odd number for ${name}`, String(x));
-  for (const [name, x] of Object.entries({ learningRate, viewNoise, ...knobs }))
+  for (const [name, x] of Object.entries({ learningRate, viewNoise, ...hyperparameters }))
     if (typeof x !== 'number' || !Number.isFinite(x)) throw new Wrong(`an odd number for ${name}`, String(x));
   if (precision !== 'f32' && precision !== 'mixed') throw new Wrong('an odd precision', String(precision));
   if (!Number.isSafeInteger(saved.step) || saved.step < 0) throw new Wrong('an odd step', String(saved.step));

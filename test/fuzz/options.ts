@@ -1,10 +1,11 @@
 // Command lines: an error in one line, or options that are what was asked for and whose plan is bounded.
 import fc from 'fast-check';
 import { readArguments } from '../../src/cli/arguments.ts';
+import { imageRunOf } from '../../src/cli/images.ts';
 import { checkRun, stepsOf } from '../../src/cli/needs.ts';
-import { type Command, help, parse } from '../../src/cli/options.ts';
+import { type Command, help, type ImageOptions, parse } from '../../src/cli/options.ts';
 import { dataset } from '../../src/data/dataset.ts';
-import { methods } from '../../src/methods/registry.ts';
+import { methods } from '../../src/methods/index.ts';
 import { elementsOf } from './arguments.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { checkGpu, gpu, openGpu } from './gpu.ts';
@@ -17,9 +18,9 @@ const names = [
       .map((name) => name.slice(2)),
   ),
 ];
-const knobs = [...new Set(Object.values(methods).flatMap((method) => Object.keys(method.knobs)))].map(
-  (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
-);
+const hyperparameters = [
+  ...new Set(Object.values(methods).flatMap((method) => Object.keys(method.hyperparameters))),
+].map((name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
 
 const number = fc.oneof(
   fc.constantFrom(
@@ -105,7 +106,7 @@ const oddName = fc.oneof(
 );
 const name = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...names) },
-  { weight: 3, arbitrary: fc.constantFrom(...knobs) },
+  { weight: 3, arbitrary: fc.constantFrom(...hyperparameters) },
   { weight: 1, arbitrary: oddName },
 );
 const value = fc.oneof({ weight: 3, arbitrary: number }, { weight: 2, arbitrary: word });
@@ -136,11 +137,9 @@ const meaningful = fc
     fc.array(fc.tuple(fc.nat(9), number), { maxLength: 2 }),
   )
   .map(([method, options, own]) => {
-    const knobsOfIt = Object.keys(methods[method].knobs);
+    const names = Object.keys(methods[method].hyperparameters);
     const given = own.flatMap(([i, value]): [string, string][] =>
-      knobsOfIt.length
-        ? [[knobsOfIt[i % knobsOfIt.length].replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), value]]
-        : [],
+      names.length ? [[names[i % names.length].replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), value]] : [],
     );
     return ['--method', method, ...[...options, ...given].map(([name, value]) => `--${name}=${value}`)];
   });
@@ -149,16 +148,19 @@ const show = (args: readonly string[]) => JSON.stringify(args).slice(0, 500);
 
 /** Fails for options that are not sound. */
 function checkCommand({ options, help, list, resume }: Command): void {
-  const { method, knobs, data, test, out } = options;
+  const { method, hyperparameters, out } = options;
+  const { data = null, test = null } = options as Partial<ImageOptions>;
   if (!Object.hasOwn(methods, method)) throw new Wrong('options of no method', method);
   const numbers = {
-    ...knobs,
+    ...hyperparameters,
     ...Object.fromEntries(Object.entries(options).filter(([, x]) => typeof x === 'number')),
   };
   const odd = Object.entries(numbers).find(([, x]) => typeof x !== 'number' || !Number.isFinite(x) || x < 0);
   if (odd) throw new Wrong(`a number of no use for ${odd[0]}`, String(odd[1]));
-  const other = Object.keys(knobs).find((name) => !Object.hasOwn(methods[method].knobs, name));
-  if (other !== undefined) throw new Wrong('a knob of another method', other);
+  const other = Object.keys(hyperparameters).find(
+    (name) => !Object.hasOwn(methods[method].hyperparameters, name),
+  );
+  if (other !== undefined) throw new Wrong('a hyperparameter of another method', other);
   for (const pair of [data, test])
     if (
       pair !== null &&
@@ -265,9 +267,9 @@ const planned: Property<string[]> = {
     data ??= smallData();
     const { refused } = await attempt(async () => {
       const { options } = parse(args);
-      if (methods[options.method].density) return;
+      if ('density' in options) return;
       stepsOf(options, data!.train);
-      await checkRun(gpu.device, { views: 'S1', ...options }, data!);
+      await checkRun(gpu.device, imageRunOf({ views: 'S1', ...options }, data!), data!);
     });
     checkGpu('plans');
     return refused ? 'refused' : 'taken';

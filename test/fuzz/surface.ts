@@ -36,6 +36,8 @@ export interface Entry {
 const build = (...args: Arg[]): Entry => ({ kind: 'build', args });
 const cpu = (...args: Arg[]): Entry => ({ kind: 'cpu', args });
 const onGpu = (...args: Arg[]): Entry => ({ kind: 'gpu', args: [device, ...args] });
+/** A function whose options hold the device. */
+const alone = (...args: Arg[]): Entry => ({ kind: 'gpu', args });
 const slow = (...args: Arg[]): Entry => ({ kind: 'slow', args: [device, ...args] });
 
 const device = leaf('device', () => gpu.device);
@@ -150,8 +152,24 @@ const setting = (method: string) =>
     width: 6,
     classes: 3,
     seed: 1,
-    knobs: object({ ...api.methods[method].knobs }),
+    hyperparameters: object(
+      Object.fromEntries(
+        Object.entries(api.methods[method].hyperparameters as api.ImageMethod['hyperparameters']).map(
+          ([name, [value]]) => [name, value],
+        ),
+      ),
+    ),
   });
+/** The losses of two views, at the defaults of their methods. */
+const pairLosses = (): Record<string, Entry> =>
+  Object.fromEntries(
+    Object.values(api.methods).flatMap((method) => {
+      const [name] = Object.entries(api).find(([, value]) => 'loss' in method && value === method.loss) ?? [];
+      const { chunks: _, memory: __, ...own } = method.hyperparameters as api.ImageMethod['hyperparameters'];
+      const defaults = Object.entries(own).map(([key, [value]]) => [key, value]);
+      return name ? [[name, build(...views, object(Object.fromEntries(defaults)))]] : [];
+    }),
+  );
 const binary = build(x, x);
 const unary = build(x);
 const optimizer = leaf('an optimiser', () => api.adam(weightsNow(), { learningRate: 0.01 }));
@@ -280,8 +298,6 @@ export const surface: Record<string, Entry> = {
     leaf('[w]', () => weightsNow()),
   ),
   stopGradient: unary,
-  call: build(anOp, list(x), object({}), list()),
-  f32: cpu(value(0.5)),
   op: cpu(anOp),
   constant: build(
     leaf('Float32Array(6)', () => new Float32Array(6)),
@@ -406,30 +422,27 @@ export const surface: Record<string, Entry> = {
   embeddingStd: onGpu(rows(6, 4)),
   uniformity: onGpu(rows(6, 4), object({ t: 2 })),
   uniformityOptimum: cpu(value(8), value(2)),
-  // Losses.
-  alignUniform: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
+  // Losses: those of methods that are nothing else take their hyperparameters.
+  ...pairLosses(),
+  alignUniformLoss: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
   alignmentLoss: build(...views, object({ alpha: 2 })),
-  barlowTwins: build(...views, object({ lambda: 0.05 })),
-  dcl: build(...views, temperature),
-  infoNce: build(...views, object({ temperature: 0.1, symmetric: true })),
+  infoNceLoss: build(...views, object({ temperature: 0.1, symmetric: true })),
   leJepaLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
   nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
-  ntXent: build(...views, temperature),
-  proxyAnchor: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
-  proxyNca: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
+  proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
+  proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
   sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
   halves: build(z),
-  supCon: build(
+  supConLoss: build(
     z,
     ids,
     object({ temperature: 0.1, memory: object({ rows: tensor([3, 6]), labels: tensor([3], 'u32') }) }),
   ),
-  triplet: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
+  tripletLoss: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
   uniformityLoss: build(z, object({ t: 2 })),
-  vicReg: build(...views, object({ invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 })),
   whiten: build(tensor([2, 8, 3]), object({ iterations: 3 })),
-  wMse: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
+  wMseLoss: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
   byolLoss: build(z, z, z, z),
   dinoLoss: build(
     list(z, z),
@@ -439,7 +452,7 @@ export const surface: Record<string, Entry> = {
   ),
   mocoLoss: build(z, z, tensor([5, 6]), temperature),
   nnclrLoss: build(z, z, z, z, tensor([5, 6]), temperature),
-  recipeOf: build(
+  buildMethod: build(
     leaf('byol', () => api.methods.byol),
     setting('byol'),
   ),
@@ -448,11 +461,38 @@ export const surface: Record<string, Entry> = {
   swavLoss: build(z, z, object({ temperature: 0.1, epsilon: 0.05, iterations: 3 })),
   ...Object.fromEntries(
     Object.entries(api.methods)
-      .filter(([, { density }]) => !density)
+      .filter(([, { data }]) => data === 'images')
       .map(([name, method]) => [
-        `recipeOf(${name})`,
-        made('build', () => (of: api.Setting) => api.recipeOf(method, of as never), setting(name)),
+        `buildMethod(${name})`,
+        made(
+          'build',
+          () => (given: never) => api.buildMethod(method as api.ImageMethod, given),
+          setting(name),
+        ),
       ]),
+  ),
+  copyNetwork: build(network, network, value('copy')),
+  settleStatistics: slow(
+    object({ data, views: leaf('S1', () => api.S1), batch: 4, seed: 1 }),
+    network,
+    value(1),
+  ),
+  trainer: alone(
+    object({
+      ...{
+        method: leaf('simclr', () => api.methods.simclr),
+        data,
+        embedding: 4,
+        epochs: 1,
+        batch: 4,
+        seed: 1,
+      },
+      encoder: value('mlp-small'),
+      hyperparameters: object({ temperature: 0.2 }),
+      learningRate: 0.01,
+      precision: value('f32'),
+      device,
+    }),
   ),
   // Layers.
   'nn.cnnEncoder': build(
@@ -688,6 +728,7 @@ export const OTHERS = {
     'metrics',
     'curves',
     'methods',
+    ...Object.entries(api).flatMap(([name, value]) => (api.methods[name] === value ? [name] : [])),
     'mixed',
     'fileChoices',
     'nn',

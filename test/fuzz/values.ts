@@ -238,17 +238,17 @@ const losses: fc.Arbitrary<Case> = fc.oneof(
       operands: [{ shape }, { shape }],
       op: (a: api.Tensor, b: api.Tensor) =>
         temperature
-          ? op(name)(a, b, { temperature: t })
+          ? op(`${name}Loss`)(a, b, { temperature: t })
           : name === 'barlowTwins'
-            ? api.barlowTwins(a, b, { lambda: 0.0051 })
-            : op(name)(a, b),
+            ? api.barlowTwinsLoss(a, b, { lambda: 0.0051 })
+            : op(`${name}Loss`)(a, b),
       by: (a: Ref, b: Ref) => (temperature ? ref(name)(a, b, t) : ref(name)(a, b)),
       rel: 1e-3,
     };
   }),
   fc.tuple(views, fc.constantFrom(0.1, 0.5)).map(([shape, t]) => ({
     ...{ text: `supCon([${shape}], ${t})`, operands: [{ shape }, { shape: [shape[0]], labels: 3 }] },
-    op: (z: api.Tensor, labels: api.Tensor) => api.supCon(z, labels, { temperature: t }),
+    op: (z: api.Tensor, labels: api.Tensor) => api.supConLoss(z, labels, { temperature: t }),
     by: (z: Ref, labels: Ref) => reference.supCon(z, labels.data, t),
     rel: 1e-3,
   })),

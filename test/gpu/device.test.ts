@@ -12,7 +12,7 @@ import {
 import { assign } from '../../src/graph/basic.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
-import { type OpFunction, op } from '../../src/graph/op.ts';
+import { op } from '../../src/graph/op.ts';
 import { input, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable, writeVariable } from '../../src/graph/variables.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
@@ -291,11 +291,15 @@ test(
   { timeout: 10_000 },
 );
 
-const kernelOf = (source: string): OpFunction<[x: Tensor], object> =>
-  op<[x: Tensor], object>({
+const kernelOf = (source: string) =>
+  op({
     name: 'mine',
-    shape: ([x]) => x.shape,
-    kernel: { source, entry: 'mine_forward', inputs: ['x'], outputs: ['y'], invocations: () => 1 },
+    shape: ([x]: [x: Tensor]) => x.shape,
+    kernel: {
+      ...{ source, entry: 'mine_forward', inputs: ['x'], outputs: ['y'] },
+      uniform: ({ inputs: [x] }) => ({ count: x.size }),
+      invocations: () => 1,
+    },
   });
 const head = `struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -323,7 +327,7 @@ for (const [what, source, pattern] of badKernels) {
     const { bytes, buffers } = device.memory;
     for (let attempt = 0; attempt < 2; attempt++) {
       const error = await thrown(ValidationError, () =>
-        compile(device, () => ({ y: kernelOf(source)(x) }), { inputs: { x } }),
+        compile(device, () => ({ y: kernelOf(source)([x]) }), { inputs: { x } }),
       );
       assert.match(error.message, pattern);
     }

@@ -15,9 +15,9 @@ import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 
-const opaque = op<[x: Tensor]>({
+const opaque = op({
   name: 'opaque',
-  shape: ([x]) => x.shape,
+  shape: ([x]: [x: Tensor]) => x.shape,
   kernel: { source: '', entry: 'opaque_forward', inputs: ['x'], outputs: ['y'], invocations: () => 1 },
 });
 
@@ -95,7 +95,7 @@ test('stopGradient: the value passes, the gradient does not', async () => {
 
 test('stopGradient hides an op that has no gradient', async () => {
   const x = input([2]);
-  const [dx] = grad(sum(add(x, stopGradient(opaque(x)))), [x]);
+  const [dx] = grad(sum(add(x, stopGradient(opaque([x])))), [x]);
   assert.equal(dx.shape, [2]);
 });
 
@@ -110,7 +110,7 @@ test('zeros where y does not depend on x', async () => {
 
 test('an op without a vjp: GradientError that names it and its layer, while the graph is built', () => {
   const x = input([2]);
-  const y = layer('encoder', () => opaque(x));
+  const y = layer('encoder', () => opaque([x]));
   let error: unknown;
   try {
     grad(sum(y), [x]);
@@ -132,9 +132,9 @@ test('a loss that is no scalar, and a cotangent of another shape, are errors', (
 });
 
 test('a vjp that gives another shape is an internal error, not a wrong number', () => {
-  const bad = op<[x: Tensor]>({ ...opaque.op, name: 'bad', vjp: () => [constant(1, [7])] });
+  const bad = op({ ...opaque.op, name: 'bad', vjp: () => [constant(1, [7])] });
   const x = input([2]);
-  throws(() => grad(sum(bad(x)), [x]), /internal: bad: gradient of input 0 is \[7\], expected \[2\]/);
+  throws(() => grad(sum(bad([x])), [x]), /internal: bad: gradient of input 0 is \[7\], expected \[2\]/);
 });
 
 test('gradients of gradients', async () => {

@@ -9,7 +9,7 @@ import type { Kernel } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, initialOf, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import * as nn from '../../src/nn/index.ts';
 import { contrast } from '../../src/ops/contrast.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
@@ -110,7 +110,7 @@ function job(batch: number) {
   const build = ({ x }: typeof inputs) => {
     const z = projector(encoder(x, { training: true }), { training: true });
     const view = (start: number) => slice(z, { starts: [start, 0], sizes: [batch, -1] });
-    const loss = ntXent(view(0), view(batch));
+    const loss = ntXentLoss(view(0), view(batch));
     optimizer.minimize(loss);
     return { loss };
   };

@@ -2,7 +2,7 @@
 import type { Device } from '../../src/gpu/device.ts';
 import { type CompileOptions, compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, type Variable, variable } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { add, mul } from '../../src/ops/binary.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { normal, normalArray } from '../../src/ops/random.ts';
@@ -26,7 +26,7 @@ export function smallModel() {
   const encode = (x: Tensor) => linear(linear(x, w1, b1, { activation: 'relu' }), w2);
   const build = ({ x, seed }: typeof inputs) => {
     const view = (stream: number) => encode(add(x, mul(normal([ROWS, I], { seed, stream }), 0.1)));
-    const loss = ntXent(view(0), view(1));
+    const loss = ntXentLoss(view(0), view(1));
     optimizer.minimize(loss);
     return { loss };
   };

@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert';
 import { assign } from '../../src/graph/basic.ts';
 import { grad } from '../../src/graph/gradient.ts';
-import { call, type Op, op } from '../../src/graph/op.ts';
+import { op } from '../../src/graph/op.ts';
 import { type Plan, type PlanOptions, plan } from '../../src/graph/plan.ts';
 import {
   constant,
@@ -27,16 +27,14 @@ const kernel = (n: number, inPlace = false) => ({
   outputs: ['y'],
   invocations: () => 1,
 });
-const one = op<[x: Tensor], { k?: unknown }>({ name: 'one', shape: ([x]) => x.shape, kernel: kernel(1) });
-const over = op<[x: Tensor], { k?: unknown }>({
-  name: 'over',
-  shape: ([x]) => x.shape,
-  kernel: kernel(1, true),
-});
-const two = op<[x: Tensor, b: Tensor]>({ name: 'two', shape: ([x]) => x.shape, kernel: kernel(2) });
-const both = op<[x: Tensor, b: Tensor]>({ name: 'both', shape: ([x]) => x.shape, kernel: kernel(2, true) });
-const half = op<[x: Tensor]>({ name: 'half', shape: ([x]) => [x.size / 2], kernel: kernel(1) });
-const drawn = op<[], { seed: unknown }>({ name: 'drawn', shape: () => [4], kernel: kernel(0) });
+const ofX = ([x]: [x: Tensor], _: { k?: unknown }) => x.shape;
+const ofBoth = ([x]: [x: Tensor, b: Tensor]) => x.shape;
+const one = op({ name: 'one', shape: ofX, kernel: kernel(1) });
+const over = op({ name: 'over', shape: ofX, kernel: kernel(1, true) });
+const two = op({ name: 'two', shape: ofBoth, kernel: kernel(2) });
+const both = op({ name: 'both', shape: ofBoth, kernel: kernel(2, true) });
+const half = op({ name: 'half', shape: ([x]: [x: Tensor]) => [x.size / 2], kernel: kernel(1) });
+const drawn = op({ name: 'drawn', shape: (_: [], _options: { seed: unknown }) => [4], kernel: kernel(0) });
 
 const planned = (build: () => Record<string, Tensor>, options?: PlanOptions): Plan => {
   const { result, effects } = trace(build);
@@ -53,9 +51,9 @@ test('what nobody needs is dropped; effects are needed', () => {
   const x = input([4]);
   const v = variable([4], { name: 'v' });
   const made = planned(() => {
-    half(one(x));
-    assign(v, over(x));
-    return { y: two(x, x) };
+    half([one([x])]);
+    assign(v, over([x]));
+    return { y: two([x, x]) };
   });
   assert.is(names(made), 'over assign two');
 });
@@ -65,53 +63,53 @@ test('equal calls are shared, through views too; other options, inputs or shapes
   const count = (build: () => Tensor[]) =>
     planned(() => Object.fromEntries(build().map((y, i) => [i, y]))).dispatches.length;
   assert.is(
-    count(() => [one(x), one(x)]),
+    count(() => [one([x]), one([x])]),
     1,
   );
   assert.is(
-    count(() => [one(one(x)), one(one(x))]),
+    count(() => [one([one([x])]), one([one([x])])]),
     2,
   );
   assert.is(
-    count(() => [one(reshape(one(x), [2, 2])), one(reshape(one(x), [2, 2]))]),
+    count(() => [one([reshape(one([x]), [2, 2])]), one([reshape(one([x]), [2, 2])])]),
     2,
   );
   assert.is(
-    count(() => [one(x), one(z)]),
+    count(() => [one([x]), one([z])]),
     2,
   );
   assert.is(
-    count(() => [one(x, { k: 1 }), one(x, { k: 2 })]),
+    count(() => [one([x], { k: 1 }), one([x], { k: 2 })]),
     2,
   );
   assert.is(
-    count(() => [one(x, { k: Infinity }), one(x, { k: -Infinity })]),
+    count(() => [one([x], { k: Infinity }), one([x], { k: -Infinity })]),
     2,
   );
   assert.is(
-    count(() => [one(x, { k: Number.NaN }), one(x, { k: null })]),
+    count(() => [one([x], { k: Number.NaN }), one([x], { k: null })]),
     2,
   );
   assert.is(
-    count(() => [one(reshape(x, [2, 2])), one(x)]),
+    count(() => [one([reshape(x, [2, 2])]), one([x])]),
     2,
   );
   assert.is(
-    count(() => [two(x, z), two(z, x)]),
+    count(() => [two([x, z]), two([z, x])]),
     2,
   );
 });
 
 test('another op of the same name is another op', () => {
   const x = input([4]);
-  const twin = op<[x: Tensor]>({ ...one.op });
-  assert.is(planned(() => ({ a: one(x), b: twin(x) })).dispatches.length, 2);
+  const twin = op({ ...one.op });
+  assert.is(planned(() => ({ a: one([x]), b: twin([x]) })).dispatches.length, 2);
 });
 
 test('random ops are shared when their seeds are equal', () => {
   const [seed, other] = [scalar('u32'), scalar('u32')];
   const count = (a: unknown, b: unknown) =>
-    planned(() => ({ a: drawn({ seed: a }), b: drawn({ seed: b }) })).dispatches.length;
+    planned(() => ({ a: drawn([], { seed: a }), b: drawn([], { seed: b }) })).dispatches.length;
   assert.is(count(1, 1), 1);
   assert.is(count(1, 2), 2);
   assert.is(count(seed, seed), 1);
@@ -121,9 +119,9 @@ test('random ops are shared when their seeds are equal', () => {
 test('a variable that was changed in between is another value, also seen through views and flat buffers', () => {
   const [v, w] = [variable([4], { name: 'v' }), variable([4], { name: 'w' })];
   const step = () => {
-    const before = one(reshape(v, [2, 2]));
+    const before = one([reshape(v, [2, 2])]);
     assign(v, constant(1, [4]));
-    return { before, after: one(reshape(v, [2, 2])), again: one(reshape(v, [2, 2])) };
+    return { before, after: one([reshape(v, [2, 2])]), again: one([reshape(v, [2, 2])]) };
   };
   assert.is(names(planned(step)), 'one assign one');
   flatten([v, w]);
@@ -131,9 +129,9 @@ test('a variable that was changed in between is another value, also seen through
   // A change of the whole flat buffer is one of its members too.
   const flat = v.home!.flat;
   const made = planned(() => {
-    const before = one(v);
+    const before = one([v]);
     assign(flat, constant(0, flat.shape));
-    return { before, after: one(v) };
+    return { before, after: one([v]) };
   });
   assert.is(names(made), 'one assign one');
 });
@@ -141,19 +139,19 @@ test('a variable that was changed in between is another value, also seen through
 test('effects run in program order', () => {
   const v = variable([4], { name: 'v' });
   const made = planned(() => {
-    const a = one(v, { k: 'a' });
+    const a = one([v], { k: 'a' });
     assign(v, constant(1, [4]));
-    const b = over(v);
-    assign(v, two(a, b));
-    return { c: half(v) };
+    const b = over([v]);
+    assign(v, two([a, b]));
+    return { c: half([v]) };
   });
   assert.is(names(made), 'one assign over two assign half');
 });
 
 test('fusing never moves the reading of a variable over its change', () => {
   const v = variable([4], { name: 'v' });
-  const joined: Op = { ...one.op, name: 'joined' };
-  const fusing = op<[x: Tensor]>({
+  const joined = { ...one.op, name: 'joined' };
+  const fusing = op({
     ...one.op,
     name: 'fusing',
     fuse: ({ inputs: [x], options }, look) => {
@@ -161,11 +159,11 @@ test('fusing never moves the reading of a variable over its change', () => {
       return maker ? { op: joined, inputs: [...maker.inputs], options } : null;
     },
   });
-  assert.is(names(planned(() => ({ y: fusing(one(v)) }))), 'joined');
+  assert.is(names(planned(() => ({ y: fusing([one([v])]) }))), 'joined');
   const changed = planned(() => {
-    const h = one(v);
+    const h = one([v]);
     assign(v, constant(1, [4]));
-    return { y: fusing(h) };
+    return { y: fusing([h]) };
   });
   assert.is(names(changed), 'one assign fusing');
 });
@@ -174,14 +172,16 @@ test('liveness: a chain needs as much memory however long it is', () => {
   const chain = (length: number) =>
     planned(() => {
       let y: Tensor = input([1000]);
-      for (let i = 0; i < length; i++) y = one(y, { k: i });
+      for (let i = 0; i < length; i++) y = one([y], { k: i });
       return { y };
     });
   assert.is(bytes(chain(10)), 8000);
   assert.is(bytes(chain(200)), 8000);
   assert.is(
     bytes(
-      planned(() => ({ y: one(one(one(input([1000]), { k: 1 }), { k: 2 }), { k: 3 }) }), { reuse: false }),
+      planned(() => ({ y: one([one([one([input([1000])], { k: 1 })], { k: 2 })], { k: 3 }) }), {
+        reuse: false,
+      }),
     ),
     12000,
   );
@@ -189,9 +189,9 @@ test('liveness: a chain needs as much memory however long it is', () => {
 
 test('a slot takes the tensor that fits it; it grows only when none fits', () => {
   const made = planned(() => {
-    const big = one(input([1024]));
-    const small = half(half(half(half(big))));
-    return { small, y: two(small, small) };
+    const big = one([input([1024])]);
+    const small = half([half([half([half([big])])])]);
+    return { small, y: two([small, small]) };
   });
   assert.is(made.slots.length <= 3, true);
   assert.ok(bytes(made) <= 4096 + 2048 + 512, `${bytes(made)} bytes`);
@@ -212,11 +212,11 @@ test('nothing live shares memory', () => {
       for (let i = 0; i < 25; i++) {
         const [a, b] = [pick(), pick()];
         const kind = next(8);
-        if (kind === 0) made.push(one(a, { k: i }));
-        else if (kind < 3) made.push(over(a, { k: i }));
-        else if (kind === 3) made.push(half(reshape(a.size > 64 ? a : pack([a, b]), [-1])));
-        else if (kind === 4 && a.size === b.size) made.push(both(a, b));
-        else if (kind === 5 && a.size === b.size) made.push(two(a, b));
+        if (kind === 0) made.push(one([a], { k: i }));
+        else if (kind < 3) made.push(over([a], { k: i }));
+        else if (kind === 3) made.push(half([reshape(a.size > 64 ? a : pack([a, b]), [-1])]));
+        else if (kind === 4 && a.size === b.size) made.push(both([a, b]));
+        else if (kind === 5 && a.size === b.size) made.push(two([a, b]));
         else if (kind === 6) made.push(pack([a, b, pick()]));
         else if (a.size === 64) assign(v, reshape(a, [64]));
       }
@@ -281,53 +281,53 @@ test('in place: only where the input dies, has the size, and is the plan’s own
       .dispatches.map((d) => Number(d.inPlace))
       .join('');
   assert.is(
-    inPlace(() => ({ y: over(one(x)) })),
+    inPlace(() => ({ y: over([one([x])]) })),
     '01',
   );
   assert.is(
-    inPlace(() => ({ y: over(x) })),
+    inPlace(() => ({ y: over([x]) })),
     '0',
   );
   assert.is(
-    inPlace(() => ({ y: over(variable([4])) })),
+    inPlace(() => ({ y: over([variable([4])]) })),
     '0',
   );
   assert.is(
-    inPlace(() => ({ y: over(constant(new Float32Array(4), [4])) })),
+    inPlace(() => ({ y: over([constant(new Float32Array(4), [4])]) })),
     '0',
   );
   assert.is(
-    inPlace(() => ({ y: over(reshape(one(x), [2, 2])) })),
+    inPlace(() => ({ y: over([reshape(one([x]), [2, 2])]) })),
     '01',
   );
   assert.is(
     inPlace(() => {
-      const h = one(x);
-      return { y: over(h), h };
+      const h = one([x]);
+      return { y: over([h]), h };
     }),
     '00',
     'an output must survive',
   );
   assert.is(
     inPlace(() => {
-      const h = one(x);
-      return { y: two(over(h), h) };
+      const h = one([x]);
+      return { y: two([over([h]), h]) };
     }),
     '000',
     'a later reader must find it',
   );
   assert.is(
     inPlace(() => {
-      const h = one(x);
-      return { y: both(h, h) };
+      const h = one([x]);
+      return { y: both([h, h]) };
     }),
     '00',
     'both inputs are it',
   );
   assert.is(
     inPlace(() => {
-      const h = one(x);
-      return { y: both(h, reshape(h, [4])) };
+      const h = one([x]);
+      return { y: both([h, reshape(h, [4])]) };
     }),
     '00',
   );
@@ -335,8 +335,8 @@ test('in place: only where the input dies, has the size, and is the plan’s own
 
 test('parts are made in their pack; the pack keeps its slot', () => {
   const x = input([64]);
-  const [a, b] = [one(x, { k: 1 }), one(x, { k: 2 })];
-  const made = planned(() => ({ y: one(pack([a, b])) }));
+  const [a, b] = [one([x], { k: 1 }), one([x], { k: 2 })];
+  const made = planned(() => ({ y: one([pack([a, b])]) }));
   assert.is(names(made), 'one one one');
   const [slot] = slotOf(made, a).split('+');
   assert.is(slotOf(made, a), `${slot}+0`);
@@ -351,9 +351,9 @@ test('nothing else lies in a pack’s slot: the gaps between its parts stay zero
       all.push(y);
       return y;
     };
-    keep(one(over(x), { k: 0 }));
-    let y = half(one(pack([one(x, { k: 1 }), half(x)])));
-    for (let i = 2; i < 12; i++) y = keep(i % 2 ? over(y, { k: i }) : one(y, { k: i }));
+    keep(one([over([x])], { k: 0 }));
+    let y = half([one([pack([one([x], { k: 1 }), half([x])])])]);
+    for (let i = 2; i < 12; i++) y = keep(i % 2 ? over([y], { k: i }) : one([y], { k: i }));
     return { y };
   });
   const packs = made.dispatches.filter((d) => d.outputs[0].node.options.k === 1);
@@ -365,29 +365,29 @@ test('parts that cannot be made in their pack are copied there', () => {
   const x = input([64]);
   const v = variable([64], { name: 'v' });
   const copies = (build: () => Tensor[]) =>
-    planned(() => ({ y: one(pack(build())) })).dispatches.filter((d) => d.op.name === 'copy').length;
+    planned(() => ({ y: one([pack(build())]) })).dispatches.filter((d) => d.op.name === 'copy').length;
   assert.is(
-    copies(() => [x, one(x)]),
+    copies(() => [x, one([x])]),
     1,
     'an input',
   );
   assert.is(
-    copies(() => [v, one(x)]),
+    copies(() => [v, one([x])]),
     1,
     'a variable',
   );
   assert.is(
-    copies(() => [constant(0, [64]), one(x)]),
+    copies(() => [constant(0, [64]), one([x])]),
     1,
     'a constant',
   );
-  const y = one(x);
+  const y = one([x]);
   assert.is(
-    copies(() => [y, one(x, { k: 1 })]),
+    copies(() => [y, one([x], { k: 1 })]),
     0,
   );
   assert.is(
-    copies(() => [y, one(y, { k: 1 })]),
+    copies(() => [y, one([y], { k: 1 })]),
     1,
     'one made of another',
   );
@@ -427,7 +427,7 @@ test('a dispatch that changes a variable reads a copy of it', () => {
 
 test('outputs may be inputs, constants, variables and views', () => {
   const [x, v] = [input([4]), variable([4], { name: 'v' })];
-  const made = planned(() => ({ x, v, c: constant(1, [4]), view: reshape(x, [2, 2]), y: one(x) }));
+  const made = planned(() => ({ x, v, c: constant(1, [4]), view: reshape(x, [2, 2]), y: one([x]) }));
   assert.is(made.dispatches.length, 1);
   assert.equal(
     ['x', 'v', 'c', 'view', 'y'].map((name) => made.place(made.outputs.get(name)!).in),
@@ -436,46 +436,42 @@ test('outputs may be inputs, constants, variables and views', () => {
 });
 
 test('an op with two outputs keeps both apart, and the unread one gives its memory back', () => {
-  const pair: Op = {
+  const pair = op({
     name: 'pair',
-    shape: ([x]) => [{ shape: x.shape }, { shape: x.shape }],
+    shape: ([x]: [x: Tensor]) => [{ shape: x.shape }, { shape: x.shape }],
     kernel: kernel(1),
-  };
+  });
   const x = input([100]);
   const made = planned(() => {
-    const [p, q] = call(pair, [x], {}).outputs;
+    const [p, q] = pair([x]);
     return { p, q };
   });
   assert.is(made.slots.length, 2);
-  const once = planned(() => ({ y: one(one(call(pair, [x], {}).outputs[0], { k: 1 }), { k: 2 }) }));
+  const once = planned(() => ({ y: one([one([pair([x])[0]], { k: 1 })], { k: 2 }) }));
   assert.is(once.slots.length, 2);
 });
 
 test('a gradient adds no dispatch for what it does not need', () => {
   const x = input([4]);
-  const twice: ReturnType<typeof op<[x: Tensor]>> = op<[x: Tensor]>({
+  const twice: typeof one = op({
     ...one.op,
     name: 'twice',
-    vjp: (dy) => [twice(dy)],
+    vjp: (dy) => [twice([dy])],
   });
-  const made = planned(() => ({ dx: grad(reshape(twice(x), [4]), [x], x)[0] }));
+  const made = planned(() => ({ dx: grad(reshape(twice([x]), [4]), [x], x)[0] }));
   // The gradient of x by x: twice(x), which is also the forward value, and is shared with it.
   assert.is(names(made), 'twice');
 });
 
 test('a copy as a texture serves all its readers until its variable changes; its texture is used again', () => {
-  const seen = op<[x: Tensor], { k?: unknown }>({
-    name: 'seen',
-    shape: ([x]) => x.shape,
-    kernel: { ...kernel(1), textures: ['x'] },
-  });
+  const seen = op({ name: 'seen', shape: ofX, kernel: { ...kernel(1), textures: ['x'] } });
   const x = input([8, 16]);
   const v = variable([8, 16], { name: 'v' });
   const made = planned(() => {
-    const a = [seen(x), seen(x, { k: 1 })];
-    const before = seen(v);
+    const a = [seen([x]), seen([x], { k: 1 })];
+    const before = seen([v]);
     assign(v, a[0]);
-    return { a: a[0], b: a[1], before, after: seen(v, { k: 2 }) };
+    return { a: a[0], b: a[1], before, after: seen([v], { k: 2 }) };
   });
   assert.is(names(made), 'toTextures seen seen seen assign toTextures seen');
   const places = made.dispatches.filter((d) => d.op.name === 'seen').map((d) => made.place(d.inputs[0]!));
@@ -489,7 +485,7 @@ test('a copy as a texture serves all its readers until its variable changes; its
     ],
   );
   // Another shape of the same elements is another texture.
-  const two = planned(() => ({ a: seen(x), b: seen(reshape(x, [16, 8])) }));
+  const two = planned(() => ({ a: seen([x]), b: seen([reshape(x, [16, 8])]) }));
   assert.is(names(two), 'toTextures seen seen');
   assert.is(two.textures.length, 2);
 });

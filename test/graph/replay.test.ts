@@ -6,7 +6,7 @@ import { assign } from '../../src/graph/basic.ts';
 import { compile, type Step } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { add } from '../../src/ops/binary.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
@@ -71,7 +71,7 @@ test('the MLP step of 512 rows: at most 18 dispatches, and no buffer of N x N', 
       let h: Tensor = x;
       for (const [i, wi] of w.entries()) h = linear(h, wi, b[i], { activation: i < 2 ? 'relu' : 'none' });
       const half = (start: number) => slice(h, { starts: [start, 0], sizes: [256, 128] });
-      const loss = ntXent(half(0), half(256));
+      const loss = ntXentLoss(half(0), half(256));
       optimizer.minimize(loss);
       return { loss };
     },

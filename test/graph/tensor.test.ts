@@ -15,7 +15,7 @@ import {
   trace,
   variable,
 } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { add, where } from '../../src/ops/binary.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
@@ -63,7 +63,7 @@ for (const [i, [name, build, a, b]] of wrong.entries()) {
 }
 
 test('a method names the layer and the shapes that do not fit', () => {
-  throws(() => layer('loss', () => ntXent(t(8, 4), t(8, 5))), /"loss": .*\[8, 4\].*\[8, 5\]/);
+  throws(() => layer('loss', () => ntXentLoss(t(8, 4), t(8, 5))), /"loss": .*\[8, 4\].*\[8, 5\]/);
 });
 
 test('a layer that failed is left again', () => {

@@ -27,19 +27,20 @@ fn double_fast(@builtin(global_invocation_id) id: vec3u) { double(id.x, 1u); }
 `;
 
 /** As slow as it is asked to be, in one kernel of the two; or with a kernel that does not compile. */
-const double = hs.op<[x: hs.Tensor], { rounds: number; broken?: boolean }>({
+const doubleOp = hs.op({
   name: 'double',
-  shape: ([x]) => x.shape,
+  shape: ([x]: [x: hs.Tensor], _: { rounds: number; broken?: boolean }) => x.shape,
   kernel: ({ options: { rounds, broken } }) =>
     ['double_slow', broken ? 'double_missing' : 'double_fast'].map((entry) => ({
       source,
       entry,
       inputs: ['x'],
       outputs: ['y'],
-      uniform: ({ inputs: [x] }) => ({ count: x!.size, rounds }),
-      invocations: ({ inputs: [x] }) => x!.size,
+      uniform: ({ inputs: [x] }) => ({ count: x.size, rounds }),
+      invocations: ({ inputs: [x] }) => x.size,
     })),
 });
+const double = (x: hs.Tensor, options: { rounds: number; broken?: boolean }) => doubleOp([x], options);
 
 /** A store that keeps text, and counts. */
 function memoryStore(text: string | null = null) {

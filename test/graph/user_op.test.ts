@@ -46,27 +46,27 @@ interface Options {
 const uniform = (x: hs.Tensor, { strength = 1 }: Options) => ({
   rows: x.shape[0],
   cols: x.shape[1],
-  strength: hs.f32(strength),
+  strength,
 });
 const constants = ({ options }: hs.Call<Options>) => ({ SHARP: Number(options.sharp ?? false) });
 
-const energyGradient = hs.op<[x: hs.Tensor, dy: hs.Tensor], Options>({
+const energyGradient = hs.op({
   name: 'energyGradient',
-  shape: ([x]) => x.shape,
+  shape: ([x]: [x: hs.Tensor, dy: hs.Tensor], _: Options) => x.shape,
   kernel: {
     source,
     entry: 'energy_gradient',
     inputs: ['x', 'dy'],
     outputs: ['dx'],
     constants,
-    uniform: ({ inputs, options }) => uniform(inputs[0]!, options),
-    invocations: ({ inputs }) => inputs[0]!.size,
+    uniform: ({ inputs: [x], options }) => uniform(x, options),
+    invocations: ({ inputs: [x] }) => x.size,
   },
 });
 
-const energy = hs.op<[x: hs.Tensor], Options>({
+const energy = hs.op({
   name: 'energy',
-  shape: ([x]) => {
+  shape: ([x]: [x: hs.Tensor], _: Options) => {
     if (x.shape.length !== 2) hs.fail('energy', `expected [N, D], got [${x.shape.join(', ')}]`);
     return [x.shape[0]];
   },
@@ -76,10 +76,10 @@ const energy = hs.op<[x: hs.Tensor], Options>({
     inputs: ['x'],
     outputs: ['y'],
     constants,
-    uniform: ({ inputs, options }) => uniform(inputs[0]!, options),
-    invocations: ({ inputs }) => inputs[0]!.shape[0],
+    uniform: ({ inputs: [x], options }) => uniform(x, options),
+    invocations: ({ inputs: [x] }) => x.shape[0],
   },
-  vjp: (dy, { inputs: [x], options }) => [energyGradient(x!, dy, options)],
+  vjp: (dy, { inputs: [x], options }) => [energyGradient([x, dy], options)],
 });
 
 test('forward and gradient, together with our own ops, at odd sizes', async () => {
@@ -95,8 +95,8 @@ test('forward and gradient, together with our own ops, at odd sizes', async () =
     const step = await hs.compile(
       gpu,
       ({ x, strength }) => {
-        const y = energy(x, { strength });
-        const sharp = energy(x, { sharp: true });
+        const y = energy([x], { strength });
+        const sharp = energy([x], { sharp: true });
         const [dx] = hs.grad(hs.sum(hs.mul(hs.add(y, sharp), y)), [x]);
         return { y, sharp, dx };
       },
@@ -124,7 +124,7 @@ test('it trains a variable: energy falls to nothing', async () => {
   const w = hs.variable([5, 3], { name: 'w', initial: 1 });
   const optimizer = hs.sgd([w], { learningRate: 0.1 });
   const step = await hs.compile(gpu, () => {
-    const loss = hs.sum(energy(w, { strength: 0.5 }));
+    const loss = hs.sum(energy([w], { strength: 0.5 }));
     optimizer.minimize(loss);
     return { loss };
   });
@@ -138,14 +138,17 @@ test('it trains a variable: energy falls to nothing', async () => {
 });
 
 test('its own shape rule speaks with op and layer', () => {
-  throws(() => hs.layer('loss', () => energy(hs.input([4]))), /^energy "loss": expected \[N, D\], got \[4\]/);
+  throws(
+    () => hs.layer('loss', () => energy([hs.input([4])])),
+    /^energy "loss": expected \[N, D\], got \[4\]/,
+  );
 });
 
 test('an op of several outputs, without inputs, and with state', async () => {
   const gpu = await device();
-  const spec: hs.Op<{ n: number }> = {
+  const ramp = hs.op({
     name: 'ramp',
-    shape: (_, { n }) => [{ shape: [n] }, { shape: [n], dtype: 'u32' }],
+    shape: (_: [], { n }: { n: number }) => [{ shape: [n] }, { shape: [n], dtype: 'u32' as const }],
     kernel: {
       source: `struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -166,10 +169,10 @@ fn ramp(@builtin(local_invocation_index) i: u32) {
       uniform: ({ options: { n } }) => ({ n }),
       invocations: () => 1,
     },
-  };
+  });
   const total = hs.variable([1], { name: 'total' });
   const step = await hs.compile(gpu, () => {
-    const [up, down] = hs.call(spec, [], { n: 5 }, [total]).outputs;
+    const [up, down] = ramp([], { n: 5 }, [total]);
     return { up, down };
   });
   await step.run();

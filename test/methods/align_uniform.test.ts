@@ -1,14 +1,17 @@
 import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { alignUniform } from '../../src/methods/align_uniform.ts';
+import { alignUniformLoss, alignUniform as method } from '../../src/methods/align_uniform.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, weights) => reference.alignUniform(zA, zB, weights));
 
 type Options = { alignWeight?: number; uniformWeight?: number; t?: number };
 const at = (options: Options = {}) => ({
-  loss: (zA: Tensor, zB: Tensor) => alignUniform(zA, zB, options),
+  loss: (zA: Tensor, zB: Tensor) => alignUniformLoss(zA, zB, options),
   expected: (zA: reference.Ref, zB: reference.Ref) => reference.alignUniform(zA, zB, options),
 });
 
@@ -32,7 +35,7 @@ test('weights as inputs of the step', async () => {
   const step = await compile(
     await device(),
     ({ zA, zB, alignWeight, uniformWeight }) => {
-      const loss = alignUniform(zA, zB, { alignWeight, uniformWeight });
+      const loss = alignUniformLoss(zA, zB, { alignWeight, uniformWeight });
       const [gA, gB] = grad(loss, [zA, zB]);
       return { loss, gA, gB };
     },
@@ -67,7 +70,7 @@ test('edges', () => {
 
 test('views that do not match are named', () => {
   throws(
-    () => alignUniform(input([4, 3]), input([5, 3])),
+    () => alignUniformLoss(input([4, 3]), input([5, 3])),
     /expected two views \[N, D\], got \[4, 3\] and \[5, 3\]/,
   );
 });

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { barlowTwins } from '../../src/methods/barlow_twins.ts';
+import { barlowTwinsLoss, barlowTwins as method } from '../../src/methods/barlow_twins.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -11,9 +11,12 @@ import {
   compileLoss,
   drawViews,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { lambda }) => reference.barlowTwins(zA, zB, lambda));
 
 const at = (lambda: number) => ({
-  loss: (a: Tensor, b: Tensor) => barlowTwins(a, b, { lambda }),
+  loss: (a: Tensor, b: Tensor) => barlowTwinsLoss(a, b, { lambda }),
   expected: (a: reference.Ref, b: reference.Ref) => reference.barlowTwins(a, b, lambda),
 });
 
@@ -30,7 +33,7 @@ test('value and gradients', async () => {
     const { loss, expected } = at(lambda);
     await checkAgainst(loss, expected, { what: `lambda ${lambda}`, sizes: SIZES, normalizes: false });
   }
-  await checkAgainst((a, b) => barlowTwins(a, b), at(0.05).expected, {
+  await checkAgainst((a, b) => barlowTwinsLoss(a, b), at(0.05).expected, {
     ...{ what: 'default lambda', sizes: [[9, 8]] },
     normalizes: false,
   });
@@ -78,6 +81,6 @@ test('views that agree in features that do not repeat each other: 0; repeated fe
 });
 
 test('errors', () => {
-  throws(() => barlowTwins(input([4, 3]), input([4, 2])), /barlowTwins: expected two views \[N, D\]/);
-  throws(() => barlowTwins(input([1, 3]), input([1, 3])), /batchNorm: expected two rows or more/);
+  throws(() => barlowTwinsLoss(input([4, 3]), input([4, 2])), /barlowTwinsLoss: expected two views \[N, D\]/);
+  throws(() => barlowTwinsLoss(input([1, 3]), input([1, 3])), /batchNorm: expected two rows or more/);
 });

@@ -1,12 +1,15 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { dcl } from '../../src/methods/dcl.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { dclLoss, dcl as method } from '../../src/methods/dcl.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }) => reference.dcl(zA, zB, temperature));
 
 const at = (temperature: number) => ({
-  loss: (a: Tensor, b: Tensor) => dcl(a, b, { temperature }),
+  loss: (a: Tensor, b: Tensor) => dclLoss(a, b, { temperature }),
   expected: (a: reference.Ref, b: reference.Ref) => reference.dcl(a, b, temperature),
 });
 
@@ -15,7 +18,7 @@ test('value and gradients', async () => {
     const { loss, expected } = at(temperature);
     await checkAgainst(loss, expected, { what: `temperature ${temperature}` });
   }
-  await checkAgainst((a, b) => dcl(a, b), at(0.2).expected, {
+  await checkAgainst((a, b) => dclLoss(a, b), at(0.2).expected, {
     what: 'default temperature',
     sizes: [[9, 8]],
   });
@@ -45,7 +48,7 @@ test('a positive far nearer than all negatives still pulls: NT-Xent no longer do
     return Math.hypot(...gA);
   };
   const decoupled = await lengthOf(at(temperature).loss);
-  const coupled = await lengthOf((a, b) => ntXent(a, b, { temperature }));
+  const coupled = await lengthOf((a, b) => ntXentLoss(a, b, { temperature }));
   if (!(decoupled > 3 * coupled)) throw new Error(`gradients ${decoupled} and ${coupled}`);
 });
 
@@ -59,6 +62,6 @@ test('orthogonal pairs: the closed form', async () => {
 });
 
 test('errors', () => {
-  throws(() => dcl(input([4, 3]), input([4, 2])), /dcl: expected two views \[N, D\]/);
-  throws(() => dcl(input([1, 3]), input([1, 3])), /2 rows or more/);
+  throws(() => dclLoss(input([4, 3]), input([4, 2])), /dclLoss: expected two views \[N, D\]/);
+  throws(() => dclLoss(input([1, 3]), input([1, 3])), /2 rows or more/);
 });

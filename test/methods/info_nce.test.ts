@@ -1,12 +1,15 @@
 import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { infoNce } from '../../src/methods/info_nce.ts';
+import { infoNceLoss, infoNce as method } from '../../src/methods/info_nce.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }) => reference.infoNce(zA, zB, temperature));
 
 const at = (temperature: number, symmetric = true) => ({
-  loss: (a: Tensor, b: Tensor) => infoNce(a, b, { temperature, symmetric }),
+  loss: (a: Tensor, b: Tensor) => infoNceLoss(a, b, { temperature, symmetric }),
   expected: (a: reference.Ref, b: reference.Ref) => reference.infoNce(a, b, temperature, { symmetric }),
 });
 
@@ -31,8 +34,8 @@ for (const symmetric of [true, false]) {
   });
 }
 
-test('the default: both ways at a temperature of 0.07', () =>
-  checkAgainst((a, b) => infoNce(a, b), at(0.07).expected, { sizes: [[17, 12]] }));
+test('the default: both ways at a temperature of 0.2', () =>
+  checkAgainst((a, b) => infoNceLoss(a, b), at(0.2).expected, { sizes: [[17, 12]] }));
 
 test('both ways is the mean of one way and the other', async () => {
   const [N, D] = [21, 8];
@@ -77,7 +80,7 @@ test('the temperature as an input of the step', async () => {
   const inputs = { zA: input([12, 6]), zB: input([12, 6]), temperature: scalar() };
   const step = await compile(
     await device(),
-    ({ zA, zB, temperature }) => ({ loss: infoNce(zA, zB, { temperature }) }),
+    ({ zA, zB, temperature }) => ({ loss: infoNceLoss(zA, zB, { temperature }) }),
     { inputs },
   );
   for (const temperature of [0.1, 0.7]) {
@@ -90,7 +93,7 @@ test('the temperature as an input of the step', async () => {
 
 test('views that do not match are named', () => {
   throws(
-    () => infoNce(input([4, 3]), input([5, 3])),
-    /infoNce: expected two views \[N, D\], got \[4, 3\] and \[5, 3\]/,
+    () => infoNceLoss(input([4, 3]), input([5, 3])),
+    /infoNceLoss: expected two views \[N, D\], got \[4, 3\] and \[5, 3\]/,
   );
 });

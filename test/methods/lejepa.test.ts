@@ -3,8 +3,8 @@ import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { constant, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { leJepa, leJepaLoss } from '../../src/methods/lejepa.ts';
+import { buildMethod, defaultsOf } from '../../src/methods/method.ts';
 import { sigReg } from '../../src/methods/parts/sigreg.ts';
-import { methods } from '../../src/methods/registry.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -135,8 +135,15 @@ test('its recipe trains, with local views too', async () => {
 test('directions are drawn anew each step, and the same again for the same step', async () => {
   const [N, D] = [8, 4];
   const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
-  const knobs = { ...methods.leJepa.knobs, directions: 2 };
-  const recipe = leJepa({ network, width: D, classes: 0, seed: 1, knobs, copy: () => network });
+  const hyperparameters = { ...defaultsOf(leJepa.hyperparameters), directions: 2 } as never;
+  const recipe = buildMethod(leJepa, {
+    network,
+    width: D,
+    classes: 0,
+    seed: 1,
+    hyperparameters,
+    copy: () => network,
+  });
   const compiledStep = await compile(
     await device(),
     ({ x, step }) => ({ loss: recipe.loss({ x, step, labels: null, views: () => x }) }),
@@ -157,12 +164,12 @@ test('errors', async () => {
   const A = constant(1, [4, 3]);
   throws(() => leJepaLoss(input([8, 3]), A), /leJepaLoss: expected views \[V, N, D\]/);
   throws(() => leJepaLoss(input([1, 8, 3]), A), /V >= 2/);
-  for (const [knobs, message] of [
+  for (const [hyperparameters, message] of [
     [{ localViews: 0.5 }, /whole number.*"localViews"/],
-    [{ directions: 0 }, /directions: expected a number of at least 1/],
+    [{ directions: 0 }, /expected a whole number of 1 .*"directions"/],
   ] as const) {
     let said = '';
-    await trainRecipe('leJepa', knobs, 1).catch((error) => (said = String(error)));
+    await trainRecipe('leJepa', hyperparameters, 1).catch((error) => (said = String(error)));
     assert.match(said, message);
   }
 });

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { infoNce } from '../../src/methods/info_nce.ts';
+import { infoNceLoss } from '../../src/methods/info_nce.ts';
 import { nnclrLoss } from '../../src/methods/nnclr.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
@@ -77,7 +77,7 @@ test('a queue of the embeddings themselves: InfoNCE of embeddings and prediction
   const past = rows(Float32Array.from([...zA, ...zB]));
   const { value } = await evaluate(nnclrLoss, [pA, pB, zA, zB].map(rows).concat(past));
   const oneWay = async (z: Float32Array, p: Float32Array) =>
-    (await evaluate((a, b) => infoNce(a, b, { temperature: 0.1, symmetric: false }), [rows(z), rows(p)]))
+    (await evaluate((a, b) => infoNceLoss(a, b, { temperature: 0.1, symmetric: false }), [rows(z), rows(p)]))
       .value;
   close([value], [((await oneWay(zA, pB)) + (await oneWay(zB, pA))) / 2], { rel: 1e-5 });
 });

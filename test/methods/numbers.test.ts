@@ -13,10 +13,10 @@ const labels = input([6], 'u32');
 type Loss = (options: Record<string, Scalar>) => Tensor;
 /** Each number, with values that are refused besides NaN and infinity. */
 const LOSSES: Record<string, [loss: Loss, numbers: Record<string, number[]>]> = {
-  ntXent: [(o) => all.ntXent(...pair(), o), { temperature: [0, -0.2, 1e-39] }],
-  infoNce: [(o) => all.infoNce(...pair(), o), { temperature: [0, -1] }],
-  dcl: [(o) => all.dcl(...pair(), o), { temperature: [0, -1] }],
-  supCon: [(o) => all.supCon(z(6, 4), labels, o), { temperature: [0, -1] }],
+  ntXentLoss: [(o) => all.ntXentLoss(...pair(), o), { temperature: [0, -0.2, 1e-39] }],
+  infoNceLoss: [(o) => all.infoNceLoss(...pair(), o), { temperature: [0, -1] }],
+  dclLoss: [(o) => all.dclLoss(...pair(), o), { temperature: [0, -1] }],
+  supConLoss: [(o) => all.supConLoss(z(6, 4), labels, o), { temperature: [0, -1] }],
   mocoLoss: [(o) => all.mocoLoss(...pair(), z(9, 4), o), { temperature: [0, -1] }],
   nnclrLoss: [(o) => all.nnclrLoss(...pair(), ...pair(), z(9, 4), o), { temperature: [0, -1] }],
   dinoLoss: [
@@ -25,15 +25,18 @@ const LOSSES: Record<string, [loss: Loss, numbers: Record<string, number[]>]> = 
   ],
   swavLoss: [(o) => all.swavLoss(...pair(), o as object), { temperature: [0, -1], epsilon: [0, -1] }],
   sinkhorn: [(o) => all.sinkhorn(z(6, 4), o as object), { epsilon: [0, -1] }],
-  barlowTwins: [(o) => all.barlowTwins(...pair(), o), { lambda: [-1] }],
-  vicReg: [
-    (o) => all.vicReg(...pair(), o),
+  barlowTwinsLoss: [(o) => all.barlowTwinsLoss(...pair(), o), { lambda: [-1] }],
+  vicRegLoss: [
+    (o) => all.vicRegLoss(...pair(), o),
     { invarianceWeight: [-1], varianceWeight: [-1], covarianceWeight: [-1] },
   ],
-  alignUniform: [(o) => all.alignUniform(...pair(), o as object), { alignWeight: [-1], uniformWeight: [-1] }],
-  triplet: [(o) => all.triplet(z(6, 4), labels, o as object), { margin: [-1] }],
-  proxyAnchor: [(o) => all.proxyAnchor(z(6, 4), labels, z(3, 4), o), { alpha: [0, -1], delta: [-1] }],
-  proxyNca: [(o) => all.proxyNca(z(6, 4), labels, z(3, 4), o), { scale: [0, -1] }],
+  alignUniformLoss: [
+    (o) => all.alignUniformLoss(...pair(), o as object),
+    { alignWeight: [-1], uniformWeight: [-1] },
+  ],
+  tripletLoss: [(o) => all.tripletLoss(z(6, 4), labels, o as object), { margin: [-1] }],
+  proxyAnchorLoss: [(o) => all.proxyAnchorLoss(z(6, 4), labels, z(3, 4), o), { alpha: [0, -1], delta: [-1] }],
+  proxyNcaLoss: [(o) => all.proxyNcaLoss(z(6, 4), labels, z(3, 4), o), { scale: [0, -1] }],
   leJepaLoss: [(o) => all.leJepaLoss(z(2, 6, 4), z(3, 4), o), { lambda: [-0.1, 1.1] }],
 };
 /** Numbers that are known when the graph is built. */
@@ -43,12 +46,12 @@ const FIXED: Record<string, [loss: (value: never) => Tensor, wrong: unknown[]]> 
     [0, -1, Number.NaN, '2', scalar()],
   ],
   'uniformityLoss t': [(t) => all.uniformityLoss(z(6, 4), { t }), [0, -1, Number.NaN, null]],
-  'alignUniform t': [(t) => all.alignUniform(...pair(), { t }), [0, -1, Number.NaN]],
+  'alignUniformLoss t': [(t) => all.alignUniformLoss(...pair(), { t }), [0, -1, Number.NaN]],
   'nceLoss k': [(k) => all.nceLoss(z(4), z(8), z(4), z(8), { k }), [0, -1, Number.NaN]],
   'whiten iterations': [(iterations) => all.whiten(z(2, 6, 4), { iterations }), [0, 1.5, Number.NaN]],
   'sinkhorn iterations': [(iterations) => all.sinkhorn(z(6, 4), { iterations }), [0, 1.5, Number.NaN]],
   'simSiamLoss stop': [(stop) => all.simSiamLoss(...pair(), ...pair(), { stop }), [0, 'no']],
-  'triplet hard': [(hard) => all.triplet(z(6, 4), labels, { hard }), [1, 'no']],
+  'tripletLoss hard': [(hard) => all.tripletLoss(z(6, 4), labels, { hard }), [1, 'no']],
 };
 
 for (const [name, [loss, numbers]] of Object.entries(LOSSES)) {
@@ -77,7 +80,7 @@ test('a scalar input takes what all its uses allow', async () => {
   const inputs = { a: z(6, 4), b: z(6, 4), t: scalar(), margin: scalar() };
   const step = await compile(
     await device(),
-    ({ a, b, t, margin }) => ({ loss: all.add(all.ntXent(a, b, { temperature: t }), margin) }),
+    ({ a, b, t, margin }) => ({ loss: all.add(all.ntXentLoss(a, b, { temperature: t }), margin) }),
     { inputs },
   );
   const rows = { a: new Float32Array(24).fill(1), b: new Float32Array(24).fill(1), margin: -3 };
@@ -91,7 +94,7 @@ test('a scalar input takes what all its uses allow', async () => {
     assert.instance(error, InputError);
     assert.match(
       (error as Error).message,
-      /^run: expected a number above 0 for "t", the "temperature" of ntXent, got/,
+      /^run: expected a number above 0 for "t", the "temperature" of ntXentLoss, got/,
     );
   }
   step.dispose();

@@ -2,9 +2,15 @@
 import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import type { Batch, Network } from '../../src/methods/parts/recipe.ts';
+import { methods } from '../../src/methods/index.ts';
+import {
+  buildMethod,
+  defaultsOf,
+  type ImageBatch,
+  type ImageMethod,
+  type Network,
+} from '../../src/methods/method.ts';
 import { halves } from '../../src/methods/parts/views.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
 import { mlp } from '../../src/nn/index.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';
@@ -27,7 +33,7 @@ function network(): Network {
 /** A method at work on it, for a few steps. */
 export async function trainRecipe(
   name: string,
-  knobs: Record<string, number>,
+  hyperparameters: Record<string, number>,
   steps: number,
   batch = drawBatch(),
 ) {
@@ -35,9 +41,10 @@ export async function trainRecipe(
   const mine = network();
   const { x, labels } = batch;
   let target: Network | undefined;
-  const method = methods[name];
-  const recipe = recipeOf(method, {
-    ...{ network: mine, width: WIDTH, classes: CLASSES, seed: 1, knobs: { ...method.knobs, ...knobs } },
+  const method = methods[name] as ImageMethod;
+  const recipe = buildMethod(method, {
+    ...{ network: mine, width: WIDTH, classes: CLASSES, seed: 1 },
+    hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
     copy: () => (target = network()),
   });
   const { parameters = [], statistics = [], state = [], schedules = {}, learningRateFactor } = recipe;
@@ -52,7 +59,7 @@ export async function trainRecipe(
     ({ x, labels, step }) => {
       // More views: the first ones again.
       const views = (count: number) => concatenate(new Array(count).fill(halves(x)[0]), 0);
-      const drawn: Batch = { x, labels, step, views };
+      const drawn: ImageBatch = { x, labels, step, views };
       const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
       if (gradients) optimizer.update(gradients);
       else optimizer.minimize(loss);

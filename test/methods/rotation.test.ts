@@ -2,8 +2,8 @@ import * as assert from 'uvu/assert';
 import { quarterTurns } from '../../src/data/turns.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { input } from '../../src/graph/tensor.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
-import { rotationLoss } from '../../src/methods/rotation.ts';
+import { buildMethod } from '../../src/methods/method.ts';
+import { rotation, rotationLoss } from '../../src/methods/rotation.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/index.ts';
@@ -60,8 +60,8 @@ test('the recipe learns to tell the turns of images that have an upside', async 
   const [N, H, WIDTH] = [32, 6, 8];
   const net = mlpEncoder({ name: 'net', inputs: H * H, widths: [32, WIDTH], seed: 2 });
   const network = { embed: net, parameters: net.parameters, statistics: net.statistics };
-  const { loss, parameters } = recipeOf(methods.rotation, {
-    ...{ network, width: WIDTH, classes: 0, seed: 1, knobs: methods.rotation.knobs },
+  const { loss, parameters } = buildMethod(rotation, {
+    ...{ network, width: WIDTH, classes: 0, seed: 1, hyperparameters: {} },
     copy: () => network,
   });
   const [weight, bias] = parameters!;

@@ -1,12 +1,15 @@
 import { compile } from '../../src/graph/compile.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { simclr as method, ntXentLoss } from '../../src/methods/simclr.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }) => reference.ntXent(zA, zB, temperature));
 
 const at = (temperature: number) => ({
-  loss: (a: Tensor, b: Tensor) => ntXent(a, b, { temperature }),
+  loss: (a: Tensor, b: Tensor) => ntXentLoss(a, b, { temperature }),
   expected: (a: reference.Ref, b: reference.Ref) => reference.ntXent(a, b, temperature),
 });
 
@@ -15,7 +18,7 @@ test('value and gradients', async () => {
     const { loss, expected } = at(temperature);
     await checkAgainst(loss, expected, { what: `temperature ${temperature}` });
   }
-  await checkAgainst((a, b) => ntXent(a, b), at(0.2).expected, {
+  await checkAgainst((a, b) => ntXentLoss(a, b), at(0.2).expected, {
     what: 'default temperature',
     sizes: [[9, 8]],
   });
@@ -79,7 +82,7 @@ test('the temperature as an input of the step', async () => {
   const inputs = { zA: input([12, 6]), zB: input([12, 6]), temperature: scalar() };
   const step = await compile(
     await device(),
-    ({ zA, zB, temperature }) => ({ loss: ntXent(zA, zB, { temperature }) }),
+    ({ zA, zB, temperature }) => ({ loss: ntXentLoss(zA, zB, { temperature }) }),
     { inputs },
   );
   for (const temperature of [0.1, 0.7]) {
@@ -92,8 +95,8 @@ test('the temperature as an input of the step', async () => {
 
 test('views that do not match are named', () => {
   throws(
-    () => ntXent(input([4, 3]), input([5, 3])),
-    /ntXent: expected two views \[N, D\], got \[4, 3\] and \[5, 3\]/,
+    () => ntXentLoss(input([4, 3]), input([5, 3])),
+    /ntXentLoss: expected two views \[N, D\], got \[4, 3\] and \[5, 3\]/,
   );
-  throws(() => ntXent(input([4]), input([4])), /ntXent: expected two views/);
+  throws(() => ntXentLoss(input([4]), input([4])), /ntXentLoss: expected two views/);
 });

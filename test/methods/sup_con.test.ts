@@ -1,6 +1,6 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
-import { supCon } from '../../src/methods/sup_con.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
+import { supCon as method, supConLoss } from '../../src/methods/sup_con.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
@@ -13,11 +13,16 @@ import {
   drawViews,
   type Views,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }, labels) =>
+  reference.supCon(reference.concatenate([zA, zB]), [...labels, ...labels], temperature),
+);
 
 // Both views as one set of rows, as the registry has it.
 const at = (temperature: number) => ({
   loss: (zA: Tensor, zB: Tensor, labels: Tensor) =>
-    supCon(concatenate([zA, zB], 0), concatenate([labels, labels], 0), { temperature }),
+    supConLoss(concatenate([zA, zB], 0), concatenate([labels, labels], 0), { temperature }),
   expected: (zA: reference.Ref, zB: reference.Ref, labels: ArrayLike<number>) =>
     reference.supCon(
       reference.concatenate([zA, zB], 0),
@@ -28,7 +33,7 @@ const at = (temperature: number) => ({
 
 // One view by itself: rows whose label nobody else has are possible.
 const single = {
-  loss: (zA: Tensor, _: Tensor, labels: Tensor) => supCon(zA, labels),
+  loss: (zA: Tensor, _: Tensor, labels: Tensor) => supConLoss(zA, labels),
   expected: (zA: reference.Ref, _: reference.Ref, labels: ArrayLike<number>) =>
     reference.supCon(zA, labels, 0.1),
 };
@@ -76,7 +81,7 @@ test('a label for each pair: NT-Xent', async () => {
     labels: Uint32Array.from({ length: N }, (_, i) => i),
   };
   const here = await once(at(0.2).loss, N, D, views);
-  const there = await once((zA, zB) => ntXent(zA, zB, { temperature: 0.2 }), N, D, views);
+  const there = await once((zA, zB) => ntXentLoss(zA, zB, { temperature: 0.2 }), N, D, views);
   close([here.loss], [there.loss], { rel: 1e-6 });
   close(here.gA, there.gA, { rel: 1e-5 });
   close(here.gB, there.gB, { rel: 1e-5 });
@@ -103,15 +108,15 @@ test('edges', async () => {
 
 test('labels that do not fit are named', () => {
   throws(
-    () => supCon(input([4, 3]), input([5], 'u32')),
-    /supCon: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
+    () => supConLoss(input([4, 3]), input([5], 'u32')),
+    /supConLoss: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
   );
   throws(
-    () => supCon(input([4, 3]), input([4])),
-    /supCon: expected a u32 tensor of 1 dimension for "labels", got f32 \[4\]/,
+    () => supConLoss(input([4, 3]), input([4])),
+    /supConLoss: expected a u32 tensor of 1 dimension for "labels", got f32 \[4\]/,
   );
   throws(
-    () => supCon(input([4]), input([4], 'u32')),
-    /supCon: expected an f32 tensor of 2 dimensions for "z", got f32 \[4\]/,
+    () => supConLoss(input([4]), input([4], 'u32')),
+    /supConLoss: expected an f32 tensor of 2 dimensions for "z", got f32 \[4\]/,
   );
 });

@@ -1,6 +1,7 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
-import { triplet } from '../../src/methods/triplet.ts';
+import { methods } from '../../src/methods/index.ts';
+import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
+import { triplet as method, tripletLoss } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
@@ -14,12 +15,17 @@ import {
   drawViews,
   type Views,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
 import { trainRecipe } from './recipe.ts';
+
+testPairMethod(method, (zA, zB, { margin, hard }, labels) =>
+  reference.triplet(reference.concatenate([zA, zB]), [...labels, ...labels], { margin, hard: hard !== 0 }),
+);
 
 // Both views as one set of rows, as the registry has it.
 const at = (hard: boolean, margin = 0.2) => ({
   loss: (zA: Tensor, zB: Tensor, labels: Tensor) =>
-    triplet(concatenate([zA, zB]), concatenate([labels, labels]), { hard, margin }),
+    tripletLoss(concatenate([zA, zB]), concatenate([labels, labels]), { hard, margin }),
   expected: (zA: reference.Ref, zB: reference.Ref, labels: ArrayLike<number>) =>
     reference.triplet(reference.concatenate([zA, zB]), [...Array.from(labels), ...Array.from(labels)], {
       ...{ hard, margin },
@@ -90,7 +96,7 @@ for (const width of [1, 1e-1, 1e-2, 1e-3, 1e-4])
     // What f32 may choose otherwise than f64 is drawn again.
     for (let tries = 0; choice(z) < 2e-6 * width + 3e-8 && tries < 200; tries++) z = cone(draw, N, D, width);
     for (const hard of [false, true]) {
-      const compiled = await compileLoss((zA, _, labels) => triplet(zA, labels, { hard, margin }), N, D);
+      const compiled = await compileLoss((zA, _, labels) => tripletLoss(zA, labels, { hard, margin }), N, D);
       const { loss, gA } = await compiled.run({ zA: z, zB: z, labels });
       compiled.dispose();
       const leaf = reference.leaf([N, D], z);
@@ -104,7 +110,7 @@ for (const width of [1, 1e-1, 1e-2, 1e-3, 1e-4])
 
 test('a class of its own for each row: no positives, no loss', async () => {
   const [N, D] = [7, 4];
-  const compiled = await compileLoss((zA, _, labels) => triplet(zA, labels), N, D);
+  const compiled = await compileLoss((zA, _, labels) => tripletLoss(zA, labels), N, D);
   const labels = Uint32Array.from({ length: N }, (_, i) => i);
   const { loss, gA } = await compiled.run({ ...drawViews(random(freshSeed()), N, D), labels });
   compiled.dispose();
@@ -122,21 +128,24 @@ test('what does not fit is named', () => {
   const [z, labels] = [input([4, 3]), input([4], 'u32')];
   for (const bad of [null, undefined, [1, 2], 'z', -1, Number.NaN, input([4])])
     throws(
-      () => triplet(bad as never, labels),
-      /triplet: expected an f32 tensor of 2 dimensions for "z", got /,
+      () => tripletLoss(bad as never, labels),
+      /tripletLoss: expected an f32 tensor of 2 dimensions for "z", got /,
     );
   for (const bad of [null, [0, 1, 2, 0], 'a', input([4])])
-    throws(() => triplet(z, bad as never), /triplet: expected an? u32 tensor .*for "labels", got /);
+    throws(() => tripletLoss(z, bad as never), /tripletLoss: expected an? u32 tensor .*for "labels", got /);
   for (const margin of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1', null])
     throws(
-      () => triplet(z, labels, { margin: margin as never }),
-      /triplet: expected a number of at least 0, or an f32 scalar, for "margin", got /,
+      () => tripletLoss(z, labels, { margin: margin as never }),
+      /tripletLoss: expected a number of at least 0, or an f32 scalar, for "margin", got /,
     );
-  throws(() => triplet(z, labels, { hard: 1 as never }), /triplet: expected true or false for "hard", got 1/);
-  throws(() => triplet(z, labels, { hardest: true } as never), /triplet: unknown option "hardest"/);
   throws(
-    () => triplet(input([4, 3]), input([5], 'u32')),
-    /triplet: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
+    () => tripletLoss(z, labels, { hard: 1 as never }),
+    /tripletLoss: expected true or false for "hard", got 1/,
+  );
+  throws(() => tripletLoss(z, labels, { hardest: true } as never), /tripletLoss: unknown option "hardest"/);
+  throws(
+    () => tripletLoss(input([4, 3]), input([5], 'u32')),
+    /tripletLoss: expected labels \[4\] for embeddings \[4, 3\], got \[5\]/,
   );
 });
 
@@ -144,12 +153,12 @@ test('labels of one class are refused where they are known, as proxies refuse th
   const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
   const setting = { network, copy: () => network, width: 4, seed: 1 };
   for (const name of ['triplet', 'supCon', 'proxyNca', 'proxyAnchor']) {
-    const method = methods[name];
-    const { knobs } = method;
+    const method = methods[name] as ImageMethod;
+    const hyperparameters = defaultsOf(method.hyperparameters);
     throws(
-      () => recipeOf(method, { ...setting, classes: 1, knobs }),
+      () => buildMethod(method, { ...setting, classes: 1, hyperparameters }),
       /: expected labels of 2 classes or more, got 1$/,
     );
-    recipeOf(method, { ...setting, classes: 2, knobs });
+    buildMethod(method, { ...setting, classes: 2, hyperparameters });
   }
 });

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { vicReg } from '../../src/methods/vicreg.ts';
+import { vicReg as method, vicRegLoss } from '../../src/methods/vicreg.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -12,13 +12,18 @@ import {
   compileLoss,
   drawViews,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }) =>
+  reference.vicReg(zA, zB, [invarianceWeight, varianceWeight, covarianceWeight]),
+);
 
 type Weights = [invariance: number, variance: number, covariance: number];
 
 const at = (...weights: Weights) => {
   const [invarianceWeight, varianceWeight, covarianceWeight] = weights;
   return {
-    loss: (a: Tensor, b: Tensor) => vicReg(a, b, { invarianceWeight, varianceWeight, covarianceWeight }),
+    loss: (a: Tensor, b: Tensor) => vicRegLoss(a, b, { invarianceWeight, varianceWeight, covarianceWeight }),
     expected: (a: reference.Ref, b: reference.Ref) => reference.vicReg(a, b, weights),
   };
 };
@@ -34,7 +39,7 @@ test('value and gradients: each term by itself, and all', async () => {
     const { loss, expected } = at(...weights);
     await checkAgainst(loss, expected, { what: `weights ${weights}`, normalizes: false });
   }
-  await checkAgainst((a, b) => vicReg(a, b), at(25, 25, 1).expected, {
+  await checkAgainst((a, b) => vicRegLoss(a, b), at(25, 25, 1).expected, {
     ...{ what: 'default weights', sizes: [[9, 8]] },
     normalizes: false,
   });
@@ -106,6 +111,6 @@ test('views that agree, each feature of standard deviation 1 and apart from the 
 });
 
 test('errors', () => {
-  throws(() => vicReg(input([4, 3]), input([4, 2])), /vicReg: expected two views \[N, D\]/);
-  throws(() => vicReg(input([1, 3]), input([1, 3])), /at least 2 elements/);
+  throws(() => vicRegLoss(input([4, 3]), input([4, 2])), /vicRegLoss: expected two views \[N, D\]/);
+  throws(() => vicRegLoss(input([1, 3]), input([1, 3])), /at least 2 elements/);
 });

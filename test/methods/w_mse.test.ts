@@ -1,13 +1,16 @@
 import * as assert from 'uvu/assert';
 import { input, reshape, type Tensor } from '../../src/graph/tensor.ts';
 import { whiten } from '../../src/methods/parts/whiten.ts';
-import { wMse } from '../../src/methods/w_mse.ts';
+import { wMse as method, wMseLoss } from '../../src/methods/w_mse.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkInvariants, compileLoss, type Draw, drawViews, type Found } from './check.ts';
+import { testPairMethod } from './pair.ts';
 
-const loss = (a: Tensor, b: Tensor) => wMse(a, b);
+testPairMethod(method, (zA, zB) => reference.wMse(zA, zB));
+
+const loss = (a: Tensor, b: Tensor) => wMseLoss(a, b);
 
 test('value and gradients, against whitening by eigenvectors', async () => {
   const sizes = [
@@ -138,6 +141,9 @@ test('views that agree cost nothing; collapsed ones are pushed apart by whitenin
 });
 
 test('errors', () => {
-  throws(() => wMse(input([9, 3]), input([9, 2])), /wMse: expected two views \[N, D\]/);
-  throws(() => wMse(input([8, 8]), input([8, 8])), /wMse: expected more rows than features.*got \[8, 8\]/);
+  throws(() => wMseLoss(input([9, 3]), input([9, 2])), /wMseLoss: expected two views \[N, D\]/);
+  throws(
+    () => wMseLoss(input([8, 8]), input([8, 8])),
+    /wMseLoss: expected more rows than features.*got \[8, 8\]/,
+  );
 });

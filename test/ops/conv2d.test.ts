@@ -4,7 +4,7 @@ import { grad } from '../../src/graph/gradient.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { input, type Tensor, trace, type Variable, variable } from '../../src/graph/tensor.ts';
 import { readVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { type Conv2dOptions, conv2d } from '../../src/ops/conv2d.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
@@ -286,7 +286,7 @@ function cnnStep(batch: number, seed = freshSeed()) {
     const options = { stride: 2, padding: 1, activation: 'relu' } as const;
     const z = linear(globalAveragePool(layers.reduce((h, l) => conv2d(h, l.w, l.b, options), x)), w, b);
     const half = (start: number) => slice(z, { starts: [start, 0], sizes: [batch / 2, -1] });
-    const loss = ntXent(half(0), half(batch / 2), { temperature: 0.5 });
+    const loss = ntXentLoss(half(0), half(batch / 2), { temperature: 0.5 });
     optimizer.minimize(loss);
     return { loss };
   };

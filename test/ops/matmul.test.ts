@@ -5,7 +5,7 @@ import type { Target } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { freeVariables, writeVariable } from '../../src/graph/variables.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { linear, type MatmulOptions, matmul } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { relu } from '../../src/ops/unary.ts';
@@ -628,7 +628,7 @@ function trainingStep(pairs: number) {
       x,
     );
     const half = (start: number) => slice(z, { starts: [start, 0], sizes: [pairs, 128] });
-    const loss = ntXent(half(0), half(pairs), { temperature: 0.5 });
+    const loss = ntXentLoss(half(0), half(pairs), { temperature: 0.5 });
     optimizer.minimize(loss);
     return { loss };
   };

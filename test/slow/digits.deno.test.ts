@@ -39,18 +39,18 @@ test(
 const LONG = { epochs: 200 };
 
 for (const [name, options, gates] of [
-  ['simclr', { knobs: { temperature: 0.5 } }, [least('augKnn', 0.82)]],
-  ['simclr', { knobs: { temperature: 0.5, chunks: 2 } }, [least('augKnn', 0.82)]],
+  ['simclr', { hyperparameters: { temperature: 0.5 } }, [least('augKnn', 0.82)]],
+  ['simclr', { hyperparameters: { temperature: 0.5, chunks: 2 } }, [least('augKnn', 0.82)]],
   ['alignUniform', {}, [least('augKnn', 0.82)]],
-  ['moco', { knobs: { queue: 1024, temperature: 0.1 } }, [least('augKnn', 0.82)]],
+  ['moco', { hyperparameters: { queue: 1024, temperature: 0.1 } }, [least('augKnn', 0.82)]],
   ['supCon', { epochs: 30 }, [least('augKnn', 0.82)]],
-  ['supCon', { epochs: 30, knobs: { memory: 1024 } }, [least('augKnn', 0.82)]],
+  ['supCon', { epochs: 30, hyperparameters: { memory: 1024 } }, [least('augKnn', 0.82)]],
   ['proxyNca', {}, [least('augKnn', 0.82)]],
   ['proxyAnchor', { learningRate: 1e-2, epochs: 30 }, [least('augKnn', 0.82)]],
-  ['triplet', { learningRate: 1e-2, knobs: { memory: 1024 } }, [least('augKnn', 0.82)]],
+  ['triplet', { learningRate: 1e-2, hyperparameters: { memory: 1024 } }, [least('augKnn', 0.82)]],
   [
     'barlowTwins',
-    { knobs: { lambda: 0.05 } },
+    { hyperparameters: { lambda: 0.05 } },
     [least('augKnn', 0.75), least('correlationDiagonal', 0.7), most('correlationRest', 0.3)],
   ],
   ['vicReg', {}, [least('augKnn', 0.7)]],
@@ -72,7 +72,7 @@ test(
     const own = await run('simSiam', LONG);
     holds(own, [least('augKnn', 0.75)]);
     assert.equal(own.alarm, []);
-    const without = await run('simSiam', { ...LONG, knobs: { stopGradient: 0 } });
+    const without = await run('simSiam', { ...LONG, hyperparameters: { stopGradient: 0 } });
     assert.ok(own.rank / without.rank >= 2.5, `rank ${own.rank} and ${without.rank}`);
     holds(without, [most('loss', -0.95)]);
     assert.equal(without.alarm, ['dimensional']);
@@ -83,7 +83,7 @@ test(
 // k-NN does not see them: the alarm does.
 for (const [name, options, gates] of [
   ['alignment', {}, [most('std', 0.03), least('uniformity', -0.1)]],
-  ['byol', { ...LONG, knobs: { predictor: 0 } }, [most('std', 0.07)]],
+  ['byol', { ...LONG, hyperparameters: { predictor: 0 } }, [most('std', 0.07)]],
 ] as [string, DigitsRun, Gate[]][])
   test(
     `${name} ${JSON.stringify(options)} collapses`,
@@ -99,7 +99,7 @@ for (const [name, options, gates] of [
 test(
   'VICReg without variance and covariance shrinks, and the alarm sees it',
   async () => {
-    const found = await run('vicReg', { knobs: { varianceWeight: 0, covarianceWeight: 0 } });
+    const found = await run('vicReg', { hyperparameters: { varianceWeight: 0, covarianceWeight: 0 } });
     holds(found, [most('rawStd', 0.1), least('std', 0.08), most('augKnn', 0.4)]);
     assert.ok(found.alarm.includes('scale'), `${found.alarm}`);
   },
@@ -110,7 +110,7 @@ test(
 test(
   'VICReg without covariance has few strong directions, and the alarm sees them',
   async () => {
-    const found = await run('vicReg', { knobs: { covarianceWeight: 0 } });
+    const found = await run('vicReg', { hyperparameters: { covarianceWeight: 0 } });
     holds(found, [most('participation', 2), least('correlationRest', 0.7), most('augKnn', 0.67)]);
     assert.equal(found.alarm, ['dimensional']);
   },
@@ -127,7 +127,7 @@ test(
   'hard triplets at a learning rate of 1e-2 collapse to a loss of the margin, semi-hard ones do not',
   async () => {
     for (const seed of [0, 1, 2]) {
-      const hard = await run('triplet', { learningRate: 1e-2, knobs: { hard: 1 }, seed });
+      const hard = await run('triplet', { learningRate: 1e-2, hyperparameters: { hard: 1 }, seed });
       holds(hard, [most('std', 0.03), ['loss', 0.18, 0.22]]);
       assert.equal(hard.alarm, ['complete']);
       const semi = await run('triplet', { learningRate: 1e-2, seed });

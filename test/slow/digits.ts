@@ -1,5 +1,5 @@
 // The protocol of the 8 x 8 digits (UCI optdigits, CC-BY-4.0): 1,437 to train with, 360 to test; see test/slow/digits.deno.test.ts.
-import { copyOf } from '../../src/cli/model.ts';
+
 import { type Augmentation, augment } from '../../src/data/augment.ts';
 import {
   batchesPerEpoch,
@@ -15,9 +15,16 @@ import type { Device } from '../../src/gpu/device.ts';
 import { compile } from '../../src/graph/compile.ts';
 import { reshape, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../src/graph/variables.ts';
-import type { Network, Recipe } from '../../src/methods/parts/recipe.ts';
+import { methods } from '../../src/methods/index.ts';
+import {
+  buildMethod,
+  defaultsOf,
+  type ImageBatch,
+  type ImageMethod,
+  type Network,
+  type Recipe,
+} from '../../src/methods/method.ts';
 import { halves } from '../../src/methods/parts/views.ts';
-import { methods, recipeOf } from '../../src/methods/registry.ts';
 import { collapseAlarm, type Look } from '../../src/metrics/alarm.ts';
 import { effectiveRank } from '../../src/metrics/effective_rank.ts';
 import { embed } from '../../src/metrics/embed.ts';
@@ -31,6 +38,7 @@ import { linear } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { adam } from '../../src/optim/index.ts';
 import { correlationOf } from '../../src/studies/correlation.ts';
+import { copyNetwork } from '../../src/train/images.ts';
 import { device, random } from '../harness.ts';
 
 const [TRAIN, SIDE, BATCH, WIDTH] = [1437, 8, 256, 32];
@@ -126,7 +134,12 @@ async function lookAt(gpu: Device, { test }: Data, { embed }: Network, mode?: Mo
 }
 
 /** How well turns are told, of each digit and of all; R^2 of a linear map from h of a digit to h of its quarter turn. */
-async function judgeTurns(gpu: Device, { train, test }: Data, forward: Forward, { parameters }: Recipe) {
+async function judgeTurns(
+  gpu: Device,
+  { train, test }: Data,
+  forward: Forward,
+  { parameters }: Recipe<ImageBatch>,
+) {
   const [weight, bias] = parameters!;
   const turned = (x: Tensor) => {
     const { h, z } = forward(quarterTurns(x));
@@ -163,7 +176,7 @@ async function judgeTurns(gpu: Device, { train, test }: Data, forward: Forward, 
 }
 
 export interface DigitsRun {
-  knobs?: Record<string, number>;
+  hyperparameters?: Record<string, number>;
   epochs?: number;
   learningRate?: number;
   seed?: number;
@@ -185,18 +198,18 @@ export async function rawDigits() {
 /** Trains a method by the protocol and measures what it made; 0 epochs: untrained. */
 export async function digits(
   name: string,
-  { knobs = {}, epochs = 60, learningRate = 1e-3, seed = 0 }: DigitsRun = {},
+  { hyperparameters = {}, epochs = 60, learningRate = 1e-3, seed = 0 }: DigitsRun = {},
 ) {
   const gpu = await device();
   const data = await load();
   const { train, test } = data;
-  const method = methods[name];
-  const own = { ...method.knobs, ...knobs };
+  const method = methods[name] as ImageMethod;
+  const own = { ...defaultsOf(method.hyperparameters), ...hyperparameters };
   const standardize = own.standardize === 1;
   const { encoder, head, network } = build(seed, standardize);
-  const recipe = recipeOf(method, {
-    ...{ network, width: WIDTH, classes: 10, seed, knobs: own },
-    copy: (name) => copyOf(network, build(seed, standardize).network, name),
+  const recipe = buildMethod(method, {
+    ...{ network, width: WIDTH, classes: 10, seed, hyperparameters: own },
+    copy: (name) => copyNetwork(network, build(seed, standardize).network, name),
   });
   const { parameters = [], statistics = [], state = [], schedules = {}, learningRateFactor } = recipe;
   const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });

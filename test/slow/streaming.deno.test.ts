@@ -5,7 +5,7 @@ import { compile } from '../../src/graph/compile.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import { variable } from '../../src/graph/tensor.ts';
 import { halves } from '../../src/methods/parts/views.ts';
-import { ntXent } from '../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { contrast } from '../../src/ops/contrast.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { counting } from '../gpu/count.ts';
@@ -31,7 +31,7 @@ test(
     const step = await compile(
       device,
       () => {
-        const loss = ntXent(...halves(z), { temperature: TEMPERATURE });
+        const loss = ntXentLoss(...halves(z), { temperature: TEMPERATURE });
         const [dz] = grad(loss, [z]);
         // The same call for each row's own loss: the plan does it once.
         const u = l2Normalize(z);

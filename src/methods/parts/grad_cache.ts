@@ -2,7 +2,7 @@ import { grad, stopGradient } from '../../graph/gradient.ts';
 import { fail, reshape, type Tensor } from '../../graph/tensor.ts';
 import { add } from '../../ops/binary.ts';
 import { concatenate, slice } from '../../ops/shape.ts';
-import type { Network } from './recipe.ts';
+import type { Network } from '../method.ts';
 
 /**
  * GradCache: Gao et al. 2021, arXiv 2101.06983, Section 3.2: the gradients of a loss of the whole batch, with the activations of one

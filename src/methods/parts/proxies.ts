@@ -1,23 +1,23 @@
 import { type Tensor, variable } from '../../graph/tensor.ts';
 import { lecun } from '../../nn/init.ts';
-import { concatenate } from '../../ops/shape.ts';
-import type { Recipe, Setting } from './recipe.ts';
+import { type ImageBatch, type ImageSetting, type Recipe, twice } from '../method.ts';
+
+/** Factor of the learning rate of proxies: each gets a gradient only from the rows of its class. */
+export const PROXY_RATE = [10, { least: 0, fixed: true }] as const;
 
 /**
- * What stands around a loss of embeddings z [2N, D], their labels u32 [2N] and proxies [C, D]: a proxy for each class, trained with
- * the network, and faster, since it sees a gradient only of its own class's worth. Knob: `proxyRate`, a factor of the learning rate.
+ * The recipe around a loss of embeddings z [2N, D], their labels u32 [2N] and proxies [C, D]: one learned proxy for each class.
  */
 export function aroundProxies(
-  { network, width, classes, seed, knobs }: Setting,
+  { network, width, classes, seed, hyperparameters: { proxyRate } }: ImageSetting<{ proxyRate: number }>,
   loss: (z: Tensor, labels: Tensor, proxies: Tensor) => Tensor,
-): Recipe {
+): Recipe<ImageBatch> {
   const name = 'proxies';
   const initial = () => lecun({ size: classes * width, fanIn: width, fanOut: classes, seed, name });
   const proxies = variable([classes, width], { name, initial });
   return {
     parameters: [proxies],
-    learningRateFactor: (v) => (v === proxies ? knobs.proxyRate : 1),
-    loss: ({ x, labels }) =>
-      loss(network.embed(x, { training: true }), concatenate([labels!, labels!]), proxies),
+    learningRateFactor: (v) => (v === proxies ? proxyRate : 1),
+    loss: ({ x, labels }) => loss(network.embed(x, { training: true }), twice(labels!), proxies),
   };
 }

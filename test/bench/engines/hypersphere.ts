@@ -6,7 +6,7 @@ import { type Device, openDevice } from '../../../src/gpu/device.ts';
 import { type CompileOptions, compile, type Step } from '../../../src/graph/compile.ts';
 import { grad } from '../../../src/graph/gradient.ts';
 import { reshape, scalar, type Tensor, type Variable, variable } from '../../../src/graph/tensor.ts';
-import { ntXent as ntXentLoss } from '../../../src/methods/simclr.ts';
+import { ntXentLoss } from '../../../src/methods/simclr.ts';
 import { batchNorm } from '../../../src/ops/batch_norm.ts';
 import { contrast } from '../../../src/ops/contrast.ts';
 import { conv2d } from '../../../src/ops/conv2d.ts';

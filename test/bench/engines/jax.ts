@@ -34,7 +34,7 @@ function masks(n: number) {
   return { negative: array(negative, [n, n]), positive: array(positive, [n, n]) };
 }
 
-function ntXent(n: number) {
+function ntXentLoss(n: number) {
   return (z: any, negative: any, positive: any) => {
     const length = np.sqrt(z.ref.mul(z.ref).sum(1, { keepdims: true }).add(1e-8));
     const u = z.div(length);
@@ -52,7 +52,7 @@ function ntXent(n: number) {
 
 /** A training step: `forward` takes the parameters and the batch to embeddings of n rows. */
 function training(n: number, parameters: any[], x: any, forward: (p: any[], x: any) => any): Contender {
-  const lossOf = ntXent(n);
+  const lossOf = ntXentLoss(n);
   const objective = (p: any, x: any, negative: any, positive: any) =>
     lossOf(forward(p, x), negative, positive);
   const { negative, positive } = masks(n);
@@ -156,7 +156,7 @@ function independent(step: () => any[], check: (outputs: any[]) => Promise<numbe
 function ntXentAlone({ n, d }: NtXent, inputs: Arrays): Contender {
   const z = array(inputs.z, [n, d]);
   const { negative, positive } = masks(n);
-  const step = jit(valueAndGrad(ntXent(n)));
+  const step = jit(valueAndGrad(ntXentLoss(n)));
   return independent(
     () => step(z.ref, negative.ref, positive.ref),
     async ([loss]) => Number(await loss.ref.jsAsync()),

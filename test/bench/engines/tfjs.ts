@@ -17,7 +17,7 @@ function masks(n: number) {
   return { negative: tf.tensor2d(negative, [n, n]), positive: tf.tensor2d(positive, [n, n]) };
 }
 
-function ntXent(n: number): (z: tf.Tensor) => tf.Scalar {
+function ntXentLoss(n: number): (z: tf.Tensor) => tf.Scalar {
   const { negative, positive } = masks(n);
   return (z) => {
     const length = tf.sqrt(tf.add(tf.sum(tf.square(z), 1, true), 1e-8));
@@ -28,7 +28,7 @@ function ntXent(n: number): (z: tf.Tensor) => tf.Scalar {
 }
 
 function training(n: number, forward: () => tf.Tensor): Contender {
-  const lossOf = ntXent(n);
+  const lossOf = ntXentLoss(n);
   const optimizer = tf.train.adam(LEARNING_RATE, 0.9, 0.999, 1e-8);
   let latest = Number.NaN;
   return {
@@ -125,7 +125,7 @@ function contender(work: Work, inputs: Arrays): Contender {
       return cnn(work, inputs);
     case 'ntxent': {
       const z = tf.tensor2d(inputs.z, [work.n, work.d]);
-      const step = tf.valueAndGrad(ntXent(work.n));
+      const step = tf.valueAndGrad(ntXentLoss(work.n));
       return independent(
         () => {
           const { value, grad } = step(z);

@@ -5,8 +5,8 @@ import { grad } from '../../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../../src/graph/variables.ts';
 import { crossBatchMemory, type Memory } from '../../../src/methods/parts/cross_batch_memory.ts';
-import { supCon } from '../../../src/methods/sup_con.ts';
-import { triplet } from '../../../src/methods/triplet.ts';
+import { supConLoss } from '../../../src/methods/sup_con.ts';
+import { tripletLoss } from '../../../src/methods/triplet.ts';
 import { close, device, freshSeed, random, test, throws } from '../../harness.ts';
 import * as reference from '../../reference.ts';
 import { trainRecipe } from '../recipe.ts';
@@ -20,17 +20,17 @@ const LOSSES: {
 }[] = [
   {
     name: 'SupCon',
-    loss: (z, labels, memory) => supCon(z, labels, { temperature: 0.3, memory }),
+    loss: (z, labels, memory) => supConLoss(z, labels, { temperature: 0.3, memory }),
     expected: (z, labels, memory) => reference.supConMemory(z, labels, 0.3, memory),
   },
   {
     name: 'semi-hard triplet',
-    loss: (z, labels, memory) => triplet(z, labels, { margin: 0.5, memory }),
+    loss: (z, labels, memory) => tripletLoss(z, labels, { margin: 0.5, memory }),
     expected: (z, labels, memory) => reference.triplet(z, labels, { margin: 0.5, memory }),
   },
   {
     name: 'hard triplet',
-    loss: (z, labels, memory) => triplet(z, labels, { margin: 0.5, hard: true, memory }),
+    loss: (z, labels, memory) => tripletLoss(z, labels, { margin: 0.5, hard: true, memory }),
     expected: (z, labels, memory) => reference.triplet(z, labels, { margin: 0.5, hard: true, memory }),
   },
 ];

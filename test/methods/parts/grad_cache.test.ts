@@ -3,10 +3,11 @@ import { compile } from '../../../src/graph/compile.ts';
 import { grad } from '../../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
 import { freeVariables, readVariable } from '../../../src/graph/variables.ts';
+import { alignmentLoss } from '../../../src/methods/alignment.ts';
+import { methods } from '../../../src/methods/index.ts';
+import { defaultsOf, type ImageMethod, type Network, type PairLoss } from '../../../src/methods/method.ts';
 import { gradCache } from '../../../src/methods/parts/grad_cache.ts';
-import type { Network } from '../../../src/methods/parts/recipe.ts';
 import { halves } from '../../../src/methods/parts/views.ts';
-import { methods } from '../../../src/methods/registry.ts';
 import { batchNorm, type Layer, layerNorm, linear, relu, sequential } from '../../../src/nn/index.ts';
 import { close, device, freshSeed, random, test, throws } from '../../harness.ts';
 import { trainRecipe } from '../recipe.ts';
@@ -30,13 +31,14 @@ const batchNormed = () => networkWith((features) => batchNorm({ features }));
 /** Loss, gradients and running statistics of one step, in chunks or (null) of the whole batch. */
 async function oneStep(network: Network, name: string, chunks: number | null, x: Float32Array) {
   const gpu = await device();
-  const { loss: lossOf, knobs } = methods[name];
+  const method = methods[name] as ImageMethod & { loss: PairLoss<ImageMethod['hyperparameters']> };
+  const { chunks: _, memory: __, ...values } = defaultsOf(method.hyperparameters);
   const labels = { labels: input([N], 'u32') };
   const inputs = { x: input([2 * N, INPUTS]), ...labels };
   const step = await compile(
     gpu,
     ({ x, labels }): Record<string, Tensor> => {
-      const of = (z: Tensor) => lossOf!(...halves(z), knobs, labels);
+      const of = (z: Tensor) => method.loss(...halves(z), values, { labels, memory: null });
       const whole = () => {
         const loss = of(network.embed(x, { training: true }));
         return { loss, gradients: grad(loss, network.parameters) };
@@ -126,7 +128,7 @@ test('memory falls with the number of chunks: neither pass keeps the activations
     const step = await compile(
       gpu,
       ({ x }): Record<string, Tensor> => {
-        const of = (z: Tensor) => methods.alignment.loss!(...halves(z), {}, null);
+        const of = (z: Tensor) => alignmentLoss(...halves(z));
         const { loss, gradients } = gradCache(network, x, chunks, of);
         return { loss, ...Object.fromEntries(gradients.map((g, i) => [`g${i}`, g])) };
       },

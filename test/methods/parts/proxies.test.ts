@@ -1,9 +1,10 @@
 // Proxy-NCA and Proxy-Anchor: their losses, and the proxies around them. Here view A is the rows, view B the proxies.
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
-import { proxyAnchor } from '../../../src/methods/proxy_anchor.ts';
-import { proxyNca } from '../../../src/methods/proxy_nca.ts';
-import { methods, recipeOf } from '../../../src/methods/registry.ts';
+import { methods } from '../../../src/methods/index.ts';
+import { buildMethod, defaultsOf, type ImageMethod } from '../../../src/methods/method.ts';
+import { proxyAnchorLoss } from '../../../src/methods/proxy_anchor.ts';
+import { proxyNcaLoss } from '../../../src/methods/proxy_nca.ts';
 import { mlp } from '../../../src/nn/index.ts';
 import { close, freshSeed, random, test, throws } from '../../harness.ts';
 import * as reference from '../../reference.ts';
@@ -22,23 +23,23 @@ import { trainRecipe } from '../recipe.ts';
 const LOSSES: { name: string; loss: Loss; expected: RefLoss; floor?: number }[] = [
   {
     name: 'Proxy-NCA',
-    loss: (z, proxies, labels) => proxyNca(z, labels, proxies),
+    loss: (z, proxies, labels) => proxyNcaLoss(z, labels, proxies),
     expected: (z, proxies, labels) => reference.proxyNca(z, labels, proxies),
   },
   {
     name: 'Proxy-NCA, scale 1',
-    loss: (z, proxies, labels) => proxyNca(z, labels, proxies, { scale: 1 }),
+    loss: (z, proxies, labels) => proxyNcaLoss(z, labels, proxies, { scale: 1 }),
     expected: (z, proxies, labels) => reference.proxyNca(z, labels, proxies, 1),
   },
   {
     name: 'Proxy-Anchor',
-    loss: (z, proxies, labels) => proxyAnchor(z, labels, proxies),
+    loss: (z, proxies, labels) => proxyAnchorLoss(z, labels, proxies),
     expected: (z, proxies, labels) => reference.proxyAnchor(z, labels, proxies),
     floor: 2e-5,
   },
   {
     name: 'Proxy-Anchor, alpha 4, delta 0',
-    loss: (z, proxies, labels) => proxyAnchor(z, labels, proxies, { alpha: 4, delta: 0 }),
+    loss: (z, proxies, labels) => proxyAnchorLoss(z, labels, proxies, { alpha: 4, delta: 0 }),
     expected: (z, proxies, labels) => reference.proxyAnchor(z, labels, proxies, { alpha: 4, delta: 0 }),
   },
 ];
@@ -67,11 +68,11 @@ test('a scale of 100 and an alpha of 200 overflow nothing', async () => {
   const draw = random(freshSeed());
   for (const [loss, expected] of [
     [
-      (z: Tensor, p: Tensor, l: Tensor) => proxyNca(z, l, p, { scale: 100 }),
+      (z: Tensor, p: Tensor, l: Tensor) => proxyNcaLoss(z, l, p, { scale: 100 }),
       (z: reference.Ref, p: reference.Ref, l: ArrayLike<number>) => reference.proxyNca(z, l, p, 100),
     ],
     [
-      (z: Tensor, p: Tensor, l: Tensor) => proxyAnchor(z, l, p, { alpha: 200 }),
+      (z: Tensor, p: Tensor, l: Tensor) => proxyAnchorLoss(z, l, p, { alpha: 200 }),
       (z: reference.Ref, p: reference.Ref, l: ArrayLike<number>) =>
         reference.proxyAnchor(z, l, p, { alpha: 200 }),
     ],
@@ -88,34 +89,36 @@ test('at work: the loss falls, and the proxies learn faster than the network', a
     const { losses, trained } = await trainRecipe(name, {}, 20);
     assert.ok(losses[19] < losses[0], `${name}: ${losses[0]} to ${losses[19]}`);
     assert.is(trained, 1);
+    const method = methods[name] as ImageMethod;
     const network = mlp([6, 4], { name: 'net' });
     const setting = {
       network: { embed: network, parameters: network.parameters, statistics: [] },
       copy: () => setting.network,
-      ...{ width: 4, classes: 3, seed: 1, knobs: methods[name].knobs },
+      ...{ width: 4, classes: 3, seed: 1, hyperparameters: defaultsOf(method.hyperparameters) },
     };
-    const { parameters = [], learningRateFactor } = recipeOf(methods[name], setting);
+    const { parameters = [], learningRateFactor } = buildMethod(method, setting);
     assert.equal([...parameters, ...network.parameters].map(learningRateFactor!), [10, 1, 1]);
     close(parameters[0].shape, [3, 4], { abs: 0 });
-    throws(() => recipeOf(methods[name], { ...setting, classes: 0 }), /expected labels of 2 classes or more/);
+    throws(() => buildMethod(method, { ...setting, classes: 0 }), /expected labels of 2 classes or more/);
   }
 });
 
 test('a supervised method needs two classes', () => {
   const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
-  for (const [name, method] of Object.entries(methods)) {
-    if (!method.supervised) continue;
-    const setting = { network, copy: () => network, width: 4, classes: 1, seed: 1, knobs: method.knobs };
-    throws(() => recipeOf(methods[name], setting), /expected labels of 2 classes or more, got 1/);
+  for (const method of Object.values(methods)) {
+    if (method.data !== 'images' || !method.supervised) continue;
+    const hyperparameters = defaultsOf(method.hyperparameters);
+    const setting = { network, copy: () => network, width: 4, classes: 1, seed: 1, hyperparameters };
+    throws(() => buildMethod(method, setting), /expected labels of 2 classes or more, got 1/);
   }
 });
 
 test('what does not fit is named', () => {
   const labels = input([4], 'u32');
-  for (const loss of [proxyNca, proxyAnchor])
+  for (const loss of [proxyNcaLoss, proxyAnchorLoss])
     throws(() => loss(input([4, 3]), labels, input([5, 2])), /matmul: expected inner sizes to match/);
   throws(
-    () => proxyNca(input([5, 3]), labels, input([5, 3])),
-    /proxyNca: expected labels \[5\] for embeddings \[5, 3\], got \[4\]/,
+    () => proxyNcaLoss(input([5, 3]), labels, input([5, 3])),
+    /proxyNcaLoss: expected labels \[5\] for embeddings \[5, 3\], got \[4\]/,
   );
 });

@@ -1,3 +1,4 @@
+// Densities on the plane, and points drawn from them.
 import { normalArray, uniformArray } from '../ops/random.ts';
 
 /** A density on the plane: equally likely Gaussians around `centres`, all with covariance L L^T, L = [[a, 0], [b, c]]. */
@@ -33,8 +34,12 @@ export const densities: Record<string, Density> = {
   },
 };
 
-/** Independent points, [count, 2]. */
-export function samplePoints({ centres, factor: [a, b, c] }: Density, count: number, seed: number) {
+/** Independent points of a density, [count, 2]. */
+export function samplePoints(
+  { centres, factor: [a, b, c] }: Density,
+  count: number,
+  seed: number,
+): Float32Array {
   const which = uniformArray(count, { seed });
   const noise = normalArray(2 * count, { seed, stream: 1 });
   return Float32Array.from({ length: 2 * count }, (_, i) => {
@@ -44,6 +49,7 @@ export function samplePoints({ centres, factor: [a, b, c] }: Density, count: num
   });
 }
 
+/** The log density at a point. */
 export function logDensity({ centres, factor: [a, b, c] }: Density, x: number, y: number): number {
   const logs = centres.map(([mx, my]) => {
     const u = (x - mx) / a;

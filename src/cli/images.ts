@@ -1,0 +1,231 @@
+// A run on images: the baselines before training, the numbers and the report after it.
+import { resolve } from 'node:path';
+import { scaledTo } from '../data/augment.ts';
+import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
+import { saveVariables } from '../data/safetensors.ts';
+import { HypersphereError } from '../gpu/errors.ts';
+import { mixed } from '../graph/mixed.ts';
+import { freeVariables } from '../graph/variables.ts';
+import { methods } from '../methods/index.ts';
+import type { ImageMethod } from '../methods/method.ts';
+import { collapseAlarm, describe, type Look } from '../metrics/alarm.ts';
+import { evaluate } from '../metrics/evaluate.ts';
+import { encoders } from '../train/encoders.ts';
+import {
+  alarmOptionsOf,
+  buildImageModel,
+  type ImageMetrics,
+  type ImageModel,
+  type ImageRun,
+  imageTask,
+  lookOnce,
+  represent,
+  settleStatistics,
+} from '../train/images.ts';
+import type { Finished, Logged } from '../train/run.ts';
+import { aboutRun } from './about.ts';
+import { createAlarmLines } from './alarm_lines.ts';
+import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
+import { classesIn, digestOf, type RunData, readData, reason } from './files.ts';
+import type { Job, Site } from './job.ts';
+import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
+import type { ImageOptions } from './options.ts';
+import { pictures } from './pictures.ts';
+import type { Report, RunReport } from './report.ts';
+import { renderReport } from './report_html.ts';
+import { type MetricSet, metricTable, type ReportedMetrics } from './table.ts';
+import { print } from './terminal.ts';
+import { verdict, withPoint } from './verdict.ts';
+import { defaultViews, viewsFor } from './views.ts';
+
+type Sets = { train: Dataset; test: Dataset };
+type Done = Finished<ImageMetrics, ReturnType<typeof imageTask>>;
+
+/** The metrics of an encoder that could not be measured. */
+const UNMEASURED: ReportedMetrics = {};
+
+/** The training run that options ask for. @throws InputError for views that the images cannot have */
+export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
+  const { method, encoder, precision, views, viewNoise } = options;
+  const { channels } = data.train;
+  const { hyperparameters, embedding, epochs, batch, learningRate, seed } = options;
+  return {
+    method: methods[method] as ImageMethod,
+    ...{ hyperparameters, embedding, epochs, batch, learningRate, seed, viewNoise },
+    ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
+    views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
+    ...(precision === 'mixed' && { precision: mixed }),
+  };
+}
+
+/** Options as options.json has them: views by name, files by paths that hold from any folder. */
+function completed(options: ImageOptions, { train }: RunData): ImageOptions {
+  const paths = (pair: ImageOptions['data']): ImageOptions['data'] =>
+    pair && [resolve(pair[0]), resolve(pair[1])];
+  const views = options.views ?? defaultViews(train.channels);
+  return { ...options, views, data: paths(options.data), test: paths(options.test) };
+}
+
+/** Mean and std of Fashion-MNIST are known; those of other images are measured. */
+function datasetOf({ builtIn, ...images }: RunData, part: 'train' | 'test'): Dataset {
+  return dataset(images[part], { ...(builtIn ? {} : pixelStatistics(images.train)), name: part });
+}
+
+/** Reads the images of a run. @throws InputError */
+export async function imageJob(
+  asked: ImageOptions,
+): Promise<Job<ImageMetrics, ReturnType<typeof imageTask>>> {
+  const images = await readData(asked.data, asked.test);
+  const options = completed(asked, images);
+  const dataDigest = await digestOf(images);
+  const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
+  const steps = stepsOf(options, data.train);
+  checkClasses(options, images.train);
+  const imageRun = imageRunOf(options, data);
+  const pixels = { mean: data.train.mean, std: data.train.std };
+  const recorded = { ...options, dataDigest, pixels };
+  const judge = createJudge(data);
+  const alarmLines = createAlarmLines();
+  let untrained: ImageMetrics;
+  const alarm = (looks: readonly Look[]) =>
+    collapseAlarm(looks, { ...alarmOptionsOf(imageRun, images.train.labels ?? null), untrained });
+  const makeUntrained = async (site: Site) => {
+    const model = buildImageModel(imageRun, 0);
+    await settleStatistics(site.device(), imageRun, model.network);
+    return model;
+  };
+  const save = async (site: Site, { task: { model }, saved, metrics }: Done, measured?: ReportedMetrics) => {
+    const record = recordOf(options, { ...imageRun, dataDigest }, model, saved.step, metrics, measured);
+    const bytes = await saveVariables(site.device(), model.encoderVariables, encoderMetadata(record));
+    site.folder.write('encoder.safetensors', bytes);
+  };
+  const { title, paper } = methods[options.method];
+  return {
+    title: `${title}, ${paper}: ${steps} steps of ${options.batch} samples`,
+    ...{ steps, samplesPerStep: 2 * options.batch, recorded, dataDigest },
+    check: async (device) => (await checkRun(device, imageRun, data)).variables,
+    task: () => imageTask(imageRun),
+    async before(site) {
+      if (classesIn(images.train, images.test) < 2)
+        site.progress.say('All labels are the same: the accuracies of this run mean nothing.');
+      await judge.measure(site, 'raw', null);
+      if (site.stopped()) return;
+      const model = await makeUntrained(site);
+      await judge.measure(site, 'untrained', model);
+      untrained = await lookOnce(site.device(), imageRun, model);
+      freeVariables(site.device(), model.variables);
+    },
+    shown: ({ loss, alignment, uniformity, rank, knn }) => ({ loss, alignment, uniformity, rank, knn }),
+    lines: (metrics) => alarmLines(alarm(metrics), metrics.at(-1)!.step),
+    save: (site, finished) => save(site, finished),
+    async report(site, finished, seconds) {
+      const { folder, progress } = site;
+      const { metrics } = finished;
+      const { model } = finished.task;
+      const { found } = judge;
+      // The numbers first: nothing that comes later may take them with it.
+      await judge.measure(site, 'trained', model);
+      const measured = found.trained !== UNMEASURED;
+      if (measured) await save(site, finished, found.trained);
+      const collapses = withPoint(alarm(metrics), found, steps);
+      const labels = [images.train.labels ?? [], images.test.labels ?? []];
+      const about = aboutRun(options, data, labels, new Date());
+      const report: Report = {
+        ...about,
+        ...{ method: options.method, seed: options.seed, steps, seconds: Number(seconds.toFixed(1)) },
+        ...{ adapter: site.device().adapter, loss: metrics.at(-1)?.loss ?? null, options: recorded },
+        verdict: verdict(found, title, collapses, { classes: about.data.classes }),
+        ...{ alarm: collapses, metrics: found },
+      };
+      folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
+      progress.end();
+      const alarms = collapses.map((each) => `Alarm: ${describe(each)}`);
+      print(
+        `\n${metricTable(found)}\n\n${[report.verdict, ...alarms].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
+      );
+      const drawn: Partial<RunReport> & { failures: readonly string[] } = await pictures(
+        site.device(),
+        model,
+        data,
+        images,
+        {
+          untrained: () => makeUntrained(site),
+          onProgress: (stage, fraction) => progress.stage(stage, fraction),
+        },
+      ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
+      progress.end();
+      const { spectra, similarities } = judge;
+      const { classNames } = images;
+      writePage(
+        site,
+        { report, curves: metrics, spectrum: spectra, similarities, classNames, ...drawn },
+        drawn.failures,
+      );
+      return measured ? 0 : 1;
+    },
+  };
+}
+
+/** Writes report.html, and prints what could not be drawn. */
+function writePage({ folder }: Site, page: RunReport, failures: readonly string[]): void {
+  let failure: string | undefined;
+  try {
+    folder.write('report.html', renderReport(page));
+  } catch (error) {
+    failure = `report.html: ${reason(error)}`;
+  }
+  print(failure ? `The numbers are in ${folder.path}\n` : `Look at ${folder.path}/report.html\n`);
+  for (const line of [...failures, ...(failure ? [failure] : [])]) print(`Not drawn, ${line}\n`);
+}
+
+/** Measures raw pixels and the encoder before and after training; what fails is a line, and the run goes on. */
+function createJudge(data: Sets) {
+  const found: MetricSet = { raw: UNMEASURED, untrained: UNMEASURED, trained: UNMEASURED };
+  const spectra = { untrained: [] as number[], trained: [] as number[] };
+  const similarities: RunReport['similarities'] = {};
+  const measure = async (site: Site, name: keyof MetricSet, model: ImageModel | null): Promise<void> => {
+    const called = name === 'raw' ? 'raw pixels' : name;
+    const { height, width, channels } = data.train;
+    const device = site.device();
+    try {
+      if (!model) await checkEvaluation(device, data, height * width * channels);
+      const measured = await evaluate(device, data, model && ((x) => represent(model, x)), {
+        onProgress: (stage, fraction) => site.progress.stage(`${called}: ${stage}`, fraction),
+      });
+      const { spectrumZ, similaritiesZ, ...rest } = measured;
+      found[name] = rest;
+      if (name === 'raw') return;
+      spectra[name] = [...(spectrumZ ?? [])];
+      similarities[name] = similaritiesZ;
+    } catch (error) {
+      if (name !== 'trained' && (device.lost || !(error instanceof HypersphereError))) throw error;
+      site.progress.say(`Not measured, ${called}: ${reason(error)}`);
+    }
+  };
+  return { found, spectra, similarities, measure };
+}
+
+/** What encoder.safetensors says about its encoder. */
+function recordOf(
+  options: ImageOptions,
+  run: ImageRun & { dataDigest: string },
+  { encoder: { outputs } }: ImageModel,
+  step: number,
+  metrics: readonly Logged<ImageMetrics>[],
+  evaluation?: ReportedMetrics,
+): EncoderRecord {
+  const { height, width, channels, mean, std } = run.data;
+  const { method, seed, encoder, learningRate, batch, epochs, embedding, precision } = options;
+  const noise = run.viewNoise;
+  return {
+    architecture: { encoder, height, width, channels, outputs },
+    ...{ pixelMean: mean, pixelStd: std, method, seed, dataDigest: run.dataDigest },
+    views: { name: options.views!, ...run.views, ...(noise !== undefined && { noise }) },
+    hyperparameters: {
+      ...{ learningRate, batch, epochs, steps: step, embedding, precision },
+      ...options.hyperparameters,
+    },
+    metrics: metrics.length ? { ...metrics.at(-1)! } : null,
+    ...(evaluation && { evaluation: { ...evaluation } }),
+  };
+}

@@ -1,0 +1,48 @@
+// What the terminal program runs: a training run on one kind of data, with what is measured before and after it.
+import type { Device } from '../gpu/device.ts';
+import type { Variable } from '../graph/tensor.ts';
+import type { Finished, Logged, Task } from '../train/run.ts';
+import type { RunFolder } from './files.ts';
+import type { Progress, TrainingState } from './progress.ts';
+
+/** Where a job writes to, and how it reports. */
+export interface Site {
+  folder: RunFolder;
+  progress: Progress;
+  /** The device of now: another one after it was lost. */
+  device: () => Device;
+  /** Whether the user asked to stop. */
+  stopped: () => boolean;
+}
+
+/** A run of the terminal program. */
+export interface Job<M extends object, T extends Task<M>> {
+  /** What is trained, for the first line. */
+  title: string;
+  steps: number;
+  /** Images or points that a step sees, for the progress line. */
+  samplesPerStep: number;
+  /** What options.json holds. */
+  recorded: Record<string, unknown>;
+  /** SHA-256 of the data. */
+  dataDigest: string;
+  /**
+   * Throws unless the device can hold the run. Nothing is uploaded or compiled.
+   * @returns the variables of its checkpoints
+   */
+  check(device: Device): Promise<readonly Variable[]>;
+  task(): T;
+  /** What is measured before training. */
+  before?(site: Site): Promise<void>;
+  /** The numbers that the progress line shows. */
+  shown(metrics: Logged<M>): Omit<TrainingState, 'step' | 'steps'>;
+  /** Lines about the metrics so far: the collapse alarm's. */
+  lines?(metrics: readonly Logged<M>[]): string[];
+  /** Writes what was learned; called when training ends, complete or not. */
+  save(site: Site, finished: Finished<M, T>): Promise<void>;
+  /**
+   * Measures what was learned, writes report.json and report.html, prints.
+   * @returns the exit code
+   */
+  report(site: Site, finished: Finished<M, T>, seconds: number): Promise<number>;
+}

@@ -1,0 +1,297 @@
+// The form of a method: what it takes, what it trains, its loss, and what it says about itself.
+import type { Augmentation } from '../data/augment.ts';
+import { checkNumber, checkOptions, inRange, isFunction, type NumberRange, shown } from '../gpu/check.ts';
+import { InputError } from '../gpu/errors.ts';
+import { checkScalar } from '../graph/check.ts';
+import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
+import type { Mode } from '../nn/layers.ts';
+import { concatenate } from '../ops/shape.ts';
+import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
+import { gradCache } from './parts/grad_cache.ts';
+import { halves } from './parts/views.ts';
+
+/** Hyperparameters by name: the default, and the values that are allowed. On-off switches and counts are numbers too. */
+export type Hyperparameters = Record<string, readonly [value: number, range: NumberRange]>;
+
+/**
+ * Values of hyperparameters: numbers, or scalar inputs of the step, so that they can change during training, except for those
+ * that shape the graph: whole numbers, and those whose range has `fixed`.
+ */
+export type Values<H extends Hyperparameters> = {
+  [K in keyof H]: H[K][1] extends { whole: true } | { fixed: true } ? number : Scalar;
+};
+
+/** A switch that shapes the graph: 0 or 1. */
+export const SWITCH = { least: 0, most: 1, whole: true } as const satisfies NumberRange;
+
+/** A share, 0 to 1; a switch that may be turned while training runs is one too: see `either`. */
+export const SHARE: NumberRange = { least: 0, most: 1 };
+
+/** A number of rows, prototypes or the like, which shapes the graph. */
+export const COUNT = { least: 1, most: 2 ** 24, whole: true } as const satisfies NumberRange;
+
+/** A number of extra views of each image. */
+export const VIEWS = { least: 0, most: 100, whole: true } as const satisfies NumberRange;
+
+/** A {@link SHARE} that is needed while the graph is built. */
+export const FIXED_SHARE = { least: 0, most: 1, fixed: true } as const;
+
+/** Passes a batch through the network in this many parts, to save memory: see `gradCache`. */
+export const CHUNKS = [1, { least: 1, most: 1000, whole: true }] as const;
+
+/** Remembers this many embeddings of past batches as further candidates: see `crossBatchMemory`. */
+export const MEMORY = [0, { least: 0, most: 2 ** 24, whole: true }] as const;
+
+/** Encoder and projector together: images -> z. */
+export interface Network {
+  embed: (x: Tensor, mode?: Mode) => Tensor;
+  parameters: readonly Variable[];
+  statistics: readonly Variable[];
+}
+
+/** What a method of images is built from. */
+export interface ImageSetting<V = Record<string, number>> {
+  /** The network that is trained. */
+  network: Network;
+  /** Makes another network with variables of its own, under a name of its own, and the same initial values. */
+  copy: (name: string) => Network;
+  /** Embedding dimension D. */
+  width: number;
+  /** The number of classes; 0 without labels. */
+  classes: number;
+  seed: number;
+  hyperparameters: V;
+}
+
+/** What a method of points on the plane is built from. */
+export interface PlaneSetting<V = Record<string, number>> {
+  /** Whether the points are known to come from one Gaussian. */
+  gaussian: boolean;
+  seed: number;
+  hyperparameters: V;
+}
+
+/** A batch of images: two views of N samples, [2N, H, W, C], view A first. */
+export interface ImageBatch {
+  x: Tensor;
+  /** The samples' labels, u32 [N]; null for a method that takes none. */
+  labels: Tensor | null;
+  /** The step of the run, u32: for random numbers that each step draws anew. */
+  step: Scalar;
+  /** More views of the same samples under another augmentation, [count N, H, W, C], view by view. */
+  views: (count: number, augmentation: Augmentation) => Tensor;
+}
+
+/** A batch of points on the plane, [N, 2]. */
+export interface PlaneBatch {
+  x: Tensor;
+  /** The step of the run, u32: for random numbers that each step draws anew. */
+  step: Scalar;
+}
+
+/** A method that is built: its loss, and what it trains and keeps besides the network that it was given. */
+export interface Recipe<B> {
+  loss: (batch: B) => Tensor;
+  /** The loss with gradients that are made in another way than by `grad`, in the order of the network's parameters and `parameters`. */
+  gradients?: (batch: B) => { loss: Tensor; gradients: readonly Tensor[] };
+  /** Parameters that are trained with the network: a predictor, proxies. */
+  parameters?: readonly Variable[];
+  /** Factor of the learning rate of a parameter. Default 1. */
+  learningRateFactor?: (parameter: Variable) => number;
+  /** Running statistics of the method's own layers. */
+  statistics?: readonly Variable[];
+  /** Everything else that changes and that a checkpoint must hold: a target network, a queue. */
+  state?: readonly Variable[];
+  /** Numbers that change with the share of the training that is done, 0 to 1. */
+  schedules?: Record<string, (done: number) => number>;
+  /** What follows the optimiser's update, given the current values of `schedules`. */
+  after?: (scalars: Record<string, Scalar>) => void;
+}
+
+/** A recipe for points on the plane, with the log density that it learns. */
+export interface PlaneRecipe extends Recipe<PlaneBatch> {
+  /** Log density up to a constant. x [N, 2] -> [N] */
+  log: (x: Tensor) => Tensor;
+  /** The learned constant [1]; the log density is `log(x) + c`. */
+  c: Variable;
+  /** The mean [2] of a Gaussian model. */
+  mean?: Variable;
+}
+
+/** What all methods say about themselves. */
+interface About<H extends Hyperparameters> {
+  title: string;
+  /** Authors and archive number. */
+  paper: string;
+  year: number;
+  /** One sentence: what it does. */
+  summary: string;
+  hyperparameters: H;
+}
+
+/** What a loss of two views may need besides their embeddings. */
+export interface LossContext {
+  /** Labels of the N samples, u32 [N], of a supervised method. */
+  labels: Tensor | null;
+  /** Embeddings of past batches, where the method has the hyperparameter `memory` and it is not 0. */
+  memory: Memory | null;
+}
+
+/** A loss of the embeddings of two views, [N, D] each. */
+export type PairLoss<H extends Hyperparameters> = (
+  zA: Tensor,
+  zB: Tensor,
+  values: Omit<Values<H>, 'chunks' | 'memory'>,
+  context: LossContext,
+) => Tensor;
+
+/**
+ * A method that trains an encoder on two views of each image: by a `loss` of these alone, or by what it `build`s.
+ * @example
+ * export const vicReg = {
+ *   title: 'VICReg', paper: 'Bardes et al., arXiv 2105.04906', year: 2021, summary: '...',
+ *   data: 'images',
+ *   hyperparameters,
+ *   loss: vicRegLoss,
+ * } satisfies ImageMethod<typeof hyperparameters>;
+ */
+export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
+  data: 'images';
+  /** It needs labels. */
+  supervised?: boolean;
+  /**
+   * The least loss of a batch whose embeddings all coincide, where that is not the optimum: the collapse alarm compares the loss with it.
+   * @param about `rows` of a batch, and the `shares` of the classes in the data
+   */
+  pointLoss?: (
+    values: Record<keyof H, number>,
+    about: { rows: number; shares: readonly number[] },
+  ) => number | undefined;
+  /**
+   * The loss of a method that needs nothing around it. Hyperparameters named `chunks` and `memory` work without its doing: the
+   * batch passes through the network in parts ({@link gradCache}), past batches are remembered ({@link crossBatchMemory}).
+   */
+  loss?: PairLoss<H>;
+  /** Else: what is trained, the loss, what follows the update. */
+  build?: (setting: ImageSetting<Values<H>>) => Recipe<ImageBatch>;
+}
+
+/** A method that fits a density to points on the plane. */
+export interface PlaneMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
+  data: 'plane';
+  /** Standard deviation of the region that the model covers, which densities are drawn over. */
+  spread: (values: Record<keyof H, number>) => number;
+  build: (setting: PlaneSetting<Values<H>>) => PlaneRecipe;
+}
+
+// Methods of different hyperparameters share a list: what `build` takes is checked against `hyperparameters` when it is called.
+// biome-ignore lint/suspicious/noExplicitAny: see above.
+export type Method = ImageMethod<any> | PlaneMethod<any>;
+
+/** Whether a value has what a method needs of a {@link Network}. */
+export const isNetwork = (value: unknown): value is Network => {
+  const { embed, parameters, statistics } = (value ?? {}) as Partial<Network>;
+  return isFunction(embed) && Array.isArray(parameters) && Array.isArray(statistics);
+};
+
+/**
+ * The values of a method's hyperparameters: those given, else the defaults.
+ * @throws InputError or ShapeError for an unknown one, a value outside its range, and a scalar input where a number is needed
+ */
+export function checkValues<H extends Hyperparameters>(
+  { title, hyperparameters }: About<H>,
+  given: Partial<Values<H>> = {},
+): Values<H> {
+  checkOptions(`${title}: "hyperparameters"`, given, Object.keys(hyperparameters));
+  const values: Record<string, unknown> = { ...defaultsOf(hyperparameters), ...given };
+  for (const [name, [, range]] of Object.entries(hyperparameters)) {
+    if (range.whole || 'fixed' in range) checkNumber(title, name, values[name], range);
+    else checkScalar(title, name, values[name], range);
+  }
+  return values as Values<H>;
+}
+
+/**
+ * Builds a method: checks what it is given, and gives what it trains and its loss.
+ * @param method a method of images, or of points on the plane
+ * @throws InputError for a setting without a network, hyperparameters outside their ranges, and a supervised method with fewer than
+ * two classes
+ */
+export function buildMethod<H extends Hyperparameters>(
+  method: ImageMethod<H>,
+  setting: ImageSetting<Partial<Values<H>>>,
+): Recipe<ImageBatch>;
+export function buildMethod<H extends Hyperparameters>(
+  method: PlaneMethod<H>,
+  setting: PlaneSetting<Partial<Values<H>>>,
+): PlaneRecipe;
+export function buildMethod(
+  method: Method,
+  setting: ImageSetting<object> | PlaneSetting<object>,
+): Recipe<ImageBatch> | PlaneRecipe {
+  if (!isMethod(method))
+    throw new InputError(`buildMethod: expected a method of \`methods\`, got ${shown(method)}`);
+  if (typeof setting !== 'object' || setting === null)
+    throw new InputError(`${method.title}: expected a setting, got ${shown(setting)}`);
+  const hyperparameters = checkValues(method, setting.hyperparameters);
+  if (method.data === 'plane') return method.build({ ...(setting as PlaneSetting<object>), hyperparameters });
+  const checked = checkSetting(method, { ...(setting as ImageSetting<object>), hyperparameters } as never);
+  return 'loss' in method ? buildPair(method, checked) : method.build!(checked);
+}
+
+/** Whether a value is a method. */
+export const isMethod = (value: unknown): value is Method => {
+  const { data, build, loss, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
+  const kinds: unknown[] = ['images', 'plane'];
+  return (
+    kinds.includes(data) && (isFunction(build) || isFunction(loss)) && typeof hyperparameters === 'object'
+  );
+};
+
+/** What a method of images is built from, checked; `copy` is checked when it is called. */
+function checkSetting(
+  { title, supervised }: ImageMethod,
+  setting: ImageSetting<Record<string, never>>,
+): typeof setting {
+  if (!isNetwork(setting.network))
+    throw new InputError(`${title}: expected a setting with a network, got ${shown(setting.network)}`);
+  checkNumber(title, 'width', setting.width, { least: 1, whole: true });
+  if (supervised && !inRange(setting.classes, { least: 2, whole: true }))
+    throw new InputError(`${title}: expected labels of 2 classes or more, got ${shown(setting.classes)}`);
+  const copy = (name: string) => {
+    if (!isFunction(setting.copy))
+      throw new InputError(`${title}: expected a function for "copy", got ${shown(setting.copy)}`);
+    const made = setting.copy(name);
+    if (isNetwork(made)) return made;
+    throw new InputError(`${title}: expected "copy" to return a network, got ${shown(made)}`);
+  };
+  return { ...setting, copy };
+}
+
+/** A loss of two views, with its memory of past batches, and in chunks. */
+function buildPair(
+  { loss: lossOf }: ImageMethod,
+  { network, width, seed, hyperparameters }: ImageSetting<Record<string, never>>,
+): Recipe<ImageBatch> {
+  const { memory: rows = 0, chunks = 1, ...values } = hyperparameters as Record<string, number>;
+  const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
+  let remembered: [z: Tensor, labels: Tensor];
+  const ofViews = (z: Tensor, labels: Tensor | null) => {
+    if (memory) remembered = [z, twice(labels!)];
+    return lossOf!(...halves(z), values as never, { labels, memory });
+  };
+  return {
+    ...(memory && { state: memory.state, after: () => memory.push(...remembered) }),
+    loss: ({ x, labels }) => ofViews(network.embed(x, { training: true }), labels),
+    ...(chunks !== 1 && {
+      gradients: ({ x, labels }) => gradCache(network, x, chunks, (z) => ofViews(z, labels)),
+    }),
+  };
+}
+
+/** The labels of both views, u32 [2N]. */
+export const twice = (labels: Tensor): Tensor => concatenate([labels, labels]);
+
+/** The defaults of hyperparameters. */
+export const defaultsOf = (hyperparameters: Hyperparameters): Record<string, number> =>
+  Object.fromEntries(Object.entries(hyperparameters).map(([name, [value]]) => [name, value]));

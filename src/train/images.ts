@@ -1,0 +1,309 @@
+// Methods that train an encoder on images: the model, one update of it, and what is measured while it trains.
+import { type Augmentation, augment, EVAL, NOISY, scaledTo, simclrRgb } from '../data/augment.ts';
+import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '../data/dataset.ts';
+import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
+import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../graph/check.ts';
+import { compile } from '../graph/compile.ts';
+import type { Precision } from '../graph/mixed.ts';
+import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
+import { readVariable } from '../graph/variables.ts';
+import {
+  buildMethod,
+  type ImageBatch,
+  type ImageMethod,
+  isNetwork,
+  type Network,
+  type Recipe,
+} from '../methods/method.ts';
+import type { AlarmOptions } from '../metrics/alarm.ts';
+import { spacedRows } from '../metrics/compute.ts';
+import type { Watched } from '../metrics/curves.ts';
+import { compileWatch } from '../metrics/watch.ts';
+import { type Encoder, projector } from '../nn/encoders.ts';
+import { copyInitial } from '../nn/init.ts';
+import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
+import { concatenate } from '../ops/shape.ts';
+import { adam, type Optimizer } from '../optim/index.ts';
+import type { Task, Watch } from './run.ts';
+
+/** What an encoder is built for. */
+export interface ImageShape {
+  height: number;
+  width: number;
+  channels: number;
+  seed: number;
+}
+
+/** A training run on images. */
+export interface ImageRun {
+  method: ImageMethod;
+  hyperparameters: Record<string, Scalar>;
+  data: Dataset;
+  /** Held-out images that the metrics are taken on. */
+  validation: Dataset;
+  /** Builds the encoder; called again for each copy of the network. Each call must make variables of its own with the same values. */
+  encoder: (shape: ImageShape) => Encoder;
+  /** Builds the projector h -> z. Default: `nn.projector`. */
+  projector?: (inputs: number, outputs: number, seed: number) => Layer;
+  /** Embedding dimension D. */
+  embedding: number;
+  views: Augmentation;
+  /** Standard deviation of the noise on all views, further ones too. Default: that of each view's augmentation. */
+  viewNoise?: number;
+  epochs: number;
+  batch: number;
+  learningRate: number;
+  seed: number;
+  precision?: Precision;
+}
+
+/** What a run on images trains: encoder -> h, projector -> z, what its method adds, and the optimiser. */
+export interface ImageModel {
+  encoder: Encoder;
+  projector: Layer;
+  network: Network;
+  recipe: Recipe<ImageBatch>;
+  optimizer: Optimizer;
+  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder. */
+  encoderVariables: Variable[];
+  /** What a checkpoint holds: all that changes. */
+  variables: Variable[];
+}
+
+/** Default views: S1 with noise, and SimCLR's for colour images. */
+export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? simclrRgb : NOISY);
+
+/** Encoder and projector of a run. */
+function buildNetwork({
+  data,
+  encoder: make,
+  projector: makeHead,
+  embedding,
+  seed,
+  hyperparameters,
+}: ImageRun) {
+  const { height, width, channels } = data;
+  const encoder = make({ height, width, channels, seed });
+  const plain =
+    makeHead?.(encoder.outputs, embedding, seed) ??
+    projector({ seed, inputs: encoder.outputs, outputs: embedding });
+  const standardize = () => batchNorm({ name: 'projector.output', features: embedding, affine: false });
+  const head = hyperparameters.standardize === 1 ? sequential('', [plain, standardize()]) : plain;
+  const network: Network = {
+    embed: (x, mode) => head(encoder(x, mode), mode),
+    parameters: [...encoder.parameters, ...head.parameters],
+    statistics: [...encoder.statistics, ...head.statistics],
+  };
+  return { encoder, projector: head, network };
+}
+
+/**
+ * Gives `other` the initial values of `network`, and its variables names that begin with `name`.
+ * @returns `other`
+ * @throws InputError for what is no network; ShapeError where the two differ
+ */
+export function copyNetwork(network: Network, other: Network, name: string): Network {
+  for (const each of [network, other])
+    if (!isNetwork(each)) throw new InputError(`copyNetwork: expected two networks, got ${shown(each)}`);
+  checkName('copyNetwork', name);
+  copyInitial(other.parameters, network.parameters);
+  copyInitial(other.statistics, network.statistics);
+  for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
+  return other;
+}
+
+/**
+ * Builds the model of a run.
+ * @param learningRate a number or a scalar input
+ * @param check sees the variables before anything of their size is made
+ */
+export function buildImageModel(
+  run: ImageRun,
+  learningRate: Scalar,
+  check?: (variables: readonly Variable[]) => void,
+): ImageModel {
+  const built = buildNetwork(run);
+  const { network, encoder } = built;
+  const recipe = buildMethod(run.method, {
+    ...{ network, width: run.embedding, classes: run.data.classes, seed: run.seed },
+    hyperparameters: run.hyperparameters,
+    copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
+  });
+  const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
+  check?.([...network.parameters, ...parameters, ...statistics, ...state]);
+  const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });
+  return {
+    ...built,
+    recipe,
+    optimizer,
+    encoderVariables: [...encoder.parameters, ...encoder.statistics],
+    variables: [optimizer.parameters, ...optimizer.state, ...network.statistics, ...statistics, ...state],
+  };
+}
+
+/** h and z of images, in inference mode. */
+export function represent({ encoder, projector: head }: ImageModel, x: Tensor): { h: Tensor; z: Tensor } {
+  const h = encoder(x);
+  return { h, z: head(h) };
+}
+
+const withNoise = (views: Augmentation, noise?: number): Augmentation =>
+  noise === undefined ? views : { ...views, noise };
+
+/** One update: two views of each sample, the method's loss, the optimiser, what follows it. `x` are the views. */
+export function imageStep(
+  { method, data, batch, seed, views: own, viewNoise }: ImageRun,
+  { recipe, optimizer }: ImageModel,
+  step: Scalar,
+  scalars: Record<string, Scalar>,
+): { loss: Tensor; x: Tensor } {
+  const views = withNoise(own, viewNoise);
+  const x = augment(data, { ...views, batch, seed, step });
+  const drawn: ImageBatch = {
+    ...{ x, step },
+    labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
+    // The same samples, random numbers of another seed.
+    views: (count, augmentation) => {
+      const indices = batchIndices(data, { rows: batch, seed, step });
+      const noise = viewNoise ?? augmentation.noise ?? views.noise;
+      return augment(data, {
+        ...scaledTo(data, augmentation),
+        ...(noise !== undefined && { noise }),
+        ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
+      });
+    },
+  };
+  const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
+  if (gradients) optimizer.update(gradients);
+  else optimizer.minimize(loss);
+  recipe.after?.(scalars);
+  return { loss, x };
+}
+
+/** How often the metrics are taken in an epoch. */
+const LOOKS_PER_EPOCH = 2;
+
+/** A run on images as a task, with its model. */
+export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageModel } {
+  const rate = scalar();
+  const model = buildImageModel(run, rate);
+  const perEpoch = batchesPerEpoch(run.data, run.batch);
+  return {
+    model,
+    steps: perEpoch * run.epochs,
+    lookEvery: Math.max(1, Math.round(perEpoch / LOOKS_PER_EPOCH)),
+    saveEvery: perEpoch,
+    learningRate: run.learningRate,
+    rate,
+    optimizer: model.optimizer,
+    schedules: model.recipe.schedules ?? {},
+    variables: model.variables,
+    build: (step, scalars) => ({ loss: imageStep(run, model, step, scalars).loss }),
+    watch: (device) => watchImages(device, run, model),
+    precision: run.precision,
+  };
+}
+
+/** What the collapse alarm needs to know about a run. */
+export function alarmOptionsOf(
+  { method, hyperparameters, embedding, batch }: Omit<ImageRun, 'data' | 'validation' | 'encoder' | 'views'>,
+  labels: ArrayLike<number> | null,
+): AlarmOptions {
+  const counts = new Map<number, number>();
+  for (const label of Array.from(labels ?? [])) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const shares = [...counts.values()].map((count) => count / labels!.length);
+  return {
+    width: embedding,
+    classes: method.supervised ? shares.length : undefined,
+    pointLoss: method.pointLoss?.(hyperparameters as Record<string, number>, { rows: 2 * batch, shares }),
+  };
+}
+
+/** The metrics of a run on images, on held-out images; those that need labels are absent without. */
+export type ImageMetrics = Watched;
+
+/** Held-out images that the metrics are taken on. */
+const WATCHED = 256;
+/** Labelled training images that they are classified by, and how many of these go through the encoder at a time. */
+const GALLERY = 1024;
+const GALLERY_BATCH = 512;
+
+/**
+ * Metrics in inference mode: of z, on two EVAL views of fixed held-out images; of h, on view A of these and clean training
+ * images, evenly spaced.
+ */
+async function watchImages(
+  device: Device,
+  { validation: queries, data }: Pick<ImageRun, 'validation' | 'data'>,
+  model: ImageModel,
+): Promise<Watch<ImageMetrics>> {
+  const batch = Math.min(WATCHED, queries.count);
+  const ids = spacedRows(data.count, Math.min(GALLERY, data.count));
+  const gallery = () =>
+    concatenate(
+      Array.from({ length: Math.ceil(ids.length / GALLERY_BATCH) }, (_, i) => {
+        const some = ids.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
+        return represent(model, rows(data, constant(some, [some.length], 'u32'))).h;
+      }),
+    );
+  const labelsOf = async () => {
+    const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
+    return { gallery: Uint32Array.from(ids, (i) => known[i]), queries: asked.subarray(0, batch) };
+  };
+  const { look, dispose } = await compileWatch(device, {
+    views: () => represent(model, augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 })),
+    ...(data.labels && queries.labels && { labelled: { gallery, labels: await labelsOf() } }),
+  });
+  return { look: async () => (await look()).metrics, dispose };
+}
+
+/** The metrics of a model once: of the untrained one, which the alarm compares with. */
+export async function lookOnce(
+  device: Device,
+  sets: Pick<ImageRun, 'validation' | 'data'>,
+  model: ImageModel,
+): Promise<ImageMetrics> {
+  const watch = await watchImages(device, sets, model);
+  try {
+    return await watch.look();
+  } finally {
+    watch.dispose();
+  }
+}
+
+/** Batches whose statistics the running statistics of an untrained encoder are the mean of. */
+const SETTLING = 12;
+
+/**
+ * Sets the running statistics of batch norms without training. The untrained baseline is a random encoder with true
+ * statistics: with the initial ones (mean 0, variance 1) its batch norms would do nothing.
+ * @param batches how many batches the statistics are the mean of. Default 12
+ * @throws InputError
+ */
+export async function settleStatistics(
+  device: Device,
+  run: Pick<ImageRun, 'data' | 'views' | 'viewNoise' | 'batch' | 'seed'>,
+  network: Pick<Network, 'embed'>,
+  batches = SETTLING,
+): Promise<void> {
+  const where = 'settleStatistics';
+  checkOn(where, device);
+  if (typeof run !== 'object' || run === null)
+    throw new InputError(`${where}: expected { data, views, batch, seed }, got ${shown(run)}`);
+  if (!isFunction((network as Partial<Network> | null)?.embed))
+    throw new InputError(`${where}: expected a network with embed, got ${shown(network)}`);
+  checkNumber(where, 'batches', batches, { least: 1, most: 10_000, whole: true });
+  const { data, views, viewNoise, batch, seed } = run;
+  const step = await compile(
+    device,
+    ({ step, momentum }) => {
+      const x = augment(data, { ...withNoise(views, viewNoise), batch, seed, step });
+      return { z: network.embed(x, { training: true, momentum }) };
+    },
+    { inputs: { step: scalar('u32'), momentum: scalar() } },
+  );
+  for (let i = 0; i < batches; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
+  step.dispose();
+}

@@ -1,0 +1,249 @@
+import { type Augmentation, scaledTo } from '../data/augment.ts';
+import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
+import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
+import { checkNumber, checkOptions, inRange, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
+import { type Device, isDevice } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { mixed } from '../graph/mixed.ts';
+import { freeVariables, readVariable } from '../graph/variables.ts';
+import { checkValues, isMethod, type Method } from '../methods/method.ts';
+import { type Collapse, collapseAlarm } from '../metrics/alarm.ts';
+import { encoders } from './encoders.ts';
+import {
+  alarmOptionsOf,
+  buildImageModel,
+  defaultViewsOf,
+  type ImageMetrics,
+  type ImageModel,
+  type ImageRun,
+  imageTask,
+  lookOnce,
+  settleStatistics,
+} from './images.ts';
+import { type Logged, run } from './run.ts';
+
+/** Options of {@link trainer}. */
+export interface TrainerOptions {
+  /** The device, or a function that opens one: it is called again when a device is lost, and training resumes. */
+  device: Device | (() => Promise<Device>);
+  /** A method of `methods`, such as `methods.simclr`. */
+  method: Method;
+  /** The images. Labels are needed by supervised methods; otherwise they only serve the metrics. */
+  data: Dataset;
+  /** Held-out images that the metrics are taken on. Default: `data`. */
+  validation?: Dataset;
+  /** 'cnn', 'cnn-average', 'mlp' or 'mlp-small' as in `npm start -- --encoder`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'. */
+  encoder?: string | ImageRun['encoder'];
+  /** Embedding dimension. Default 64. */
+  embedding?: number;
+  /** Values of the method's hyperparameters; those left out have their defaults. */
+  hyperparameters?: Record<string, number>;
+  /** How the two views of an image are drawn. Default: `NOISY`, or `simclrRgb` for images of 3 channels, scaled to the images. */
+  views?: Augmentation;
+  /** Passes over the data. Default 15. */
+  epochs?: number;
+  /** Images in a step, each seen in two views. Default 256, or as many as there are. */
+  batch?: number;
+  /** Learning rate of Adam, which falls to 0 along a cosine. Default 0.002. */
+  learningRate?: number;
+  /** Seed of all random numbers. Default 0. */
+  seed?: number;
+  /** 'mixed' stores activations as f16; needs the feature shader-f16. Default 'f32'. */
+  precision?: 'f32' | 'mixed';
+  /** A checkpoint of {@link Trained} to continue from. */
+  resume?: Uint8Array<ArrayBuffer>;
+  /** Called after each step. */
+  onStep?: (step: number, steps: number) => void;
+  /** Called with each checkpoint: before the first step, after each epoch, and at the end. */
+  onCheckpoint?: (bytes: Uint8Array<ArrayBuffer>, step: number) => void;
+}
+
+/** The metrics after `step` updates, and the collapses that the alarm sees. */
+export type TrainerLook = Logged<ImageMetrics> & { alarm: Collapse[] };
+
+/** The result of a run. */
+export interface Trained extends Pick<ImageModel, 'encoder' | 'projector'> {
+  device: Device;
+  /** All looks of this run. */
+  looks: TrainerLook[];
+  step: number;
+  /** Whether all steps were done. */
+  complete: boolean;
+  /** The whole state of the run, for `resume`. */
+  checkpoint: Uint8Array<ArrayBuffer>;
+  /** The encoder as a safetensors file. */
+  saveEncoder(metadata?: Record<string, string>): Promise<Uint8Array<ArrayBuffer>>;
+  /** Frees the variables of the model. */
+  dispose(): void;
+}
+
+/** A run that can be iterated over. */
+export interface Trainer extends AsyncIterable<TrainerLook> {
+  /** Updates in all. */
+  readonly steps: number;
+  /** Trains to the end, or to where `stop` was called, and gives the result; the same at each call. */
+  finish(): Promise<Trained>;
+  /** Ends the run after the current step. */
+  stop(): void;
+}
+
+const NAMES = [
+  ...['device', 'method', 'data', 'validation', 'encoder', 'embedding', 'hyperparameters', 'views', 'epochs'],
+  ...['batch', 'learningRate', 'seed', 'precision', 'resume', 'onStep', 'onCheckpoint'],
+];
+
+/**
+ * Trains an encoder on images with any method of `methods`, without labels unless the method needs them. Iterating over it
+ * trains and gives the metrics twice an epoch; leaving the loop stops the run.
+ * @throws InputError for a wrong option at once; while training NonFiniteError, DeviceLostError where `device` is no function
+ * @example
+ * const run = trainer({ device, method: methods.simclr, data: dataset(images, pixelStatistics(images)), epochs: 5 });
+ * for await (const { step, loss, rank, alarm } of run) console.log(step, loss, rank, alarm);
+ * const { encoder, saveEncoder } = await run.finish();
+ */
+export function trainer(options: TrainerOptions): Trainer {
+  const imageRun = checkTrainer(options);
+  const steps = batchesPerEpoch(imageRun.data, imageRun.batch) * imageRun.epochs;
+  const looks: TrainerLook[] = [];
+  let stopped = false;
+  let wake = () => {};
+  let result: Promise<Trained> | null = null;
+  const finish = () => {
+    result ??= go(options, imageRun, {
+      looks,
+      stopped: () => stopped,
+      onLook: () => wake(),
+    });
+    // A failure is thrown to whoever iterates or waits.
+    result.catch(() => {});
+    return result;
+  };
+  return {
+    steps,
+    finish,
+    stop() {
+      stopped = true;
+    },
+    async *[Symbol.asyncIterator]() {
+      let ended = false;
+      const running = finish().finally(() => {
+        ended = true;
+        wake();
+      });
+      running.catch(() => {});
+      try {
+        for (let i = 0; ; ) {
+          if (i < looks.length) yield looks[i++];
+          else if (ended) break;
+          else
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+              if (ended) resolve();
+            });
+        }
+        await running;
+      } finally {
+        stopped = true;
+        await running.catch(() => {});
+      }
+    },
+  };
+}
+
+/** What a run reports while it trains. */
+interface Reports {
+  looks: TrainerLook[];
+  stopped: () => boolean;
+  onLook: () => void;
+}
+
+async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports): Promise<Trained> {
+  const { device: given, resume, onStep, onCheckpoint } = options;
+  const { data } = imageRun;
+  let device = isDevice(given) ? given : await given();
+  const untrained = await untrainedLook(device, imageRun);
+  const labels = data.labels && (await readVariable(device, data.labels));
+  const alarmOptions = { ...alarmOptionsOf(imageRun, labels), untrained };
+  const resumed = resume && {
+    saved: { step: stepOf(resume), bytes: resume },
+    metrics: [] as Logged<ImageMetrics>[],
+  };
+  const finished = await run<ImageMetrics, ReturnType<typeof imageTask>>({
+    task: () => imageTask(imageRun),
+    async open() {
+      if (device.lost && !isDevice(given)) device = await given();
+      return device;
+    },
+    resume: resumed,
+    onStep,
+    stopped: reports.stopped,
+    onSave: ({ bytes, step }) => onCheckpoint?.(bytes, step),
+    onMetrics(metrics) {
+      const latest = metrics.at(-1)!;
+      // After a lost device the run goes back to its last checkpoint.
+      while ((reports.looks.at(-1)?.step ?? -1) >= latest.step) reports.looks.pop();
+      reports.looks.push({ ...latest, alarm: collapseAlarm(metrics, alarmOptions) });
+      reports.onLook();
+    },
+  });
+  const { model } = finished.task;
+  return {
+    ...{ encoder: model.encoder, projector: model.projector, device: finished.device, looks: reports.looks },
+    ...{ step: finished.saved.step, complete: finished.complete, checkpoint: finished.saved.bytes },
+    saveEncoder: (metadata = {}) => saveVariables(finished.device, model.encoderVariables, metadata),
+    dispose: () => freeVariables(finished.device, model.variables),
+  };
+}
+
+/** The metrics of the model before training, its batch norms settled. */
+async function untrainedLook(device: Device, imageRun: ImageRun): Promise<ImageMetrics> {
+  const model = buildImageModel(imageRun, 0);
+  try {
+    await settleStatistics(device, imageRun, model.network);
+    return await lookOnce(device, imageRun, model);
+  } finally {
+    freeVariables(device, model.variables);
+  }
+}
+
+function stepOf(checkpoint: Uint8Array<ArrayBuffer>): number {
+  const step = Number(decodeSafetensors(checkpoint).metadata.step ?? Number.NaN);
+  checkNumber('trainer', 'step of the checkpoint', step, { least: 0, most: LARGEST_U32, whole: true });
+  return step;
+}
+
+/** A run of images from the options of {@link trainer}, each checked. @throws InputError */
+function checkTrainer(options: TrainerOptions): ImageRun {
+  checkOptions('trainer', options, NAMES);
+  const { device, method, data, validation = data, encoder = 'cnn', precision = 'f32', resume } = options;
+  const { embedding = 64, epochs = 15, learningRate = 2e-3, seed = 0 } = options;
+  const bad = (name: string, expected: string, got: unknown) =>
+    new InputError(`trainer: expected ${expected} for "${name}", got ${shown(got)}`);
+  if (!isDevice(device) && !isFunction(device))
+    throw bad('device', 'a device or a function that opens one', device);
+  if (!isMethod(method) || method.data !== 'images')
+    throw bad('method', 'a method of images, such as methods.simclr,', method);
+  for (const [name, set] of Object.entries({ data, validation }))
+    if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
+      throw bad(name, 'a data set made by dataset()', set);
+  const { batch = Math.min(256, data.count) } = options;
+  const whole = { least: 1, most: LARGEST_U32, whole: true };
+  const make = typeof encoder === 'string' && Object.hasOwn(encoders, encoder) ? encoders[encoder] : encoder;
+  if (typeof make === 'string' || !isFunction(make))
+    throw bad('encoder', `a function or one of ${Object.keys(encoders).join(', ')}`, encoder);
+  checkNumber('trainer', 'embedding', embedding, { least: 2, most: 65_536, whole: true });
+  checkNumber('trainer', 'epochs', epochs, whole);
+  checkNumber('trainer', 'batch', batch, { least: 2, most: data.count, whole: true });
+  checkNumber('trainer', 'learningRate', learningRate, { least: 0 });
+  checkNumber('trainer', 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
+  if (precision !== 'f32' && precision !== 'mixed') throw bad('precision', "'f32' or 'mixed'", precision);
+  if (resume !== undefined && !(resume instanceof Uint8Array)) throw bad('resume', 'a checkpoint', resume);
+  if (method.supervised && !data.labels)
+    throw bad('data', `labelled images, which ${method.title} needs,`, data);
+  return {
+    ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
+    views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),
+    hyperparameters: checkValues(method, options.hyperparameters),
+    ...(precision === 'mixed' && { precision: mixed }),
+  };
+}

@@ -1,0 +1,75 @@
+import * as assert from 'uvu/assert';
+import { inRange } from '../../src/gpu/check.ts';
+import { methods } from '../../src/methods/index.ts';
+import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
+import { close, test } from '../harness.ts';
+import * as reference from '../reference.ts';
+
+test('every method is described', () => {
+  const wrong = Object.entries(methods).flatMap(
+    ([name, { title, paper, year, summary, hyperparameters }]) => [
+      ...(title && summary ? [] : [`${name}: title "${title}", summary "${summary}"`]),
+      // arXiv numbers begin with year and month; older papers have none.
+      ...(new RegExp(`arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{5}$|^[^\\d]+$`).test(paper)
+        ? []
+        : [`${name}: ${paper}, ${year}`]),
+      ...Object.entries(hyperparameters as ImageMethod['hyperparameters']).flatMap(([key, [value, range]]) =>
+        inRange(value, range) ? [] : [`${name}: the default of ${key} is ${value}`],
+      ),
+    ],
+  );
+  if (wrong.length) throw new Error(wrong.join('\n'));
+});
+
+// Proxies may be wherever that is best: of labels of one size, a grid of cosines is searched.
+test('pointLoss: the least loss of embeddings that coincide', () => {
+  const [rows, classes] = [24, 4];
+  const shares = new Array(classes).fill(1 / classes);
+  const labels = Array.from({ length: rows }, (_, i) => i % classes);
+  const z = reference.leaf(
+    [rows, 2],
+    Array.from({ length: 2 * rows }, (_, i) => 1 - (i % 2)),
+  );
+  const point: Record<string, (proxies: reference.Ref, knobs: Record<string, number>) => reference.Ref> = {
+    supCon: (_, { temperature }) => reference.supCon(z, labels, temperature),
+    triplet: (_, { margin }) => reference.triplet(z, labels, { margin, hard: true }),
+    proxyNca: (proxies, { scale }) => reference.proxyNca(z, labels, proxies, scale),
+    proxyAnchor: (proxies, knobs) => reference.proxyAnchor(z, labels, proxies, knobs),
+    rotation: () =>
+      reference.mean(reference.crossEntropy(reference.leaf([rows, 4], new Float64Array(4 * rows)), labels)),
+  };
+  const told = Object.entries(methods as Record<string, ImageMethod>).filter(
+    ([, { pointLoss }]) => pointLoss,
+  );
+  assert.equal(told.map(([name]) => name).sort(), Object.keys(point).sort());
+  for (const [name, { hyperparameters, pointLoss }] of told)
+    for (const alpha of [defaultsOf(hyperparameters).alpha, 8]) {
+      const own = { ...defaultsOf(hyperparameters), alpha, hard: 1 };
+      const losses = Array.from({ length: 2001 }, (_, i) => {
+        const cosine = i / 1000 - 1;
+        const proxy = [cosine, Math.sqrt(1 - cosine ** 2)];
+        const proxies = reference.leaf(
+          [classes, 2],
+          Array.from({ length: 2 * classes }, (_, j) => proxy[j % 2]),
+        );
+        return point[name](proxies, own).data[0];
+      });
+      close([Math.min(...losses)], [pointLoss!(own, { rows, shares })!], { rel: 1e-4, what: name });
+    }
+  const pointOf = (name: string, values: Record<string, number>, shown: readonly number[] = shares) =>
+    (methods[name] as ImageMethod).pointLoss!(values, { rows, shares: shown });
+  assert.is(pointOf('triplet', defaultsOf(methods.triplet.hyperparameters)), undefined);
+  // Everything that is remembered repels as well.
+  const memory = { ...defaultsOf(methods.supCon.hyperparameters), memory: 1024 };
+  close([pointOf('supCon', memory)!], [Math.log(rows - 1 + 1024)], { rel: 1e-6 });
+  // Of labels of which some are rare, the proxies of the frequent ones are nearer.
+  const { scale } = defaultsOf(methods.proxyNca.hyperparameters);
+  const rare = [0.75, 0.125, 0.125];
+  const own = Array.from({ length: rows }, (_, i) => (i % 8 < 6 ? 0 : (i % 8) - 5));
+  const proxies = rare.flatMap((share) => {
+    const cosine = 1 + Math.log(share / 0.75) / (2 * scale);
+    return [cosine, Math.sqrt(1 - cosine ** 2)];
+  });
+  const { data } = reference.proxyNca(z, own, reference.leaf([3, 2], proxies), scale);
+  close([data[0]], [pointOf('proxyNca', { scale }, rare)!], { rel: 1e-6 });
+});

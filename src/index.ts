@@ -8,6 +8,9 @@
 export { conv2d } from './ops/conv2d.ts';
 export { type ContrastOptions, contrast } from './ops/contrast.ts';
 export { linear, matmul } from './ops/matmul.ts';
+// Compiled steps.
+export { type CompileOptions, compile } from './runtime/compile.ts';
+export type { Step, StepStats } from './runtime/step.ts';
 // Data sets and views.
 export { type Augmentation, augment, EVAL, NOISY, S1, scaledTo, simclrRgb, WIDE } from './data/augment.ts';
 export { fileChoices } from './data/choices.ts';
@@ -72,10 +75,8 @@ export {
   ValidationError,
   WebGPUMissingError,
 } from './gpu/errors.ts';
-// Graph, gradients, compiled steps, ops of one's own.
+// Graph, gradients, ops of one's own.
 export { assign } from './graph/basic.ts';
-export { type CompileOptions, compile } from './runtime/compile.ts';
-export type { Step, StepStats } from './runtime/step.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
 export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op.ts';

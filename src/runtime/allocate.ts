@@ -17,8 +17,6 @@ export interface Allocation {
   uniformBuffer: GPUBuffer;
   /** The buffers of inputs and constants. */
   leaves: Map<Tensor, GPUBuffer>;
-  /** Buffers of the caller, by the name of an input or an output. */
-  external: Record<string, GPUBuffer>;
   /** The range of a buffer that holds a tensor. */
   range(x: Tensor): Range;
   /** The texture that holds a tensor, if one does. */
@@ -30,11 +28,11 @@ export interface Allocation {
 }
 
 /** What the caller of `compile` gives and gets, by name. */
-interface Given {
+export interface Given {
   inputs: Record<string, Tensor>;
   outputs: Record<string, Tensor>;
-  /** Buffers of the caller's. */
-  external: Record<string, GPUBuffer>;
+  /** Buffers of the caller's, by the name of an input or an output. */
+  buffers: Record<string, GPUBuffer>;
 }
 
 /**
@@ -80,7 +78,6 @@ export async function allocate(
     largestBuffer: Math.max(0, ...slots.map(({ size }) => size)),
     uniformBuffer,
     leaves,
-    external: given.external,
     range,
     texture,
     resource(x) {
@@ -109,7 +106,7 @@ function resourcesOf(
   device: Device,
   made: Plan,
   uniformBytes: number,
-  { inputs, outputs, external }: Given,
+  { inputs, outputs, buffers }: Given,
   owned: Resource[],
 ) {
   const { memory } = device;
@@ -117,8 +114,8 @@ function resourcesOf(
     owned.push(resource);
     return resource;
   };
-  const theirs = externalSlots(made, outputs, external);
-  const leaves = makeLeaves(device, made, inputs, external, keep);
+  const theirs = externalSlots(made, outputs, buffers);
+  const leaves = makeLeaves(device, made, inputs, buffers, keep);
   checkAliases(made, theirs, leaves);
   return {
     leaves,

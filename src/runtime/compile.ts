@@ -10,7 +10,7 @@ import { movesOf } from '../graph/plan/textures.ts';
 import { type Plan, plan } from '../graph/plan.ts';
 import { input, settle, Tensor, trace } from '../graph/tensor.ts';
 import { layUniforms } from '../graph/uniforms.ts';
-import { allocate } from './allocate.ts';
+import { allocate, type Given } from './allocate.ts';
 import { bindDispatches, movesFor } from './bind.ts';
 import { watchCaller } from './caller.ts';
 import { checkBindable, checkOn } from './check.ts';
@@ -81,15 +81,18 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   variant?: string,
 ): Promise<{ step: Step<I, O>; time: Trial['time'] }> {
   assertAlive(device);
-  const { buffers: external = {}, check = false, stepsInFlight = 8, warmUp = true, precision } = options;
+  const { buffers = {}, check = false, stepsInFlight = 8, warmUp = true, precision } = options;
   precision?.check(device.gpu.features);
   const inputs = options.inputs ?? ({} as I);
+  // The graph.
   const { result: outputs, effects } = trace(() => step(inputs));
   checkOutputs(outputs);
-  checkBuffers(external, inputs, outputs);
+  const given = { inputs, outputs, buffers };
+  checkBuffers(given);
 
+  // The plan. Other steps may move parts of flat variables while kernels are measured.
   const flats = flatsOf(outputs, effects);
-  const apart = Object.keys(external).filter((name) => outputs[name]);
+  const apart = Object.keys(buffers).filter((name) => outputs[name]);
   const planFor = (target: Target): Plan => {
     for (const flat of flats) settle(flat);
     return plan(outputs, effects, { reuse: !check, target, apart, precision });
@@ -100,19 +103,21 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   for (const flat of flats) settle(flat);
   const variables = planVariables(device, made, flats);
 
-  const theirs = new Set(Object.keys(external).map((name) => inputs[name]));
+  // Pipelines, memory and bindings.
+  const theirs = new Set(Object.keys(buffers).map((name) => inputs[name]));
   const moved = movesOf(made.dispatches, device.target, theirs);
   const dispatches = made.dispatches.slice(moved);
   const pipelines = await buildPipelines(device, dispatches, options.onProgress);
   for (const { label, bytes } of made.slots) checkBindable(device, label, bytes);
   const uniforms = layUniforms(dispatches, inputs);
-  const allocation = await allocate(device, made, uniforms, variables, { inputs, outputs, external });
-  const caller = watchCaller(device.gpu, Object.keys(external), Object.keys(outputs));
+  const allocation = await allocate(device, made, uniforms, variables, given);
+  const caller = watchCaller(device.gpu, Object.keys(buffers), Object.keys(outputs));
   variables.gather();
   const bindings = caller.watch(() => bindDispatches(device, dispatches, pipelines, uniforms, allocation));
   const moves = movesFor(made.dispatches.slice(0, moved), allocation);
   const replay = replayOf(device, made, bindings, moves, allocation, variables);
 
+  // The step.
   const stats: StepStats = {
     dispatches: bindings.length,
     passes: 1,
@@ -125,7 +130,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const write = (values: Values) => {
     variables.check();
     variables.gather();
-    writeInputs(device, inputs, uniforms, allocation, values);
+    writeInputs(device, given, uniforms, allocation, values);
   };
   try {
     if (warmUp && bindings.length) await caller.watch(() => warm(device, made, replay.submit));
@@ -186,11 +191,7 @@ function checkOutputs(outputs: unknown): void {
   }
 }
 
-function checkBuffers(
-  buffers: Record<string, GPUBuffer>,
-  inputs: Record<string, Tensor>,
-  outputs: Record<string, Tensor>,
-): void {
+function checkBuffers({ inputs, outputs, buffers }: Given): void {
   for (const name of Object.keys(buffers)) {
     if (!inputs[name] && !outputs[name])
       throw new InputError(`buffers: "${name}" is neither an input nor an output of this step`);

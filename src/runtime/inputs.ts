@@ -5,7 +5,7 @@ import { checkData, type Data, writeBuffer } from '../gpu/values.ts';
 import { checkGiven } from '../graph/check.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Uniforms } from '../graph/uniforms.ts';
-import type { Allocation } from './allocate.ts';
+import type { Allocation, Given } from './allocate.ts';
 
 /** What a run is given, by the names of the inputs. */
 export type Values = Record<string, number | Data | undefined>;
@@ -16,9 +16,9 @@ export type Values = Record<string, number | Data | undefined>;
  */
 export function writeInputs(
   device: Device,
-  inputs: Record<string, Tensor>,
+  { inputs, buffers }: Given,
   uniforms: Uniforms,
-  { leaves, uniformBuffer, external }: Allocation,
+  { leaves, uniformBuffer }: Allocation,
   values: Values,
 ): void {
   if (typeof values !== 'object' || values === null)
@@ -30,7 +30,7 @@ export function writeInputs(
     if (x.node.kind === 'scalar') {
       checkNumberFor(name, x, value);
       uniforms.set(x, value);
-    } else if (external[name]) {
+    } else if (buffers[name]) {
       if (value !== undefined)
         throw new InputError(`run: "${name}" is read from the buffer given to compile`);
     } else {

@@ -38,11 +38,7 @@ export function checkAliases(
 ): void {
   const bufferOf = (x: Tensor) => {
     const place = made.place(x);
-    return place.in === 'slot'
-      ? external.get(place.slot)
-      : place.in === 'leaf'
-        ? leaves.get(place.leaf)
-        : null;
+    return place.in === 'slot' ? external.get(place.slot) : place.in === 'leaf' && leaves.get(place.leaf);
   };
   for (const d of made.dispatches) {
     const written = new Set(d.outputs.map(bufferOf).filter(Boolean));

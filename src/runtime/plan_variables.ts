@@ -2,6 +2,7 @@ import type { Device } from '../gpu/device.ts';
 import { InputError, ShapeError } from '../gpu/errors.ts';
 import { align } from '../gpu/memory.ts';
 import { rootsOf } from '../graph/plan/call.ts';
+import { reachable } from '../graph/plan/share.ts';
 import type { Plan } from '../graph/plan.ts';
 import { home, homes, type Node, settle, type Tensor, Variable } from '../graph/tensor.ts';
 import { bufferOf, gather, liesIn } from './variables.ts';
@@ -54,18 +55,9 @@ export function planVariables(device: Device, made: Plan, flats: Set<Variable>):
  * @throws ShapeError where two of them have a part in common
  */
 export function flatsOf(outputs: Record<string, Tensor>, effects: readonly Node[]): Set<Variable> {
-  const flats = new Set<Variable>();
-  const seen = new Set<Node>();
-  const stack = [...effects, ...Object.values(outputs).map((x) => x.node)];
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    if (seen.has(node)) continue;
-    seen.add(node);
-    for (const x of [...node.inputs, ...node.state, ...node.outputs]) {
-      if (!x) continue;
-      if (x instanceof Variable && x.members.length) flats.add(x);
-      stack.push(x.node);
-    }
-  }
+  const nodes = reachable(Object.values(outputs), effects);
+  const tensors = nodes.flatMap((node) => [...node.inputs, ...node.state, ...node.outputs]);
+  const flats = new Set(tensors.filter((x) => x instanceof Variable && x.members.length > 0) as Variable[]);
   const owners = new Map<Variable, Variable>();
   for (const flat of flats) {
     for (const member of flat.members) {

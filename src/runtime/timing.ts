@@ -13,7 +13,7 @@ export type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) =
 /** Runs something that changes variables, then puts them back. */
 export async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
   const { gpu, memory } = device;
-  const changed = new Set(made.dispatches.flatMap((d) => d.state.map((v) => home(v))));
+  const changed = new Set(made.dispatches.flatMap((d) => d.state.map(home)));
   const saved = [...changed].map((v) => {
     const buffer = bufferOf(device, v);
     return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };

@@ -1,6 +1,6 @@
 // A call of an op on its way through the passes of a plan, and what it becomes.
 import { type Call, call, type Kernel, type Op } from '../op.ts';
-import { type Node, type Tensor, trace, viewRoot } from '../tensor.ts';
+import { home, type Node, type Tensor, trace, Variable, viewRoot } from '../tensor.ts';
 
 /** A call on its way to a dispatch; a pack has no op. */
 export interface PlannedCall extends Call {
@@ -32,6 +32,12 @@ export const plannedCall = (node: Node, inputs: (Tensor | null)[]): PlannedCall 
 /** The tensors that hold the elements of these: the roots of views. */
 export const rootsOf = (tensors: readonly (Tensor | null)[]): Tensor[] =>
   tensors.flatMap((x) => (x ? [viewRoot(x)] : []));
+
+/** Whether a tensor shows what lies in the buffer of one of these variables. */
+export function showsAny(x: Tensor, owners: Set<Variable>): boolean {
+  const root = viewRoot(x);
+  return root instanceof Variable && owners.has(home(root));
+}
 
 /** A call that the plan adds for a layer. */
 export function addedCall(op: Op, inputs: Tensor[], layer: string): PlannedCall {

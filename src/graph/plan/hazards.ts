@@ -1,6 +1,6 @@
 import { copy } from '../basic.ts';
-import { home, Variable, viewRoot } from '../tensor.ts';
-import { addedCall, type PlannedCall } from './call.ts';
+import { home } from '../tensor.ts';
+import { addedCall, type PlannedCall, showsAny } from './call.ts';
 
 /** No dispatch may read a buffer that it also changes: such an input is copied first. */
 export function separateHazards(calls: PlannedCall[]): PlannedCall[] {
@@ -8,8 +8,7 @@ export function separateHazards(calls: PlannedCall[]): PlannedCall[] {
     const changed = new Set(call.state.map(home));
     const copies: PlannedCall[] = [];
     const inputs = call.inputs.map((x) => {
-      const root = x && viewRoot(x);
-      if (!x || !(root instanceof Variable) || !changed.has(home(root))) return x;
+      if (!x || !showsAny(x, changed)) return x;
       copies.push(addedCall(copy.op, [x], call.layer));
       return copies.at(-1)!.outputs[0];
     });

@@ -1,9 +1,10 @@
 import type { Target } from '../../gpu/target.ts';
 import { TEXTURES, toTextures, wholeRows } from '../basic.ts';
 import { type Kernel, kernelOf } from '../op.ts';
-import { home, reshape, Tensor, Variable, viewRoot } from '../tensor.ts';
+import { home, reshape, Tensor, type Variable, viewRoot } from '../tensor.ts';
+
 import { isEven, isTall } from '../texels.ts';
-import { addedCall, type Dispatch, type PlannedCall } from './call.ts';
+import { addedCall, type Dispatch, type PlannedCall, showsAny } from './call.ts';
 
 /** Each call with its kernel; a pack has none. */
 type Kernels = Map<PlannedCall, Kernel | null>;
@@ -59,10 +60,8 @@ export function throughTextures(
     const copies = copyAll([...missing.values()], call.layer);
     const inputs = [...call.inputs];
     for (const { x, i } of mine) inputs[i] = reshape(textures.get(keyOf(x))!.texture, x.shape);
-    for (const [key, { source }] of textures) {
-      const root = viewRoot(source);
-      if (root instanceof Variable && call.state.some((v) => home(v) === home(root))) textures.delete(key);
-    }
+    const changed = new Set(call.state.map(home));
+    for (const [key, { source }] of textures) if (showsAny(source, changed)) textures.delete(key);
     return [...copies, kernel ? writingTexture({ ...call, inputs, kernel }, kernel) : { ...call, inputs }];
   });
   return [...start, ...rest];
@@ -98,10 +97,7 @@ function startsOf(kernels: Kernels): Tensor[] {
   const starts = new Map<string, Tensor>();
   const made = new Set<Tensor>();
   const changed = new Set<Variable>();
-  const isStart = (x: Tensor) => {
-    const root = viewRoot(x);
-    return !made.has(root) && !(root instanceof Variable && changed.has(home(root)));
-  };
+  const isStart = (x: Tensor) => !made.has(viewRoot(x)) && !showsAny(x, changed);
   for (const [call, kernel] of kernels) {
     for (const { x, texture } of readsOf(call, kernel)) if (texture && isStart(x)) starts.set(keyOf(x), x);
     for (const y of call.outputs) made.add(y);

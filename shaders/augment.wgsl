@@ -11,9 +11,7 @@ struct Params {
   factors: vec4f, offsets: vec4f, // of the channels
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> images: array<u32>;
 @group(0) @binding(2) var<storage, read> indices: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 // What is switched off is not compiled: software adapters run both sides of a branch.
 override CHANNELS: u32 = 1u;
@@ -33,9 +31,9 @@ fn between_logs(low: f32, high: f32, t: f32) -> f32 { return exp2(mix(log2(low),
 fn pixel_at(i: u32) -> vec4f {
   let first = CHANNELS * i;
   let skip = 8u * (first % 4u);
-  var word = images[first / 4u] >> skip;
+  var word = word_at(first / 4u) >> skip;
   // Three bytes may lie in two words.
-  if (CHANNELS == 3u) { word |= select(0u, images[first / 4u + 1u] << (32u - skip), skip > 8u); }
+  if (CHANNELS == 3u) { word |= select(0u, word_at(first / 4u + 1u) << (32u - skip), skip > 8u); }
   return unpack4x8unorm(word);
 }
 fn luma(v: vec4f) -> f32 { return dot(v.xyz, vec3f(0.299, 0.587, 0.114)); }

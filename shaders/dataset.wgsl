@@ -4,10 +4,8 @@ struct Params {
   factors: vec4f, offsets: vec4f, // of the channels
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> pixels: array<u32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read> indices: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> chosen: array<u32>;
 
 // Which sample a row of the output shows: in order from `start`, as `indices` say, or a random epoch's.
@@ -19,7 +17,7 @@ fn sample_of(row: u32) -> u32 {
   return min(i, params.count - 1u);
 }
 
-fn byte_at(i: u32) -> f32 { return f32((pixels[i / 4u] >> (8u * (i % 4u))) & 255u); }
+fn byte_at(i: u32) -> f32 { return f32((word_at(i / 4u) >> (8u * (i % 4u))) & 255u); }
 
 // y = pixel * factor + offset of its channel; 8 elements of a row an invocation
 @compute @workgroup_size(64)

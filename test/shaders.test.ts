@@ -71,7 +71,7 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   const convolution = (name: string) => name.includes('/conv2d');
   const plain = libs.filter(
     (lib) =>
-      !/\/(lanes|operands|fours|sums|rows|result|texels)/.test(lib) &&
+      !/\/(lanes|operands|fours|sums|rows|result|texels|images)/.test(lib) &&
       (!convolution(lib) || convolution(path)),
   );
   const parts = [path, ...plain];
@@ -83,7 +83,9 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
     ? lib('lanes1', 'lanes4').map((lanes) => (/\brow_of\(/.test(code) ? `${lanes}\n${rows}` : lanes))
     : /\barray<value>/.test(code)
       ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
-      : [''];
+      : /\bword_at\(/.test(code)
+        ? lib('images_one', 'images_four')
+        : [''];
   // Behind all other bindings.
   const RESULT = `const RESULT = ${/contrast/.test(path) ? 7 : 5}u; const BESIDE = 8u;\n`;
   const results = /\bput_c\(/.test(code)

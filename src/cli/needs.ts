@@ -63,7 +63,8 @@ export async function checkRun(
     ...{ h: model.encoder.outputs, z: run.embedding, limit: bindingLimit(device) },
   });
   if (refusal) throw new OutOfMemoryError(refusal);
-  const kept = [data.train.images, data.test.images, ...model.variables];
+  const stored = [data.train, data.test].flatMap(({ images, more }) => [images, ...more]);
+  const kept = [...stored, ...model.variables];
   allFit(kept);
   // The metrics take the covariance of both.
   for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: run.embedding }))
@@ -94,7 +95,10 @@ export async function checkEvaluation(
     const bytes = 4 * count * width;
     return Array.from({ length: Math.ceil(bytes / most) }, (_, i) => Math.min(most, bytes - i * most));
   });
-  await reserve(device, [...[train, test].map(({ images }) => images.bytes), ...sizes]);
+  await reserve(device, [
+    ...[train, test].flatMap(({ images, more }) => [images, ...more].map(({ bytes }) => bytes)),
+    ...sizes,
+  ]);
 }
 
 /**

@@ -12,6 +12,8 @@ import {
   checkDataset,
   type Dataset,
   IN_ORDER,
+  imageInputs,
+  imageSource,
   normalization,
   type Sampling,
   samplingMode,
@@ -190,14 +192,15 @@ const noiseOf = ({ noise = 0 }: Augmentation): readonly [Scalar, Scalar] =>
 const JITTERS = ['brightness', 'contrast', 'saturation', 'hue', 'grayscale'] as const;
 const channelsOf = ({ outputs }: Call) => outputs[0].shape[3];
 
-const kernel: Kernel<Options> = {
-  source: [augmentWgsl, gridWgsl, randomLib],
+const kernel = (call: Call<Options>): Kernel<Options> => ({
+  source: [augmentWgsl, imageSource(call as Call).lib, gridWgsl, randomLib],
   entry: 'augment_forward',
-  inputs: ['images', 'indices'],
+  inputs: imageSource(call as Call).inputs,
   outputs: ['y'],
   constants: (c) => {
     const { a, mode, shape } = c.options;
     return {
+      ...imageSource(c as Call).constants,
       CHANNELS: channelsOf(c),
       THREADS: threadsFor(shape[1] * shape[2]),
       MODE: mode,
@@ -249,12 +252,12 @@ const kernel: Kernel<Options> = {
     expected: 'images of at most N pixels',
   }),
   invocations: ({ options: { shape } }) => shape[0] * threadsFor(shape[1] * shape[2]),
-};
+});
 
 const augmentOp = op({
   name: 'augment',
   half: true,
-  shape: (_: [images: Tensor, indices: Tensor | null], { shape }: Options) => shape,
+  shape: (_: (Tensor | null)[], { shape }: Options) => shape,
   kernel,
 });
 
@@ -289,7 +292,7 @@ export function augment(data: Dataset, options: AugmentOptions): Tensor {
     ...normalization(data, normalize),
     a,
   };
-  const y = augmentOp([data.images, indices ?? null], call1);
+  const y = augmentOp(imageInputs(data, indices), call1);
   if (!a.blur || !isOn(a.blur.probability)) return y;
   return blur(y, { batch, start: mode === IN_ORDER ? call1.start : 0, seed, step, ...a.blur });
 }

@@ -1,6 +1,17 @@
 import datasetWgsl from '../../shaders/dataset.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import { checkName, checkOptions, inRange, LARGEST_U32, rangeText, shown, shownList } from '../gpu/check.ts';
+import fourPartsWgsl from '../../shaders/lib/images_four.wgsl' with { type: 'text' };
+import onePartWgsl from '../../shaders/lib/images_one.wgsl' with { type: 'text' };
+import {
+  checkName,
+  checkNumber,
+  checkOptions,
+  inRange,
+  LARGEST_U32,
+  rangeText,
+  shown,
+  shownList,
+} from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar, checkTensor, shownTensor } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
@@ -21,8 +32,10 @@ import type { Label } from './labels.ts';
 
 /** Images that lie on the GPU, in bytes; they are uploaded when a step first uses them. */
 export interface Dataset {
-  /** u8 [count, height, width, channels]. */
+  /** u8 [count, height, width, channels]; of a data set above 128 MiB its first part, of as many images as that holds. */
   readonly images: Variable;
+  /** The other parts of a data set above 128 MiB, 3 at most: a binding holds no more on many adapters. */
+  readonly more: readonly Variable[];
   /** u32 [count], or null. */
   readonly labels: Variable | null;
   readonly count: number;
@@ -45,25 +58,30 @@ export const MOST_NORMALIZED = 1e4;
  * @param options.mean one for each channel, or one for all, of 0 to 1. Default .286, that of Fashion-MNIST.
  * @param options.std as `mean`, above 0. Default .353. {@link pixelStatistics} measures both for other images.
  * @param options.name what the variables are called. Default "images".
- * @throws InputError when the sizes do not fit together, and for a mean and std that make of pixels numbers above 10,000
+ * @param partBytes the most bytes of a part. Default 128 MiB
+ * @throws InputError when the sizes do not fit together, for more than 4 parts, and for a mean and std that make of pixels numbers above 10,000
  */
 export function dataset(
   images: Images,
   options: { mean?: number | readonly number[]; std?: number | readonly number[]; name?: string } = {},
+  partBytes: number = PART_BYTES,
 ): Dataset {
   checkOptions('dataset', options, ['mean', 'std', 'name']);
   const { mean = 0.286, std = 0.353, name = 'images' } = options;
   checkName('dataset', name);
+  checkNumber('dataset', 'partBytes', partBytes, { least: 4, most: PART_BYTES, whole: true });
   const where = `dataset "${name}"`;
   checkImages(where, images);
-  const { pixels, count, height, width, channels } = images;
+  const { count, height, width, channels } = images;
   const perChannel = (value: number | readonly number[]) =>
     typeof value === 'number' ? new Array<number>(channels).fill(value) : value;
   const statistics = { mean: perChannel(mean), std: perChannel(std) };
   checkStatistics(where, channels, statistics);
   const { labels, classes, values } = labelsOf(where, images);
+  const [first, ...more] = partsOf(where, images, name, partBytes);
   return {
-    images: variable([count, height, width, channels], { name, initial: pixels, dtype: 'u8' }),
+    images: first,
+    more,
     labels: labels
       ? variable([count], { name: `${name}.labels`, initial: () => Uint32Array.from(labels), dtype: 'u32' })
       : null,
@@ -76,6 +94,51 @@ export function dataset(
     ...statistics,
   };
 }
+
+/** What one binding holds on every adapter, and the most parts that kernels read. */
+const PART_BYTES = 2 ** 27;
+const MOST_PARTS = 4;
+
+/** The images in variables of at most so many bytes each, whole images and whole words. */
+function partsOf(
+  where: string,
+  { pixels, count, height, width, channels }: Images,
+  name: string,
+  bytes: number,
+): Variable[] {
+  const size = height * width * channels;
+  const each = pixels.length <= bytes ? count : 4 * Math.floor(bytes / (4 * size));
+  const parts = Math.ceil(count / Math.max(1, each));
+  if (each < 1 || parts > MOST_PARTS)
+    throw new InputError(
+      `${where}: expected at most ${MOST_PARTS * bytes} bytes of pixels, got ${pixels.length}`,
+    );
+  return Array.from({ length: parts }, (_, i) => {
+    const [from, to] = [i * each, Math.min(count, (i + 1) * each)];
+    return variable([to - from, height, width, channels], {
+      name: i ? `${name}.part${i}` : name,
+      initial: pixels.subarray(from * size, to * size),
+      dtype: 'u8',
+    });
+  });
+}
+
+/** What kernels that read the bytes of a data set have in common: their bindings, in one part or in up to four. */
+export const imageSource = ({
+  inputs: [images, , ...more],
+}: Call): { lib: string; inputs: string[]; constants: Record<string, number> } =>
+  more.length
+    ? {
+        lib: fourPartsWgsl,
+        inputs: ['images', 'indices', 'images_1', 'images_2', 'images_3'],
+        constants: { WORDS: images!.size / 4 },
+      }
+    : { lib: onePartWgsl, inputs: ['images', 'indices'], constants: {} };
+
+/** The tensors that such a kernel is called with. */
+export const imageInputs = ({ images, more }: Dataset, indices?: Tensor): (Tensor | null)[] =>
+  more.length ? [images, indices ?? null, ...more, ...EMPTY.slice(more.length)] : [images, indices ?? null];
+const EMPTY = [null, null, null];
 
 /** Labels that were numbered already stay as they are. */
 function labelsOf(where: string, images: Images): Pick<Images, 'labels' | 'classes' | 'values'> {
@@ -169,11 +232,12 @@ export const U32 = { least: 0, most: LARGEST_U32, whole: true };
  * @throws ShapeError: `augment: expected a data set as dataset makes it, got null`
  */
 export function checkDataset(op: string, data: unknown, name?: string): asserts data is Dataset {
-  const { images, labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
+  const { images, more = [], labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
+  const first = Array.isArray(more) ? more.reduce((n, part) => n - (part?.shape?.[0] ?? 0), count!) : -1;
   const whole =
     images instanceof Variable &&
     images.dtype === 'u8' &&
-    sameShape(images.shape, [count, height, width, channels] as Shape) &&
+    sameShape(images.shape, [first, height, width, channels] as Shape) &&
     (labels === null || labels === undefined || labels instanceof Variable);
   const which = name === undefined ? '' : ` for "${name}"`;
   if (!whole) fail(op, `expected a data set as dataset makes it${which}, got ${shownTensor(data)}`);
@@ -265,7 +329,7 @@ const uniform = ({ options: o }: Call<Options>) => ({
   offsets: o.offsets,
 });
 const kernel = (entry: string, invocations: (options: Options) => number): Kernel<Options> => ({
-  source: [datasetWgsl, gridWgsl, randomLib],
+  source: [datasetWgsl, onePartWgsl, gridWgsl, randomLib],
   entry,
   inputs: ['source', 'indices'],
   outputs: ['y'],
@@ -280,8 +344,16 @@ type Sources = [images: Tensor | null, indices: Tensor | null];
 const rowsOp = op({
   name: 'cleanBatch',
   half: true,
-  shape: (_: Sources, { shape }: Options & { shape: Shape }) => shape,
-  kernel: kernel('rows_forward', ({ rows, size }) => rows * Math.ceil(size / 8)),
+  shape: (_: (Tensor | null)[], { shape }: Options & { shape: Shape }) => shape,
+  kernel(c): Kernel<Options> {
+    const { lib, inputs, constants } = imageSource(c as Call);
+    return {
+      ...kernel('rows_forward', ({ rows, size }) => rows * Math.ceil(size / 8)),
+      source: [datasetWgsl, lib, gridWgsl, randomLib],
+      inputs,
+      constants: () => constants,
+    };
+  },
 });
 const indicesOp = op({
   name: 'batchIndices',
@@ -339,7 +411,7 @@ export function cleanBatch(data: Dataset, options: Sampling & { rows: number; no
   const drawn = optionsOf('cleanBatch', data, rows, 1, sampling);
   const shape = batchShape('cleanBatch', data, rows);
   const all = { ...drawn, ...normalization(data, normalize), shape };
-  return rowsOp([data.images, sampling.indices ?? null], all);
+  return rowsOp(imageInputs(data, sampling.indices), all);
 }
 
 /**

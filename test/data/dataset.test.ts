@@ -86,6 +86,40 @@ for (const shape of [
   });
 }
 
+for (const [channels, partBytes, parts] of [
+  [1, 64 * 12, 2],
+  [3, 3 * 64 * 7, 4],
+  [4, 4 * 64 * 6, 4],
+])
+  test(`a data set in ${parts} parts gives the same batches and views, bit by bit, ${channels} channels`, async () => {
+    const [count, side] = [16, 8];
+    const pixels = Uint8Array.from(random(freshSeed()).integers(count * side * side * channels, 0, 256));
+    const images = fromArrays(pixels, [count, side, side, channels]);
+    const sets = [dataset(images), dataset(images, { name: 'parts' }, partBytes)];
+    assert.is(sets[1].more.length, parts - 1);
+    const step = await compile(
+      await device(),
+      ({ indices }) =>
+        Object.fromEntries(
+          sets.flatMap((data, i) => [
+            [`order${i}`, cleanBatch(data, { rows: count, start: 0 })],
+            [`chosen${i}`, rows(data, indices)],
+            [`views${i}`, augment(data, { ...S1, batch: count, seed: 3, step: 1 })],
+          ]),
+        ),
+      { inputs: { indices: input([4], 'u32') } },
+    );
+    await step.run({ indices: Uint32Array.of(15, 0, 9, 7) });
+    for (const name of ['order', 'chosen', 'views'])
+      close(await step.read(`${name}1`), await step.read(`${name}0`), { ...exact, what: name });
+    step.dispose();
+  });
+
+test('a data set of more than four parts is refused', () => {
+  const images = fromArrays(new Uint8Array(20 * 16), [20, 4, 4]);
+  throws(() => dataset(images, {}, 64), /dataset "images": expected at most 256 bytes of pixels, got 320/);
+});
+
 test('the data set of the default job: names, classes, normalisation', () => {
   const data = dataset(fromArrays(new Uint8Array(2 * 9), [2, 3, 3], [0, 4]));
   if (data.images.name !== 'images' || data.images.dtype !== 'u8' || data.labels?.name !== 'images.labels')

@@ -15,7 +15,7 @@ const inRoot = (...parts) => join(root, ...parts);
 
 const commands = {
   start: 'train, evaluate and export from the terminal: start -- --help',
-  measure: 'gauges of embeddings of your own, NumPy files: measure -- --help',
+  measure: 'metrics of embeddings of your own, NumPy files: measure -- --help',
   test: 'test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match',
   'test:methods': 'test:methods [PATTERN...]: the slow tests (test/slow), in Deno',
   'test:fuzz':

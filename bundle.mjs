@@ -32,6 +32,20 @@ export const minifiedShaders = {
   },
 };
 
+/** Marks what modules declare as `op({...})` as free of side effects, so that bundlers leave out ops that nobody uses. */
+const pureOps = {
+  name: 'pure ops',
+  setup({ onLoad }) {
+    onLoad({ filter: /\bsrc\b.*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(
+        /(?<=^(?:export )?const .* = )(?=op\(\{)/gm,
+        '/* @__PURE__ */ ',
+      ),
+      loader: 'ts',
+    }));
+  },
+};
+
 /** Modules stay apart, so that what a page does not import stays out of its bundle with all that it imports. */
 const apart = {
   name: 'modules apart',
@@ -60,7 +74,7 @@ export async function buildLibrary(outdir) {
     entryPoints: Object.keys(metafile.inputs),
     outbase: root,
     outdir,
-    plugins: [apart, minifiedShaders],
+    plugins: [apart, minifiedShaders, pureOps],
   });
 }
 
@@ -99,22 +113,35 @@ function namesFrom(place) {
   return names.filter((name) => name && !name.startsWith('type '));
 }
 
+/** What the files of the methods export: functions are losses, records are methods. */
+const methodSources = () =>
+  readdirSync(join(root, 'src', 'methods'))
+    .filter((name) => /^(?!index|list|method)\w+\.ts$/.test(name))
+    .map((name) => readFileSync(join(root, 'src', 'methods', name), 'utf8'))
+    .join('\n');
+const lossNames = () => [...methodSources().matchAll(/^export function (\w+)/gm)].map(([, name]) => name);
+const methodNames = () => [...methodSources().matchAll(/^export const (\w+) = \{/gm)].map(([, name]) => name);
+
 /**
  * What a page may import of the library, and how large it may be then.
  * @param {string[]} everything all names
  */
 function pages(everything) {
-  // Without the registry, whose recipes bring layers and optimisers.
-  const losses = namesFrom('methods/(?!registry)');
-  const gauges = namesFrom('measures/');
-  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or gauge come with that, mixed precision with its import.
+  // Without the methods themselves, which bring layers and optimisers.
+  const losses = [...lossNames(), ...namesFrom('methods/parts/')];
+  const metrics = namesFrom('metrics/');
+  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, mixed precision with its import.
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
-  const others = new Set([...namesFrom('methods/'), ...gauges, ...namesFrom('data/'), ...special, 'mixed']);
-  const core = [...everything.filter((name) => !others.has(name)), 'ntXent'];
-  // Without those that are about data sets: the others take embeddings of any origin.
-  const ofData = new Set(['embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies']);
-  const ofEmbeddings = gauges.filter((name) => !ofData.has(name));
-  return { core, losses, 'losses and gauges': [...losses, ...ofEmbeddings], everything };
+  const apart = ['methods/', 'data/', 'train/'].flatMap(namesFrom);
+  const others = new Set([...apart, ...losses, ...methodNames(), ...metrics, ...special, 'mixed']);
+  const core = [...everything.filter((name) => !others.has(name)), 'ntXentLoss'];
+  // Without those that are about data sets, training, tables or pictures: the others take embeddings of any origin.
+  const ofData = new Set([
+    ...['metrics', 'embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies'],
+    ...['compileWatch', 'curves', 'formatMetric', 'formatNumber', 'principalAxes'],
+  ]);
+  const ofEmbeddings = metrics.filter((name) => !ofData.has(name));
+  return { core, losses, 'losses and metrics': [...losses, ...ofEmbeddings], everything };
 }
 
 /**

@@ -24,8 +24,8 @@ fn update(i: u32, h: vec4f, rate: f32, decay: f32) {
 
 // m += (1 - beta1)(g - m); v += (1 - beta2)(g^2 - v); w -= rate m^ / (sqrt(v^) + epsilon). Two vec4s of one block.
 @compute @workgroup_size(256)
-fn adam_update(invocation: Invocation) {
-  let i = 2u * linear_index(invocation, 256u);
+fn adam_update(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = 2u * linear_index(group, local, 256u);
   if (i >= params.count || header[0].w == 0.0) { return; }
   let h = header[1];
   let entry = table[i / 16u];

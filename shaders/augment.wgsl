@@ -42,8 +42,8 @@ fn luma(v: vec4f) -> f32 { return dot(v.xyz, vec3f(0.299, 0.587, 0.114)); }
 
 // y = ((gain jitter(sample_bilinear(image, A p + b)) + noise) outside the erased part - mean) / std
 @compute @workgroup_size(64)
-fn augment_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn augment_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let row = i / THREADS;
   if (row >= params.rows) { return; }
   let view = row / params.batch;

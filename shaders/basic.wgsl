@@ -9,21 +9,21 @@ struct Params { count: u32 } // of scalars
 
 // y = x. Moves words of any type, so it selects bits and computes nothing with them.
 @compute @workgroup_size(256)
-fn copy_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn copy_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { y[i] = zero_tail(x[i], i, params.count); }
 }
 
 // sum = x + b
 @compute @workgroup_size(256)
-fn accumulate_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn accumulate_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { sum[i] = zero_tail(x[i] + b[i], i, params.count); }
 }
 
 // a = a + b
 @compute @workgroup_size(256)
-fn accumulate_in_place(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn accumulate_in_place(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { a[i] = zero_tail(a[i] + b[i], i, params.count); }
 }

@@ -62,8 +62,8 @@ fn rows_in(split: u32) -> f32 { return f32(min((split + 1u) * params.chunk, para
 
 // partials[s] = mean and sum of squared deviations of the rows of split s
 @compute @workgroup_size(64)
-fn batch_norm_partial_statistics(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn batch_norm_partial_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let split = index / params.columns;
   if (split >= params.splits) { return; }
   let c = index % params.columns;
@@ -85,21 +85,21 @@ fn batch_norm_partial_statistics(invocation: Invocation) {
 
 // mean, variance (biased) of all rows from those of the splits: M2 = sum of M2_s + n_s (mean_s - mean)^2, Chan et al. 1983
 @compute @workgroup_size(64)
-fn batch_norm_statistics(invocation: Invocation) {
-  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
+fn batch_norm_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = invocation.local / 4u;
+  let lane = local / 4u;
   let n = f32(params.rows);
   let origin = partials[c]; // sums about it, as above
   var sum = value(0.0);
   for (var s = lane; s < params.splits; s += LANES) { sum += rows_in(s) * (partials[2u * s * params.columns + c] - origin); }
-  let mu = origin + sum_of_lanes(invocation.local, sum) / n;
+  let mu = origin + sum_of_lanes(local, sum) / n;
   var squares = value(0.0);
   for (var s = lane; s < params.splits; s += LANES) {
     let d = partials[2u * s * params.columns + c] - mu;
     squares += partials[(2u * s + 1u) * params.columns + c] + rows_in(s) * d * d;
   }
-  let total = sum_of_lanes(invocation.local, squares);
+  let total = sum_of_lanes(local, squares);
   if (lane == 0u && column < params.columns) {
     mean_out[c] = mu;
     variance_out[c] = total / n;
@@ -108,21 +108,21 @@ fn batch_norm_statistics(invocation: Invocation) {
 
 // mean, variance (biased) of few rows, in one step
 @compute @workgroup_size(64)
-fn batch_norm_few_statistics(invocation: Invocation) {
-  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
+fn batch_norm_few_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = invocation.local / 4u;
+  let lane = local / 4u;
   let n = f32(params.rows);
   let pivot = x[c];
   var sum = value(0.0);
   for (var r = lane; r < params.rows; r += LANES) { sum += x[r * params.columns + c] - pivot; }
-  let mu = pivot + sum_of_lanes(invocation.local, sum) / n;
+  let mu = pivot + sum_of_lanes(local, sum) / n;
   var squares = value(0.0);
   for (var r = lane; r < params.rows; r += LANES) {
     let d = x[r * params.columns + c] - mu;
     squares += d * d;
   }
-  let total = sum_of_lanes(invocation.local, squares);
+  let total = sum_of_lanes(local, squares);
   if (lane == 0u && column < params.columns) {
     mean_out[c] = mu;
     variance_out[c] = total / n;
@@ -131,8 +131,8 @@ fn batch_norm_few_statistics(invocation: Invocation) {
 
 // running = (1 - momentum) running + momentum batch, with the unbiased variance
 @compute @workgroup_size(64)
-fn batch_norm_running(invocation: Invocation) {
-  let c = linear_index(invocation, 64u);
+fn batch_norm_running(group: Group, @builtin(local_invocation_index) local: u32) {
+  let c = linear_index(group, local, 64u);
   if (c >= params.columns) { return; }
   let unbiased = batch_variance[c] * (f32(params.rows) / f32(params.rows - 1u));
   running_mean[c] += params.momentum * (batch_mean[c] - running_mean[c]);
@@ -141,8 +141,8 @@ fn batch_norm_running(invocation: Invocation) {
 
 // y = act((x - mean) / sqrt(variance + epsilon) gamma + beta), eight rows of a column
 @compute @workgroup_size(256)
-fn batch_norm_forward(invocation: Invocation) {
-  let index = linear_index(invocation, 256u);
+fn batch_norm_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
@@ -164,8 +164,8 @@ fn through_relu(d: value, out: value) -> value { return select(d, value(0.0), ou
 
 // partial_sums[s] = sum over the rows of split s of dy xhat, and of dy
 @compute @workgroup_size(64)
-fn batch_norm_partial_gradient(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn batch_norm_partial_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let split = index / params.columns;
   if (split >= params.splits) { return; }
   let c = index % params.columns;
@@ -186,18 +186,18 @@ fn batch_norm_partial_gradient(invocation: Invocation) {
 
 // dgamma = sum of dy xhat, dbeta = sum of dy, and what the gradient of x needs of a column
 @compute @workgroup_size(64)
-fn batch_norm_parameter_gradient(invocation: Invocation) {
-  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
+fn batch_norm_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = invocation.local / 4u;
+  let lane = local / 4u;
   var products = value(0.0);
   var sum = value(0.0);
   for (var s = lane; s < params.splits; s += LANES) {
     products += partials[2u * s * params.columns + c];
     sum += partials[(2u * s + 1u) * params.columns + c];
   }
-  let dg = sum_of_lanes(invocation.local, products);
-  let db = sum_of_lanes(invocation.local, sum);
+  let dg = sum_of_lanes(local, products);
+  let db = sum_of_lanes(local, sum);
   if (lane == 0u && column < params.columns) {
     dgamma_beside[c] = dg;
     dbeta_beside[c] = db;
@@ -211,10 +211,10 @@ fn batch_norm_parameter_gradient(invocation: Invocation) {
 
 // The same from few rows, in one step
 @compute @workgroup_size(64)
-fn batch_norm_few_parameter_gradient(invocation: Invocation) {
-  let column = linear_index(invocation, 64u) / 64u * 4u + invocation.local % 4u;
+fn batch_norm_few_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
   let c = min(column, params.columns - 1u);
-  let lane = invocation.local / 4u;
+  let lane = local / 4u;
   let mu = mean_saved[c];
   var products = value(0.0);
   var sum = value(0.0);
@@ -226,8 +226,8 @@ fn batch_norm_few_parameter_gradient(invocation: Invocation) {
     sum += d;
   }
   let inverse = value(1.0) / sqrt(variance_saved[c] + value(params.epsilon));
-  let dg = sum_of_lanes(invocation.local, products) * inverse;
-  let db = sum_of_lanes(invocation.local, sum);
+  let dg = sum_of_lanes(local, products) * inverse;
+  let db = sum_of_lanes(local, sum);
   if (lane == 0u && column < params.columns) {
     dgamma[c] = dg;
     dbeta[c] = db;
@@ -240,8 +240,8 @@ fn batch_norm_few_parameter_gradient(invocation: Invocation) {
 
 // dx = gamma / sqrt(variance + epsilon) (dy - (dbeta + xhat dgamma) / rows), eight rows of a column
 @compute @workgroup_size(256)
-fn batch_norm_gradient(invocation: Invocation) {
-  let index = linear_index(invocation, 256u);
+fn batch_norm_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }
@@ -261,8 +261,8 @@ fn batch_norm_gradient(invocation: Invocation) {
 
 // dx = dy gamma / sqrt(variance + epsilon): the statistics are constants, as in inference
 @compute @workgroup_size(256)
-fn batch_norm_inference_gradient(invocation: Invocation) {
-  let index = linear_index(invocation, 256u);
+fn batch_norm_inference_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 256u);
   let step = (params.rows + 7u) / 8u;
   let row = index / params.columns;
   if (row >= step) { return; }

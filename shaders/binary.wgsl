@@ -85,22 +85,22 @@ fn offsets(c: Coordinates, strides: vec4u) -> vec4u {
 
 // y = a op b, operands of y's shape, one number, one element, a row or a column
 @compute @workgroup_size(256)
-fn binary_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn binary_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { y[i] = zero_tail(apply(operand_a(i), operand_b(i)), i, params.count); }
 }
 
 // a = a op b
 @compute @workgroup_size(256)
-fn binary_in_place(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn binary_in_place(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { a_and_y[i] = zero_tail(apply(a_and_y[i], operand_b(i)), i, params.count); }
 }
 
 // y[i, j, k, l] = a[...] op b[...], any strides
 @compute @workgroup_size(256)
-fn binary_strided(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn binary_strided(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = coordinates(i);
   let p = offsets(at, params.aStrides);
@@ -112,8 +112,8 @@ fn binary_strided(invocation: Invocation) {
 
 // y = condition ? a : b, where a or b may be one number
 @compute @workgroup_size(256)
-fn where_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn where_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   var p = vec4f(params.a);
   var q = vec4f(params.b);
@@ -125,8 +125,8 @@ fn where_forward(invocation: Invocation) {
 
 // y[i, j, k, l] = condition[...] ? a[...] : b[...], any strides
 @compute @workgroup_size(256)
-fn where_strided(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn where_strided(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = coordinates(i);
   let c = offsets(at, params.cStrides);

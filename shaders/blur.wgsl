@@ -11,8 +11,8 @@ override CHANNELS: u32 = 1u;
 
 // y = x * Gaussian along one axis, edges repeated; out to 3 sigma and at most 8 pixels. One pixel an invocation.
 @compute @workgroup_size(64)
-fn blur_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn blur_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let area = params.height * params.width;
   if (i >= params.rows * area) { return; }
   let row = i / area;

@@ -13,8 +13,8 @@ fn wave(j: u32, x: f32) -> vec2f { return circle(f32(j) * params.step * x * 0.15
 
 // phi[column, j] = mean over rows of (cos, sin) of t_j p. Columns first: neighbours read neighbours.
 @compute @workgroup_size(64)
-fn characteristic_forward(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn characteristic_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.batches * params.columns * params.knots) { return; }
   let column = t % params.columns;
   let j = t / params.columns % params.knots;
@@ -28,8 +28,8 @@ fn characteristic_forward(invocation: Invocation) {
 
 // dp = sum over j of t_j (dsin cos t_j p - dcos sin t_j p) / rows
 @compute @workgroup_size(64)
-fn characteristic_gradient(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn characteristic_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.batches * params.rows * params.columns) { return; }
   let first = (t / params.columns / params.rows * params.columns + t % params.columns) * params.knots;
   let x = points[t];

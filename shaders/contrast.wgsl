@@ -225,8 +225,8 @@ fn put_rows(chunk: u32, i: u32, r: Rows) {
 
 // partial: the state of each row over one chunk of columns
 @compute @workgroup_size(64)
-fn contrast_partial_8(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn contrast_partial_8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let chunk = t % params.chunks;
   let i = t / params.chunks * 8u;
   if (i >= params.m) { return; }
@@ -244,19 +244,19 @@ fn contrast_partial_8(invocation: Invocation) {
 
 // partial: the state of each row over one chunk of columns, by workgroups of 64 rows and 8 chunks
 @compute @workgroup_size(64)
-fn contrast_partial_shared(invocation: Invocation) {
-  let g = group_index(invocation);
+fn contrast_partial_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let g = group_index(group);
   let across = (params.chunks + 7u) / 8u;
   let row = g / across * 64u;
   if (row >= params.m) { return; }
-  let i = row + invocation.local / 8u * 8u;
-  let chunk = g % across * 8u + invocation.local % 8u;
+  let i = row + local / 8u * 8u;
+  let chunk = g % across * 8u + local % 8u;
   var top = no_rows();
   var bottom = no_rows();
   let end = min(params.n, (chunk + 1u) * params.width);
   for (var k = 0u; k < params.width; k += 8u) {
     let j = chunk * params.width + k;
-    let s = tile_shared(row, params.m, g % across * 8u * params.width + k, params.width, params.n, invocation.local);
+    let s = tile_shared(row, params.m, g % across * 8u * params.width + k, params.width, params.n, local);
     top = absorb_blocks(top, s.s00, s.s01, i, j, end);
     bottom = absorb_blocks(bottom, s.s10, s.s11, i + 4u, j, end);
   }
@@ -267,8 +267,8 @@ fn contrast_partial_shared(invocation: Invocation) {
 
 // partial: the state of each row over one chunk of columns
 @compute @workgroup_size(64)
-fn contrast_partial_16(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn contrast_partial_16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let across = shared_by(params.chunks);
   let chunk = t % across;
   let i = t / across * 16u;
@@ -323,8 +323,8 @@ fn combine(i: u32) -> f32 {
 
 // loss_i = lse_i - mean of s over the positives; 0 for an anchor that lacks them where labels name them
 @compute @workgroup_size(64)
-fn contrast_combine(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn contrast_combine(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i < params.m) { loss[i] = combine(i); }
 }
 
@@ -332,12 +332,12 @@ var<workgroup> lane_sums: array<f32, 64>;
 
 // loss = the mean of the losses, by one workgroup: for few rows
 @compute @workgroup_size(64)
-fn contrast_combine_mean(invocation: Invocation) {
+fn contrast_combine_mean(group: Group, @builtin(local_invocation_index) local: u32) {
   var sum = 0.0;
-  for (var i = linear_index(invocation, 64u); i < rounds(params.m); i += 64u) { sum += combine(i); }
-  lane_sums[invocation.local] = sum;
+  for (var i = linear_index(group, local, 64u); i < rounds(params.m); i += 64u) { sum += combine(i); }
+  lane_sums[local] = sum;
   workgroupBarrier();
-  if (invocation.local != 0u) { return; }
+  if (local != 0u) { return; }
   for (var i = 1u; i < 64u; i++) { sum += lane_sums[i]; }
   loss[0] = sum / f32(params.m);
 }
@@ -452,8 +452,8 @@ fn put_tile(row: u32, rows: u32, column: u32, columns: u32, tile: Tile8) {
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
 @compute @workgroup_size(64)
-fn contrast_weights_8(invocation: Invocation) {
-  let p = place(linear_index(invocation, 64u), 8u);
+fn contrast_weights_8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let p = place(linear_index(group, local, 64u), 8u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   put_tile(p.row, end, p.column, p.columns, tile_8(p.row, p.rows, p.column, p.columns));
@@ -461,18 +461,18 @@ fn contrast_weights_8(invocation: Invocation) {
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab, by workgroups
 @compute @workgroup_size(64)
-fn contrast_weights_shared(invocation: Invocation) {
-  let p = place(group_index(invocation), 64u);
+fn contrast_weights_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let p = place(group_index(group), 64u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
-  let s = tile_shared(p.row, p.rows, p.column, 8u, p.columns, invocation.local);
-  put_tile(p.row + invocation.local / 8u * 8u, end, p.column + invocation.local % 8u * 8u, p.columns, s);
+  let s = tile_shared(p.row, p.rows, p.column, 8u, p.columns, local);
+  put_tile(p.row + local / 8u * 8u, end, p.column + local % 8u * 8u, p.columns, s);
 }
 
 // weights_ij = d sum(dy loss) / d <x_i, y_j> for the rows of a slab
 @compute @workgroup_size(64)
-fn contrast_weights_16(invocation: Invocation) {
-  let p = place(linear_index(invocation, 64u), 16u);
+fn contrast_weights_16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let p = place(linear_index(group, local, 64u), 16u);
   let end = min(p.rows, params.first + params.rows);
   if (p.row >= end) { return; }
   var s = tile_16(p.row, p.rows, p.column, p.columns);

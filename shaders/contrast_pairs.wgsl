@@ -14,8 +14,8 @@ const LOWEST = -3.4028234e38;
 
 // Operands of inner products -|x_i - x_j|^2 / 2: rows about their centre, [x, -|x|^2 / 2, 1, 0, 0] and [x, 1, -|x|^2 / 2, 0, 0]
 @compute @workgroup_size(64)
-fn contrast_apart(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn contrast_apart(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.m) { return; }
   let width = params.width;
   var squares = vec4f(0.0);
@@ -47,8 +47,8 @@ fn row_state(i: u32) -> vec4f {
 
 // merged: the states of the chunks as one
 @compute @workgroup_size(64)
-fn contrast_merge(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn contrast_merge(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i < params.m) { merged[i] = row_state(i); }
 }
 
@@ -63,21 +63,21 @@ var<workgroup> lane_states: array<vec4f, 64>;
 
 // loss = log mean exp(s_ij); its statistics are those of one anchor whose candidates are all pairs
 @compute @workgroup_size(64)
-fn contrast_combine_pairs(invocation: Invocation) {
-  let first = linear_index(invocation, 64u);
+fn contrast_combine_pairs(group: Group, @builtin(local_invocation_index) local: u32) {
+  let first = linear_index(group, local, 64u);
   var all = vec4f(LOWEST, 0.0, 0.0, 0.0);
   for (var i = first; i < rounds(params.m); i += 64u) {
     let state = row_state(i);
     shares[i] = state.x + log(state.y);
     all = together(all, state);
   }
-  lane_states[invocation.local] = all;
+  lane_states[local] = all;
   workgroupBarrier();
   all = lane_states[0];
   for (var i = 1u; i < 64u; i++) { all = together(all, lane_states[i]); }
   let log_sum = log(all.y);
   for (var i = first; i < rounds(params.m); i += 64u) { shares[i] = exp((shares[i] - all.x) - log_sum); }
-  if (invocation.local != 0u) { return; }
+  if (local != 0u) { return; }
   statistics[0] = all.x;
   statistics[1] = log_sum;
   statistics[2] = 0.0;

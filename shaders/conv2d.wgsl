@@ -43,8 +43,8 @@ fn put_output(first: u32, o: u32, block: mat4x4f) {
 
 // 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_4x4(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_forward_4x4(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = O;
@@ -71,8 +71,8 @@ fn conv2d_forward_4x4(invocation: Invocation) {
 
 // 8 pixels x 8 channels; C % 4 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_8x8(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_forward_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = O / 2u;
@@ -108,22 +108,22 @@ fn conv2d_forward_8x8(invocation: Invocation) {
 
 // 32 pixels x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tiles above; C % 8 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_shared(invocation: Invocation) {
+fn conv2d_forward_shared(group: Group, @builtin(local_invocation_index) local: u32) {
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = (O + 7u) / 8u;
-  let tile = group_index(invocation);
+  let tile = group_index(group);
   let first = tile / across * 32u;
   if (first >= output_count()) { return; }
-  let o = tile % across * 8u + invocation.local % 8u;
-  let mine = along_k(invocation.local);
+  let o = tile % across * 8u + local % 8u;
+  let mine = along_k(local);
   let pixel = min(first + mine.row, output_count() - 1u);
   let line = pixel / params.outWidth;
   let image = line / params.outHeight;
   let iy = i32((line - image * params.outHeight) * params.strideY) - i32(params.top);
   let ix = i32((pixel - line * params.outWidth) * params.strideX) - i32(params.left);
   var c00: mat4x4f;
-  var w = invocation.local / 8u * O + min(o, O - 1u);
+  var w = local / 8u * O + min(o, O - 1u);
   for (var ky = 0u; ky < params.kernelHeight; ky++) {
     for (var kx = 0u; kx < params.kernelWidth; kx++) {
       let y = iy + i32(ky);
@@ -132,16 +132,16 @@ fn conv2d_forward_shared(invocation: Invocation) {
       let at = select(0u, ((image * params.height + u32(y)) * params.width + u32(x)) * C, inside) + mine.k4;
       for (var c = 0u; c < C; c += 2u) {
         a_tile[mine.place] = select(vec4f(0.0), x4[at + c], inside);
-        b_tile[invocation.local] = filter4[w];
+        b_tile[local] = filter4[w];
         w += 8u * O;
         workgroupBarrier();
-        c00 += shared_b(invocation.local % 8u) * shared_a(invocation.local / 8u);
-        c00 += shared_b(32u + invocation.local % 8u) * shared_a(32u + invocation.local / 8u);
+        c00 += shared_b(local % 8u) * shared_a(local / 8u);
+        c00 += shared_b(32u + local % 8u) * shared_a(32u + local / 8u);
         workgroupBarrier();
       }
     }
   }
-  if (o < O) { put_output(first + invocation.local / 8u * 4u, o, c00); }
+  if (o < O) { put_output(first + local / 8u * 4u, o, c00); }
 }
 
 // The taps [low, high) of `count` that lie in 0 .. size - 1 when the first lies at `first`.
@@ -161,8 +161,8 @@ fn put_images(n: u32, first: u32, b: vec4f, block: mat4x4f) {
 
 // 16 images at one pixel x 16 channels; N >= 16, C % 4 = O % 16 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_16x16(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_forward_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = O / 4u;
@@ -228,8 +228,8 @@ fn conv2d_forward_16x16(invocation: Invocation) {
 
 // Any C (1 and 3 are what images have), x one scalar at a time: 8 pixels x 8 channels; O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_narrow_8x8(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_forward_narrow_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let C = params.channels;
   let across = O / 2u;
@@ -266,8 +266,8 @@ fn x_scalars(at: vec4u) -> vec4f { return vec4f(x[at.x], x[at.y], x[at.z], x[at.
 
 // The same for any C: 16 images at one pixel x 16 channels; N >= 16, O % 16 = 0
 @compute @workgroup_size(64)
-fn conv2d_forward_narrow_16x16(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_forward_narrow_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let C = params.channels;
   let across = O / 4u;

@@ -104,8 +104,8 @@ fn bias_partial(job: u32) {
 
 // 8 rows (tap, c) x 8 channels; C % 8 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_8x8(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_filter_gradient_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let across = params.outChannels / 8u;
   let rows = filter_rows();
   let down = rows / 8u;
@@ -137,39 +137,39 @@ fn conv2d_filter_gradient_8x8(invocation: Invocation) {
 
 // 32 rows (tap, c) x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tile above; C % 8 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_shared(invocation: Invocation) {
+fn conv2d_filter_gradient_shared(group: Group, @builtin(local_invocation_index) local: u32) {
   let O = params.outChannels / 4u;
   let rows = filter_rows();
   let across = (O + 7u) / 8u;
   let down = (rows + 31u) / 32u;
-  let tile = group_index(invocation);
+  let tile = group_index(group);
   let split = tile / (across * down);
   if (split >= params.splits) {
-    bias_partial((tile - params.splits * across * down) * 64u + invocation.local);
+    bias_partial((tile - params.splits * across * down) * 64u + local);
     return;
   }
-  let o = tile % across * 8u + invocation.local % 8u;
+  let o = tile % across * 8u + local % 8u;
   let row = tile / across % down * 32u;
-  let tap = tap_of(min(row + invocation.local % 8u * 4u, rows - 4u));
+  let tap = tap_of(min(row + local % 8u * 4u, rows - 4u));
   let z = min(o, O - 1u);
   let pixels = split_pixels(split);
   var c00: mat4x4f;
   for (var k = pixels.first; k < pixels.end; k += 8u) {
-    let pixel = min(k + invocation.local / 8u, pixels.end - 1u);
+    let pixel = min(k + local / 8u, pixels.end - 1u);
     let line = pixel / params.outWidth;
     let image = line / params.outHeight;
     let y = i32((line - image * params.outHeight) * params.strideY) - i32(params.top) + tap.x;
     let x = i32((pixel - line * params.outWidth) * params.strideX) - i32(params.left) + tap.y;
-    let inside = k + invocation.local / 8u < pixels.end && u32(y) < params.height && u32(x) < params.width;
+    let inside = k + local / 8u < pixels.end && u32(y) < params.height && u32(x) < params.width;
     let at = ((image * params.height + u32(y)) * params.width + u32(x)) * (params.channels / 4u) + u32(tap.z);
-    a_tile[invocation.local] = select(vec4f(0.0), x4[select(0u, at, inside)], inside);
-    b_tile[invocation.local] = dz4[pixel * O + z];
+    a_tile[local] = select(vec4f(0.0), x4[select(0u, at, inside)], inside);
+    b_tile[local] = dz4[pixel * O + z];
     workgroupBarrier();
-    c00 += shared_b(invocation.local % 8u) * transpose(shared_a(invocation.local / 8u));
-    c00 += shared_b(32u + invocation.local % 8u) * transpose(shared_a(32u + invocation.local / 8u));
+    c00 += shared_b(local % 8u) * transpose(shared_a(local / 8u));
+    c00 += shared_b(32u + local % 8u) * transpose(shared_a(32u + local / 8u));
     workgroupBarrier();
   }
-  let own = row + invocation.local / 8u * 4u;
+  let own = row + local / 8u * 4u;
   if (own < rows && o < O) { put_partial(split, own, o, c00); }
 }
 
@@ -208,8 +208,8 @@ fn bias_partial_images(job: u32) {
 
 // 16 rows (tap, c) x 16 channels; C % 16 = O % 16 = N % 4 = 0. Sums over the same pixel of four images.
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_16x16(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_filter_gradient_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let across = params.outChannels / 16u;
   let down = filter_rows() / 16u;
   let split = index / (across * down);
@@ -298,8 +298,8 @@ fn x_rows(r: Rows, f: Four) -> mat4x4f {
 
 // Any C, x one scalar at a time: 8 rows x 8 channels; O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_narrow_8x8(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_filter_gradient_narrow_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let across = params.outChannels / 8u;
   let rows = filter_rows();
   let down = (rows + 7u) / 8u;
@@ -331,8 +331,8 @@ fn conv2d_filter_gradient_narrow_8x8(invocation: Invocation) {
 
 // The same with 12 rows (a 3 x 3 window has 9) x 16 channels; O % 16 = 0
 @compute @workgroup_size(64)
-fn conv2d_filter_gradient_narrow_12x16(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_filter_gradient_narrow_12x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let across = params.outChannels / 16u;
   let rows = filter_rows();
   let down = (rows + 11u) / 12u;
@@ -375,8 +375,8 @@ fn conv2d_filter_gradient_narrow_12x16(invocation: Invocation) {
 
 // dfilter[i] = sum over splits of partials[s, i], and dbias of what follows, in a fixed order
 @compute @workgroup_size(64)
-fn conv2d_sum_partials(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_sum_partials(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let size = split_vectors();
   if (index >= size) { return; }
   let splits = rounds(params.splits);

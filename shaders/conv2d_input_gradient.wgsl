@@ -92,8 +92,8 @@ fn put_images(n: u32, first: u32, block: mat4x4f) {
 
 // 4 pixels x 4 channels; C % 4 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_4x4(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_input_gradient_4x4(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let across = params.channels / 4u;
   let parity = parity_of(index / across, 4u, params.batch);
@@ -122,8 +122,8 @@ fn conv2d_input_gradient_4x4(invocation: Invocation) {
 
 // 8 pixels x 8 channels; C % 8 = O % 4 = 0
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_8x8(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_input_gradient_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let across = params.channels / 8u;
   let parity = parity_of(index / across, 8u, params.batch);
@@ -160,16 +160,16 @@ fn conv2d_input_gradient_8x8(invocation: Invocation) {
 
 // 32 pixels x 32 channels by a workgroup (lib/conv2d_shared.wgsl), which adds as the tiles above; C % 4 = O % 8 = 0
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_shared(invocation: Invocation) {
+fn conv2d_input_gradient_shared(group: Group, @builtin(local_invocation_index) local: u32) {
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = (C + 7u) / 8u;
-  let tile = group_index(invocation);
+  let tile = group_index(group);
   let parity = parity_of(tile / across, 32u, params.batch);
   if (!parity.found) { return; }
   let c = tile % across * 8u;
   let first = parity.tile * 32u;
-  let mine = along_k(invocation.local);
+  let mine = along_k(local);
   let last = params.batch * parity.height * parity.width - 1u;
   let pixel = min(first + mine.row, last);
   let line = pixel / parity.width;
@@ -190,19 +190,19 @@ fn conv2d_input_gradient_shared(invocation: Invocation) {
         a_tile[mine.place] = select(vec4f(0.0), dz4[at + o], inside);
         b_tile[mine.place] = filter4[w + o];
         workgroupBarrier();
-        c00 += transpose(shared_b(invocation.local % 8u)) * shared_a(invocation.local / 8u);
-        c00 += transpose(shared_b(32u + invocation.local % 8u)) * shared_a(32u + invocation.local / 8u);
+        c00 += transpose(shared_b(local % 8u)) * shared_a(local / 8u);
+        c00 += transpose(shared_b(32u + local % 8u)) * shared_a(32u + local / 8u);
         workgroupBarrier();
       }
     }
   }
-  if (c + invocation.local % 8u < C) { put_input(input_pixels(parity, first + invocation.local / 8u * 4u, O).own, c + invocation.local % 8u, c00); }
+  if (c + local % 8u < C) { put_input(input_pixels(parity, first + local / 8u * 4u, O).own, c + local % 8u, c00); }
 }
 
 // 16 images at one pixel x 16 channels; N >= 16, C % 16 = O % 4 = 0. Pixels of one parity are neighbours.
 @compute @workgroup_size(64)
-fn conv2d_input_gradient_16x16(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn conv2d_input_gradient_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   let O = params.outChannels / 4u;
   let C = params.channels / 4u;
   let across = C / 4u;

@@ -14,11 +14,11 @@ struct Params { rows: u32, width: u32 }
 
 // loss[row] = max + log sum exp(x - max) - x[row, label], or 0 where there is no such class; statistics: (max, log sum)
 @compute @workgroup_size(64)
-fn cross_entropy_forward(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
+fn cross_entropy_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var top = lanes(-3.4028234e38);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) { top = max(top, x[i]); }
-  let largest = row_max(lane_max(top), invocation.local);
+  let largest = row_max(lane_max(top), local);
   let label = labels[min(row.index, params.rows - 1u)];
   var total = lanes(0.0);
   var chosen = lanes(0.0);
@@ -28,8 +28,8 @@ fn cross_entropy_forward(invocation: Invocation) {
     // Chosen, not multiplied by 0: what is not chosen may be infinite.
     chosen = select(chosen, v, one_hot((i - row.index * params.width) * WIDTH, label) > lanes(0.0));
   }
-  let s = row_sum(vec2f(lane_sum(total), lane_sum(chosen)), invocation.local);
-  if (row.inside && invocation.local % ROW_SHARERS == 0u) {
+  let s = row_sum(vec2f(lane_sum(total), lane_sum(chosen)), local);
+  if (row.inside && local % ROW_SHARERS == 0u) {
     let known = label < params.width * WIDTH;
     loss[row.index] = select(0.0, log(s.x) - s.y, known);
     statistics[row.index] = vec2f(largest, log(s.x));
@@ -38,8 +38,8 @@ fn cross_entropy_forward(invocation: Invocation) {
 
 // dx = dy[row] (exp(x - max - log sum) - [class is the label]); 0 where there is no such class
 @compute @workgroup_size(64)
-fn cross_entropy_gradient(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn cross_entropy_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.rows * params.width) { return; }
   let row = t / params.width;
   let label = classes[row];

@@ -23,8 +23,8 @@ fn byte_at(i: u32) -> f32 { return f32((pixels[i / 4u] >> (8u * (i % 4u))) & 255
 
 // y = pixel * factor + offset of its channel; 8 elements of a row an invocation
 @compute @workgroup_size(64)
-fn rows_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn rows_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let runs = (params.size + 7u) / 8u;
   let row = i / runs;
   if (row >= params.rows) { return; }
@@ -40,14 +40,14 @@ fn rows_forward(invocation: Invocation) {
 
 // chosen = the sample of each row
 @compute @workgroup_size(64)
-fn indices_forward(invocation: Invocation) {
-  let row = linear_index(invocation, 64u);
+fn indices_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(group, local, 64u);
   if (row < params.rows) { chosen[row] = sample_of(row); }
 }
 
 // chosen = the label of each row's sample
 @compute @workgroup_size(64)
-fn labels_forward(invocation: Invocation) {
-  let row = linear_index(invocation, 64u);
+fn labels_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(group, local, 64u);
   if (row < params.rows) { chosen[row] = labels[sample_of(row)]; }
 }

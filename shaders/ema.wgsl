@@ -6,8 +6,8 @@ struct Params { count: u32, onlineStart: u32, targetStart: u32, momentum: f32 }
 
 // t = momentum t + (1 - momentum) o; exact where momentum is 0 or 1, and where t = o.
 @compute @workgroup_size(256)
-fn ema_update(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn ema_update(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i >= params.count) { return; }
   let t = average[params.targetStart + i];
   let o = online[params.onlineStart + i];

@@ -6,8 +6,8 @@ struct Params { rows: u32, blocks: u32, start: u32, first: u32, held: u32 }
 
 // slab[start + row - first] = batch[row]; rows that lie in other slabs, or past the end, are left out
 @compute @workgroup_size(256)
-fn embed_rows(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn embed_rows(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i >= params.rows * params.blocks) { return; }
   let row = params.start + i / params.blocks;
   if (row < params.first || row - params.first >= params.held) { return; }

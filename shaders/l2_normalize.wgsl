@@ -5,11 +5,11 @@ struct Params { rows: u32, width: u32, epsilon: f32 }
 
 // y = x / max(|x|, epsilon)
 @compute @workgroup_size(64)
-fn l2_normalize_forward(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
+fn l2_normalize_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var squares = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) { squares += x[i] * x[i]; }
-  let plain = row_sum(vec2f(lane_sum(squares), 0.0), invocation.local).x;
+  let plain = row_sum(vec2f(lane_sum(squares), 0.0), local).x;
   let unit = unit_of(plain);
   if (unit != 1.0) {
     squares = lanes(0.0);
@@ -18,7 +18,7 @@ fn l2_normalize_forward(invocation: Invocation) {
       squares += v * v;
     }
   }
-  let scaled = row_sum(vec2f(lane_sum(squares), 0.0), invocation.local).x;
+  let scaled = row_sum(vec2f(lane_sum(squares), 0.0), local).x;
   let size = max(sqrt(scaled), params.epsilon * unit);
   let divisor = select(size, 1.0, size == 0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {

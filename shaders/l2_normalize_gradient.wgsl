@@ -6,15 +6,15 @@ struct Params { rows: u32, width: u32, epsilon: f32 }
 
 // dx = (dy - x (x . dy) / |x|^2) / |x|, or dy / epsilon where |x| is smaller than that; 0 for a zero row without an epsilon
 @compute @workgroup_size(64)
-fn l2_normalize_gradient(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
+fn l2_normalize_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var squares = lanes(0.0);
   var products = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     squares += x[i] * x[i];
     products += x[i] * dy[i];
   }
-  let unit = unit_of(row_sum(vec2f(lane_sum(squares), 0.0), invocation.local).x);
+  let unit = unit_of(row_sum(vec2f(lane_sum(squares), 0.0), local).x);
   if (unit != 1.0) {
     squares = lanes(0.0);
     products = lanes(0.0);
@@ -24,7 +24,7 @@ fn l2_normalize_gradient(invocation: Invocation) {
       products += v * dy[i];
     }
   }
-  let s = row_sum(vec2f(lane_sum(squares), lane_sum(products)), invocation.local);
+  let s = row_sum(vec2f(lane_sum(squares), lane_sum(products)), local);
   let size = sqrt(s.x);
   let least = params.epsilon * unit;
   let long = size > least;

@@ -25,8 +25,8 @@ const LANES = 8u;
 
 // Sums of g^2 and w^2 over every 8th vec4 of a chunk of one segment; the bits of infinity when one g is not finite.
 @compute @workgroup_size(64)
-fn lars_norm(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn lars_norm(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.count) { return; }
   let chunk = chunks[t / LANES];
   var g_sum = vec4f(0.0);
@@ -47,8 +47,8 @@ fn lars_norm(invocation: Invocation) {
 // rates = (factor trust |w| / (|g| + decay |w|), decay) of a segment; (factor, 0) when it is excluded.
 // segments holds its range of sums, its factor, and 1 where it takes part.
 @compute @workgroup_size(64)
-fn lars_rates(invocation: Invocation) {
-  let s = linear_index(invocation, 64u);
+fn lars_rates(group: Group, @builtin(local_invocation_index) local: u32) {
+  let s = linear_index(group, local, 64u);
   if (s >= params.count) { return; }
   let segment = segments[s];
   if (segment.w == 0.0) {
@@ -68,8 +68,8 @@ fn lars_rates(invocation: Invocation) {
 
 // v = momentum v + rate (g + decay w); w -= v
 @compute @workgroup_size(256)
-fn lars_update(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn lars_update(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i >= params.count || header[0].w == 0.0) { return; }
   let own = local_rates[segment_of[i / 16u]];
   let w = weight[i];

@@ -25,18 +25,18 @@ override HAS_BETA: bool = true;
 
 // y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(variance + epsilon); statistics = (mean, rstd)
 @compute @workgroup_size(64)
-fn layer_norm_forward(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
+fn layer_norm_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   let count = f32(params.width * WIDTH);
   var total = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) { total += x[i]; }
-  let mean = row_sum(vec2f(lane_sum(total), 0.0), invocation.local).x / count;
+  let mean = row_sum(vec2f(lane_sum(total), 0.0), local).x / count;
   var squares = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     let d = x[i] - mean;
     squares += d * d;
   }
-  let rstd = inverseSqrt(row_sum(vec2f(lane_sum(squares), 0.0), invocation.local).x / count + params.epsilon);
+  let rstd = inverseSqrt(row_sum(vec2f(lane_sum(squares), 0.0), local).x / count + params.epsilon);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     let c = i - row.index * params.width;
     var v = (x[i] - mean) * rstd;
@@ -44,13 +44,13 @@ fn layer_norm_forward(invocation: Invocation) {
     if (HAS_BETA) { v += beta[c]; }
     y[i] = v;
   }
-  if (row.inside && invocation.local % ROW_SHARERS == 0u) { statistics[row.index] = vec2f(mean, rstd); }
+  if (row.inside && local % ROW_SHARERS == 0u) { statistics[row.index] = vec2f(mean, rstd); }
 }
 
 // dx = rstd (g - mean(g) - u mean(g u)), g = dy gamma, u = (x - mean) rstd
 @compute @workgroup_size(64)
-fn layer_norm_gradient(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
+fn layer_norm_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   let m = saved_statistics[min(row.index, params.rows - 1u)];
   var sums = lanes(0.0);
   var products = lanes(0.0);
@@ -60,7 +60,7 @@ fn layer_norm_gradient(invocation: Invocation) {
     sums += g;
     products += g * (saved[i] - m.x) * m.y;
   }
-  let s = row_sum(vec2f(lane_sum(sums), lane_sum(products)), invocation.local) / f32(params.width * WIDTH);
+  let s = row_sum(vec2f(lane_sum(sums), lane_sum(products)), local) / f32(params.width * WIDTH);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     var g = dy[i];
     if (HAS_GAMMA) { g *= scale[i - row.index * params.width]; }
@@ -70,8 +70,8 @@ fn layer_norm_gradient(invocation: Invocation) {
 
 // dgamma[s, c] = sum of dy u over a segment of rows, dbeta[s, c] = sum of dy
 @compute @workgroup_size(64)
-fn layer_norm_parameter_gradient(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn layer_norm_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let start = (t / params.width) * params.segment;
   if (start >= params.rows) { return; }
   let c = t % params.width;

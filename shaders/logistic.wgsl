@@ -24,8 +24,8 @@ fn power_below(v: f32) -> f32 { return clamp(bitcast<f32>(bitcast<u32>(v) & 0x7f
 
 // mean - first row; sum of squares about that mean, and the unit of which they are squares, of a chunk of rows of a column
 @compute @workgroup_size(64)
-fn logistic_moments(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_moments(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.problems * params.parts * params.features) { return; }
   let column = i % params.features;
   let part = i / params.features % params.parts;
@@ -52,8 +52,8 @@ fn logistic_moments(invocation: Invocation) {
 
 // mean, and 1 / standard deviation (0 for a constant column), of a column: chunks merged as by Chan et al.
 @compute @workgroup_size(64)
-fn logistic_scales(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_scales(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.problems * params.features) { return; }
   let column = i % params.features;
   let problem = i / params.features;
@@ -86,8 +86,8 @@ fn logistic_scales(invocation: Invocation) {
 
 // x = ((source - mean) scale, 1, 0 ...)
 @compute @workgroup_size(256)
-fn logistic_standardize(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn logistic_standardize(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.problems * params.rows * params.width) { return; }
   let first = 4u * i % params.width;
   let row = 4u * i / params.width % params.rows;
@@ -118,8 +118,8 @@ fn only_classes(v: vec4f, block: u32) -> vec4f { return select(vec4f(-1e30), v, 
 
 // residual = (softmax(logits) - one-hot) / used; loss = -log softmax(logits)[label]
 @compute @workgroup_size(64)
-fn logistic_residual(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_residual(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.problems * params.rows) { return; }
   let blocks = params.lanes / 4u;
   let at = i * blocks;
@@ -157,8 +157,8 @@ fn penalised(i: u32) -> vec4f {
 
 // gradient = sum over splits of residual^T x, + lambda weights
 @compute @workgroup_size(64)
-fn logistic_gradient(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let each = params.lanes * params.width / 4u;
   if (i >= params.problems * each) { return; }
   let problem = i / each;
@@ -178,8 +178,8 @@ fn logistic_gradient(invocation: Invocation) {
 
 // (g z, z old_g, d g, w z), (w d, z z, z d, d d) over a part; the last five without the bias
 @compute @workgroup_size(64)
-fn logistic_dots(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_dots(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.problems * params.parts) { return; }
   let each = params.lanes * params.width / 4u;
   let length = (each + params.parts - 1u) / params.parts;
@@ -208,8 +208,8 @@ struct Search { t: f32, low: f32, high: f32, slope: f32, curvature: f32, gz: f32
 
 // beta = max(0, g (z - old z) / old g old z) (Polak and Ribiere), 0 where the direction would not go down
 @compute @workgroup_size(64)
-fn logistic_direction(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_direction(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.problems) { return; }
   var a = vec4f(0.0);
   var b = vec4f(0.0);
@@ -235,8 +235,8 @@ fn logistic_direction(invocation: Invocation) {
 
 // d = beta d - z; old g = g
 @compute @workgroup_size(64)
-fn logistic_turn(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_turn(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let each = params.lanes * params.width / 4u;
   if (i >= params.problems * each) { return; }
   direction[i] = found[i / each].beta * direction[i] - z[i];
@@ -252,8 +252,8 @@ fn logistic_turn(invocation: Invocation) {
 
 // first and second derivative by t of the loss at logits + t along, over a part of the rows
 @compute @workgroup_size(64)
-fn logistic_slopes(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_slopes(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.problems * params.parts) { return; }
   let blocks = params.lanes / 4u;
   let problem = i / params.parts;
@@ -291,8 +291,8 @@ fn logistic_slopes(invocation: Invocation) {
 
 // t = t - f' / f'', kept inside the bracket
 @compute @workgroup_size(64)
-fn logistic_search(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_search(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.problems) { return; }
   var d = vec2f(0.0);
   for (var part = 0u; part < params.parts; part++) { d += all_slopes[i * params.parts + part]; }
@@ -313,8 +313,8 @@ fn logistic_search(invocation: Invocation) {
 
 // value = value + t change
 @compute @workgroup_size(256)
-fn logistic_advance(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn logistic_advance(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   let each = params.size / 4u;
   if (i < params.problems * each) { value[i] += lengths[i / each].t * change[i]; }
 }
@@ -337,8 +337,8 @@ fn put_row(row: u32, v: mat3x4f) {
 
 // product = x vectors^T, 16 rows of x by 12
 @compute @workgroup_size(64)
-fn logistic_logits(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_logits(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (16u * i >= params.problems * params.rows) { return; }
   let blocks = params.width / 4u;
   let problem = 16u * i / params.rows;
@@ -391,8 +391,8 @@ fn put_columns(split: u32, column: u32, c0: mat3x4f, c1: mat3x4f, c2: mat3x4f, c
 
 // product = b^T x over the rows of a split, 12 by 16 columns of x; b: weights of the rows, [problems * rows, 12]
 @compute @workgroup_size(64)
-fn logistic_products(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn logistic_products(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let across = (params.width + 15u) / 16u;
   if (i >= params.problems * params.splits * across) { return; }
   let blocks = params.width / 4u;

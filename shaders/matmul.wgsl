@@ -79,8 +79,8 @@ fn put_sum(column4: u32, sum: vec4f) {
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_8x8(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn matmul_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let across = shared_by((params.n + 7u) / 8u);
   let down = (params.m + 7u) / 8u;
   let batch = i / (across * down);
@@ -105,8 +105,8 @@ fn matmul_8x8(invocation: Invocation) {
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_16x16(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn matmul_16x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let across = shared_by((params.n + 15u) / 16u);
   let down = (params.m + 15u) / 16u;
   let batch = i / (across * down);
@@ -149,8 +149,8 @@ fn matmul_16x16(invocation: Invocation) {
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_32x16(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn matmul_32x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let across = shared_by((params.n + 15u) / 16u);
   let down = (params.m + 31u) / 32u;
   let batch = i / (across * down);
@@ -256,22 +256,22 @@ fn block_of_b(at: u32) -> mat4x4f {
   return block;
 }
 
-fn shared_tile(invocation: Invocation) {
-  let i = group_index(invocation);
+fn shared_tile(group: Group, local: u32) {
+  let i = group_index(group);
   let across = (params.n + 4u * SIDE - 1u) / (4u * SIDE);
   let down = (params.m + 4u * SIDE * BLOCKS - 1u) / (4u * SIDE * BLOCKS);
   let batch = i / (across * down);
   if (batch >= params.batches) { return; }
   let row4 = (i / across) % down * SIDE * BLOCKS;
   let column4 = i % across * SIDE;
-  let y = invocation.local / SIDE;
-  let x = invocation.local % SIDE;
+  let y = local / SIDE;
+  let x = local % SIDE;
   var c0: mat4x4f; var c1: mat4x4f;
   var sum: vec4f;
   for (var k = 0u; k < params.k; k += SIDE) {
-    fetch_a(batch, row4, k, invocation.local, 0u);
-    if (BLOCKS == 2u) { fetch_a(batch, row4 + SIDE, k, invocation.local, SIDE * SIDE); }
-    fetch_b(batch, column4, k, invocation.local);
+    fetch_a(batch, row4, k, local, 0u);
+    if (BLOCKS == 2u) { fetch_a(batch, row4 + SIDE, k, local, SIDE * SIDE); }
+    fetch_b(batch, column4, k, local);
     workgroupBarrier();
     for (var step = 0u; step < SIDE; step += 4u) {
       let b = block_of_b(step * SIDE + x);
@@ -288,14 +288,14 @@ fn shared_tile(invocation: Invocation) {
 
 // c = act(a b + bias) or gate(a b); SIDE = 8
 @compute @workgroup_size(64)
-fn matmul_shared_64(invocation: Invocation) {
-  shared_tile(invocation);
+fn matmul_shared_64(group: Group, @builtin(local_invocation_index) local: u32) {
+  shared_tile(group, local);
 }
 
 // c = act(a b + bias) or gate(a b); SIDE = 16
 @compute @workgroup_size(256)
-fn matmul_shared_256(invocation: Invocation) {
-  shared_tile(invocation);
+fn matmul_shared_256(group: Group, @builtin(local_invocation_index) local: u32) {
+  shared_tile(group, local);
 }
 
 // ---- 8 x 8 and 4 x 4 by scalars: any shape ----
@@ -378,8 +378,8 @@ fn put_scalar_sums(column: u32, sum: vec4f) {
   for (var i = 0u; i < min(4u, params.n - min(column, params.n)); i++) { sums1[column + i] = sum[i]; }
 }
 
-fn tile_of_scalars(invocation: Invocation, wide: bool) {
-  let i = linear_index(invocation, 64u);
+fn tile_of_scalars(group: Group, local: u32, wide: bool) {
+  let i = linear_index(group, local, 64u);
   let side = select(4u, 8u, wide);
   let across = (params.n + side - 1u) / side;
   let down = (params.m + side - 1u) / side;
@@ -410,12 +410,12 @@ fn tile_of_scalars(invocation: Invocation, wide: bool) {
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_4x4(invocation: Invocation) {
-  tile_of_scalars(invocation, false);
+fn matmul_4x4(group: Group, @builtin(local_invocation_index) local: u32) {
+  tile_of_scalars(group, local, false);
 }
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)
-fn matmul_any_8x8(invocation: Invocation) {
-  tile_of_scalars(invocation, true);
+fn matmul_any_8x8(group: Group, @builtin(local_invocation_index) local: u32) {
+  tile_of_scalars(group, local, true);
 }

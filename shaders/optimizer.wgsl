@@ -13,8 +13,8 @@ var<workgroup> lane_bad: array<u32, LANES>;
 
 // partials[t] = sum of g^2 over every stride-th vec4 from t on; the bits of infinity when one g is not finite.
 @compute @workgroup_size(256)
-fn optimizer_norm(invocation: Invocation) {
-  let t = linear_index(invocation, 256u);
+fn optimizer_norm(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 256u);
   if (t >= params.stride) { return; }
   var sum = vec4f(0.0);
   var bad = vec4u(0u);

@@ -43,8 +43,8 @@ fn windows_over(pixel: u32, stride: u32, before: u32, kernel: u32, windows: u32)
 
 // y = max of x over the window; winner = which pixel of the window it was, the first of equals
 @compute @workgroup_size(64)
-fn max_pool_2d_forward(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn max_pool_2d_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   if (index >= params.batch * params.outHeight * params.outWidth * params.columns) { return; }
   let p = place_of(index, params.outHeight, params.outWidth);
   let rows = pixels_under(p.y, params.strideY, params.top, params.kernelHeight, params.height);
@@ -68,8 +68,8 @@ fn max_pool_2d_forward(invocation: Invocation) {
 
 // dx = sum of dy over the windows that chose this pixel
 @compute @workgroup_size(64)
-fn max_pool_2d_gradient(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn max_pool_2d_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   if (index >= params.batch * params.height * params.width * params.columns) { return; }
   let p = place_of(index, params.height, params.width);
   let rows = windows_over(p.y, params.strideY, params.top, params.kernelHeight, params.outHeight);
@@ -88,8 +88,8 @@ fn max_pool_2d_gradient(invocation: Invocation) {
 
 // y = mean of x over the window
 @compute @workgroup_size(64)
-fn average_pool_2d_forward(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn average_pool_2d_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   if (index >= params.batch * params.outHeight * params.outWidth * params.columns) { return; }
   let p = place_of(index, params.outHeight, params.outWidth);
   let rows = pixels_under(p.y, params.strideY, params.top, params.kernelHeight, params.height);
@@ -106,8 +106,8 @@ fn average_pool_2d_forward(invocation: Invocation) {
 
 // dx = sum over the windows over this pixel of dy / how many that window divides by
 @compute @workgroup_size(64)
-fn average_pool_2d_gradient(invocation: Invocation) {
-  let index = linear_index(invocation, 64u);
+fn average_pool_2d_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
   if (index >= params.batch * params.height * params.width * params.columns) { return; }
   let p = place_of(index, params.height, params.width);
   let rows = windows_over(p.y, params.strideY, params.top, params.kernelHeight, params.outHeight);

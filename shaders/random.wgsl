@@ -12,24 +12,24 @@ fn four(i: u32) -> vec4u {
 
 // words = 32 random bits each
 @compute @workgroup_size(256)
-fn bits_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn bits_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   words[i] = select(vec4u(0u), four(i), vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(params.count));
 }
 
 // y ~ U[0, 1)
 @compute @workgroup_size(256)
-fn uniform_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn uniform_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   y[i] = zero_tail(vec4f(four(i) >> vec4u(8u)) * 0x1p-24, i, params.count);
 }
 
 // y ~ N(0, 1)
 @compute @workgroup_size(256)
-fn normal_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn normal_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let bits = four(i);
   y[i] = zero_tail(vec4f(normals(bits.xy), normals(bits.zw)), i, params.count);
@@ -37,7 +37,7 @@ fn normal_forward(invocation: Invocation) {
 
 // order = a random permutation of 0 ... count - 1
 @compute @workgroup_size(64)
-fn permutation_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn permutation_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i < params.count) { order[i] = permute(i, params.count, permutation_key(params.seed, params.stream)); }
 }

@@ -54,8 +54,8 @@ fn reduce_range(start: u32, end: u32, first: u32, step: u32) -> vec4f {
 
 // y[o, s] = sum_r x[o, r] over a segment, one invocation each: many or short rows
 @compute @workgroup_size(64)
-fn reduce_rows(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn reduce_rows(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.outer * params.segments) { return; }
   let row = (t / params.segments) * params.reduce;
   let s = t % params.segments;
@@ -67,15 +67,15 @@ var<workgroup> partials: array<f32, 64>;
 
 // y[o, s] = sum_r x[o, r] over a segment, one workgroup each: few long rows
 @compute @workgroup_size(64)
-fn reduce_rows_group(invocation: Invocation) {
-  let t = group_index(invocation);
+fn reduce_rows_group(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = group_index(group);
   let row = (t / params.segments) * params.reduce;
   let s = t % params.segments;
   let inside = t < params.outer * params.segments;
   let end = select(0u, row + min((s + 1u) * params.segment, params.reduce), inside);
-  partials[invocation.local] = fold(reduce_range(row + s * params.segment, end, invocation.local, 64u));
+  partials[local] = fold(reduce_range(row + s * params.segment, end, local, 64u));
   workgroupBarrier();
-  if (invocation.local > 0u || !inside) { return; }
+  if (local > 0u || !inside) { return; }
   var total = partials[0];
   for (var k = 1u; k < 64u; k++) { total = combine1(total, partials[k]); }
   y[t] = total * params.scale;
@@ -83,8 +83,8 @@ fn reduce_rows_group(invocation: Invocation) {
 
 // y[o, s, i] = sum_r x[o, r, i] over a segment, one invocation each: many columns
 @compute @workgroup_size(64)
-fn reduce_columns(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn reduce_columns(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let width = params.inner / WIDTH;
   if (t >= params.outer * params.segments * width) { return; }
   let s = (t / width) % params.segments;
@@ -97,28 +97,28 @@ fn reduce_columns(invocation: Invocation) {
 
 // y[o, i] = sum_r x[o, r, i], eight columns by eight rows a workgroup: few columns
 @compute @workgroup_size(64)
-fn reduce_columns_group(invocation: Invocation) {
+fn reduce_columns_group(group: Group, @builtin(local_invocation_index) local: u32) {
   let blocks = (params.inner + 7u) / 8u;
-  let t = group_index(invocation);
+  let t = group_index(group);
   let o = t / blocks;
-  let i = (t % blocks) * 8u + invocation.local % 8u;
+  let i = (t % blocks) * 8u + local % 8u;
   let inside = o < params.outer && i < params.inner;
   var total = params.identity;
   let end = select(0u, params.reduce, inside);
-  for (var r = invocation.local / 8u; r < end; r += 8u) {
+  for (var r = local / 8u; r < end; r += 8u) {
     total = combine1(total, x[(o * params.reduce + r) * params.inner + i]);
   }
-  partials[invocation.local] = total;
+  partials[local] = total;
   workgroupBarrier();
-  if (invocation.local >= 8u || !inside) { return; }
-  for (var k = 1u; k < 8u; k++) { total = combine1(total, partials[invocation.local + 8u * k]); }
+  if (local >= 8u || !inside) { return; }
+  for (var k = 1u; k < 8u; k++) { total = combine1(total, partials[local + 8u * k]); }
   y[o * params.inner + i] = total * params.scale;
 }
 
 // dx[o, r, i] = dy[o, s, i] at the first r of segment s where x is y, else 0
 @compute @workgroup_size(64)
-fn extreme_gradient(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn extreme_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.outer * params.segments * params.inner) { return; }
   let s = (t / params.inner) % params.segments;
   let base = (t / params.inner / params.segments) * params.reduce * params.inner + t % params.inner;
@@ -135,8 +135,8 @@ fn extreme_gradient(invocation: Invocation) {
 
 // y[o, r, i] = scale x[o, r / segment, i], four scalars an invocation: the transpose of a sum
 @compute @workgroup_size(256)
-fn expand_forward(invocation: Invocation) {
-  let t = linear_index(invocation, 256u);
+fn expand_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 256u);
   let count = params.outer * params.reduce * params.inner;
   if (4u * t >= count) { return; }
   let at = min(vec4u(4u * t) + vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
@@ -148,15 +148,15 @@ fn expand_forward(invocation: Invocation) {
 
 // y[o, r] = scale x[o], rows of whole fours
 @compute @workgroup_size(256)
-fn expand_rows(invocation: Invocation) {
-  let t = linear_index(invocation, 256u);
+fn expand_rows(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 256u);
   if (4u * t < params.outer * params.reduce) { y4[t] = vec4f(params.scale * x[4u * t / params.reduce]); }
 }
 
 // y[o, r, i] = scale x[o, r / segment, i], where i goes in whole fours
 @compute @workgroup_size(256)
-fn expand_columns(invocation: Invocation) {
-  let t = linear_index(invocation, 256u);
+fn expand_columns(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 256u);
   let width = params.inner / 4u;
   if (t >= params.outer * params.reduce * width) { return; }
   let row = t / width;

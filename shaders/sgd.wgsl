@@ -10,8 +10,8 @@ struct Params { count: u32, nesterov: u32, rate: f32, decay: f32, momentum: f32 
 
 // v = momentum v + d, where d = g + decay w; w -= rate v, or with nesterov rate (d + momentum v)
 @compute @workgroup_size(256)
-fn sgd_update(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn sgd_update(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i >= params.count || header[0].w == 0.0) { return; }
   let entry = table[i / 16u];
   let w = weight[i];
@@ -23,8 +23,8 @@ fn sgd_update(invocation: Invocation) {
 
 // w -= rate (g + decay w)
 @compute @workgroup_size(256)
-fn sgd_plain(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn sgd_plain(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i >= params.count || header[0].w == 0.0) { return; }
   let entry = table[i / 16u];
   let w = weight[i];

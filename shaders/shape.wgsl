@@ -55,8 +55,8 @@ fn place_of(coordinates: vec4u) -> u32 {
 
 // y[i, j, k, l] = x[offset + (i, j, k, l) . strides]
 @compute @workgroup_size(256)
-fn strided_copy(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn strided_copy(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let a = coordinates(4u * i);
   let b = next(a);
@@ -66,15 +66,15 @@ fn strided_copy(invocation: Invocation) {
 
 // y[i, j, k, l] = x[offset + (i, j, k, l) . strides], where four words stay together
 @compute @workgroup_size(256)
-fn strided_copy_quads(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn strided_copy_quads(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i < params.count) { y[i] = x4[place_of(coordinates(i))]; }
 }
 
 // y[b, j, i] = x[b, i, j], four by four elements an invocation. shape: (b, j / 4, i / 4)
 @compute @workgroup_size(64)
-fn transpose_blocks(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn transpose_blocks(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.count) { return; }
   let m = params.shape.z;
   let n = params.shape.y;
@@ -102,8 +102,8 @@ fn padded(coordinates: vec4u) -> u32 {
 
 // y = x inside, the value around it
 @compute @workgroup_size(256)
-fn pad_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn pad_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let a = coordinates(4u * i);
   let b = next(a);
@@ -126,8 +126,8 @@ fn joined_word(at: u32) -> u32 {
 
 // y[o] = x[o], second[o], third[o], fourth[o], one after the other
 @compute @workgroup_size(256)
-fn concatenate_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn concatenate_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = min(lanes_of(i), vec4u(params.count - 1u));
   joined[i] = zero_tail_bits(vec4u(joined_word(at.x), joined_word(at.y), joined_word(at.z), joined_word(at.w)), i);
@@ -148,8 +148,8 @@ fn joined_quad(at: u32) -> vec4u {
 
 // The same, where every width is a multiple of four and counted in fours
 @compute @workgroup_size(256)
-fn concatenate_quads(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn concatenate_quads(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i < params.count) { joined[i] = joined_quad(i); }
 }
 
@@ -162,8 +162,8 @@ fn gathered(at: u32) -> u32 {
 
 // y[n, d] = table[ids[n], d]
 @compute @workgroup_size(256)
-fn gather_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn gather_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = min(lanes_of(i), vec4u(params.count - 1u));
   rows[i] = zero_tail_bits(vec4u(gathered(at.x), gathered(at.y), gathered(at.z), gathered(at.w)), i);
@@ -171,8 +171,8 @@ fn gather_forward(invocation: Invocation) {
 
 // y[n, d] = table[ids[n], d], rows of whole fours, counted in fours
 @compute @workgroup_size(256)
-fn gather_quads(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn gather_quads(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (i >= params.count) { return; }
   let id = ids[i / params.shape.w];
   let inside = id < params.shape.x;
@@ -181,8 +181,8 @@ fn gather_quads(invocation: Invocation) {
 
 // dtable[v, d] = sum over the n with ids[n] = v of dy[n, d], in the order of n. offset: how many ids
 @compute @workgroup_size(64)
-fn gather_gradient(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn gather_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.count) { return; }
   let width = params.shape.w;
   let v = i / width;

@@ -28,9 +28,9 @@ fn largest_and_sum(row: Row, local: u32) -> vec2f {
 
 // y = exp(x - max) / sum exp(x - max), or its logarithm
 @compute @workgroup_size(64)
-fn softmax_forward(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
-  let m = largest_and_sum(row, invocation.local);
+fn softmax_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
+  let m = largest_and_sum(row, local);
   let log_sum = log(m.y);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     let v = x[i] - m.x;
@@ -40,13 +40,13 @@ fn softmax_forward(invocation: Invocation) {
 
 // dx = y (dy - sum dy y); for the logarithm dx = dy - exp(y) sum dy
 @compute @workgroup_size(64)
-fn softmax_gradient(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
+fn softmax_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
   var total = lanes(0.0);
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     if (LOG) { total += dy[i]; } else { total += dy[i] * saved[i]; }
   }
-  let s = row_sum(vec2f(lane_sum(total), 0.0), invocation.local).x;
+  let s = row_sum(vec2f(lane_sum(total), 0.0), local).x;
   for (var i = row.start; i < row.end; i += ROW_SHARERS) {
     if (LOG) { dx[i] = dy[i] - exp(saved[i]) * s; } else { dx[i] = saved[i] * (dy[i] - s); }
   }
@@ -54,10 +54,10 @@ fn softmax_gradient(invocation: Invocation) {
 
 // y[row] = max + log sum exp(x - max); statistics: the two terms, since their sum has lost digits where max is large
 @compute @workgroup_size(64)
-fn log_sum_exp_forward(invocation: Invocation) {
-  let row = row_of(invocation, params.rows, params.width);
-  let m = largest_and_sum(row, invocation.local);
-  if (row.inside && invocation.local % ROW_SHARERS == 0u) {
+fn log_sum_exp_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let row = row_of(group, local, params.rows, params.width);
+  let m = largest_and_sum(row, local);
+  if (row.inside && local % ROW_SHARERS == 0u) {
     // Some drivers give a finite log(0). Infinity is no constant in WGSL, so its bits are made at run time.
     let log_sum = select(log(m.y), bitcast<f32>(0xff800000u | (params.rows & 0u)), m.y == 0.0);
     totals[row.index] = m.x + log_sum;
@@ -67,8 +67,8 @@ fn log_sum_exp_forward(invocation: Invocation) {
 
 // dx = dy[row] exp(x - max - log sum)
 @compute @workgroup_size(64)
-fn log_sum_exp_gradient(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn log_sum_exp_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   if (t >= params.rows * params.width) { return; }
   let row = t / params.width;
   let m = saved_statistics[row];

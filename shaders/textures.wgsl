@@ -26,16 +26,16 @@ fn texel(i: u32, k: u32, width: u32) -> Texel {
 
 // x_of_1 = x
 @compute @workgroup_size(256)
-fn copy_to_texture(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn copy_to_texture(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   let t = texel(i, 0u, params.columns.x);
   if (t.inside) { textureStore(x_of_1, t.at, select(vec4f(0.0), x[i], t.data)); }
 }
 
 // x_of_2 = x, b_of_2 = b
 @compute @workgroup_size(256)
-fn copy_to_textures(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn copy_to_textures(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   let t = texel(i, 0u, params.columns.x);
   if (t.inside) { textureStore(x_of_2, t.at, select(vec4f(0.0), x[i], t.data)); }
   let u = texel(i, 1u, params.columns.y);
@@ -44,9 +44,9 @@ fn copy_to_textures(invocation: Invocation) {
 
 // x_of_1 = numbers: rows of any number of columns, with zeros up to whole vec4s
 @compute @workgroup_size(256)
-fn copy_numbers_to_texture(invocation: Invocation) {
+fn copy_numbers_to_texture(group: Group, @builtin(local_invocation_index) local: u32) {
   let columns = params.columns.x;
-  let i = linear_index(invocation, 256u);
+  let i = linear_index(group, local, 256u);
   let t = texel(i, 0u, (columns + 3u) / 4u);
   if (!t.inside) { return; }
   let width = (columns + 3u) / 4u;

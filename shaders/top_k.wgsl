@@ -105,8 +105,8 @@ fn put(list: ptr<function, List>, row: u32) {
 
 // similarities, indices = top k of queries . gallery^T within a chunk; rows are whole vec4s
 @compute @workgroup_size(64)
-fn top_k_chunk(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn top_k_chunk(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let blocks = (params.queries + 3u) / 4u;
   let chunk = i / blocks;
   if (chunk >= params.chunks) { return; }
@@ -193,8 +193,8 @@ fn offer16(list: ptr<function, List>, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f
 
 // similarities, indices = top k of queries . gallery^T within a chunk; rows are whole vec4s
 @compute @workgroup_size(16)
-fn top_k_chunk_8x16(invocation: Invocation) {
-  let i = linear_index(invocation, 16u);
+fn top_k_chunk_8x16(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 16u);
   let blocks = (params.queries + 7u) / 8u;
   let chunk = i / blocks;
   if (chunk >= params.chunks) { return; }
@@ -247,8 +247,8 @@ fn top_k_chunk_8x16(invocation: Invocation) {
 
 // similarities, indices = top k of queries . gallery^T within a chunk; rows of any length
 @compute @workgroup_size(64)
-fn top_k_chunk_scalar(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   let blocks = (params.queries + 3u) / 4u;
   let chunk = i / blocks;
   if (chunk >= params.chunks) { return; }
@@ -288,8 +288,8 @@ fn top_k_chunk_scalar(invocation: Invocation) {
 
 // similarities, indices = the best k of the chunks' lists. One query an invocation.
 @compute @workgroup_size(64)
-fn top_k_merge(invocation: Invocation) {
-  let query = linear_index(invocation, 64u);
+fn top_k_merge(group: Group, @builtin(local_invocation_index) local: u32) {
+  let query = linear_index(group, local, 64u);
   if (query >= params.queries) { return; }
   var list = start();
   for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) {

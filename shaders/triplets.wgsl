@@ -22,8 +22,8 @@ fn put(i: u32, j: u32, term: f32, negative: u32) {
 // terms_ij = max(0, d_ij - d_ik + margin) for a positive j of i and the nearest negative k that is farther; four j at a time,
 // since few of them are positives and all wait for those
 @compute @workgroup_size(64)
-fn triplets_semi_hard(invocation: Invocation) {
-  let t = linear_index(invocation, 64u);
+fn triplets_semi_hard(group: Group, @builtin(local_invocation_index) local: u32) {
+  let t = linear_index(group, local, 64u);
   let fours = (params.n + 3u) / 4u;
   let i = t / fours;
   if (i >= params.m) { return; }
@@ -54,8 +54,8 @@ fn triplets_semi_hard(invocation: Invocation) {
 
 // the same for the farthest positive j of i only, and the nearest negative k of all; of equally far ones the first
 @compute @workgroup_size(64)
-fn triplets_hard(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn triplets_hard(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.m) { return; }
   let label = anchor_labels[i];
   var farthest = -1.0;
@@ -84,8 +84,8 @@ fn triplets_hard(invocation: Invocation) {
 // dd_ij = dy_ij where term ij is above 0, less the sum of dy_ip over the positives p whose negative is j; an invocation has
 // a row of its own, so nobody else adds there
 @compute @workgroup_size(64)
-fn triplets_gradient(invocation: Invocation) {
-  let i = linear_index(invocation, 64u);
+fn triplets_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
   if (i >= params.m) { return; }
   let row = i * params.n;
   for (var j = 0u; j < rounds(params.n); j++) { ddistances[row + j] = select(0.0, dy[row + j], chosen[row + j] != NONE); }

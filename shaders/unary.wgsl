@@ -123,22 +123,22 @@ fn gradient(dy: vec4f, s: vec4f) -> vec4f {
 
 // y = f(x)
 @compute @workgroup_size(256)
-fn unary_forward(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn unary_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { y[i] = zero_tail(value(x[i]), i, params.count); }
 }
 
 // y = f(x)
 @compute @workgroup_size(256)
-fn unary_in_place(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn unary_in_place(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { x_and_y[i] = zero_tail(value(x_and_y[i]), i, params.count); }
 }
 
 // dx = f'(x) dy, with dy one number if UNIFORM_DY
 @compute @workgroup_size(256)
-fn unary_gradient(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn unary_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   var cotangent = vec4f(params.dy);
   if (!UNIFORM_DY) { cotangent = dy[i]; }
@@ -147,7 +147,7 @@ fn unary_gradient(invocation: Invocation) {
 
 // dx = f'(x) dy
 @compute @workgroup_size(256)
-fn unary_gradient_in_place(invocation: Invocation) {
-  let i = linear_index(invocation, 256u);
+fn unary_gradient_in_place(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 256u);
   if (4u * i < params.count) { dy_and_dx[i] = zero_tail(gradient(dy_and_dx[i], saved[i]), i, params.count); }
 }

@@ -79,7 +79,7 @@ export {
 export { assign } from './graph/basic.ts';
 export { mixed, type Precision } from './graph/mixed.ts';
 export { grad, stopGradient } from './graph/gradient.ts';
-export { type Call, type Kernel, type Op, op } from './graph/op.ts';
+export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op.ts';
 export {
   constant,
   type DType,
@@ -96,52 +96,44 @@ export {
   variable,
 } from './graph/tensor.ts';
 export { freeVariables, readVariable, variableRange, writeVariable } from './runtime/variables.ts';
-// Gauges, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
-export { adjustedRandIndex, normalizedMutualInformation } from './measures/agreement.ts';
-export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './measures/alarm.ts';
-export { alignment } from './measures/alignment.ts';
-export { type Analogy, analogyAccuracy } from './measures/analogy.ts';
-export { anisotropy } from './measures/anisotropy.ts';
-export { linearCka } from './measures/cka.ts';
-export type { Rows, Slabs } from './measures/compute.ts';
-export { effectiveRank, spectrumOf } from './measures/effective_rank.ts';
-export { type EmbedOptions, embed, embedSlabs } from './measures/embed.ts';
-export { equivariance, type Pair } from './measures/equivariance.ts';
-export { type EvaluateOptions, evaluate, type Gauges } from './measures/evaluate.ts';
-export { hubness } from './measures/hubness.ts';
-export { invariance } from './measures/invariance.ts';
-export { type Clustering, type KMeansOptions, kMeans } from './measures/kmeans.ts';
-export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './measures/knn.ts';
-export { lidar } from './measures/lidar.ts';
-export { linearProbe, type ProbeOptions, type ProbeResult } from './measures/linear_probe.ts';
-export { effectiveRankOf, liveGauges, participationRatioOf } from './measures/live.ts';
-export { type OnlineLabels, onlineAccuracies, onlineGauges } from './measures/online.ts';
-export { accuracyOf, classAccuracies, worstClass } from './measures/per_class.ts';
-export { SHIFTS, type ShiftOptions, shiftAccuracies } from './measures/shifts.ts';
-export { type SimilarityHistogram, similarityHistogram } from './measures/similarity_histogram.ts';
-export { participationRatio, type Spectrum, spectrum, spectrumSlope } from './measures/spectrum.ts';
-export { embeddingStd } from './measures/std.ts';
-export { uniformity, uniformityOptimum } from './measures/uniformity.ts';
-// Methods, one paper each.
-export { alignUniformLoss } from './methods/align_uniform.ts';
-export { alignmentLoss } from './methods/alignment.ts';
-export { barlowTwinsLoss } from './methods/barlow_twins.ts';
-export { dclLoss } from './methods/dcl.ts';
-export { infoNceLoss } from './methods/info_nce.ts';
-export { leJepaLoss } from './methods/lejepa.ts';
-export { nceLoss } from './methods/nce.ts';
-export { ntXentLoss } from './methods/simclr.ts';
-export { proxyAnchorLoss } from './methods/proxy_anchor.ts';
-export { proxyNcaLoss } from './methods/proxy_nca.ts';
-export { rotationLoss } from './methods/rotation.ts';
+// Metrics, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
+export { adjustedRandIndex, normalizedMutualInformation } from './metrics/agreement.ts';
+export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './metrics/alarm.ts';
+export { alignment } from './metrics/alignment.ts';
+export { type Analogy, analogyAccuracy } from './metrics/analogy.ts';
+export { anisotropy } from './metrics/anisotropy.ts';
+export { linearCka } from './metrics/cka.ts';
+export { type Curve, type CurveKey, curves, type Watched } from './metrics/curves.ts';
+export type { Rows, Slabs } from './metrics/compute.ts';
+export { effectiveRank, spectrumOf } from './metrics/effective_rank.ts';
+export { type EmbedOptions, embed, embedSlabs } from './metrics/embed.ts';
+export { equivariance, type Pair } from './metrics/equivariance.ts';
+export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.ts';
+export { formatMetric, formatNumber } from './metrics/format.ts';
+export { hubness } from './metrics/hubness.ts';
+export { invariance } from './metrics/invariance.ts';
+export { type Clustering, type KMeansOptions, kMeans } from './metrics/kmeans.ts';
+export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './metrics/knn.ts';
+export { lidar } from './metrics/lidar.ts';
+export { linearProbe, type ProbeOptions, type ProbeResult } from './metrics/linear_probe.ts';
+export { effectiveRankOf, liveMetrics, participationRatioOf } from './metrics/live.ts';
+export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './metrics/online.ts';
+export { accuracyOf, classAccuracies, worstClass } from './metrics/per_class.ts';
+export { principalAxes } from './metrics/principal_axes.ts';
+export { SHIFTS, type ShiftOptions, shiftAccuracies } from './metrics/shifts.ts';
+export type { Spectrum } from './metrics/singular_values.ts';
+export { type SimilarityHistogram, similarityHistogram } from './metrics/similarity_histogram.ts';
+export { participationRatio, spectrum, spectrumSlope } from './metrics/spectrum.ts';
+export { embeddingStd } from './metrics/std.ts';
+export type { Metric } from './metrics/metric.ts';
+export { type MetricKey, type MetricRow, type MetricValues, metrics } from './metrics/table.ts';
+export { uniformity, uniformityOptimum } from './metrics/uniformity.ts';
+export { compileWatch, type Glance, type Watch, type WatchOptions } from './metrics/watch.ts';
+// Methods with their losses, one paper each.
+export * from './methods/list.ts';
 export { sigReg } from './methods/parts/sigreg.ts';
 export { halves } from './methods/parts/views.ts';
-export { supConLoss } from './methods/sup_con.ts';
-export { tripletLoss } from './methods/triplet.ts';
-export { uniformityLoss } from './methods/uniformity.ts';
-export { vicRegLoss } from './methods/vicreg.ts';
 export { whiten } from './methods/parts/whiten.ts';
-export { wMseLoss } from './methods/w_mse.ts';
 // Layers (`nn`), optimisers, data.
 export * as nn from './nn/index.ts';
 // Ops.
@@ -205,23 +197,16 @@ export {
   type TrainerOptions,
   trainer,
 } from './train/trainer.ts';
+export { copyNetwork, settleStatistics } from './train/images.ts';
 export { NonFiniteError } from './train/run.ts';
-export { byolLoss } from './methods/byol.ts';
-export { dinoLoss } from './methods/dino.ts';
-export { mocoLoss } from './methods/moco.ts';
-export { nnclrLoss } from './methods/nnclr.ts';
 export { methods } from './methods/index.ts';
 export {
+  buildMethod,
   type ImageBatch,
   type ImageMethod,
   type ImageSetting,
-  imageMethod,
   type Method,
   type Network,
   type PlaneMethod,
-  pairMethod,
-  planeMethod,
   type Recipe,
 } from './methods/method.ts';
-export { simSiamLoss } from './methods/simsiam.ts';
-export { sinkhorn, swavLoss } from './methods/swav.ts';

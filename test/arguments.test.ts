@@ -6,14 +6,14 @@ import { input, trace, variable } from '../src/graph/tensor.ts';
 import * as all from '../src/index.ts';
 import { test } from './harness.ts';
 
-/** What belongs to others: data sets, gauges, and what opens a device. */
+/** What belongs to others: data sets, metrics, and what opens a device. */
 const OTHERS = new Set(
   (
     'openDevice augment scaledTo fileChoices batchesPerEpoch batchLabels cleanBatch dataset pixelStatistics checkLabels fromArrays ' +
     'fromImageData loadIdx parseImages parseLabels npyLabels npyRows parseNpy decodeSafetensors encodeSafetensors loadVariables ' +
     'saveVariables quarterTurns fail adjustedRandIndex normalizedMutualInformation collapseAlarm describe alignment analogyAccuracy ' +
     'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
-    'lidar linearProbe effectiveRankOf liveGauges participationRatioOf onlineAccuracies onlineGauges accuracyOf classAccuracies ' +
+    'lidar linearProbe effectiveRankOf liveMetrics participationRatioOf onlineAccuracies onlineMetrics accuracyOf classAccuracies ' +
     'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum'
   ).split(' '),
 );

@@ -14,7 +14,7 @@ const levels: Record<string, number> = {
   optim: 4,
   data: 4,
   methods: 5,
-  measures: 5,
+  metrics: 5,
   train: 6,
   'index.ts': 7,
   cli: 8,
@@ -73,7 +73,7 @@ test('every source file is in a room', () => {
 test('a method is one short file', () => {
   const isMethod = (path: string) => /^src\/methods\/(?!method\.ts|index\.ts|list\.ts)[^/]+$/.test(path);
   const lines = (path: string) => text(path).split('\n').length - 1;
-  const long = sources.filter((path) => isMethod(path) && lines(path) > 90);
+  const long = sources.filter((path) => isMethod(path) && lines(path) > 95);
   none(long.map((path) => `${path} has ${lines(path)} lines`));
 });
 
@@ -97,8 +97,7 @@ test('no file imports itself through others, types included', () => {
     done.add(path);
   };
   for (const path of sources) visit(path, []);
-  // These two share types that have no file of their own yet.
-  none(circles.filter((way) => !/^src\/(cli\/report_html|studies\/(gates|results))\.ts /.test(way)));
+  none(circles);
 });
 
 /** The functions of a formatted file, by the line they start at, with their lengths in lines. */
@@ -119,8 +118,7 @@ function functionsOf(path: string): { at: number; lines: number }[] {
 
 test('no function is longer than 80 lines', () => {
   const long = (path: string) => functionsOf(path).filter(({ lines }) => lines > 80);
-  const known =
-    /^src\/(cli\/(images|measure|neighbour_map|pictures|run)|measures\/(evaluate|kmeans|logistic))\.ts$/;
+  const known = /^src\/cli\/(images|neighbour_map|pictures|run)\.ts$/;
   none(
     sources
       .filter((path) => !known.test(path))
@@ -158,7 +156,7 @@ test('GPU types stand in src/gpu and src/runtime only', () => {
 });
 
 test('entry points and ops are one to one', () => {
-  const users = sources.filter((path) => /^src\/(graph|ops|optim|data|measures)\//.test(path)).map(codeOf);
+  const users = sources.filter((path) => /^src\/(graph|ops|optim|data|metrics)\//.test(path)).map(codeOf);
   const uses = (entry: string) =>
     users.reduce((sum, code) => sum + code.split(new RegExp(`'${entry}'|"${entry}"`)).length - 1, 0);
   const entries = shaders
@@ -178,7 +176,7 @@ test('every shader is imported', () => {
 test('a file of src/methods is a method, and a method a file', () => {
   const inFiles = sources
     .map((path) => /^src\/methods\/(\w+)\.ts$/.exec(path)?.[1])
-    .filter((name) => name !== undefined && name !== 'registry')
+    .filter((name) => name !== undefined && !['index', 'list', 'method'].includes(name))
     .map((name) => name!.replaceAll('_', ''));
   const named = Object.keys(methods).map((name) => name.toLowerCase());
   none(inFiles.filter((name) => !named.includes(name)).map((name) => `${name} is no method`));

@@ -21,7 +21,7 @@ async function findShaders(): Promise<string[]> {
     for (const target of targets) await visit(new URL(target, `http://x/${path}`).pathname.slice(1));
   };
   await visit('src/index.ts');
-  await visit('src/measures/evaluate.ts');
+  await visit('src/metrics/evaluate.ts');
   return [...seen].filter((path) => path.endsWith('.wgsl')).sort();
 }
 

@@ -1,87 +1,58 @@
 import {
   adam,
-  add,
-  alignmentLoss,
   augment,
-  byolLoss,
-  ema,
-  halves,
-  mul,
+  buildMethod,
+  copyNetwork,
+  type ImageMethod,
+  methods,
+  type Network,
   nn,
   S1,
-  simSiamLoss,
-  stopGradient,
-  sub,
   type Tensor,
-  uniformityLoss,
-  vicRegLoss,
 } from 'hypersphere';
 import { serve } from '../shared/worker.ts';
 
 serve(({ images, seed, settings, inputs }) => {
   const width = 64;
-  /** Encoder and projector; BYOL's target is a second pair. */
-  const makeNetwork = (prefix = '') => {
-    const encoder = nn.mlpEncoder({ name: `${prefix}encoder`, seed, widths: [128, 64] });
-    const projector = nn.projector({
-      name: `${prefix}projector`,
-      seed,
-      inputs: 64,
-      hidden: 64,
-      outputs: width,
-    });
-    const layers = [encoder, projector];
-    return {
-      ...{ encoder, layers, embed: (x: Tensor, mode?: nn.Mode) => projector(encoder(x, mode), mode) },
-      parameters: layers.flatMap((layer) => layer.parameters),
-      statistics: layers.flatMap((layer) => layer.statistics),
-    };
+  const method = methods[settings.method] as ImageMethod;
+  const encoder = nn.mlpEncoder({ seed, widths: [128, 64] });
+  const projector = nn.projector({ seed, inputs: 64, hidden: 64, outputs: width });
+  const networkOf = (...layers: [nn.Layer, nn.Layer]): Network => ({
+    embed: (x, mode) => layers[1](layers[0](x, mode), mode),
+    parameters: layers.flatMap((layer) => layer.parameters),
+    statistics: layers.flatMap((layer) => layer.statistics),
+  });
+  const copy = (name: string) => {
+    const layers = [
+      nn.mlpEncoder({ seed, widths: [128, 64] }),
+      nn.projector({ seed, inputs: 64, hidden: 64, outputs: width }),
+    ] as const;
+    return copyNetwork(network, networkOf(...layers), name);
   };
-  const network = makeNetwork();
-  const target = makeNetwork('target.');
-  nn.copyInitial(target.parameters, network.parameters);
-  nn.copyInitial(target.statistics, network.statistics);
-  const predictor = nn.projector({ name: 'predictor', seed, inputs: width, hidden: 64, outputs: width });
-  const optimizer = adam([...network.parameters, ...predictor.parameters], { learningRate: 2e-3 });
-  const training = { training: true };
 
-  // code: each method is its loss, and what stands around it
-  /** Of two tensors alike: the first where the switch is 1, the second where it is 0, and live in between. */
-  const either = (on: Tensor, a: Tensor, b: Tensor) => add(mul(a, on), mul(b, sub(1, on)));
-  const losses: Record<string, (z: Tensor, x: Tensor) => Tensor> = {
-    simSiam(z) {
-      const [pA, pB] = halves(predictor(z, training));
-      const [zA, zB] = halves(either(inputs.stopGradient, stopGradient(z), z));
-      return simSiamLoss(pA, pB, zA, zB, { stop: false }); // The switch stops it, or does not.
-    },
-    byol(z, x) {
-      const [pA, pB] = halves(either(inputs.predictor, predictor(z, training), z));
-      const [tA, tB] = halves(target.embed(x, training));
-      return byolLoss(pA, pB, tA, tB);
-    },
-    vicReg: (z) => vicRegLoss(...halves(z), inputs),
-    alignUniformLoss(z) {
-      const [zA, zB] = halves(z);
-      return add(
-        mul(alignmentLoss(zA, zB), inputs.alignWeight),
-        mul(uniformityLoss(zA), inputs.uniformWeight),
-      );
-    },
-  };
+  // code: a method of the library, whose switches and weights change while it trains
+  const network = networkOf(encoder, projector);
+  const switches = Object.keys(inputs).filter((name) => name in method.hyperparameters);
+  const { loss, parameters, statistics, state, after } = buildMethod(method, {
+    ...{ network, copy, width, classes: 0, seed },
+    hyperparameters: Object.fromEntries(switches.map((name) => [name, inputs[name]])),
+  });
+  const optimizer = adam([...network.parameters, ...(parameters ?? [])], { learningRate: 2e-3 });
 
   function train() {
     const x = augment(images, { ...S1, batch: 128, seed, step: inputs.step }); // [2 x 128, 28, 28, 1]
-    const loss = losses[settings.method](network.embed(x, training), x);
-    optimizer.minimize(loss);
-    if (settings.method === 'byol') ema(target.parameters, network.parameters, 0.99);
-    return { loss, x };
+    const y = loss({ x, labels: null, step: inputs.step, views: () => x });
+    optimizer.minimize(y);
+    after?.({ momentum: 0.99 });
+    return { loss: y, x };
   }
   // code.
 
   return {
-    ...{ width, optimizer, train, embed: network.embed, network: network.layers },
-    represent: (x) => network.encoder(x),
-    catchUp: () => ema(target.parameters, network.parameters, 0),
-    state: [...predictor.statistics, ...target.parameters, ...target.statistics],
+    ...{ width, optimizer, train, embed: network.embed, network: [encoder, projector] },
+    represent: (x: Tensor) => encoder(x),
+    // What follows the network, such as BYOL's target, becomes equal to it.
+    catchUp: () => after?.({ momentum: 0 }),
+    state: [...(statistics ?? []), ...(state ?? [])],
   };
 });

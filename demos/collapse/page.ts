@@ -90,11 +90,11 @@ show({
   ],
   charts: [
     lossChart('of the training batch: it falls just as nicely in a collapse.'),
-    { title: 'Effective rank', note: 'of 64 dimensions: how many are in use.', lines: { rank: 'rank' } },
+    { title: 'Effective rank', note: 'of 64 dimensions: how many are in use.', lines: ['rank'] },
     {
       title: 'Std',
       note: 'of a unit embedding’s numbers: .125 when spread evenly, 0 at one point.',
-      lines: { std: 'std' },
+      lines: ['std'],
       range: [0, 0.14],
     },
     knnChart('on the encoder’s output, which holds out longer than the embedding.'),

@@ -56,7 +56,7 @@ show({
     {
       title: 'Alignment and uniformity',
       note: 'of held-out images: both should fall.',
-      lines: { alignment: 'alignment', uniformity: 'uniformity' },
+      lines: ['alignment', 'uniformity'],
     },
   ],
   extra: plane,

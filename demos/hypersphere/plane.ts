@@ -1,4 +1,5 @@
-import type { Gauges } from '../shared/protocol.ts';
+import { formatNumber } from 'hypersphere';
+import type { Metrics } from '../shared/protocol.ts';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [340, 210, 44, 34];
@@ -16,7 +17,7 @@ export function plane(box: HTMLElement) {
   for (const value of [0, -1, -2, -3, -4]) {
     add(svg, 'path', { class: 'grid', d: `M${x(value)} 8V${HEIGHT - BOTTOM}` });
     add(svg, 'text', { x: x(value), y: HEIGHT - BOTTOM + 14, 'text-anchor': 'middle' }).textContent =
-      `${value}`.replace('-', '−');
+      formatNumber(value, 0);
   }
   for (const value of [0, 0.5, 1, 1.5, 2]) {
     add(svg, 'path', { class: 'grid', d: `M${LEFT} ${y(value)}H${WIDTH - 10}` });
@@ -32,13 +33,13 @@ export function plane(box: HTMLElement) {
   const end = add(svg, 'circle', { class: 'end', r: 4.5, cx: -9, cy: -9 });
   box.append(figure);
   return {
-    show(looks: readonly Gauges[]) {
+    show(looks: readonly Metrics[]) {
       const places = looks.map((look) => [x(look.uniformity).toFixed(1), y(look.alignment).toFixed(1)]);
       path.setAttribute('d', `M${places.map((place) => place.join(' ')).join('L')}`);
       const [cx, cy] = places.at(-1)!;
       end.setAttribute('cx', cx);
       end.setAttribute('cy', cy);
-      const say = ({ step, alignment, uniformity }: Gauges) =>
+      const say = ({ step, alignment, uniformity }: Metrics) =>
         `alignment ${alignment.toFixed(2)} and uniformity ${uniformity.toFixed(2)} at step ${step}`;
       svg.setAttribute('aria-label', `The path of this run: ${say(looks[0])}, ${say(looks.at(-1)!)}`);
     },

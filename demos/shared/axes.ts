@@ -1,4 +1,5 @@
 // From D dimensions to the three that are drawn.
+import { principalAxes } from 'hypersphere';
 
 /** The projection [3, D] of embeddings of up to three dimensions: as they are. */
 export function plainAxes(width: number): Float32Array {
@@ -8,31 +9,17 @@ export function plainAxes(width: number): Float32Array {
 }
 
 /**
- * The three directions of largest variance, [3, D], by a few rounds of orthogonal iteration from those of the last time:
- * they turn smoothly while the covariance [D, D] changes.
+ * The three directions of largest variance, [3, D], found from those of the last time: they turn smoothly while the covariance
+ * [D, D] changes.
  */
-export function principalAxes(covariance: ArrayLike<number>, last: Float32Array, rounds = 4): Float32Array {
+export function mainAxes(covariance: ArrayLike<number>, last: Float32Array): Float32Array {
   const width = last.length / 3;
-  let axes = last;
-  for (let round = 0; round < rounds; round++) {
-    const next = new Float32Array(axes.length);
-    for (let a = 0; a < 3; a++) {
-      const row = next.subarray(a * width, (a + 1) * width);
-      for (let i = 0; i < width; i++)
-        for (let j = 0; j < width; j++) row[i] += covariance[i * width + j] * axes[a * width + j];
-      for (let b = 0; b < a; b++) {
-        const other = next.subarray(b * width, (b + 1) * width);
-        const overlap = dot(row, other);
-        for (let i = 0; i < width; i++) row[i] -= overlap * other[i];
-      }
-      const length = Math.sqrt(dot(row, row));
-      // Nothing varies along it: it stays where it was.
-      if (length < 1e-20) row.set(axes.subarray(a * width, (a + 1) * width));
-      else for (let i = 0; i < width; i++) row[i] /= length;
-    }
-    axes = next;
-  }
-  return axes;
+  const start = [0, 1, 2].map((a) => last.subarray(a * width, (a + 1) * width));
+  const next = new Float32Array(last.length);
+  // An axis that nothing varies along is zero: it stays where it was.
+  for (const [a, axis] of principalAxes(covariance, start, { rounds: 4 }).entries())
+    next.set(axis.some((x) => x !== 0) ? axis : start[a], a * width);
+  return next;
 }
 
 /** A projection turned about the vertical axis and then the horizontal one. */

@@ -1,50 +1,53 @@
+import { type CurveKey, curves, formatNumber } from 'hypersphere';
 import uPlot from 'uplot';
-import type { Gauges } from './protocol.ts';
+import type { Metrics } from './protocol.ts';
 import { colorOf, cssOf } from './theme.ts';
 
-/** Gauges that share a chart, with their names. */
+/** Metrics that share a chart. */
 export interface Chart {
   title: string;
-  /** Under it: what to see. */
+  /** The text under it: what to see. */
   note: string;
-  lines: Partial<Record<'loss' | 'alignment' | 'uniformity' | 'std' | 'rank' | 'length' | 'knn', string>>;
-  /** Of the vertical axis, where it is fixed. */
+  lines: readonly CurveKey[];
+  /** The vertical axis, where it is fixed. */
   range?: [number, number];
 }
 
-export const lossChart = (note: string): Chart => ({ title: 'Loss', note, lines: { loss: 'loss' } });
+export const lossChart = (note: string): Chart => ({ title: 'Loss', note, lines: ['loss'] });
 export const knnChart = (note: string): Chart => ({
-  ...{ title: 'k-NN accuracy', note, lines: { knn: 'k-NN' }, range: [0, 1] },
+  ...{ title: 'k-NN accuracy', note, lines: ['knn'], range: [0, 1] },
 });
 
-/** A chart as it is drawn and told. */
+/** A chart as it is drawn and described. */
 interface Panel {
   title: string;
   note: string;
   names: string[];
-  data: (looks: readonly Gauges[]) => uPlot.AlignedData;
+  data: (looks: readonly Metrics[]) => uPlot.AlignedData;
   /** The same for those who cannot see it. */
-  words: (looks: readonly Gauges[]) => string;
+  words: (looks: readonly Metrics[]) => string;
   y: uPlot.Scale;
 }
 
 const overSteps = ({ title, note, lines, range }: Chart): Panel => {
-  const keys = Object.keys(lines) as (keyof Chart['lines'])[];
-  const inWords = (looks: readonly Gauges[], key: keyof Chart['lines']) => {
-    const told = looks.filter((look) => look[key] !== undefined);
-    if (!told.length) return `${lines[key]}: nothing yet.`;
-    const say = (look: Gauges) => `${look[key]!.toFixed(3)} at step ${look.step}`;
-    const values = told.map((look) => look[key]!);
-    const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(3));
-    return `${lines[key]}: ${say(told[0])}, ${say(told.at(-1)!)}, from ${least} to ${most} in between.`;
+  const rows = lines.map((key) => curves.find((row) => row.key === key)!);
+  const inWords = (looks: readonly Metrics[], { key, name, digits }: (typeof rows)[number]) => {
+    const known = looks.filter((look) => look[key] !== undefined);
+    if (!known.length) return `${name}: nothing yet.`;
+    const say = (look: Metrics) => `${formatNumber(look[key], digits)} at step ${look.step}`;
+    const values = known.map((look) => look[key]!);
+    const [least, most] = [Math.min(...values), Math.max(...values)].map((value) =>
+      formatNumber(value, digits),
+    );
+    return `${name}: ${say(known[0])}, ${say(known.at(-1)!)}, from ${least} to ${most} in between.`;
   };
   return {
-    ...{ title, note, names: Object.values(lines) },
+    ...{ title, note, names: rows.map(({ name }) => name) },
     data: (looks) => [
       looks.map(({ step }) => step),
-      ...keys.map((key) => looks.map((look) => look[key] ?? null)),
+      ...lines.map((key) => looks.map((look) => look[key] ?? null)),
     ],
-    words: (looks) => keys.map((key) => inWords(looks, key)).join(' '),
+    words: (looks) => rows.map((row) => inWords(looks, row)).join(' '),
     y: range ? { range } : {},
   };
 };
@@ -67,9 +70,9 @@ const SPECTRUM: Panel = {
 
 const HEIGHT = 170;
 
-/** Draws the gauges of a run over its steps, and the spectrum of the last look. */
+/** Draws the metrics of a run over its steps, and the spectrum of the last look. */
 export function makeCharts(box: HTMLElement, charts: readonly Chart[]) {
-  let looks: readonly Gauges[] = [];
+  let looks: readonly Metrics[] = [];
   let plots: uPlot[] = [];
   const panels = [...charts.map(overSteps), SPECTRUM].map((panel) => {
     const figure = document.createElement('figure');
@@ -112,9 +115,9 @@ export function makeCharts(box: HTMLElement, charts: readonly Chart[]) {
   new ResizeObserver(() => plots.forEach((plot, i) => plot.setSize(sizeOf(panels[i].place)))).observe(box);
   let waiting = false;
   return {
-    /** Colours are others. */
+    /** Draws the charts again, in the colours of the present theme. */
     build,
-    show(now: readonly Gauges[]) {
+    show(now: readonly Metrics[]) {
       looks = now;
       for (const { text, words } of panels) text.textContent = words(looks);
       if (waiting) return;

@@ -1,12 +1,13 @@
-// The page of every demo: controls, charts and words around what the worker computes.
+// The page of every demo: controls, charts and texts around what the worker computes.
+import { curves, formatMetric, formatNumber } from 'hypersphere';
 import { type Chart, makeCharts } from './charts.ts';
 import { type Declared, defaultsOf, fromAddress, isTooLong, makeControls, toAddress } from './controls.ts';
 import { listen } from './pointer.ts';
 import {
   CLASSES,
   type FromWorker,
-  type Gauges,
   type Handlers,
+  type Metrics,
   type Obstacle,
   REST_EVERY,
   type Settings,
@@ -25,12 +26,12 @@ export interface Preset {
 }
 
 export interface Demo {
-  /** Numbers are live inputs of the training step, words choose what is built. */
+  /** Numbers are live inputs of the training step, strings choose what is built. */
   settings: Declared;
   presets: readonly Preset[];
   charts: readonly Chart[];
-  /** Further pictures of a demo's own: gets all gauges of this run whenever there are new ones, and is told when a new run begins. */
-  extra?: (box: HTMLElement) => { show(looks: readonly Gauges[]): void; begin(): void };
+  /** Further pictures of a demo's own: gets all metrics of this run whenever there are new ones, and a call when a new run begins. */
+  extra?: (box: HTMLElement) => { show(looks: readonly Metrics[]): void; begin(): void };
 }
 
 /** Bytes of a file that is looked at: an encoder has a few hundred thousand. */
@@ -38,15 +39,8 @@ const LARGEST_FILE = 100e6;
 
 const $ = <T extends HTMLElement = HTMLElement>(id: string) => document.querySelector<T>(`#${id}`)!;
 
-const GAUGES = [
-  ['loss', 'Loss', ''],
-  ['alignment', 'Alignment', 'distance of two views: 0 is best'],
-  ['uniformity', 'Uniformity', 'evenness on the sphere: lower is better'],
-  ['std', 'Std', 'of a unit embedding’s numbers'],
-  ['rank', 'Effective rank', 'dimensions in use'],
-  ['length', 'Length', 'of z before it is normalised'],
-  ['knn', 'k-NN accuracy', 'of 256 test images by 512 labelled ones'],
-] as const;
+/** A label begins with a capital, but k-NN is written small everywhere. */
+const capital = (text: string) => (text.startsWith('k-NN') ? text : text[0].toUpperCase() + text.slice(1));
 
 /** Runs a demo's page. */
 export function show({ settings: declared, presets, charts: declaredCharts, extra: makeExtra }: Demo): void {
@@ -54,7 +48,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
   const send = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
   const address = fromAddress(declared, location.search);
   let { settings, seed } = address;
-  let looks: Gauges[] = [];
+  let looks: Metrics[] = [];
   let running = false;
   let adapter = '';
 
@@ -190,30 +184,31 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     item.innerHTML = `<i class="dot c${i}"></i>${label}`;
     $('legend').append(item);
   }
-  const numbers = GAUGES.map(([key, label, hint]) => {
+  const shownNumbers = curves.filter(({ shown }) => shown.includes('demo'));
+  const numbers = shownNumbers.map(({ key, name, hint, kind, digits }) => {
     const item = document.createElement('p');
-    item.innerHTML = `<span>${label}</span><data id="gauge-${key}">–</data><small>${hint}</small>`;
+    item.innerHTML = `<span>${capital(name)}</span><data id="metric-${key}">–</data><small>${hint}</small>`;
     $('numbers').append(item);
-    return { key, element: item.querySelector('data')! };
+    const element = item.querySelector('data')!;
+    return (metrics: Metrics) => {
+      const value = metrics[key];
+      element.value = value === undefined ? '' : String(value);
+      element.textContent = kind === 'accuracy' ? formatMetric(value, kind) : formatNumber(value, digits);
+    };
   });
   const charts = makeCharts($('charts'), declaredCharts);
   const extra = makeExtra?.($('charts'));
 
-  function showGauges(gauges: Gauges): void {
-    looks = looks.filter(({ step }) => step < gauges.step);
-    looks.push(gauges);
-    document.body.dataset.look = String(gauges.step);
-    for (const { key, element } of numbers) {
-      const value = gauges[key];
-      element.value = value === undefined ? '' : String(value);
-      const text = key === 'knn' ? `${(100 * (value ?? 0)).toFixed(1)} %` : value?.toFixed(3);
-      element.textContent = value === undefined ? '–' : text!.replace('-', '−');
-    }
+  function showMetrics(metrics: Metrics): void {
+    looks = looks.filter(({ step }) => step < metrics.step);
+    looks.push(metrics);
+    document.body.dataset.look = String(metrics.step);
+    for (const showNumber of numbers) showNumber(metrics);
     charts.show(looks);
     extra?.show(looks);
-    const text = gauges.alarm.map(({ sentence }) => sentence).join(' ');
+    const text = metrics.alarm.map(({ sentence }) => sentence).join(' ');
     // Screen readers hear of a collapse once, not at each look.
-    const kinds = gauges.alarm.map(({ kind }) => kind).join();
+    const kinds = metrics.alarm.map(({ kind }) => kind).join();
     $('alarm').hidden = text === '';
     $('alarm').setAttribute('aria-live', $('alarm').dataset.kinds === kinds ? 'off' : 'polite');
     $('alarm').dataset.kinds = kinds;
@@ -221,7 +216,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
   }
 
   const obstacle = (kind: Obstacle) =>
-    showRecording(kind, { notice, status, gauges: showGauges, still: () => reduced.matches });
+    showRecording(kind, { notice, status, metrics: showMetrics, still: () => reduced.matches });
 
   const hear: Handlers<FromWorker> = {
     progress: ({ text }) => status(`${text} …`),
@@ -247,7 +242,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
       const speed = stepsPerSecond ? `, ${stepsPerSecond.toFixed(stepsPerSecond < 10 ? 1 : 0)} steps/s` : '';
       $('facts').textContent = `Step ${step}${speed} · seed ${seed} · on ${adapter}`;
     },
-    gauges: ({ gauges }) => showGauges(gauges),
+    metrics: ({ metrics }) => showMetrics(metrics),
     picture({ picture }) {
       screen ??= canvas.getContext('bitmaprenderer')!;
       screen.transferFromImageBitmap(picture);
@@ -261,7 +256,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     saved: ({ bytes, step }) => download(new Blob([bytes]), `${name}-encoder-${step}.safetensors`),
     image: ({ blob }) => download(blob, `${name}.png`),
     positions: (message) =>
-      dispatchEvent(new CustomEvent('moment', { detail: { ...message, gauges: looks.at(-1) } })),
+      dispatchEvent(new CustomEvent('moment', { detail: { ...message, metrics: looks.at(-1) } })),
     obstacle: ({ kind }) => obstacle(kind),
     failed({ message, kept }) {
       status('Stopped.');

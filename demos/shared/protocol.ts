@@ -1,7 +1,7 @@
-// What a demo's page and its worker tell each other.
-import type { Collapse, Look } from 'hypersphere';
+// The messages between a demo's page and its worker.
+import type { Collapse, Watched } from 'hypersphere';
 
-/** Numbers are scalar inputs of the compiled step, live while it runs; words choose what is built. */
+/** Numbers are scalar inputs of the compiled step, live while it runs; strings choose what is built. */
 export type Settings = Record<string, number | string>;
 
 /** What decides the numbers of a run. */
@@ -10,12 +10,11 @@ export interface Choice {
   seed: number;
 }
 
-/** The gauges after `step` updates, of held-out images. */
-export interface Gauges extends Look {
-  /** Of the training step before; there is none at step 0. */
+/** The metrics after `step` updates, of held-out images. */
+export interface Metrics extends Watched {
+  step: number;
+  /** Loss of the last training step; there is none at step 0. */
   loss?: number;
-  /** Accuracy of 20-NN among 512 labelled training images. */
-  knn: number;
   /** Singular values of the unit embeddings, largest first. */
   spectrum: number[];
   /** What the collapse alarm sees. */
@@ -77,7 +76,7 @@ export type FromWorker =
   | { type: 'state'; step: number; drawn: number; running: boolean; stepsPerSecond: number }
   /** The checkpoint that the run went back to was made with these settings. */
   | { type: 'choice'; choice: Choice }
-  | { type: 'gauges'; gauges: Gauges }
+  | { type: 'metrics'; metrics: Metrics }
   /** Five images, view A of each and then view B, as bytes. */
   | { type: 'views'; pixels: Uint8Array }
   | { type: 'picture'; picture: ImageBitmap }
@@ -96,7 +95,7 @@ export const CLASSES = [
   'ankle boot',
 ];
 
-/** Of an image. */
+/** Height and width of an image. */
 export const SIDE = 28;
 
 /** How many test images are drawn. */

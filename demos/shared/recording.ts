@@ -1,19 +1,19 @@
 // What a page shows that cannot compute: why, what to do, and a recorded run.
-import { CLASSES, type Gauges, type Obstacle } from './protocol.ts';
+import { CLASSES, type Metrics, type Obstacle } from './protocol.ts';
 import { colorOf, cssOf } from './theme.ts';
 
 /** A run as it was drawn: `recording.json` of a demo, made by `npm run demos -- --record`. */
 export interface Recording {
   labels: number[];
   /** After each look: base64 of signed bytes x, y, z of every point, 100 being the radius. */
-  frames: { gauges: Gauges; points: string }[];
+  frames: { metrics: Metrics; points: string }[];
 }
 
-/** Where a recorded run is told of. */
+/** The parts of the page that show a recorded run. */
 export interface Audience {
   notice: (text: string) => void;
   status: (text: string) => void;
-  gauges: (gauges: Gauges) => void;
+  metrics: (metrics: Metrics) => void;
   /** Nothing should move that nobody started: the end of the run is shown. */
   still: () => boolean;
 }
@@ -70,8 +70,8 @@ export async function showRecording(why: Obstacle, page: Audience): Promise<void
     told();
   });
   told();
-  // Of one that does not move, the charts tell all.
-  if (!playing) for (const { gauges } of frames) page.gauges(gauges);
+  // The charts of a still page show the whole run.
+  if (!playing) for (const { metrics } of frames) page.metrics(metrics);
 
   let [shown, before, ink] = [-1, performance.now(), ''];
   let colors: { ring: string; classes: string[] };
@@ -82,7 +82,7 @@ export async function showRecording(why: Obstacle, page: Audience): Promise<void
     const [low, share] = [Math.floor(at), at % 1];
     if (low !== shown) {
       shown = low;
-      page.gauges(frames[low].gauges);
+      page.metrics(frames[low].metrics);
     }
     const { color } = getComputedStyle(document.body);
     if (color !== ink) {

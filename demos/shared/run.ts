@@ -1,9 +1,9 @@
-// A model in training: its steps, looks at its gauges, a checkpoint now and then.
+// A model in training: its steps, looks at its metrics, a checkpoint now and then.
 import { type FromWorker, REST_EVERY, type Settings } from './protocol.ts';
 import type { Stage } from './stage.ts';
 import type { Trainer } from './trainer.ts';
 
-/** Steps from one look at the gauges to the next, and from one checkpoint to the next. */
+/** Steps from one look at the metrics to the next, and from one checkpoint to the next. */
 const LOOK_EVERY = 10;
 const KEEP_EVERY = 100;
 
@@ -44,7 +44,7 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
       stepsPerSecond: running ? stepsPerSecond : 0,
     });
 
-  /** Reads the gauges; while the last reading is on its way, it is that one. */
+  /** Reads the metrics; while the last reading is on its way, it is that one. */
   function look(): Promise<void> {
     looking ??= read()
       .catch((error) => {
@@ -56,14 +56,14 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
   }
 
   async function read(): Promise<void> {
-    const [{ gauges, covariance, pictures }, rows] = await Promise.all([
+    const [{ metrics, covariance, pictures }, rows] = await Promise.all([
       trainer.look(),
       trainer.points.embed().then(trainer.points.read),
     ]);
-    if (gauges.loss !== undefined && !Number.isFinite(gauges.loss))
+    if (metrics.loss !== undefined && !Number.isFinite(metrics.loss))
       throw new Error('The loss is no longer a number. Take back the last change.');
     stage.observe(rows, covariance);
-    post({ type: 'gauges', gauges });
+    post({ type: 'metrics', metrics });
     if (pictures) post({ type: 'views', pixels: pictures }, [pictures.buffer]);
   }
 

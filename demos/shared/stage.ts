@@ -1,6 +1,6 @@
 // What is on the canvas: the points of a model, turned and projected, one of them perhaps picked.
 import { type Device, WebGPUMissingError } from 'hypersphere';
-import { dot, plainAxes, principalAxes, projected, turned } from './axes.ts';
+import { dot, mainAxes, plainAxes, projected, turned } from './axes.ts';
 import type { Data } from './images.ts';
 import { densityAround, makePainter, type Painter, reachOf } from './painter.ts';
 import { type At, POINTS, type Size, type Style } from './protocol.ts';
@@ -116,11 +116,11 @@ export function makeStage(view: View, audience: Audience) {
       step = now;
       moved = true;
     },
-    /** Takes what a look at the gauges tells of the points: where they are dense, and along which directions they vary. */
+    /** Takes what a look at the metrics tells of the points: where they are dense, and along which directions they vary. */
     observe(rows: Float32Array, covariance: Float32Array): void {
       if (!shown) return;
       if (flat()) density = densityAround(rows, shown.data.labels.test);
-      if (shown.points.width > 3) axes = principalAxes(covariance, axes);
+      if (shown.points.width > 3) axes = mainAxes(covariance, axes);
       changed = true;
     },
     redraw() {

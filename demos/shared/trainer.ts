@@ -1,6 +1,5 @@
-// What every demo trains: its model on 10,000 images, with the points to draw and the gauges to show.
+// What every demo trains: its model on 10,000 images, with the points to draw and the metrics to show.
 import {
-  augment,
   cleanBatch,
   collapseAlarm,
   compile,
@@ -17,14 +16,15 @@ import {
   S1,
   saveVariables,
   scalar,
+  settleStatistics,
   slice,
   type Tensor,
   type Variable,
 } from 'hypersphere';
 import { checkEncoder } from './encoder_file.ts';
-import { compileGauges } from './gauges.ts';
 import type { Data } from './images.ts';
-import { type Choice, type Gauges, POINTS, type Settings } from './protocol.ts';
+import { watchModel } from './metrics.ts';
+import { type Choice, type Metrics, POINTS, type Settings } from './protocol.ts';
 
 /** What a demo's model is built from. `inputs`: `step`, and a scalar for each setting that is a number. */
 export interface Setup extends Choice {
@@ -117,9 +117,11 @@ export async function makeTrainer(
         { inputs, stepsInFlight: 0, maxSubmitMs: CHUNK },
       ),
     );
-    await settle(device, model, data.train, seed);
+    // A random encoder with true statistics is what training is compared with.
+    const run = { data: data.train, views: S1, batch: 128, seed };
+    await settleStatistics(device, run, model, SETTLING);
     const untouched = await saveVariables(device, variables);
-    const looks: Gauges[] = [];
+    const looks: Metrics[] = [];
 
     let step = 0;
     let ran = false; // a step, since this state was written
@@ -131,9 +133,9 @@ export async function makeTrainer(
       return done;
     };
 
-    /** Compiles the gauges, and takes those of the untrained encoder, although steps may have run meanwhile. */
+    /** Compiles the metrics, and takes those of the untrained encoder, although steps may have run meanwhile. */
     async function measure() {
-      const watch = own(await compileGauges(device, model, data));
+      const watch = own(await watchModel(device, model, data));
       const untrained = await inTurn(async () => {
         const now = await saveVariables(device, variables);
         // In one go, so that no frame sees it.
@@ -176,7 +178,7 @@ export async function makeTrainer(
           step++;
           ran = true;
         }),
-      /** The gauges of this moment; steps submitted meanwhile do not show. */
+      /** The metrics of this moment; steps submitted meanwhile do not show. */
       async look() {
         const { watch, untrained } = await measured();
         // Between two steps; the answers are waited for outside.
@@ -189,11 +191,11 @@ export async function makeTrainer(
           ] as const,
         }));
         const [{ covariance, ...seen }, [loss], pictures] = await Promise.all(reading);
-        const gauges: Gauges = { step: at, loss, ...seen, alarm: [] };
-        looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), gauges);
+        const metrics: Metrics = { step: at, loss, ...seen, alarm: [] };
+        looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), metrics);
         const collapses = collapseAlarm(looks, { width: model.width, untrained });
-        gauges.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
-        return { gauges, covariance, pictures: pictures && bytesOf(pictures, data.train) };
+        metrics.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
+        return { metrics, covariance, pictures: pictures && bytesOf(pictures, data.train) };
       },
       async checkpoint(): Promise<Checkpoint> {
         const at = step;
@@ -248,21 +250,6 @@ async function compilePoints(device: Device, { embed, width }: Model, test: Data
       buffer.destroy();
     },
   };
-}
-
-/** Lets batch norms see images before the first step: a random encoder with true statistics is what training is compared with. */
-async function settle(device: Device, { embed }: Model, images: Dataset, seed: number): Promise<void> {
-  const inputs = { step: scalar('u32'), momentum: scalar() };
-  const step = await compile(
-    device,
-    ({ step, momentum }) => {
-      const x = augment(images, { ...S1, batch: 128, seed, step });
-      return { z: embed(x, { training: true, momentum }) };
-    },
-    { inputs, warmUp: false },
-  );
-  for (let i = 0; i < SETTLING; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
-  step.dispose();
 }
 
 /** What the network sees, as bytes again. */

@@ -69,7 +69,7 @@ export function serve(build: (setup: Setup) => Model): void {
   }
 
   /**
-   * Makes the model anew; its first points are drawn before its training step is compiled. The gauges' kernels come last,
+   * Makes the model anew; its first points are drawn before its training step is compiled. The metrics' kernels come last,
    * and where a start is waiting after the first step.
    */
   async function make(

@@ -4,23 +4,22 @@ var<private> nothing: u32;
 // Which of its quad an invocation is.
 var<private> lane: u32;
 
-// Where an invocation stands.
-struct Invocation {
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
+// Where a workgroup stands. The place of an invocation in it is no member: a compiler would take the whole for not uniform.
+struct Group {
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
 }
 
 // The index of a workgroup in a 1-D count that was folded into a 2-D grid.
-fn group_index(invocation: Invocation) -> u32 {
-  return invocation.group.y * invocation.groups.x + invocation.group.x;
+fn group_index(group: Group) -> u32 {
+  return group.id.y * group.count.x + group.id.x;
 }
 
 // The index of an invocation in such a count, with workgroups of `size`.
-fn linear_index(invocation: Invocation, size: u32) -> u32 {
-  nothing = invocation.group.z;
-  lane = invocation.local % 4u;
-  return group_index(invocation) * size + invocation.local;
+fn linear_index(group: Group, local: u32, size: u32) -> u32 {
+  nothing = group.id.z;
+  lane = local % 4u;
+  return group_index(group) * size + local;
 }
 
 // The end of a loop that comes from the uniform block, hidden: lavapipe puts the value of such an end into the kernel and,

@@ -1,4 +1,4 @@
-import { type Collapse, type CollapseKind, describe } from '../measures/alarm.ts';
+import { type Collapse, type CollapseKind, describe } from '../metrics/alarm.ts';
 
 /**
  * Turns what the alarm sees at each look into lines for the terminal: one when a collapse has been seen at two looks in a

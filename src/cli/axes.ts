@@ -1,12 +1,8 @@
 // Numbers and ranges of pictures.
-import { isNumber } from './table.ts';
+import { formatNumber, isNumber } from '../metrics/format.ts';
 
 export const least = (values: number[]) => values.reduce((a, b) => Math.min(a, b));
 export const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b));
-/** With a true minus sign; a dash for what is missing or not finite. */
-export const fixed = (value: number | null | undefined, digits: number) =>
-  isNumber(value) ? value.toFixed(digits).replace('-', '−') : '–';
-
 /** A range that begins and ends on a tick, with about five of them. */
 export function niceRange(values: number[]): { low: number; high: number; step: number; ticks: number[] } {
   const finite = values.filter(isNumber);
@@ -23,7 +19,7 @@ export function niceRange(values: number[]): { low: number; high: number; step: 
 
 /** The number at a tick, with as many digits as the step needs. */
 export const tick = (value: number, { step }: { step: number }) =>
-  fixed(Math.abs(value) < step / 2 ? 0 : value, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+  formatNumber(Math.abs(value) < step / 2 ? 0 : value, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
 
 /** About `count` of a list, evenly spaced, with its first and last. */
 export function spaced<T>(list: T[], count: number): T[] {

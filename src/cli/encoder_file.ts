@@ -26,8 +26,8 @@ export interface EncoderRecord {
   dataDigest: string;
   /** The last line of metrics.jsonl; null before the first. */
   metrics: Record<string, unknown> | null;
-  /** Of the trained encoder: what report.json has as `gauges.trained`. Absent when the run was stopped before. */
-  gauges?: Record<string, unknown>;
+  /** Of the trained encoder: what report.json has as `metrics.trained`. Absent when the run was stopped before. */
+  evaluation?: Record<string, unknown>;
 }
 
 /** The metadata that holds a record. */
@@ -65,6 +65,6 @@ export function readEncoderRecord(bytes: Uint8Array): EncoderRecord {
     hyperparameters: read('hyperparameters'),
     dataDigest: read('dataDigest'),
     metrics: read('metrics'),
-    ...(Object.hasOwn(metadata, 'gauges') && { gauges: read('gauges') }),
+    ...(Object.hasOwn(metadata, 'evaluation') && { evaluation: read('evaluation') }),
   };
 }

@@ -93,7 +93,7 @@ export function readRegular(path: string | URL): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** The gauges compare test images with each other. */
+/** The metrics compare test images with each other. */
 const LEAST_TEST = 2;
 /** A sixth is for testing, as 10,000 of Fashion-MNIST's 60,000 are. */
 const TEST_SHARE = 6;

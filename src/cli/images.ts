@@ -5,12 +5,12 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { collapseAlarm, describe, type Look } from '../measures/alarm.ts';
-import { evaluate } from '../measures/evaluate.ts';
 import { methods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
-import { encoders } from '../nn/encoders.ts';
+import { collapseAlarm, describe, type Look } from '../metrics/alarm.ts';
+import { evaluate } from '../metrics/evaluate.ts';
 import { freeVariables } from '../runtime/variables.ts';
+import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,
   buildImageModel,
@@ -31,18 +31,18 @@ import type { Job, Site } from './job.ts';
 import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import type { ImageOptions } from './options.ts';
 import { pictures } from './pictures.ts';
-import { type Report, type RunReport, renderReport } from './report_html.ts';
-import { type GaugeSet, type Gauges, gaugeTable, verdict, withPoint } from './table.ts';
+import type { Report, RunReport } from './report.ts';
+import { renderReport } from './report_html.ts';
+import { type MetricSet, metricTable, type ReportedMetrics } from './table.ts';
 import { print } from './terminal.ts';
+import { verdict, withPoint } from './verdict.ts';
 import { defaultViews, viewsFor } from './views.ts';
 
 type Sets = { train: Dataset; test: Dataset };
 type Done = Finished<ImageMetrics, ReturnType<typeof imageTask>>;
 
-/** Numbers that could not be measured. */
-const UNMEASURED: Gauges = {
-  ...{ knn: null, augKnn: null, linearProbe: null, linearProbe1000: null, linearProbe100: null },
-};
+/** The metrics of an encoder that could not be measured. */
+const UNMEASURED: ReportedMetrics = {};
 
 /** The training run that options ask for. @throws InputError for views that the images cannot have */
 export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
@@ -94,7 +94,7 @@ export async function imageJob(
     await settleStatistics(site.device(), imageRun, model.network);
     return model;
   };
-  const save = async (site: Site, { task: { model }, saved, metrics }: Done, measured?: Gauges) => {
+  const save = async (site: Site, { task: { model }, saved, metrics }: Done, measured?: ReportedMetrics) => {
     const record = recordOf(options, { ...imageRun, dataDigest }, model, saved.step, metrics, measured);
     const bytes = await saveVariables(site.device(), model.encoderVariables, encoderMetadata(record));
     site.folder.write('encoder.safetensors', bytes);
@@ -122,26 +122,26 @@ export async function imageJob(
       const { folder, progress } = site;
       const { metrics } = finished;
       const { model } = finished.task;
-      const { gauges } = judge;
+      const { found } = judge;
       // The numbers first: nothing that comes later may take them with it.
       await judge.measure(site, 'trained', model);
-      const measured = gauges.trained !== UNMEASURED;
-      if (measured) await save(site, finished, gauges.trained);
-      const collapses = withPoint(alarm(metrics), gauges, steps);
+      const measured = found.trained !== UNMEASURED;
+      if (measured) await save(site, finished, found.trained);
+      const collapses = withPoint(alarm(metrics), found, steps);
       const labels = [images.train.labels ?? [], images.test.labels ?? []];
       const about = aboutRun(options, data, labels, new Date());
       const report: Report = {
         ...about,
         ...{ method: options.method, seed: options.seed, steps, seconds: Number(seconds.toFixed(1)) },
         ...{ adapter: site.device().adapter, loss: metrics.at(-1)?.loss ?? null, options: recorded },
-        verdict: verdict(gauges, title, collapses, { classes: about.data.classes }),
-        ...{ alarm: collapses, gauges },
+        verdict: verdict(found, title, collapses, { classes: about.data.classes }),
+        ...{ alarm: collapses, metrics: found },
       };
       folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
       progress.end();
       const alarms = collapses.map((each) => `Alarm: ${describe(each)}`);
       print(
-        `\n${gaugeTable(gauges)}\n\n${[report.verdict, ...alarms].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
+        `\n${metricTable(found)}\n\n${[report.verdict, ...alarms].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
       );
       const drawn: Partial<RunReport> & { failures: readonly string[] } = await pictures(
         site.device(),
@@ -158,7 +158,7 @@ export async function imageJob(
       const { classNames } = images;
       writePage(
         site,
-        { report, metrics, spectrum: spectra, similarities, classNames, ...drawn },
+        { report, curves: metrics, spectrum: spectra, similarities, classNames, ...drawn },
         drawn.failures,
       );
       return measured ? 0 : 1;
@@ -180,10 +180,10 @@ function writePage({ folder }: Site, page: RunReport, failures: readonly string[
 
 /** Measures raw pixels and the encoder before and after training; what fails is a line, and the run goes on. */
 function createJudge(data: Sets) {
-  const gauges: GaugeSet = { raw: UNMEASURED, untrained: UNMEASURED, trained: UNMEASURED };
+  const found: MetricSet = { raw: UNMEASURED, untrained: UNMEASURED, trained: UNMEASURED };
   const spectra = { untrained: [] as number[], trained: [] as number[] };
   const similarities: RunReport['similarities'] = {};
-  const measure = async (site: Site, name: keyof GaugeSet, model: ImageModel | null): Promise<void> => {
+  const measure = async (site: Site, name: keyof MetricSet, model: ImageModel | null): Promise<void> => {
     const called = name === 'raw' ? 'raw pixels' : name;
     const { height, width, channels } = data.train;
     const device = site.device();
@@ -193,7 +193,7 @@ function createJudge(data: Sets) {
         onProgress: (stage, fraction) => site.progress.stage(`${called}: ${stage}`, fraction),
       });
       const { spectrumZ, similaritiesZ, ...rest } = measured;
-      gauges[name] = rest;
+      found[name] = rest;
       if (name === 'raw') return;
       spectra[name] = [...(spectrumZ ?? [])];
       similarities[name] = similaritiesZ;
@@ -202,7 +202,7 @@ function createJudge(data: Sets) {
       site.progress.say(`Not measured, ${called}: ${reason(error)}`);
     }
   };
-  return { gauges, spectra, similarities, measure };
+  return { found, spectra, similarities, measure };
 }
 
 /** What encoder.safetensors says about its encoder. */
@@ -212,7 +212,7 @@ function recordOf(
   { encoder: { outputs } }: ImageModel,
   step: number,
   metrics: readonly Logged<ImageMetrics>[],
-  gauges?: Gauges,
+  evaluation?: ReportedMetrics,
 ): EncoderRecord {
   const { height, width, channels, mean, std } = run.data;
   const { method, seed, encoder, learningRate, batch, epochs, embedding, precision } = options;
@@ -226,6 +226,6 @@ function recordOf(
       ...options.hyperparameters,
     },
     metrics: metrics.length ? { ...metrics.at(-1)! } : null,
-    ...(gauges && { gauges: { ...gauges } }),
+    ...(evaluation && { evaluation: { ...evaluation } }),
   };
 }

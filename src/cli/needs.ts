@@ -8,10 +8,10 @@ import { VALUE } from '../gpu/values.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { plan } from '../graph/plan.ts';
 import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
-import { bindingLimit } from '../measures/compute.ts';
-import { memoryNeeded } from '../measures/memory.ts';
 import { methods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
+import { bindingLimit } from '../metrics/compute.ts';
+import { memoryNeeded } from '../metrics/memory.ts';
 import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../train/images.ts';
 import { classesIn } from './files.ts';
 import type { ImageOptions } from './options.ts';
@@ -65,7 +65,7 @@ export async function checkRun(
   if (refusal) throw new OutOfMemoryError(refusal);
   const kept = [data.train.images, data.test.images, ...model.variables];
   allFit(kept);
-  // The gauges take the covariance of both.
+  // The metrics take the covariance of both.
   for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: run.embedding }))
     fits(device, `the covariance of ${name} [${width}, ${width}]`, 4 * width ** 2);
   if (run.method.supervised) fits(device, `a table of ${classes} classes`, 4 * classes ** 2);

@@ -1,4 +1,5 @@
-import { dominantPair, multiply } from './principal_plane.ts';
+import { multiply } from '../metrics/principal_axes.ts';
+import { dominantPair } from './principal_plane.ts';
 
 export interface NeighbourMapOptions {
   /** About how many neighbours of each row count, at most a third of the rows. Default 30. */
@@ -115,9 +116,8 @@ function principalStart(distances: Float64Array, n: number): [Float64Array, Floa
   const products = distances.map(
     (distance, at) => (means[Math.floor(at / n)] + means[at % n] - mean - distance) / 2,
   );
-  const apply = (vector: Float64Array) => multiply(products, vector);
-  return dominantPair(apply, n, START_STEPS).map((axis) => {
-    const image = apply(axis);
+  return dominantPair(products, n, START_STEPS).map((axis) => {
+    const image = multiply(products, axis);
     const eigenvalue = axis.reduce((sum, value, i) => sum + value * image[i], 0);
     return axis.map((value) => value * Math.sqrt(Math.max(0, eigenvalue)));
   }) as [Float64Array, Float64Array];

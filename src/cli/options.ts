@@ -12,7 +12,7 @@ import {
 import { InputError } from '../gpu/errors.ts';
 import { methods } from '../methods/index.ts';
 import { defaultsOf, type Hyperparameters, type Method } from '../methods/method.ts';
-import { encoders } from '../nn/encoders.ts';
+import { encoders } from '../train/encoders.ts';
 import { readArguments } from './arguments.ts';
 import { defaultViews, VIEWS } from './views.ts';
 
@@ -31,7 +31,7 @@ export interface CommonOptions {
 
 /** The options of a run on images. */
 export interface ImageOptions extends CommonOptions {
-  /** A name of `nn.encoders`. */
+  /** A name of `encoders` in train/encoders.ts. */
   encoder: string;
   /** Dimension of the embedding z. */
   embedding: number;
@@ -237,7 +237,7 @@ export function help(): string {
   const hyperparameters = HYPERPARAMETERS.map((name) => {
     const users = Object.entries(methods).filter(([, method]) => Object.hasOwn(method.hyperparameters, name));
     const defaults = users.map(([user, { hyperparameters }]) => `${user} ${hyperparameters[name][0]}`);
-    return column(`--${dashed(name)} X`, [defaults.join(', ')]);
+    return column(`--${dashed(name)} X`, [wrapped(defaults, 26).trimStart()]);
   });
   return `Trains an encoder on images without labels, on the GPU, and measures how good it is.
 

@@ -1,8 +1,9 @@
 // Parts of a report that any method may have: curves over the steps, and maps of a number over a plane.
-import { fixed, niceRange, tick } from './axes.ts';
+import { formatNumber } from '../metrics/format.ts';
+import { niceRange, tick } from './axes.ts';
 import { type Html, html } from './html.ts';
 import { spriteSheet } from './png.ts';
-import { base64 } from './report_html.ts';
+import { base64 } from './report_images.ts';
 
 /** Curves over the steps of a run. */
 export interface Curves {
@@ -32,7 +33,7 @@ export function curvesPanel({ title, steps, series, caption }: Curves): Html {
     (HEIGHT - BOTTOM - ((y - ys.low) / (ys.high - ys.low)) * (HEIGHT - BOTTOM - TOP)).toFixed(1);
   const path = (values: readonly number[]) =>
     values.map((y, i) => `${i ? 'L' : 'M'}${px(steps[i])} ${py(y)}`).join('');
-  const ends = series.map(({ name, values }) => `${name} ${fixed(values.at(-1), 3)}`).join(', ');
+  const ends = series.map(({ name, values }) => `${name} ${formatNumber(values.at(-1), 3)}`).join(', ');
   return html`<figure><h3>${title}</h3>
 <svg class="plane" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}; at the end: ${ends}">
 ${xs.ticks.map((x) => html`<path class="grid" d="M${px(x)} ${TOP}V${HEIGHT - BOTTOM}"/><text x="${px(x)}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle">${tick(x, xs)}</text>`)}

@@ -1,23 +1,23 @@
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
-import { freeRows, rowsAt, spacedRows } from '../measures/compute.ts';
-import { embedSlabs } from '../measures/embed.ts';
-import { knnNeighbours } from '../measures/knn.ts';
-import { nearest } from '../measures/nearest.ts';
+import { freeRows, rowsAt, spacedRows } from '../metrics/compute.ts';
+import { embedSlabs } from '../metrics/embed.ts';
+import { knnNeighbours } from '../metrics/knn.ts';
+import { nearest } from '../metrics/nearest.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import { type ImageModel, represent } from '../train/images.ts';
 import { reason } from './files.ts';
 import { neighbourMap } from './neighbour_map.ts';
 import { type Images, shownImages, shrunk } from './png.ts';
 import { principalPlane } from './principal_plane.ts';
-import type { EmbeddingMap, Neighbours, RunReport } from './report_html.ts';
+import type { EmbeddingMap, Neighbours, RunReport } from './report.ts';
 import { type Encoder, encoderNames, encoders } from './table.ts';
 
 /** How many queries the report shows, and how many neighbours of each. */
 const SHOWN_QUERIES = 10;
 const SHOWN_NEIGHBOURS = 5;
-/** How many neighbours are asked for where no label tells how many count. */
+/** How many neighbours are listed without labels, which limit the number otherwise. */
 const UNLABELLED = 20;
 /** At most so many queries are counted, among so many images; fewer where their pixels as f32 take more bytes. */
 const QUERIES = { count: 2000, bytes: 2 ** 26 };
@@ -41,7 +41,7 @@ interface Encoded {
 }
 
 export interface PictureOptions {
-  /** Makes the untrained encoder anew; its variables are freed here. Default: it is not shown. */
+  /** Makes another untrained encoder; its variables are freed here. Default: it is not shown. */
   untrained?: () => Promise<ImageModel>;
   /** What is done now, and which share of the whole is done. */
   onProgress?: (stage: string, fraction: number) => void;

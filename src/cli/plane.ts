@@ -1,9 +1,11 @@
 // A run on points of the plane: the density that was learned, its numbers and its report.
+
 import { densities, samplePoints } from '../data/plane.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { type Scalar, scalar, trace } from '../graph/tensor.ts';
 import { methods } from '../methods/index.ts';
 import type { PlaneMethod } from '../methods/method.ts';
+import { formatNumber } from '../metrics/format.ts';
 import { readVariable } from '../runtime/variables.ts';
 import {
   densityAt,
@@ -108,7 +110,7 @@ export async function planeJob(
   };
 }
 
-const show = (x: number, digits = 3) => x.toFixed(digits).replace('-', '−');
+const show = (x: number) => formatNumber(x, 3);
 
 function verdictOf({ c, minusLogZ, trueC, mean, trueMean, divergence }: PlaneReport): string {
   const normalised = Math.abs(c - minusLogZ) < 0.05;

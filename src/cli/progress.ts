@@ -1,16 +1,13 @@
 // What the terminal shows while a run is busy: one line rewritten in place, or plain lines where it is no terminal.
+import { type CurveKey, curves } from '../metrics/curves.ts';
+import { formatNumber } from '../metrics/format.ts';
 
-export interface TrainingState {
+/** The progress of a training, with the latest metrics of the curves. */
+export type TrainingState = { [K in CurveKey]?: number | null } & {
   /** Steps done, and to do. */
   step: number;
   steps: number;
-  loss?: number | null;
-  alignment?: number | null;
-  uniformity?: number | null;
-  rank?: number | null;
-  /** A share. */
-  knn?: number | null;
-}
+};
 
 export interface Pace {
   imagesPerSecond?: number;
@@ -56,9 +53,6 @@ export function formatCount(n: number): string {
   return String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-const formatNumber = (value: number | null | undefined, digits: number): string =>
-  typeof value === 'number' && Number.isFinite(value) ? value.toFixed(digits).replace('-', '−') : '–';
-
 /** "━━━━━╸────": `width` cells, half cells counted. */
 export function bar(fraction: number, width: number): string {
   const share = Math.min(1, Math.max(0, Number.isFinite(fraction) ? fraction : 0));
@@ -82,22 +76,21 @@ function fit(parts: string[], columns: number): string {
 
 /** The line of a training step, at most `columns` wide; narrow terminals lose the parts at the end. */
 export function trainingLine(
-  { step, steps, loss, alignment, uniformity, rank, knn }: TrainingState,
+  state: TrainingState,
   { imagesPerSecond, secondsLeft }: Pace = {},
   columns = 80,
 ): string {
+  const { step, steps } = state;
   const share = steps > 0 ? step / steps : 0;
   const percent = `${Math.floor(100 * Math.min(1, share))} %`.padStart(5);
-  const given = (name: string, value: number | null | undefined, digits: number) =>
-    value === undefined ? '' : `${name} ${formatNumber(value, digits)}`;
+  const [loss = '', ...metrics] = curves.flatMap(({ key, short, digits }) =>
+    short === undefined || state[key] === undefined ? [] : [`${short} ${formatNumber(state[key], digits)}`],
+  );
   const parts = [
     `${formatCount(step).padStart(formatCount(steps).length)}/${formatCount(steps)}`,
-    given('loss', loss, 4),
+    loss,
     secondsLeft === undefined ? '' : `${formatSeconds(secondsLeft)} left`,
-    given('align', alignment, 3),
-    given('unif', uniformity, 3),
-    given('rank', rank, 1),
-    given('knn', knn, 3),
+    ...metrics,
     imagesPerSecond === undefined ? '' : `${formatCount(imagesPerSecond)} img/s`,
   ];
   const width = columns >= 100 ? 24 : columns >= 60 ? 12 : 0;

@@ -4,7 +4,8 @@
   const find = (selector, from = document) => from.querySelector(selector);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const dark = matchMedia('(prefers-color-scheme: dark)');
-  const text = (value, digits) => (value == null ? '–' : value.toFixed(digits).replace('-', '−'));
+  const minus = (text) => text.replace('-', '−');
+  const text = (value, digits) => (value == null ? '–' : minus(value.toFixed(digits)));
 
   // ---- curves and spectrum (uPlot) ----
 
@@ -16,7 +17,7 @@
     font,
     ...more,
   });
-  const sign = (values) => values.map((value) => (value == null ? value : String(value).replace('-', '−')));
+  const sign = (values) => values.map((value) => (value == null ? value : minus(String(value))));
 
   /** Makes a chart that follows its element's width; theme changes only need new ink. */
   const charts = [];
@@ -135,11 +136,7 @@
           },
           values: (_, ticks) =>
             ticks.map((tick) =>
-              tick == null
-                ? ''
-                : tick >= 0.01 && tick < 1e4
-                  ? String(tick)
-                  : tick.toExponential(0).replace('-', '−'),
+              tick == null ? '' : tick >= 0.01 && tick < 1e4 ? String(tick) : minus(tick.toExponential(0)),
             ),
         }),
       ],

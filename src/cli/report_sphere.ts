@@ -1,13 +1,13 @@
 // The part of a report about the embeddings on the sphere: alignment and uniformity, cosines of pairs, singular values.
-import type { SimilarityHistogram } from '../measures/similarity_histogram.ts';
-import { fixed, niceRange, spaced, tick } from './axes.ts';
+import { formatMetric, formatNumber, isNumber } from '../metrics/format.ts';
+import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
+import { niceRange, spaced, tick } from './axes.ts';
 import { type Html, html, type Section, tableOf } from './html.ts';
-import type { Metric, RunReport } from './report_html.ts';
-import { formatGauge, isNumber } from './table.ts';
+import type { LoggedStep, RunReport } from './report.ts';
 
-/** @param metrics in order */
-export function sphereSection(run: RunReport, metrics: Metric[]): Section | undefined {
-  const figures = [planeFigure(run, metrics), similarityFigure(run), spectrumFigure(run)].filter(
+/** @param steps in order */
+export function sphereSection(run: RunReport, steps: LoggedStep[]): Section | undefined {
+  const figures = [planeFigure(run, steps), similarityFigure(run), spectrumFigure(run)].filter(
     (figure) => figure !== undefined,
   );
   return figures.length
@@ -15,14 +15,14 @@ export function sphereSection(run: RunReport, metrics: Metric[]): Section | unde
     : undefined;
 }
 
-function planeFigure(run: RunReport, metrics: Metric[]): Html | undefined {
-  const known = metrics.filter(({ alignment, uniformity }) => isNumber(alignment) && isNumber(uniformity));
+function planeFigure(run: RunReport, steps: LoggedStep[]): Html | undefined {
+  const known = steps.filter(({ alignment, uniformity }) => isNumber(alignment) && isNumber(uniformity));
   if (known.length < 2) return undefined;
   const points = averaged(
     known.map(({ alignment, uniformity }) => ({ x: alignment!, y: uniformity! })),
     60,
   );
-  const optimum = run.report.gauges.trained.uniformityOptimum;
+  const optimum = run.report.metrics.trained.uniformityOptimum;
   const [width, height, left, bottom, top, right] = [460, 380, 52, 46, 14, 14];
   const xs = niceRange([0, ...points.map(({ x }) => x)]);
   const ys = niceRange([...points.map(({ y }) => y), ...(isNumber(optimum) ? [optimum] : [])]);
@@ -36,12 +36,12 @@ function planeFigure(run: RunReport, metrics: Metric[]): Html | undefined {
     return html`<text class="label" x="${(Number(px(x)) + (end ? -9 : 9)).toFixed(1)}" y="${(Number(py(y)) + (Number(py(y)) < 30 ? 14 : -7)).toFixed(1)}" text-anchor="${end ? 'end' : 'start'}">${text}</text>`;
   };
   return html`<figure><h3>alignment and uniformity</h3>
-<svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="Path of training: from alignment ${fixed(first.x, 3)}, uniformity ${fixed(first.y, 3)} to alignment ${fixed(last.x, 3)}, uniformity ${fixed(last.y, 3)}">
+<svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="Path of training: from alignment ${formatNumber(first.x, 3)}, uniformity ${formatNumber(first.y, 3)} to alignment ${formatNumber(last.x, 3)}, uniformity ${formatNumber(last.y, 3)}">
 ${xs.ticks.map((x) => html`<path class="grid" d="M${px(x)} ${top}V${height - bottom}"/><text x="${px(x)}" y="${height - bottom + 18}" text-anchor="middle">${tick(x, xs)}</text>`)}
 ${ys.ticks.map((y) => html`<path class="grid" d="M${left} ${py(y)}H${width - right}"/><text x="${left - 8}" y="${Number(py(y)) + 4}" text-anchor="end">${tick(y, ys)}</text>`)}
 <text x="${(left + width - right) / 2}" y="${height - 8}" text-anchor="middle">← alignment, better to the left</text>
 <text transform="translate(13 ${(height - bottom + top) / 2}) rotate(-90)" text-anchor="middle">← uniformity, better below</text>
-${isNumber(optimum) && html`<path class="optimum" d="M${left} ${py(optimum)}H${width - right}"/><text x="${width - right - 4}" y="${Number(py(optimum)) - 6}" text-anchor="end">optimum ${fixed(optimum, 2)}</text>`}
+${isNumber(optimum) && html`<path class="optimum" d="M${left} ${py(optimum)}H${width - right}"/><text x="${width - right - 4}" y="${Number(py(optimum)) - 6}" text-anchor="end">optimum ${formatNumber(optimum, 2)}</text>`}
 <path class="path" d="${path}"/>
 ${spaced(points, 9)
   .slice(1, -1)
@@ -95,7 +95,7 @@ function similarityFigure({ similarities = {} }: RunReport): Html | undefined {
     shares.reduce((sum, share, i) => sum + (share * (edges[i] + edges[i + 1])) / 2, 0);
   const said = panels.map((name) => {
     const found = similarities[name]!;
-    return `${name}: mean cosine of views of one image ${fixed(mean(found, found.positive), 2)}, of two images ${fixed(mean(found, found.negative), 2)}`;
+    return `${name}: mean cosine of views of one image ${formatNumber(mean(found, found.positive), 2)}, of two images ${formatNumber(mean(found, found.negative), 2)}`;
   });
   const drawn = panels.map((name, i) => {
     const { edges, positive, negative } = similarities[name]!;
@@ -116,20 +116,20 @@ function similarityFigure({ similarities = {} }: RunReport): Html | undefined {
 <p class="legend"><span>━━ two views of an image</span> <span>╍╍ two images</span></p>
 <svg class="plane" viewBox="0 0 ${width} ${foot + 44}" role="img" aria-label="${said.join('; ')}">
 ${drawn}
-${ticks.map((x) => html`<text x="${px(x)}" y="${foot + 18}" text-anchor="middle">${fixed(x, x % 1 ? 1 : 0)}</text>`)}
+${ticks.map((x) => html`<text x="${px(x)}" y="${foot + 18}" text-anchor="middle">${formatNumber(x, x % 1 ? 1 : 0)}</text>`)}
 <text x="${(left + width - right) / 2}" y="${foot + 38}" text-anchor="middle">cosine of embeddings z</text>
 </svg>
-<figcaption>Where the two hills are apart, an image can be told from all others by any of its views. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption>
+<figcaption>Where the two hills are apart, any view of an image is nearer to its other views than to other images. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption>
 ${tableOf(
   'The cosines as numbers',
   ['cosine from', ...panels.flatMap((name) => [`${name}, two views`, `${name}, two images`])],
   fifths.map((from) => [
-    fixed(from, 1),
+    formatNumber(from, 1),
     ...panels.flatMap((name) => {
       const { edges, positive, negative } = similarities[name]!;
       const share = (shares: Float64Array) =>
         shares.reduce((sum, one, i) => sum + (edges[i] > from - 0.01 && edges[i] < from + 0.19 ? one : 0), 0);
-      return [share(positive), share(negative)].map((value) => formatGauge(value, 'accuracy'));
+      return [share(positive), share(negative)].map((value) => formatMetric(value, 'accuracy'));
     }),
   ]),
 )}</figure>`;

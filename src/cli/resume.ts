@@ -6,6 +6,7 @@ import { InputError } from '../gpu/errors.ts';
 import { sameShape, show, type Variable } from '../graph/tensor.ts';
 import { methods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
+import { curves } from '../metrics/curves.ts';
 import type { Logged, Saved } from '../train/run.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
@@ -31,9 +32,9 @@ export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 /** A line of metrics.jsonl. */
 export type Metrics = Logged<Record<string, number>>;
 
-/** The numbers that every line of metrics.jsonl has. */
+/** The numbers that every line of metrics.jsonl has; the alarm can do without a participation ratio. */
 const METRICS: Record<Method['data'], readonly string[]> = {
-  images: ['loss', 'alignment', 'uniformity', 'std', 'rank', 'length'],
+  images: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key])),
   plane: ['loss', 'c', 'minusLogZ'],
 };
 

@@ -168,14 +168,15 @@ export const U32 = { least: 0, most: LARGEST_U32, whole: true };
  * Checks that an argument is a data set, before anything of it is read.
  * @throws ShapeError: `augment: expected a data set as dataset makes it, got null`
  */
-export function checkDataset(op: string, data: unknown): asserts data is Dataset {
+export function checkDataset(op: string, data: unknown, name?: string): asserts data is Dataset {
   const { images, labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
   const whole =
     images instanceof Variable &&
     images.dtype === 'u8' &&
     sameShape(images.shape, [count, height, width, channels] as Shape) &&
     (labels === null || labels === undefined || labels instanceof Variable);
-  if (!whole) fail(op, `expected a data set as dataset makes it, got ${shownTensor(data)}`);
+  const which = name === undefined ? '' : ` for "${name}"`;
+  if (!whole) fail(op, `expected a data set as dataset makes it${which}, got ${shownTensor(data)}`);
 }
 
 /** The shape of `rows` images. Kernels count elements in 32 bits. */

@@ -2,7 +2,7 @@ import basicWgsl from '../../shaders/basic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import texturesWgsl from '../../shaders/textures.wgsl' with { type: 'text' };
 import { checkTensor, checkVariables } from './check.ts';
-import { type Kernel, op } from './op.ts';
+import { type Kernel, type OpFunction, type Output, op } from './op.ts';
 import { constant, constantValue, fail, sameShape, show, type Tensor, type Variable } from './tensor.ts';
 import { sideOf } from './texels.ts';
 
@@ -21,7 +21,7 @@ const copyKernel: Kernel<unknown, [x: Tensor]> = {
 };
 
 /** y = x: puts a tensor where its maker could not write it. */
-export const copy = op({
+export const copy: OpFunction<unknown, [x: Tensor], Output> = op({
   name: 'copy',
   shape: ([{ shape, dtype }]: [x: Tensor]) => ({ shape, dtype }),
   kernel: copyKernel,
@@ -35,7 +35,7 @@ export const TEXTURES = 2;
 export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
 
 /** Copies in textures: see `Kernel.textures`. */
-export const toTextures = op({
+export const toTextures: OpFunction<unknown, readonly Tensor[], Output[]> = op({
   name: 'toTextures',
   shape: (xs: readonly Tensor[]) => xs.map(({ shape, dtype }) => ({ shape, dtype })),
   kernel: ({ inputs: xs }, target) => {

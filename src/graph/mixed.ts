@@ -1,6 +1,7 @@
 import { InputError } from '../gpu/errors.ts';
+import type { Target } from '../gpu/target.ts';
 import { toTextures } from './basic.ts';
-import { type Kernel, kernelOf, sourceOf, type Target } from './op.ts';
+import { type Kernel, kernelOf, sourceOf } from './op.ts';
 import type { PlannedCall } from './plan/call.ts';
 import { reshape, Tensor, viewRoot } from './tensor.ts';
 

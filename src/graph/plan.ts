@@ -1,5 +1,5 @@
+import type { Target } from '../gpu/target.ts';
 import type { Precision } from './mixed.ts';
-import type { Target } from './op.ts';
 import { fuse } from './plan/fuse.ts';
 import { separateHazards } from './plan/hazards.ts';
 import { placeParts } from './plan/parts.ts';

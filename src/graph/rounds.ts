@@ -1,5 +1,6 @@
 import { ShapeError } from '../gpu/errors.ts';
-import type { Call, Kernel, Op, Rounds, Target } from './op.ts';
+import type { Target } from '../gpu/target.ts';
+import type { Call, Kernel, Op, Rounds } from './op.ts';
 import { labelOf, show } from './tensor.ts';
 
 /** The rounds of the loops of one invocation, where the kernel states them. */

@@ -1,13 +1,13 @@
 import { checkNumber } from '../gpu/check.ts';
 import { scalarsOf, WEIGHT } from '../graph/check.ts';
-import { type Tensor, where } from '../graph/tensor.ts';
+import { type Scalar, type Tensor, where } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { alignmentLoss } from './alignment.ts';
-import { CHUNKS, pairMethod, type Values } from './method.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 import { uniformityLoss } from './uniformity.ts';
 
-const hyperparameters = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT] } as const;
+const hyperparameters = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT], chunks: CHUNKS } as const;
 
 /**
  * Alignment and uniformity as the objective: Wang & Isola 2020, arXiv 2005.10242, Section 5 and Figure 6.
@@ -19,10 +19,15 @@ const hyperparameters = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT] }
 export function alignUniformLoss(
   zA: Tensor,
   zB: Tensor,
-  options: Partial<Values<typeof hyperparameters>> & { t?: number } = {},
+  options: { alignWeight?: Scalar; uniformWeight?: Scalar } & { t?: number } = {},
 ): Tensor {
   checkViews('alignUniformLoss', zA, zB);
-  const { alignWeight, uniformWeight } = scalarsOf('alignUniformLoss', options, hyperparameters, 't');
+  const { alignWeight, uniformWeight } = scalarsOf(
+    'alignUniformLoss',
+    options,
+    { alignWeight: hyperparameters.alignWeight, uniformWeight: hyperparameters.uniformWeight },
+    't',
+  );
   const { t = 2 } = options;
   checkNumber(where('alignUniformLoss'), 't', t, { above: 0 });
   const uniform = mul(add(uniformityLoss(zA, { t }), uniformityLoss(zB, { t })), 0.5);
@@ -30,11 +35,12 @@ export function alignUniformLoss(
 }
 
 /** Alignment and uniformity of two views of each image. */
-export const alignUniform = pairMethod({
+export const alignUniform = {
   title: 'Alignment + uniformity',
   paper: 'Wang & Isola, arXiv 2005.10242',
   year: 2020,
   summary: 'the two limits of InfoNCE: views agree, embeddings spread over the hypersphere',
-  hyperparameters: { ...hyperparameters, ...CHUNKS },
+  data: 'images',
+  hyperparameters,
   loss: alignUniformLoss,
-});
+} satisfies ImageMethod<typeof hyperparameters>;

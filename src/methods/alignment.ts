@@ -5,7 +5,7 @@ import { add, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { power, square } from '../ops/unary.ts';
-import { pairMethod } from './method.ts';
+import type { ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
 /** Keeps the gradient of a root finite where two views agree; the distance is then 1e-6. */
@@ -31,11 +31,12 @@ export function alignmentLoss(zA: Tensor, zB: Tensor, options: { alpha?: number 
 }
 
 /** Alignment alone, which collapses: nothing spreads the embeddings. */
-export const alignment = pairMethod({
+export const alignment = {
   title: 'Alignment only',
   paper: 'Wang & Isola, arXiv 2005.10242',
   year: 2020,
   summary: 'collapses completely: every sample to one point',
+  data: 'images',
   hyperparameters: {},
   loss: (zA, zB) => alignmentLoss(zA, zB),
-});
+} satisfies ImageMethod;

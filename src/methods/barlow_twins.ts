@@ -1,14 +1,14 @@
 import { scalarsOf, WEIGHT } from '../graph/check.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { batchNorm } from '../ops/batch_norm.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
-import { CHUNKS, pairMethod, type Values } from './method.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
-const hyperparameters = { lambda: [0.05, WEIGHT] } as const;
+const hyperparameters = { lambda: [0.05, WEIGHT], chunks: CHUNKS } as const;
 
 /**
  * Barlow Twins: Zbontar et al. 2021, arXiv 2103.03230, Equations 1 and 2. C is the correlation of the D features of one view
@@ -20,13 +20,9 @@ const hyperparameters = { lambda: [0.05, WEIGHT] } as const;
  * @param lambda default 0.05: the paper's 0.0051 is for D = 8,192 and hardly decorrelates 64 features (docs/decisions.md)
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function barlowTwinsLoss(
-  zA: Tensor,
-  zB: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
-): Tensor {
+export function barlowTwinsLoss(zA: Tensor, zB: Tensor, options: { lambda?: Scalar } = {}): Tensor {
   checkViews('barlowTwinsLoss', zA, zB);
-  const { lambda } = scalarsOf('barlowTwinsLoss', options, hyperparameters);
+  const { lambda } = scalarsOf('barlowTwinsLoss', options, { lambda: hyperparameters.lambda });
   const [N] = zA.shape;
   const [a, b] = [batchNorm(zA, null, null), batchNorm(zB, null, null)];
   const C = mul(matmul(a, b, { transposeA: true }), 1 / N); // [D, D]
@@ -37,11 +33,12 @@ export function barlowTwinsLoss(
 }
 
 /** Barlow Twins on two views of each image. */
-export const barlowTwins = pairMethod({
+export const barlowTwins = {
   title: 'Barlow Twins',
   paper: 'Zbontar et al., arXiv 2103.03230',
   year: 2021,
   summary: 'features of the two views correlate with themselves and with no other',
-  hyperparameters: { ...hyperparameters, ...CHUNKS },
+  data: 'images',
+  hyperparameters,
   loss: barlowTwinsLoss,
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -4,9 +4,11 @@ import { projector } from '../nn/encoders.ts';
 import { add } from '../ops/binary.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { alignmentLoss } from './alignment.ts';
-import { fixed, imageMethod, SHARE } from './method.ts';
+import { FIXED_SHARE, type ImageMethod, SHARE } from './method.ts';
 import { either } from './parts/either.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = { momentum: [0.99, FIXED_SHARE], predictor: [1, SHARE] } as const;
 
 /**
  * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the prediction from one view meets the target's
@@ -28,12 +30,13 @@ export function byolLoss(pA: Tensor, pB: Tensor, tA: Tensor, tB: Tensor): Tensor
  * momentum rises to 1 along a cosine (Equation 1 and Section 3.3). `momentum` starts at .99 (the paper's .996 is for 1,000
  * epochs); `predictor` 0 leaves the predictor out, and the embedding collapses.
  */
-export const byol = imageMethod({
+export const byol = {
   title: 'BYOL',
   paper: 'Grill et al., arXiv 2006.07733',
   year: 2020,
   summary: 'predict how a slowly following copy of the network embeds the other view: no negatives',
-  hyperparameters: { momentum: [0.99, fixed(SHARE)], predictor: [1, SHARE] },
+  data: 'images',
+  hyperparameters,
   build({ network, copy, width, seed, hyperparameters: { momentum, predictor } }) {
     const training = { training: true };
     const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
@@ -59,4 +62,4 @@ export const byol = imageMethod({
       after: ({ momentum }) => ema(target.parameters, network.parameters, momentum),
     };
   },
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -1,15 +1,15 @@
 import { POSITIVE, scalarsOf } from '../graph/check.ts';
-import { reshape, type Tensor } from '../graph/tensor.ts';
+import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
-import { CHUNKS, pairMethod, type Values } from './method.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
-const hyperparameters = { temperature: [0.2, POSITIVE] } as const;
+const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as const;
 
 /**
  * Decoupled contrastive learning: Yeh et al. 2021, arXiv 2110.06848, Equation 6: NT-Xent whose positive is no candidate, so
@@ -21,13 +21,9 @@ const hyperparameters = { temperature: [0.2, POSITIVE] } as const;
  * @param temperature default 0.2, as for {@link ntXentLoss} (the paper's CIFAR-10 runs use 0.07 and 0.1)
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
-export function dclLoss(
-  zA: Tensor,
-  zB: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
-): Tensor {
+export function dclLoss(zA: Tensor, zB: Tensor, options: { temperature?: Scalar } = {}): Tensor {
   checkViews('dclLoss', zA, zB);
-  const { temperature } = scalarsOf('dclLoss', options, hyperparameters);
+  const { temperature } = scalarsOf('dclLoss', options, { temperature: hyperparameters.temperature });
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
   // Of either view all rows but the anchor's own: in the other view that is its positive.
   const against = (u: Tensor, of: Tensor) =>
@@ -40,11 +36,12 @@ export function dclLoss(
 }
 
 /** Decoupled contrastive learning on two views of each image. */
-export const dcl = pairMethod({
+export const dcl = {
   title: 'Decoupled contrastive learning (DCL)',
   paper: 'Yeh et al., arXiv 2110.06848',
   year: 2021,
   summary: 'NT-Xent whose positive is no candidate: small batches do as well as large ones',
-  hyperparameters: { ...hyperparameters, ...CHUNKS },
+  data: 'images',
+  hyperparameters,
   loss: dclLoss,
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -2,17 +2,24 @@ import { LOCAL } from '../data/augment.ts';
 import { assign } from '../graph/basic.ts';
 import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { type Tensor, variable } from '../graph/tensor.ts';
+import { type Scalar, type Tensor, variable } from '../graph/tensor.ts';
 import { copyInitial } from '../nn/init.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { softmax } from '../ops/softmax.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
-import { count, fixed, imageMethod, SHARE, SWITCH, type Values } from './method.ts';
+import { COUNT, FIXED_SHARE, type ImageMethod, SWITCH, VIEWS } from './method.ts';
 import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
 import { checkPairs, parts } from './parts/views.ts';
 
-const hyperparameters = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
+const hyperparameters = {
+  outputs: [256, COUNT],
+  localViews: [2, VIEWS],
+  momentum: [0.99, FIXED_SHARE],
+  temperature: [0.1, POSITIVE],
+  teacherTemperature: [0.04, POSITIVE],
+  centre: [1, SWITCH],
+} as const;
 
 /**
  * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts what the teacher
@@ -29,9 +36,12 @@ export function dinoLoss(
   students: readonly Tensor[],
   teachers: readonly Tensor[],
   centre: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
+  options: { temperature?: Scalar; teacherTemperature?: Scalar } = {},
 ): Tensor {
-  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, hyperparameters);
+  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, {
+    temperature: hyperparameters.temperature,
+    teacherTemperature: hyperparameters.teacherTemperature,
+  });
   checkPairs('dinoLoss', students, teachers, centre);
   const targets = teachers.map((t) => stopGradient(softmax(div(sub(t, centre), teacherTemperature))));
   const pairs = students.flatMap((s, v) =>
@@ -44,24 +54,16 @@ export function dinoLoss(
  * DINO: prototypes behind the projector, and a teacher that follows as a moving average (Section 3.1). `outputs` prototypes;
  * `localViews` crops for the student alone; `momentum` of the teacher at first; `centre` 0 leaves the centring out.
  */
-export const dino = imageMethod({
+export const dino = {
   title: 'DINO',
   paper: 'Caron et al., arXiv 2104.14294',
   year: 2021,
   summary:
     'predict the centred and sharpened outputs of a slowly following teacher, from crops too: no negatives',
-  hyperparameters: {
-    ...{ outputs: [256, count(1)], localViews: [2, count(0, 100)], momentum: [0.99, fixed(SHARE)] },
-    ...hyperparameters,
-    centre: [1, SWITCH],
-  },
-  build({
-    network,
-    copy,
-    width,
-    seed,
-    hyperparameters: { outputs, localViews, momentum, centre, ...values },
-  }) {
+  data: 'images',
+  hyperparameters,
+  build({ network, copy, width, seed, hyperparameters: own }) {
+    const { outputs, localViews, momentum, centre, ...values } = own;
     const student = prototypes({ name: 'prototypes', count: outputs, width, seed });
     const teacher = prototypes({ name: 'target.prototypes', count: outputs, width, seed });
     copyInitial(teacher.parameters, student.parameters);
@@ -88,4 +90,4 @@ export const dino = imageMethod({
       },
     };
   },
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -1,12 +1,12 @@
 import { checkFlag, POSITIVE, scalarsOf } from '../graph/check.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { CHUNKS, pairMethod, type Values } from './method.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
-const hyperparameters = { temperature: [0.2, POSITIVE] } as const;
+const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as const;
 
 /**
  * InfoNCE: van den Oord et al. 2018, arXiv 1807.03748, Equation 4; symmetric as in CLIP (Radford et al. 2021, Figure 3).
@@ -21,10 +21,15 @@ const hyperparameters = { temperature: [0.2, POSITIVE] } as const;
 export function infoNceLoss(
   zA: Tensor,
   zB: Tensor,
-  options: Partial<Values<typeof hyperparameters>> & { symmetric?: boolean } = {},
+  options: { temperature?: Scalar } & { symmetric?: boolean } = {},
 ): Tensor {
   checkViews('infoNceLoss', zA, zB);
-  const { temperature } = scalarsOf('infoNceLoss', options, hyperparameters, 'symmetric');
+  const { temperature } = scalarsOf(
+    'infoNceLoss',
+    options,
+    { temperature: hyperparameters.temperature },
+    'symmetric',
+  );
   const { symmetric = true } = options;
   checkFlag('infoNceLoss', 'symmetric', symmetric);
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
@@ -34,11 +39,12 @@ export function infoNceLoss(
 }
 
 /** InfoNCE between two views of each image, in both directions. */
-export const infoNce = pairMethod({
+export const infoNce = {
   title: 'InfoNCE',
   paper: 'van den Oord et al., arXiv 1807.03748',
   year: 2018,
   summary: 'pick the other view of a sample among the other views of the batch, in both directions',
-  hyperparameters: { ...hyperparameters, ...CHUNKS },
+  data: 'images',
+  hyperparameters,
   loss: infoNceLoss,
-});
+} satisfies ImageMethod<typeof hyperparameters>;

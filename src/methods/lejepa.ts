@@ -1,16 +1,16 @@
 import { LOCAL } from '../data/augment.ts';
 import { checkTensor, scalarsOf } from '../graph/check.ts';
-import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+import { fail, reshape, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { normal } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
 import { concatenate, slice } from '../ops/shape.ts';
 import { square } from '../ops/unary.ts';
-import { count, imageMethod, SHARE, type Values } from './method.ts';
+import { COUNT, type ImageMethod, SHARE, VIEWS } from './method.ts';
 import { checkDirections, sigReg } from './parts/sigreg.ts';
 
-const hyperparameters = { lambda: [0.05, SHARE] } as const;
+const hyperparameters = { lambda: [0.05, SHARE], directions: [256, COUNT], localViews: [0, VIEWS] } as const;
 
 /**
  * LeJEPA: Balestriero and LeCun 2025, arXiv 2511.08544: views lie near their centre, and all of them like an isotropic Gaussian:
@@ -22,13 +22,9 @@ const hyperparameters = { lambda: [0.05, SHARE] } as const;
  * @param lambda default 0.05 (the paper's)
  * @throws ShapeError unless z is [V, N, D], V >= 2
  */
-export function leJepaLoss(
-  z: Tensor,
-  directions: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
-): Tensor {
+export function leJepaLoss(z: Tensor, directions: Tensor, options: { lambda?: Scalar } = {}): Tensor {
   checkTensor('leJepaLoss', 'z', z, { dtype: 'f32' });
-  const { lambda } = scalarsOf('leJepaLoss', options, hyperparameters);
+  const { lambda } = scalarsOf('leJepaLoss', options, { lambda: hyperparameters.lambda });
   checkDirections('leJepaLoss', z, directions);
   if (z.shape.length !== 3 || z.shape[0] < 2)
     fail('leJepaLoss', `expected views [V, N, D] with V >= 2, got ${show(z.shape)}`);
@@ -38,13 +34,14 @@ export function leJepaLoss(
 }
 
 /** LeJEPA: a step draws so many `directions`, and so many `localViews` besides the two global ones. */
-export const leJepa = imageMethod({
+export const leJepa = {
   title: 'LeJEPA (SIGReg)',
   paper: 'Balestriero & LeCun, arXiv 2511.08544',
   year: 2025,
   summary:
     'views agree, and embeddings look Gaussian from every direction: no negatives, no target, no stop-gradient',
-  hyperparameters: { ...hyperparameters, directions: [256, count(1)], localViews: [0, count(0, 100)] },
+  data: 'images',
+  hyperparameters,
   build({ network, width, seed, hyperparameters: { lambda, directions, localViews } }) {
     return {
       loss({ x, step, views }) {
@@ -57,4 +54,4 @@ export const leJepa = imageMethod({
       },
     };
   },
-});
+} satisfies ImageMethod<typeof hyperparameters>;

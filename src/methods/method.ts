@@ -17,7 +17,7 @@ export type Hyperparameters = Record<string, readonly [value: number, range: Num
 
 /**
  * Values of hyperparameters: numbers, or scalar inputs of the step, so that they can change during training, except for those
- * that shape the graph: whole numbers, and those whose range is {@link fixed}.
+ * that shape the graph: whole numbers, and those whose range has `fixed`.
  */
 export type Values<H extends Hyperparameters> = {
   [K in keyof H]: H[K][1] extends { whole: true } | { fixed: true } ? number : Scalar;
@@ -29,18 +29,20 @@ export const SWITCH = { least: 0, most: 1, whole: true } as const satisfies Numb
 /** A share, 0 to 1; a switch that may be turned while training runs is one too: see `either`. */
 export const SHARE: NumberRange = { least: 0, most: 1 };
 
-/** A count that shapes the graph: a whole number from `least` to `most`. */
-export const count = <const L extends number>(least: L, most = 2 ** 24) =>
-  ({ least, most, whole: true }) as const satisfies NumberRange;
+/** A number of rows, prototypes or the like, which shapes the graph. */
+export const COUNT = { least: 1, most: 2 ** 24, whole: true } as const satisfies NumberRange;
 
-/** A range of numbers that are needed while the graph is built. */
-export const fixed = (range: NumberRange) => ({ ...range, fixed: true as const });
+/** A number of extra views of each image. */
+export const VIEWS = { least: 0, most: 100, whole: true } as const satisfies NumberRange;
+
+/** A {@link SHARE} that is needed while the graph is built. */
+export const FIXED_SHARE = { least: 0, most: 1, fixed: true } as const;
 
 /** Passes a batch through the network in this many parts, to save memory: see `gradCache`. */
-export const CHUNKS = { chunks: [1, count(1, 1000)] } as const satisfies Hyperparameters;
+export const CHUNKS = [1, { least: 1, most: 1000, whole: true }] as const;
 
 /** Remembers this many embeddings of past batches as further candidates: see `crossBatchMemory`. */
-export const MEMORY = { memory: [0, count(0)] } as const satisfies Hyperparameters;
+export const MEMORY = [0, { least: 0, most: 2 ** 24, whole: true }] as const;
 
 /** What a method of images is built from. */
 export interface ImageSetting<V = Record<string, number>> {
@@ -122,7 +124,32 @@ interface About<H extends Hyperparameters> {
   hyperparameters: H;
 }
 
-/** A method that trains an encoder on two views of each image. */
+/** What a loss of two views may need besides their embeddings. */
+export interface LossContext {
+  /** Labels of the N samples, u32 [N], of a supervised method. */
+  labels: Tensor | null;
+  /** Embeddings of past batches, where the method has the hyperparameter `memory` and it is not 0. */
+  memory: Memory | null;
+}
+
+/** A loss of the embeddings of two views, [N, D] each. */
+export type PairLoss<H extends Hyperparameters> = (
+  zA: Tensor,
+  zB: Tensor,
+  values: Omit<Values<H>, 'chunks' | 'memory'>,
+  context: LossContext,
+) => Tensor;
+
+/**
+ * A method that trains an encoder on two views of each image: by a `loss` of these alone, or by what it `build`s.
+ * @example
+ * export const vicReg = {
+ *   title: 'VICReg', paper: 'Bardes et al., arXiv 2105.04906', year: 2021, summary: '...',
+ *   data: 'images',
+ *   hyperparameters,
+ *   loss: vicRegLoss,
+ * } satisfies ImageMethod<typeof hyperparameters>;
+ */
 export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
   data: 'images';
   /** It needs labels. */
@@ -135,7 +162,13 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
     values: Record<keyof H, number>,
     about: { rows: number; shares: readonly number[] },
   ) => number | undefined;
-  build: (setting: ImageSetting<Values<H>>) => Recipe<ImageBatch>;
+  /**
+   * The loss of a method that needs nothing around it. Hyperparameters named `chunks` and `memory` work without its doing: the
+   * batch passes through the network in parts ({@link gradCache}), past batches are remembered ({@link crossBatchMemory}).
+   */
+  loss?: PairLoss<H>;
+  /** Else: what is trained, the loss, what follows the update. */
+  build?: (setting: ImageSetting<Values<H>>) => Recipe<ImageBatch>;
 }
 
 /** A method that fits a density to points on the plane. */
@@ -151,7 +184,7 @@ export interface PlaneMethod<H extends Hyperparameters = Hyperparameters> extend
 export type Method = ImageMethod<any> | PlaneMethod<any>;
 
 /** Whether a value has what a method needs of a {@link Network}. */
-const isNetwork = (value: unknown): value is Network => {
+export const isNetwork = (value: unknown): value is Network => {
   const { embed, parameters, statistics } = (value ?? {}) as Partial<Network>;
   return isFunction(embed) && Array.isArray(parameters) && Array.isArray(statistics);
 };
@@ -174,102 +207,85 @@ export function checkValues<H extends Hyperparameters>(
 }
 
 /**
- * Declares a method of images. What it is built from is checked first.
- * @returns the method; its `build` throws InputError for a setting without network and hyperparameters, and for a supervised method with
- * fewer than two classes
- * @example
- * export const moco = imageMethod({
- *   title: 'MoCo', paper: 'He et al., arXiv 1911.05722', year: 2019, summary: '...',
- *   hyperparameters: { temperature: [0.2, TEMPERATURE], momentum: [0.99, SHARE] },
- *   build: ({ network, copy, hyperparameters }) => ({ loss: ({ x }) => ..., after: () => ... }),
- * });
+ * Builds a method: checks what it is given, and gives what it trains and its loss.
+ * @param method a method of images, or of points on the plane
+ * @throws InputError for a setting without a network, hyperparameters outside their ranges, and a supervised method with fewer than
+ * two classes
  */
-export function imageMethod<const H extends Hyperparameters>(
-  method: Omit<ImageMethod<H>, 'data'>,
-): ImageMethod<H> {
-  const { title, supervised, build } = method;
-  const checked: typeof build = (setting) => {
-    if (typeof setting !== 'object' || !isNetwork(setting?.network))
-      throw new InputError(`${title}: expected a setting with a network, got ${shown(setting)}`);
-    const hyperparameters = checkValues(method, setting.hyperparameters);
-    checkNumber(title, 'width', setting.width, { least: 1, whole: true });
-    if (supervised && !inRange(setting.classes, { least: 2, whole: true }))
-      throw new InputError(`${title}: expected labels of 2 classes or more, got ${shown(setting.classes)}`);
-    const copy = (name: string) => {
-      if (!isFunction(setting.copy))
-        throw new InputError(`${title}: expected a function for "copy", got ${shown(setting.copy)}`);
-      const made = setting.copy(name);
-      if (isNetwork(made)) return made;
-      throw new InputError(`${title}: expected "copy" to return a network, got ${shown(made)}`);
-    };
-    return build({ ...setting, hyperparameters, copy });
-  };
-  return { ...method, data: 'images', build: checked };
+export function buildMethod<H extends Hyperparameters>(
+  method: ImageMethod<H>,
+  setting: ImageSetting<Partial<Values<H>>>,
+): Recipe<ImageBatch>;
+export function buildMethod<H extends Hyperparameters>(
+  method: PlaneMethod<H>,
+  setting: PlaneSetting<Partial<Values<H>>>,
+): PlaneRecipe;
+export function buildMethod(
+  method: Method,
+  setting: ImageSetting<object> | PlaneSetting<object>,
+): Recipe<ImageBatch> | PlaneRecipe {
+  if (!isMethod(method))
+    throw new InputError(`buildMethod: expected a method of \`methods\`, got ${shown(method)}`);
+  if (typeof setting !== 'object' || setting === null)
+    throw new InputError(`${method.title}: expected a setting, got ${shown(setting)}`);
+  const hyperparameters = checkValues(method, setting.hyperparameters);
+  if (method.data === 'plane') return method.build({ ...(setting as PlaneSetting<object>), hyperparameters });
+  const checked = checkSetting(method, { ...(setting as ImageSetting<object>), hyperparameters } as never);
+  return 'loss' in method ? buildPair(method, checked) : method.build!(checked);
 }
 
-/** Declares a method of points on the plane. */
-export const planeMethod = <const H extends Hyperparameters>(
-  method: Omit<PlaneMethod<H>, 'data'>,
-): PlaneMethod<H> => ({
-  ...method,
-  data: 'plane',
-  build: (setting) =>
-    method.build({ ...setting, hyperparameters: checkValues(method, setting?.hyperparameters) }),
-});
+/** Whether a value is a method. */
+export const isMethod = (value: unknown): value is Method => {
+  const { data, build, loss, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
+  const kinds: unknown[] = ['images', 'plane'];
+  return (
+    kinds.includes(data) && (isFunction(build) || isFunction(loss)) && typeof hyperparameters === 'object'
+  );
+};
+
+/** What a method of images is built from, checked; `copy` is checked when it is called. */
+function checkSetting(
+  { title, supervised }: ImageMethod,
+  setting: ImageSetting<Record<string, never>>,
+): typeof setting {
+  if (!isNetwork(setting.network))
+    throw new InputError(`${title}: expected a setting with a network, got ${shown(setting.network)}`);
+  checkNumber(title, 'width', setting.width, { least: 1, whole: true });
+  if (supervised && !inRange(setting.classes, { least: 2, whole: true }))
+    throw new InputError(`${title}: expected labels of 2 classes or more, got ${shown(setting.classes)}`);
+  const copy = (name: string) => {
+    if (!isFunction(setting.copy))
+      throw new InputError(`${title}: expected a function for "copy", got ${shown(setting.copy)}`);
+    const made = setting.copy(name);
+    if (isNetwork(made)) return made;
+    throw new InputError(`${title}: expected "copy" to return a network, got ${shown(made)}`);
+  };
+  return { ...setting, copy };
+}
+
+/** A loss of two views, with its memory of past batches, and in chunks. */
+function buildPair(
+  { loss: lossOf }: ImageMethod,
+  { network, width, seed, hyperparameters }: ImageSetting<Record<string, never>>,
+): Recipe<ImageBatch> {
+  const { memory: rows = 0, chunks = 1, ...values } = hyperparameters as Record<string, number>;
+  const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
+  let remembered: [z: Tensor, labels: Tensor];
+  const ofViews = (z: Tensor, labels: Tensor | null) => {
+    if (memory) remembered = [z, twice(labels!)];
+    return lossOf!(...halves(z), values as never, { labels, memory });
+  };
+  return {
+    ...(memory && { state: memory.state, after: () => memory.push(...remembered) }),
+    loss: ({ x, labels }) => ofViews(network.embed(x, { training: true }), labels),
+    ...(chunks !== 1 && {
+      gradients: ({ x, labels }) => gradCache(network, x, chunks, (z) => ofViews(z, labels)),
+    }),
+  };
+}
 
 /** The labels of both views, u32 [2N]. */
 export const twice = (labels: Tensor): Tensor => concatenate([labels, labels]);
-
-/** What a loss of two views may need besides their embeddings. */
-export interface LossContext {
-  /** Labels of the N samples, u32 [N], of a supervised method. */
-  labels: Tensor | null;
-  /** Embeddings of past batches, where the method has the hyperparameter `memory` and it is not 0. */
-  memory: Memory | null;
-}
-
-/** A loss of the embeddings of two views, [N, D] each, with the hyperparameters that are its own. */
-export type PairLoss<H extends Hyperparameters> = (
-  zA: Tensor,
-  zB: Tensor,
-  values: Omit<Values<H>, 'chunks' | 'memory'>,
-  context: LossContext,
-) => Tensor;
-
-/**
- * Declares a method that is a loss of the embeddings of two views. The hyperparameter `chunks` passes the batch through the
- * network in parts ({@link gradCache}), `memory` remembers past batches ({@link crossBatchMemory}); those that it has work.
- * @example
- * export const vicReg = pairMethod({
- *   title: 'VICReg', paper: 'Bardes et al., arXiv 2105.04906', year: 2021, summary: '...',
- *   hyperparameters: { ...WEIGHTS, ...CHUNKS },
- *   loss: vicRegLoss,
- * });
- */
-export function pairMethod<const H extends Hyperparameters>({
-  loss: lossOf,
-  ...about
-}: Omit<ImageMethod<H>, 'data' | 'build'> & {
-  loss: PairLoss<H>;
-}): ImageMethod<H> & { loss: PairLoss<H> } {
-  const build = ({ network, width, seed, hyperparameters }: ImageSetting<Values<H>>): Recipe<ImageBatch> => {
-    const { memory: rows = 0, chunks = 1, ...values } = hyperparameters as Values<H> & Record<string, number>;
-    const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
-    let remembered: [z: Tensor, labels: Tensor];
-    const ofViews = (z: Tensor, labels: Tensor | null) => {
-      if (memory) remembered = [z, twice(labels!)];
-      return lossOf(...halves(z), values as never, { labels, memory });
-    };
-    return {
-      ...(memory && { state: memory.state, after: () => memory.push(...remembered) }),
-      loss: ({ x, labels }) => ofViews(network.embed(x, { training: true }), labels),
-      ...(chunks !== 1 && {
-        gradients: ({ x, labels }) => gradCache(network, x, chunks, (z) => ofViews(z, labels)),
-      }),
-    };
-  };
-  return { ...imageMethod({ ...about, build }), loss: lossOf };
-}
 
 /** The defaults of hyperparameters. */
 export const defaultsOf = (hyperparameters: Hyperparameters): Record<string, number> =>

@@ -1,6 +1,6 @@
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { fail, show, type Tensor } from '../graph/tensor.ts';
+import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { div, mul, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -8,11 +8,15 @@ import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { softplus } from '../ops/unary.ts';
 import { ema } from '../optim/ema.ts';
-import { count, imageMethod, SHARE, type Values } from './method.ts';
+import { COUNT, type ImageMethod, SHARE } from './method.ts';
 import { queue } from './parts/queue.ts';
 import { checkViews, halves } from './parts/views.ts';
 
-const hyperparameters = { temperature: [0.2, POSITIVE] } as const;
+const hyperparameters = {
+  temperature: [0.2, POSITIVE],
+  momentum: [0.99, SHARE],
+  queue: [4096, COUNT],
+} as const;
 
 /**
  * MoCo's loss: He et al. 2019, arXiv 1911.05722, Equation 1: InfoNCE of a query with its key, against the keys of earlier batches.
@@ -24,14 +28,9 @@ const hyperparameters = { temperature: [0.2, POSITIVE] } as const;
  * @param temperature default 0.2 (MoCo v2, arXiv 2003.04297; the first paper's is 0.07)
  * @throws ShapeError unless q and k are [N, D] and keys is [K, D]
  */
-export function mocoLoss(
-  q: Tensor,
-  k: Tensor,
-  keys: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
-): Tensor {
+export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperature?: Scalar } = {}): Tensor {
   checkViews('mocoLoss', q, k);
-  const { temperature } = scalarsOf('mocoLoss', options, hyperparameters);
+  const { temperature } = scalarsOf('mocoLoss', options, { temperature: hyperparameters.temperature });
   checkTensor('mocoLoss', 'keys', keys, { dtype: 'f32' });
   if (keys.shape.length !== 2 || keys.shape[1] !== q.shape[1])
     fail('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
@@ -47,12 +46,13 @@ export function mocoLoss(
  * together. Both views are queries, as in version 3 (arXiv 2104.02057). `momentum` .99 (.999 is for 200 epochs); `queue`:
  * how many keys it holds.
  */
-export const moco = imageMethod({
+export const moco = {
   title: 'MoCo',
   paper: 'He et al., arXiv 1911.05722',
   year: 2019,
   summary: 'pick the other view among a queue of keys from a slowly following copy of the network',
-  hyperparameters: { ...hyperparameters, momentum: [0.99, SHARE], queue: [4096, count(1)] },
+  data: 'images',
+  hyperparameters,
   build({ network, copy, width, seed, hyperparameters: { temperature, momentum, queue: rows } }) {
     const target = copy('target');
     const keys = queue({ name: 'queue', rows, width, seed });
@@ -71,4 +71,4 @@ export const moco = imageMethod({
       },
     };
   },
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -5,8 +5,13 @@ import { add, mul, sub } from '../ops/binary.ts';
 import { normal } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
 import { neg, softplus } from '../ops/unary.ts';
-import { count, fixed, planeMethod } from './method.ts';
+import type { PlaneMethod } from './method.ts';
 import { gaussianEnergy, logGaussian, networkEnergy } from './parts/energy.ts';
+
+const hyperparameters = {
+  k: [5, { least: 1, most: 10_000, whole: true }],
+  noise: [2.5, { least: 0.1, most: 1e6, fixed: true }],
+} as const;
 
 /**
  * Noise-contrastive estimation: Gutmann and Hyvarinen 2010 (AISTATS), Equations 3 to 5, with k noise points for each data point (2012, JMLR 13,
@@ -50,12 +55,13 @@ export function nceLoss(
  * NCE of a density on the plane: the noise is a Gaussian of standard deviation `noise`, `k` points of it for each data point.
  * The energy is a Gaussian's where the data are known to be one Gaussian, else a small network.
  */
-export const nce = planeMethod({
+export const nce = {
   title: 'Noise-contrastive estimation (NCE)',
   paper: 'Gutmann & Hyvärinen, AISTATS',
   year: 2010,
   summary: 'fits a density on the plane by telling data from noise; its normaliser is learned with it',
-  hyperparameters: { k: [5, count(1, 10_000)], noise: [2.5, fixed({ least: 0.1, most: 1e6 })] },
+  data: 'plane',
+  hyperparameters,
   spread: ({ noise }) => noise,
   build({ gaussian, seed, hyperparameters: { k, noise } }) {
     const energy = gaussian ? gaussianEnergy() : networkEnergy(seed, noise);
@@ -72,4 +78,4 @@ export const nce = planeMethod({
       },
     };
   },
-});
+} satisfies PlaneMethod<typeof hyperparameters>;

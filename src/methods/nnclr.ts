@@ -1,17 +1,17 @@
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { reshape, type Tensor } from '../graph/tensor.ts';
+import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { projector } from '../nn/encoders.ts';
 import { add, mul } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { gather } from '../ops/shape.ts';
 import { topKSimilar } from '../ops/top_k.ts';
-import { count, imageMethod, type Values } from './method.ts';
+import { COUNT, type ImageMethod } from './method.ts';
 import { queue } from './parts/queue.ts';
 import { checkViews, halves } from './parts/views.ts';
 
-const hyperparameters = { temperature: [0.1, POSITIVE] } as const;
+const hyperparameters = { temperature: [0.1, POSITIVE], queue: [4096, COUNT] } as const;
 
 /**
  * NNCLR's loss: Dwibedi et al. 2021, arXiv 2104.14548, Equation 3 and Appendix A: InfoNCE whose anchor is not a view itself but its
@@ -32,9 +32,9 @@ export function nnclrLoss(
   zA: Tensor,
   zB: Tensor,
   past: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
+  options: { temperature?: Scalar } = {},
 ): Tensor {
-  const { temperature } = scalarsOf('nnclrLoss', options, hyperparameters);
+  const { temperature } = scalarsOf('nnclrLoss', options, { temperature: hyperparameters.temperature });
   for (const z of [zA, pB, zB, pA]) checkViews('nnclrLoss', pA, z);
   checkTensor('nnclrLoss', 'past', past, { dtype: 'f32', rank: 2 });
   const toward = (z: Tensor, p: Tensor) => {
@@ -46,12 +46,13 @@ export function nnclrLoss(
 }
 
 /** NNCLR: a predictor behind the projector, and a `queue` of that many embeddings of view A. */
-export const nnclr = imageMethod({
+export const nnclr = {
   title: 'NNCLR',
   paper: 'Dwibedi et al., arXiv 2104.14548',
   year: 2021,
   summary: 'the positive is the nearest neighbour among past embeddings: another sample like this one',
-  hyperparameters: { ...hyperparameters, queue: [4096, count(1)] },
+  data: 'images',
+  hyperparameters,
   build({ network, width, seed, hyperparameters: { temperature, queue: rows } }) {
     const predict = projector({ name: 'predictor', seed, inputs: width, hidden: 2 * width, outputs: width });
     const past = queue({ name: 'queue', rows, width, seed });
@@ -70,4 +71,4 @@ export const nnclr = imageMethod({
       after: () => past.push(latest),
     };
   },
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -1,5 +1,5 @@
 import { checkTensor, POSITIVE, scalarsOf, WEIGHT } from '../graph/check.ts';
-import { constant, type Tensor } from '../graph/tensor.ts';
+import { constant, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, maximum, mul, sub, where } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
@@ -7,11 +7,11 @@ import { max, mean, sum } from '../ops/reduce.ts';
 import { gather, transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { softplus } from '../ops/unary.ts';
-import { imageMethod, type Values } from './method.ts';
+import type { ImageMethod } from './method.ts';
 import { checkLabelled } from './parts/cross_batch_memory.ts';
 import { aroundProxies, PROXY_RATE } from './parts/proxies.ts';
 
-const hyperparameters = { alpha: [32, POSITIVE], delta: [0.1, WEIGHT] } as const;
+const hyperparameters = { alpha: [32, POSITIVE], delta: [0.1, WEIGHT], proxyRate: PROXY_RATE } as const;
 
 /** Rows of the identity: class -> [0, 1, 0, ...]. */
 const identity = (C: number) =>
@@ -37,9 +37,12 @@ export function proxyAnchorLoss(
   z: Tensor,
   labels: Tensor,
   proxies: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
+  options: { alpha?: Scalar; delta?: Scalar } = {},
 ): Tensor {
-  const { alpha, delta } = scalarsOf('proxyAnchorLoss', options, hyperparameters);
+  const { alpha, delta } = scalarsOf('proxyAnchorLoss', options, {
+    alpha: hyperparameters.alpha,
+    delta: hyperparameters.delta,
+  });
   checkLabelled('proxyAnchorLoss', z, labels);
   checkTensor('proxyAnchorLoss', 'proxies', proxies, { dtype: 'f32', rank: 2 });
   const s = matmul(l2Normalize(proxies), l2Normalize(z), { transposeB: true }); // [C, M]
@@ -65,12 +68,13 @@ function pointLoss(
 }
 
 /** Proxy-Anchor with its proxies. */
-export const proxyAnchor = imageMethod({
+export const proxyAnchor = {
   title: 'Proxy-Anchor',
   paper: 'Kim et al., arXiv 2003.13911',
   year: 2020,
   summary: 'a learned proxy of each class pulls its farthest rows and pushes the nearest others',
-  hyperparameters: { ...hyperparameters, ...PROXY_RATE },
+  data: 'images',
+  hyperparameters,
   supervised: true,
   pointLoss,
   build: (setting) =>
@@ -78,4 +82,4 @@ export const proxyAnchor = imageMethod({
       const { alpha, delta } = setting.hyperparameters;
       return proxyAnchorLoss(z, labels, proxies, { alpha, delta });
     }),
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -1,15 +1,15 @@
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { mul } from '../ops/binary.ts';
 import { crossEntropy } from '../ops/cross_entropy.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
-import { imageMethod, type Values } from './method.ts';
+import type { ImageMethod } from './method.ts';
 import { checkLabelled } from './parts/cross_batch_memory.ts';
 import { aroundProxies, PROXY_RATE } from './parts/proxies.ts';
 
-const hyperparameters = { scale: [9, POSITIVE] } as const;
+const hyperparameters = { scale: [9, POSITIVE], proxyRate: PROXY_RATE } as const;
 
 /**
  * Proxy-NCA: Movshovitz-Attias et al. 2017, arXiv 1703.07464, in the form of Proxy-NCA++, Teh et al. 2020, arXiv 2004.01113,
@@ -25,9 +25,9 @@ export function proxyNcaLoss(
   z: Tensor,
   labels: Tensor,
   proxies: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
+  options: { scale?: Scalar } = {},
 ): Tensor {
-  const { scale } = scalarsOf('proxyNcaLoss', options, hyperparameters);
+  const { scale } = scalarsOf('proxyNcaLoss', options, { scale: hyperparameters.scale });
   checkLabelled('proxyNcaLoss', z, labels);
   checkTensor('proxyNcaLoss', 'proxies', proxies, { dtype: 'f32', rank: 2 });
   // |u - p|^2 = 2 - 2 u.p, and a softmax does not see the 2.
@@ -36,12 +36,13 @@ export function proxyNcaLoss(
 }
 
 /** Proxy-NCA++ with its proxies. */
-export const proxyNca = imageMethod({
+export const proxyNca = {
   title: 'Proxy-NCA++',
   paper: 'Teh et al., arXiv 2004.01113',
   year: 2020,
   summary: 'rows attract to a learned proxy of their class, away from those of the others: no mining',
-  hyperparameters: { ...hyperparameters, ...PROXY_RATE },
+  data: 'images',
+  hyperparameters,
   supervised: true,
   // The proxies then say how often each class occurs, and no more.
   pointLoss: (_, { shares }) => shares.reduce((sum, p) => sum - p * Math.log(p), 0),
@@ -50,4 +51,4 @@ export const proxyNca = imageMethod({
       const { scale } = setting.hyperparameters;
       return proxyNcaLoss(z, labels, proxies, { scale });
     }),
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -5,7 +5,7 @@ import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
 import { linear } from '../nn/layers.ts';
 import { crossEntropy } from '../ops/cross_entropy.ts';
 import { mean } from '../ops/reduce.ts';
-import { imageMethod } from './method.ts';
+import type { ImageMethod } from './method.ts';
 
 /**
  * Rotation prediction: Gidaris et al. 2018, arXiv 1803.07728, Equations 2 and 3: predict by which of four quarter turns an image was
@@ -24,11 +24,12 @@ export function rotationLoss(logits: Tensor): Tensor {
 }
 
 /** Rotation prediction: all four turns of two wide views in one batch, a linear head behind the projector. */
-export const rotation = imageMethod({
+export const rotation = {
   title: 'Rotation prediction',
   paper: 'Gidaris et al., arXiv 1803.07728',
   year: 2018,
   summary: 'predict by which of four quarter turns an image was turned: a pretext, no pairs of views',
+  data: 'images',
   hyperparameters: {},
   pointLoss: () => Math.log(4),
   build({ network, width, seed }) {
@@ -39,4 +40,4 @@ export const rotation = imageMethod({
         rotationLoss(head(network.embed(quarterTurns(views(2, WIDE)), { training: true }))),
     };
   },
-});
+} satisfies ImageMethod;

@@ -5,9 +5,11 @@ import { projector } from '../nn/encoders.ts';
 import { add, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
-import { imageMethod, SHARE, SWITCH } from './method.ts';
+import { type ImageMethod, SHARE, SWITCH } from './method.ts';
 import { either } from './parts/either.ts';
 import { checkViews, halves } from './parts/views.ts';
+
+const hyperparameters = { stopGradient: [1, SHARE], standardize: [1, SWITCH] } as const;
 
 /**
  * SimSiam's loss: Chen and He 2020, arXiv 2011.10566, Equations 1 to 4: minus the cosine of the prediction from one view and the
@@ -42,12 +44,13 @@ export function simSiamLoss(
  * into the projections too; `standardize` 0 leaves out the batch norm that the projector ends in, which hides the collapse
  * from the std.
  */
-export const simSiam = imageMethod({
+export const simSiam = {
   title: 'SimSiam',
   paper: 'Chen & He, arXiv 2011.10566',
   year: 2020,
   summary: 'predict the other view, with its gradient stopped: no negatives, no target network',
-  hyperparameters: { stopGradient: [1, SHARE], standardize: [1, SWITCH] },
+  data: 'images',
+  hyperparameters,
   build({ network, width, seed, hyperparameters }) {
     const hidden = Math.ceil(width / 2);
     const predict = projector({ name: 'predictor', seed, inputs: width, hidden, outputs: width });
@@ -69,4 +72,4 @@ export const simSiam = imageMethod({
       },
     };
   },
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -1,14 +1,14 @@
 import { POSITIVE, scalarsOf } from '../graph/check.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { div, maximum, minimum } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { sum } from '../ops/reduce.ts';
 import { concatenate, slice } from '../ops/shape.ts';
-import { CHUNKS, MEMORY, pairMethod, twice, type Values } from './method.ts';
+import { CHUNKS, type ImageMethod, MEMORY, twice } from './method.ts';
 import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_memory.ts';
 
-const hyperparameters = { temperature: [0.1, POSITIVE] } as const;
+const hyperparameters = { temperature: [0.1, POSITIVE], memory: MEMORY, chunks: CHUNKS } as const;
 
 /**
  * Supervised contrastive loss: Khosla et al. 2020, arXiv 2004.11362, Equation 2 (the mean over positives outside the log).
@@ -22,9 +22,14 @@ const hyperparameters = { temperature: [0.1, POSITIVE] } as const;
 export function supConLoss(
   z: Tensor,
   labels: Tensor,
-  options: Partial<Values<typeof hyperparameters>> & { memory?: Memory | null } = {},
+  options: { temperature?: Scalar } & { memory?: Memory | null } = {},
 ): Tensor {
-  const { temperature } = scalarsOf('supConLoss', options, hyperparameters, 'memory');
+  const { temperature } = scalarsOf(
+    'supConLoss',
+    options,
+    { temperature: hyperparameters.temperature },
+    'memory',
+  );
   const { memory = null } = options;
   checkLabelled('supConLoss', z, labels, memory);
   const u = l2Normalize(z);
@@ -39,14 +44,15 @@ export function supConLoss(
 }
 
 /** SupCon on two views of each labelled image. */
-export const supCon = pairMethod({
+export const supCon = {
   title: 'SupCon',
   paper: 'Khosla et al., arXiv 2004.11362',
   year: 2020,
   summary: 'all rows of one label attract: the supervised upper reference',
-  hyperparameters: { ...hyperparameters, ...MEMORY, ...CHUNKS },
+  data: 'images',
+  hyperparameters,
   supervised: true,
   pointLoss: ({ memory }, { rows }) => Math.log(rows - 1 + memory),
   loss: (zA, zB, values, { labels, memory }) =>
     supConLoss(concatenate([zA, zB]), twice(labels!), { ...values, memory }),
-});
+} satisfies ImageMethod<typeof hyperparameters>;

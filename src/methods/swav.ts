@@ -1,17 +1,21 @@
 import { inRange, shown } from '../gpu/check.ts';
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { fail, type Tensor } from '../graph/tensor.ts';
+import { fail, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { exp } from '../ops/unary.ts';
-import { count, imageMethod, type Values } from './method.ts';
+import { COUNT, type ImageMethod } from './method.ts';
 import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
 import { checkViews, halves } from './parts/views.ts';
 
-const codes = { epsilon: [0.05, POSITIVE], iterations: [3, count(1, 100)] } as const;
-const hyperparameters = { temperature: [0.1, POSITIVE], ...codes } as const;
+const hyperparameters = {
+  prototypes: [256, COUNT],
+  temperature: [0.1, POSITIVE],
+  epsilon: [0.05, POSITIVE],
+  iterations: [3, { least: 1, most: 100, whole: true }],
+} as const;
 
 /**
  * The codes of a batch: of all assignments that use every prototype equally, nearly the one with the largest scores (Equation 3;
@@ -23,10 +27,10 @@ const hyperparameters = { temperature: [0.1, POSITIVE], ...codes } as const;
  * @returns [N, K]
  * @throws ShapeError for less than one round
  */
-export function sinkhorn(scores: Tensor, options: Partial<Values<typeof codes>> = {}): Tensor {
+export function sinkhorn(scores: Tensor, options: { epsilon?: Scalar; iterations?: number } = {}): Tensor {
   checkTensor('sinkhorn', 'scores', scores, { dtype: 'f32', rank: 2 });
-  const { epsilon } = scalarsOf('sinkhorn', options, { epsilon: codes.epsilon }, 'iterations');
-  const { iterations = codes.iterations[0] } = options;
+  const { epsilon } = scalarsOf('sinkhorn', options, { epsilon: hyperparameters.epsilon }, 'iterations');
+  const { iterations = hyperparameters.iterations[0] } = options;
   if (!inRange(iterations, { least: 1, most: 1000, whole: true }))
     fail('sinkhorn', `expected a positive whole number of iterations, got ${shown(iterations)}`);
   let logs = div(scores, epsilon);
@@ -50,27 +54,25 @@ export function sinkhorn(scores: Tensor, options: Partial<Values<typeof codes>> 
 export function swavLoss(
   sA: Tensor,
   sB: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
+  options: { temperature?: Scalar; epsilon?: Scalar; iterations?: number } = {},
 ): Tensor {
   checkViews('swavLoss', sA, sB);
-  const { temperature, epsilon } = hyperparameters;
-  const scalars = scalarsOf('swavLoss', options, { temperature, epsilon }, 'iterations');
+  const spec = { temperature: hyperparameters.temperature, epsilon: hyperparameters.epsilon };
+  const { temperature, epsilon } = scalarsOf('swavLoss', options, spec, 'iterations');
   const { iterations } = options;
   const predict = (s: Tensor, other: Tensor) =>
-    softCrossEntropy(
-      stopGradient(sinkhorn(other, { epsilon: scalars.epsilon, iterations })),
-      div(s, scalars.temperature),
-    );
+    softCrossEntropy(stopGradient(sinkhorn(other, { epsilon, iterations })), div(s, temperature));
   return mul(add(predict(sA, sB), predict(sB, sA)), 0.5);
 }
 
 /** SwAV: so many `prototypes`, trained with the network. */
-export const swav = imageMethod({
+export const swav = {
   title: 'SwAV',
   paper: 'Caron et al., arXiv 2006.09882',
   year: 2020,
   summary: 'predict which of the prototypes, all equally used, the other view is assigned to',
-  hyperparameters: { prototypes: [256, count(1)], ...hyperparameters },
+  data: 'images',
+  hyperparameters,
   build({ network, width, seed, hyperparameters: { prototypes: count, ...values } }) {
     const score = prototypes({ name: 'prototypes', count, width, seed });
     return {
@@ -78,4 +80,4 @@ export const swav = imageMethod({
       loss: ({ x }) => swavLoss(...halves(score(network.embed(x, { training: true }))), values),
     };
   },
-});
+} satisfies ImageMethod<typeof hyperparameters>;

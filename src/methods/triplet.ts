@@ -1,6 +1,6 @@
 import { checkFlag, scalarsOf, WEIGHT } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { reshape, type Tensor } from '../graph/tensor.ts';
+import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, greater, maximum, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
@@ -8,10 +8,10 @@ import { mean, sum } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { triplets } from '../ops/triplets.ts';
 import { sqrt, square } from '../ops/unary.ts';
-import { CHUNKS, MEMORY, pairMethod, SWITCH, twice, type Values } from './method.ts';
+import { CHUNKS, type ImageMethod, MEMORY, SWITCH, twice } from './method.ts';
 import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_memory.ts';
 
-const hyperparameters = { margin: [0.2, WEIGHT] } as const;
+const hyperparameters = { margin: [0.2, WEIGHT], hard: [0, SWITCH], memory: MEMORY, chunks: CHUNKS } as const;
 
 /**
  * Squared distances below are rounding, and have no gradient: that of a root at 0 is infinite. Of the unit rows in f32, and of
@@ -51,9 +51,9 @@ function distancesOf(a: Tensor, b: Tensor): Tensor {
 export function tripletLoss(
   z: Tensor,
   labels: Tensor,
-  options: Partial<Values<typeof hyperparameters>> & { hard?: boolean; memory?: Memory | null } = {},
+  options: { margin?: Scalar; hard?: boolean; memory?: Memory | null } = {},
 ): Tensor {
-  const { margin } = scalarsOf('tripletLoss', options, hyperparameters, 'hard memory');
+  const { margin } = scalarsOf('tripletLoss', options, { margin: hyperparameters.margin }, 'hard memory');
   const { hard = false, memory = null } = options;
   checkFlag('tripletLoss', 'hard', hard);
   checkLabelled('tripletLoss', z, labels, memory);
@@ -64,16 +64,17 @@ export function tripletLoss(
 }
 
 /** The triplet loss on two views of each labelled image. */
-export const triplet = pairMethod({
+export const triplet = {
   title: 'Triplet loss with mining',
   paper: 'Schroff et al., arXiv 1503.03832',
   year: 2015,
   summary:
     'nearer to a positive than to a negative; semi-hard triplets, or the hardest (--hard 1), which may collapse',
-  hyperparameters: { ...hyperparameters, hard: [0, SWITCH], ...MEMORY, ...CHUNKS },
+  data: 'images',
+  hyperparameters,
   supervised: true,
   // At a point no triplet is semi-hard, and the loss is 0.
   pointLoss: ({ margin, hard }) => (hard ? margin : undefined),
   loss: (zA, zB, { margin, hard }, { labels, memory }) =>
     tripletLoss(concatenate([zA, zB]), twice(labels!), { margin, hard: hard !== 0, memory }),
-});
+} satisfies ImageMethod<typeof hyperparameters>;

@@ -4,7 +4,7 @@ import { fail, show, type Tensor, where } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { logMeanKernel } from '../ops/log_mean_kernel.ts';
-import { pairMethod } from './method.ts';
+import type { ImageMethod } from './method.ts';
 
 /**
  * Uniformity: Wang & Isola 2020, arXiv 2005.10242, Equation 2: `log mean_{i<j} exp(-t |u_i - u_j|^2)` within one view.
@@ -27,11 +27,12 @@ export function uniformityLoss(z: Tensor, options: { t?: number } = {}): Tensor 
 }
 
 /** Uniformity alone, which ignores the pairs. */
-export const uniformity = pairMethod({
+export const uniformity = {
   title: 'Uniformity only',
   paper: 'Wang & Isola, arXiv 2005.10242',
   year: 2020,
   summary: 'spreads over the hypersphere and ignores which views belong together',
+  data: 'images',
   hyperparameters: {},
   loss: (zA, zB) => mul(add(uniformityLoss(zA), uniformityLoss(zB)), 0.5),
-});
+} satisfies ImageMethod;

@@ -1,17 +1,18 @@
 import { scalarsOf, WEIGHT } from '../graph/check.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { relu, square } from '../ops/unary.ts';
 import { std, variance } from '../ops/variance.ts';
-import { CHUNKS, pairMethod, type Values } from './method.ts';
+import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
 const hyperparameters = {
   invarianceWeight: [25, WEIGHT],
   varianceWeight: [25, WEIGHT],
   covarianceWeight: [1, WEIGHT],
+  chunks: CHUNKS,
 } as const;
 
 /** Keeps the gradient of the standard deviation finite at 0 (the paper's). */
@@ -44,14 +45,14 @@ function covarianceTerm(z: Tensor): Tensor {
 export function vicRegLoss(
   zA: Tensor,
   zB: Tensor,
-  options: Partial<Values<typeof hyperparameters>> = {},
+  options: { invarianceWeight?: Scalar; varianceWeight?: Scalar; covarianceWeight?: Scalar } = {},
 ): Tensor {
   checkViews('vicRegLoss', zA, zB);
-  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf(
-    'vicRegLoss',
-    options,
-    hyperparameters,
-  );
+  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf('vicRegLoss', options, {
+    invarianceWeight: hyperparameters.invarianceWeight,
+    varianceWeight: hyperparameters.varianceWeight,
+    covarianceWeight: hyperparameters.covarianceWeight,
+  });
   const invariance = mean(square(sub(zA, zB)));
   const varying = mul(add(varianceTerm(zA), varianceTerm(zB)), 0.5);
   const redundancy = add(covarianceTerm(zA), covarianceTerm(zB));
@@ -62,11 +63,12 @@ export function vicRegLoss(
 }
 
 /** VICReg on two views of each image. */
-export const vicReg = pairMethod({
+export const vicReg = {
   title: 'VICReg',
   paper: 'Bardes et al., arXiv 2105.04906',
   year: 2021,
   summary: 'views agree, each feature varies, features do not repeat each other: no negatives',
-  hyperparameters: { ...hyperparameters, ...CHUNKS },
+  data: 'images',
+  hyperparameters,
   loss: vicRegLoss,
-});
+} satisfies ImageMethod<typeof hyperparameters>;

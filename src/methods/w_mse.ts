@@ -2,7 +2,7 @@ import { checkCall } from '../graph/check.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { concatenate } from '../ops/shape.ts';
 import { alignmentLoss } from './alignment.ts';
-import { pairMethod, SWITCH } from './method.ts';
+import { type ImageMethod, SWITCH } from './method.ts';
 import { checkViews, halves } from './parts/views.ts';
 import { whiten } from './parts/whiten.ts';
 
@@ -26,11 +26,12 @@ export function wMseLoss(zA: Tensor, zB: Tensor, options: { iterations?: number 
 }
 
 /** W-MSE on two views of each image. `standardize` 0 leaves out the batch norm that the projector ends in. */
-export const wMse = pairMethod({
+export const wMse = {
   title: 'W-MSE',
   paper: 'Ermolov et al., arXiv 2007.06346',
   year: 2020,
   summary: 'embeddings are whitened over the batch, then views agree: white embeddings cannot collapse',
+  data: 'images',
   hyperparameters: { standardize: [1, SWITCH] },
   loss: (zA, zB) => wMseLoss(zA, zB),
-});
+} satisfies ImageMethod;

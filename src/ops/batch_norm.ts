@@ -52,7 +52,7 @@ const ROWS_PER_INVOCATION = 8;
 
 const values = (C: number) => (C % 4 ? C : C / 4);
 
-/** How the rows are cut into partial sums: from the shape alone, so that the order of additions is too. */
+/** How the rows are cut into partial sums: it follows from the shape alone, and with it the order of additions. */
 function layoutOf(shape: Shape) {
   const C = shape.at(-1)!;
   const rows = sizeOf(shape) / C;
@@ -64,7 +64,7 @@ function layoutOf(shape: Shape) {
 
 type Layout = ReturnType<typeof layoutOf>;
 
-/** What all kernels of shaders/batch_norm.wgsl share; `shape` is that of x. */
+/** The fields that all kernels of shaders/batch_norm.wgsl share; `shape` is the shape of x. */
 function kernel(
   shape: Shape,
   entry: string,
@@ -87,7 +87,7 @@ function kernel(
       ...{ relu: Number(relu), hasGamma: Number(hasGamma), hasBeta: Number(hasBeta) },
       ...{ epsilon, momentum },
     }),
-    // Of those that add up all rows in one step, that of few rows; the last sums are of 16 lanes, twice.
+    // Kernels that add up all rows in one step have few rows; the last sums are of 16 lanes, twice.
     rounds: () =>
       Math.max(l.chunk, 2 * Math.ceil(Math.max(l.splits, l.rows <= FEW_ROWS ? l.rows : 0) / 16)) + 38,
     invocations: () => invocations(l),
@@ -150,7 +150,7 @@ const runningOp = op({
 
 // ---- gradients ----
 
-/** With a ReLU behind it the gradient needs y too. */
+/** The inputs of the gradient; y only where a ReLU was applied. */
 type GradientInputs = [x: Tensor, dy: Tensor, y: Tensor | null, mean: Tensor, variance: Tensor];
 
 const partialGradient = op({

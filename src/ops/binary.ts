@@ -30,7 +30,7 @@ const OPERATIONS: Operation[] = [
   'equal',
 ];
 
-/** What an operand is to the kernel; the numbers are those of the shader. */
+/** How the kernel reads an operand; the numbers are those of the shader. */
 const FORMS = { whole: 0, number: 1, element: 2, row: 3, column: 4 } as const;
 type Form = keyof typeof FORMS | 'strided';
 
@@ -60,7 +60,7 @@ function shapeOf(op: string, a: Tensor | number, b: Tensor | number): Shape {
   return broadcastShape(op, shapeA, shapeB);
 }
 
-/** How an operand lies in y, and the length of y's rows for it. */
+/** How an operand repeats in y, and the length of y's rows for it. */
 function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
   if (!x || x.node.kind === 'scalar') return { form: 'number', columns: 0 };
   const total = sizeOf(y);
@@ -69,7 +69,7 @@ function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
   const full = [...Array(y.length - x.shape.length).fill(1), ...x.shape];
   const repeats = full.map((n, axis) => n !== y[axis]);
   const columns = total / x.size;
-  // Sizes of 1 that stand between do not matter.
+  // Sizes of 1 do not matter.
   const axes = [...y.keys()].filter((axis) => y[axis] !== 1);
   const first = axes.findIndex((axis) => !repeats[axis]);
   const isRow = axes.slice(first).every((axis) => !repeats[axis]);
@@ -139,7 +139,7 @@ function kernelFor(operation: Operation, c: Call<Options>): Kernel<Options> {
   };
 }
 
-/** What an operation is on numbers, and the values that make it trivial. */
+/** An operation on numbers, and the values that make it trivial. */
 interface Spec {
   fold: (a: number, b: number) => number;
   /** The result where one operand is a known number, if no work is needed. Operands have y's shape. */
@@ -147,6 +147,7 @@ interface Spec {
   vjp: (dy: Tensor, a: Tensor | number, b: Tensor | number, y: Tensor) => (Tensor | null)[];
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function binary(operation: Operation, { fold, known, vjp }: Spec) {
   const apply = op({
     name: operation,
@@ -218,6 +219,7 @@ export const maximum: Binary = binary('maximum', {
   vjp: (dy, a, b) => [mul(dy, greaterEqual(a, b)), mul(dy, greater(b, a))],
 });
 
+/* @__NO_SIDE_EFFECTS__ */
 const comparison = (operation: Operation, fold: (a: number, b: number) => boolean): Binary =>
   binary(operation, { fold: (a, b) => +fold(a, b), vjp: () => [null, null] });
 

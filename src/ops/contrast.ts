@@ -1,9 +1,9 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
-import { MOST_ROUNDS } from '../gpu/target.ts';
+import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { type Kernel, op, type Target } from '../graph/op.ts';
+import { type Kernel, type OpFunction, op } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import {
@@ -18,7 +18,7 @@ import {
 import { mean } from './reduce.ts';
 import { pad } from './shape.ts';
 
-/** What counts as a candidate and as a positive for an anchor. */
+/** The candidates and positives of an anchor. */
 export interface ContrastOptions {
   /** Similarities are scale <a, b> / temperature. Default 1. */
   scale?: Scalar;
@@ -78,7 +78,7 @@ interface Tile extends Operands {
   side: number;
 }
 
-/** Rounds of a tile after the other over so many columns, of rows of d numbers: four a round, or two and two where a workgroup shares them. */
+/** Rounds of all tiles over so many columns, for rows of d numbers: four numbers a round, or one where a workgroup shares them. */
 const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
   size: d,
   rounds: (n: number) =>
@@ -86,7 +86,7 @@ const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
   expected: 'rows of at most N numbers',
 });
 
-/** The tiles of so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
+/** The tiles to choose from for so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
 function tilesOf(x: Tensor, y: Tensor, rows: number, target: Target): Tile[] {
   const work = rows * y.size;
   const source = fromBuffers(contrastWgsl);
@@ -127,7 +127,7 @@ const WEIGHTS = { 8: 'contrast_weights_8', 16: 'contrast_weights_16', shared: 'c
 /** Rows, and their labels where positives are those of the same label. */
 type Labelled = [a: Tensor, b: Tensor, labelsA: Tensor | null, labelsB: Tensor | null];
 
-export const partialOp = op({
+export const partialOp: OpFunction<Settings, Labelled> = op({
   name: 'contrastPartial',
   shape: ([a, b]: Labelled, _: Settings) => [
     chunking(a.shape[0], b.shape[0], a.shape[1]).chunks,
@@ -157,7 +157,7 @@ interface CombineOptions extends Settings {
   labels: readonly [Tensor | null, Tensor | null];
 }
 
-// A and B are inputs for the sake of the gradient: the kernel reads the partial states only.
+// Only the gradient needs A and B: the kernel reads the partial states.
 const combineOp = op({
   name: 'contrast',
   shape: ([, a]: [partials: Tensor, a: Tensor, b: Tensor], { mean }: CombineOptions) => [
@@ -224,7 +224,7 @@ const weightsOp = op({
   },
 });
 
-/** Up to so many partial states one workgroup may take the mean. */
+/** The most partial states of which one workgroup takes the mean. */
 export const FEW = 16384;
 
 /** Rows of a slab: few, so that memory stays O(N), though up to 512 rows are one slab; whole vec4s and 256-byte parts. */

@@ -4,15 +4,15 @@ import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 't
 import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
 import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
-import { MOST_ROUNDS } from '../gpu/target.ts';
+import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
-import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
 import { pad, slice } from './shape.ts';
 import { activationGradient } from './unary.ts';
 
-/** Where a window stands: used by convolutions and pools alike. */
+/** The places of a window, of a convolution or a pool. */
 export interface WindowOptions {
   /** Pixels from one window to the next: one number, or [y, x]. */
   stride?: number | readonly [y: number, x: number];
@@ -25,7 +25,7 @@ export interface Conv2dOptions extends WindowOptions {
   activation?: 'none' | 'relu';
 }
 
-/** A window in numbers: all that a kernel needs to know of an image and its windows. */
+/** The sizes of images and windows, as kernels need them. */
 export interface Geometry {
   batch: number;
   height: number;
@@ -100,19 +100,19 @@ const uniforms = (
   others: { relu?: number; hasBias?: number; splits?: number; chunk?: number } = {},
 ) => ({ ...geometry, outChannels, relu: 0, hasBias: 0, splits: 1, chunk: 0, ...others });
 
-/** Fewer invocations than this leave a GPU idle: then smaller tiles are better. */
+/** Fewer invocations leave a GPU idle: then smaller tiles are better. */
 const FEW = 4096;
 
 /** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
 const LARGE = 32768;
 
-/** How many channels more fill a tile: copies with zeros behind cost less than tiles for any shape, which took 2 to 11 times as long. */
+/** How many more channels fill a tile: padded copies cost less than tiles for any shape, which took 2 to 11 times as long. */
 const missing = (channels: number, unit: number): number => {
   const tile = channels % unit === 0 || channels < unit ? unit : channels < 16 ? 8 : 16;
   return tile * Math.ceil(channels / tile) - channels;
 };
 
-/** x with zeros behind its last axes, so many of each. */
+/** x padded with so many zeros at the end of each of its last axes. */
 function widened(x: Tensor, ...more: number[]): Tensor {
   const before = x.shape.map(() => 0);
   return pad(x, { before, after: [...before, ...more].slice(-x.shape.length) });
@@ -241,7 +241,7 @@ const conv2dOp = op({
 });
 
 /**
- * 2-D convolution (cross-correlation), in one dispatch; channels that do not fill a tile are copied with zeros behind them.
+ * 2-D convolution (cross-correlation), in one dispatch; channels that do not fill a tile are padded with zeros.
  * @param x images [N, H, W, C]
  * @param filter [KH, KW, C, O]
  * @param bias [O], or null
@@ -361,7 +361,7 @@ const tilesOf = ([KH, KW, C, O]: Shape, { rows, columns }: Tile) =>
 const ENOUGH = 16384;
 const PARTIAL_BYTES = 1 << 25;
 
-/** Into how many sums the pixels are cut: from the shapes alone, so that the order of additions is too. */
+/** How the pixels are cut into sums: it follows from the shapes alone, and with it the order of additions. */
 function filterSplits(dz: Shape, filter: Shape): { splits: number; chunk: number } {
   const [batch, OH, OW] = dz;
   const tiles = tilesOf(filter, filterTile(dz, filter[2], { largeTiles: Infinity }));
@@ -413,7 +413,7 @@ const sumPartials = op({
     ...{ entry: 'conv2d_sum_partials', inputs: ['partials'], outputs: ['dfilter', 'dbias'] },
     uniform: ({ inputs: [partials], options: { shape, bias } }) => {
       const [kernelHeight, kernelWidth, channels, outChannels] = shape;
-      // Nothing is read of the images.
+      // It reads no image.
       const images = { batch: 0, height: 0, width: 0, outHeight: 0, outWidth: 0 };
       const windows = { kernelHeight, kernelWidth, strideY: 0, strideX: 0, top: 0, left: 0 };
       const splits = partials.shape[0];

@@ -2,8 +2,9 @@ import l2NormalizeWgsl from '../../shaders/l2_normalize.wgsl' with { type: 'text
 import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type: 'text' };
 import unitWgsl from '../../shaders/lib/unit.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';
+import type { Target } from '../gpu/target.ts';
 import { checkCall } from '../graph/check.ts';
-import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { type Tensor, where } from '../graph/tensor.ts';
 import { type Result, resultIn, resultNames } from './operands.ts';
 import { checkRows, rowKernel, rowsOf } from './rows.ts';

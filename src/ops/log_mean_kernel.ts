@@ -48,7 +48,7 @@ const apartOp = op({
   },
 });
 
-// The rows are an input for the sake of the gradient.
+// Only the gradient needs the rows.
 const pairsOp = op({
   name: 'logMeanKernel',
   shape: ([, { shape }]: [partials: Tensor, x: Tensor, centre: Tensor], _: Settings) => [
@@ -63,7 +63,7 @@ const pairsOp = op({
     unread: ['x', 'y'],
     outputs: ['loss', 'statistics', 'shares'],
     uniform: statesUniform,
-    // For each of its rows a loop over chunks, and once more each row; then the other 63 lanes.
+    // A loop over chunks for each of its rows, one over the rows, one over the 63 other lanes.
     rounds: ({ inputs: [partials] }) => {
       const [chunks, m] = partials.shape;
       return Math.ceil(m / 64) * (chunks + 3) + 66;

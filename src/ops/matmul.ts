@@ -1,6 +1,7 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
+import type { Target } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
-import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import {
   fromBuffers,
@@ -62,7 +63,7 @@ interface Tile {
   entry: string;
   rows: number;
   columns: number;
-  /** Of a tile that a workgroup makes: its name among choices, its invocations, and how they lie. */
+  /** For a tile that a workgroup makes: its name among the candidates, its invocations, and how they are arranged. */
   variant?: string;
   workgroupSize?: number;
   layout?: { SIDE: number; BLOCKS: number };
@@ -85,7 +86,7 @@ SHARED.push(...[1, 2].map((blocks) => shared('matmul_shared_256', 16, blocks)));
 /** Fewer tiles than this leave parts of a GPU idle. */
 const ENOUGH = 16;
 
-/** Of a result, from which TALL tiles occupy the two and more threads of a processor evenly. */
+/** Elements of a result from which TALL tiles keep two or more threads of a processor evenly busy. */
 const TALL_FROM = 2 ** 17;
 
 /** A tile of C, and where it reads A and B. */

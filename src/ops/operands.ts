@@ -12,7 +12,8 @@ import resultNumbersWgsl from '../../shaders/lib/result_numbers.wgsl' with { typ
 import resultTextureWgsl from '../../shaders/lib/result_texture.wgsl' with { type: 'text' };
 import texelsWgsl from '../../shaders/lib/texels.wgsl' with { type: 'text' };
 import foldedWgsl from '../../shaders/lib/texels_folded.wgsl' with { type: 'text' };
-import type { Kernel, Target } from '../graph/op.ts';
+import type { Target } from '../gpu/target.ts';
+import type { Kernel } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { isTall, sideOf, texelsOf } from '../graph/texels.ts';
 

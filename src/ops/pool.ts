@@ -17,7 +17,7 @@ export interface AveragePoolOptions extends PoolOptions {
 }
 
 interface Settings extends Required<AveragePoolOptions> {
-  /** Of the images. */
+  /** The shape of the images. */
   shape: Shape;
 }
 
@@ -25,7 +25,7 @@ const geometryOf = (name: string, { kernel, shape, ...window }: Settings): Geome
   const sizes = Array.isArray(kernel) ? (kernel as [number, number]) : ([kernel, kernel] as [number, number]);
   const g = windowGeometry(name, shape, sizes, window);
   const last = (out: number, stride: number, before: number) => (out - 1) * stride - before;
-  // A window of padding only would have no pixel to take.
+  // A window that is all padding has no pixel to take.
   if (
     g.top >= g.kernelHeight ||
     g.left >= g.kernelWidth ||
@@ -45,7 +45,7 @@ const settings = (name: string, x: Tensor, options: AveragePoolOptions): Setting
 
 const values = (n: number) => (n % 4 ? n : n / 4);
 
-/** What the four kernels of shaders/pool.wgsl share. */
+/** The fields that the four kernels of shaders/pool.wgsl share. */
 const kernel = (
   name: string,
   { options, outputs: [out] }: { options: Settings; outputs: readonly Tensor[] },
@@ -88,7 +88,7 @@ const maxGradient = op({
   gated: ({ inputs: [dy, winner, gate] }, by) => (gate ? null : [dy, winner, by]),
 });
 
-/** Its second output says which pixel of the window won. */
+/** Its second output is the winning pixel of each window. */
 const maxOp = op({
   name: 'maxPool2d',
   half: true,

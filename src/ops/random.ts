@@ -6,14 +6,14 @@ import { checkCall, checkScalar } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
 import { checkShape, type DType, type Scalar, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts';
 
-/** WGSL that kernels which draw by themselves join: `threefry`, `unit`, `normals`, `permute`. */
+/** WGSL for kernels that draw random numbers: `threefry`, `unit`, `normals`, `permute`. */
 export const randomLib: string = randomText;
 
 /** Random numbers have no state: the same seed, stream and shape give the same elements. */
 export interface RandomOptions {
   /** u32; a number, or a scalar input written each step. */
   seed: Scalar;
-  /** Another stream of the same seed is independent of it: a layer, a step, a purpose. Default 0. */
+  /** Streams of one seed are independent: for layers, steps or purposes. Default 0. */
   stream?: Scalar;
 }
 
@@ -77,7 +77,7 @@ export const uniform = (shape: Shape, options: RandomOptions): Tensor => draw(op
 /** Standard normal (Box-Muller); equal to {@link normalArray} up to rounding. */
 export const normal = (shape: Shape, options: RandomOptions): Tensor => draw(ops.normal, shape, options);
 
-/** A pseudo-random permutation of 0 ... n - 1, u32 [n]; another one for each seed and epoch. */
+/** A pseudo-random permutation of 0 ... n - 1, u32 [n]; it differs by seed and epoch. */
 export function permutation(n: number, options: { seed: Scalar; epoch?: Scalar }): Tensor {
   checkCall('permutation', {}, options, 'seed epoch');
   return draw(ops.permutation, [n], { seed: options.seed, stream: options.epoch ?? 0 });
@@ -186,7 +186,7 @@ export function permute(i: number, n: number, [key0, key1]: readonly [number, nu
   return x;
 }
 
-/** The key of the permutation that an epoch takes its samples in. */
+/** The key of the permutation in which an epoch takes its samples. */
 export const permutationKey = (seed: number, epoch: number): [number, number] => threefry(seed, epoch, 0, 1);
 
 /** The elements of {@link permutation}. */

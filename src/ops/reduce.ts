@@ -79,7 +79,7 @@ const passOp = (name: string, kind: Kind, vjp: Op<Pass, [x: Tensor]>['vjp']) =>
   });
 
 const sumVjp: Op<Pass, [x: Tensor]>['vjp'] = (dy, { options }) => {
-  // The cotangent of partial sums is itself an expansion: one does for both.
+  // The cotangent of partial sums is itself an expansion: one expansion does for both.
   const { node } = dy;
   const from = node.op === expandOp.op && node.options.reduce === node.options.segment ? node : null;
   if (from && from.options.inner === options.inner && from.options.outer === options.outer) {

@@ -4,8 +4,8 @@ import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
 import quadWgsl from '../../shaders/lib/sums_quad.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
+import type { Target } from '../gpu/target.ts';
 import { checkTensor } from '../graph/check.ts';
-import type { Target } from '../graph/op.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 
 /** A tensor as rows of its last axis, read four scalars at a time where they divide a row. */
@@ -22,7 +22,7 @@ export function rowsOf(x: Tensor): Rows {
 }
 
 /**
- * Of a kernel on rows of x: its file with the lanes that fit, and the invocations that share a row, a quad or eight.
+ * The fields of a kernel on rows of x: its file with the lanes that fit, and its invocations; a quad or eight share a row.
  * @param loops how many loops over a row the kernel has, one after the other. Default 2.
  */
 export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target, loops = 2) => ({

@@ -1,6 +1,7 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
+import type { Target } from '../gpu/target.ts';
 import { checkCall } from '../graph/check.ts';
-import { type Call, type Kernel, op, type Target } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
 

@@ -31,7 +31,7 @@ const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call
   chunk,
 });
 const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
-/** Rounds of a tile of gallery rows after the other: `step` numbers of a row each, and up to `offers` to take them in. */
+/** Rounds of all tiles of gallery rows: `step` numbers of a row each, and up to `offers` to insert them. */
 const roundsOf = ({ size, chunk }: Options, rows: number, step: number, offers: number) => ({
   size,
   rounds: (n: number) => Math.ceil(chunk / rows) * (Math.ceil(n / step) + offers),

@@ -162,7 +162,7 @@ const slopedGradient = gradientOf(
   'leakyRelu',
   'activationGradient',
   'unary_gradient_in_place',
-  // The gradient of a ReLU goes into what made its cotangent: one dispatch and one pass over memory less.
+  // The op that made its cotangent takes in the gradient of a ReLU: one dispatch and one pass over memory less.
   ({ inputs: [dy, y], options }, look) => {
     const maker = options.a === 0 ? look.only(dy) : null;
     const inputs = maker?.op.gated?.(maker, y);

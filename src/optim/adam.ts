@@ -44,7 +44,7 @@ const adamOp = op({
       decoupled: Number(o.decoupled),
       rate: o.learningRate,
       decay: o.weightDecay,
-      // Of the exact betas: 1 - .999 in f32 is off by 1e-5 of itself.
+      // From the exact betas: 1 - .999 in f32 has a relative error of 1e-5.
       first: 1 - o.beta1,
       second: 1 - o.beta2,
       epsilon: o.epsilon,

@@ -1,9 +1,10 @@
 import { checkNumber, checkOptions, isFunction, shown } from '../gpu/check.ts';
 import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
 import { HypersphereError, InputError, ValidationError } from '../gpu/errors.ts';
+import type { Target } from '../gpu/target.ts';
 import { shownTensor } from '../graph/check.ts';
 import type { Precision } from '../graph/mixed.ts';
-import { call, type Target } from '../graph/op.ts';
+import { call } from '../graph/op.ts';
 import type { Dispatch } from '../graph/plan/call.ts';
 import { movesOf } from '../graph/plan/textures.ts';
 import { type Plan, plan } from '../graph/plan.ts';

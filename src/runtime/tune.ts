@@ -1,6 +1,7 @@
 import type { Choices } from '../gpu/choices.ts';
 import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
-import { kernelsOf, keyOf, type Target, variantOf } from '../graph/op.ts';
+import type { Target } from '../gpu/target.ts';
+import { kernelsOf, keyOf, variantOf } from '../graph/op.ts';
 import type { Dispatch } from '../graph/plan/call.ts';
 import type { Plan } from '../graph/plan.ts';
 

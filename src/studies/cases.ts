@@ -1,4 +1,4 @@
-import type { CollapseKind } from '../measures/alarm.ts';
+import type { CollapseKind } from '../metrics/alarm.ts';
 
 /** What is trained, and which collapse is known to come of it. */
 export interface Case {

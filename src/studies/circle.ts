@@ -1,9 +1,10 @@
 // Where encoders with a 2-D embedding put the test images on the circle: Figure 3 of Wang & Isola 2020, arXiv 2005.10242.
-import { fixed } from '../cli/axes.ts';
+
 import { FASHION_CLASSES } from '../cli/files.ts';
 import { html } from '../cli/html.ts';
-import { embed } from '../measures/embed.ts';
-import { evaluate } from '../measures/evaluate.ts';
+import { embed } from '../metrics/embed.ts';
+import { evaluate } from '../metrics/evaluate.ts';
+import { formatNumber } from '../metrics/format.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { buildImageModel, type ImageModel, represent, settleStatistics } from '../train/images.ts';
 import { colours, figure, px } from './figure.ts';
@@ -47,14 +48,14 @@ async function untrained(lab: Lab, args: string): Promise<ImageModel> {
 }
 
 async function look({ device, data }: Lab, model: ImageModel): Promise<Omit<Row, 'encoder' | 'args'>> {
-  const gauges = await evaluate(device, data, (x) => represent(model, x), { probes: false });
+  const found = await evaluate(device, data, (x) => represent(model, x), { probes: false });
   const made = await embed(device, data.test, (x) => ({ z: represent(model, x).z }));
   const [z, labels] = [await readVariable(device, made.z), await readVariable(device, data.test.labels!)];
   freeVariables(device, [made.z]);
   const angles = Array.from({ length: data.test.classes }, (): number[] => []);
   for (const [i, label] of labels.entries())
     angles[label].push(Number(Math.atan2(z[2 * i + 1], z[2 * i]).toFixed(3)));
-  const { alignment, uniformity, uniformityOptimum, knnZ } = gauges as Required<typeof gauges>;
+  const { alignment, uniformity, uniformityOptimum, knnZ } = found as Required<typeof found>;
   return {
     alignment: short(alignment),
     uniformity: short(uniformity),
@@ -67,7 +68,7 @@ function summary(rows: readonly Row[]): string {
   return rows
     .map(
       (row) =>
-        `${row.encoder}: alignment ${fixed(row.alignment, 3)}, uniformity ${fixed(row.uniformity, 3)} (optimum ${fixed(row.uniformityOptimum, 3)}), k-NN on z ${(100 * row.knnZ).toFixed(1)} %`,
+        `${row.encoder}: alignment ${formatNumber(row.alignment, 3)}, uniformity ${formatNumber(row.uniformity, 3)} (optimum ${formatNumber(row.uniformityOptimum, 3)}), k-NN on z ${(100 * row.knnZ).toFixed(1)} %`,
     )
     .join('\n');
 }
@@ -126,9 +127,9 @@ function draw(rows: readonly Row[]): string {
   const centre = (row: number, column: number) =>
     [first + width * column + width / 2, 78 + height * row + height / 2] as const;
   const words = (row: Row) => [
-    `alignment ${fixed(row.alignment, 3)}`,
-    `uniformity ${fixed(row.uniformity, 3)}`,
-    `(at best ${fixed(row.uniformityOptimum, 3)})`,
+    `alignment ${formatNumber(row.alignment, 3)}`,
+    `uniformity ${formatNumber(row.uniformity, 3)}`,
+    `(at best ${formatNumber(row.uniformityOptimum, 3)})`,
     `k-NN on z ${(100 * row.knnZ).toFixed(1)} %`,
   ];
   return figure(

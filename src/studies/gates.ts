@@ -1,4 +1,4 @@
-import type { Result } from './results.ts';
+import type { Result } from './result.ts';
 
 /** A promise about a run, and whether it is kept. */
 export interface Gate {
@@ -14,23 +14,23 @@ interface Beside {
   own?: Result;
 }
 
-type Bound = [gauge: string, value: (run: Result, beside: Beside) => number, low: number, high?: number];
+type Bound = [metric: string, value: (run: Result, beside: Beside) => number, low: number, high?: number];
 
-const gauge =
+const metric =
   (name: string): Bound[1] =>
   (run) =>
-    name === 'loss' ? run.loss! : run.gauges[name]!;
+    name === 'loss' ? run.loss! : run.metrics[name]!;
 const within = (name: string, low: number, high = Number.POSITIVE_INFINITY): Bound => [
   name,
-  gauge(name),
+  metric(name),
   low,
   high,
 ];
 const most = (name: string, high: number): Bound => within(name, Number.NEGATIVE_INFINITY, high);
-/** By how much a gauge exceeds that of the untrained encoder, of raw pixels, of the healthy method. */
+/** How much a metric exceeds that of the untrained encoder, of raw pixels, of the healthy method. */
 const over = (other: keyof Beside, name: string, low: number, high?: number): Bound => [
   `${name} over ${other}`,
-  (run, beside) => run.gauges[name]! - (beside[other]?.gauges[name] ?? Number.NaN),
+  (run, beside) => run.metrics[name]! - (beside[other]?.metrics[name] ?? Number.NaN),
   low,
   high,
 ];
@@ -84,7 +84,7 @@ const GATES: Record<string, Bound[]> = {
     ...[most('loss', -0.975), most('effectiveRankZ', 8)],
     [
       'rank of SimSiam over its own',
-      (run, { own }) => (own?.gauges.effectiveRankZ ?? Number.NaN) / run.gauges.effectiveRankZ!,
+      (run, { own }) => (own?.metrics.effectiveRankZ ?? Number.NaN) / run.metrics.effectiveRankZ!,
       2.3,
     ],
     over('own', 'augKnn', Number.NEGATIVE_INFINITY, -0.03),
@@ -128,7 +128,7 @@ export function gatesOf(results: readonly Result[]): Gate[] {
     if (!run.shares) return met;
     const right = run.expected.length
       ? run.expected.every((kind) => run.alarm.includes(kind))
-      : !run.alarm.length && !run.cried?.length;
+      : !run.alarm.length && !run.falseAlarmSteps?.length;
     const text = `${name}, seed ${run.seed}: alarm "${run.alarm.join(', ')}", expected "${run.expected.join(', ')}"`;
     return [...met, { text, ok: right }];
   });

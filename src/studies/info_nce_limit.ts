@@ -1,8 +1,8 @@
 // Theorem 1 of Wang & Isola 2020, arXiv 2005.10242, as numbers.
 import type { Device } from '../gpu/device.ts';
 import { constant, input, scalar, type Tensor } from '../graph/tensor.ts';
-import { compute } from '../measures/compute.ts';
-import { uniformityOptimum } from '../measures/uniformity.ts';
+import { compute } from '../metrics/compute.ts';
+import { uniformityOptimum } from '../metrics/uniformity.ts';
 import { div, mul, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';

@@ -1,8 +1,9 @@
 // How InfoNCE minus log M tends to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
-import { fixed } from '../cli/axes.ts';
+
 import { html } from '../cli/html.ts';
 import { EVAL } from '../data/augment.ts';
-import { embed } from '../measures/embed.ts';
+import { embed } from '../metrics/embed.ts';
+import { formatNumber } from '../metrics/format.ts';
 import { normalArray } from '../ops/random.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { represent } from '../train/images.ts';
@@ -122,8 +123,8 @@ function summary(rows: readonly Row[]): string {
   return groups(rows)
     .map(([name, some]) => {
       const last = some.at(-1)!;
-      const parts = `${fixed(last.alignment, 4)} + ${fixed(last.uniformity, 4)} = ${fixed(limitAt(last), 4)}`;
-      const measured = `${fixed(last.mean, 4)} ± ${last.error.toExponential(1)} with ${last.negatives} negatives`;
+      const parts = `${formatNumber(last.alignment, 4)} + ${formatNumber(last.uniformity, 4)} = ${formatNumber(limitAt(last), 4)}`;
+      const measured = `${formatNumber(last.mean, 4)} ± ${last.error.toExponential(1)} with ${last.negatives} negatives`;
       return `${name}: limit ${parts}; measured ${measured}; a draw is off by M^${rate(some).toFixed(2)} from 256 on, ${last.distance.toExponential(1)} at the end`;
     })
     .join('\n');
@@ -178,7 +179,7 @@ ${sure.map((row) => mark(shapes[i], at(row, off(row)), 3.5, 'var(--page)', colou
   });
   const words = all.map(
     ([name, some]) =>
-      `${name}: limit ${fixed(some[0].alignment, 2)} + ${fixed(some[0].uniformity, 2)}, a draw with ${some.at(-1)!.negatives} negatives is ${some.at(-1)!.distance.toExponential(1)} off`,
+      `${name}: limit ${formatNumber(some[0].alignment, 2)} + ${formatNumber(some[0].uniformity, 2)}, a draw with ${some.at(-1)!.negatives} negatives is ${some.at(-1)!.distance.toExponential(1)} off`,
   );
   return figure(
     {

@@ -1,4 +1,4 @@
-// npm run methods: every method by the small protocol, judged by every gauge and by the alarm -> docs/results.*
+// npm run methods: every method by the small protocol, judged by every metric and by the alarm -> docs/results.*
 
 import { fileURLToPath } from 'node:url';
 import { readArguments } from '../cli/arguments.ts';
@@ -8,7 +8,8 @@ import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { cases } from './cases.ts';
 import { baseline, rawPixels, runCase, withAlarm } from './protocol.ts';
-import { type Result, render } from './results.ts';
+import type { Result } from './result.ts';
+import { render } from './results.ts';
 
 const FOLDER = new URL('../../docs/', import.meta.url);
 const JSON_FILE = new URL('results.json', FOLDER);
@@ -18,7 +19,7 @@ const HELP = `Trains every method by the small protocol and measures it, into do
   npm run methods -- [options]
 
   --only METHOD,...   some of the methods (default: all)
-  --again             train anew what docs/results.json has already, as it has all in a fresh clone
+  --again             train again what docs/results.json has already, which is everything in a fresh clone
                       (without it an interrupted command continues)
   --draw              draw the numbers in docs/results.json again, train nothing
   -h, --help          show this text`;
@@ -35,7 +36,9 @@ function read(): Result[] {
   try {
     return JSON.parse(text).results;
   } catch (error) {
-    throw new InputError(`${JSON_FILE.pathname} is no JSON (${(error as Error).message}): mend or remove it`);
+    throw new InputError(
+      `${JSON_FILE.pathname} is not valid JSON (${(error as Error).message}): fix or delete it`,
+    );
   }
 }
 
@@ -84,7 +87,7 @@ async function main(args: string[]): Promise<void> {
       say(`${minutes} min  ${i + 1} of ${runs.length}: ${name}  epoch `);
       const untrained = has('untrained', '', seed)!;
       const result = await runCase(device, one, seed, untrained, (epoch) => say(`${epoch} `));
-      const { augKnn, knn, linearProbe } = result.gauges;
+      const { augKnn, knn, linearProbe } = result.metrics;
       const words = result.words.length ? result.words.map((w) => `Alarm: ${w}`).join('\n') : 'alarm silent';
       say(`\n  AUG-k-NN ${augKnn?.toFixed(4)}, k-NN ${knn}, linear probe ${linearProbe}; ${words}\n`);
       keep(result);
@@ -92,7 +95,7 @@ async function main(args: string[]): Promise<void> {
     }
     if (!trained)
       say(
-        `Nothing was trained: docs/results.json has all ${runs.length} of these runs. Train them anew with --again.\n`,
+        `Nothing was trained: docs/results.json has all ${runs.length} of these runs. Train them again with --again.\n`,
       );
     device.dispose();
   }

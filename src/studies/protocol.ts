@@ -6,15 +6,15 @@ import { EVAL, S1 } from '../data/augment.ts';
 import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
-import { collapseAlarm, describe, type Look, sharesOf } from '../measures/alarm.ts';
-import { linearCka } from '../measures/cka.ts';
-import { embed } from '../measures/embed.ts';
-import { evaluate } from '../measures/evaluate.ts';
-import { linearProbe } from '../measures/linear_probe.ts';
 import { methods } from '../methods/index.ts';
 import { defaultsOf, type ImageMethod } from '../methods/method.ts';
-import { encoders } from '../nn/encoders.ts';
+import { collapseAlarm, describe, type Look, sharesOf } from '../metrics/alarm.ts';
+import { linearCka } from '../metrics/cka.ts';
+import { embed } from '../metrics/embed.ts';
+import { evaluate } from '../metrics/evaluate.ts';
+import { linearProbe } from '../metrics/linear_probe.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
+import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,
   buildImageModel,
@@ -29,7 +29,7 @@ import {
 import { run as train } from '../train/run.ts';
 import { type Case, cases } from './cases.ts';
 import { correlationOf } from './correlation.ts';
-import type { Result } from './results.ts';
+import type { Result } from './result.ts';
 
 /** Test samples in a picture. */
 const POINTS = 300;
@@ -75,10 +75,10 @@ async function ckaOf(device: Device, model: ImageModel, untrained: ImageModel) {
   return cka;
 }
 
-/** What a model makes of the test set: gauges, CKA, Barlow's correlation, a picture of z. */
+/** What a model makes of the test set: metrics, CKA, Barlow's correlation, a picture of z. */
 async function judge(device: Device, model: ImageModel, untrained: ImageModel, { probeZ = false } = {}) {
   const forward: Forward = (x) => represent(model, x);
-  const { spectrumZ, similaritiesZ: _, notes: __, ...gauges } = await evaluate(device, data, forward);
+  const { spectrumZ, similaritiesZ: _, notes: __, ...metrics } = await evaluate(device, data, forward);
   const zOf = async (options: Parameters<typeof embed>[3]) => {
     const made = (await embed(device, data.test, forward, options)) as { h: never; z: never };
     const z = await readVariable(device, made.z);
@@ -98,8 +98,8 @@ async function judge(device: Device, model: ImageModel, untrained: ImageModel, {
   const round = (values: ArrayLike<number>, digits = 3) =>
     Array.from(values, (v) => Number(v.toFixed(digits)));
   return {
-    gauges: {
-      ...gauges,
+    metrics: {
+      ...metrics,
       ...(await ckaOf(device, model, untrained)),
       ...correlationOf(viewA, viewB, data.test.count, 64),
       ...(probeZ && { linearProbeZ: await probeOfZ(device, forward) }),
@@ -145,9 +145,9 @@ export async function runCase(
   const before = await untrainedModel(device, seed);
   const judged = await judge(device, model, before, { probeZ: one.method === 'simSiam' });
   freeVariables(device, [...model.variables, ...before.variables]);
-  const looks = metrics.map(({ step, knn: _, probe: __, ...gauges }): Look => {
-    const short = Object.entries(gauges).map(([name, value]) => [name, Number(value.toPrecision(5))]);
-    return { step, ...(Object.fromEntries(short) as typeof gauges) };
+  const looks = metrics.map(({ step, knn: _, probe: __, ...look }): Look => {
+    const short = Object.entries(look).map(([name, value]) => [name, Number(value.toPrecision(5))]);
+    return { step, ...(Object.fromEntries(short) as typeof look) };
   });
   const result = { method: one.method, variant: one.variant, seed, expected: one.expected };
   return withAlarm(
@@ -164,12 +164,12 @@ export function withAlarm(run: Result, untrained: Result): Result {
   const options = { ...alarmOptionsOf(trained, images.train.labels ?? null), untrained: untrained.look! };
   const collapses = collapseAlarm(run.looks, options);
   const { expected, looks } = run;
-  const cried = looks.filter(
+  const falseAlarms = looks.filter(
     (_, i) => !expected.length && collapseAlarm(looks.slice(0, i + 1), options).length,
   );
   return {
     ...run,
-    cried: cried.map(({ step }) => step),
+    falseAlarmSteps: falseAlarms.map(({ step }) => step),
     ...{ alarm: collapses.map(({ kind }) => kind), words: collapses.map(describe) },
     shares: sharesOf(run.looks.at(-1)!, options),
   };
@@ -185,6 +185,6 @@ export async function baseline(device: Device, seed: number): Promise<Result> {
 }
 
 export async function rawPixels(device: Device): Promise<Result> {
-  const { spectrumZ: _, similaritiesZ: __, notes: ___, ...gauges } = await evaluate(device, data, null);
-  return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], gauges };
+  const { spectrumZ: _, similaritiesZ: __, notes: ___, ...metrics } = await evaluate(device, data, null);
+  return { method: 'raw pixels', variant: '', seed: 0, expected: [], alarm: [], words: [], metrics };
 }

@@ -2,86 +2,54 @@
 
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
-import { gaugeRows } from '../cli/table.ts';
-import type { CollapseKind, Look, THRESHOLDS } from '../measures/alarm.ts';
 import { methods } from '../methods/index.ts';
+import { formatNumber, isNumber } from '../metrics/format.ts';
+import type { metricGroups } from '../metrics/metric.ts';
+import { metrics } from '../metrics/table.ts';
 import { cases } from './cases.ts';
 import { gatesOf } from './gates.ts';
+import type { Result } from './result.ts';
 import { fit } from './thresholds.ts';
 
-/** One run, as it stands in docs/results.json; gauges by their names in report.json. */
-export interface Result {
-  method: string;
-  variant: string;
-  seed: number;
-  expected: readonly CollapseKind[];
-  loss?: number;
-  gauges: Record<string, number | null | undefined>;
-  alarm: readonly CollapseKind[];
-  /** What the alarm says. */
-  words: readonly string[];
-  /** Steps at which it spoke, though the run is healthy. */
-  cried?: readonly number[];
-  /** What it judges by, at the end. */
-  shares?: typeof THRESHOLDS;
-  /** What it looked at, for another judgement. */
-  looks?: readonly Look[];
-  /** Of an untrained encoder: what the alarm compares with. */
-  look?: Omit<Look, 'step'>;
-  picture?: { x: number[]; y: number[]; spectrum: number[] };
+interface Column {
+  name: string;
+  digits: number;
+  value: (run: Result) => unknown;
 }
 
-type Column = [name: string, key: string, digits: number];
-const ACCURACIES: Column[] = [
-  ['AUG-k-NN', 'augKnn', 3],
-  ['on z', 'augKnnZ', 3],
-  ['k-NN', 'knn', 3],
-  ['on z', 'knnZ', 3],
-  ['linear probe', 'linearProbe', 3],
-  ['1,000 labels', 'linearProbe1000', 3],
-  ['100 labels', 'linearProbe100', 3],
-];
-const ROBUSTNESS: Column[] = [
-  ['k-NN, noise', 'knnNoise', 3],
-  ['blur', 'knnBlur', 3],
-  ['contrast', 'knnContrast', 3],
-  ['rotation', 'knnRotation', 3],
-  ['worst class', 'worstClass', 3],
-  ['invariance', 'invariance', 3],
-  ['equivariance', 'equivariance', 3],
-  ['wrong turn', 'equivarianceControl', 3],
-];
+const DIGITS = { accuracy: 3, number: 3, rank: 1 };
+type MetricGroup = keyof typeof metricGroups;
+
+/** The metrics of some groups, in the order of the tables. */
+const columnsOf = (...groups: MetricGroup[]): Column[] =>
+  groups.flatMap((name) =>
+    metrics
+      .filter(({ group }) => group === name)
+      .map(({ key, name, short = name, kind }) => ({
+        ...{ name: short, digits: DIGITS[kind] },
+        value: ({ metrics }) => metrics[key],
+      })),
+  );
+/** A number that only studies have. */
+const ofStudy = (key: string, name: string, digits = 3): Column => ({
+  ...{ name, digits },
+  value: ({ metrics }) => metrics[key],
+});
+
+const ACCURACIES = columnsOf('accuracy', 'embedding');
+const ROBUSTNESS = columnsOf('shift', 'views');
 const GEOMETRY: Column[] = [
-  ['alignment', 'alignment', 3],
-  ['uniformity', 'uniformity', 3],
-  ['std (even .125)', 'stdZ', 3],
-  ['raw std', 'rawStdZ', 3],
-  ['rank', 'effectiveRankZ', 1],
-  ['rank of h', 'effectiveRankH', 1],
-  ['C diagonal', 'correlationDiagonal', 3],
-  ['C rest', 'correlationRest', 3],
-  ['loss', 'loss', 3],
+  ...columnsOf('spread'),
+  ofStudy('correlationDiagonal', 'C diagonal'),
+  ofStudy('correlationRest', 'C rest'),
+  { name: 'loss', digits: 3, value: ({ loss }) => loss },
 ];
-const HIDDEN = ['linearProbe1000Std', 'linearProbe100Std', 'uniformityOptimum', 'stdIsotropic'];
-
-/** Gauges that reports do not have. */
-const NAMES: Record<string, string> = {
-  linearProbeZ: 'linear probe of z',
-  ckaUntrained: 'CKA with the untrained h',
-  ckaPixels: 'CKA with the pixels',
-};
-
-/** Every other gauge, by the name it has in reports. */
-function otherColumns(results: readonly Result[]): Column[] {
-  const known = new Set([...[ACCURACIES, ROBUSTNESS, GEOMETRY].flat().map(([, key]) => key), ...HIDDEN]);
-  const keys = new Set(results.flatMap(({ gauges }) => Object.keys(gauges)));
-  return [...keys]
-    .filter((key) => !known.has(key))
-    .map((key) => [gaugeRows.find((row) => row.key === key)?.name ?? NAMES[key] ?? key, key, 2]);
-}
-
-const isNumber = (x: unknown): x is number => typeof x === 'number' && Number.isFinite(x);
-const signed = (x: number, digits: number) => x.toFixed(digits).replace('-', '−');
+const OTHERS: Column[] = [
+  ...columnsOf('structure', 'spectrum'),
+  ofStudy('ckaUntrained', 'CKA with the untrained h', 2),
+  ofStudy('ckaPixels', 'CKA with the pixels', 2),
+  ofStudy('linearProbeZ', 'linear probe of z', 2),
+];
 
 /** Runs of one method and variant. */
 interface Group {
@@ -111,7 +79,7 @@ function cell(values: readonly unknown[], digits: number): string {
   if (!numbers.length) return '–';
   const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length;
   const half = (Math.max(...numbers) - Math.min(...numbers)) / 2;
-  return signed(mean, digits) + (numbers.length > 1 ? ` ±${half.toFixed(digits)}` : '');
+  return formatNumber(mean, digits) + (numbers.length > 1 ? ` ±${half.toFixed(digits)}` : '');
 }
 
 function table(
@@ -119,22 +87,17 @@ function table(
   columns: readonly Column[],
   last?: [string, (g: Group) => string],
 ): string {
-  const header = ['method', ...columns.map(([name]) => name), ...(last ? [last[0]] : [])];
+  const header = ['method', ...columns.map(({ name }) => name), ...(last ? [last[0]] : [])];
   const rows = groups.map((group) => [
     nameOf(group),
-    ...columns.map(([, key, digits]) =>
-      cell(
-        group.runs.map((run) => (key === 'loss' ? run.loss : run.gauges[key])),
-        digits,
-      ),
-    ),
+    ...columns.map(({ value, digits }) => cell(group.runs.map(value), digits)),
     ...(last ? [last[1](group)] : []),
   ]);
   const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
   return [line(header), line(header.map((_, i) => (i ? '--:' : '---'))), ...rows.map(line)].join('\n');
 }
 
-/** Every run whose expectation is known: right, missed, or cried for nothing. */
+/** The outcome of every run whose collapses are known: named, missed, or a false alarm. */
 function alarmSection(results: readonly Result[]): string {
   const judged = results.filter((run) => run.shares);
   const outcome = (runs: readonly Result[]) => {
@@ -142,8 +105,8 @@ function alarmSection(results: readonly Result[]): string {
     const hits = collapsed.filter((run) => run.expected.every((kind) => run.alarm.includes(kind))).length;
     const more = collapsed.filter((run) => run.alarm.some((kind) => !run.expected.includes(kind))).length;
     const healthy = runs.filter((run) => !run.expected.length);
-    const cries = healthy.filter((run) => run.alarm.length || run.cried?.length).length;
-    return `${hits} of ${collapsed.length} collapses named rightly (${more} with another kind beside), ${collapsed.length - hits} missed, false alarms at any look in ${cries} of ${healthy.length} healthy runs`;
+    const cries = healthy.filter((run) => run.alarm.length || run.falseAlarmSteps?.length).length;
+    return `${hits} of ${collapsed.length} collapses named rightly (${more} with another kind beside), ${collapsed.length - hits} missed, false alarms at any evaluation in ${cries} of ${healthy.length} healthy runs`;
   };
   const { thresholds, fitted } = fit(judged.filter(({ seed }) => seed === 0));
   const rows = Object.entries(thresholds).map(
@@ -247,7 +210,7 @@ ${table(groups, ACCURACIES, ['alarm', alarmOf])}
 
 ## Robustness
 
-k-NN on h of test images under shifts that training did not see, or not so far (noise); the class served worst; how little augmentation moves h; R² of a linear map
+k-NN on h of test images under shifts that training did not see, or not so far (noise); how little augmentation moves h; R² of a linear map
 from h of an image to h of its quarter turn, and of the same prediction for the half turn.
 
 ${table(groups, ROBUSTNESS)}
@@ -258,9 +221,9 @@ C is Barlow Twins' correlation of two views: the mean of its diagonal, the root 
 
 ${table(groups, GEOMETRY)}
 
-## Other gauges
+## Other metrics
 
-${table(groups, otherColumns(results))}
+${table(groups, OTHERS)}
 
 ${alarmSection(results)}
 

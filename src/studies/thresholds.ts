@@ -1,5 +1,5 @@
-import { type CollapseKind, THRESHOLDS } from '../measures/alarm.ts';
-import type { Result } from './results.ts';
+import { type CollapseKind, THRESHOLDS } from '../metrics/alarm.ts';
+import type { Result } from './result.ts';
 
 type Name = keyof typeof THRESHOLDS;
 

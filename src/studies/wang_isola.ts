@@ -1,10 +1,11 @@
 // Wang & Isola 2020, arXiv 2005.10242, Section 5: over many encoders, accuracy against alignment and uniformity.
-import { fixed } from '../cli/axes.ts';
+
 import { html } from '../cli/html.ts';
-import { embed } from '../measures/embed.ts';
-import { evaluate } from '../measures/evaluate.ts';
-import { linearProbe } from '../measures/linear_probe.ts';
-import { uniformityOptimum } from '../measures/uniformity.ts';
+import { embed } from '../metrics/embed.ts';
+import { evaluate } from '../metrics/evaluate.ts';
+import { formatNumber } from '../metrics/format.ts';
+import { linearProbe } from '../metrics/linear_probe.ts';
+import { uniformityOptimum } from '../metrics/uniformity.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { represent } from '../train/images.ts';
 import { chart, colours, figure, linear, mark, path, px, type Shape } from './figure.ts';
@@ -72,7 +73,7 @@ async function* measure(lab: Lab, runs: readonly Run[]) {
 async function one(lab: Lab, args: string): Promise<Run> {
   const { device, data } = lab;
   const model = await trained(lab, args);
-  const gauges = await evaluate(device, data, (x) => represent(model, x), { probes: false });
+  const found = await evaluate(device, data, (x) => represent(model, x), { probes: false });
   const h = async (set: typeof data.test) => (await embed(device, set, (x) => ({ h: model.encoder(x) }))).h;
   const [train, test] = [await h(data.train), await h(data.test)];
   const labels = (set: typeof data.test) => readVariable(device, set.labels!);
@@ -80,11 +81,11 @@ async function one(lab: Lab, args: string): Promise<Run> {
   freeVariables(device, [train, test, ...model.variables]);
   const run = {
     args,
-    alignment: short(gauges.alignment!),
-    uniformity: short(gauges.uniformity!),
+    alignment: short(found.alignment!),
+    uniformity: short(found.uniformity!),
     linearProbe: probe.accuracy,
-    knn: gauges.knn,
-    knnZ: gauges.knnZ!,
+    knn: found.knn!,
+    knnZ: found.knnZ!,
   };
   lab.say(
     `  probe ${percent(run.linearProbe)}, alignment ${run.alignment}, uniformity ${run.uniformity}: ${args}`,
@@ -119,7 +120,7 @@ export function correlations(runs: readonly Run[], outcome: keyof typeof outcome
   };
 }
 
-const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+const signed = (value: number) => `${value < 0 ? '' : '+'}${formatNumber(value, 2)}`;
 
 /** A table of rank correlations with their 95 % intervals, and the best runs. */
 function summary(runs: readonly Run[]): string {
@@ -218,7 +219,7 @@ function draw(runs: readonly Run[]): string {
       html`<text x="20" y="50">Spearman's ρ of accuracy with being better in ${rho.join(', ')}</text><text x="720" y="72" text-anchor="end">larger mark: larger batch</text>`,
       html`${names}`,
       lines,
-      html`<path class="guide" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) + 14)}" text-anchor="end">even over the sphere: ${fixed(optimum, 2)}</text>`,
+      html`<path class="guide" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) + 14)}" text-anchor="end">even over the sphere: ${formatNumber(optimum, 2)}</text>`,
       html`${winners.map((run, i) => {
         const [cx, cy] = place(run);
         const [tx, ty] = [box.left + 0.3 * box.width, box.top + box.height * (0.2 + 0.1 * i)];

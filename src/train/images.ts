@@ -1,20 +1,29 @@
 // Methods that train an encoder on images: the model, one update of it, and what is measured while it trains.
 import { type Augmentation, augment, EVAL, NOISY, scaledTo, simclrRgb } from '../data/augment.ts';
 import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '../data/dataset.ts';
+import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import type { AlarmOptions, Look } from '../measures/alarm.ts';
-import { spacedRows } from '../measures/compute.ts';
-import { effectiveRankOf, liveGauges, participationRatioOf } from '../measures/live.ts';
-import { type OnlineLabels, onlineAccuracies, onlineGauges } from '../measures/online.ts';
-import type { ImageBatch, ImageMethod, Network, Recipe } from '../methods/method.ts';
-import { halves } from '../methods/parts/views.ts';
+import {
+  buildMethod,
+  type ImageBatch,
+  type ImageMethod,
+  isNetwork,
+  type Network,
+  type Recipe,
+} from '../methods/method.ts';
+import type { AlarmOptions } from '../metrics/alarm.ts';
+import { spacedRows } from '../metrics/compute.ts';
+import type { Watched } from '../metrics/curves.ts';
+import { compileWatch } from '../metrics/watch.ts';
 import { type Encoder, projector } from '../nn/encoders.ts';
 import { copyInitial } from '../nn/init.ts';
 import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
 import { concatenate } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
+import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
 import { readVariable } from '../runtime/variables.ts';
 import type { Task, Watch } from './run.ts';
@@ -90,8 +99,15 @@ function buildNetwork({
   return { encoder, projector: head, network };
 }
 
-/** Another network under a name of its own, with the initial values of this one. */
-export function copyOf(network: Network, other: Network, name: string): Network {
+/**
+ * Gives `other` the initial values of `network`, and its variables names that begin with `name`.
+ * @returns `other`
+ * @throws InputError for what is no network; ShapeError where the two differ
+ */
+export function copyNetwork(network: Network, other: Network, name: string): Network {
+  for (const each of [network, other])
+    if (!isNetwork(each)) throw new InputError(`copyNetwork: expected two networks, got ${shown(each)}`);
+  checkName('copyNetwork', name);
   copyInitial(other.parameters, network.parameters);
   copyInitial(other.statistics, network.statistics);
   for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
@@ -110,10 +126,10 @@ export function buildImageModel(
 ): ImageModel {
   const built = buildNetwork(run);
   const { network, encoder } = built;
-  const recipe = run.method.build({
+  const recipe = buildMethod(run.method, {
     ...{ network, width: run.embedding, classes: run.data.classes, seed: run.seed },
-    hyperparameters: run.hyperparameters as never,
-    copy: (name) => copyOf(network, buildNetwork(run).network, name),
+    hyperparameters: run.hyperparameters,
+    copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
   });
   const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
   check?.([...network.parameters, ...parameters, ...statistics, ...state]);
@@ -205,12 +221,8 @@ export function alarmOptionsOf(
   };
 }
 
-/** The metrics of a run on images, on held-out images. */
-export interface ImageMetrics extends Omit<Look, 'step' | 'loss'> {
-  /** Accuracy on h of k-NN and of a linear probe that are fitted on some training images; of data with labels. */
-  knn?: number;
-  probe?: number;
-}
+/** The metrics of a run on images, on held-out images; those that need labels are absent without. */
+export type ImageMetrics = Watched;
 
 /** Held-out images that the metrics are taken on. */
 const WATCHED = 256;
@@ -228,48 +240,23 @@ async function watchImages(
   model: ImageModel,
 ): Promise<Watch<ImageMetrics>> {
   const batch = Math.min(WATCHED, queries.count);
-  const labelled = data.labels !== null && queries.labels !== null;
-  const gallery = spacedRows(data.count, labelled ? Math.min(GALLERY, data.count) : 0);
-  const labels: OnlineLabels | null = labelled ? await labelsOf(device, data, queries, gallery, batch) : null;
-  const step = await compile(device, () => {
-    const views = augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 });
-    const { h, z } = represent(model, views);
-    const [[zA, zB], [hA]] = [halves(z), halves(h)];
-    if (!labels) return liveGauges(zA, zB);
-    const parts = Array.from({ length: Math.ceil(gallery.length / GALLERY_BATCH) }, (_, i) => {
-      const ids = gallery.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
-      return represent(model, rows(data, constant(ids, [ids.length], 'u32'))).h;
-    });
-    const { covariance: covarianceH, ...online } = onlineGauges(concatenate(parts), hA, labels);
-    return { ...liveGauges(zA, zB), covarianceH, ...online };
+  const ids = spacedRows(data.count, Math.min(GALLERY, data.count));
+  const gallery = () =>
+    concatenate(
+      Array.from({ length: Math.ceil(ids.length / GALLERY_BATCH) }, (_, i) => {
+        const some = ids.subarray(i * GALLERY_BATCH, (i + 1) * GALLERY_BATCH);
+        return represent(model, rows(data, constant(some, [some.length], 'u32'))).h;
+      }),
+    );
+  const labelsOf = async () => {
+    const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
+    return { gallery: Uint32Array.from(ids, (i) => known[i]), queries: asked.subarray(0, batch) };
+  };
+  const { look, dispose } = await compileWatch(device, {
+    views: () => represent(model, augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 })),
+    ...(data.labels && queries.labels && { labelled: { gallery, labels: await labelsOf() } }),
   });
-  const accuracies = async () => {
-    if (!labels) return {};
-    const names = ['neighbours', 'covarianceH', 'cross', 'queries'];
-    const read = names.map((name) => step.read(name as 'gauges'));
-    const [neighbours, covariance, cross, asked] = await Promise.all(read);
-    return onlineAccuracies({ neighbours, covariance, cross, queries: asked }, labels);
-  };
-  return {
-    async look() {
-      const reading = [step.run(), step.read('gauges'), step.read('covariance'), accuracies()] as const;
-      const [, [alignment, uniformity, std, length], covariance, online] = await Promise.all(reading);
-      const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
-      return { alignment, uniformity, std, rank, participation, length, ...online };
-    },
-    dispose: step.dispose,
-  };
-}
-
-async function labelsOf(
-  device: Device,
-  data: Dataset,
-  queries: Dataset,
-  gallery: Uint32Array,
-  batch: number,
-): Promise<OnlineLabels> {
-  const [known, asked] = await Promise.all([data, queries].map((set) => readVariable(device, set.labels!)));
-  return { gallery: Uint32Array.from(gallery, (i) => known[i]), queries: asked.subarray(0, batch) };
+  return { look: async () => (await look()).metrics, dispose };
 }
 
 /** The metrics of a model once: of the untrained one, which the alarm compares with. */
@@ -292,13 +279,23 @@ const SETTLING = 12;
 /**
  * Sets the running statistics of batch norms without training. The untrained baseline is a random encoder with true
  * statistics: with the initial ones (mean 0, variance 1) its batch norms would do nothing.
+ * @param batches how many batches the statistics are the mean of. Default 12
+ * @throws InputError
  */
 export async function settleStatistics(
   device: Device,
-  { data, views, viewNoise, batch, seed }: Pick<ImageRun, 'data' | 'views' | 'viewNoise' | 'batch' | 'seed'>,
+  run: Pick<ImageRun, 'data' | 'views' | 'viewNoise' | 'batch' | 'seed'>,
   network: Pick<Network, 'embed'>,
   batches = SETTLING,
 ): Promise<void> {
+  const where = 'settleStatistics';
+  checkOn(where, device);
+  if (typeof run !== 'object' || run === null)
+    throw new InputError(`${where}: expected { data, views, batch, seed }, got ${shown(run)}`);
+  if (!isFunction((network as Partial<Network> | null)?.embed))
+    throw new InputError(`${where}: expected a network with embed, got ${shown(network)}`);
+  checkNumber(where, 'batches', batches, { least: 1, most: 10_000, whole: true });
+  const { data, views, viewNoise, batch, seed } = run;
   const step = await compile(
     device,
     ({ step, momentum }) => {

@@ -2,7 +2,7 @@
 import { type Density, logDensity } from '../data/plane.ts';
 import type { Device } from '../gpu/device.ts';
 import { constant, scalar } from '../graph/tensor.ts';
-import type { PlaneMethod, PlaneRecipe } from '../methods/method.ts';
+import { buildMethod, type PlaneMethod, type PlaneRecipe } from '../methods/method.ts';
 import { permutation } from '../ops/random.ts';
 import { gather, slice } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
@@ -66,7 +66,7 @@ export interface PlaneMetrics {
 export function planeTask(run: PlaneRun): Task<PlaneMetrics> & { model: PlaneRecipe } {
   const { method, hyperparameters, points, gaussian, steps, seed } = run;
   const rate = scalar();
-  const model = method.build({ gaussian, seed, hyperparameters: hyperparameters as never });
+  const model = buildMethod(method, { gaussian, seed, hyperparameters });
   const parameters = model.parameters ?? [];
   const optimizer = adam(parameters, { learningRate: rate, learningRateFactor: model.learningRateFactor });
   const count = points.length / 2;

@@ -5,10 +5,10 @@ import { checkNumber, checkOptions, inRange, isFunction, LARGEST_U32, shown } fr
 import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { type Collapse, collapseAlarm } from '../measures/alarm.ts';
-import { checkValues, type ImageMethod, type Method } from '../methods/method.ts';
-import { encoders } from '../nn/encoders.ts';
+import { checkValues, isMethod, type Method } from '../methods/method.ts';
+import { type Collapse, collapseAlarm } from '../metrics/alarm.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
+import { encoders } from './encoders.ts';
 import {
   alarmOptionsOf,
   buildImageModel,
@@ -32,7 +32,7 @@ export interface TrainerOptions {
   data: Dataset;
   /** Held-out images that the metrics are taken on. Default: `data`. */
   validation?: Dataset;
-  /** A name of `nn.encoders`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'. */
+  /** 'cnn', 'cnn-average', 'mlp' or 'mlp-small' as in `npm start -- --encoder`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'. */
   encoder?: string | ImageRun['encoder'];
   /** Embedding dimension. Default 64. */
   embedding?: number;
@@ -221,7 +221,8 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     new InputError(`trainer: expected ${expected} for "${name}", got ${shown(got)}`);
   if (!isDevice(device) && !isFunction(device))
     throw bad('device', 'a device or a function that opens one', device);
-  if (!isImageMethod(method)) throw bad('method', 'a method of images, such as methods.simclr,', method);
+  if (!isMethod(method) || method.data !== 'images')
+    throw bad('method', 'a method of images, such as methods.simclr,', method);
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
@@ -246,9 +247,3 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     ...(precision === 'mixed' && { precision: mixed }),
   };
 }
-
-/** Whether a value is a method that trains on images. */
-const isImageMethod = (value: unknown): value is ImageMethod => {
-  const { data, build, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
-  return data === 'images' && isFunction(build) && typeof hyperparameters === 'object';
-};

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { createAlarmLines } from '../../src/cli/alarm_lines.ts';
-import type { Collapse, CollapseKind } from '../../src/measures/alarm.ts';
+import type { Collapse, CollapseKind } from '../../src/metrics/alarm.ts';
 import { test } from '../harness.ts';
 
 const seen = (kind: CollapseKind, since: number): Collapse => ({

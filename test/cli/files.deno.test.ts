@@ -11,7 +11,7 @@ import {
   readRegular,
   writeWhole,
 } from '../../src/cli/files.ts';
-import { type ImageOptions, parse } from '../../src/cli/options.ts';
+import { parse } from '../../src/cli/options.ts';
 import { reopen } from '../../src/cli/resume.ts';
 import { writer } from '../../src/cli/terminal.ts';
 import { encodeSafetensors } from '../../src/data/safetensors.ts';
@@ -173,10 +173,9 @@ function runFolder(name: string, changed: Record<string, string | Uint8Array | n
 
 test('a run folder is read back up to its checkpoint, and gives the same lines again', () => {
   const path = runFolder('good');
-  const { options, dataDigest, resume } = reopen(path);
+  const { dataDigest, resume } = reopen(path);
   assert.is(resume.saved.step, 4);
   assert.is(dataDigest, '0'.repeat(64));
-  assert.is((options as ImageOptions).views, 'S1');
   assert.is(resume.timing.length, 2);
   // A number that was not finite is null in JSON: back it is no zero, and again it is null.
   assert.ok(Number.isNaN(resume.metrics[0].probe));
@@ -249,8 +248,8 @@ test('the metadata of an encoder is strings, and reads back the same', () => {
     dataDigest: 'f'.repeat(64),
     metrics: null,
   };
-  for (const gauges of [undefined, { knn: 0.5, knnZ: null }]) {
-    const full = gauges ? { ...record, gauges } : record;
+  for (const evaluation of [undefined, { knn: 0.5, knnZ: null }]) {
+    const full = evaluation ? { ...record, evaluation } : record;
     const metadata = encoderMetadata(full);
     assert.ok(Object.values(metadata).every((value) => typeof value === 'string'));
     assert.equal(readEncoderRecord(encodeSafetensors([], metadata)), full);

@@ -46,7 +46,7 @@ function assert(condition: boolean, message: string): void {
 }
 
 test(
-  'every gauge that the inputs allow, as a table and as JSON',
+  'every metric that the inputs allow, as a table and as JSON',
   async () => {
     const json = `${folder}/all.json`;
     const files = [at('x'), at('y'), '--views', at('views'), '--wrong', at('other'), '--other', at('other')];

@@ -6,7 +6,7 @@ import { renderReport } from '../../src/cli/report_html.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { fromArrays, type Images } from '../../src/data/idx.ts';
 import { saveVariables } from '../../src/data/safetensors.ts';
-import { embed } from '../../src/measures/embed.ts';
+import { embed } from '../../src/metrics/embed.ts';
 import { readVariable } from '../../src/runtime/variables.ts';
 import { buildImageModel, represent } from '../../src/train/images.ts';
 import { close, freshSeed, device as openTestDevice, random, test } from '../harness.ts';
@@ -87,7 +87,6 @@ test('a picture that fails is named, and the others are there', async () => {
     !drawn.neighbours!.shares.trained
   )
     throw new Error(JSON.stringify(drawn.neighbours));
-  const none = { knn: null, augKnn: null, linearProbe: null, linearProbe1000: null, linearProbe100: null };
   const page = renderReport({
     report: {
       ...aboutRun(options, data, [images.train.labels!, images.test.labels!], new Date(0)),
@@ -102,9 +101,9 @@ test('a picture that fails is named, and the others are there', async () => {
         verdict: '',
         alarm: [],
       },
-      gauges: { raw: none, untrained: none, trained: none },
+      metrics: { raw: {}, untrained: {}, trained: {} },
     },
-    metrics: [],
+    curves: [],
     spectrum: { untrained: [], trained: [] },
     classNames: ['above', 'below'],
     ...drawn,

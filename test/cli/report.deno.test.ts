@@ -4,7 +4,9 @@ import { html, inline, scriptJson } from '../../src/cli/html.ts';
 import { neighbourMap } from '../../src/cli/neighbour_map.ts';
 import { parse } from '../../src/cli/options.ts';
 import { shrunk, spriteSheet } from '../../src/cli/png.ts';
-import { principalPlane, type RunReport, renderReport } from '../../src/cli/report_html.ts';
+import { principalPlane } from '../../src/cli/principal_plane.ts';
+import type { RunReport } from '../../src/cli/report.ts';
+import { renderReport } from '../../src/cli/report_html.ts';
 import { freshSeed, random, test, throws } from '../harness.ts';
 
 const evil = `</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&\u2028 https://evil.example/x.png`;
@@ -43,9 +45,9 @@ function mock(text = 'simclr', number = 0.5): RunReport {
       options: { encoder: 'cnn', name: text, nested: { [text]: text }, list: [text], nothing: null },
       verdict: text,
       alarm: [],
-      gauges: { raw: measured, untrained: { ...measured, ...sphere }, trained: { ...measured, ...sphere } },
+      metrics: { raw: measured, untrained: { ...measured, ...sphere }, trained: { ...measured, ...sphere } },
     },
-    metrics: [1, 2, 3].map((step) => ({
+    curves: [1, 2, 3].map((step) => ({
       step,
       loss: number * step,
       alignment: number / step,
@@ -140,10 +142,9 @@ test('numbers that are missing or not finite are dashes', () => {
 
 test('a run with nothing measured still has a page', () => {
   const run = mock();
-  const nothing = { knn: null, augKnn: null, linearProbe: null, linearProbe1000: null, linearProbe100: null };
   const page = renderReport({
-    report: { ...run.report, gauges: { raw: nothing, untrained: nothing, trained: nothing } },
-    metrics: [],
+    report: { ...run.report, metrics: { raw: {}, untrained: {}, trained: {} } },
+    curves: [],
     spectrum: { untrained: [], trained: [] },
     classNames: [],
   });
@@ -216,7 +217,7 @@ test('what fails is named, and the rest of the page is there', () => {
     page,
     'Not in this report: neighbours by raw pixels: out of memory; map: images: 48 bytes are no whole number',
   );
-  has(page, 'id="neighbours"', 'id="gauges"', 'id="run"');
+  has(page, 'id="neighbours"', 'id="metrics"', 'id="run"');
   if (page.includes('id="map"') || dataOf(page).map !== null) throw new Error('half a map');
 });
 
@@ -239,8 +240,8 @@ test('a report says what was run on what, how to repeat it, and how to go on', (
 
 test('the rows of the table stand in groups, and a missing number has its reason', () => {
   const run = mock();
-  const { trained } = run.report.gauges;
-  run.report.gauges.trained = {
+  const { trained } = run.report.metrics;
+  run.report.metrics.trained = {
     ...trained,
     invariance: Number.NaN,
     notes: ['linear probe, 100 labels: 96, 12 of each of 8 classes'],
@@ -251,7 +252,7 @@ test('the rows of the table stand in groups, and a missing number has its reason
   has(text, '>Accuracy on h</th>', '>Spread over the sphere, and collapse</th>');
   has(
     text,
-    '<li>invariance of h: undefined where all rows are equal (trained)</li>',
+    '<li>invariance of h: undefined, all rows are equal (trained)</li>',
     '<li>linear probe, 100 labels: 96, 12 of each of 8 classes (trained)</li>',
     '<small>k = 12</small>',
     '<small>96 labels</small>',
@@ -277,7 +278,7 @@ test('the command of a run has what is not a default, quoted for a shell', () =>
     learningRate: 1e-3,
     tune: false,
   });
-  const want = `npm start -- --method simclr --learning-rate 0.001 --seed 3 --data 'it'\\''s here.gz,labels.gz' --no-tune`;
+  const want = `npm start -- --method simclr --data 'it'\\''s here.gz,labels.gz' --learning-rate 0.001 --seed 3 --no-tune`;
   if (got !== want) throw new Error(got);
   const byol = parse(['--method', 'byol', '--momentum', '0.9']).options;
   if (commandOf(byol) !== 'npm start -- --method byol --momentum 0.9') throw new Error(commandOf(byol));
@@ -293,7 +294,7 @@ test('the command of a run has what is not a default, quoted for a shell', () =>
 
 test('steps are in order and once, the later entry counts', () => {
   const run = mock();
-  run.metrics.push({ ...run.metrics[0], step: 2, loss: 9 });
+  run.curves.push({ ...run.curves[0], step: 2, loss: 9 });
   const { steps, curves } = dataOf(renderReport(run));
   if (String(steps) !== '1,2,3' || curves[0].values[1] !== 9)
     throw new Error(JSON.stringify({ steps, curves }));

@@ -11,7 +11,7 @@ import {
 } from '../../src/data/dataset.ts';
 import { fromArrays, sameClasses } from '../../src/data/idx.ts';
 import { input, scalar } from '../../src/graph/tensor.ts';
-import { evaluate } from '../../src/measures/evaluate.ts';
+import { evaluate } from '../../src/metrics/evaluate.ts';
 import { permutationArray } from '../../src/ops/random.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';

@@ -89,12 +89,14 @@ export async function openDemo(browser, url, { width = 1280, height = 900 } = {}
     /** What stands on the page for tests and style sheets. */
     data: () => page.$eval('body', ({ dataset }) => ({ ...dataset })),
     step: async () => Number((await self.data()).step ?? -1),
-    gauges: () =>
+    metrics: () =>
       page.$$eval('#numbers data', (all) =>
-        Object.fromEntries(all.map(({ id, value }) => [id.slice(6), value === '' ? null : Number(value)])),
+        Object.fromEntries(
+          all.map(({ id, value }) => [id.slice('metric-'.length), value === '' ? null : Number(value)]),
+        ),
       ),
     text: (id) => page.$eval(`#${id}`, ({ textContent, hidden }) => (hidden ? '' : textContent)),
-    /** Waits until a model was built `times` times, and its first gauges are there. */
+    /** Waits until a model was built `times` times, and its first metrics are there. */
     async built(times = 1) {
       const ready = async () => Number((await self.data()).built) >= times && (await self.data()).look;
       try {
@@ -114,12 +116,12 @@ export async function openDemo(browser, url, { width = 1280, height = 900 } = {}
       if ((await self.data()).running === 'true') await self.press('start');
       await until(async () => (await self.data()).running === 'false', 'the pause');
     },
-    /** One step, and its gauges. */
+    /** One step, and its metrics. */
     async one() {
       const before = Number((await self.data()).look);
       await self.press('step');
       await until(async () => Number((await self.data()).look) === before + 1, 'one step');
-      return self.gauges();
+      return self.metrics();
     },
     /** In the folder "probed": what the GPU holds, and which pipelines were asked for. */
     probe: () =>
@@ -131,13 +133,13 @@ export async function openDemo(browser, url, { width = 1280, height = 900 } = {}
             channel.postMessage({});
           }),
       ),
-    /** The last gauges, and where the points are. */
+    /** The last metrics, and where the points are. */
     moment: () =>
       page.evaluate(
         () =>
           new Promise((resolve) => {
-            const take = ({ detail: { gauges, positions, labels } }) =>
-              resolve({ gauges, positions: [...positions], labels: [...labels] });
+            const take = ({ detail: { metrics, positions, labels } }) =>
+              resolve({ metrics, positions: [...positions], labels: [...labels] });
             addEventListener('moment', take, { once: true });
             dispatchEvent(new Event('ask-moment'));
           }),

@@ -92,13 +92,13 @@ async function record(demo, change) {
       for (const [name, value] of Object.entries(change.set)) await demo.set(name, value);
       changed = true;
     }
-    const { gauges, positions, labels } = await demo.moment();
-    if (gauges.step === frames.at(-1)?.gauges.step) continue;
+    const { metrics, positions, labels } = await demo.moment();
+    if (metrics.step === frames.at(-1)?.metrics.step) continue;
     const bytes = Int8Array.from(positions.slice(0, 3 * POINTS), (x) => Math.round(100 * x));
     const short = JSON.parse(
-      JSON.stringify(gauges, (_, x) => (typeof x === 'number' ? Number(x.toPrecision(4)) : x)),
+      JSON.stringify(metrics, (_, x) => (typeof x === 'number' ? Number(x.toPrecision(4)) : x)),
     );
-    frames.push({ gauges: short, points: Buffer.from(bytes.buffer).toString('base64') });
+    frames.push({ metrics: short, points: Buffer.from(bytes.buffer).toString('base64') });
     if (step === 10) frames.labels = labels.slice(0, POINTS);
   }
   await demo.pause();

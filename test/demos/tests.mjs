@@ -28,12 +28,12 @@ export const ofEach = {
       `     points move ${click.toFixed(1)} s after a click at once, ${address.toFixed(1)} s after the address was entered; in Chromium ${PROMISED} s are promised`,
     );
     assert(kind === 'firefox' || click < MOST, `${click} s`);
-    // The kernels of the gauges are not asked for before that.
+    // The kernels of the metrics are not asked for before that.
     const { atFirst } = await demo.probe();
     assert(atFirst.asked === atFirst.ready, `${atFirst.ready} of ${atFirst.asked} kernels were compiled`);
     await demo.reach(1);
     const { pipelines } = await demo.probe();
-    assert(pipelines.asked > atFirst.asked, 'no kernels of gauges');
+    assert(pipelines.asked > atFirst.asked, 'no kernels of metrics');
     await demo.pause();
   },
 
@@ -87,10 +87,10 @@ export const ofEach = {
     await demo.set(setting, value);
     const search = () => new URL(demo.page.url()).searchParams;
     await until(() => search().get(setting) === `${value}` && search().get('seed') === '7', 'the address');
-    const gauges = await demo.one();
+    const metrics = await demo.one();
     await demo.page.reload();
     await demo.built();
-    assert(same(gauges, await demo.one()), 'the same address, other numbers');
+    assert(same(metrics, await demo.one()), 'the same address, other numbers');
     const shown = await demo.page.$eval(`#set-${setting}`, (e) =>
       e.type === 'checkbox' ? Number(e.checked) : e.value,
     );
@@ -108,25 +108,25 @@ export const ofEach = {
     await demo.pause();
     await demo.press('reset');
     await until(async () => (await demo.data()).look === '0', 'the reset');
-    const gauges = await demo.one();
+    const metrics = await demo.one();
     // Far more often than browsers let an address change.
     for (let i = 0; i < 250; i++) await demo.set(setting, value);
     await until(() => demo.page.url().endsWith(`?${setting}=${value}`), 'the address');
     await demo.page.reload();
     await demo.built();
-    assert(same(gauges, await demo.one()), 'it trained with another setting than it showed');
+    assert(same(metrics, await demo.one()), 'it trained with another setting than it showed');
   },
 
   async 'saves and loads the encoder'({ open, folder }) {
     const demo = await open();
     await demo.built();
-    const embeddings = ({ loss, ...gauges }) => gauges;
+    const embeddings = ({ loss, ...metrics }) => metrics;
     const before = embeddings(await demo.one());
     const file = join(folder, 'encoder.safetensors');
     writeFileSync(file, await demo.download('save'));
     assert(!same(embeddings(await demo.one()), before), 'a step changes nothing');
     await (await demo.page.$('#load')).uploadFile(file);
-    await until(async () => same(embeddings(await demo.gauges()), before), 'the loaded embeddings');
+    await until(async () => same(embeddings(await demo.metrics()), before), 'the loaded embeddings');
     writeFileSync(file, 'no safetensors at all');
     await (await demo.page.$('#load')).uploadFile(file);
     await until(async () => (await demo.text('notice')).includes('safetensors'), 'a clear error');
@@ -171,8 +171,8 @@ export const ofEach = {
     await demo.pause();
     writeFileSync(file, saved);
     await (await demo.page.$('#load')).uploadFile(file);
-    const embeddings = ({ loss, ...gauges }) => gauges;
-    await until(async () => same(embeddings(await demo.gauges()), embeddings(states[0])), 'the good file');
+    const embeddings = ({ loss, ...metrics }) => metrics;
+    await until(async () => same(embeddings(await demo.metrics()), embeddings(states[0])), 'the good file');
     assert((await demo.text('notice')) === '', await demo.text('notice'));
   },
 
@@ -248,7 +248,7 @@ export const ofEach = {
     const told = await page.$$eval('#charts figure', (all) =>
       all.map((figure) => figure.querySelector('[aria-label]')?.ariaLabel ?? figure.lastChild.textContent),
     );
-    const numbers = await demo.gauges();
+    const numbers = await demo.metrics();
     assert(told[0].includes(`${numbers.loss.toFixed(3)} at step 1`), `the chart of the loss says ${told[0]}`);
     assert(
       told.every((text) => /\d/.test(text)),
@@ -289,7 +289,7 @@ export const ofEach = {
   },
 };
 
-/** Of a demo's presets, one test for each: after a reset and one step, after some more, and after its cure, its gauges are as promised. */
+/** Of a demo's presets, one test for each: after a reset and one step, after some more, and after its cure, its metrics are as promised. */
 export const ofPresets = (name) =>
   Object.fromEntries(
     Object.entries(PROMISES[name]).map(([preset, { steps, holds, alarm, cure }], i) => [
@@ -306,9 +306,10 @@ export const ofPresets = (name) =>
         await demo.press('start');
         await demo.reach(steps);
         await demo.pause();
-        const last = await demo.gauges();
+        const last = await demo.metrics();
         const said = await demo.text('alarm');
-        const short = (gauges) => JSON.stringify(gauges, (_, x) => (x?.toPrecision ? +x.toPrecision(3) : x));
+        const short = (metrics) =>
+          JSON.stringify(metrics, (_, x) => (x?.toPrecision ? +x.toPrecision(3) : x));
         const words = `${short(last)}, after one step ${short(first)}, ${said || 'no alarm'}`;
         assert(holds(last, first) && (alarm ? said.includes(alarm) : !said), words);
         if (!cure) return;
@@ -316,7 +317,7 @@ export const ofPresets = (name) =>
         await demo.press('start'); // Where a model is built anew, behind that.
         await demo.reach(steps + cure.steps);
         await demo.pause();
-        const healed = await demo.gauges();
+        const healed = await demo.metrics();
         const still = await demo.text('alarm');
         assert(cure.holds(healed, last) && !still, `${short(healed)}, before the cure ${words}; ${still}`);
       },
@@ -337,7 +338,7 @@ export const ofOne = {
       ),
       `steps ${lines.map(({ step }) => step)}`,
     );
-    assert(lines[1].loss === (await demo.gauges()).loss, 'another loss than on the page');
+    assert(lines[1].loss === (await demo.metrics()).loss, 'another loss than on the page');
     const { colors, width } = await pixelsOf(demo);
     assert(width > 300 && colors > 20, `an image ${width} wide with ${colors} colours`);
   },
@@ -473,9 +474,12 @@ export const ofOne = {
     await tell(false);
     await demo.page.click('#notice button');
     await demo.built(2);
-    const { loss, ...gauges } = await demo.gauges();
+    const { loss, ...metrics } = await demo.metrics();
     const { loss: _, ...wanted } = before;
-    assert(same(gauges, wanted), `went on with ${JSON.stringify(gauges)}, before ${JSON.stringify(wanted)}`);
+    assert(
+      same(metrics, wanted),
+      `went on with ${JSON.stringify(metrics)}, before ${JSON.stringify(wanted)}`,
+    );
     await until(() => demo.page.url().endsWith('?seed=3'), 'the address');
     assert((await demo.step()) === 2, `step ${await demo.step()}`);
     await demo.one();

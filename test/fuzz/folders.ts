@@ -19,7 +19,7 @@ const FILES = [
 type Name = (typeof FILES)[number];
 type Folder = Record<Name, Bytes>;
 
-const GAUGES = ['loss', 'alignment', 'uniformity', 'std', 'rank', 'participation', 'length', 'knn', 'probe'];
+const METRICS = ['loss', 'alignment', 'uniformity', 'std', 'rank', 'participation', 'length', 'knn', 'probe'];
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
 
 /** A run as it may have been left. */
@@ -31,7 +31,9 @@ const run = fc.record({
     ['--method', 'leJepa', '--batch', '48', '--precision', 'mixed'],
   ),
   step: fc.integer({ min: 0, max: 9 }),
-  looks: fc.array(fc.array(finite, { minLength: GAUGES.length, maxLength: GAUGES.length }), { maxLength: 6 }),
+  looks: fc.array(fc.array(finite, { minLength: METRICS.length, maxLength: METRICS.length }), {
+    maxLength: 6,
+  }),
   digest: fc.boolean(),
 });
 type Run = typeof run extends fc.Arbitrary<infer T> ? T : never;
@@ -40,7 +42,7 @@ const DIGEST = '0123456789abcdef'.repeat(4);
 const looksOf = ({ looks }: Run) =>
   looks.map((numbers, i) => ({
     step: 2 * i,
-    ...Object.fromEntries(GAUGES.map((name, k) => [name, numbers[k]])),
+    ...Object.fromEntries(METRICS.map((name, k) => [name, numbers[k]])),
   }));
 const timesOf = ({ looks }: Run) => looks.map((_, i) => ({ step: 2 * i, seconds: i / 2 }));
 const jsonLines = (values: readonly unknown[]) =>
@@ -133,9 +135,9 @@ function checkEarlier({ options, resume: { saved, metrics, timing } }: Earlier):
     if (!Number.isSafeInteger(line.step) || line.step < 0 || line.step > saved.step)
       throw new Wrong('a line of another step', JSON.stringify(line));
   for (const look of metrics)
-    for (const name of GAUGES)
+    for (const name of METRICS)
       if (!(typeof look[name as keyof typeof look] === 'number' || name === 'participation'))
-        throw new Wrong('a gauge that is no number', JSON.stringify(look));
+        throw new Wrong('a metric that is no number', JSON.stringify(look));
   if (timing.some(({ seconds }) => !(seconds >= 0))) throw new Wrong('odd seconds', JSON.stringify(timing));
 }
 

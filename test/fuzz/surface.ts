@@ -1,7 +1,7 @@
 // Every function that a user may call, with arguments that it takes. What is exported and stands nowhere here fails the suite.
 
 import * as api from '../../src/index.ts';
-import { neighboursOf } from '../../src/measures/knn.ts';
+import { neighboursOf } from '../../src/metrics/knn.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import {
   type Arg,
@@ -36,6 +36,8 @@ export interface Entry {
 const build = (...args: Arg[]): Entry => ({ kind: 'build', args });
 const cpu = (...args: Arg[]): Entry => ({ kind: 'cpu', args });
 const onGpu = (...args: Arg[]): Entry => ({ kind: 'gpu', args: [device, ...args] });
+/** A function whose options hold the device. */
+const alone = (...args: Arg[]): Entry => ({ kind: 'gpu', args });
 const slow = (...args: Arg[]): Entry => ({ kind: 'slow', args: [device, ...args] });
 
 const device = leaf('device', () => gpu.device);
@@ -158,6 +160,16 @@ const setting = (method: string) =>
       ),
     ),
   });
+/** The losses of two views, at the defaults of their methods. */
+const pairLosses = (): Record<string, Entry> =>
+  Object.fromEntries(
+    Object.values(api.methods).flatMap((method) => {
+      const [name] = Object.entries(api).find(([, value]) => 'loss' in method && value === method.loss) ?? [];
+      const { chunks: _, memory: __, ...own } = method.hyperparameters as api.ImageMethod['hyperparameters'];
+      const defaults = Object.entries(own).map(([key, [value]]) => [key, value]);
+      return name ? [[name, build(...views, object(Object.fromEntries(defaults)))]] : [];
+    }),
+  );
 const binary = build(x, x);
 const unary = build(x);
 const optimizer = leaf('an optimiser', () => api.adam(weightsNow(), { learningRate: 0.01 }));
@@ -165,6 +177,7 @@ const weightsNow = () => [
   api.variable([3, 2], { name: 'w', initial: 0.5 }),
   api.variable([2], { name: 'b' }),
 ];
+const zeros = (...shape: number[]) => api.constant(new Float32Array(shape.reduce((a, b) => a * b)), shape);
 const made = <T>(kind: Kind, of: () => T, ...args: Arg[]): Entry => ({ kind, args, of });
 
 /** By the name of the export; `name()` for what a call gives. */
@@ -307,7 +320,7 @@ export const surface: Record<string, Entry> = {
     aVariable([2, 3]),
     leaf('Float32Array(6)', () => new Float32Array(6)),
   ),
-  // Gauges.
+  // Metrics.
   adjustedRandIndex: cpu(labels(6), labels(6, 2)),
   normalizedMutualInformation: cpu(labels(6), labels(6, 2)),
   collapseAlarm: cpu(
@@ -356,7 +369,24 @@ export const surface: Record<string, Entry> = {
     }),
   ),
   effectiveRankOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
-  liveGauges: build(z, z),
+  liveMetrics: build(z, z),
+  compileWatch: onGpu(
+    object({
+      views: fn('() => { z, h }', () => ({ z: zeros(6, 4), h: zeros(6, 2) })),
+      labelled: object({
+        gallery: fn('() => h', () => zeros(6, 2)),
+        labels: object({ gallery: labels(6), queries: labels(3) }),
+      }),
+      ...{ probe: true, warmUp: false },
+    }),
+  ),
+  formatMetric: cpu(value(0.5), value('accuracy')),
+  formatNumber: cpu(value(0.5), value(2)),
+  principalAxes: cpu(
+    leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1)),
+    list(leaf('Float32Array(2)', () => Float32Array.of(1, 1))),
+    object({ rounds: 3 }),
+  ),
   participationRatioOf: cpu(leaf('Float32Array(4)', () => Float32Array.of(2, 0, 0, 1))),
   onlineAccuracies: cpu(
     object({
@@ -369,7 +399,7 @@ export const surface: Record<string, Entry> = {
     }),
     object({ gallery: labels(6), queries: labels(3), classes: 3 }),
   ),
-  onlineGauges: build(
+  onlineMetrics: build(
     tensor([6, 2]),
     tensor([3, 2]),
     object({ gallery: labels(6), queries: labels(3), classes: 3 }),
@@ -392,30 +422,27 @@ export const surface: Record<string, Entry> = {
   embeddingStd: onGpu(rows(6, 4)),
   uniformity: onGpu(rows(6, 4), object({ t: 2 })),
   uniformityOptimum: cpu(value(8), value(2)),
-  // Losses.
-  alignUniform: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
+  // Losses: those of methods that are nothing else take their hyperparameters.
+  ...pairLosses(),
+  alignUniformLoss: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
   alignmentLoss: build(...views, object({ alpha: 2 })),
-  barlowTwins: build(...views, object({ lambda: 0.05 })),
-  dcl: build(...views, temperature),
-  infoNce: build(...views, object({ temperature: 0.1, symmetric: true })),
+  infoNceLoss: build(...views, object({ temperature: 0.1, symmetric: true })),
   leJepaLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
   nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
-  ntXent: build(...views, temperature),
-  proxyAnchor: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
-  proxyNca: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
+  proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
+  proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
   sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
   halves: build(z),
-  supCon: build(
+  supConLoss: build(
     z,
     ids,
     object({ temperature: 0.1, memory: object({ rows: tensor([3, 6]), labels: tensor([3], 'u32') }) }),
   ),
-  triplet: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
+  tripletLoss: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
   uniformityLoss: build(z, object({ t: 2 })),
-  vicReg: build(...views, object({ invarianceWeight: 25, varianceWeight: 25, covarianceWeight: 1 })),
   whiten: build(tensor([2, 8, 3]), object({ iterations: 3 })),
-  wMse: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
+  wMseLoss: build(tensor([8, 3]), tensor([8, 3]), object({ iterations: 3 })),
   byolLoss: build(z, z, z, z),
   dinoLoss: build(
     list(z, z),
@@ -425,6 +452,10 @@ export const surface: Record<string, Entry> = {
   ),
   mocoLoss: build(z, z, tensor([5, 6]), temperature),
   nnclrLoss: build(z, z, z, z, tensor([5, 6]), temperature),
+  buildMethod: build(
+    leaf('byol', () => api.methods.byol),
+    setting('byol'),
+  ),
   simSiamLoss: build(z, z, z, z, object({ stop: true })),
   sinkhorn: build(z, object({ epsilon: 0.05, iterations: 3 })),
   swavLoss: build(z, z, object({ temperature: 0.1, epsilon: 0.05, iterations: 3 })),
@@ -432,9 +463,36 @@ export const surface: Record<string, Entry> = {
     Object.entries(api.methods)
       .filter(([, { data }]) => data === 'images')
       .map(([name, method]) => [
-        `methods.${name}.build`,
-        made('build', () => (given: never) => method.build(given), setting(name)),
+        `buildMethod(${name})`,
+        made(
+          'build',
+          () => (given: never) => api.buildMethod(method as api.ImageMethod, given),
+          setting(name),
+        ),
       ]),
+  ),
+  copyNetwork: build(network, network, value('copy')),
+  settleStatistics: slow(
+    object({ data, views: leaf('S1', () => api.S1), batch: 4, seed: 1 }),
+    network,
+    value(1),
+  ),
+  trainer: alone(
+    object({
+      ...{
+        method: leaf('simclr', () => api.methods.simclr),
+        data,
+        embedding: 4,
+        epochs: 1,
+        batch: 4,
+        seed: 1,
+      },
+      encoder: value('mlp-small'),
+      hyperparameters: object({ temperature: 0.2 }),
+      learningRate: 0.01,
+      precision: value('f32'),
+      device,
+    }),
   ),
   // Layers.
   'nn.cnnEncoder': build(
@@ -667,7 +725,10 @@ export const OTHERS = {
     'WIDE',
     'simclrRgb',
     'SHIFTS',
+    'metrics',
+    'curves',
     'methods',
+    ...Object.entries(api).flatMap(([name, value]) => (api.methods[name] === value ? [name] : [])),
     'mixed',
     'fileChoices',
     'nn',

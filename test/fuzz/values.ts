@@ -1,4 +1,4 @@
-// Ops, losses and gauges on random inputs of random shapes: as the float64 reference has them.
+// Ops, losses and metrics on random inputs of random shapes: as the float64 reference has them.
 import fc from 'fast-check';
 import * as api from '../../src/index.ts';
 import { close, random } from '../harness.ts';
@@ -238,10 +238,10 @@ const losses: fc.Arbitrary<Case> = fc.oneof(
       operands: [{ shape }, { shape }],
       op: (a: api.Tensor, b: api.Tensor) =>
         temperature
-          ? op(name)(a, b, { temperature: t })
+          ? op(`${name}Loss`)(a, b, { temperature: t })
           : name === 'barlowTwins'
             ? api.barlowTwinsLoss(a, b, { lambda: 0.0051 })
-            : op(name)(a, b),
+            : op(`${name}Loss`)(a, b),
       by: (a: Ref, b: Ref) => (temperature ? ref(name)(a, b, t) : ref(name)(a, b)),
       rel: 1e-3,
     };
@@ -331,9 +331,9 @@ const computed = (
   },
 });
 
-// ---- gauges ----
+// ---- metrics ----
 
-/** Rows with unequal axes and a mean, so that no gauge is undefined. */
+/** Rows with unequal axes and a mean, so that no metric is undefined. */
 function rowsOf(N: number, D: number, seed: number) {
   const data = random(seed).normal(N * D);
   return { data: data.map((x, i) => x * (0.5 + (i % D) / D) + 0.2), shape: [N, D] as [number, number] };
@@ -348,7 +348,7 @@ const numbers = (what: string, actual: ArrayLike<number>, expected: ArrayLike<nu
   }
 };
 
-interface Gauge {
+interface Measured {
   name: string;
   N: number;
   D: number;
@@ -356,7 +356,7 @@ interface Gauge {
 }
 
 /** Each on rows [N, D], N > D + 1. */
-const gauges: Record<string, (x: Gauge) => Promise<void>> = {
+const metrics: Record<string, (x: Measured) => Promise<void>> = {
   async knnPredict({ N, D, seed }) {
     const [x, y] = [rowsOf(N, D, seed), rowsOf(5, D, seed + 1)];
     const labels = labelsOf(N, 2, seed + 2);
@@ -418,13 +418,13 @@ const gauges: Record<string, (x: Gauge) => Promise<void>> = {
   },
 };
 
-const measured: Property<Gauge> = {
-  name: 'values: gauges',
+const measured: Property<Measured> = {
+  name: 'values: metrics',
   share: 0.2,
   most: 300,
   make: fc
     .record({
-      name: fc.constantFrom(...Object.keys(gauges)),
+      name: fc.constantFrom(...Object.keys(metrics)),
       more: fc.integer({ min: 2, max: 40 }),
       D: fc.integer({ min: 2, max: 12 }),
       seed: fc.nat(),
@@ -434,7 +434,7 @@ const measured: Property<Gauge> = {
   show: ({ name, N, D, seed }) => `${name} of [${N}, ${D}], seed ${seed}`,
   async check(input): Promise<Outcome> {
     await openGpu();
-    const { refused } = await attempt(() => gauges[input.name](input));
+    const { refused } = await attempt(() => metrics[input.name](input));
     if (refused) throw new Wrong(`${input.name}: fair rows are refused`, refused.message);
     checkGpu('measures');
     return 'taken';

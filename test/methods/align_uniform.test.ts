@@ -1,10 +1,13 @@
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { alignUniformLoss } from '../../src/methods/align_uniform.ts';
+import { alignUniformLoss, alignUniform as method } from '../../src/methods/align_uniform.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, weights) => reference.alignUniform(zA, zB, weights));
 
 type Options = { alignWeight?: number; uniformWeight?: number; t?: number };
 const at = (options: Options = {}) => ({

@@ -1,8 +1,11 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { alignmentLoss } from '../../src/methods/alignment.ts';
+import { alignmentLoss, alignment as method } from '../../src/methods/alignment.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB) => reference.alignment(zA, zB));
 
 const at = (alpha: number) => ({
   loss: (zA: Tensor, zB: Tensor) => alignmentLoss(zA, zB, { alpha }),

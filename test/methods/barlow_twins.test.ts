@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { barlowTwinsLoss } from '../../src/methods/barlow_twins.ts';
+import { barlowTwinsLoss, barlowTwins as method } from '../../src/methods/barlow_twins.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -11,6 +11,9 @@ import {
   compileLoss,
   drawViews,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { lambda }) => reference.barlowTwins(zA, zB, lambda));
 
 const at = (lambda: number) => ({
   loss: (a: Tensor, b: Tensor) => barlowTwinsLoss(a, b, { lambda }),

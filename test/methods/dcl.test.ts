@@ -1,9 +1,12 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { dclLoss } from '../../src/methods/dcl.ts';
+import { dclLoss, dcl as method } from '../../src/methods/dcl.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }) => reference.dcl(zA, zB, temperature));
 
 const at = (temperature: number) => ({
   loss: (a: Tensor, b: Tensor) => dclLoss(a, b, { temperature }),

@@ -1,9 +1,12 @@
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { infoNceLoss } from '../../src/methods/info_nce.ts';
+import { infoNceLoss, infoNce as method } from '../../src/methods/info_nce.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }) => reference.infoNce(zA, zB, temperature));
 
 const at = (temperature: number, symmetric = true) => ({
   loss: (a: Tensor, b: Tensor) => infoNceLoss(a, b, { temperature, symmetric }),

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../src/graph/gradient.ts';
 import { constant, input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { leJepa, leJepaLoss } from '../../src/methods/lejepa.ts';
-import { defaultsOf } from '../../src/methods/method.ts';
+import { buildMethod, defaultsOf } from '../../src/methods/method.ts';
 import { sigReg } from '../../src/methods/parts/sigreg.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
@@ -136,7 +136,7 @@ test('directions are drawn anew each step, and the same again for the same step'
   const [N, D] = [8, 4];
   const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
   const hyperparameters = { ...defaultsOf(leJepa.hyperparameters), directions: 2 } as never;
-  const recipe = leJepa.build({
+  const recipe = buildMethod(leJepa, {
     network,
     width: D,
     classes: 0,

@@ -2,7 +2,13 @@
 
 import { input, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
 import { methods } from '../../src/methods/index.ts';
-import { defaultsOf, type ImageBatch, type ImageMethod, type Network } from '../../src/methods/method.ts';
+import {
+  buildMethod,
+  defaultsOf,
+  type ImageBatch,
+  type ImageMethod,
+  type Network,
+} from '../../src/methods/method.ts';
 import { halves } from '../../src/methods/parts/views.ts';
 import { mlp } from '../../src/nn/index.ts';
 import { concatenate } from '../../src/ops/shape.ts';
@@ -37,7 +43,7 @@ export async function trainRecipe(
   const { x, labels } = batch;
   let target: Network | undefined;
   const method = methods[name] as ImageMethod;
-  const recipe = method.build({
+  const recipe = buildMethod(method, {
     ...{ network: mine, width: WIDTH, classes: CLASSES, seed: 1 },
     hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
     copy: () => (target = network()),

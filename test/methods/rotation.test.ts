@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { quarterTurns } from '../../src/data/turns.ts';
 import { input } from '../../src/graph/tensor.ts';
+import { buildMethod } from '../../src/methods/method.ts';
 import { rotation, rotationLoss } from '../../src/methods/rotation.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
@@ -59,7 +60,7 @@ test('the recipe learns to tell the turns of images that have an upside', async 
   const [N, H, WIDTH] = [32, 6, 8];
   const net = mlpEncoder({ name: 'net', inputs: H * H, widths: [32, WIDTH], seed: 2 });
   const network = { embed: net, parameters: net.parameters, statistics: net.statistics };
-  const { loss, parameters } = rotation.build({
+  const { loss, parameters } = buildMethod(rotation, {
     ...{ network, width: WIDTH, classes: 0, seed: 1, hyperparameters: {} },
     copy: () => network,
   });

@@ -1,9 +1,12 @@
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { ntXentLoss } from '../../src/methods/simclr.ts';
+import { simclr as method, ntXentLoss } from '../../src/methods/simclr.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }) => reference.ntXent(zA, zB, temperature));
 
 const at = (temperature: number) => ({
   loss: (a: Tensor, b: Tensor) => ntXentLoss(a, b, { temperature }),

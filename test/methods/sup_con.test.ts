@@ -1,6 +1,6 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
-import { supConLoss } from '../../src/methods/sup_con.ts';
+import { supCon as method, supConLoss } from '../../src/methods/sup_con.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
@@ -13,6 +13,11 @@ import {
   drawViews,
   type Views,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { temperature }, labels) =>
+  reference.supCon(reference.concatenate([zA, zB]), [...labels, ...labels], temperature),
+);
 
 // Both views as one set of rows, as the registry has it.
 const at = (temperature: number) => ({

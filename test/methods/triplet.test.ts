@@ -1,7 +1,7 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { methods } from '../../src/methods/index.ts';
-import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
-import { tripletLoss } from '../../src/methods/triplet.ts';
+import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
+import { triplet as method, tripletLoss } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
@@ -15,7 +15,12 @@ import {
   drawViews,
   type Views,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
 import { trainRecipe } from './recipe.ts';
+
+testPairMethod(method, (zA, zB, { margin, hard }, labels) =>
+  reference.triplet(reference.concatenate([zA, zB]), [...labels, ...labels], { margin, hard: hard !== 0 }),
+);
 
 // Both views as one set of rows, as the registry has it.
 const at = (hard: boolean, margin = 0.2) => ({
@@ -151,9 +156,9 @@ test('labels of one class are refused where they are known, as proxies refuse th
     const method = methods[name] as ImageMethod;
     const hyperparameters = defaultsOf(method.hyperparameters);
     throws(
-      () => method.build({ ...setting, classes: 1, hyperparameters }),
+      () => buildMethod(method, { ...setting, classes: 1, hyperparameters }),
       /: expected labels of 2 classes or more, got 1$/,
     );
-    method.build({ ...setting, classes: 2, hyperparameters });
+    buildMethod(method, { ...setting, classes: 2, hyperparameters });
   }
 });

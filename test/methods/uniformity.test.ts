@@ -1,9 +1,14 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { uniformityLoss } from '../../src/methods/uniformity.ts';
+import { uniformity as method, uniformityLoss } from '../../src/methods/uniformity.ts';
 import { concatenate } from '../../src/ops/shape.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, cone, coneError } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB) =>
+  reference.div(reference.add(reference.uniformity(zA), reference.uniformity(zB)), 2),
+);
 
 /** The loss of one view; the other is left alone. */
 const at = (t: number) => ({

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { vicRegLoss } from '../../src/methods/vicreg.ts';
+import { vicReg as method, vicRegLoss } from '../../src/methods/vicreg.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -12,6 +12,11 @@ import {
   compileLoss,
   drawViews,
 } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }) =>
+  reference.vicReg(zA, zB, [invarianceWeight, varianceWeight, covarianceWeight]),
+);
 
 type Weights = [invariance: number, variance: number, covariance: number];
 

@@ -1,11 +1,14 @@
 import * as assert from 'uvu/assert';
 import { input, reshape, type Tensor } from '../../src/graph/tensor.ts';
 import { whiten } from '../../src/methods/parts/whiten.ts';
-import { wMseLoss } from '../../src/methods/w_mse.ts';
+import { wMse as method, wMseLoss } from '../../src/methods/w_mse.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkInvariants, compileLoss, type Draw, drawViews, type Found } from './check.ts';
+import { testPairMethod } from './pair.ts';
+
+testPairMethod(method, (zA, zB) => reference.wMse(zA, zB));
 
 const loss = (a: Tensor, b: Tensor) => wMseLoss(a, b);
 

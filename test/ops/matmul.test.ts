@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
+import type { Target } from '../../src/gpu/target.ts';
 import { grad } from '../../src/graph/gradient.ts';
-import type { Target } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';

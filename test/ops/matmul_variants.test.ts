@@ -1,8 +1,8 @@
 // The kernels that a product may choose from: each against the reference, and bit by bit against the others.
 import * as assert from 'uvu/assert';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
+import type { Target } from '../../src/gpu/target.ts';
 import { grad } from '../../src/graph/gradient.ts';
-import type { Target } from '../../src/graph/op.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { linear, type MatmulOptions, matmul } from '../../src/ops/matmul.ts';
 import { compile } from '../../src/runtime/compile.ts';

@@ -1,4 +1,4 @@
-import type { Target } from '../../src/graph/op.ts';
+import type { Target } from '../../src/gpu/target.ts';
 import { device } from '../harness.ts';
 
 /** Runs `body` as if the adapter were another. */

@@ -75,7 +75,7 @@ for (const [title, args, gates, alarm = []] of runs) {
         }).output();
         if (code) throw new Error(new TextDecoder().decode(stderr));
         const report = JSON.parse(Deno.readTextFileSync(`${folder}/latest/report.json`));
-        const { raw, untrained, trained } = report.gauges as Record<string, Numbers>;
+        const { raw, untrained, trained } = report.metrics as Record<string, Numbers>;
         const over = (other: Numbers) => (name: string) => trained[name] - other[name];
         const wanted: [string, Numbers, (name: string) => number, 1 | -1][] = [
           ['', least, (name) => trained[name], 1],

@@ -14,17 +14,17 @@ async function run(name: string, options: DigitsRun = {}) {
 }
 
 type Found = Awaited<ReturnType<typeof digits>>;
-/** [gauge, at least, at most] */
-type Gate = [gauge: keyof Found, low: number, high?: number];
+/** [metric, at least, at most] */
+type Gate = [metric: keyof Found, low: number, high?: number];
 
 function holds(found: Found, gates: Gate[]): void {
-  for (const [gauge, low, high = Number.POSITIVE_INFINITY] of gates) {
-    const value = found[gauge] as number;
-    assert.ok(value >= low && value <= high, `${gauge} ${value}, wanted ${low} to ${high}`);
+  for (const [metric, low, high = Number.POSITIVE_INFINITY] of gates) {
+    const value = found[metric] as number;
+    assert.ok(value >= low && value <= high, `${metric} ${value}, wanted ${low} to ${high}`);
   }
 }
-const least = (gauge: keyof Found, low: number): Gate => [gauge, low];
-const most = (gauge: keyof Found, high: number): Gate => [gauge, Number.NEGATIVE_INFINITY, high];
+const least = (metric: keyof Found, low: number): Gate => [metric, low];
+const most = (metric: keyof Found, high: number): Gate => [metric, Number.NEGATIVE_INFINITY, high];
 
 test(
   'raw pixels and an untrained network: what there is to beat',

@@ -13,16 +13,9 @@ import { fromArrays } from '../../src/data/idx.ts';
 import { quarterTurns } from '../../src/data/turns.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { reshape, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { collapseAlarm, type Look } from '../../src/measures/alarm.ts';
-import { effectiveRank } from '../../src/measures/effective_rank.ts';
-import { embed } from '../../src/measures/embed.ts';
-import { equivariance } from '../../src/measures/equivariance.ts';
-import { knnAccuracy } from '../../src/measures/knn.ts';
-import { effectiveRankOf, liveGauges, participationRatioOf } from '../../src/measures/live.ts';
-import { embeddingStd } from '../../src/measures/std.ts';
-import { uniformity } from '../../src/measures/uniformity.ts';
 import { methods } from '../../src/methods/index.ts';
 import {
+  buildMethod,
   defaultsOf,
   type ImageBatch,
   type ImageMethod,
@@ -30,6 +23,14 @@ import {
   type Recipe,
 } from '../../src/methods/method.ts';
 import { halves } from '../../src/methods/parts/views.ts';
+import { collapseAlarm, type Look } from '../../src/metrics/alarm.ts';
+import { effectiveRank } from '../../src/metrics/effective_rank.ts';
+import { embed } from '../../src/metrics/embed.ts';
+import { equivariance } from '../../src/metrics/equivariance.ts';
+import { knnAccuracy } from '../../src/metrics/knn.ts';
+import { effectiveRankOf, liveMetrics, participationRatioOf } from '../../src/metrics/live.ts';
+import { embeddingStd } from '../../src/metrics/std.ts';
+import { uniformity } from '../../src/metrics/uniformity.ts';
 import { batchNorm, type Mode, mlpEncoder, projector, sequential } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { slice } from '../../src/ops/shape.ts';
@@ -37,7 +38,7 @@ import { adam } from '../../src/optim/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { correlationOf } from '../../src/studies/correlation.ts';
-import { copyOf } from '../../src/train/images.ts';
+import { copyNetwork } from '../../src/train/images.ts';
 import { device, random } from '../harness.ts';
 
 const [TRAIN, SIDE, BATCH, WIDTH] = [1437, 8, 256, 32];
@@ -123,9 +124,9 @@ async function judge(gpu: Device, { train, test }: Data, forward: Forward, norma
 /** What the alarm looks at, on two views of the test samples. */
 async function lookAt(gpu: Device, { test }: Data, { embed }: Network, mode?: Mode) {
   const views = { ...VIEWS, batch: test.count, start: 0, seed: 5 };
-  const step = await compile(gpu, () => liveGauges(...halves(embed(augment(test, views), mode))));
+  const step = await compile(gpu, () => liveMetrics(...halves(embed(augment(test, views), mode))));
   await step.run();
-  const [alignment, uniformity, std, length] = await step.read('gauges');
+  const [alignment, uniformity, std, length] = await step.read('values');
   const covariance = await step.read('covariance');
   const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
   step.dispose();
@@ -206,9 +207,9 @@ export async function digits(
   const own = { ...defaultsOf(method.hyperparameters), ...hyperparameters };
   const standardize = own.standardize === 1;
   const { encoder, head, network } = build(seed, standardize);
-  const recipe = method.build({
+  const recipe = buildMethod(method, {
     ...{ network, width: WIDTH, classes: 10, seed, hyperparameters: own },
-    copy: (name) => copyOf(network, build(seed, standardize).network, name),
+    copy: (name) => copyNetwork(network, build(seed, standardize).network, name),
   });
   const { parameters = [], statistics = [], state = [], schedules = {}, learningRateFactor } = recipe;
   const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });

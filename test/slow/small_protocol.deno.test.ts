@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { type Case, cases } from '../../src/studies/cases.ts';
 import { gatesOf } from '../../src/studies/gates.ts';
 import { baseline, rawPixels, runCase } from '../../src/studies/protocol.ts';
-import type { Result } from '../../src/studies/results.ts';
+import type { Result } from '../../src/studies/result.ts';
 import { device, test } from '../harness.ts';
 
 const SLOW = { timeout: 30 * 60_000, only: 'deno' } as const;

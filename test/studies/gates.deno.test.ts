@@ -1,9 +1,10 @@
 // The gates of the small protocol and the alarm's thresholds: on made-up runs, and on the runs in docs/.
 import * as assert from 'uvu/assert';
-import { type CollapseKind, THRESHOLDS } from '../../src/measures/alarm.ts';
+import { type CollapseKind, THRESHOLDS } from '../../src/metrics/alarm.ts';
 import { cases } from '../../src/studies/cases.ts';
 import { gatesOf } from '../../src/studies/gates.ts';
-import { type Result, render } from '../../src/studies/results.ts';
+import type { Result } from '../../src/studies/result.ts';
+import { render } from '../../src/studies/results.ts';
 import { fit } from '../../src/studies/thresholds.ts';
 import { close, test } from '../harness.ts';
 
@@ -12,8 +13,8 @@ const read = (name: string) => Deno.readTextFileSync(new URL(name, folder));
 const committed: Result[] = JSON.parse(read('results.json')).results;
 
 const shares = { uniformity: 1, std: 1, rank: 1, participation: 1, length: 1 };
-const run = (method: string, gauges: Result['gauges'], rest: Partial<Result> = {}): Result => ({
-  ...{ method, variant: '', seed: 0, expected: [], alarm: [], words: [], gauges },
+const run = (method: string, metrics: Result['metrics'], rest: Partial<Result> = {}): Result => ({
+  ...{ method, variant: '', seed: 0, expected: [], alarm: [], words: [], metrics },
   ...rest,
 });
 const raw = run('raw pixels', { augKnn: 0.59, knn: 0.8055, linearProbe: 0.85 });
@@ -23,7 +24,7 @@ const missedBy = (one: Result) =>
     .filter(({ ok }) => !ok)
     .map(({ text }) => text);
 
-test('a gate holds on its bound, and fails beyond it, without its gauge, and for NaN', () => {
+test('a gate holds on its bound, and fails beyond it, without its metric, and for NaN', () => {
   const vicReg = { augKnn: 0.645, linearProbe: 0.79, rawStdZ: 0.7, effectiveRankZ: 16 };
   assert.equal(missedBy(run('vicReg', vicReg)), []);
   for (const wrong of [{ augKnn: 0.6449 }, { rawStdZ: undefined }, { effectiveRankZ: Number.NaN }])
@@ -38,7 +39,7 @@ test('a method without gates of its own: AUG-k-NN .05 over the untrained encoder
   assert.equal(missedBy(run('moco', { augKnn: 0.66 })), []);
   assert.is(missedBy(run('moco', { augKnn: 0.64 })).length, 1);
   // Of another seed, which was easier to beat.
-  const other = { ...untrained, seed: 1, gauges: { ...untrained.gauges, augKnn: 0.55 } };
+  const other = { ...untrained, seed: 1, metrics: { ...untrained.metrics, augKnn: 0.55 } };
   const gates = gatesOf([raw, untrained, other, run('moco', { augKnn: 0.61 }, { seed: 1 })]);
   assert.ok(
     gates.every(({ ok }) => ok),

@@ -1,5 +1,7 @@
 // Memory by liveness: what holds a tensor is free again after the last call that reads it.
-import { type Kernel, kernelOf, type Target } from '../op.ts';
+
+import type { Target } from '../../gpu/target.ts';
+import { type Kernel, kernelOf } from '../op.ts';
 import { home, labelOf, type Tensor, Variable, viewRoot } from '../tensor.ts';
 import { texelsOf } from '../texels.ts';
 import type { Dispatch, PlannedCall } from './call.ts';

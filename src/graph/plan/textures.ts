@@ -1,5 +1,6 @@
+import type { Target } from '../../gpu/target.ts';
 import { TEXTURES, toTextures, wholeRows } from '../basic.ts';
-import { type Kernel, kernelOf, type Target } from '../op.ts';
+import { type Kernel, kernelOf } from '../op.ts';
 import { home, reshape, Tensor, type Variable, viewRoot } from '../tensor.ts';
 import { isEven, isTall } from '../texels.ts';
 import { addedCall, type Dispatch, type PlannedCall, showsAny } from './call.ts';

@@ -1,17 +1,9 @@
-import { WEIGHT } from '../../graph/check.ts';
 import { type Tensor, variable } from '../../graph/tensor.ts';
 import { lecun } from '../../nn/init.ts';
-import {
-  fixed,
-  type Hyperparameters,
-  type ImageBatch,
-  type ImageSetting,
-  type Recipe,
-  twice,
-} from '../method.ts';
+import { type ImageBatch, type ImageSetting, type Recipe, twice } from '../method.ts';
 
 /** Factor of the learning rate of proxies: each gets a gradient only from the rows of its class. */
-export const PROXY_RATE = { proxyRate: [10, fixed(WEIGHT)] } as const satisfies Hyperparameters;
+export const PROXY_RATE = [10, { least: 0, fixed: true }] as const;
 
 /**
  * The recipe around a loss of embeddings z [2N, D], their labels u32 [2N] and proxies [C, D]: one learned proxy for each class.

@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
 import { methods } from '../../../src/methods/index.ts';
-import { defaultsOf, type ImageMethod } from '../../../src/methods/method.ts';
+import { buildMethod, defaultsOf, type ImageMethod } from '../../../src/methods/method.ts';
 import { proxyAnchorLoss } from '../../../src/methods/proxy_anchor.ts';
 import { proxyNcaLoss } from '../../../src/methods/proxy_nca.ts';
 import { mlp } from '../../../src/nn/index.ts';
@@ -96,10 +96,10 @@ test('at work: the loss falls, and the proxies learn faster than the network', a
       copy: () => setting.network,
       ...{ width: 4, classes: 3, seed: 1, hyperparameters: defaultsOf(method.hyperparameters) },
     };
-    const { parameters = [], learningRateFactor } = method.build(setting);
+    const { parameters = [], learningRateFactor } = buildMethod(method, setting);
     assert.equal([...parameters, ...network.parameters].map(learningRateFactor!), [10, 1, 1]);
     close(parameters[0].shape, [3, 4], { abs: 0 });
-    throws(() => method.build({ ...setting, classes: 0 }), /expected labels of 2 classes or more/);
+    throws(() => buildMethod(method, { ...setting, classes: 0 }), /expected labels of 2 classes or more/);
   }
 });
 
@@ -109,7 +109,7 @@ test('a supervised method needs two classes', () => {
     if (method.data !== 'images' || !method.supervised) continue;
     const hyperparameters = defaultsOf(method.hyperparameters);
     const setting = { network, copy: () => network, width: 4, classes: 1, seed: 1, hyperparameters };
-    throws(() => method.build(setting), /expected labels of 2 classes or more, got 1/);
+    throws(() => buildMethod(method, setting), /expected labels of 2 classes or more, got 1/);
   }
 });
 

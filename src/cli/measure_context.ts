@@ -1,0 +1,112 @@
+// What the metrics of `npm run measure` are computed from: embeddings in files, without an encoder.
+import type { Label } from '../data/labels.ts';
+import type { Device } from '../gpu/device.ts';
+import type { Analogy } from '../metrics/analogy.ts';
+import { rowsThatFit } from '../metrics/compute.ts';
+import { neighboursOf } from '../metrics/knn.ts';
+import { type MetricContext, makeShared, ONE_CLASS, type Representation } from '../metrics/metric.ts';
+import { permutationArray } from '../ops/random.ts';
+import type { Embeddings } from './measure_files.ts';
+
+/** The contents of the files, each with a row for each sample. */
+export interface Input {
+  rows: Embeddings;
+  labels?: { path: string; labels: Uint32Array; values: Label[] };
+  /** The same samples transformed, and under another transformation. */
+  views?: Embeddings;
+  wrong?: Embeddings;
+  /** The same samples by another encoder. */
+  other?: Embeddings;
+  analogies?: Analogy[];
+}
+
+/** Rows [from, to). */
+const part = ({ data, shape: [, D] }: Embeddings, from: number, to: number): Embeddings => ({
+  data: data.subarray(from * D, to * D),
+  shape: [to - from, D],
+});
+
+/** Rows in another order. */
+function ordered({ data, shape }: Embeddings, order: Uint32Array): Embeddings {
+  const [, D] = shape;
+  return { data: Float32Array.from(data, (_, i) => data[order[Math.floor(i / D)] * D + (i % D)]), shape };
+}
+
+/**
+ * The context of the metrics. Sorted by class, the last sixth of the rows would be one class: what is split is taken in a random
+ * order, the same for all files.
+ * @param note takes what is left out, or of fewer rows
+ */
+export async function contextOf(
+  device: Device,
+  { rows: x, labels, views, wrong, other, analogies }: Input,
+  note: (text: string) => void,
+): Promise<MetricContext> {
+  const where = 'measure';
+  const [N] = x.shape;
+  const order = permutationArray(N, { seed: 0 });
+  const a = ordered(x, order);
+  const [b, c] = [views, wrong].map((rows) => rows && ordered(rows, order));
+  const given = [x, a, b, c, other].filter((rows) => rows !== undefined);
+  const fitting = await rowsThatFit(where, device, ...given);
+  const fit = (rows: Embeddings) => fitting.rows[given.indexOf(rows)];
+  const known = labels && knownLabels(labels, order, note);
+  if (fitting.count < N)
+    note(
+      `std, spectra, uniformity, anisotropy and what compares two files: of ${fitting.count} of ${N} rows, evenly spaced: what this device binds at once`,
+    );
+  const cut = N - Math.floor(N / 6);
+  const h: Representation = {
+    ...{ clean: x, fit: fit(x), gallery: part(a, 0, cut), queries: part(a, cut, N) },
+    transformed: b ? [part(b, cut, N)] : [],
+  };
+  return {
+    ...{ device, where, h, z: h, encoder: true, note, shared: makeShared(), progress: () => {} },
+    ...(known && cut < N && { labels: split(known, cut) }),
+    ...(known && { clustered: clusteredOf(a, known, note) }),
+    ...(b && { views: [fit(a), fit(b)], moved: [fit(a), fit(b)] }),
+    ...(b && { turned: async () => ({ still: fit(a), turned: fit(b), wrong: c && fit(c) }) }),
+    ...(other && { others: [fit(x), fit(other)] }),
+    ...(analogies && { analogies }),
+  };
+}
+
+/** Labels of the rows in their order, and the label that each number stands for. */
+interface Known {
+  labels: Uint32Array;
+  values: Label[];
+}
+
+/** The labels in the order of the rows; nothing where they tell no classes apart. */
+function knownLabels(
+  { path, labels, values }: NonNullable<Input['labels']>,
+  order: Uint32Array,
+  note: (text: string) => void,
+): Known | undefined {
+  const N = order.length;
+  if (values.length === N && N > 1)
+    note(
+      `${path} has as many classes as rows, ${N}: as ids have; they tell no classes apart, and what needs labels is left out`,
+    );
+  else if (values.length < 2) note(ONE_CLASS);
+  else return { labels: Uint32Array.from(order, (row) => labels[row]), values };
+  return undefined;
+}
+
+/** The first rows are the gallery, the others the queries. */
+function split({ labels, values }: Known, cut: number): MetricContext['labels'] {
+  const [gallery, queries] = [labels.subarray(0, cut), labels.subarray(cut)];
+  return { gallery, queries, values, k: neighboursOf(gallery, values.length) };
+}
+
+function clusteredOf(
+  rows: Embeddings,
+  { labels, values: { length: classes } }: Known,
+  note: (text: string) => void,
+): MetricContext['clustered'] {
+  if (2 * classes <= labels.length) return { rows, labels, classes, restarts: 3 };
+  note(
+    `clusters left out: ${classes} classes of ${labels.length} rows; with so many, NMI comes near 1 by chance alone`,
+  );
+  return undefined;
+}

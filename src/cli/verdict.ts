@@ -1,0 +1,163 @@
+// What a training was worth, in a few honest sentences.
+import { type Collapse, REMEDIES } from '../metrics/alarm.ts';
+import { formatMetric, isNumber } from '../metrics/format.ts';
+import type { MetricKey } from '../metrics/table.ts';
+import { encoderNames, encoders, type MetricSet, metricRows, noise, type ReportedMetrics } from './table.ts';
+
+/** The accuracies that a verdict compares: those on the representation h, which is what one keeps. */
+const compared = metricRows.filter(({ phrase }) => phrase !== undefined);
+/** Those that it gives in numbers even where nothing is wrong with them. */
+const NAMED: readonly MetricKey[] = ['augKnn', 'knn', 'linearProbe1000'];
+
+type Baseline = 'raw' | 'untrained';
+
+interface Comparison {
+  key: MetricKey;
+  phrase: string;
+  trained: number;
+  /** The gain of training over each baseline that has this accuracy. */
+  baselines: { name: Baseline; value: number; gain: number }[];
+}
+
+const percent = (value: number) => formatMetric(value, 'accuracy');
+const lost = ({ gain }: { gain: number }) => gain <= -noise;
+const named = ({ name, value }: { name: Baseline; value: number }) =>
+  `${encoderNames[name]} ${percent(value)}`;
+
+/**
+ * What the training was worth, in a few sentences: on how many accuracies it beat the baselines, which are worse than a baseline
+ * by 1.5 points or more, three of them in numbers, and whether the embedding collapses.
+ * @param method how the text names the method
+ * @param collapses what the alarm sees
+ * @param classes how many labels occur, where known: with one class no accuracy means anything
+ */
+export function verdict(
+  set: MetricSet,
+  method: string,
+  collapses: readonly Collapse[] = [],
+  { classes }: { classes?: number } = {},
+): string {
+  const found = comparisons(set);
+  const meaningless = whyMeaningless(set, classes);
+  const worse = found
+    .filter(({ baselines }) => baselines.some(lost))
+    .map(
+      ({ phrase, trained, baselines }) =>
+        `${phrase} ${percent(trained)} (${baselines.filter(lost).map(named).join(', ')})`,
+    );
+  const numbers = NAMED.flatMap((key) => found.filter((one) => one.key === key)).map(sentence);
+  const overall = meaningless ?? summary(found);
+  const state = stateOf(set.trained, collapses);
+  return [
+    // What is wrong comes first.
+    collapses.length > 0 && `${method}: ${state}`,
+    collapses.length > 0 ? capital(overall) : `${method}: ${overall}`,
+    !meaningless && worse.length > 0 && `Worse than a baseline: ${worse.join('; ')}`,
+    !meaningless && numbers.length > 0 && capital(numbers.join('; ')),
+    collapses.length === 0 && capital(state),
+  ]
+    .filter((part) => part !== false)
+    .map((part) => `${part}.`)
+    .join(' ');
+}
+
+/** The accuracies that the trained encoder and a baseline have. */
+function comparisons(set: MetricSet): Comparison[] {
+  return compared.flatMap(({ key, phrase }) => {
+    const trained = set.trained[key];
+    if (!isNumber(trained)) return [];
+    const baselines = (['raw', 'untrained'] as const).flatMap((name) => {
+      const value = set[name][key];
+      return isNumber(value) ? [{ name, value, gain: trained - value }] : [];
+    });
+    return baselines.length ? [{ key, phrase: phrase!, trained, baselines }] : [];
+  });
+}
+
+/** Why no accuracy means anything, if so. */
+function whyMeaningless(set: MetricSet, classes: number | undefined): string | undefined {
+  if (classes !== undefined && classes < 2) return 'the labels have one class, so no accuracy means anything';
+  const values = compared.flatMap(({ key }) => encoders.map((encoder) => set[encoder][key])).filter(isNumber);
+  return values.length > 1 && values.every((value) => value === 1)
+    ? 'every accuracy is 100 % for every representation, so none of them means anything: the labels have one class, or classes that anything can tell apart'
+    : undefined;
+}
+
+/** Whether the embedding collapses, and the numbers that show it. */
+function stateOf(trained: ReportedMetrics, collapses: readonly Collapse[]): string {
+  const { uniformity, uniformityOptimum, stdZ, stdIsotropic, effectiveRankZ } = trained;
+  const number = (value: number) => formatMetric(value, 'number');
+  const spread = [
+    isNumber(uniformity) &&
+      `uniformity ${number(uniformity)}${isNumber(uniformityOptimum) ? ` of an optimal ${number(uniformityOptimum)}` : ''}`,
+    isNumber(stdZ) &&
+      `std ${number(stdZ)}${isNumber(stdIsotropic) ? ` of an even ${number(stdIsotropic)}` : ''}`,
+    isNumber(effectiveRankZ) && `effective rank ${formatMetric(effectiveRankZ, 'rank')}`,
+  ].filter(Boolean);
+  const state = collapses.length
+    ? `the embedding is collapsing (${collapses.map(({ kind }) => kind).join(', ')})`
+    : spread.length
+      ? 'the embedding does not collapse'
+      : 'the embedding was not measured';
+  return spread.length ? `${state}: ${spread.join(', ')}` : state;
+}
+
+/** "k-NN 83.5 %, better than raw pixels 80.5 % and untrained 79.0 %" for one accuracy. */
+function sentence({ phrase, trained, baselines }: Comparison): string {
+  const than = (gain: number) =>
+    gain === 0
+      ? 'equal to'
+      : Math.abs(gain) < noise
+        ? 'within noise of'
+        : gain > 0
+          ? 'better than'
+          : 'worse than';
+  const parts = baselines.map((baseline) => ({ word: than(baseline.gain), text: named(baseline) }));
+  const same = parts.every(({ word }) => word === parts[0].word);
+  const judged = same
+    ? `${parts[0].word} ${parts.map(({ text }) => text).join(' and ')}`
+    : parts.map(({ word, text }) => `${word} ${text}`).join(', ');
+  return `${phrase} ${percent(trained)}, ${judged}`;
+}
+
+/** A sentence begins with a capital, but k-NN is written small everywhere. */
+const capital = (text: string) => (text.startsWith('k-NN') ? text : text[0].toUpperCase() + text.slice(1));
+
+/** How many accuracies are better, the same and worse. */
+function summary(found: readonly Comparison[]): string {
+  if (!found.length) return 'there is no accuracy to compare';
+  const won = found.filter(({ baselines }) => baselines.every(({ gain }) => gain >= noise)).length;
+  const worse = found.filter(({ baselines }) => baselines.some(lost)).length;
+  const even = found.length - won - worse;
+  const all = `${found.length} ${found.length > 1 ? 'accuracies' : 'accuracy'}`;
+  if (won === found.length)
+    return `training beat both baselines on ${found.length > 1 ? `all ${all}` : `the ${all} measured`}`;
+  const parts = [worse && `worse than one on ${worse}`, even && `within noise of one on ${even}`];
+  return `training beat both baselines on ${won || 'none'} of ${all}, and is ${parts.filter(Boolean).join(', ')}`;
+}
+
+/** The share of an even spread below which the embeddings coincide. */
+const POINT = 0.01;
+
+/**
+ * Adds a collapse that the looks of the training cannot show: they see views, which differ by their noise even where all images
+ * are the same. Embeddings of the clean test images that coincide are a complete collapse, whatever the looks show.
+ * @param collapses what the alarm sees in the looks
+ * @param step the last one
+ */
+export function withPoint(
+  collapses: Collapse[],
+  { untrained, trained }: MetricSet,
+  step: number,
+): Collapse[] {
+  const share = ({ stdZ, stdIsotropic }: ReportedMetrics) =>
+    isNumber(stdZ) && isNumber(stdIsotropic) ? stdZ / stdIsotropic : 1;
+  if (share(trained) >= POINT || collapses.some(({ kind }) => kind === 'complete')) return collapses;
+  const evidence = [
+    `the embeddings of all test images coincide: their std is ${percent(share(trained))} of an even spread`,
+  ];
+  const alike = share(untrained) < POINT;
+  if (alike) evidence.push('those of the untrained encoder coincide too');
+  const remedy = alike ? 'images that differ' : REMEDIES.complete;
+  return [{ kind: 'complete', since: step, evidence, remedy }, ...collapses];
+}

@@ -1,0 +1,239 @@
+import { checkNumber, shown } from '../gpu/check.ts';
+import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { constant, fail, sameShape, show, Tensor, Variable } from '../graph/tensor.ts';
+import { gather, slice } from '../ops/shape.ts';
+import { compile } from '../runtime/compile.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
+
+/** Rows [N, D] in several variables, one after the other, where one binding of a device is too small for all. */
+export interface Slabs {
+  /** f32 [n, D] each; their n add up to N. */
+  readonly slabs: readonly Variable[];
+  readonly shape: readonly number[];
+}
+
+/** Rows to measure, [N, D]: a variable on the GPU, several of them, or an array with its shape. */
+export type Rows = Variable | Slabs | { readonly data: Float32Array; readonly shape: readonly number[] };
+
+const isSlabs = (rows: Rows): rows is Slabs => 'slabs' in rows;
+
+/**
+ * Checks rows. Gives their shape [N, D].
+ * @throws ShapeError that names the function
+ */
+export function checkRows(where: string, rows: unknown): readonly [number, number] {
+  const bad = (got: string): never => fail(where, `expected f32 rows [N, D], got ${got}`);
+  if (rows instanceof Tensor) {
+    if (!(rows instanceof Variable) || rows.shape.length !== 2 || rows.dtype !== 'f32')
+      bad(
+        `${rows instanceof Variable ? '' : 'a tensor that is no variable, '}${rows.dtype} ${show(rows.shape)}`,
+      );
+    return rows.shape as [number, number];
+  }
+  if (typeof rows !== 'object' || rows === null || !('data' in rows || 'slabs' in rows))
+    return bad(shown(rows));
+  const { shape } = rows as { shape?: unknown };
+  const sizes = Array.isArray(shape) ? (shape as number[]) : [];
+  if (sizes.length !== 2 || ![...sizes].every((n) => Number.isInteger(n) && n > 0))
+    bad(`a "shape" of ${Array.isArray(shape) ? `[${shape.map(shown).join(', ')}]` : shown(shape)}`);
+  const [N, D] = sizes;
+  if ('slabs' in rows) {
+    const slabs = Array.isArray(rows.slabs)
+      ? (rows.slabs as unknown[])
+      : bad(`"slabs" of ${shown(rows.slabs)}`);
+    let count = 0;
+    for (const slab of slabs) {
+      if (!(slab instanceof Variable) || checkRows(where, slab)[1] !== D)
+        bad(`slabs that are not all variables [n, ${D}]`);
+      count += (slab as Variable).shape[0];
+    }
+    if (count !== N) bad(`slabs of ${count} rows for ${show(sizes)}`);
+  } else {
+    const { data } = rows as { data: unknown };
+    if (!(data instanceof Float32Array)) bad(`${shown(data)}, which is no Float32Array`);
+    const { length } = data as Float32Array;
+    if (length !== N * D) bad(`${length} numbers for ${show(sizes)}`);
+  }
+  return [N, D];
+}
+
+/** Rows as a tensor of a graph. They must fit one binding: see {@link rowsThatFit}. */
+export function tensorOf(where: string, rows: Rows): Tensor {
+  const shape = checkRows(where, rows);
+  if (rows instanceof Variable) return rows;
+  if (!isSlabs(rows)) return constant(rows.data, shape);
+  if (rows.slabs.length > 1)
+    fail(where, `expected rows in one variable, got ${show(shape)} in ${rows.slabs.length} slabs`);
+  return rows.slabs[0];
+}
+
+/** Throws unless all are rows and have the shape of the first. */
+export function sameShapes(where: string, ...[first, ...others]: readonly Rows[]): void {
+  for (const rows of [first, ...others]) checkRows(where, rows);
+  const other = others.find(({ shape }) => !sameShape(shape, first.shape));
+  if (other) fail(where, `expected rows of one shape, got ${show(first.shape)} and ${show(other.shape)}`);
+}
+
+/** `count` of N rows, evenly spaced. */
+export const spacedRows = (N: number, count: number): Uint32Array =>
+  Uint32Array.from({ length: count }, (_, i) => Math.floor((i * N) / count));
+
+/** The bytes that one binding of a device holds at most. */
+export function bindingLimit({ gpu }: Device): number {
+  // Not in the pattern: types are shipped with it, and without types of WebGPU a device has no limits.
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
+  return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+}
+
+/** How many rows of so many f32 one binding holds. */
+export const rowsInBinding = (device: Device, width: number): number =>
+  Math.floor(bindingLimit(device) / (4 * width));
+
+/**
+ * Cuts N rows into as few nearly equal ranges of at most `most` rows as there can be.
+ * @throws InputError where not even one row fits
+ */
+export function ranges(where: string, N: number, most: number): [from: number, to: number][] {
+  if (most < 1) throw new InputError(`${where}: one row is larger than what this device binds at once`);
+  const count = Math.ceil(N / most);
+  const at = (i: number) => Math.floor((i * N) / count);
+  return Array.from({ length: count }, (_, i) => [at(i), at(i + 1)]);
+}
+
+/** Rows [from, to) of some, as a tensor of whatever graph it is asked for in. */
+export interface Part {
+  from: number;
+  to: number;
+  tensor(): Tensor;
+}
+
+/** Rows in parts that a binding holds, of at most `most` rows each; in one part where that is possible. */
+export function partsOf(where: string, device: Device, rows: Rows, most = Number.POSITIVE_INFINITY): Part[] {
+  const [N, D] = checkRows(where, rows);
+  const fit = Math.min(most, rowsInBinding(device, D));
+  if (!(rows instanceof Variable) && !isSlabs(rows))
+    return ranges(where, N, fit).map(([from, to]) => ({
+      from,
+      to,
+      tensor: () => constant(rows.data.subarray(from * D, to * D), [to - from, D]),
+    }));
+  let before = 0;
+  return (rows instanceof Variable ? [rows] : rows.slabs).flatMap((slab) => {
+    const [n] = slab.shape;
+    const start = before;
+    before += n;
+    return ranges(where, n, fit).map(([from, to]) => ({
+      from: start + from,
+      to: start + to,
+      tensor: () => (to - from === n ? slab : slice(slab, { starts: [from, 0], sizes: [to - from, D] })),
+    }));
+  });
+}
+
+/** All rows, read back. */
+export async function readRows(where: string, device: Device, rows: Rows): Promise<Float32Array> {
+  const [N, D] = checkRows(where, rows);
+  if (!(rows instanceof Variable) && !isSlabs(rows)) return rows.data;
+  const slabs = rows instanceof Variable ? [rows] : rows.slabs;
+  if (slabs.length === 1) return (await readVariable(device, slabs[0])) as Float32Array;
+  const data = new Float32Array(N * D);
+  let at = 0;
+  for (const slab of slabs) {
+    data.set((await readVariable(device, slab)) as Float32Array, at);
+    at += slab.size;
+  }
+  return data;
+}
+
+/** Some of the rows, in the order of their `ids`, read back. */
+export async function rowsAt(
+  where: string,
+  device: Device,
+  rows: Rows,
+  ids: Uint32Array,
+): Promise<{ data: Float32Array; shape: [number, number] }> {
+  const [, D] = checkRows(where, rows);
+  const data = new Float32Array(ids.length * D);
+  const put = (at: number, from: Float32Array, row: number) =>
+    data.set(from.subarray(row * D, (row + 1) * D), at * D);
+  if (!(rows instanceof Variable) && !isSlabs(rows)) {
+    for (const [at, id] of ids.entries()) put(at, rows.data, id);
+    return { data, shape: [ids.length, D] };
+  }
+  for (const { from, to, tensor } of partsOf(where, device, rows)) {
+    const places = Uint32Array.from(ids.keys()).filter((at) => ids[at] >= from && ids[at] < to);
+    for (const [first, last] of ranges(where, places.length, rowsInBinding(device, D))) {
+      const some = places.subarray(first, last);
+      const { found } = await compute(device, () => {
+        const wanted = constant(
+          some.map((at) => ids[at] - from),
+          [some.length],
+          'u32',
+        );
+        return { found: gather(tensor(), wanted) };
+      });
+      for (const [row, at] of some.entries()) put(at, found, row);
+    }
+  }
+  return { data, shape: [ids.length, D] };
+}
+
+/**
+ * Rows that one binding holds: all of them where they fit, else as many as do, evenly spaced; the same ones of all that
+ * are given. For metrics that need their rows in one piece.
+ * @returns the rows, and how many they are
+ */
+export async function rowsThatFit(
+  where: string,
+  device: Device,
+  ...all: readonly Rows[]
+): Promise<{ rows: Rows[]; count: number }> {
+  const shapes = all.map((rows) => checkRows(where, rows));
+  const N = shapes[0][0];
+  const most = Math.min(...shapes.map(([, D]) => rowsInBinding(device, D)));
+  if (N <= most) return { rows: [...all], count: N };
+  const ids = spacedRows(N, Math.max(1, most));
+  const rows: Rows[] = [];
+  for (const each of all) rows.push(await rowsAt(where, device, each, ids));
+  return { rows, count: ids.length };
+}
+
+/** Frees rows that are on the GPU. */
+export const freeRows = (device: Device, rows: readonly Rows[]): void =>
+  freeVariables(
+    device,
+    rows.flatMap((each) => (each instanceof Variable ? [each] : isSlabs(each) ? [...each.slabs] : [])),
+  );
+
+/** Checks k of the nearest among so many rows. */
+export function checkNeighbours(where: string, k: unknown, most: number): void {
+  checkNumber(where, 'k', k, { least: 1, most: Math.min(MOST_NEIGHBOURS, most), whole: true });
+}
+
+/** As many as `topKSimilar` finds. */
+const MOST_NEIGHBOURS = 32;
+
+/** Runs a graph once and reads its outputs. */
+export async function compute<K extends string>(
+  device: Device,
+  build: () => Record<K, Tensor>,
+): Promise<Record<K, Float32Array>> {
+  let names: K[] = [];
+  const step = await compile(
+    device,
+    () => {
+      const outputs = build();
+      names = Object.keys(outputs) as K[];
+      return outputs;
+    },
+    { warmUp: false },
+  );
+  try {
+    await step.run();
+    const values = await Promise.all(names.map((name) => step.read(name)));
+    return Object.fromEntries(names.map((name, i) => [name, values[i]])) as Record<K, Float32Array>;
+  } finally {
+    step.dispose();
+  }
+}

@@ -1,0 +1,128 @@
+// The metrics that are taken while training: how pages and tables show them. `compileWatch` computes them.
+import type { MetricKey } from './table.ts';
+
+/** A number that is taken again and again while training. */
+export interface Curve {
+  /** The name of its number in metrics.jsonl. */
+  key: string;
+  name: string;
+  /** The name at the top of a chart of the report. Default: `name`. */
+  long?: string;
+  /** The name in the terminal's progress line; without one it is not shown there. */
+  short?: string;
+  /** Accuracies are shares, shown in percent. */
+  kind: 'accuracy' | 'number';
+  /** Decimals. */
+  digits: number;
+  /** Present with labels only. */
+  needs?: readonly 'labels'[];
+  /** The metric of the trained encoder that is its theoretical value, and what that is called. */
+  target?: { key: MetricKey; name: string };
+  /** Where it is drawn. */
+  shown: readonly ('report' | 'demo')[];
+  /** A few words on how to read it. */
+  hint: string;
+}
+
+const rows = [
+  {
+    key: 'loss',
+    name: 'loss',
+    short: 'loss',
+    kind: 'number',
+    digits: 4,
+    shown: ['report', 'demo'],
+    hint: 'of the training batch',
+  },
+  {
+    key: 'alignment',
+    name: 'alignment',
+    short: 'align',
+    kind: 'number',
+    digits: 3,
+    shown: ['report', 'demo'],
+    hint: 'distance of two views: 0 is best',
+  },
+  {
+    key: 'uniformity',
+    name: 'uniformity',
+    short: 'unif',
+    kind: 'number',
+    digits: 3,
+    shown: ['report', 'demo'],
+    target: { key: 'uniformityOptimum', name: 'optimum' },
+    hint: 'evenness on the sphere: lower is better',
+  },
+  {
+    key: 'rank',
+    name: 'effective rank',
+    long: 'effective rank of z',
+    short: 'rank',
+    kind: 'number',
+    digits: 1,
+    shown: ['report', 'demo'],
+    hint: 'dimensions in use',
+  },
+  {
+    key: 'participation',
+    name: 'participation ratio',
+    kind: 'number',
+    digits: 1,
+    shown: [],
+    hint: 'strong directions',
+  },
+  {
+    key: 'std',
+    name: 'std',
+    long: 'std of z',
+    kind: 'number',
+    digits: 3,
+    shown: ['report', 'demo'],
+    target: { key: 'stdIsotropic', name: '1/√d' },
+    hint: 'of the coordinates of a unit embedding',
+  },
+  {
+    key: 'length',
+    name: 'length',
+    kind: 'number',
+    digits: 3,
+    shown: ['demo'],
+    hint: 'of z before it is normalised',
+  },
+  {
+    key: 'knn',
+    name: 'k-NN accuracy',
+    long: 'quick k-NN, augmented',
+    short: 'knn',
+    kind: 'accuracy',
+    digits: 3,
+    shown: ['report', 'demo'],
+    needs: ['labels'],
+    hint: 'of test images, by labelled training images',
+  },
+  {
+    key: 'probe',
+    name: 'linear probe',
+    long: 'quick linear probe, augmented',
+    kind: 'accuracy',
+    digits: 3,
+    shown: ['report'],
+    needs: ['labels'],
+    hint: 'of test images, by labelled training images',
+  },
+] as const satisfies readonly Curve[];
+
+type Row = (typeof rows)[number];
+
+/** The name of a number of metrics.jsonl. */
+export type CurveKey = Row['key'];
+type Labelled = Extract<Row, { needs: readonly unknown[] }>['key'];
+
+/** A curve of the table. */
+export type CurveRow = Curve & { key: CurveKey };
+
+/** What a look at a model in training gives: the curves but the loss. Those that need labels are absent without. */
+export type Watched = { [K in Exclude<CurveKey, 'loss' | Labelled>]: number } & { [K in Labelled]?: number };
+
+/** The metrics that are taken while training, the loss first. */
+export const curves: readonly CurveRow[] = rows;

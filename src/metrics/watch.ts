@@ -1,0 +1,79 @@
+import { checkOptions, isFunction, shown } from '../gpu/check.ts';
+import type { Device } from '../gpu/device.ts';
+import { InputError } from '../gpu/errors.ts';
+import { fail, type Tensor } from '../graph/tensor.ts';
+import { halves } from '../methods/parts/views.ts';
+import { checkOn } from '../runtime/check.ts';
+import { compile } from '../runtime/compile.ts';
+import type { Watched } from './curves.ts';
+import { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
+import { type OnlineLabels, onlineAccuracies, onlineKnn, onlineMetrics } from './online.ts';
+
+/** What is watched of a model in training, on held-out samples. */
+export interface WatchOptions {
+  /** Traced once: z and h of two views of the samples, [2N, D], all of view A first. */
+  views: () => { z: Tensor; h: Tensor };
+  /** Labelled samples that view A is classified by: their h, traced once, and the labels of these and of the samples. */
+  labelled?: { gallery: () => Tensor; labels: OnlineLabels };
+  /** Whether the accuracy of a linear probe is wanted beside that of k-NN. Default true. */
+  probe?: boolean;
+  /** As in `compile`. */
+  warmUp?: boolean;
+}
+
+/** The numbers of a look, and the covariance [D, D] of the unit embeddings of view A. */
+export interface Glance {
+  metrics: Watched;
+  covariance: Float32Array;
+}
+
+/** A model that can be looked at between two steps. */
+export interface Watch {
+  look(): Promise<Glance>;
+  dispose(): void;
+}
+
+/**
+ * Compiles the metrics of the curves: cheap enough to be taken again and again while training.
+ * @throws InputError for other arguments, ShapeError for other tensors
+ */
+export async function compileWatch(device: Device, options: WatchOptions): Promise<Watch> {
+  const where = 'compileWatch';
+  checkOn(where, device);
+  checkOptions(where, options, ['views', 'labelled', 'probe', 'warmUp']);
+  const { views, labelled, probe = true, warmUp } = options;
+  for (const [name, of] of Object.entries({ views, ...(labelled && { gallery: labelled.gallery }) }))
+    if (!isFunction(of))
+      throw new InputError(`${where}: expected a function for "${name}", got ${shown(of)}`);
+  const trace = () => {
+    const made: unknown = views();
+    if (typeof made !== 'object' || made === null)
+      fail(where, `expected "views" to return { z, h }, got ${shown(made)}`);
+    const { z, h } = made as ReturnType<typeof views>;
+    const live = liveMetrics(...halves(z));
+    if (!labelled) return live;
+    const [queries] = halves(h);
+    const online = onlineMetrics(labelled.gallery(), queries, labelled.labels);
+    const { neighbours, covariance: covarianceH, ...others } = online;
+    return { ...live, neighbours, ...(probe && { covarianceH, ...others }) };
+  };
+  const step = await compile(device, trace as () => Record<string, Tensor>, { warmUp });
+  const accuracies = async (): Promise<Pick<Watched, 'knn' | 'probe'>> => {
+    if (!labelled) return {};
+    const { labels } = labelled;
+    if (!probe) return { knn: onlineKnn(await step.read('neighbours'), labels) };
+    const names = ['neighbours', 'covarianceH', 'cross', 'queries'];
+    const read = await Promise.all(names.map((name) => step.read(name)));
+    const [neighbours, covariance, cross, queries] = read;
+    return onlineAccuracies({ neighbours, covariance, cross, queries }, labels);
+  };
+  return {
+    async look() {
+      const reading = [step.run(), step.read('values'), step.read('covariance'), accuracies()] as const;
+      const [, [alignment, uniformity, std, length], covariance, online] = await Promise.all(reading);
+      const [rank, participation] = [effectiveRankOf(covariance), participationRatioOf(covariance)];
+      return { metrics: { alignment, uniformity, std, rank, participation, length, ...online }, covariance };
+    },
+    dispose: () => step.dispose(),
+  };
+}

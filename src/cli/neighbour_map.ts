@@ -43,40 +43,7 @@ export function neighbourMap(
   // n / exaggeration (Belkina et al. 2019), with the gradient's factor 4.
   const rate = Math.max(n / EXAGGERATION, 50) / 4;
   for (let step = 0; step < iterations; step++) {
-    for (const force of [pullX, pullY, pushX, pushY]) force.fill(0);
-    let total = 0;
-    let pair = 0;
-    for (let i = 0; i < n; i++) {
-      // Plain numbers: this is the inner loop of all.
-      const xi = x[i];
-      const yi = y[i];
-      let ax = 0;
-      let ay = 0;
-      let bx = 0;
-      let by = 0;
-      for (let j = i + 1; j < n; j++) {
-        const dx = xi - x[j];
-        const dy = yi - y[j];
-        const q = 1 / (1 + dx * dx + dy * dy);
-        total += q;
-        const a = p[pair++] * q;
-        const b = q * q;
-        ax += a * dx;
-        ay += a * dy;
-        bx += b * dx;
-        by += b * dy;
-        pullX[j] -= a * dx;
-        pullY[j] -= a * dy;
-        pushX[j] -= b * dx;
-        pushY[j] -= b * dy;
-      }
-      pullX[i] += ax;
-      pullY[i] += ay;
-      pushX[i] += bx;
-      pushY[i] += by;
-    }
-    // Each pair was counted once.
-    total *= 2;
+    const total = setForces(p, x, y, { pullX, pullY, pushX, pushY });
     const early = step < EARLY * iterations;
     const [factor, momentum] = early ? [EXAGGERATION, 0.5] : [1, 0.8];
     const move = (
@@ -100,6 +67,49 @@ export function neighbourMap(
     move(y, stepY, gainY, pullY, pushY);
   }
   return { x: [...x], y: [...y] };
+}
+
+/** The forces of all rows on each, attracting and repelling. */
+type Forces = Record<'pullX' | 'pullY' | 'pushX' | 'pushY', Float64Array>;
+
+/** Sets the forces. @param p affinities of the pairs i < j @returns the sum of 1 / (1 + distance^2) over all ordered pairs */
+function setForces(p: Float32Array, x: Float64Array, y: Float64Array, forces: Forces): number {
+  const { pullX, pullY, pushX, pushY } = forces;
+  for (const force of Object.values(forces)) force.fill(0);
+  const n = x.length;
+  let total = 0;
+  let pair = 0;
+  for (let i = 0; i < n; i++) {
+    // Plain numbers: this is the inner loop of all.
+    const xi = x[i];
+    const yi = y[i];
+    let ax = 0;
+    let ay = 0;
+    let bx = 0;
+    let by = 0;
+    for (let j = i + 1; j < n; j++) {
+      const dx = xi - x[j];
+      const dy = yi - y[j];
+      const q = 1 / (1 + dx * dx + dy * dy);
+      total += q;
+      const a = p[pair++] * q;
+      const b = q * q;
+      ax += a * dx;
+      ay += a * dy;
+      bx += b * dx;
+      by += b * dy;
+      pullX[j] -= a * dx;
+      pullY[j] -= a * dy;
+      pushX[j] -= b * dx;
+      pushY[j] -= b * dy;
+    }
+    pullX[i] += ax;
+    pullY[i] += ay;
+    pushX[i] += bx;
+    pushY[i] += by;
+  }
+  // Each pair was counted once.
+  return 2 * total;
 }
 
 /** How often the start is improved: it need only be about the principal plane. */

@@ -73,29 +73,7 @@ export async function pictures(
     spacedRows(all, Math.min(all, count, Math.max(1, Math.floor(bytes / (4 * size)))));
   const queries = chosen(images.test.count, QUERIES);
   const gallery = chosen(images.train.count, GALLERY);
-  const ofModel = async (shown: ImageModel): Promise<Encoded> => ({
-    d: shown.encoder.outputs,
-    test: await encode(device, data.test, shown, queries),
-    train: await encode(device, data.train, shown, gallery),
-  });
-  const sources: Record<Encoder, (() => Encoded | Promise<Encoded>) | undefined> = {
-    raw: () => ({
-      d: size,
-      test: unit(picked(images.test.pixels, size, queries), size),
-      train: unit(picked(images.train.pixels, size, gallery), size),
-    }),
-    untrained:
-      untrained &&
-      (async () => {
-        const made = await untrained();
-        try {
-          return await ofModel(made);
-        } finally {
-          freeVariables(device, made.variables);
-        }
-      }),
-    trained: () => ofModel(model),
-  };
+  const sources = sourcesOf(device, model, untrained, data, images, { size, queries, gallery });
 
   const bearable = Math.max(1, Math.floor(Math.sqrt((2 * MAPPED.differences) / size)));
   const mapped = spacedRows(queries.length, Math.min(MAPPED.count, queries.length, bearable));
@@ -144,6 +122,40 @@ export async function pictures(
     ? await attempt('neighbours', () => neighbourPictures(found, k, images, { queries, gallery }))
     : undefined;
   return { map, ...neighbours, failures };
+}
+
+/** How to encode the chosen images, by each representation there is. */
+function sourcesOf(
+  device: Device,
+  model: ImageModel,
+  untrained: PictureOptions['untrained'],
+  data: { train: Dataset; test: Dataset },
+  images: { train: Pixels; test: Pixels },
+  { size, queries, gallery }: { size: number; queries: Uint32Array; gallery: Uint32Array },
+): Record<Encoder, (() => Encoded | Promise<Encoded>) | undefined> {
+  const ofModel = async (shown: ImageModel): Promise<Encoded> => ({
+    d: shown.encoder.outputs,
+    test: await encode(device, data.test, shown, queries),
+    train: await encode(device, data.train, shown, gallery),
+  });
+  return {
+    raw: () => ({
+      d: size,
+      test: unit(picked(images.test.pixels, size, queries), size),
+      train: unit(picked(images.train.pixels, size, gallery), size),
+    }),
+    untrained:
+      untrained &&
+      (async () => {
+        const made = await untrained();
+        try {
+          return await ofModel(made);
+        } finally {
+          freeVariables(device, made.variables);
+        }
+      }),
+    trained: () => ofModel(model),
+  };
 }
 
 /** How many neighbours are counted, as many as vote in k-NN where all training images are the gallery. */

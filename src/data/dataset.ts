@@ -232,8 +232,10 @@ export const U32 = { least: 0, most: LARGEST_U32, whole: true };
  * @throws ShapeError: `augment: expected a data set as dataset makes it, got null`
  */
 export function checkDataset(op: string, data: unknown, name?: string): asserts data is Dataset {
-  const { images, more = [], labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
-  const first = Array.isArray(more) ? more.reduce((n, part) => n - (part?.shape?.[0] ?? 0), count!) : -1;
+  const { images, more, labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
+  const isPart = (x: unknown) => x instanceof Variable && x.dtype === 'u8' && x.shape.length === 4;
+  const parts = Array.isArray(more) && [...more].every(isPart) ? (more as Variable[]) : null;
+  const first = parts?.reduce((n, { shape }) => n - shape[0], count!) ?? -1;
   const whole =
     images instanceof Variable &&
     images.dtype === 'u8' &&

@@ -90,7 +90,8 @@ function readNumber(text: string, name: string, range: NumberRange): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (inRange(value, range)) return value;
   const { least, most, whole } = range;
-  const expected = rangeText(value > most! ? { most, whole } : { least, whole });
+  const isSwitch = whole && least === 0 && most === 1;
+  const expected = isSwitch ? '0 or 1' : rangeText(value > most! ? { most, whole } : { least, whole });
   throw new InputError(`--${name}: expected ${expected}, got "${oneLine(text)}"`);
 }
 
@@ -216,7 +217,8 @@ const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.t
 
 /** The range of a hyperparameter of a method, with limits that a number of the command line needs. */
 function rangeOf(method: string, name: string): NumberRange {
-  const { above, least = 0, most = LARGE, whole } = methods[method].hyperparameters[name][1] as NumberRange;
+  const range = methods[method].hyperparameters[name][1] as NumberRange;
+  const { above, least = 0, most = LARGE, whole = 'live' in range } = range;
   return { least: above === undefined ? least : Math.max(least, SMALL), most, whole };
 }
 

@@ -4,11 +4,11 @@ import { projector } from '../nn/encoders.ts';
 import { add } from '../ops/binary.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { alignmentLoss } from './alignment.ts';
-import { FIXED_SHARE, type ImageMethod, SHARE } from './method.ts';
+import { FIXED_SHARE, type ImageMethod, LIVE_SWITCH } from './method.ts';
 import { either } from './parts/either.ts';
 import { checkViews, halves } from './parts/views.ts';
 
-const hyperparameters = { momentum: [0.99, FIXED_SHARE], predictor: [1, SHARE] } as const;
+const hyperparameters = { momentum: [0.99, FIXED_SHARE], predictor: [1, LIVE_SWITCH] } as const;
 
 /**
  * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the prediction from one view meets the target's

@@ -26,8 +26,11 @@ export type Values<H extends Hyperparameters> = {
 /** A switch that shapes the graph: 0 or 1. */
 export const SWITCH = { least: 0, most: 1, whole: true } as const satisfies NumberRange;
 
-/** A share, 0 to 1; a switch that may be turned while training runs is one too: see `either`. */
+/** A share, 0 to 1. */
 export const SHARE: NumberRange = { least: 0, most: 1 };
+
+/** A switch that may be turned while training runs, as a scalar input: see `either`. In between it blends. */
+export const LIVE_SWITCH = { least: 0, most: 1, live: true } as const satisfies NumberRange & { live: true };
 
 /** A number of rows, prototypes or the like, which shapes the graph. */
 export const COUNT = { least: 1, most: 2 ** 24, whole: true } as const satisfies NumberRange;

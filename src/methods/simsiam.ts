@@ -5,11 +5,11 @@ import { projector } from '../nn/encoders.ts';
 import { add, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { mean, sum } from '../ops/reduce.ts';
-import { type ImageMethod, SHARE, SWITCH } from './method.ts';
+import { type ImageMethod, LIVE_SWITCH, SWITCH } from './method.ts';
 import { either } from './parts/either.ts';
 import { checkViews, halves } from './parts/views.ts';
 
-const hyperparameters = { stopGradient: [1, SHARE], standardize: [1, SWITCH] } as const;
+const hyperparameters = { stopGradient: [1, LIVE_SWITCH], standardize: [1, SWITCH] } as const;
 
 /**
  * SimSiam's loss: Chen and He 2020, arXiv 2011.10566, Equations 1 to 4: minus the cosine of the prediction from one view and the

@@ -444,7 +444,7 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
       '--method',
       'triplet',
     ],
-    /--method tripletLoss: expected labels of 2 classes or more, got 1/,
+    /--method triplet: expected labels of 2 classes or more, got 1/,
   ],
   ['no run folder', () => ['--resume', `${folder}/nothing`], /not a run folder/],
 ];

@@ -249,7 +249,8 @@ export const ofEach = {
       all.map((figure) => figure.querySelector('[aria-label]')?.ariaLabel ?? figure.lastChild.textContent),
     );
     const numbers = await demo.metrics();
-    assert(told[0].includes(`${numbers.loss.toFixed(3)} at step 1`), `the chart of the loss says ${told[0]}`);
+    const loss = numbers.loss.toFixed(4).replace('-', '−');
+    assert(told[0].includes(`${loss} at step 1`), `the chart of the loss says ${told[0]}`);
     assert(
       told.every((text) => /\d/.test(text)),
       `charts say ${told.join(' | ')}`,

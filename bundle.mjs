@@ -89,7 +89,7 @@ export function finishTypes(folder) {
     if (!name.endsWith('.d.ts')) continue;
     const path = join(folder, name);
     const text = readFileSync(path, 'utf8')
-      .replace(/(from |import\()'(\.[^']*)\.ts'/g, "$1'$2.js'")
+      .replace(/(from |import\()(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2')
       // Typed arrays have a parameter since TypeScript 5.7.
       .replace(/\b(\w+Array)<ArrayBuffer>/g, 'ReturnType<typeof $1.of>')
       .replace(/\b(\w+Array)<ArrayBufferLike>/g, '$1');

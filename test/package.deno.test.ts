@@ -167,8 +167,8 @@ async function errorsOf(version: string, resolution: string, types: string[], fi
 /** By the folder of the compiler under node_modules. From 6 on TypeScript describes WebGPU itself, without its constants. */
 const VERSIONS = { 'typescript-5.4': /^5\.4\./, 'typescript-5.9': /^5\.9\./, typescript: /^7\./ };
 
-const [library, device, op] = blocks;
-const examples = { 'library.ts': library, 'device.ts': device, 'op.ts': op };
+const [training, library, device, op] = blocks;
+const examples = { 'training.ts': training, 'library.ts': library, 'device.ts': device, 'op.ts': op };
 const wrong = `import { openDevice } from 'hypersphere';
 const device = await openDevice();
 device.gpu.nothing;
@@ -197,7 +197,7 @@ test(
   'without types of WebGPU the examples that name none of it are right, and a device has nothing rather than everything',
   async () => {
     await ready();
-    const files = { 'library.ts': library, 'op.ts': op, 'wrong.ts': wrong };
+    const files = { 'training.ts': training, 'library.ts': library, 'op.ts': op, 'wrong.ts': wrong };
     assert.equal(await errorsOf('typescript-5.4', 'bundler', [], files), [
       'wrong.ts 3 TS2339',
       'wrong.ts 4 TS2339',

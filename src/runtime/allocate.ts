@@ -22,7 +22,7 @@ export interface Allocation {
   /** The texture that holds a tensor, if one does. */
   texture(x: Tensor): GPUTexture | null;
   /** What a kernel binds for a tensor; zeros for null. */
-  resource(x: Tensor | null): GPUBindingResource;
+  resource(x: Tensor | null): GPUBufferBinding | GPUTextureView;
   readonly freed: boolean;
   free(): void;
 }

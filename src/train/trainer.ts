@@ -26,7 +26,7 @@ import { type Logged, run } from './run.ts';
 export interface TrainerOptions {
   /** The device, or a function that opens one: it is called again when a device is lost, and training resumes. */
   device: Device | (() => Promise<Device>);
-  /** A method of `methods`, such as `methods.simclr`. */
+  /** A method, such as `simclr`. */
   method: Method;
   /** The images. Labels are needed by supervised methods; otherwise they only serve the metrics. */
   data: Dataset;
@@ -93,11 +93,11 @@ const NAMES = [
 ];
 
 /**
- * Trains an encoder on images with any method of `methods`, without labels unless the method needs them. Iterating over it
+ * Trains an encoder on images with any method of the library, without labels unless the method needs them. Iterating over it
  * trains and gives the metrics twice an epoch; leaving the loop stops the run.
  * @throws InputError for a wrong option at once; while training NonFiniteError, DeviceLostError where `device` is no function
  * @example
- * const run = trainer({ device, method: methods.simclr, data: dataset(images, pixelStatistics(images)), epochs: 5 });
+ * const run = trainer({ device, method: simclr, data: dataset(images, pixelStatistics(images)), epochs: 5 });
  * for await (const { step, loss, rank, alarm } of run) console.log(step, loss, rank, alarm);
  * const { encoder, saveEncoder } = await run.finish();
  */
@@ -222,7 +222,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   if (!isDevice(device) && !isFunction(device))
     throw bad('device', 'a device or a function that opens one', device);
   if (!isMethod(method) || method.data !== 'images')
-    throw bad('method', 'a method of images, such as methods.simclr,', method);
+    throw bad('method', 'a method of images, such as simclr,', method);
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);

@@ -119,7 +119,7 @@ test('wrong options are refused at once, by name', async () => {
     [{ device: {} }, /trainer: expected a device or a function that opens one for "device"/],
     [
       { method: 'simclr' },
-      /expected a method of images, such as methods\.simclr, for "method", got "simclr"/,
+      /expected a method of images, such as simclr, for "method", got "simclr"/,
     ],
     [{ method: methods.nce }, /expected a method of images/],
     [{ data: [1, 2] }, /expected a data set made by dataset\(\) for "data"/],

@@ -56,7 +56,11 @@ export function record(
 }
 
 /** The arguments of one copy of a tensor to a texture, without a kernel. */
-export type Move = Parameters<GPUCommandEncoder['copyBufferToTexture']>;
+export type Move = [
+  source: GPUTexelCopyBufferInfo,
+  destination: GPUTexelCopyTextureInfo,
+  size: [width: number, height: number],
+];
 
 /** What dispatches that copy tensors to textures ask of the GPU's own copies. */
 export const movesFor = (dispatches: readonly Dispatch[], { range, texture }: Allocation): Move[] =>

@@ -117,10 +117,7 @@ test('wrong options are refused at once, by name', async () => {
   const good = await options();
   const wrong: [more: object, message: RegExp][] = [
     [{ device: {} }, /trainer: expected a device or a function that opens one for "device"/],
-    [
-      { method: 'simclr' },
-      /expected a method of images, such as simclr, for "method", got "simclr"/,
-    ],
+    [{ method: 'simclr' }, /expected a method of images, such as simclr, for "method", got "simclr"/],
     [{ method: methods.nce }, /expected a method of images/],
     [{ data: [1, 2] }, /expected a data set made by dataset\(\) for "data"/],
     [{ validation: null }, /for "validation", got null/],

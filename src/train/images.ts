@@ -45,8 +45,6 @@ export interface ImageRun {
   validation: Dataset;
   /** Builds the encoder; called again for each copy of the network. Each call must make variables of its own with the same values. */
   encoder: (shape: ImageShape) => Encoder;
-  /** Builds the projector h -> z. Default: `nn.projector`. */
-  projector?: (inputs: number, outputs: number, seed: number) => Layer;
   /** Embedding dimension D. */
   embedding: number;
   views: Augmentation;
@@ -76,19 +74,10 @@ export interface ImageModel {
 export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? simclrRgb : NOISY);
 
 /** Encoder and projector of a run. */
-function buildNetwork({
-  data,
-  encoder: make,
-  projector: makeHead,
-  embedding,
-  seed,
-  hyperparameters,
-}: ImageRun) {
+function buildNetwork({ data, encoder: make, embedding, seed, hyperparameters }: ImageRun) {
   const { height, width, channels } = data;
   const encoder = make({ height, width, channels, seed });
-  const plain =
-    makeHead?.(encoder.outputs, embedding, seed) ??
-    projector({ seed, inputs: encoder.outputs, outputs: embedding });
+  const plain = projector({ seed, inputs: encoder.outputs, outputs: embedding });
   const standardize = () => batchNorm({ name: 'projector.output', features: embedding, affine: false });
   const head = hyperparameters.standardize === 1 ? sequential('', [plain, standardize()]) : plain;
   const network: Network = {
@@ -152,13 +141,13 @@ export function represent({ encoder, projector: head }: ImageModel, x: Tensor): 
 const withNoise = (views: Augmentation, noise?: number): Augmentation =>
   noise === undefined ? views : { ...views, noise };
 
-/** One update: two views of each sample, the method's loss, the optimiser, what follows it. `x` are the views. */
+/** One update: two views of each sample, the method's loss, the optimiser, what follows it. */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise }: ImageRun,
   { recipe, optimizer }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
-): { loss: Tensor; x: Tensor } {
+): { loss: Tensor } {
   const views = withNoise(own, viewNoise);
   const x = augment(data, { ...views, batch, seed, step });
   const drawn: ImageBatch = {
@@ -179,7 +168,7 @@ export function imageStep(
   if (gradients) optimizer.update(gradients);
   else optimizer.minimize(loss);
   recipe.after?.(scalars);
-  return { loss, x };
+  return { loss };
 }
 
 /** How often the metrics are taken in an epoch. */
@@ -200,7 +189,7 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
     optimizer: model.optimizer,
     schedules: model.recipe.schedules ?? {},
     variables: model.variables,
-    build: (step, scalars) => ({ loss: imageStep(run, model, step, scalars).loss }),
+    build: (step, scalars) => imageStep(run, model, step, scalars),
     watch: (device) => watchImages(device, run, model),
     precision: run.precision,
   };

@@ -134,8 +134,7 @@ async function runOn<M, T extends Task<M>>(
   const save = async (at: number): Promise<Saved> => {
     const metadata = { ...options.metadata, step: String(at) };
     const saved = { step: at, bytes: await saveVariables(device, task.variables, metadata) };
-    const { tensors } = decodeSafetensors(saved.bytes);
-    if (at > 0 && ![...tensors.values()].every(({ data }) => data.every(Number.isFinite)))
+    if (at > 0 && !allFinite(saved))
       throw new NonFiniteError(
         `A parameter is not finite at step ${at}. The state of step ${good.step} is kept; try a smaller learning rate.`,
       );
@@ -189,6 +188,10 @@ async function runOn<M, T extends Task<M>>(
     watch.dispose();
   }
 }
+
+/** Whether all numbers of a checkpoint are finite. */
+const allFinite = ({ bytes }: Saved): boolean =>
+  [...decodeSafetensors(bytes).tensors.values()].every(({ data }) => data.every(Number.isFinite));
 
 /** Compiles the update of a task, with the values of its inputs at a step, and the search for a non-finite value. */
 async function compileTask<M>(

@@ -7,7 +7,9 @@
 // biome-ignore-all assist/source/organizeImports: products first, side by side; their shaders are much alike, and pack well together.
 export { conv2d } from './ops/conv2d.ts';
 export { type ContrastOptions, contrast } from './ops/contrast.ts';
+export { topKSimilar } from './ops/top_k.ts';
 export { linear, matmul } from './ops/matmul.ts';
+export { std, variance } from './ops/variance.ts';
 // Compiled steps.
 export { type CompileOptions, compile } from './runtime/compile.ts';
 export type { Step, StepStats } from './runtime/step.ts';
@@ -129,12 +131,14 @@ export type { Metric } from './metrics/metric.ts';
 export { type MetricKey, type MetricRow, type MetricValues, metrics } from './metrics/table.ts';
 export { uniformity, uniformityOptimum } from './metrics/uniformity.ts';
 export { compileWatch, type Glance, type Watch, type WatchOptions } from './metrics/watch.ts';
+// Optimisers.
+export * from './optim/index.ts';
 // Methods with their losses, one paper each.
-export * from './methods/list.ts';
 export { sigReg } from './methods/parts/sigreg.ts';
+export * from './methods/list.ts';
 export { halves } from './methods/parts/views.ts';
 export { whiten } from './methods/parts/whiten.ts';
-// Layers (`nn`), optimisers, data.
+// Layers.
 export * as nn from './nn/index.ts';
 // Ops.
 export { type BatchNormOptions, batchNorm } from './ops/batch_norm.ts';
@@ -169,7 +173,6 @@ export {
 export { max, mean, min, sum } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
-export { topKSimilar } from './ops/top_k.ts';
 export {
   abs,
   clamp,
@@ -187,8 +190,6 @@ export {
   square,
   tanh,
 } from './ops/unary.ts';
-export { std, variance } from './ops/variance.ts';
-export * from './optim/index.ts';
 // Methods with what stands around their losses, and the trainer.
 export {
   type Trained,

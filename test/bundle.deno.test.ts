@@ -11,7 +11,7 @@ await buildLibrary(`${folder}/dist`);
 const pages = await bundlePages(folder);
 
 /** Bytes, gzipped at level 9. The core's 67 kB are what the README says; the limits are a little above what is measured. */
-const LIMITS = { core: 67_300, losses: 39_200, 'losses and metrics': 75_000 };
+const LIMITS = { core: 67_000, losses: 39_000, 'losses and metrics': 74_400 };
 
 for (const [page, limit] of Object.entries(LIMITS)) {
   test(`a page that imports ${page} has at most ${limit} bytes of the library, gzipped`, () => {

@@ -91,6 +91,15 @@ export function checkNumber(where: string, name: string, value: unknown, range: 
 }
 
 /**
+ * Checks that an argument can be called.
+ * @throws InputError: `compile: expected a function for "step", got null`
+ */
+export function checkFunction(where: string, name: string, value: unknown): void {
+  if (!isFunction(value))
+    throw new InputError(`${where}: expected a function for "${name}", got ${shown(value)}`);
+}
+
+/**
  * Checks a name of a layer, variable or data set, which messages and files repeat.
  * @throws InputError: `linear: expected a line of at most 200 characters for "name", got null`
  */
@@ -117,6 +126,5 @@ export function checkOptions(where: string, options: unknown, names: readonly st
   if (unknown !== undefined)
     throw new InputError(`${where}: unknown option "${unknown}"; expected ${names.join(', ')}`);
   const { onProgress } = options as { onProgress?: unknown };
-  if (onProgress !== undefined && !isFunction(onProgress))
-    throw new InputError(`${where}: expected a function for "onProgress", got ${shown(onProgress)}`);
+  if (onProgress !== undefined) checkFunction(where, 'onProgress', onProgress);
 }

@@ -1,4 +1,4 @@
-import { checkName, checkOptions, isFunction, shown, shownList } from '../gpu/check.ts';
+import { checkFunction, checkName, checkOptions, shown, shownList } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
 
 /** f32 is what is computed with; u32 for indices and labels; u8 for data, four to a word. */
@@ -139,7 +139,7 @@ export function checkShape(op: string, name: string, shape: Shape): Shape {
 /** Names the layer that ops built inside `build` belong to, for error messages. Layers nest. */
 export function layer<T>(name: string, build: () => T): T {
   checkName(where('layer'), name);
-  if (!isFunction(build)) fail('layer', `expected a function, got ${shown(build)}`);
+  checkFunction(where('layer'), 'build', build);
   layers.push(name);
   try {
     return build();

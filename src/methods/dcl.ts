@@ -3,11 +3,11 @@ import { reshape, type Scalar, type Tensor } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean, sum } from '../ops/reduce.ts';
+import { mean } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
 import { CHUNKS, type ImageMethod } from './method.ts';
-import { checkViews } from './parts/views.ts';
+import { checkViews, dots } from './parts/views.ts';
 
 const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as const;
 
@@ -31,7 +31,7 @@ export function dclLoss(zA: Tensor, zB: Tensor, options: { temperature?: Scalar 
   const negatives = (u: Tensor, other: Tensor) =>
     logSumExp(concatenate([against(u, u), against(u, other)], 1)); // [N]
   const both = mul(add(negatives(uA, uB), negatives(uB, uA)), 0.5);
-  const positive = div(sum(mul(uA, uB), { axes: [1] }), temperature);
+  const positive = div(dots(uA, uB), temperature);
   return mean(sub(both, positive));
 }
 

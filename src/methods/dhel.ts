@@ -1,11 +1,11 @@
 import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
-import { add, div, mul, sub } from '../ops/binary.ts';
+import { add, div, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean, sum } from '../ops/reduce.ts';
+import { mean } from '../ops/reduce.ts';
 import { CHUNKS, type ImageMethod } from './method.ts';
-import { checkViews } from './parts/views.ts';
+import { checkViews, dots } from './parts/views.ts';
 
 const hyperparameters = { temperature: [0.3, POSITIVE], chunks: CHUNKS } as const;
 
@@ -25,7 +25,7 @@ export function dhelLoss(zA: Tensor, zB: Tensor, options: { temperature?: Scalar
   const { temperature } = scalarsOf('dhelLoss', options, { temperature: hyperparameters.temperature });
   const [u, v] = [l2Normalize(zA), l2Normalize(zB)];
   const energy = (x: Tensor) => contrast(x, x, { temperature, excludeSelf: true, mean: true }).loss;
-  const aligned = div(mean(sum(mul(u, v), { axes: [1] })), temperature);
+  const aligned = div(mean(dots(u, v)), temperature);
   return sub(add(energy(u), energy(v)), aligned);
 }
 

@@ -1,6 +1,14 @@
 // The form of a method: what it takes, what it trains, its loss, and what it says about itself.
 import type { Augmentation } from '../data/augment.ts';
-import { checkNumber, checkOptions, inRange, isFunction, type NumberRange, shown } from '../gpu/check.ts';
+import {
+  checkFunction,
+  checkNumber,
+  checkOptions,
+  inRange,
+  isFunction,
+  type NumberRange,
+  shown,
+} from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar } from '../graph/check.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
@@ -199,12 +207,13 @@ export const isNetwork = (value: unknown): value is Network => {
 export function checkValues<H extends Hyperparameters>(
   { title, hyperparameters }: About<H>,
   given: Partial<Values<H>> = {},
+  where = title,
 ): Values<H> {
-  checkOptions(`${title}: "hyperparameters"`, given, Object.keys(hyperparameters));
+  checkOptions(`${where}: "hyperparameters"`, given, Object.keys(hyperparameters));
   const values: Record<string, unknown> = { ...defaultsOf(hyperparameters), ...given };
   for (const [name, [, range]] of Object.entries(hyperparameters)) {
-    if (range.whole || 'fixed' in range) checkNumber(title, name, values[name], range);
-    else checkScalar(title, name, values[name], range);
+    if (range.whole || 'fixed' in range) checkNumber(where, name, values[name], range);
+    else checkScalar(where, name, values[name], range);
   }
   return values as Values<H>;
 }
@@ -257,8 +266,7 @@ function checkSetting(
   if (supervised && !inRange(setting.classes, { least: 2, whole: true }))
     throw new InputError(`${title}: expected labels of 2 classes or more, got ${shown(setting.classes)}`);
   const copy = (name: string) => {
-    if (!isFunction(setting.copy))
-      throw new InputError(`${title}: expected a function for "copy", got ${shown(setting.copy)}`);
+    checkFunction(title, 'copy', setting.copy);
     const made = setting.copy(name);
     if (isNetwork(made)) return made;
     throw new InputError(`${title}: expected "copy" to return a network, got ${shown(made)}`);

@@ -1,16 +1,16 @@
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
-import { div, mul, sub } from '../ops/binary.ts';
+import { div, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean, sum } from '../ops/reduce.ts';
+import { mean } from '../ops/reduce.ts';
 import { concatenate } from '../ops/shape.ts';
 import { softplus } from '../ops/unary.ts';
 import { ema } from '../optim/ema.ts';
 import { COUNT, type ImageMethod, SHARE } from './method.ts';
 import { queue } from './parts/queue.ts';
-import { checkViews, halves } from './parts/views.ts';
+import { checkViews, dots, halves } from './parts/views.ts';
 
 const hyperparameters = {
   temperature: [0.2, POSITIVE],
@@ -35,7 +35,7 @@ export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperat
   if (keys.shape.length !== 2 || keys.shape[1] !== q.shape[1])
     fail('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
   const u = l2Normalize(q);
-  const positive = div(sum(mul(u, l2Normalize(stopGradient(k))), { axes: [1] }), temperature); // [N]
+  const positive = div(dots(u, l2Normalize(stopGradient(k))), temperature); // [N]
   const negatives = contrast(u, stopGradient(keys), { temperature }).loss; // [N], log-sum-exp
   // log(exp(p) + exp(n)) - p = log(1 + exp(n - p))
   return mean(softplus(sub(negatives, positive)));

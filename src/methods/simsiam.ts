@@ -4,10 +4,10 @@ import type { Tensor } from '../graph/tensor.ts';
 import { projector } from '../nn/encoders.ts';
 import { add, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean, sum } from '../ops/reduce.ts';
+import { mean } from '../ops/reduce.ts';
 import { type ImageMethod, LIVE_SWITCH, SWITCH } from './method.ts';
 import { either } from './parts/either.ts';
-import { checkViews, halves } from './parts/views.ts';
+import { checkViews, dots, halves } from './parts/views.ts';
 
 const hyperparameters = { stopGradient: [1, LIVE_SWITCH], standardize: [1, SWITCH] } as const;
 
@@ -34,7 +34,7 @@ export function simSiamLoss(
   const { stop = true } = options;
   checkFlag('simSiamLoss', 'stop', stop);
   const cosine = (p: Tensor, z: Tensor) => {
-    return mean(sum(mul(l2Normalize(p), l2Normalize(stop ? stopGradient(z) : z)), { axes: [1] }));
+    return mean(dots(l2Normalize(p), l2Normalize(stop ? stopGradient(z) : z)));
   };
   return mul(add(cosine(pA, zB), cosine(pB, zA)), -0.5);
 }

@@ -1,7 +1,7 @@
-import { inRange, shown } from '../gpu/check.ts';
+import { checkNumber } from '../gpu/check.ts';
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { fail, type Scalar, type Tensor } from '../graph/tensor.ts';
+import { type Scalar, type Tensor, where } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { transpose } from '../ops/shape.ts';
 import { logSumExp } from '../ops/softmax.ts';
@@ -25,14 +25,13 @@ const hyperparameters = {
  * @param epsilon default 0.05; the larger, the softer the codes
  * @param iterations rounds of columns and rows, default 3
  * @returns [N, K]
- * @throws ShapeError for less than one round
+ * @throws InputError for less than one round, or more than 1,000
  */
 export function sinkhorn(scores: Tensor, options: { epsilon?: Scalar; iterations?: number } = {}): Tensor {
   checkTensor('sinkhorn', 'scores', scores, { dtype: 'f32', rank: 2 });
   const { epsilon } = scalarsOf('sinkhorn', options, { epsilon: hyperparameters.epsilon }, 'iterations');
   const { iterations = hyperparameters.iterations[0] } = options;
-  if (!inRange(iterations, { least: 1, most: 1000, whole: true }))
-    fail('sinkhorn', `expected a positive whole number of iterations, got ${shown(iterations)}`);
+  checkNumber(where('sinkhorn'), 'iterations', iterations, { least: 1, most: 1000, whole: true });
   let logs = div(scores, epsilon);
   for (let i = 0; i < iterations; i++) {
     logs = sub(logs, logSumExp(transpose(logs))); // columns: of each prototype, [K]

@@ -1,6 +1,5 @@
-import { checkOptions, isFunction, shown } from '../gpu/check.ts';
+import { checkFunction, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
-import { InputError } from '../gpu/errors.ts';
 import { fail, type Tensor } from '../graph/tensor.ts';
 import { halves } from '../methods/parts/views.ts';
 import { checkOn } from '../runtime/check.ts';
@@ -43,8 +42,7 @@ export async function compileWatch(device: Device, options: WatchOptions): Promi
   checkOptions(where, options, ['views', 'labelled', 'probe', 'warmUp']);
   const { views, labelled, probe = true, warmUp } = options;
   for (const [name, of] of Object.entries({ views, ...(labelled && { gallery: labelled.gallery }) }))
-    if (!isFunction(of))
-      throw new InputError(`${where}: expected a function for "${name}", got ${shown(of)}`);
+    checkFunction(where, name, of);
   const trace = () => {
     const made: unknown = views();
     if (typeof made !== 'object' || made === null)

@@ -1,4 +1,4 @@
-import { checkName, checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
+import { checkFunction, checkName, checkNumber, checkOptions, LARGEST_U32, shown } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkVariables } from '../graph/check.ts';
 import {
   checkShape,
@@ -78,7 +78,7 @@ function checkLayer(kind: string, options: unknown, names: string, sizes: string
   checkOptions(where(kind), options, [...names.split(' '), 'name']);
   const { name = '', seed = 0, init = he, ...rest } = options as Record<string, unknown>;
   checkName(where(kind), name);
-  if (!isFunction(init)) fail(kind, `expected a function for "init", got ${shown(init)}`);
+  checkFunction(where(kind), 'init', init);
   checkNumber(where(kind), 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   for (const size of sizes.split(' '))
     checkNumber(where(kind), size, rest[size], { least: 1, most: 2 ** 31, whole: true });
@@ -95,7 +95,7 @@ export function makeLayer(
   statistics: readonly Variable[] = [],
 ): Layer {
   checkName('makeLayer', name);
-  if (!isFunction(forward)) fail('makeLayer', `expected a function, got ${shown(forward)}`);
+  checkFunction('makeLayer', 'forward', forward);
   checkVariables('makeLayer', 'parameters', parameters);
   checkVariables('makeLayer', 'statistics', statistics);
   const apply = (x: Tensor, mode: Mode = {}) => {

@@ -1,6 +1,6 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import optimizerWgsl from '../../shaders/optimizer.wgsl' with { type: 'text' };
-import { checkOptions, isFunction, shown } from '../gpu/check.ts';
+import { checkFunction, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkTensor, checkTensors, checkVariables } from '../graph/check.ts';
@@ -141,8 +141,7 @@ export function checkOptimizer(name: string, parameters: unknown, options: unkno
   checkVariables(name, 'parameters', parameters);
   checkOptions(name, options, [...COMMON, ...own.split(' ')]);
   const { exclude = excludedByDefault, learningRateFactor = excludedByDefault } = options as OptimizerOptions;
-  for (const [key, f] of Object.entries({ exclude, learningRateFactor }))
-    if (!isFunction(f)) throw new InputError(`${name}: expected a function for "${key}", got ${shown(f)}`);
+  for (const [key, f] of Object.entries({ exclude, learningRateFactor })) checkFunction(name, key, f);
 }
 const COMMON = ['learningRate', 'weightDecay', 'exclude', 'learningRateFactor', 'name', 'clip'];
 

@@ -1,4 +1,4 @@
-import { checkNumber, checkOptions, isFunction, shown } from '../gpu/check.ts';
+import { checkFunction, checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
 import { HypersphereError, InputError, ValidationError } from '../gpu/errors.ts';
 import type { Target } from '../gpu/target.ts';
@@ -63,7 +63,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   options: CompileOptions<I> = {},
 ): Promise<Step<I, O>> {
   checkOn('compile', device);
-  if (!isFunction(step)) throw new InputError(`compile: expected a function, got ${shown(step)}`);
+  checkFunction('compile', 'step', step);
   checkCompile(options);
   try {
     return (await build(device, step, options)).step;

@@ -243,7 +243,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   return {
     ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
     views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),
-    hyperparameters: checkValues(method, options.hyperparameters),
+    hyperparameters: checkValues(method, options.hyperparameters, 'trainer'),
     ...(precision === 'mixed' && { precision: mixed }),
   };
 }

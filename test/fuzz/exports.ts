@@ -11,7 +11,7 @@ import { type Entry, exported, functionOf, type Kind, OTHERS, prepareSteps, surf
 /** A message begins with what it is about: `matmul "encoder.1": `, `variable "w": `. */
 const NAMES = /^(IDX )?[A-Za-z][\w.]*( "[^"]*")?: \S/;
 /** These name the file as the caller called it, whatever that is, or the method by its title: `Proxy-Anchor: `. */
-const OTHER_NAMES = /^(parse|load|npy|fromArrays|dataset|checkLabels|buildMethod|trainer)/;
+const OTHER_NAMES = /^(parse|npy|fromArrays|dataset|checkLabels|buildMethod)/;
 
 interface Call {
   name: string;

@@ -5,8 +5,9 @@ import { type Layer, makeLayer } from '../../nn/layers.ts';
 import { mul } from '../../ops/binary.ts';
 import { l2Normalize } from '../../ops/l2_normalize.ts';
 import { matmul } from '../../ops/matmul.ts';
-import { mean, sum } from '../../ops/reduce.ts';
+import { mean } from '../../ops/reduce.ts';
 import { logSoftmax } from '../../ops/softmax.ts';
+import { dots } from './views.ts';
 
 /**
  * Learnt directions, and how near embeddings are to them: cosines. z: [N, width] -> [N, count]
@@ -22,4 +23,4 @@ export function prototypes(options: { name: string; count: number; width: number
 
 /** Cross-entropy of soft targets and a softmax, the mean over rows. targets, logits: [N, K] */
 export const softCrossEntropy = (targets: Tensor, logits: Tensor): Tensor =>
-  mul(mean(sum(mul(targets, logSoftmax(logits)), { axes: [1] })), -1);
+  mul(mean(dots(targets, logSoftmax(logits))), -1);

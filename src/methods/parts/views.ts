@@ -1,5 +1,7 @@
 import { checkTensor, checkTensors, shownTensor } from '../../graph/check.ts';
 import { fail, sameShape, show, type Tensor } from '../../graph/tensor.ts';
+import { mul } from '../../ops/binary.ts';
+import { sum } from '../../ops/reduce.ts';
 import { slice } from '../../ops/shape.ts';
 
 /** The shape, and the type where it is another. */
@@ -21,6 +23,9 @@ export function checkPairs(op: string, students: unknown, teachers: unknown, cen
     fail(op, `expected 2 students or more and a teacher, got ${students.length} and ${teachers.length}`);
   for (const view of [...students, ...teachers]) checkViews(op, view, teachers[0]);
 }
+
+/** Inner products of the rows of a and b, [N, D] each -> [N]. */
+export const dots = (a: Tensor, b: Tensor): Tensor => sum(mul(a, b), { axes: [1] });
 
 /** As many equal parts of the rows, in order: the views of a batch. x: [count N, ...] -> [N, ...] each */
 export function parts(x: Tensor, count: number, op = 'parts'): Tensor[] {

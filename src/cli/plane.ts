@@ -18,13 +18,13 @@ import {
   planeTask,
 } from '../train/plane.ts';
 import type { Logged } from '../train/run.ts';
+import { documentOf, pageStyle } from './document.ts';
 import { reason, sha256 } from './files.ts';
-import { type Html, html, inline } from './html.ts';
+import { type Html, html } from './html.ts';
 import type { Job } from './job.ts';
 import { checkPlan } from './needs.ts';
 import type { PlaneOptions } from './options.ts';
 import { curvesPanel, heatMapsPanel } from './panels.ts';
-import { policy, read } from './report_html.ts';
 import { print } from './terminal.ts';
 
 /** Points of a run. */
@@ -155,7 +155,7 @@ function mapsOf(points: Float32Array, grid: Grid, learned: Float64Array, truth: 
   );
 }
 
-/** The report: one HTML file that needs no network and no other file. */
+/** The report. */
 function renderPage(report: PlaneReport, metrics: readonly Logged<PlaneMetrics>[], maps: Html): string {
   const { trueC } = report;
   const steps = metrics.map(({ step }) => step);
@@ -183,19 +183,7 @@ function renderPage(report: PlaneReport, metrics: readonly Logged<PlaneMetrics>[
     caption:
       'The loss of one batch: how well data and noise can be told apart. It ends well above 0, since the noise lies where the data lie.',
   });
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${report.method} – Hypersphere report</title>
-<link rel="icon" href="data:,">
-<style>${inline(read('report_page.css'))}</style>
-</head>
-<body>
-<header>
+  const body = html`<header>
 <p class="eyebrow">Hypersphere · ${methods[report.method].title}</p>
 <h1>${report.density}</h1>
 <p class="lead">${report.verdict}</p>
@@ -205,9 +193,8 @@ function renderPage(report: PlaneReport, metrics: readonly Logged<PlaneMetrics>[
 <section><h2>The normalising constant</h2><div class="pair">${constant}${loss}</div></section>
 <section><h2>The run</h2>${factsOf(report)}</section>
 </main>
-</body>
-</html>
-`.text;
+`;
+  return documentOf(report.method, [pageStyle()], body);
 }
 
 function factsOf({ options, verdict: _, ...report }: PlaneReport): Html {

@@ -1,5 +1,6 @@
 // The report of a run: one HTML file that needs no network and no other file.
 import { describe } from '../metrics/alarm.ts';
+import { documentOf, pageStyle, read } from './document.ts';
 import { html, inline, scriptJson } from './html.ts';
 import type { RunReport } from './report.ts';
 import { curveData, curveSection, short, sorted } from './report_curves.ts';
@@ -10,12 +11,7 @@ import { neighbourSection } from './report_neighbours.ts';
 import { nextSection, runSection, summaryLine } from './report_run.ts';
 import { sphereSection } from './report_sphere.ts';
 
-export const read = (path: string) => Deno.readTextFileSync(new URL(path, import.meta.url));
 const uplot = (file: string) => read(`../../node_modules/uplot/dist/${file}`);
-
-// Nothing may be loaded from anywhere: even text that slipped through the escaping could not call home.
-export const policy =
-  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:";
 
 /** The whole page. Every string of the run is escaped; numbers that are missing or not finite show as a dash; a part that fails is left out and named. */
 export function renderReport(run: RunReport): string {
@@ -49,22 +45,8 @@ export function renderReport(run: RunReport): string {
     glossarySection(report.metrics),
   ].filter((section) => section !== undefined);
   const title = report.title ?? report.method;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="Hypersphere">
-<title>${title} – Hypersphere report</title>
-<link rel="icon" href="data:,">
-<style>${inline(uplot('uPlot.min.css'))}</style>
-<style>${inline(read('report_page.css'))}</style>
-<style>${mapSheet}${gallerySheet}</style>
-</head>
-<body>
-<a class="skip" href="#${sections[0].id}">Skip to the results</a>
+  const styles = [inline(uplot('uPlot.min.css')), pageStyle(), html`${mapSheet}${gallerySheet}`];
+  const body = html`<a class="skip" href="#${sections[0].id}">Skip to the results</a>
 <header>
 <p class="eyebrow">Hypersphere · self-supervised training report</p>
 <h1>${title.replaceAll('-', '\u2011')}</h1>
@@ -81,10 +63,8 @@ ${sections.map(({ id, title, body }) => html`<section id="${id}" aria-labelledby
 <script type="application/json" id="data">${data}</script>
 <script>${inline(uplot('uPlot.iife.min.js'))}</script>
 <script>${inline(read('report_page.js'))}</script>
-</body>
-</html>
 `;
-  return page.text;
+  return documentOf(title, styles, body);
 }
 
 // ---- what the page's script draws ----

@@ -127,7 +127,10 @@ async function runOn<M, T extends Task<M>>(
   if (from) loadVariables(device, from.bytes, task.variables);
   const started = performance.now();
   const { step, values, culprit } = await compileTask(device, task, options.onCompile);
-  const watch = await task.watch(device);
+  const watch = await task.watch(device).catch((error) => {
+    step.dispose();
+    throw error;
+  });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const { pipelines, dispatches } = step.stats;
   options.say?.(`${pipelines} kernels compiled in ${seconds} s: ${dispatches} dispatches a step`);
@@ -141,7 +144,7 @@ async function runOn<M, T extends Task<M>>(
     keep(saved);
     return saved;
   };
-  let good: Saved = from ?? (await save(0));
+  let good: Saved = from ?? { step: 0, bytes: new Uint8Array() };
   let done = good.step;
   let checked = done;
   const refuse = async (at: number): Promise<never> => {
@@ -164,6 +167,7 @@ async function runOn<M, T extends Task<M>>(
     good = await save(done);
   };
   try {
+    if (!from) good = await save(0);
     let looking = Promise.resolve();
     while (done < steps && !options.stopped?.()) {
       await step.run(values(done));

@@ -168,8 +168,9 @@ async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports)
     saved: { step: stepOf(resume), bytes: resume },
     metrics: [] as Logged<ImageMetrics>[],
   };
+  let task: ReturnType<typeof imageTask> | undefined;
   const finished = await run<ImageMetrics, ReturnType<typeof imageTask>>({
-    task: () => imageTask(imageRun),
+    task: () => (task = imageTask(imageRun)),
     async open() {
       if (device.lost && !isDevice(given)) device = await given();
       return device;
@@ -185,6 +186,10 @@ async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports)
       reports.looks.push({ ...latest, alarm: collapseAlarm(metrics, alarmOptions) });
       reports.onLook();
     },
+  }).catch((error) => {
+    // Nobody gets the model of a run that failed.
+    if (task && !device.lost) freeVariables(device, task.variables);
+    throw error;
   });
   const { model } = finished.task;
   return {

@@ -96,6 +96,31 @@ test('leaving the loop stops the run', async () => {
   await free(given);
 });
 
+test('a run that fails throws once, to whoever iterates or waits, and leaves nothing on the device', async () => {
+  const gpu = await device();
+  const left: number[] = [];
+  // The first run leaves the buffer that the device reads results through; the second finds it there.
+  for (let i = 0; i < 2; i++) {
+    const given = await options({ learningRate: 1e30 });
+    const run = trainer(given);
+    let error: unknown;
+    try {
+      for await (const look of run) assert.ok(look);
+    } catch (reason) {
+      error = reason;
+    }
+    assert.is((error as Error).name, 'NonFiniteError');
+    assert.match((error as Error).message, /smaller learning rate/);
+    await run.finish().then(
+      () => assert.unreachable(),
+      (reason) => assert.is(reason, error),
+    );
+    await free(given);
+    left.push(gpu.memory.bytes);
+  }
+  assert.is(left[1], left[0]);
+});
+
 test('every image method of the list trains by it, supervised ones on labels', async () => {
   for (const [name, method] of Object.entries(methods)) {
     if (method.data !== 'images') continue;

@@ -81,7 +81,7 @@ export const S1 = {
 /**
  * The training views of the terminal program's default job: {@link S1} with noise whose strength differs from view to
  * view. An encoder trained without noise loses most of its accuracy on noisy images; one strength for all views costs
- * clean accuracy, a range does not (docs/decisions.md).
+ * clean accuracy, a range does not (docs/decisions.md, "Default views are noisy").
  */
 export const NOISY = { ...S1, noise: [0, 0.2] } as const satisfies Augmentation;
 

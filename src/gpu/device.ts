@@ -129,7 +129,10 @@ function describe(info: GPUAdapterInfo | undefined): string {
   return [...new Set(words)].join(' ') || 'unnamed adapter';
 }
 
-/** Processors that play GPU want large tiles; where each reads fastest was measured (docs/decisions.md). */
+/**
+ * The kernel variants that suit an adapter. Software adapters want large tiles, and each reads its operands fastest from another kind of
+ * texture (docs/decisions.md, "Large tiles on llvmpipe", "Large tiles on SwiftShader").
+ */
 function targetOf(adapter: string, gpu: GPUDevice): Target {
   const textureSide = gpu.limits.maxTextureDimension2D;
   if (/swiftshader/i.test(adapter)) {

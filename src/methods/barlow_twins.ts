@@ -17,7 +17,8 @@ const hyperparameters = { lambda: [0.05, WEIGHT], chunks: CHUNKS } as const;
  *
  * @param zA embeddings of view A, [N, D], N >= 2; standardised over the batch here (biased variance, as in the paper's code)
  * @param zB embeddings of view B, [N, D]
- * @param lambda default 0.05: the paper's 0.0051 is for D = 8,192 and hardly decorrelates 64 features (docs/decisions.md)
+ * @param lambda default 0.05: the paper's 0.0051 is for D = 8,192 and hardly decorrelates 64 features (docs/decisions.md,
+ *   "Small choices in methods")
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
 export function barlowTwinsLoss(zA: Tensor, zB: Tensor, options: { lambda?: Scalar } = {}): Tensor {

@@ -1,4 +1,5 @@
-// lavapipe may compile a kernel anew at every dispatch and keep each one (docs/decisions.md, `rounds()`): then the process grows.
+// lavapipe may compile a kernel again at every dispatch and keep each one, so that the process grows
+// (docs/decisions.md, "`rounds()` hides loop bounds").
 
 import { grad } from '../../src/graph/gradient.ts';
 import { constant, input } from '../../src/graph/tensor.ts';

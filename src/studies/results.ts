@@ -73,7 +73,7 @@ function groupsOf(results: readonly Result[]): Group[] {
 const nameOf = ({ method, variant }: { method: string; variant: string }) =>
   [methods[method]?.title ?? method, variant].filter(Boolean).join(', ');
 
-/** The mean over seeds, with half of what they span. */
+/** The mean over seeds, ± half of their range. */
 function cell(values: readonly unknown[], digits: number): string {
   const numbers = values.filter(isNumber);
   if (!numbers.length) return '–';
@@ -105,8 +105,8 @@ function alarmSection(results: readonly Result[]): string {
     const hits = collapsed.filter((run) => run.expected.every((kind) => run.alarm.includes(kind))).length;
     const more = collapsed.filter((run) => run.alarm.some((kind) => !run.expected.includes(kind))).length;
     const healthy = runs.filter((run) => !run.expected.length);
-    const cries = healthy.filter((run) => run.alarm.length || run.falseAlarmSteps?.length).length;
-    return `${hits} of ${collapsed.length} collapses named rightly (${more} with another kind beside), ${collapsed.length - hits} missed, false alarms at any evaluation in ${cries} of ${healthy.length} healthy runs`;
+    const falseAlarms = healthy.filter((run) => run.alarm.length || run.falseAlarmSteps?.length).length;
+    return `${hits} of ${collapsed.length} collapses named correctly (${more} of them with a second kind), ${collapsed.length - hits} missed; false alarms at any evaluation in ${falseAlarms} of ${healthy.length} healthy runs`;
   };
   const { thresholds, fitted } = fit(judged.filter(({ seed }) => seed === 0));
   const rows = Object.entries(thresholds).map(
@@ -118,16 +118,16 @@ function alarmSection(results: readonly Result[]): string {
     .map((run) => `- **${nameOf(run)}**${run.seed ? `, seed ${run.seed}` : ''}: ${run.words.join(' ')}`);
   return `## The alarm
 
-Seed 0, which the thresholds were fitted on: ${outcome(judged.filter(({ seed }) => seed === 0))}.
+Seed 0, on which the thresholds were fitted: ${outcome(judged.filter(({ seed }) => seed === 0))}.
 Seeds 1 and 2: ${outcome(judged.filter(({ seed }) => seed > 0))}.
 
-| share of | threshold | midway between the worst healthy and the best collapsed run of seed 0 |
+| share of | threshold | middle between the worst healthy and the best collapsed run of seed 0 (their values) |
 | --- | --: | --- |
 ${rows.join('\n')}
 
-A participation of .055 is that of VICReg without covariance on the 8 x 8 digits, seed 0; other numbers are of this protocol.
+The participation ratio of 0.055 is that of VICReg without its covariance term on the 8 x 8 digits, seed 0. All other numbers are from this protocol.
 
-What it says:
+What the alarm reports:
 
 ${words.join('\n')}`;
 }
@@ -200,9 +200,10 @@ export async function render(results: readonly Result[], folder: URL): Promise<s
   };
   const text = `# Results
 
-Every method by the small protocol on Fashion-MNIST: MLP 784-256-128 = h, projector 128-128-64 = z, views S1 with noise of .1 (rotation: wider ones), Adam 2e-3, 10 epochs of 39 steps of 256.
-Made by \`npm run methods\`; every run by itself is in results.json. Accuracies are on h unless z is named; one on 2,000 test images has a standard
-error of .0085, and seeds vary by about .006: differences under .015 are noise. Several seeds: the mean, ± half of what they span.
+All methods, trained with the small protocol on Fashion-MNIST: an MLP 784-256-128 gives h, a projector 128-128-64 gives z. Views are S1 with noise of 0.1
+(wider ones for rotation); Adam, learning rate 2e-3, 10 epochs of 39 steps with batch 256. \`npm run methods\` writes this file; each single run is in results.json.
+Accuracies are on h unless z is named. On 2,000 test images an accuracy has a standard error of 0.0085, and seeds vary by about 0.006: differences
+below 0.015 are noise. Where there are several seeds, a cell has their mean ± half of their range.
 
 ## Accuracies
 
@@ -210,14 +211,14 @@ ${table(groups, ACCURACIES, ['alarm', alarmOf])}
 
 ## Robustness
 
-k-NN on h of test images under shifts that training did not see, or not so far (noise); how little augmentation moves h; R² of a linear map
-from h of an image to h of its quarter turn, and of the same prediction for the half turn.
+k-NN on h of test images under shifts that the training views lack, or have in a weaker form (noise). Invariance: how little augmentation moves h.
+Equivariance: R² of a linear map from h of an image to h of the image turned by 90 degrees. Wrong turn: R² of the same prediction against the image turned by 180 degrees.
 
 ${table(groups, ROBUSTNESS)}
 
 ## Geometry of z
 
-C is Barlow Twins' correlation of two views: the mean of its diagonal, the root mean square of the rest.
+C is the correlation matrix of two views (Barlow Twins): the mean of its diagonal, and the root mean square of all other elements.
 
 ${table(groups, GEOMETRY)}
 
@@ -229,13 +230,13 @@ ${alarmSection(results)}
 
 ## Pictures
 
-Unit embeddings of 300 test images on their principal plane (seed 0), inside the unit circle, and the singular values of z. A collapsed method stands beside the healthy one.
+Unit embeddings of 300 test images on their principal plane (seed 0), inside the unit circle, and the singular values of z. Each collapsed variant is next to the healthy one.
 
 ![For each method a scatter of embeddings coloured by class and a bar chart of singular values](results.svg)
 
 ## Gates
 
-As calibrated (gates.ts), and for a method that was not: AUG-k-NN on h at least .05 over the untrained encoder, and a silent alarm.
+The gates are calibrated (gates.ts). For a method without calibration: AUG-k-NN on h at least 0.05 above the untrained encoder, and a silent alarm.
 
 ${gates.length - missed.length} of ${gates.length} met${missed.length ? `; missed:\n\n${missed.map((m) => `- ${m}`).join('\n')}` : '.'}
 `;

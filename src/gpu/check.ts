@@ -12,7 +12,7 @@ export interface NumberRange {
   whole?: boolean;
 }
 
-/** Whether a value can be called: a class cannot. */
+/** Whether a value is a function that can be called; a class cannot. */
 export const isFunction = (value: unknown): boolean =>
   typeof value === 'function' && !/^class\b/.test(Function.prototype.toString.call(value));
 
@@ -41,7 +41,7 @@ export const shownList = (list: unknown): string =>
 const withArticle = (name: string): string =>
   `${/^[AEIOU]/.test(name) && !/^Ui/.test(name) ? 'an' : 'a'} ${name}`;
 
-/** A text in one line of at most 300 characters, for error messages that repeat what somebody gave. */
+/** A text in one line of at most 300 characters, for error messages that quote an argument. */
 export const oneLine = (text: string): string => {
   const line = text.replace(/\s+/g, ' ');
   return line.length > 300 ? `${line.slice(0, 300)} ...` : line;
@@ -53,7 +53,7 @@ function nameOf(value: object): string {
   return typeof name === 'string' && name ? name : 'Object';
 }
 
-/** What a range allows, in words: `a whole number of 1 to 8`, `a number above 0`. */
+/** A range as text: `a whole number of 1 to 8`, `a number above 0`. */
 export function rangeText({ least, most, above, whole = false }: NumberRange = {}): string {
   const kind = whole ? 'a whole number' : 'a number';
   if (above !== undefined) return `${kind} above ${above}${most === undefined ? '' : ` and at most ${most}`}`;
@@ -111,7 +111,7 @@ export function checkName(where: string, name: unknown): asserts name is string 
 }
 
 /**
- * Checks an options object: it is an object, and has no names but these; its `onProgress` is a function.
+ * Checks that a value is an object of options with these names only, and that its `onProgress` is a function.
  * @throws InputError that lists the names
  */
 export function checkOptions(where: string, options: unknown, names: readonly string[]): void {

@@ -1,9 +1,9 @@
-/** The kernels that measuring chose on an adapter: the call, and the name of the fastest kernel for it. */
+/** The results of tuning on an adapter: for each call the name of its fastest kernel. */
 export type Choices = Record<string, string>;
 
-/** Where choices are kept from one session to the next. It may fail: they are then measured anew. */
+/** Stores choices between sessions. If it fails, the kernels are measured again. */
 export interface ChoiceStore {
-  /** What was saved for an adapter; anything else counts as nothing. */
+  /** The choices that were saved for an adapter. A value that is no table of choices is ignored. */
   load(adapter: string): Promise<unknown>;
   save(adapter: string, choices: Choices): Promise<void>;
 }
@@ -16,7 +16,7 @@ export interface ChoiceTable {
   save(): Promise<void>;
 }
 
-/** Whether a value is a table of choices: names by names. */
+/** Whether a value is a table of choices: an object whose values are strings. */
 export const isTable = (value: unknown): value is Choices =>
   typeof value === 'object' &&
   !!value &&
@@ -33,12 +33,12 @@ export function createChoices(adapter: string, store: ChoiceStore | null): Choic
     table ??= read();
     return table;
   };
-  // What others saved meanwhile stays.
+  // Merged with entries that others saved meanwhile.
   const save = async () => store?.save(adapter, { ...(await read()), ...(await load()) }).catch(() => {});
   return { load, save };
 }
 
-/** The Cache API, which pages and workers have. Elsewhere nothing: see `fileChoices` for Deno. */
+/** The Cache API in pages and workers, elsewhere null: see `fileChoices` for Deno. */
 export const defaultStore = (): ChoiceStore | null =>
   'caches' in globalThis && !('Deno' in globalThis) ? cacheStore : null;
 
@@ -53,5 +53,5 @@ const cacheStore: ChoiceStore = {
   },
 };
 
-/** Of nothing that could be fetched: a worker may have no address to be relative to. */
+/** An absolute address that nobody can fetch: a worker may have no base URL. */
 const addressOf = (adapter: string) => `https://hypersphere.invalid/choices/${encodeURIComponent(adapter)}`;

@@ -12,47 +12,47 @@ import { createPipelineCache, type PipelineCache } from './kernel.ts';
 import { createMemory, type Memory } from './memory.ts';
 import { MOST_ROUNDS, type Target } from './target.ts';
 
-/** How long choosing kernels by measuring may take. */
+/** The time that kernel tuning may take. */
 export interface Tuning {
   /**
-   * Milliseconds in one `compile`; the last kernel may run over. What there is no time for keeps its default, and is
-   * measured by the next `compile`. 0: only what is remembered.
+   * Milliseconds in one `compile`; the last kernel may exceed them. Calls for which no time is left keep their default and are
+   * measured by the next `compile`. 0: only remembered choices.
    */
   budgetMs: number;
 }
 
-/** What a {@link Device} does about kernels that there are several of. */
+/** Kernel tuning on a {@link Device}. */
 export interface TuningOptions {
   /**
-   * What `compile` does unless told. `false`: the shipped defaults, whatever is remembered. Default: 400 ms on a GPU, where no
-   * default suits all; `false` on processors that play one, where the defaults are measured and kernels compile for long.
+   * The default of `compile`. `false`: the shipped default kernels, even if choices are remembered. Default: 400 ms on a GPU, because
+   * no kernel suits all GPUs; `false` on software adapters, for which the defaults were measured and compiling is slow.
    */
   tune?: false | Tuning;
-  /** Where choices are remembered; null: nowhere. Default: the Cache API in pages and workers; for Deno there is `fileChoices`. */
+  /** Stores choices; null: nowhere. Default: the Cache API in pages and workers; see `fileChoices` for Deno. */
   choices?: ChoiceStore | null;
 }
 
-/** What a {@link Device} is opened with. */
+/** Options of {@link openDevice}. */
 export interface DeviceOptions extends TuningOptions {
   /** Which adapter to prefer on machines with two. Default: the browser's own choice. */
   powerPreference?: 'low-power' | 'high-performance';
-  /** Ask only for WebGPU's default limits, to see that a program works within them. Default false. */
+  /** Request only WebGPU's default limits, to check that a program works within them. Default false. */
   defaultLimits?: boolean;
 }
 
 /**
- * A GPU device with what belongs to it: its buffers, its pipelines, its state. There is no other state
- * anywhere, so several devices work side by side.
+ * A GPU device with its buffers, pipelines and state. The library has no other state, so several devices can be used
+ * side by side.
  */
 export interface Device {
   readonly gpu: GPUDevice;
-  /** Vendor, architecture or description of the adapter; 'adopted device' when it does not tell. */
+  /** Vendor, architecture or description of the adapter; 'adopted device' if it gives none. */
   readonly adapter: string;
   /** Which kernel variants suit the adapter (see {@link Target}). */
   readonly target: Target;
-  /** What `compile` does unless told: see {@link TuningOptions}. */
+  /** The default of `compile`: see {@link TuningOptions}. */
   readonly tune: false | Tuning;
-  /** What measuring chose on this adapter. */
+  /** The results of tuning on this adapter. */
   readonly choices: ChoiceTable;
   /** The caller owns the GPUDevice: it is never destroyed here. */
   readonly adopted: boolean;
@@ -60,7 +60,7 @@ export interface Device {
   readonly pipelines: PipelineCache;
   /** Set once the device is lost. */
   lost: DeviceLostError | null;
-  /** An error that no scope caught: the next call tells it, once, and the device goes on. */
+  /** An error that no scope caught: the next call throws it, once; the device remains usable. */
   error: Error | null;
   /** Set by {@link Device.dispose}. */
   disposed: boolean;
@@ -76,9 +76,9 @@ export const isDevice = (value: unknown): value is Device =>
 const WANTED: GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups' as GPUFeatureName];
 
 /**
- * Opens a device with all that the adapter offers.
- * @throws WebGPUMissingError without `navigator.gpu`; AdapterMissingError without an adapter; InputError for an option
- * that is none.
+ * Opens a device with those limits and optional features of the adapter that kernels can use.
+ * @throws WebGPUMissingError without `navigator.gpu`; AdapterMissingError without an adapter; InputError for an
+ * invalid option
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   checkOptions('openDevice', options, ['powerPreference', 'defaultLimits', 'tune', 'choices']);
@@ -139,7 +139,7 @@ function targetOf(adapter: string, gpu: GPUDevice): Target {
     const quads = gpu.features.has('subgroups' as GPUFeatureName);
     return { largeTiles: 2 ** 22, textures: 'sampled', quads, textureSide };
   }
-  // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
+  // Firefox does not name its adapter, but reports a software adapter as a fallback: here it is llvmpipe.
   if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
     return { largeTiles: 2 ** 25, textures: 'storage', textureSide, mostRounds: MOST_ROUNDS };
   return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };
@@ -184,7 +184,7 @@ function wrap(gpu: GPUDevice, adapter: string, adopted: boolean, options: Tuning
 }
 
 /**
- * Throws what is known to be wrong with the device: disposed, lost, or an error that no scope caught.
+ * Throws if the device is disposed or lost, or has an error that no scope caught.
  * @throws InputError, DeviceLostError, OutOfMemoryError, ValidationError
  */
 export function assertAlive(device: Device): void {
@@ -196,7 +196,10 @@ export function assertAlive(device: Device): void {
   if (error) throw error;
 }
 
-/** The error to tell where WebGPU failed: a device that was lost first says so soon after, by its promise alone. */
+/**
+ * The error to throw after a WebGPU call failed: the loss of the device where that is the cause. Its promise resolves a little later
+ * than the call fails.
+ */
 export async function reasonOf(device: Device, error: unknown): Promise<unknown> {
   await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
   await Promise.resolve();

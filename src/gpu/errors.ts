@@ -1,6 +1,6 @@
 /** Every error the library throws on purpose. `message` says what happened and what to do. */
 export class HypersphereError extends Error {
-  // Literal names: a bundler shortens those of classes.
+  // Literal names, because a bundler shortens the names of classes.
   override name = 'HypersphereError';
 }
 
@@ -56,12 +56,12 @@ export class DeviceLostError extends HypersphereError {
   }
 }
 
-/** The device could not give the memory a plan needs. */
+/** The device does not have the memory that a plan needs. */
 export class OutOfMemoryError extends HypersphereError {
   override name = 'OutOfMemoryError';
 }
 
-/** WebGPU rejected a call: an invalid shader of the user's, or a bug of ours. */
+/** WebGPU rejected a call: a custom op has an invalid shader, or the library has a bug. */
 export class ValidationError extends HypersphereError {
   override name = 'ValidationError';
 }

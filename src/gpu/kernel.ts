@@ -1,7 +1,7 @@
 import { ValidationError } from './errors.ts';
 import { formatOf } from './memory.ts';
 
-/** What names one compute pipeline. */
+/** The key of a compute pipeline. */
 export interface PipelineKey {
   /** WGSL, whole. */
   source: string;
@@ -14,7 +14,7 @@ export interface PipelineKey {
    * Binding 0 is the uniform block.
    */
   access: string;
-  /** Rounds of its loops, where they are stated; no part of the name. */
+  /** Rounds of its loops, if the kernel states them; not part of the key's name. */
   rounds?: number;
 }
 
@@ -66,7 +66,7 @@ export function createPipelineCache(gpu: GPUDevice): PipelineCache {
   };
   const build = async ({ source, entry, constants = {}, access }: PipelineKey): Promise<Pipeline> => {
     const layout = layoutFor(access);
-    // Our own scope, so that a bad shader of the user's is thrown here and never left uncaught.
+    // A scope here, so that an invalid shader of a custom op is thrown here and not reported as uncaught.
     gpu.pushErrorScope('validation');
     const module = moduleFor(source, entry);
     const made = gpu

@@ -9,20 +9,20 @@ export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * A
 /** The format of a texture of vec4s. */
 export const formatOf = (half = false) => (half ? 'rgba16float' : 'rgba32float');
 
-/** The buffers and textures of one device, counted. */
+/** Allocates and counts the buffers and textures of one device. */
 export interface Memory {
   /** Bytes held now, and the most ever held. */
   readonly bytes: number;
   readonly peakBytes: number;
-  /** How many of them are alive. */
+  /** The number of buffers and textures that are not yet freed. */
   readonly buffers: number;
   create(label: string, bytes: number, usage: number): GPUBuffer;
-  /** A texture of vec4s that kernels write and read, of f16 if told. */
+  /** A texture of vec4s that kernels write and read; f16 with `half`. */
   createTexture(label: string, width: number, height: number, half?: boolean): GPUTexture;
-  /** Bytes of what was made here and not freed, else 0. */
+  /** Bytes of a resource that was created here and not yet freed, else 0. */
   sizeOf(resource: GPUBuffer | GPUTexture): number;
   free(resource: GPUBuffer | GPUTexture): void;
-  /** Runs `allocate` in an out-of-memory scope; frees what it made and throws when memory ran out. */
+  /** Runs `allocate` in an out-of-memory scope. If memory runs out, frees what it created and throws. */
   scoped<T>(allocate: () => T, explain: () => string): Promise<T>;
   dispose(): void;
 }
@@ -61,7 +61,7 @@ export function createMemory(gpu: GPUDevice): Memory {
       return keep(buffer, buffer.size);
     },
     createTexture(label, width, height, half) {
-      // No power of two: llvmpipe compiles a kernel once for each pattern of sides that are and are not.
+      // No side is a power of two: llvmpipe compiles a kernel for each pattern of sides that are and are not.
       const side = (n: number) => (n & (n - 1) || n >= gpu.limits.maxTextureDimension2D ? n : n + 1);
       // STORAGE_BINDING | TEXTURE_BINDING | COPY_DST
       const texture = gpu.createTexture({
@@ -76,7 +76,7 @@ export function createMemory(gpu: GPUDevice): Memory {
     sizeOf: (resource) => alive.get(resource) ?? 0,
     async scoped(allocate, explain) {
       const before = new Set(alive.keys());
-      // Writing to a buffer that there was no memory for is a validation error: it follows, and is not reported.
+      // A write to a buffer whose allocation failed is a validation error: a consequence that is not reported.
       gpu.pushErrorScope('validation');
       gpu.pushErrorScope('out-of-memory');
       let result: ReturnType<typeof allocate> | undefined;
@@ -86,7 +86,7 @@ export function createMemory(gpu: GPUDevice): Memory {
       } catch (error) {
         thrown = { error };
       }
-      // Now: others may allocate while this waits.
+      // Determined now, because others may allocate while this waits.
       const made = [...alive.keys()].filter((resource) => !before.has(resource));
       const scopes = [gpu.popErrorScope(), gpu.popErrorScope()];
       if (thrown) made.forEach(free);

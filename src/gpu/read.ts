@@ -24,7 +24,7 @@ export async function readBuffer(
     pool = new Map();
     idle.set(device, pool);
   }
-  // Powers of two, so that few sizes serve all reads.
+  // Powers of two, so that a few sizes are enough for all reads.
   const size = align(2 ** Math.ceil(Math.log2(Math.max(bytes, 256))));
   const staging = pool.get(size)?.pop() ?? device.memory.create('staging', size, COPY_DST_MAP_READ);
   const whole = Math.ceil(bytes / 4) * 4;
@@ -35,7 +35,7 @@ export async function readBuffer(
     copy = staging.getMappedRange(0, whole).slice(0, bytes);
     staging.unmap();
   } catch (error) {
-    // There are other reasons than a lost device, such as a buffer destroyed meanwhile.
+    // Not only a lost device: a buffer may have been destroyed meanwhile.
     device.memory.free(staging);
     throw await reasonOf(device, error);
   }

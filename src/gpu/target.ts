@@ -1,25 +1,25 @@
-/** llvmpipe ends an invocation after so many rounds of all its loops together, silently: ops cut their work to need fewer. */
+/** llvmpipe silently ends an invocation after this many rounds of all its loops together: ops split their work to need fewer. */
 export const MOST_ROUNDS = 65_535;
 
-/** What a choice among kernel variants may know of the adapter. */
+/** The properties of an adapter that the choice of a kernel depends on. */
 export interface Target {
   /**
-   * The processor plays GPU and loads cost more than registers: tiles of 16 x 16 an invocation pay, for products of at
-   * least so many multiply-adds; for less they take longer to compile than they ever save. Infinity: never.
+   * On software adapters loads cost more than registers: tiles of 16 x 16 per invocation are used for products of at least this
+   * many multiply-adds. For smaller ones they take longer to compile than they save. Infinity: never.
    */
   largeTiles: number;
-  /** How kernels read the textures that their operands are copied into. Default 'storage'. */
+  /** The kind of texture from which kernels read copied operands. Default 'storage'. */
   textures?: 'storage' | 'sampled';
   /** Invocations of a quad exchange values faster than they load them. Default false. */
   quads?: boolean;
   /** The most texels on a side of a texture. Default 8192, which every device allows. */
   textureSide?: number;
-  /** Workgroup memory is fast, as on every GPU and on no processor that plays one. Default false. */
+  /** Workgroup memory is fast, as on every GPU and no software adapter. Default false. */
   workgroupTiles?: boolean;
   /**
-   * After how many rounds of all its loops together an invocation is ended, silently: see `Kernel.rounds`. Default: never.
+   * An invocation is silently ended after this many rounds of all its loops together: see `Kernel.rounds`. Default: never.
    */
   mostRounds?: number;
-  /** What measuring chose for a call with several kernels: see `keyOf` and `variantOf` in graph/op.ts. */
+  /** The tuned kernel of a call with several kernels: see `keyOf` and `variantOf` in graph/op.ts. */
   choice?: (key: string) => string | undefined;
 }

@@ -15,14 +15,14 @@ export interface Range {
   size: number;
 }
 
-/** What may be written to a buffer. */
+/** An array that can be written to a buffer. */
 export type Data = Float32Array | Uint32Array | Uint8Array;
 
-/** Writes an array to a buffer; bytes are padded to whole words. */
+/** Writes an array to a buffer; u8 arrays are padded to a multiple of 4 bytes. */
 export function writeBuffer(device: Device, buffer: GPUBuffer, offset: number, given: Data): void {
   let data = given;
   assertAlive(device);
-  // WebGPU takes no shared memory: a copy of it.
+  // WebGPU does not accept shared memory: copy it.
   if (!(data.buffer instanceof ArrayBuffer)) data = data.slice();
   if (data.byteLength % 4 === 0) {
     device.gpu.queue.writeBuffer(
@@ -39,7 +39,7 @@ export function writeBuffer(device: Device, buffer: GPUBuffer, offset: number, g
   device.gpu.queue.writeBuffer(buffer, offset, padded);
 }
 
-/** Reads a range as numbers of a type; `count` of them, where bytes are padded to words. */
+/** Reads a range as numbers of a type. @param count how many there are, for u8 arrays, which are padded to a multiple of 4 bytes */
 export async function readRange(
   device: Device,
   { buffer, offset, size }: Range,

@@ -7,7 +7,7 @@ import { constant, constantValue, fail, sameShape, show, type Tensor, type Varia
 import { sideOf } from './texels.ts';
 
 const source = [basicWgsl, gridWgsl];
-/** Numbers of four bytes, whatever they hold. */
+/** The number of 4-byte words of a tensor of any type. */
 const words = (x: Tensor) => (x.dtype === 'u8' ? x.bytes / 4 : x.size);
 
 const copyKernel: Kernel<unknown, [x: Tensor]> = {
@@ -20,7 +20,7 @@ const copyKernel: Kernel<unknown, [x: Tensor]> = {
   invocations: ({ inputs: [x] }) => Math.ceil(words(x) / 4),
 };
 
-/** y = x: puts a tensor where its maker could not write it. */
+/** y = x: moves a tensor to a place that the op which made it could not write to. */
 export const copy: OpFunction<unknown, [x: Tensor], Output> = op({
   name: 'copy',
   shape: ([{ shape, dtype }]: [x: Tensor]) => ({ shape, dtype }),
@@ -28,13 +28,13 @@ export const copy: OpFunction<unknown, [x: Tensor], Output> = op({
   vjp: (dy) => [dy],
 });
 
-/** The most tensors of one {@link toTextures}. */
+/** The most tensors that one {@link toTextures} copies. */
 export const TEXTURES = 2;
 
 /** Whether the rows of a tensor are whole vec4s; others are copied to textures one at a time. */
 export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
 
-/** Copies in textures: see `Kernel.textures`. */
+/** Copies tensors to textures: see `Kernel.textures`. */
 export const toTextures: OpFunction<unknown, readonly Tensor[], Output[]> = op({
   name: 'toTextures',
   shape: (xs: readonly Tensor[]) => xs.map(({ shape, dtype }) => ({ shape, dtype })),

@@ -7,7 +7,7 @@ export const shownTensor = (value: unknown): string =>
   value instanceof Tensor ? `${value.dtype} ${show(value.shape)}` : shown(value);
 
 /**
- * Checks that an argument is a tensor, before anything of it is read.
+ * Checks that an argument is a tensor, before any of its fields is read.
  * @throws ShapeError: `matmul: expected a tensor for "a", got null`
  */
 export function checkTensor(
@@ -27,8 +27,8 @@ export function checkTensor(
 }
 
 /**
- * Checks a number that a step may also be given anew each time: a number within the range, or a scalar input, whose
- * values are not known yet.
+ * Checks a number that may change from run to run: a number within the range, or a scalar input, whose values are not
+ * known yet.
  * @throws ShapeError: `ntXentLoss: expected a number above 0, or an f32 scalar, for "temperature", got 0`
  */
 export function checkScalar(
@@ -40,7 +40,7 @@ export function checkScalar(
 ): asserts value is Scalar {
   if (inRange(value, range)) return;
   if (value instanceof Tensor && value.node.kind === 'scalar' && value.dtype === dtype) {
-    // What it may be is checked when it is given: see `checkGiven`.
+    // Its values are checked when they are given: see `checkGiven`.
     (value.node.options.uses ??= new Map()).set(`"${name}" of ${where(op)}`, range);
     return;
   }
@@ -54,7 +54,7 @@ export function checkScalar(
 const NO_USES = new Map<string, NumberRange>();
 
 /**
- * Checks a number that a step is given for a scalar input, by all that its uses allow.
+ * Checks the number that a run is given for a scalar input against the ranges of all its uses.
  * @throws InputError: `run: expected a number above 0 for "t", the "temperature" of ntXent, got 0`
  */
 export function checkGiven(name: string, x: Tensor, value: number): void {
@@ -65,7 +65,7 @@ export function checkGiven(name: string, x: Tensor, value: number): void {
 }
 
 /**
- * Checks what an op is called with, before anything of it is read: tensors by their names, and an object of options.
+ * Checks the arguments of an op before they are read: tensors, by their names, and an object of options.
  * @param names the options there are, with spaces between
  * @throws ShapeError for what is no tensor; InputError for another option
  */
@@ -79,7 +79,7 @@ export function checkCall(
   checkOptions(where(op), options, names.split(' '));
 }
 
-/** Checks a list of tensors, among which may be nulls if told. @throws ShapeError */
+/** Checks a list of tensors; with `nullable` it may contain nulls. @throws ShapeError */
 export function checkTensors(
   op: string,
   name: string,
@@ -102,7 +102,7 @@ export function checkVariables(op: string, name: string, list: unknown): asserts
   );
 }
 
-/** Checks one of a few words. @throws ShapeError */
+/** Checks one of a few strings. @throws ShapeError */
 export function checkChoice(op: string, name: string, value: unknown, choices: readonly string[]): void {
   if (!choices.includes(value as string))
     fail(
@@ -131,7 +131,7 @@ export function checkOperand(op: string, name: string, x: unknown): void {
   if (typeof x !== 'number') checkTensor(op, name, x, { dtype: 'f32' });
 }
 
-/** Temperatures and their like: what is 0 in f32 would divide by zero. */
+/** Temperatures and similar divisors: a value that is 0 in f32 would divide by zero. */
 export const POSITIVE: NumberRange = { above: 0, least: 2 ** -126 };
 /** Weights of terms. */
 export const WEIGHT: NumberRange = { least: 0 };

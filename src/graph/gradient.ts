@@ -66,7 +66,7 @@ function backward(node: Node, dy: Tensor): (Tensor | null)[] {
 
 const label = (node: Node) => labelOf(node.op?.name ?? node.kind, node.layer);
 
-/** The nodes that lie between `y` and any of `xs`, last made first. */
+/** The nodes on a path from any of `xs` to `y`, the latest first. */
 function between(y: Tensor, xs: readonly Tensor[]): Node[] {
   const targets = new Set(xs);
   const depends = new Map<Node, boolean>();
@@ -76,7 +76,7 @@ function between(y: Tensor, xs: readonly Tensor[]): Node[] {
     depends.set(node, false);
     let found = false;
     if (!(node.kind === 'view' && node.options.stop)) {
-      // Visit in any case: what lies before an intermediate target may be asked for too.
+      // Visit also behind a target: a gradient of something before it may be requested as well.
       for (const x of node.inputs) if (x && (visit(x.node) || targets.has(x))) found = true;
     }
     depends.set(node, found);

@@ -5,17 +5,17 @@ import { type Kernel, kernelOf, sourceOf } from './op.ts';
 import type { PlannedCall } from './plan/call.ts';
 import { reshape, Tensor, viewRoot } from './tensor.ts';
 
-/** How a plan stores what its ops make: `compile(device, step, { precision: mixed })`. */
+/** How a plan stores the results of its ops: `compile(device, step, { precision: mixed })`. */
 export interface Precision {
   /** @throws InputError on a device that cannot */
   check(features: { has(name: string): boolean }): void;
-  /** The same calls on tensors that say how they are stored; `wanted` stay as they are. */
+  /** The same calls on tensors that say whether they are stored as f16; `wanted` stay f32. */
   store(records: PlannedCall[], wanted: Set<Tensor>, target: Target): PlannedCall[];
 }
 
 /**
- * Mixed precision: what the layers of an encoder make is stored as f16, which halves its memory and what is read of it; every
- * sum is made in f32, and so are parameters, gradients, statistics and losses. Values beyond 65,504 become infinite.
+ * Mixed precision: activations are stored as f16, which halves their memory and the bytes read. All sums are computed
+ * in f32; parameters, gradients, statistics and losses stay f32. Values beyond 65,504 become infinite.
  * Needs the feature shader-f16.
  */
 export const mixed: Precision = {
@@ -42,7 +42,7 @@ export const mixed: Precision = {
     }
     const halved = (rec: PlannedCall) =>
       bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
-    // A tensor stays whole where its writer, a reader, or the reader of its copy in a texture cannot do otherwise.
+    // A tensor stays f32 where its writer, a reader, or a reader of its copy in a texture cannot use f16.
     for (let before = -1; before !== halves.size; ) {
       before = halves.size;
       for (const [rec, kernel] of kernels) {
@@ -73,7 +73,7 @@ export const mixed: Precision = {
   },
 };
 
-/** What a call reads and writes of the plan's own tensors, each with its name in the kernel. */
+/** The tensors of the plan that a call reads and writes, each with its name in the kernel. */
 function bound({ inputs, outputs }: PlannedCall, kernel: Kernel | null | undefined): [Tensor, string][] {
   const reads = inputs.map((x, i) => [x, kernel?.inputs?.[i] ?? ''] as const);
   const writes = outputs.map((y, i) => [y, kernel?.outputs?.[i] ?? ''] as const);
@@ -89,8 +89,8 @@ const HALVES: Record<string, string> = { f32: 'f16', vec4f: 'vec4<f16>' };
 const BOUND = /((?:@\w+\s*\([^)]*\)\s*)+)var\s*(?:<[^>]*>)?\s*(\w+)\s*:\s*([^;]+);/g;
 
 /**
- * The kernel with the bindings of these names in f16: loads widen, stores round, all else is as it was. Null where its entry
- * point does something else with them, or where its text is not understood.
+ * The kernel with the bindings of these names in f16: loads widen and stores round, all else is unchanged. Null where its entry
+ * point uses them in another way, or where its text cannot be parsed.
  */
 export function narrow(kernel: Kernel, names: readonly string[]): Kernel | null {
   let text = sourceOf({ ...kernel, quads: false }).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
@@ -128,7 +128,7 @@ export function narrow(kernel: Kernel, names: readonly string[]): Kernel | null 
   return { ...kernel, source: `enable f16;${text}`, prelude: undefined };
 }
 
-/** The words of functions and of all that they call. */
+/** The identifiers in functions and in all functions that they call. */
 function wordsOf(text: string, entries: string[]): Set<string> {
   const bodies = new Map<string, string[]>();
   for (const { 1: name, index } of text.matchAll(/\bfn\s+(\w+)/g)) {
@@ -140,7 +140,7 @@ function wordsOf(text: string, entries: string[]): Set<string> {
   return found;
 }
 
-/** The text with all loads and stores of the elements of an array converted; null for what is neither. */
+/** The text with all loads and stores of an array's elements converted; null if there is another use. */
 function throughHalf(text: string, name: string, type: string): string | null {
   if (new RegExp(`&\\s*${name}\\b`).test(text)) return null;
   const use = new RegExp(`(?<![\\w.])${name}\\s*\\[`, 'g');
@@ -170,7 +170,7 @@ function throughHalf(text: string, name: string, type: string): string | null {
   return out + text.slice(from);
 }
 
-/** Where the components and elements end that are picked from what ends at `from`: `.x`, `[i]`. */
+/** The end of the accessors, `.x` or `[i]`, that follow an expression which ends at `from`. */
 function partsAfter(text: string, from: number): number {
   const part = /^\s*(\.\s*\w+|\[)/.exec(text.slice(from));
   if (!part) return from;
@@ -178,7 +178,7 @@ function partsAfter(text: string, from: number): number {
   return partsAfter(text, part[1] === '[' ? closing(text, end) + 1 : end);
 }
 
-/** Where the bracket closes that was opened before `from`. */
+/** The position of the bracket that closes the one before `from`. */
 function closing(text: string, from: number): number {
   let depth = 1;
   for (let i = from; i < text.length; i++) {

@@ -15,13 +15,13 @@ import {
 
 export type { Target };
 
-/** A value of a uniform: a number, a scalar input that is read at each run, or an array of them for a vector. */
+/** The value of a uniform field: a number, a scalar input, which is read at each run, or an array of these for a vector. */
 export type UniformValue = number | Tensor | readonly (number | Tensor)[];
 
-/** The inputs of an op, in the order of its kernel's `inputs`; null for one that is left out. */
+/** The inputs of an op, in the order of its kernel's `inputs`; null for an omitted one. */
 export type Inputs = readonly (Tensor | null)[];
 
-/** One application of an op: the argument of a kernel's functions. */
+/** One call of an op: the argument of a kernel's functions. */
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own options
 export interface Call<O = any, I extends Inputs = Inputs> {
   readonly inputs: I;
@@ -38,7 +38,7 @@ export interface Call<O = any, I extends Inputs = Inputs> {
 export interface Kernel<O = any, I extends Inputs = Inputs> {
   /** Whole WGSL files, joined: the kernel first. */
   source: string | readonly string[];
-  /** Lines of WGSL added to it (`const TILE = 8;`), for what an override cannot size. */
+  /** Lines of WGSL that are added to the source (`const TILE = 8;`), for sizes that an override cannot set. */
   prelude?: string;
   entry: string;
   inputs?: readonly string[];
@@ -53,8 +53,8 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
    */
   textures?: readonly string[];
   /**
-   * The same kernel with its first output as a texture, laid out like those it reads: instead of the buffer, or
-   * beside it as one more output. Null: it has no such form.
+   * The same kernel with its first output as a texture, with the layout of those it reads: in place of the buffer, or
+   * in addition as one more output. Null: there is no such kernel.
    */
   toTexture?: (where: 'texture' | 'both') => Kernel<O, I> | null;
   /** Its input textures are `texture_2d<f32>`. */
@@ -66,11 +66,11 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
   /** Values of WGSL `override`s. */
   constants?: (call: Call<O, I>) => Record<string, number>;
   /**
-   * How many rounds all loops of one invocation make together, at most, with one more for the end of each: llvmpipe ends an
-   * invocation after 65,535, silently, so the plan refuses a kernel that needs more there. Default: none, or few at any size.
+   * The most rounds that all loops of one invocation make together, plus one for the end of each loop. llvmpipe silently ends an
+   * invocation after 65,535 rounds, so the plan refuses a kernel that needs more there. Default: none, or few at any size.
    */
   rounds?: (call: Call<O, I>) => number | Rounds;
-  /** How many invocations; the kernel guards its grid, which is folded and rounded up. */
+  /** The number of invocations. The grid is folded and rounded up, so the kernel checks its index. */
   invocations: (call: Call<O, I>) => number;
   /** The workgroup size of the WGSL. Default 64. */
   workgroupSize?: number;
@@ -80,12 +80,12 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
   variant?: string;
 }
 
-/** Rounds of a kernel's loops that follow from one size. */
+/** Rounds of a kernel's loops that depend on one size. */
 export interface Rounds {
   size: number;
   /** The rounds for any such size. */
   rounds: (size: number) => number;
-  /** The size in words, with N for the most allowed: `rows of at most N numbers`. */
+  /** The size as text, with N for the largest allowed: `rows of at most N numbers`. */
   expected: string;
 }
 
@@ -95,7 +95,7 @@ export interface Output {
   /** Default: the op's. */
   dtype?: DType;
 }
-/** What a shape rule returns: one output, as a shape if it has the op's type, or a list of outputs. */
+/** The result of a shape rule: one output, as a shape if it has the op's type, or a list of outputs. */
 export type Outputs = Shape | Output | readonly Output[];
 
 /** The record of an op. */
@@ -109,8 +109,8 @@ export interface Op<O = any, I extends Inputs = any, S extends Outputs = Outputs
   /** Mixed precision may store the first output as f16. Default false. */
   half?: boolean;
   /**
-   * One kernel, or a choice by shape and adapter. Of several the first is the default, and tuning may choose another:
-   * they must add in the same order, so that the bits are the same.
+   * One kernel, or a function that chooses by shape and adapter. The first of several is the default, and tuning may choose another:
+   * they must add in the same order, so that the bits are equal.
    */
   kernel: Kernel<O, I> | ((call: Call<O, I>, target: Target) => Kernel<O, I> | Kernel<O, I>[]);
   /**
@@ -118,28 +118,28 @@ export interface Op<O = any, I extends Inputs = any, S extends Outputs = Outputs
    * Without a vjp the op has no gradient, and asking for one is an error.
    */
   vjp?: (dy: Tensor, call: Call<O, I>) => (Tensor | null)[];
-  /** A cheaper call that does this one and makes one of its inputs, if there is one. */
+  /** A cheaper call that computes one of the inputs and this call together, if there is one. */
   fuse?: (call: Call<O, I>, look: Look) => Instead | null;
-  /** The inputs with which this op makes its first output where `gate` > 0, else 0, if it can: it takes in a ReLU's gradient. */
+  /** Fuses the gradient of a ReLU: the inputs with which the first output is 0 wherever `gate` <= 0; null if the op cannot. */
   gated?: (call: Call<O, I>, gate: Tensor) => Inputs | null;
 }
 
-/** A call in the place of another. */
+/** A call that replaces another. */
 export interface Instead {
   op: Op;
   inputs: Inputs;
   options: unknown;
 }
 
-/** What `fuse` may look at. */
+/** The context of `fuse`. */
 export interface Look {
-  /** The call that makes a tensor with no other reader, or null. */
+  /** The call that makes a tensor, if nothing else reads that tensor; else null. */
   only(x: Tensor | null): (Call & { op: Op }) | null;
 }
 
 // biome-ignore lint/complexity/noBannedTypes: options that may all be left out
 type Rest<O> = {} extends O ? [options?: O] : [options: O];
-/** An op as a function: of its inputs, its options and the variables it changes. It returns the output, or the outputs in a list. */
+/** An op as a function of its inputs, its options and the variables it changes. It returns the output, or a list of outputs. */
 export type OpFunction<O, I extends Inputs, S extends Outputs = Shape> = {
   (inputs: I, ...rest: Rest<O>): S extends readonly Output[] ? Tensor[] : Tensor;
   (inputs: I, options: O, state: readonly Variable[]): S extends readonly Output[] ? Tensor[] : Tensor;
@@ -199,12 +199,12 @@ export const outputsOf = (spec: Op, made: Outputs): Required<Output>[] =>
 export const kernelsOf = ({ kernel }: Op, c: Call, target: Target): Kernel[] =>
   [typeof kernel === 'function' ? kernel(c, target) : kernel].flat();
 
-/** What a table of choices calls a kernel. */
+/** The name of a kernel in a table of choices. */
 export const variantOf = ({ variant, entry }: Kernel): string => variant ?? entry;
 
-/** What a choice is remembered by: the op, its shapes and options, and the kernels there were to choose from. */
+/** The key of a choice: the op, its shapes and options, and its candidate kernels. */
 export function keyOf({ name }: Op, { inputs, options }: Call, kernels: readonly Kernel[]): string {
-  // Not of the outputs: these follow, and a plan may add a texture to them.
+  // Without the outputs: they follow from the inputs, and a plan may add a texture to them.
   const shapes = inputs.map((x) => x && [x.dtype, ...x.shape].join(' '));
   const plain = (_: string, value: unknown) => (value instanceof Tensor ? value.shape : value);
   return JSON.stringify([name, shapes, options, kernels.map(variantOf)], plain);
@@ -219,7 +219,7 @@ export function kernelOf(spec: Op, c: Call, target: Target): Kernel {
 
 const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
 
-/** The WGSL of a kernel, whole. Kernel first, so that a compiler's line numbers are those of its file. */
+/** The complete WGSL of a kernel. The kernel's file is first, so that the line numbers of a compiler's messages are those of the file. */
 export const sourceOf = (k: Kernel): string => {
   const text = [k.source].flat().join('\n');
   return (k.quads ? QUADS : '') + (k.prelude ? `${text}\n${k.prelude}` : text);

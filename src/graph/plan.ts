@@ -15,17 +15,17 @@ export interface Plan extends Placement {
 }
 
 export interface PlanOptions {
-  /** `false`: every tensor has a slot of its own. Default true. */
+  /** `false`: each tensor has its own slot. Default true. */
   reuse?: boolean;
   target?: Target;
-  /** Outputs that share their slot with nothing: a caller's buffer takes its place. */
+  /** Outputs that share their slot with no other tensor: a buffer of the caller replaces it. */
   apart?: readonly string[];
   precision?: Precision;
 }
 
 /**
- * From a traced step to a plan, in passes. No GPU here.
- * @throws ShapeError for sizes whose loops the device would end early
+ * Turns a traced step into a plan, in passes. It uses no GPU.
+ * @throws ShapeError for sizes whose loops the device would end too early
  */
 export function plan(
   outputs: Record<string, Tensor>,

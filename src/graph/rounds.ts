@@ -3,13 +3,13 @@ import type { Target } from '../gpu/target.ts';
 import type { Call, Kernel, Op, Rounds } from './op.ts';
 import { labelOf, show } from './tensor.ts';
 
-/** The rounds of the loops of one invocation, where the kernel states them. */
+/** The rounds of the loops of one invocation, if the kernel states them. */
 export function roundsOf(kernel: Kernel, c: Call): number | undefined {
   const stated = kernel.rounds?.(c);
   return typeof stated === 'object' ? stated.rounds(stated.size) : stated;
 }
 
-/** The largest size that needs so many rounds or fewer. */
+/** The largest size that needs at most this many rounds. */
 function largest({ size, rounds }: Rounds, most: number): number {
   let [low, high] = [0, size];
   while (high - low > 1) {
@@ -21,7 +21,7 @@ function largest({ size, rounds }: Rounds, most: number): number {
 }
 
 /**
- * Refuses a call whose kernel the device would end early: its result would be wrong without a word.
+ * Refuses a call whose kernel the device would end too early: the result would be wrong without an error.
  * @throws ShapeError: `softmax "head": expected rows of at most 174760 numbers on llvmpipe, got 200001`
  */
 export function checkRounds(

@@ -1,13 +1,13 @@
 import { checkFunction, checkName, checkOptions, shown, shownList } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
 
-/** f32 is what is computed with; u32 for indices and labels; u8 for data, four to a word. */
+/** f32 for arithmetic; u32 for indices and labels; u8 for data, packed four to a 32-bit word. */
 export type DType = 'f32' | 'u32' | 'u8';
 export type Shape = readonly number[];
-/** A number is baked into the plan; a scalar input is written once per step. */
+/** A number, which is fixed in the plan, or a scalar input, which is written at each run. */
 export type Scalar = number | Tensor;
 
-/** What the graph itself knows of a node's op; `Op` in op.ts is all of it. */
+/** The part of an op that the graph needs; `Op` in op.ts is the whole. */
 export interface Differentiable {
   name: string;
   /** Cotangents of the inputs from that of the first output. */
@@ -31,7 +31,7 @@ export interface Node {
 
 /** A value of the graph. It owns no GPU memory. */
 export class Tensor {
-  /** For messages, also where a bundler shortens the names of classes. */
+  /** For messages; literal, because a bundler shortens the names of classes. */
   static readonly name: string = 'Tensor';
   readonly node: Node;
   readonly index: number;
@@ -46,11 +46,11 @@ export class Tensor {
     this.dtype = dtype;
     this.half = half;
   }
-  /** How many elements. */
+  /** The number of elements. */
   get size(): number {
     return sizeOf(this.shape);
   }
-  /** How many bytes; u8 and halves are padded to whole words. */
+  /** The number of bytes; u8 and f16 are padded to a multiple of 4. */
   get bytes(): number {
     return Math.ceil(this.size / (this.dtype === 'u8' ? 4 : this.half ? 2 : 1)) * 4;
   }
@@ -67,19 +67,19 @@ function checkDType(op: string, dtype: unknown, types: readonly string[] = Objec
 }
 
 /**
- * A tensor that lives on from step to step: a parameter, a moment, a running statistic, a queue, a data set.
- * Its value belongs to each device that uses it; here is only what it starts from.
+ * A tensor that keeps its value from step to step: a parameter, a moment, a running statistic, a queue, a data set.
+ * Each device that uses it has its own value; this object has only the initial one.
  */
 export class Variable extends Tensor {
   static override readonly name: string = 'Variable';
   readonly name: string;
-  /** What it starts from: one number everywhere, or its elements (perhaps made when needed). */
+  /** Its initial value: one number for all elements, the elements, or a function that makes them. */
   readonly initial: number | TypedArray | (() => TypedArray);
-  /** Where it lies when it is part of a flat buffer; offset in elements. It changes when another flat buffer takes it in. */
+  /** Its place if it is part of a flat variable; offset in elements. It changes when another flat variable takes it over. */
   home: { flat: Variable; offset: number } | null = null;
-  /** The parts of a flat variable, in order; some may lie in another flat buffer by now. */
+  /** The parts of a flat variable, in order; some may be in another flat variable at the moment. */
   readonly members: Variable[] = [];
-  /** Where each of them has its place here, in elements. */
+  /** The offset of each part in this variable, in elements. */
   readonly offsets = new Map<Variable, number>();
   constructor(name: string, shape: Shape, dtype: DType, initial: Variable['initial']) {
     super(makeNode({ kind: 'variable' }), 0, checkShape('variable', name, shape), dtype);
@@ -136,7 +136,7 @@ export function checkShape(op: string, name: string, shape: Shape): Shape {
   return [...shape];
 }
 
-/** Names the layer that ops built inside `build` belong to, for error messages. Layers nest. */
+/** Sets the name of the layer for ops that `build` creates, for error messages. Layers can be nested. */
 export function layer<T>(name: string, build: () => T): T {
   checkName(where('layer'), name);
   checkFunction(where('layer'), 'build', build);
@@ -148,7 +148,7 @@ export function layer<T>(name: string, build: () => T): T {
   }
 }
 
-/** Runs `build` and returns the effects (updates of variables) that it asked for, in order. */
+/** Runs `build` and returns the effects (updates of variables) that it recorded, in order. */
 export function trace<T>(build: () => T): { result: T; effects: Node[] } {
   const outer = effects;
   const mine: Node[] = [];
@@ -160,7 +160,7 @@ export function trace<T>(build: () => T): { result: T; effects: Node[] } {
   }
 }
 
-/** Throws a ShapeError outside of a step: there nothing changes variables. */
+/** Throws a ShapeError outside of a step, where variables cannot be changed. */
 export function assertInStep(op: string): void {
   if (!effects) fail(op, 'a variable can be changed only inside compile(device, step)');
 }
@@ -179,7 +179,7 @@ const single = (kind: Node['kind'], shape: Shape, dtype: DType, fields: Partial<
 };
 
 /**
- * A tensor that lives on from step to step.
+ * A tensor that keeps its value from step to step.
  * @param initial one number everywhere, or the elements, or a function that makes them. Default 0.
  */
 export function variable(
@@ -204,7 +204,7 @@ export function input(shape: Shape, dtype: DType = 'f32'): Tensor {
   return single('input', shape, dtype);
 }
 
-/** A number given to every `run()`; lies in the uniform block, so it may stand wherever an op takes a `Scalar`. */
+/** A number given to every `run()`. It is stored in the uniform block, so it can be used wherever an op takes a `Scalar`. */
 export function scalar(dtype: 'f32' | 'u32' = 'f32'): Tensor {
   checkDType('scalar', dtype, ['f32', 'u32']);
   return single('scalar', [], dtype);
@@ -222,14 +222,14 @@ export function constant(value: number | TypedArray, shape: Shape = [], dtype: D
   return single('constant', shape, dtype, { options: { value } });
 }
 
-/** The tensor whose elements a view shows. */
+/** The tensor that a view shows; x itself if it is no view. */
 export function viewRoot(x: Tensor): Tensor {
   let root = x;
   while (root.node.kind === 'view') root = root.node.inputs[0]!;
   return root;
 }
 
-/** The buffer that a variable's elements lie in. */
+/** The variable whose buffer holds the elements of a variable. */
 export const home = (v: Variable): Variable => v.home?.flat ?? v;
 
 /** The number that a constant tensor holds everywhere, or null. */
@@ -259,7 +259,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return single('view', full, x.dtype, { inputs: [x] });
 }
 
-/** How many elements a part of a flat buffer starts after: 256 bytes, what a binding needs. */
+/** Parts of a flat buffer start at multiples of this many elements: 256 bytes, the alignment of a binding. */
 export const PART = 64;
 
 /** The offsets, in elements, of parts laid one after the other, and the whole length. */
@@ -276,7 +276,7 @@ export function layout(sizes: readonly number[]): { offsets: number[]; length: n
 /**
  * Tensors laid one after the other in one flat buffer, each from a multiple of 256 bytes on; the gaps stay zero.
  * The executor lets their ops write there directly.
- * @param shape what the whole is seen as; the flat buffer unless told. Parts must then leave no gaps.
+ * @param shape the shape of the result, for parts that leave no gaps. Default: that of the flat buffer
  */
 export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
   const { length } = layout(parts.map((part) => part.size));
@@ -290,10 +290,10 @@ export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
   return single('pack', shape ?? [length], parts[0].dtype, { inputs: [...parts], options: { length } });
 }
 
-/** How often a variable has changed its flat buffer: tells a step at once that none has. */
+/** Counts how often a variable has moved to another flat buffer, so that a step can see at once that none has. */
 export const homes = { changes: 0 };
 
-/** Lets parts of a flat buffer lie in it (again); their values follow, on each device, when they are next used there. */
+/** Moves parts of a flat variable (back) to it. Their values follow on each device when the variable is next used there. */
 export function settle(flat: Variable, members: Iterable<Variable> = flat.members): void {
   for (const member of members) {
     if (member.home?.flat === flat) continue;
@@ -303,8 +303,8 @@ export function settle(flat: Variable, members: Iterable<Variable> = flat.member
 }
 
 /**
- * Gives variables one flat buffer. Each keeps its own name and shape; the flat one is what optimisers update. Variables that
- * lie in another flat buffer move to this one with their values, and back when a step that was compiled with the other runs.
+ * Puts variables into one flat variable, which optimisers update; each keeps its name and shape. Variables that are in another
+ * flat variable move to this one with their values, and back when a step that was compiled with the other one runs.
  * @throws ShapeError unless they are f32
  */
 export function flatten(variables: readonly Variable[], name = 'parameters'): Variable {
@@ -325,7 +325,7 @@ export function flatten(variables: readonly Variable[], name = 'parameters'): Va
   return flat;
 }
 
-/** The elements a variable starts from. */
+/** The initial elements of a variable. */
 export function initialOf(v: Variable): TypedArray | number {
   if (v.members.length) {
     const data = new Float32Array(v.size);

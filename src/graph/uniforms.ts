@@ -46,19 +46,19 @@ export function fieldsOf(source: string): Map<string, Field> {
 /** The uniform blocks of a plan. */
 export interface Uniforms {
   data: ArrayBuffer;
-  /** Where the block of each dispatch starts, in bytes. */
+  /** The offset of the block of each dispatch, in bytes. */
   offsets: number[];
-  /** Where a block starts with the value of each scalar input. */
+  /** The offset of the block that starts with the value of a scalar input. */
   scalars: Map<Tensor, number>;
-  /** How many bytes at the start change from step to step. */
+  /** The number of bytes at the start that change from run to run. */
   dynamicBytes: number;
   /** Writes a scalar input to all fields that hold it. */
   set(x: Tensor, value: number): void;
 }
 
 /**
- * The uniform blocks of a plan, one a dispatch, those that change from step to step first. Values are written to the fields
- * of their names.
+ * The uniform blocks of a plan, one for each dispatch; those that change from run to run come first. Values are matched with fields
+ * by name.
  * @throws InputError for a field without a value, a value without a field, or one that the field cannot hold
  */
 export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tensor>): Uniforms {
@@ -88,7 +88,7 @@ export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tenso
   const view = new DataView(data);
   const write = (at: number, type: string, value: number) =>
     view[type === 'f32' ? 'setFloat32' : 'setUint32'](at, value, true);
-  /** Where each scalar input is written. */
+  /** The offsets at which each scalar input is written. */
   const places = new Map<Tensor, number[]>([...scalars].map(([x, at]) => [x, [at]]));
   for (const [i, { op, layer, kernel }] of dispatches.entries()) {
     const bad = (problem: string) => new InputError(`${labelOf(op.name, layer)}: ${problem}`);

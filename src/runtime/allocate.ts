@@ -10,7 +10,7 @@ import { variableRange } from './variables.ts';
 
 /** The memory of a plan on its device. */
 export interface Allocation {
-  /** Bytes of all that the plan owns. */
+  /** Bytes of all resources that the plan owns. */
   bytes: number;
   /** The largest buffer of a slot, in bytes. */
   largestBuffer: number;
@@ -21,17 +21,17 @@ export interface Allocation {
   range(x: Tensor): Range;
   /** The texture that holds a tensor, if one does. */
   texture(x: Tensor): GPUTexture | null;
-  /** What a kernel binds for a tensor; zeros for null. */
+  /** The resource that a kernel binds for a tensor; zeros for null. */
   resource(x: Tensor | null): GPUBufferBinding | GPUTextureView;
   readonly freed: boolean;
   free(): void;
 }
 
-/** What the caller of `compile` gives and gets, by name. */
+/** The inputs, outputs and buffers of a `compile`, by name. */
 export interface Given {
   inputs: Record<string, Tensor>;
   outputs: Record<string, Tensor>;
-  /** Buffers of the caller's, by the name of an input or an output. */
+  /** Buffers of the caller, by the name of an input or an output. */
   buffers: Record<string, GPUBuffer>;
 }
 
@@ -101,7 +101,7 @@ export async function allocate(
 
 type Resource = GPUBuffer | GPUTexture;
 
-/** What holds a plan's tensors. @param owned gets what is made here and not the caller's */
+/** The resources that hold a plan's tensors. @param owned takes those that are created here, not those of the caller */
 function resourcesOf(
   device: Device,
   made: Plan,
@@ -128,7 +128,7 @@ function resourcesOf(
   };
 }
 
-/** What a plan needs, for a message. */
+/** The memory that a plan needs, for a message. */
 function needs({ slots, textures }: Plan): string {
   const bytes =
     slots.reduce((sum, slot) => sum + align(slot.bytes), 0) +

@@ -14,7 +14,7 @@ export interface Binding {
   name: string;
 }
 
-/** Binds each dispatch to its pipeline, its uniform block and where its tensors lie. */
+/** Binds each dispatch to its pipeline, its uniform block and its tensors. */
 export function bindDispatches(
   device: Device,
   dispatches: readonly Dispatch[],
@@ -38,7 +38,7 @@ export function bindDispatches(
   });
 }
 
-/** Writes dispatches `from` to before `to`, so many times, into a pass, and ends it. */
+/** Records the dispatches [from, to) into a pass, `times` times, and ends the pass. */
 export function record(
   bindings: readonly Binding[],
   pass: GPUComputePassEncoder,
@@ -62,7 +62,7 @@ export type Move = [
   size: [width: number, height: number],
 ];
 
-/** What dispatches that copy tensors to textures ask of the GPU's own copies. */
+/** The copies without a kernel that take the place of dispatches which copy tensors to textures. */
 export const movesFor = (dispatches: readonly Dispatch[], { range, texture }: Allocation): Move[] =>
   dispatches.flatMap(({ inputs, outputs }) =>
     inputs.map((x, i): Move => {

@@ -1,12 +1,12 @@
 import { ValidationError } from '../gpu/errors.ts';
 
-/** Watches what a step does with buffers of its caller: one may be destroyed, or another device's. */
+/** Catches the validation errors of a step with buffers of its caller: one may be destroyed, or belong to another device. */
 export interface CallerWatch {
-  /** Does something whose failure is this step's own. */
+  /** Runs `body`; validation errors in it belong to this step. */
   watch<T>(body: () => T): T;
-  /** Waits for what WebGPU says of all that was done so far, and throws it. */
+  /** Waits for the errors of everything done so far, and throws one if there is any. */
   settled(): Promise<void>;
-  /** Throws what WebGPU said of an earlier run of this step, once. */
+  /** Throws the error of an earlier run of this step, once. */
   assertValid(): void;
 }
 
@@ -39,7 +39,7 @@ export function watchCaller(gpu: GPUDevice, theirs: string[], outputs: string[])
       }
     },
     async settled() {
-      // A scope tells what happened before it, and so in order.
+      // Scopes resolve in order: after this, all earlier ones have.
       if (theirs.length) await gpu.queue.onSubmittedWorkDone().catch(() => {});
       assertValid();
     },

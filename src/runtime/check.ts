@@ -4,7 +4,7 @@ import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { shownTensor } from '../graph/check.ts';
 import { Variable } from '../graph/tensor.ts';
 
-/** Checks that something is a device, and others variables. @throws InputError */
+/** Checks a device and variables. @throws InputError */
 export function checkOn(op: string, device: unknown, ...variables: unknown[]): asserts device is Device {
   if (!isDevice(device))
     throw new InputError(`${op}: expected a device of openDevice or adoptDevice, got ${shown(device)}`);

@@ -24,35 +24,35 @@ import { type Trial, tuned } from './tune.ts';
 
 /** Options of {@link compile}. */
 export interface CompileOptions<I> {
-  /** What every run is given: made with `input` and `scalar`. */
+  /** The inputs of every run, made with `input` and `scalar`. */
   inputs?: I;
   /** Buffers of the caller, by the name of an input (read from) or an output (written to, also by the warm-up); f32 or u32. */
   buffers?: Record<string, GPUBuffer>;
   /** Called after each pipeline is ready. */
   onProgress?: (done: number, total: number) => void;
   /**
-   * Cuts a step into submits of about this many milliseconds, each made when the one before is done (in Firefox, which
-   * tells that late: when it should be), so that a frame of the same device waits for one only. Default: one submit.
+   * Cuts a step into submits of about this many milliseconds, each made when the one before is done, so that a frame on the same
+   * device waits for one submit only. (Firefox reports this late; there the measured time counts.) Default: one submit.
    */
   maxSubmitMs?: number;
   /** How many steps may wait on the GPU before `run()` makes its caller wait. Default 8. */
   stepsInFlight?: number;
-  /** Run once at compile time, since some drivers compile at the first dispatch; variables are put back. Default true. */
+  /** Run once at compile time, since some drivers compile at the first dispatch; variables are restored. Default true. */
   warmUp?: boolean;
-  /** For finding a non-finite value: no memory is reused, and variables are put back after each run. Default false. */
+  /** For finding a non-finite value: no memory is reused, and variables are restored after each run. Default false. */
   check?: boolean;
   /**
-   * Measures the kernels of calls that have several, and remembers the fastest for this adapter; `false`: the shipped defaults.
-   * The bits are the same. Default: as the device was opened (see `TuningOptions`).
+   * Tunes calls that have several kernels, and remembers the fastest for this adapter; `false`: the shipped defaults.
+   * The results are equal bit by bit. Default: the setting of the device (see `TuningOptions`).
    */
   tune?: false | Tuning;
-  /** `mixed`: what layers make is stored as f16. Default: all is f32. */
+  /** `mixed`: activations are stored as f16. Default: everything is f32. */
   precision?: Precision;
 }
 
 /**
- * Traces `step` once, plans its memory, builds its pipelines and bind groups, and returns what replays it:
- * one submit, one compute pass, no object created.
+ * Traces `step` once, plans its memory, builds its pipelines and bind groups, and returns a {@link Step}. Each run of it
+ * is one submit and one compute pass, and creates no object.
  *
  * @param step builds the graph from the inputs and returns the tensors that may be read afterwards.
  * @throws ShapeError while the graph is built; OutOfMemoryError with the largest tensors; ValidationError for a bad kernel
@@ -147,7 +147,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   return { step: stepOf(ready), time: replay.time };
 }
 
-/** Compiles a call with one of its kernels, on inputs of its own, 1 for numbers of the step; copies that the kernel wants are part of it. */
+/** Compiles one call with one of its kernels, on new inputs, with 1 for each scalar input; copies that the kernel needs are included. */
 async function alone(device: Device, c: Dispatch, variant: string): Promise<Trial> {
   const own = c.inputs.map((x) => x && input(x.shape, x.dtype));
   const options = Object.fromEntries(

@@ -7,11 +7,11 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { Uniforms } from '../graph/uniforms.ts';
 import type { Allocation, Given } from './allocate.ts';
 
-/** What a run is given, by the names of the inputs. */
+/** The values of the inputs of a run, by name. */
 export type Values = Record<string, number | Data | undefined>;
 
 /**
- * Writes what a run is given to the buffers of the inputs, and to the uniform blocks.
+ * Writes the values of a run to the buffers of the inputs and to the uniform blocks.
  * @throws InputError for a missing, unknown or misshaped input
  */
 export function writeInputs(

@@ -7,7 +7,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import { checkBindable } from './check.ts';
 import { filled } from './variables.ts';
 
-/** Outputs that a caller's buffer takes. */
+/** The buffers of the caller that receive outputs, by slot. */
 export function externalSlots(
   made: Plan,
   outputs: Record<string, Tensor>,
@@ -30,7 +30,7 @@ export function externalSlots(
   return external;
 }
 
-/** A caller's buffer may be both an input and an output, but not of one dispatch. */
+/** Checks that no dispatch both reads and writes a buffer of the caller. */
 export function checkAliases(
   made: Plan,
   external: Map<number, GPUBuffer>,
@@ -49,7 +49,7 @@ export function checkAliases(
   }
 }
 
-/** Kernels move whole vec4s, so a caller's buffer holds whole ones. */
+/** Checks a buffer of the caller. Kernels access whole vec4s, so its size is rounded up to whole ones. */
 function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
   if (!(buffer instanceof GPUBuffer))
     throw new InputError(`buffers: expected a GPUBuffer for "${name}", got ${shown(buffer)}`);
@@ -62,7 +62,7 @@ function checkExternal(name: string, buffer: GPUBuffer, bytes: number): void {
     throw new InputError(`buffers: "${name}" lacks the usage STORAGE (0x${buffer.usage.toString(16)})`);
 }
 
-/** Buffers of inputs and constants that a plan reads. @param keep is told of those that are made here */
+/** The buffers of inputs and constants that a plan reads. @param keep is called with those that are created here */
 export function makeLeaves(
   device: Device,
   made: Plan,
@@ -72,7 +72,7 @@ export function makeLeaves(
 ): Map<Tensor, GPUBuffer> {
   const names = new Map(Object.entries(inputs).map(([name, x]) => [x, name]));
   const leaves = new Map<Tensor, GPUBuffer>();
-  /** Constants that are one number everywhere: equal ones share a buffer. */
+  /** Constants with one number for all elements: equal ones share a buffer. */
   const shared = new Map<string, GPUBuffer>();
   const create = (leaf: Tensor, label: string, value?: number | Data): GPUBuffer => {
     const key = typeof value === 'number' && `${value} ${leaf.dtype} ${leaf.size}`;

@@ -4,10 +4,10 @@ import type { Plan } from '../graph/plan.ts';
 import { labelOf } from '../graph/tensor.ts';
 import type { Allocation } from './allocate.ts';
 
-/** Whether one of the two f16 in a word is not finite: the bits of its exponent are all ones. */
+/** Whether one of the two f16 in a 32-bit word is not finite: all bits of its exponent are ones. */
 const isBeyondHalf = (word: number) => (word & 0x7c00) === 0x7c00 || (word & 0x7c000000) === 0x7c000000;
 
-/** Describes the first op of a plan whose output has a non-finite value, as it lies there now; null if there is none. */
+/** Describes the first op of a plan whose output has a non-finite value after the last run; null if there is none. */
 export async function findNonFinite(
   device: Device,
   made: Plan,

@@ -6,7 +6,7 @@ import type { Dispatch } from '../graph/plan/call.ts';
 import { roundsOf } from '../graph/rounds.ts';
 import { type Tensor, viewRoot } from '../graph/tensor.ts';
 
-/** The pipeline of each dispatch; those that are equal are one. */
+/** The pipeline of each dispatch; equal ones are built once. */
 export async function buildPipelines(
   device: Device,
   dispatches: Dispatch[],
@@ -29,12 +29,12 @@ export async function buildPipelines(
   });
   const unique = new Set(pending);
   let done = 0;
-  // What the caller throws is thrown by all of it.
+  // An error that `onProgress` throws is thrown here.
   await Promise.all([...unique].map((each) => each.then(() => onProgress?.(++done, unique.size))));
   return Promise.all(pending);
 }
 
-/** How a dispatch uses each of its bindings after the first, a letter each: see gpu/kernel.ts. */
+/** One letter for each binding of a dispatch after the first: see `PipelineKey.access`. */
 function accessOf({ kernel, inPlace, inputs, state, outputs }: Dispatch): string {
   if (inPlace) return `w${'r'.repeat(inputs.length - 1)}`;
   const letters = (

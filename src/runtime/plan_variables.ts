@@ -11,19 +11,19 @@ import { bufferOf, gather, liesIn } from './variables.ts';
 export interface PlanVariables {
   /** Bytes of their buffers. */
   bytes: number;
-  /** Makes the buffers that are not there yet. */
+  /** Creates the buffers that do not exist yet. */
   bind(): void;
-  /** Brings parts of flat variables back that another step has moved since. */
+  /** Brings back the parts of flat variables that another step has moved since. */
   gather(): void;
-  /** Throws an InputError unless they lie in the buffers that are held. */
+  /** Throws an InputError unless the variables are still in the bound buffers. */
   check(): void;
 }
 
-/** @param flats those that the step names itself */
+/** @param flats the flat variables that the step uses directly */
 export function planVariables(device: Device, made: Plan, flats: Set<Variable>): PlanVariables {
   const tensors = [...made.dispatches.flatMap((d) => [...d.inputs, ...d.state]), ...made.outputs.values()];
   const variables = [...new Set(rootsOf(tensors))].filter((x) => x instanceof Variable);
-  /** Those whose buffers the plan binds. */
+  /** The variables whose buffers the plan binds. */
   const owners = [...new Set(variables.map(home))];
   const parts = partsOf(variables, flats);
   let held: { v: Variable; buffer: GPUBuffer }[] = [];
@@ -51,8 +51,8 @@ export function planVariables(device: Device, made: Plan, flats: Set<Variable>):
 }
 
 /**
- * The flat variables that a traced step names itself: those of optimisers and moving averages.
- * @throws ShapeError where two of them have a part in common
+ * The flat variables that a traced step uses directly: those of optimisers and moving averages.
+ * @throws ShapeError if two of them have a part in common
  */
 export function flatsOf(outputs: Record<string, Tensor>, effects: readonly Node[]): Set<Variable> {
   const nodes = reachable(Object.values(outputs), effects);

@@ -1,14 +1,14 @@
-// Firefox tells that work is done on a poll of 100 ms: https://bugzilla.mozilla.org/show_bug.cgi?id=1870699.
-// When that bug is closed, this file can be deleted: `queue.onSubmittedWorkDone()` takes the place of `done`.
+// Firefox reports finished work on a poll of 100 ms: https://bugzilla.mozilla.org/show_bug.cgi?id=1870699.
+// When that bug is fixed, this file can be deleted: `queue.onSubmittedWorkDone()` replaces `done`.
 
-/** Milliseconds of work that may be under way where the end of work is told late. */
+/** Milliseconds of work that may be in flight where finished work is reported late. */
 const MOST_AHEAD = 250;
 
-/** Tells when submitted work is done, or should be where that is told late. */
+/** Waits for submitted work; where finished work is reported late, for its measured time. */
 export interface Completion {
-  /** Resolves when the last submit, which takes so many milliseconds, is done, or should be. */
+  /** Resolves when the last submit, which takes `ms` milliseconds, is done or should be. */
   done(ms: number): Promise<unknown>;
-  /** Finds out whether an idle queue tells later than this many milliseconds. */
+  /** Finds out whether an idle queue takes longer than this many milliseconds to report that it is done. */
   check(mostMs: number): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export function completionOf(queue: GPUQueue): Completion {
       return late && ahead < MOST_AHEAD ? new Promise((resolve) => setTimeout(resolve, ms)) : told;
     },
     async check(mostMs) {
-      // Someone may draw just now: three late answers are needed.
+      // Something else may use the GPU just now, so three late answers are needed.
       late = true;
       for (let i = 0; late && i < 3; i++) {
         const asked = performance.now();

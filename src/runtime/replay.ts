@@ -7,9 +7,9 @@ import type { PlanVariables } from './plan_variables.ts';
 import { completionOf } from './poll.ts';
 import { cut, dispatchTimes, type Recorder, timeDispatches, warm } from './timing.ts';
 
-/** A plan on its device as submits that can be made again and again; no object is created but encoders. */
+/** A plan on its device as submits that can be repeated; only command encoders are created. */
 export interface Replay {
-  /** The dispatches of each submit, and its milliseconds where they are known. */
+  /** The dispatches of each submit, and its milliseconds if they are known. */
   readonly chunks: readonly [from: number, to: number, ms: number][];
   /** Makes the submits, each when the one before is done; the promise is for those after the first. */
   submit(): void | Promise<void>;
@@ -17,13 +17,13 @@ export interface Replay {
   done(): Promise<unknown>;
   /** Measures the dispatches, and cuts them into submits of about this many milliseconds. */
   cut(ms: number): Promise<void>;
-  /** Milliseconds of each dispatch in a run of its own. @param restore puts variables back */
+  /** Runs once and returns the milliseconds of each dispatch. @param restore restores variables afterwards */
   profile(restore: boolean): Promise<{ name: string; ms: number }[]>;
-  /** Milliseconds of so many runs in one submit. */
+  /** Milliseconds of `runs` runs in one submit. */
   time(runs: number): Promise<number>;
 }
 
-/** @param moves copies to textures that stand at the beginning */
+/** @param moves the copies to textures at the start of the step */
 export function replayOf(
   device: Device,
   made: Plan,

@@ -30,18 +30,18 @@ export interface StepStats {
 export interface Step<I = Record<string, Tensor>, O = Record<string, Tensor>> {
   readonly stats: StepStats;
   /**
-   * Writes the inputs and submits, at once; the promise waits only while too many steps are in flight. With `maxSubmitMs`
-   * it resolves when the last submit was made, and a run that is called meanwhile takes its inputs and begins then.
+   * Writes the inputs and submits immediately; the promise waits only while too many steps are in flight. With `maxSubmitMs`
+   * it resolves after the last submit, and a run that is called before that takes its inputs and starts then.
    * @throws InputError for a missing, unknown or misshaped input; DeviceLostError
    */
   run(values?: { [K in keyof I]?: number | Data }): Promise<void>;
   /**
-   * The latest value of an output: a Float32Array, or what its type is, `read<Uint32Array>('labels')`. Steps that are run
-   * meanwhile do not wait for it.
+   * The latest value of an output: a Float32Array, or an array of its type, `read<Uint32Array>('labels')`. Later runs do not
+   * wait for it.
    * @throws InputError before the first run
    */
   read<D extends Data = Float32Array>(name: keyof O): Promise<D>;
-  /** Where an output lies, for drawing or for another plan. It stays valid until `dispose`. */
+  /** The buffer range of an output, for drawing or for another plan. It stays valid until `dispose`. */
   buffer(name: keyof O): Range;
   /** Runs once with one submit per dispatch and returns the milliseconds of each. Needs the timestamp-query feature. */
   profile(values?: { [K in keyof I]?: number | Data }): Promise<{ name: string; ms: number }[]>;
@@ -60,12 +60,12 @@ export interface Ready {
   caller: CallerWatch;
   replay: Replay;
   writeInputs: (values: Values) => void;
-  /** Variables are put back after each run. */
+  /** Variables are restored after each run. */
   check: boolean;
   stepsInFlight: number;
 }
 
-/** What runs and reads a plan. */
+/** Makes the {@link Step} that runs and reads a plan. */
 export function stepOf<I, O>(ready: Ready): Step<I, O> {
   const { device, made, stats, allocation, caller, replay, check } = ready;
   const waitForEarlier = inFlight(ready);
@@ -98,7 +98,7 @@ export function stepOf<I, O>(ready: Ready): Step<I, O> {
         if (rest) await rest;
         await waitForEarlier();
       };
-      // Of runs in several submits none begins in the middle of another.
+      // A run in several submits does not start in the middle of another one.
       return (turn = replay.chunks[1] ? turn.then(next, next) : next());
     },
     async read<D extends Data = Float32Array>(name: keyof O) {
@@ -131,10 +131,10 @@ export function stepOf<I, O>(ready: Ready): Step<I, O> {
   return self;
 }
 
-/** Waits, after a run, while too many are in flight. */
+/** Makes a function that waits after a run while too many are in flight. */
 function inFlight({ device, replay, stepsInFlight }: Ready): () => Promise<void> {
   const waiting: Promise<unknown>[] = [];
-  // Asking whether work is done costs Deno 10 ms, so only every half of the steps that may wait.
+  // Asking whether work is done costs 10 ms in Deno, so only one step of `stride` asks.
   const stride = Math.floor(stepsInFlight / 2) || 1;
   let runs = 0;
   return async () => {

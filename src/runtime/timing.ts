@@ -1,4 +1,4 @@
-// How long dispatches take, and how a step is cut by that.
+// Times dispatches, and cuts a step into submits by these times.
 import { assertAlive, type Device } from '../gpu/device.ts';
 import { readBuffer } from '../gpu/read.ts';
 import { submit } from '../gpu/submit.ts';
@@ -7,10 +7,10 @@ import type { Plan } from '../graph/plan.ts';
 import { home } from '../graph/tensor.ts';
 import { bufferOf } from './variables.ts';
 
-/** Writes the dispatches from one to before another into a pass, and ends it. */
+/** Records the dispatches [from, to) into a pass, and ends it. */
 export type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
 
-/** Runs something that changes variables, then puts them back. */
+/** Runs something that changes variables, then restores them. */
 export async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
   const { gpu, memory } = device;
   const changed = new Set(made.dispatches.flatMap((d) => d.state.map(home)));
@@ -27,7 +27,7 @@ export async function warm(device: Device, made: Plan, run: () => void | Promise
     });
   try {
     move(false);
-    // Nobody's step may come in between where it need not.
+    // Not awaited if it is synchronous, so that no other step can run in between.
     const pending = run();
     if (pending) await pending;
     move(true);
@@ -39,7 +39,7 @@ export async function warm(device: Device, made: Plan, run: () => void | Promise
   }
 }
 
-/** Milliseconds of each dispatch: measured, or the whole spread evenly where there are no timestamps. */
+/** Milliseconds of each dispatch: measured, or the total divided evenly where there are no timestamps. */
 export async function dispatchTimes(
   device: Device,
   made: Plan,
@@ -61,8 +61,8 @@ export async function dispatchTimes(
 }
 
 /**
- * Runs each dispatch by itself and returns their milliseconds: from the end of the one before to its own end. A submit
- * each, since llvmpipe takes a timestamp only when it next flushes.
+ * Runs each dispatch alone and returns its milliseconds, from the end of the dispatch before to its own end. Each has its own
+ * submit, because llvmpipe takes a timestamp only when it next flushes.
  */
 export async function timeDispatches(device: Device, count: number, record: Recorder): Promise<number[]> {
   const { gpu, memory } = device;
@@ -90,7 +90,7 @@ export async function timeDispatches(device: Device, count: number, record: Reco
   return times;
 }
 
-/** Cuts a list of times into runs of at most `most` (or of one, where one alone is longer). */
+/** Cuts a list of times into chunks of at most `most` milliseconds; a dispatch that alone takes longer is a chunk. */
 export function cut(times: number[], most: number): [from: number, to: number, ms: number][] {
   const chunks: [number, number, number][] = [];
   let start = 0;

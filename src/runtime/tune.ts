@@ -7,24 +7,24 @@ import type { Plan } from '../graph/plan.ts';
 
 /** A call compiled alone, with one of its kernels. */
 export interface Trial {
-  /** Milliseconds of so many runs in one submit. */
+  /** Milliseconds of `runs` runs in one submit. */
   time(runs: number): Promise<number>;
   dispose(): void;
 }
 
-/** A call that takes less is not worth a choice. */
+/** Calls that take less are not tuned. */
 const CHEAP_MS = 0.05;
-/** Runs of a sample take about so long together, and a kernel's time is the least of so many samples. */
+/** The runs of a sample take about this long together; a kernel's time is the least of its samples. */
 const SAMPLE_MS = 4;
 const SAMPLES = 3;
 const MOST_RUNS = 200;
-/** What part of the default's time a kernel may take to be chosen instead. */
+/** A kernel replaces the default if it takes less than this share of its time. */
 const FASTER = 0.95;
 
 /** Compiles a call alone with the kernel of that name. */
 type Attempt = (call: Dispatch, variant: string) => Promise<Trial>;
 
-/** A plan with the kernels that measuring chose, now or earlier. */
+/** A plan with tuned kernels, measured now or earlier. */
 export async function tuned(
   device: Device,
   tuning: false | Tuning,
@@ -43,7 +43,7 @@ export async function tuned(
 
 /**
  * Measures the calls of a plan that have several kernels and no choice in the table yet, and adds the choices to it.
- * @param attempt what fails is not chosen
+ * @param attempt a kernel for which it fails is not chosen
  * @returns whether the table has changed
  */
 export async function tune(
@@ -57,7 +57,7 @@ export async function tune(
   const timeIsUp = () => performance.now() >= end;
   let changed = false;
 
-  /** The place of the fastest kernel, or null where none runs alone, or the time is up before it is known. */
+  /** The index of the fastest kernel; null if none runs alone, or if the time is up before it is known. */
   const fastest = async (call: Dispatch, variants: readonly string[]): Promise<number | null> => {
     const trials: Trial[] = [];
     const times: number[] = [];
@@ -70,14 +70,14 @@ export async function tune(
         if (timeIsUp()) return null;
         trials[i] = await attempt(call, variant).catch(() => FAILED);
         times[i] = await trials[i].time(1);
-        // One run alone may seem much longer than it is.
+        // A single run may appear much longer than it is.
         do {
           runs[i] = Math.ceil(Math.min(MOST_RUNS, SAMPLE_MS / times[i])) || 1;
           await sample(i);
         } while (runs[i] < MOST_RUNS && runs[i] * times[i] < SAMPLE_MS / 2);
         if (times[0] < CHEAP_MS) return 0;
       }
-      // By turns, so that what else the machine does meets all alike.
+      // Interleaved, so that other load on the machine affects all kernels equally.
       for (let round = 1; round < SAMPLES; round++) {
         for (const i of variants.keys()) {
           if (timeIsUp()) return null;

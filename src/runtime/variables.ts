@@ -5,7 +5,7 @@ import { checkVariables } from '../graph/check.ts';
 import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from '../graph/tensor.ts';
 import { checkBindable, checkOn } from './check.ts';
 
-/** The buffers of variables, and the flat ones that each part of one has lain in, the latest last, per device. */
+/** For each device: the buffers of variables, and the flat variables that each part has been in, the latest last. */
 interface Store {
   buffers: Map<Variable, GPUBuffer>;
   places: Map<Variable, Variable[]>;
@@ -20,17 +20,17 @@ function storeOf(device: Device): Store {
   return store;
 }
 
-/** The buffer of a variable, unless it was freed: a plan that ran out of memory takes back what it made. */
+/** The buffer of a variable, unless it was freed: a plan that runs out of memory frees what it created. */
 function aliveIn(device: Device, owner: Variable): GPUBuffer | undefined {
   const buffer = storeOf(device).buffers.get(owner);
   return buffer && device.memory.sizeOf(buffer) ? buffer : undefined;
 }
 
-/** The variable in whose buffer the value of a part of a flat one lies on a device. */
+/** The variable whose buffer has the latest value of a part of a flat variable on a device. */
 const placeOf = (device: Device, member: Variable): Variable | undefined =>
   [member, ...(storeOf(device).places.get(member) ?? [])].findLast((owner) => aliveIn(device, owner));
 
-/** The buffer of a variable that is no part of another; it is made, with what it starts from, when it is not there yet. */
+/** The buffer of a variable that is not part of another one; created with the initial value if it does not exist yet. */
 export function bufferOf(device: Device, owner: Variable): GPUBuffer {
   const { buffers, places } = storeOf(device);
   const found = aliveIn(device, owner);
@@ -46,7 +46,7 @@ export function bufferOf(device: Device, owner: Variable): GPUBuffer {
   return buffer;
 }
 
-/** Where a variable lies on a device; it is made there, with what it starts from, when it is not there yet. */
+/** The buffer range of a variable on a device; created with the initial value if it does not exist yet. */
 export function variableRange(device: Device, v: Variable): Range {
   checkOn('variableRange', device, v);
   settle(v);
@@ -56,7 +56,7 @@ export function variableRange(device: Device, v: Variable): Range {
   return { buffer, offset: (v.home?.offset ?? 0) * 4, size: v.bytes };
 }
 
-/** Brings parts of a flat variable to it from where their latest values lie on this device: another flat one, or a buffer of their own. */
+/** Copies the latest values of parts into a flat variable, from another flat variable or a separate buffer on this device. */
 export function gather(device: Device, flat: Variable, members: Iterable<Variable>): void {
   const { buffers, places } = storeOf(device);
   const to = bufferOf(device, flat);
@@ -79,13 +79,13 @@ export function gather(device: Device, flat: Variable, members: Iterable<Variabl
   }
 }
 
-/** The elements of a value that is one number everywhere; null for zeros, which buffers start with. */
+/** An array with one number for all elements; null for zero, with which buffers start. */
 export function filled(value: number, size: number, dtype: Tensor['dtype']): TypedArray | null {
   if (value === 0) return null;
   return new { f32: Float32Array, u32: Uint32Array, u8: Uint8Array }[dtype](size).fill(value);
 }
 
-/** Whether a variable still lies in this buffer. */
+/** Whether a variable is still in this buffer. */
 export const liesIn = (device: Device, v: Variable, buffer: GPUBuffer): boolean =>
   storeOf(device).buffers.get(v) === buffer && device.memory.sizeOf(buffer) > 0;
 
@@ -103,7 +103,7 @@ export function writeVariable(device: Device, v: Variable, data: Data): void {
   writeBuffer(device, buffer, offset, data);
 }
 
-/** Frees variables on a device; a later use starts them anew. */
+/** Frees variables on a device; a later use starts from the initial value. */
 export function freeVariables(device: Device, variables: readonly Variable[]): void {
   checkOn('freeVariables', device);
   checkVariables('freeVariables', 'variables', variables);

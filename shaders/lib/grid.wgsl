@@ -1,10 +1,10 @@
-// 0, which no compiler can know.
+// Always 0, but no compiler can prove it.
 var<private> nothing: u32;
 
-// Which of its quad an invocation is.
+// The index of an invocation in its quad.
 var<private> lane: u32;
 
-// Where a workgroup stands. The place of an invocation in it is no member: a compiler would take the whole for not uniform.
+// The place of a workgroup. The index of an invocation in it is not a member: a compiler would take the whole struct for not uniform.
 struct Group {
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) count: vec3u,
@@ -22,8 +22,8 @@ fn linear_index(group: Group, local: u32, size: u32) -> u32 {
   return group_index(group) * size + local;
 }
 
-// The end of a loop that comes from the uniform block, hidden: lavapipe puts the value of such an end into the kernel and,
-// if that makes the kernel longer, compiles it anew at every dispatch (Mesa 22.3, lvp_execute.c: update_inline_shader_state).
+// Hides a loop bound from the uniform block: lavapipe puts such a bound into the kernel's code and, if that makes the code longer,
+// compiles it again at every dispatch (Mesa 22.3, lvp_execute.c: update_inline_shader_state; docs/decisions.md, "`rounds()` hides loop bounds").
 fn rounds(count: u32) -> u32 { return count + nothing; }
 
 // The i-th vec4 of an array of `count` scalars, with zeros after its end: padding must stay zero.

@@ -134,7 +134,7 @@ function fits(device: Device, what: string, bytes: number): void {
 async function reserve(device: Device, sizes: readonly number[]): Promise<void> {
   const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
   const explain = () => `${total} bytes are needed at once. ${ADVICE}`;
-  // A processor that plays GPU promises more than there is.
+  // A software adapter promises more memory than there is.
   const { total: most } = Deno.systemMemoryInfo();
   if (!device.target.workgroupTiles && total > most)
     throw new OutOfMemoryError(`out of memory, of which there are ${most} bytes: ${explain()}`);

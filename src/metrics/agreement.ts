@@ -1,14 +1,14 @@
-/** How far two partitions of the same samples agree, whatever the names of their clusters. */
+/** The agreement of two partitions of the same samples; the names of clusters do not matter. */
 import { IGNORED, type LabelOptions, type Labels, numberTogether } from '../data/labels.ts';
 import { checkOptions } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { kMeans } from './kmeans.ts';
 import { type MetricContext, metricsOf } from './metric.ts';
 
-/** How many samples have label i in one partition and j in the other, where there are any, and how many have each label. */
+/** Counts of the samples with label i in one partition and j in the other (those above 0), and of those with each label. */
 function contingency(where: string, a: Labels, b: Labels, options: LabelOptions) {
   checkOptions(where, options, ['ignore']);
-  // Their names need not be the same: each is numbered on its own.
+  // The names may differ, so each partition is numbered separately.
   const [[x], namesA] = numberTogether(where, [{ name: 'a', labels: a }], options);
   const [[y], namesB] = numberTogether(where, [{ name: 'b', labels: b, rows: a.length }], options);
   const both = new Map<number, number>();
@@ -29,7 +29,7 @@ function contingency(where: string, a: Labels, b: Labels, options: LabelOptions)
 
 /**
  * Normalised mutual information, I(a; b) over the mean of the two entropies: 1 for the same partition, 0 for independent ones.
- * It grows by chance with the number of clusters, up to 1 for as many as samples; the adjusted Rand
+ * By chance it grows with the number of clusters, up to 1 for as many clusters as samples; the adjusted Rand
  * index does not.
  * @param a, b a label for each sample: numbers or strings
  * @param options.ignore labels whose samples are left out

@@ -3,7 +3,7 @@ import { InputError } from '../gpu/errors.ts';
 import { withMinus } from './format.ts';
 import { uniformityOptimum } from './uniformity.ts';
 
-/** The metrics that the alarm judges by, of embeddings z [N, D] of held-out samples after some step: see `liveMetrics`. */
+/** The metrics that the alarm uses: of embeddings z [N, D] of held-out samples, at one step. See `liveMetrics`. */
 export interface Look {
   step: number;
   alignment: number;
@@ -12,7 +12,7 @@ export interface Look {
   std: number;
   /** Effective rank of unit embeddings. */
   rank: number;
-  /** Their participation ratio: few strong directions show in it beside many weak ones. */
+  /** Their participation ratio, which shows a few strong directions beside many weak ones. */
   participation?: number;
   /** Mean length of z before it is normalised. */
   length: number;
@@ -26,9 +26,9 @@ export type CollapseKind = 'complete' | 'dimensional' | 'scale';
 /** A collapse that the alarm sees. */
 export interface Collapse {
   kind: CollapseKind;
-  /** The first step since which every look has shown it. */
+  /** The first step from which on every evaluation shows it. */
   since: number;
-  /** The evidence, a clause each. */
+  /** The evidence, one clause for each metric. */
   evidence: string[];
   /** What usually helps. */
   remedy: string;
@@ -37,11 +37,11 @@ export interface Collapse {
 export interface AlarmOptions {
   /** Embedding dimension D. */
   width: number;
-  /** The same metrics of the untrained encoder, its batch norms settled. Default: the first look. */
+  /** The same metrics of the untrained encoder, its batch norms settled. Default: the first evaluation. */
   untrained?: Pick<Look, 'rank' | 'participation' | 'length'>;
   /** How many labels occur, for a supervised method: its embeddings are at best the corners of a simplex. */
   classes?: number;
-  /** Least loss of the method where all embeddings coincide: `Method.pointLoss`. */
+  /** The least loss of the method when all embeddings coincide: `Method.pointLoss`. */
   pointLoss?: number;
 }
 
@@ -86,7 +86,7 @@ const BELOW_A_POINT = 0.87;
 /** Uniformity of C classes at the corners of a simplex, a point each: squared distances are 0 or 2 C / (C - 1). */
 const simplexUniformity = (C: number) => Math.log(1 / C + (1 - 1 / C) * Math.exp((-4 * C) / (C - 1)));
 
-/** The best values that can be expected. */
+/** The best values to expect. */
 function bestOf(
   { width, classes }: AlarmOptions,
   { rank, participation = 1 }: Pick<Look, 'rank' | 'participation'>,
@@ -103,7 +103,7 @@ function bestOf(
 /** Share of a number of dimensions, both less the 1 of a line; 1 for two classes, which are a line at best. */
 const shareOf = (found: number, best: number) => (best > 1 ? (found - 1) / (best - 1) : 1);
 
-/** The metrics of a look as shares of the best values that can be expected. */
+/** The metrics of one evaluation as shares of the best values to expect. */
 export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
   const untrained = options.untrained ?? look;
   const best = bestOf(options, untrained);
@@ -116,7 +116,7 @@ export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
   };
 }
 
-/** The collapses that a single look shows. */
+/** The collapses that a single evaluation shows. */
 function kindsOf(look: Look, options: AlarmOptions): CollapseKind[] {
   const shares = sharesOf(look, options);
   const low = (name: keyof typeof THRESHOLDS) => shares[name] < THRESHOLDS[name];
@@ -172,7 +172,7 @@ function evidenceOf(
   return evidence;
 }
 
-/** Metrics of a training that went wrong may be NaN. */
+/** Checks the arguments; metrics may be NaN, since training can diverge. */
 function checkAlarm(looks: unknown, options: AlarmOptions): void {
   const areNumbers = (look: unknown, names: string) =>
     names.split(' ').every((name) => {
@@ -201,7 +201,7 @@ function checkAlarm(looks: unknown, options: AlarmOptions): void {
  * dimensions nor one of scale; rank alone mistakes well separated classes for a collapse; and all of them mistake a narrow cone for a
  * point, from which a low loss distinguishes it.
  *
- * @param looks metrics over the training, oldest first
+ * @param looks the metrics during training, oldest first
  * @returns an empty array where there is no collapse
  * @throws InputError for other arguments
  */

@@ -5,7 +5,7 @@ import { metricsOf } from './metric.ts';
 
 /**
  * Mean squared distance of two views' unit embeddings: 0 when they agree, 2 for unrelated directions.
- * Low is good only together with low {@link uniformity}: a collapsed encoder has 0 as well. A row of zeros stays at 0, at distance 1
+ * Low is good only together with low {@link uniformity}: a collapsed encoder has 0 as well. A row of zeros stays zero, at distance 1
  * from all unit rows.
  * @param zA, zB f32 [N, D], the two views of each sample; normalised here
  * @throws ShapeError

@@ -13,8 +13,8 @@ import { nearest } from './nearest.ts';
 export type Analogy = readonly [a: number, b: number, c: number, d: number];
 
 /**
- * Analogies by 3CosAdd (Mikolov et al. 2013, Levy & Goldberg 2014): d is the row nearest to b - a + c in cosine, a, b and
- * c excluded, one of which is nearest otherwise.
+ * Analogies by 3CosAdd (Mikolov et al. 2013, Levy & Goldberg 2014): d is the row nearest to b - a + c in cosine, without a, b and
+ * c themselves, one of which would be nearest otherwise.
  * @param vectors f32 [V, D], V of 4 at least; normalised here
  * @param analogies four whole numbers of 0 to V - 1 each
  * @returns the share of right answers, and the answers

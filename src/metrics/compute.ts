@@ -6,7 +6,7 @@ import { gather, slice } from '../ops/shape.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 
-/** Rows [N, D] in several variables, one after the other, where one binding of a device is too small for all. */
+/** Rows [N, D] in several variables in sequence, because one binding of a device is too small for all. */
 export interface Slabs {
   /** f32 [n, D] each; their n add up to N. */
   readonly slabs: readonly Variable[];
@@ -19,7 +19,7 @@ export type Rows = Variable | Slabs | { readonly data: Float32Array; readonly sh
 const isSlabs = (rows: Rows): rows is Slabs => 'slabs' in rows;
 
 /**
- * Checks rows. Gives their shape [N, D].
+ * Checks rows and returns their shape [N, D].
  * @throws ShapeError that names the function
  */
 export function checkRows(where: string, rows: unknown): readonly [number, number] {
@@ -68,7 +68,7 @@ export function tensorOf(where: string, rows: Rows): Tensor {
   return rows.slabs[0];
 }
 
-/** Throws unless all are rows and have the shape of the first. */
+/** Throws unless all are rows of the same shape. */
 export function sameShapes(where: string, ...[first, ...others]: readonly Rows[]): void {
   for (const rows of [first, ...others]) checkRows(where, rows);
   const other = others.find(({ shape }) => !sameShape(shape, first.shape));
@@ -81,18 +81,18 @@ export const spacedRows = (N: number, count: number): Uint32Array =>
 
 /** The bytes that one binding of a device holds at most. */
 export function bindingLimit({ gpu }: Device): number {
-  // Not in the pattern: types are shipped with it, and without types of WebGPU a device has no limits.
+  // Not destructured in the parameter: the shipped types would contain it, and without WebGPU's types a device has no limits.
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
   return Math.min(maxStorageBufferBindingSize, maxBufferSize);
 }
 
-/** How many rows of so many f32 one binding holds. */
+/** The number of rows of `width` f32 that one binding holds. */
 export const rowsInBinding = (device: Device, width: number): number =>
   Math.floor(bindingLimit(device) / (4 * width));
 
 /**
- * Cuts N rows into as few nearly equal ranges of at most `most` rows as there can be.
- * @throws InputError where not even one row fits
+ * Divides N rows into the fewest nearly equal ranges of at most `most` rows.
+ * @throws InputError if not even one row fits
  */
 export function ranges(where: string, N: number, most: number): [from: number, to: number][] {
   if (most < 1) throw new InputError(`${where}: one row is larger than what this device binds at once`);
@@ -101,14 +101,14 @@ export function ranges(where: string, N: number, most: number): [from: number, t
   return Array.from({ length: count }, (_, i) => [at(i), at(i + 1)]);
 }
 
-/** Rows [from, to) of some, as a tensor of whatever graph it is asked for in. */
+/** The rows [from, to), as a tensor of the graph in which `tensor` is called. */
 export interface Part {
   from: number;
   to: number;
   tensor(): Tensor;
 }
 
-/** Rows in parts that a binding holds, of at most `most` rows each; in one part where that is possible. */
+/** Rows in parts that a binding holds, of at most `most` rows each; one part if possible. */
 export function partsOf(where: string, device: Device, rows: Rows, most = Number.POSITIVE_INFINITY): Part[] {
   const [N, D] = checkRows(where, rows);
   const fit = Math.min(most, rowsInBinding(device, D));
@@ -180,8 +180,8 @@ export async function rowsAt(
 }
 
 /**
- * Rows that one binding holds: all of them where they fit, else as many as do, evenly spaced; the same ones of all that
- * are given. For metrics that need their rows in one piece.
+ * Rows that one binding holds: all of them if they fit, else as many as do, evenly spaced, and the same rows of all
+ * arguments. For metrics that need their rows in one piece.
  * @returns the rows, and how many they are
  */
 export async function rowsThatFit(
@@ -211,7 +211,7 @@ export function checkNeighbours(where: string, k: unknown, most: number): void {
   checkNumber(where, 'k', k, { least: 1, most: Math.min(MOST_NEIGHBOURS, most), whole: true });
 }
 
-/** As many as `topKSimilar` finds. */
+/** The most neighbours that `topKSimilar` finds. */
 const MOST_NEIGHBOURS = 32;
 
 /** Runs a graph once and reads its outputs. */

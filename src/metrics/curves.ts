@@ -1,7 +1,7 @@
-// The metrics that are taken while training: how pages and tables show them. `compileWatch` computes them.
+// The metrics that are measured during training, and how pages and tables show them. `compileWatch` computes them.
 import type { MetricKey } from './table.ts';
 
-/** A number that is taken again and again while training. */
+/** A number that is measured repeatedly during training. */
 export interface Curve {
   /** The name of its number in metrics.jsonl. */
   key: string;
@@ -10,7 +10,7 @@ export interface Curve {
   long?: string;
   /** The name in the terminal's progress line; without one it is not shown there. */
   short?: string;
-  /** Accuracies are shares, shown in percent. */
+  /** An accuracy is a share that is shown in percent. */
   kind: 'accuracy' | 'number';
   /** Decimals. */
   digits: number;
@@ -20,7 +20,7 @@ export interface Curve {
   target?: { key: MetricKey; name: string };
   /** Where it is drawn. */
   shown: readonly ('report' | 'demo')[];
-  /** A few words on how to read it. */
+  /** A short explanation. */
   hint: string;
 }
 
@@ -121,8 +121,8 @@ type Labelled = Extract<Row, { needs: readonly unknown[] }>['key'];
 /** A curve of the table. */
 export type CurveRow = Curve & { key: CurveKey };
 
-/** What a look at a model in training gives: the curves but the loss. Those that need labels are absent without. */
+/** The metrics of one evaluation during training: all curves except the loss. Without labels those that need them are absent. */
 export type Watched = { [K in Exclude<CurveKey, 'loss' | Labelled>]: number } & { [K in Labelled]?: number };
 
-/** The metrics that are taken while training, the loss first. */
+/** The metrics that are measured during training, the loss first. */
 export const curves: readonly CurveRow[] = rows;

@@ -33,9 +33,9 @@ export function entropyRank(values: ArrayLike<number>): number {
 }
 
 /**
- * Square roots of the eigenvalues of a covariance [D, D] that was made in f32, largest first. What f32's sums cannot tell from 0 is cut:
+ * Square roots of the eigenvalues of a covariance [D, D] that was made in f32, largest first. Values that are below the rounding of f32's sums are set to 0:
  * eigenvalues under 2^-25 sqrt(rows) of the largest (measured for 64 to 10,000 rows: a fifth of that at most, and .81 of
- * it for rows that are one of two points). {@link effectiveRank} and {@link spectrum} see further down.
+ * it for rows that are one of two points). {@link effectiveRank} and {@link spectrum} resolve smaller ones.
  * @param rows how many the covariance was made of. Default 1,024: roots under 1e-3 of the largest are cut
  * @throws InputError
  */

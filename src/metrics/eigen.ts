@@ -100,7 +100,7 @@ function tridiagonalEigenvalues(d: Float64Array, off: Float64Array): Float64Arra
 /**
  * Cholesky's factor L of a symmetric positive definite matrix, L L^T; NaN where it is not definite.
  * @param matrix [n, n]; only its lower triangle is read
- * @returns [n, n]; only its lower triangle is meant
+ * @returns [n, n]; only its lower triangle is valid
  */
 export function cholesky(matrix: ArrayLike<number>, n: number): Float64Array {
   const factor = Float64Array.from(matrix);
@@ -119,7 +119,7 @@ export function cholesky(matrix: ArrayLike<number>, n: number): Float64Array {
 /**
  * Cholesky's factor with the largest pivot first, so that its columns shrink: A[order[i], order[j]] = (L L^T)[i, j].
  * @param matrix symmetric positive definite [n, n]
- * @returns factor [n, n]; only its lower triangle is meant
+ * @returns factor [n, n]; only its lower triangle is valid
  */
 export function pivotedCholesky(
   matrix: ArrayLike<number>,
@@ -142,7 +142,7 @@ export function pivotedCholesky(
     const pivot = Math.sqrt(factor[k * n + k]);
     factor[k * n + k] = pivot;
     for (let i = k + 1; i < n; i++) column[i] = factor[i * n + k] /= pivot;
-    // Whole rows: what is left stays symmetric, and may be swapped.
+    // Whole rows, so that the rest stays symmetric and rows can be swapped.
     for (let i = k + 1; i < n; i++) {
       const row = factor.subarray(i * n, (i + 1) * n);
       const l = column[i];
@@ -152,7 +152,7 @@ export function pivotedCholesky(
   return { factor, order };
 }
 
-/** Puts the inverse of a lower triangular L [n, n] in its place. */
+/** Replaces a lower triangular L [n, n] by its inverse. */
 export function invertLower(factor: Float64Array, n: number): void {
   // Row i = (e_i - sum_k<i L_ik row k) / L_ii.
   const next = new Float64Array(n);

@@ -52,7 +52,7 @@ const rowsOp = op({
 });
 
 export interface EmbedOptions {
-  /** Samples in one pass, at most; it is one submit. Default 512, or a quarter of the images that one binding holds. */
+  /** The most samples in one pass, which is one submit. Default 512, or a quarter of the images that one binding holds. */
   batch?: number;
   /** One random view of each sample instead of the clean image; `EVAL` for the metrics of the protocol. */
   augmentation?: Augmentation;
@@ -88,8 +88,8 @@ export async function embed<K extends string>(
 }
 
 /**
- * As {@link embed}, whatever one binding of the device holds: each output is kept in as many variables as it needs, and every
- * metric takes it as it is. Free it with `freeVariables(device, result.h.slabs)`.
+ * As {@link embed}, for outputs that are larger than one binding of the device: each is kept in as many variables as it needs, and all
+ * metrics accept it. Free it with `freeVariables(device, result.h.slabs)`.
  * @throws ShapeError when an output does not have a row for each image
  */
 export async function embedSlabs<K extends string>(
@@ -117,7 +117,7 @@ async function embedAll<K extends string>(
   const { batch: most = 512, augmentation, seed = 0, normalize = true, onProgress } = options;
   checkNumber(where, 'batch', most, { least: 1, whole: true });
   checkNumber(where, 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
-  // Of large images as many as a binding holds, with turns and views of them.
+  // For large images: as many as a binding holds, including their turns and views.
   const fit = Math.floor(rowsInBinding(device, data.height * data.width * data.channels) / 4);
   const batch = Math.max(1, Math.min(most, data.count, fit));
   const result = {} as Record<K, Slabs>;

@@ -20,11 +20,11 @@ export interface Pair {
 }
 
 /**
- * Whether a linear map M predicts f(gx) from f(x): R^2 on samples that it was not fitted on, over all dimensions together. M is
+ * How well a linear map M predicts f(gx) from f(x): R^2 on held-out samples, over all dimensions together. M is
  * fitted by ridge regression. The control is the R^2 of the same predictions of f(g'x) for another g': an invariant
  * encoder has both high, an equivariant one only the first.
  *
- * @param train, test of other samples; `wrong`: f(g'x) of the test samples
+ * @param train, test pairs of different samples; `wrong`: f(g'x) of the test samples
  * @param ridge in units of the mean variance of f(x). Default 1e-3
  * @returns NaN where all rows of f(x), or of what is to be predicted, are equal (to f32's rounding)
  * @throws ShapeError, InputError
@@ -126,7 +126,7 @@ export const equivarianceMetrics = /* @__PURE__ */ metricsOf(
   ],
 );
 
-/** Fitted on all samples but the last sixth, which it is tested on; nothing where that is fewer than two. */
+/** Fitted on all samples except the last sixth, on which it is tested; nothing if that has fewer than two. */
 const onLastSixth = ({ device, where, turned, shared }: Required<MetricContext>) =>
   shared('equivariance of h', async () => {
     const all = await turned();

@@ -34,7 +34,7 @@ import { type MetricRow, type MetricValues, metrics } from './table.ts';
  * uniformity, are of the embedding z, all others of the representation h. Accuracies are shares.
  */
 export interface Evaluation extends MetricValues {
-  /** What was measured otherwise than usual, or not at all, and why: a sentence each. */
+  /** A sentence on each metric that was measured in another way than usual, or left out, and why. */
   notes: string[];
   /** Singular values over sqrt(N) of the centred unit embeddings, largest first. */
   spectrumZ?: Float64Array;
@@ -49,14 +49,14 @@ export interface EvaluateOptions extends LabelOptions {
   batch?: number;
   /** false leaves the linear probes out. Default true. */
   probes?: boolean;
-  /** Called with the present stage, and the share of the whole that is done. */
+  /** Called with the current stage and the share of the work that is done. */
   onProgress?: (stage: string, fraction: number) => void;
 }
 
-/** From images, in inference mode, to the representation h and, where there is one, the embedding z. */
+/** From images, in inference mode, to the representation h and, if any, the embedding z. */
 type Encoder = (x: Tensor) => { h: Tensor; z?: Tensor };
 
-/** What an evaluation works on. */
+/** The inputs of an evaluation, and what it collects. */
 interface Job {
   device: Device;
   train: Dataset;
@@ -73,7 +73,7 @@ interface Job {
 
 const where = 'evaluate';
 const OPTIONS = ['seed', 'batch', 'probes', 'ignore', 'onProgress'] as const;
-/** About how many percent of the time of an evaluation embedding the two data sets takes. */
+/** About the share, in percent, of an evaluation's time that embedding the two data sets takes. */
 const ENCODING = 12;
 
 /**
@@ -105,7 +105,7 @@ export async function evaluate(
   const { train, test } = sets;
   const wanted = metrics.filter((metric) => probes || !PROBES.includes(stageOf(metric)));
   const totalOf = (rows: typeof wanted) => rows.reduce((sum, row) => sum + costOf(row), ENCODING);
-  // Before anything is embedded: what will probably apply.
+  // Before anything is embedded: the metrics that will probably apply.
   const missing: Need[] = [...(labels ? [] : LABELLED), ...(forward ? [] : ENCODED)];
   let total = totalOf(wanted.filter(({ needs = [] }) => !needs.some((need) => missing.includes(need))));
   const report = (stage: Stage, cost: number) => onProgress?.(stage, cost / total);
@@ -136,7 +136,7 @@ export async function evaluate(
 }
 
 const PROBES: readonly Stage[] = ['linear probe', 'few labels'];
-/** What is missing without labels, and of raw pixels. */
+/** The parts of the context that need labels, and those that need an encoder. */
 const LABELLED: readonly Need[] = ['labels', 'clustered', 'shifted'];
 const ENCODED: readonly Need[] = ['z', 'views', 'encoder', 'turned'];
 
@@ -155,7 +155,7 @@ function valuesOf(found: ReadonlyMap<MetricRow, Measured>): MetricValues {
   return values;
 }
 
-/** The labels of both data sets, numbered together; nothing where they tell no classes apart. */
+/** The labels of both data sets, numbered together; nothing if there is only one class. */
 async function knownLabels(
   device: Device,
   sets: { train: Dataset; test: Dataset },
@@ -181,7 +181,7 @@ async function knownLabels(
   return { gallery: numbers, queries: asked, values, k };
 }
 
-/** Embeds the data sets, and says how to make what else the metrics may ask for. */
+/** Embeds the data sets, and provides the other inputs of metrics on demand. */
 async function contextOf(job: Job): Promise<MetricContext> {
   const { device, train, test, forward, seed, batch, labels, notes, held, report } = job;
   const apply: Encoder = forward ?? ((x) => ({ h: reshape(x, [x.shape[0], -1]) }));
@@ -225,7 +225,7 @@ async function contextOf(job: Job): Promise<MetricContext> {
   }
   if (!forward) return context;
   context.encoder = true;
-  // A sixth of them is the test.
+  // A sixth of them is held out for the test.
   if (test.height === test.width && test.count >= 12) context.turned = () => turnedOf(job, forward, clean.h);
   if (!clean.z) return context;
   const ofZ = await rowsThatFit(where, device, clean.z, viewA.z!, viewB.z!);
@@ -241,7 +241,7 @@ const present =
     return z === undefined ? { h } : { h, z };
   };
 
-/** The rows whose label counts; nothing where there are too many classes to tell clusters from chance. */
+/** The rows whose label counts; nothing if there are so many classes that clusters agree with them by chance. */
 async function clusteredOf(
   { device, test, notes }: Job,
   h: Rows,
@@ -257,7 +257,7 @@ async function clusteredOf(
   return undefined;
 }
 
-/** h of the test images as they are, turned by a quarter, and by a half. */
+/** h of the test images as they are, turned by 90 and by 180 degrees. */
 async function turnedOf({ device, test, batch, held }: Job, forward: Encoder, h: Rows) {
   const [, D] = h.shape;
   const made = await embedSlabs(

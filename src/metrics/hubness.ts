@@ -27,7 +27,7 @@ export async function hubness(
   const { indices } = await nearest('hubness', device, x, x, { k: k + 1 });
   const occurrences = new Uint32Array(N);
   for (let i = 0; i < N; i++) {
-    // A row is no neighbour of itself. It need not be first: others may be equal to it.
+    // A row is not its own neighbour. It may not be the first one, since others may be equal to it.
     const others = indices.subarray(i * (k + 1), (i + 1) * (k + 1)).filter((j) => j !== i);
     for (const j of others.subarray(0, k)) occurrences[j]++;
   }
@@ -72,7 +72,7 @@ export const hubnessMetrics = /* @__PURE__ */ metricsOf(
   ],
 );
 
-/** Counts 10 neighbours, or as many as there are. */
+/** Uses 10 neighbours, or as many as there are. */
 async function ofSeveral(device: Device, x: Rows) {
   const [N] = x.shape;
   if (N < 2) return undefined;

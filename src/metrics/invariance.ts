@@ -10,10 +10,10 @@ import { isRounding } from './numbers.ts';
 import { fromFirst, inUnits } from './relative.ts';
 
 /**
- * How little a transformation g moves f, against how far apart samples are: 1 - E |f(gx) - f(x)|^2 / E |f(x) - f(x')|^2.
- * 1: not at all; 0: as far as to another sample.
+ * How little a transformation g moves f, relative to the distance of samples: 1 - E |f(gx) - f(x)|^2 / E |f(x) - f(x')|^2.
+ * 1: it moves nothing; 0: as far as to another sample.
  * @param fx, fgx f32 [N, D], the same samples without and with g; N of 2 at least
- * @returns NaN where all rows of fx are equal (to f32's rounding): samples are nowhere apart then
+ * @returns NaN where all rows of fx are equal (to f32's rounding), so that there is no distance to compare with
  * @throws ShapeError, InputError
  */
 export async function invariance(device: Device, fx: Rows, fgx: Rows): Promise<number> {

@@ -9,7 +9,7 @@ import { freeVariables } from '../runtime/variables.ts';
 import { checkRows, type Rows, ranges, readRows, rowsInBinding } from './compute.ts';
 
 export interface KMeansOptions {
-  /** How many clusters. */
+  /** The number of clusters. */
   k: number;
   /** Seed of the initial centroids. Default 0. */
   seed?: number;
@@ -66,7 +66,7 @@ export async function kMeans(device: Device, x: Rows, options: KMeansOptions): P
     const all = await openFor(k);
     const start = async (stream: number) => {
       const progress = (share: number) => onProgress?.((stream + share) / restarts);
-      // Draws take about as long as rounds with few centroids.
+      // Draws take about as long as iterations with few centroids.
       const draws = uniformArray(k, { seed, stream });
       const first = await seedCentroids(points, draws, one, (share) => progress(0.5 * share));
       return lloyd(points, first, all, iterations, (share) => progress(0.5 + 0.5 * share));
@@ -84,7 +84,7 @@ export async function kMeans(device: Device, x: Rows, options: KMeansOptions): P
   }
 }
 
-/** Rows about their mean, in a unit that keeps their squares within f32; each ends in a 1, and in zeros for whole vec4s. */
+/** Rows relative to their mean, in a unit that keeps their squares within f32. Each ends in a 1, then zeros up to a whole vec4. */
 interface Points {
   N: number;
   D: number;
@@ -94,7 +94,7 @@ interface Points {
   /** Squared lengths. */
   norms: Float64Array;
   mean: Float64Array;
-  /** A power of two, which rounds nothing. */
+  /** A power of two, so that scaling is exact. */
   unit: number;
 }
 
@@ -167,7 +167,7 @@ async function compileAssign(
   };
 }
 
-/** Sets centroid c, and what its row ends in. */
+/** Sets centroid c and the end of its row. */
 function place({ D, width }: Points, centroids: Float32Array, c: number, at: (d: number) => number): void {
   let square = 0;
   for (let d = 0; d < D; d++) square += (centroids[c * width + d] = at(d)) ** 2;
@@ -177,7 +177,7 @@ function place({ D, width }: Points, centroids: Float32Array, c: number, at: (d:
 const placeAtRow = (points: Points, centroids: Float32Array, c: number, i: number) =>
   place(points, centroids, c, (d) => points.rows[i * points.width + d]);
 
-/** k-means++: rows drawn with a chance that grows with the squared distance from those drawn before. */
+/** k-means++: rows drawn with probabilities proportional to the squared distance from the nearest one drawn before. */
 async function seedCentroids(
   points: Points,
   draws: Float32Array,
@@ -201,7 +201,7 @@ async function seedCentroids(
   return centroids;
 }
 
-/** Lloyd's iterations, which change the centroids that are given. */
+/** Lloyd's iterations, which change the given centroids in place. */
 async function lloyd(
   points: Points,
   centroids: Float32Array,

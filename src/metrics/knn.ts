@@ -19,11 +19,11 @@ import { agreeing, agreeingPerClass, worstOf } from './per_class.ts';
 export interface KnnOptions extends LabelOptions {
   /** Neighbours that vote. Default: see {@link knnNeighbours}. */
   k?: number;
-  /** How many different labels there may be, ignored ones aside. Default: as many as there are. */
+  /** The most different labels that are allowed, without ignored ones. Default: as many as there are. */
   classes?: number;
 }
 
-/** Neighbours that vote, where every class has as many. */
+/** The number of neighbours that vote, if every class has as many rows. */
 const K = 20;
 
 /** The default number of neighbours, for labels that are numbered already. */
@@ -78,7 +78,7 @@ function checkCall(where: string, device: Device, gallery: Rows, queries: Rows, 
 }
 
 /**
- * The label of each query by the votes of its k nearest gallery rows in cosine; of equal votes the first in the order of labels:
+ * The label of each query by the votes of its k nearest gallery rows in cosine, ties to the first in the order of labels:
  * numbers ascending, strings by code point.
  * @param gallery, queries f32 [N, D], [M, D]; normalised here
  * @param galleryLabels numbers or strings; rows with an ignored one do not vote
@@ -101,7 +101,7 @@ export async function knnPredict<L extends Label>(
   return Array.from(votes, (place) => values[place]);
 }
 
-/** The class that most of each query's k neighbours have; of equal votes the smallest class. neighbours: [M * k] */
+/** The class that most of each query's k neighbours have, ties to the smallest class. neighbours: [M * k] */
 export function vote(
   neighbours: ArrayLike<number>,
   numbers: ArrayLike<number>,
@@ -236,7 +236,7 @@ function votesFor(context: Required<MetricContext>, { gallery }: Representation,
 const votesOfH = (context: Required<MetricContext>) =>
   context.shared('votes on h', () => votesFor(context, context.h, context.h.queries));
 
-/** The mean over several transformations of each sample: less of the noise of one. */
+/** The mean over several transformations of each sample, which has less noise than one. */
 async function transformedAccuracy(context: Required<MetricContext>, of: Representation) {
   const { transformed } = of;
   let sum = 0;

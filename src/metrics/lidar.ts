@@ -15,7 +15,7 @@ import { fromFirst, inUnits } from './relative.ts';
  * differ as much as samples counts little beside one that they agree on. At most N - 1, and D.
  *
  * @param views of the same samples, each f32 [N, D]; two at least
- * @param delta added to the diagonal of Sw; or f32's noise there, 1e-6 of the largest variance, where that is more. Default 1e-4
+ * @param delta added to the diagonal of Sw; at least 1e-6 of the largest variance, the noise of f32, is added. Default 1e-4
  * @returns 0 where all rows are equal
  * @throws ShapeError, InputError
  */
@@ -59,7 +59,7 @@ export async function lidar(
     D,
   );
   const values = symmetricEigenvalues(whole, D);
-  // What the sums of Sb in f32 cannot tell from 0: see spectrumOf.
+  // Values below the rounding of Sb's sums in f32: see spectrumOf.
   const least = 2 ** -25 * Math.sqrt(N) * Math.max(values[0], 0);
   return entropyRank(values.map((value) => (value <= least ? 0 : value)));
 }

@@ -42,16 +42,16 @@ export interface ProbeOptions extends LabelOptions {
    * have fewer; or all of them. Default 'all'.
    */
   labels?: 'all' | number;
-  /** Choices of labels, with seeds 1000, 1001 ...; one when all are used. Default 10. */
+  /** Number of random choices of labels, with seeds 1000, 1001 ...; one if all labels are used. Default 10. */
   draws?: number;
-  /** How many different labels there may be, ignored ones aside. Default: as many as there are. */
+  /** The most different labels that are allowed, without ignored ones. Default: as many as there are. */
   classes?: number;
   /** Most iterations, default 200. The solver stops when the objective is within about 1e-4 of its minimum. */
   iterations?: number;
   onProgress?: (fraction: number) => void;
 }
 
-/** Rows chosen by seed, `each` of every class, the classes in turn; those of {@link IGNORED} are left out. */
+/** Rows chosen by seed, `each` of every class, the classes in turn; rows labelled {@link IGNORED} are left out. */
 export function balancedDraw(
   labels: ArrayLike<number>,
   classes: number,
@@ -91,8 +91,8 @@ const OPTIONS = ['labels', 'draws', 'classes', 'iterations', 'ignore', 'onProgre
  * over the labelled rows, lambda = 10 / n (scikit-learn's C = .1). With few labels all draws are solved together.
  *
  * @param train, test representations, f32 [N, D], [M, D]
- * @param trainLabels, testLabels numbers or strings; rows with an ignored one are left out. Those of a class that only
- *   the test has are never right.
+ * @param trainLabels, testLabels numbers or strings; rows with an ignored one are left out. Test rows of a class that
+ *   the training rows lack always count as wrong.
  * @throws InputError for an invalid label, a wrong number of labels or more than `classes`, fewer labels asked for than there
  *   are classes or more than a class has; ShapeError for other rows
  */
@@ -158,13 +158,13 @@ export async function linearProbe(
   return { ...spread(accuracies), accuracies, labels: used, iterations: done };
 }
 
-/** What a fit makes of so many rows: see `fitLogistic`. */
+/** The number of rows to which a fit pads `used` rows: see `fitLogistic`. */
 function paddedRows(used: number): number {
   const splits = Math.ceil(used / 1024);
   return splits * 16 * Math.ceil(used / splits / 16);
 }
 
-/** How many rows of D features a fit can learn from where a binding holds so many bytes; see `fitLogistic`. */
+/** The most rows of D features that a fit can use if a binding holds `bytes` bytes: see `fitLogistic`. */
 export function rowsOfFit(bytes: number, D: number, classes: number): number {
   const [width, lanes] = [D + 1, classes].map((n) => 4 * Math.ceil(n / 4));
   // Rows, standardised; their logits; and a product for each 1,024 of them.
@@ -176,7 +176,7 @@ export function rowsOfFit(bytes: number, D: number, classes: number): number {
   return most;
 }
 
-/** How many draws of so many rows one fit solves together, at most. */
+/** The most draws of this many rows that one fit solves together. */
 function drawsOfFit(bytes: number, D: number, classes: number, used: number): number {
   const [width, lanes] = [D + 1, classes].map((n) => 4 * Math.ceil(n / 4));
   const rows = paddedRows(used);
@@ -189,7 +189,7 @@ function drawsOfFit(bytes: number, D: number, classes: number, used: number): nu
   return Math.max(1, Math.floor(bytes / 4 / largest));
 }
 
-/** The numbers of the training rows, without gaps, and of the test rows: those that only the test has come last. */
+/** The class numbers of the training rows, without gaps, and of the test rows: classes that only the test has come last. */
 function classesOf(train: Rows, trainLabels: Labels, test: Rows, testLabels: Labels, options: ProbeOptions) {
   const where = 'linearProbe';
   const [[numbers, asked], values] = numberTogether(
@@ -213,7 +213,7 @@ function classesOf(train: Rows, trainLabels: Labels, test: Rows, testLabels: Lab
   return { numbers: moved(numbers), asked: moved(asked), classes, values: named.map((c) => values[c]) };
 }
 
-/** One fit of several draws of the training rows, each of as many. */
+/** One fit of several draws of the training rows, all of the same size. */
 async function fitOf(
   device: Device,
   train: Rows,
@@ -237,7 +237,7 @@ async function fitOf(
   else if ('data' in train && 4 * N * D <= bindingLimit(device))
     features = variable([N, D], { name: where, initial: train.data });
   else {
-    // Only the rows that are drawn, each once.
+    // Only the rows that are drawn, without repetitions.
     const drawn = Uint32Array.from(new Set(indices)).sort();
     const places = new Map(Array.from(drawn, (row, i) => [row, i]));
     features = variable([drawn.length, D], {

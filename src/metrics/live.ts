@@ -12,8 +12,8 @@ import { checkSquare } from './numbers.ts';
 import { meanStd } from './std.ts';
 
 /**
- * Metrics of one batch as nodes of the step that makes it: cheap enough for every step, without a gradient. Read them
- * when they are to be shown.
+ * Metrics of one batch, as nodes of the step that computes it: cheap enough for every step, without a gradient. Read them
+ * when you show them.
  *
  * @param zA, zB embeddings of two views, [N, D]; normalised here
  * @returns `values` [4]: alignment, uniformity of view A, mean std of view A's unit embeddings (1 / sqrt(D) when
@@ -35,8 +35,8 @@ export function liveMetrics(zA: Tensor, zB: Tensor): { values: Tensor; covarianc
 }
 
 /**
- * Effective rank from a covariance [D, D] read from the GPU, without what f32's sums cannot tell from 0: see {@link spectrumOf}. A
- * few milliseconds for D = 128.
+ * Effective rank from a covariance [D, D] read from the GPU, without values below the rounding of f32's sums: see {@link spectrumOf}.
+ * It takes a few milliseconds for D = 128.
  * @throws InputError
  */
 export function effectiveRankOf(covariance: ArrayLike<number>): number {

@@ -189,7 +189,7 @@ function productsOf(r: Tensor, x: Tensor, sizes: Sizes): Tensor {
   return matmul(split(r), split(x), { transposeA: true });
 }
 
-/** What {@link fitLogistic} finds, for each problem. */
+/** The results of {@link fitLogistic}, for each problem. */
 export interface LogisticFit {
   /** On the features as given, not standardised: [problems, classes, features] and [problems, classes]. */
   weights: Float32Array;
@@ -208,7 +208,7 @@ export interface LogisticOptions {
   problems: number;
   /** Default 10 / used (scikit-learn's C = .1). */
   lambda?: number;
-  /** At most; default 200. It stops when the objective is within about 1e-4 of its minimum. */
+  /** The most iterations, default 200. The solver stops when the objective is within about 1e-4 of its minimum. */
   iterations?: number;
   /** Called with the share of the iterations that is done. */
   onProgress?: (fraction: number) => void;
@@ -282,7 +282,7 @@ export async function fitLogistic(
     made.push(p);
     onProgress?.(0.1);
 
-    // Several iterations a step share what it copies into textures.
+    // The iterations of one step share its copies to textures.
     const together = largestDivisor(iterations, 10);
     const iterate = await compileOnce(() => {
       for (let i = 0; i < together; i++) descend(state, p, sizes, dual);
@@ -311,7 +311,7 @@ export async function fitLogistic(
   }
 }
 
-/** What a fit keeps between iterations. */
+/** The state of a fit between iterations. */
 interface State {
   /** Standardised rows [problems, rows, width], and their labels. */
   x: Variable;
@@ -370,8 +370,8 @@ function descend(
 }
 
 /**
- * Where the objective is about 1e-4 of itself above its minimum, on raw pixels: 1.3e-5 with 1,000 labels and 8e-6 with 10,000
- * (float64, against 450 iterations).
+ * The solver stops when |gradient|^2, in the metric of the preconditioner, is below this. The objective is 1e-4 of itself above its minimum
+ * at 1.3e-5 with 1,000 labels and at 8e-6 with 10,000 (raw pixels, float64, against 450 iterations).
  */
 const TOLERANCE = 8e-6;
 
@@ -396,7 +396,7 @@ function dualInverses(grams: Float32Array, problems: number, n: number, ridge: n
   return all;
 }
 
-/** Weights on the features as they were given, and the objective. */
+/** Weights on the features as given, and the objective. */
 function unfold(
   w: Float32Array,
   mean: Float32Array,

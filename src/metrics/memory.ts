@@ -9,7 +9,7 @@ export interface ImageSizes {
   channels: number;
 }
 
-/** What a run evaluates: data sets, and the widths of the representation h and the embedding z. */
+/** The sizes of an evaluation: data sets, and the widths of the representation h and the embedding z. */
 export interface EvaluationSizes {
   train: ImageSizes;
   test: ImageSizes;
@@ -20,13 +20,13 @@ export interface EvaluationSizes {
   limit: number;
 }
 
-/** What an evaluation will need of a device. */
+/** The memory that an evaluation needs. */
 export interface MemoryNeed {
-  /** About the most bytes that data sets, rows and what metrics make of them take at once; without a network's own. */
+  /** About the most bytes in use at once: data sets, rows and the intermediates of metrics, without the network. */
   bytes: number;
-  /** A sentence on what the device cannot hold at all, as it cannot be cut; null where it holds everything. */
+  /** A sentence on something that the device cannot hold and that cannot be divided; null if it holds everything. */
   refusal: string | null;
-  /** A sentence on each metric that will be of fewer rows than there are, or left out. */
+  /** A sentence on each metric that will use fewer rows than there are, or will be left out. */
   notes: string[];
 }
 
@@ -34,7 +34,7 @@ const sizeOf = ({ height, width, channels }: ImageSizes) => height * width * cha
 const inWords = (bytes: number) => `${bytes.toLocaleString('en')} bytes`;
 
 /**
- * What `evaluate` of raw pixels and of an encoder will need, from sizes alone: before anything is made.
+ * The memory that `evaluate` of raw pixels and of an encoder needs, from sizes alone: nothing is created.
  * @throws InputError for sizes that are no positive whole numbers
  */
 export function memoryNeeded(sizes: EvaluationSizes): MemoryNeed {

@@ -18,7 +18,7 @@ export const metricGroups = {
 export const STAGES = ['encoding', 'k-NN', 'geometry', 'linear probe', 'few labels'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** A metric: what every table, page and glossary says about it, and how it is computed. */
+/** A metric: its texts for tables, pages and the glossary, and its computation. */
 export interface Metric {
   /** The name of its number in `evaluate`'s result and in report.json. */
   key: string;
@@ -28,15 +28,15 @@ export interface Metric {
   group: keyof typeof metricGroups;
   /** Its unit: an accuracy is a share shown in percent, a rank counts dimensions. */
   kind: 'accuracy' | 'number' | 'rank';
-  /** Which way is better. Without it a number alone says nothing, and no best one is marked. */
+  /** Which values are better. Without it no best one is marked. */
   better?: 'higher' | 'lower';
-  /** The parts of the context that it needs; where one is missing, the metric does not apply and is absent. */
+  /** The parts of the context that it needs; if one is missing, the metric does not apply and is absent. */
   needs?: readonly Need[];
   /** The stage of an evaluation that computes it. Default 'geometry'. */
   stage?: Stage;
   /** About how many percent of the time of an evaluation it takes. Default 0.3. */
   cost?: number;
-  /** Its name in a sentence. Only the accuracies that a verdict compares have one. */
+  /** Its name in a sentence, for the accuracies that a verdict compares. */
   phrase?: string;
   /** Why it may be undefined, and NaN. */
   missing?: string;
@@ -44,9 +44,9 @@ export interface Metric {
   spread?: string;
   /** The key of its theoretical value, and what that is called. */
   target?: { key: string; name: string };
-  /** The key of how many labels or neighbours it was measured with, and how a table says so (undefined: it need not). */
+  /** The key of the number of labels or neighbours used, and its text in a table (undefined: none). */
   count?: { key: string; text: (count: number) => string | undefined };
-  /** Shown in the report only: the terminal's table stays short. */
+  /** Shown in the report only, to keep the terminal's table short. */
   detail?: true;
   /** `npm run measure` has it too, under another key or name where given. */
   measure?: { key?: string; name?: string };
@@ -54,16 +54,16 @@ export interface Metric {
   only?: 'measure';
   /** One or two sentences for the glossary. */
   text: string;
-  /** Computes it where everything it needs is there. undefined: it does not apply after all. */
+  /** Computes the metric, if everything it needs is present. undefined: it does not apply after all. */
   compute: (context: Required<MetricContext>) => Promise<Measured | number | undefined>;
 }
 
-/** A row without what it has in common with others. */
+/** A row without the fields that it shares with others. */
 type Rest<B> = Omit<Metric, keyof B> & Partial<Metric>;
 
 /**
- * Declares metrics. Marked `@__PURE__` where it is called: a bundle has no metrics that nobody uses, and object spreads would keep them.
- * @param shared what all of them have, unless a row says otherwise
+ * Declares metrics. Calls are marked `@__PURE__`, so that bundles leave out unused metrics; object spreads would keep them.
+ * @param shared the fields that all of them have, unless a row overrides them
  */
 export function metricsOf<const B extends Partial<Metric>, const R extends readonly Rest<B>[]>(
   shared: B,
@@ -80,7 +80,7 @@ export interface Measured {
   spread?: number;
   target?: number;
   count?: number;
-  /** What `npm run measure` says beside it. */
+  /** The text that `npm run measure` adds. */
   remark?: string;
 }
 
@@ -88,21 +88,21 @@ export interface Measured {
 export interface Representation {
   /** The clean test samples, in as many slabs as they need. */
   clean: Rows;
-  /** Those of them that one binding holds: see `rowsThatFit`. */
+  /** Those of the rows that one binding holds: see `rowsThatFit`. */
   fit: Rows;
   /** Training samples. */
   gallery: Rows;
   /** The test samples that the gallery classifies. */
   queries: Rows;
-  /** The queries under random transformations, each time others. */
+  /** The queries under random transformations, other ones each time. */
   transformed: readonly Rows[];
 }
 
-/** Labels of the gallery and of the queries, numbered together; the classes are two at least. */
+/** Labels of the gallery and of the queries, numbered together; there are at least two classes. */
 export interface KnownLabels {
   gallery: Uint32Array;
   queries: Uint32Array;
-  /** The label that each number stands for. */
+  /** The label of each number. */
   values: readonly Label[];
   /** Neighbours that vote. */
   k: number;
@@ -111,14 +111,14 @@ export interface KnownLabels {
 /** The note of an evaluation whose labels say nothing. */
 export const ONE_CLASS = 'accuracies and clusters: left out, the labels have one class';
 
-/** What metrics are computed from: embeddings and labels. What several metrics have in common is made once, by `shared`. */
+/** The inputs of metrics: embeddings and labels. `shared` computes intermediates of several metrics once. */
 export interface MetricContext {
   device: Device;
   /** Name of the calling function, for error messages. */
   where: string;
   h: Representation;
   z?: Representation;
-  /** Set for an encoder; raw pixels are no representation of their own. */
+  /** Set for an encoder, not for raw pixels. */
   encoder?: true;
   labels?: KnownLabels;
   /** Labelled rows of h to be clustered, into as many clusters as there are classes; how often k-means starts. */
@@ -135,11 +135,11 @@ export interface MetricContext {
   others?: readonly [Rows, Rows];
   /** "a is to b as c is to d", as numbers of rows of h. */
   analogies?: readonly (readonly [a: number, b: number, c: number, d: number])[];
-  /** Makes what a name stands for at the first call, and gives it again at every other. */
+  /** Computes the value of a name at the first call, and returns it at every later one. */
   shared: <T>(name: string, make: () => Promise<T>) => Promise<T>;
-  /** Takes a sentence on what was measured otherwise than usual, or not at all. */
+  /** Takes a sentence on something that was measured in another way than usual, or left out. */
   note: (text: string) => void;
-  /** The share of the present metric that is done. */
+  /** Reports the share of the current metric that is done. */
   progress: (fraction: number) => void;
 }
 
@@ -156,11 +156,11 @@ export type Need = {
   [K in keyof MetricContext]-?: undefined extends MetricContext[K] ? K : never;
 }[keyof MetricContext];
 
-/** Whether a metric can be computed: everything it needs is there. */
+/** Whether a metric can be computed: everything it needs is present. */
 export const applies = ({ needs = [] }: Pick<Metric, 'needs'>, context: MetricContext): boolean =>
   needs.every((need) => context[need] !== undefined);
 
-/** What {@link MetricContext} calls `shared`. */
+/** Makes the `shared` of a {@link MetricContext}. */
 export function makeShared(): MetricContext['shared'] {
   const made = new Map<string, Promise<unknown>>();
   return <T>(name: string, make: () => Promise<T>) => {

@@ -21,7 +21,7 @@ interface Options {
   unitQueries?: boolean;
 }
 
-/** About the bytes of the lists that `topKSimilar` makes on its way: k places for each query and each part of N rows of D. */
+/** About the bytes of the intermediate lists of `topKSimilar`: k places for each query and each chunk of N rows of D. */
 function listBytes(k: number, queries: number, N: number, D: number): number {
   const byLength = Math.ceil(N / Math.max(8, Math.floor(50_000 / (D / 8 + 8.5))));
   const byQueries = Math.min(Math.ceil(N / (8 * k)), Math.ceil(1024 / Math.ceil(queries / 4)));
@@ -29,8 +29,8 @@ function listBytes(k: number, queries: number, N: number, D: number): number {
 }
 
 /**
- * The k nearest gallery rows of each query in cosine, equal ones by index; whatever a binding of the device holds: slabs of
- * the gallery are searched one after the other, and their lists merged.
+ * The k nearest gallery rows of each query in cosine, equal ones by index. The gallery may be larger than a binding: its slabs are
+ * searched one after the other, and their lists are merged.
  * @param queries, gallery f32 [M, D], [N, D]
  */
 export async function nearest(

@@ -2,13 +2,13 @@ import { shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /**
- * Checks an argument that is a list of numbers: an array, or a typed array. NaN and infinite ones are let through.
+ * Checks an argument that is a list of numbers: an array, or a typed array. NaN and infinite values are allowed.
  * @returns how many there are
  * @throws InputError: `spectrumSlope: expected an array of numbers for "spectrum", got null`
  */
 export function checkValues(where: string, name: string, value: unknown): number {
   const list = value as ArrayLike<unknown>;
-  // A typed array holds one type only.
+  // The elements of a typed array have one type.
   const isArray = Array.isArray(value);
   const isList = isArray || (ArrayBuffer.isView(value) && 'length' in value);
   const wrong = isArray
@@ -33,7 +33,7 @@ export function checkSquare(where: string, name: string, value: unknown): number
 }
 
 /**
- * Whether a spread of rows is 0 to f32's rounding: they differ in the last places of their largest only. A metric that divides by such a
+ * Whether a spread of rows is 0 to f32's rounding: they differ only in the last digits of their largest elements. A metric that divides by such a
  * spread is undefined, and NaN.
  * @param spread a sum of squared distances from the mean of the rows, @param size that of the squares of all their numbers
  */

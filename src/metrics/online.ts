@@ -18,7 +18,7 @@ import { agreeing } from './per_class.ts';
 export interface OnlineLabels extends LabelOptions {
   gallery: Labels;
   queries: Labels;
-  /** How many different labels there may be, ignored ones aside. Default: as many as there are. */
+  /** The most different labels that are allowed, without ignored ones. Default: as many as there are. */
   classes?: number;
 }
 
@@ -42,7 +42,8 @@ function numbered(where: string, labels: OnlineLabels, rows: { gallery?: number;
 }
 
 /**
- * What k-NN and a linear probe need of a representation in training, as nodes of a step. Read them when they are shown, for {@link onlineAccuracies}, which does the little that is left on the CPU.
+ * The part of k-NN and a linear probe during training that runs on the GPU, as nodes of a step. Read them when you need accuracies:
+ * {@link onlineAccuracies} computes these from them on the CPU.
  * @param gallery f32 [N, D], labelled
  * @param queries f32 [M, D]
  * @throws ShapeError for other tensors; InputError for an invalid label, a wrong number of labels or more than `classes`
@@ -99,7 +100,7 @@ export function onlineAccuracies(
   const gram = Float64Array.from(read.covariance);
   let trace = 0;
   for (let d = 0; d < D; d++) trace += gram[d * D + d];
-  // All rows equal: any ridge does.
+  // If all rows are equal, any ridge works.
   for (let d = 0; d < D; d++) gram[d * D + d] += (RIDGE * trace) / D || 1;
   const weights = solvePositiveDefinite(gram, read.cross, D);
   const shares = new Float64Array(classes);

@@ -69,7 +69,7 @@ export function classAccuracies(predicted: Labels, labels: Labels, options: Labe
 
 /**
  * The class, or any other group, of the lowest accuracy, which a mean hides.
- * @returns its label as it was given; of equal ones the first
+ * @returns its label as given; the first of equal ones
  * @throws InputError as {@link accuracyOf}
  */
 export function worstClass<L extends Label>(

@@ -6,8 +6,8 @@ import { checkSquare, checkValues } from './numbers.ts';
  * The directions of largest variance, by orthogonal iteration: unit vectors, orthogonal to each other, largest variance first. An axis
  * along which nothing varies is zero.
  * @param covariance symmetric positive semidefinite [D, D]
- * @param start as many axes [D] as are wanted, from which the iteration starts: with those of a similar covariance few rounds do
- * @param options.rounds at most; it ends early where the axes stand still. Default 1000
+ * @param start the axes [D] at which the iteration starts, as many as are wanted: with those of a similar covariance few rounds are enough
+ * @param options.rounds the most rounds; it ends early when the axes no longer change. Default 1000
  * @throws InputError
  */
 export function principalAxes(

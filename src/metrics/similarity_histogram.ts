@@ -7,7 +7,7 @@ import { matmul } from '../ops/matmul.ts';
 import { checkOn } from '../runtime/check.ts';
 import { bindingLimit, compute, type Rows, rowsAt, sameShapes, spacedRows } from './compute.ts';
 
-/** Most rows: they have a million negative pairs. */
+/** The most rows used: they have a million negative pairs. */
 const MOST = 1024;
 
 export interface SimilarityHistogram {

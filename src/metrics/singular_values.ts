@@ -9,11 +9,11 @@ import { abs, square } from '../ops/unary.ts';
 import { compute, type Rows, readRows, tensorOf } from './compute.ts';
 import { invertLower, pivotedCholesky, symmetricEigenvalues } from './eigen.ts';
 
-/** How rows are taken. */
+/** How rows are preprocessed. */
 export interface RowOptions {
   /** Subtracts the mean of the rows first; a large mean looks like a collapse otherwise. Default true. */
   centred?: boolean;
-  /** Normalise rows to unit length first; a row of zeros stays one. Default false. */
+  /** Normalise rows to unit length first; a row of zeros stays zero. Default false. */
   normalized?: boolean;
   /** Called with the share of the work that is done. */
   onProgress?: (fraction: number) => void;
@@ -31,14 +31,14 @@ export interface Spectrum {
 /** Multiply-adds up to which the Gram matrix is made on the CPU in f64: a second or two. */
 const FEW = 2e9;
 
-/** Rounding of f32 that rows have been through, in units of its half last place: some operations' worth. */
+/** The rounding of rows in f32 after several operations, in units of half the last place. */
 const ROUNDINGS = 16 * 2 ** -24;
 
 /**
  * Singular values of rows over sqrt(N), largest first: min(N, D) of them, then zeros up to D. By the smaller of the two Gram matrices:
  * in f64 on the CPU where that is quick; else on the GPU in f32, twice, the second time of rows that the first has made
  * nearly orthonormal (shifted Cholesky QR, Fukaya et al. 2020, arXiv 1809.11085). Values are precise to some 1e-7 of the largest both ways.
- * What may be rounding is cut to 0: of the rows in f32, 16 * 2^-24 |x| (1 / sqrt(N) + 1 / sqrt(D)), and of the way taken, 2^-21 of the largest
+ * Values that may be rounding are set to 0: those below 16 * 2^-24 |x| (1 / sqrt(N) + 1 / sqrt(D)), for rows in f32, or below 2^-21 of the largest
  * value on the CPU and 2^-19 on the GPU (more from 4,096 rows on). NaN if a number is not finite.
  * @param few see FEW
  * @throws ShapeError
@@ -73,7 +73,7 @@ interface Found {
   noise: number;
 }
 
-/** Lets the page, or another task, do something. */
+/** Yields to the page or to another task. */
 const pause = () => new Promise<void>((resolve) => setTimeout(resolve));
 
 async function inDoubles(
@@ -131,7 +131,7 @@ function addProducts(gram: Float64Array, x: Float64Array, n: number, width: numb
     const a = x.subarray(i * width, (i + 1) * width);
     for (let j = 0; j <= i; j += 4) {
       let [s0, s1, s2, s3] = [0, 0, 0, 0];
-      // Rows after the last are the last again, and not used.
+      // Rows after the last repeat the last one, and are not used.
       const [b0, b1, b2, b3] = [j, j + 1, j + 2, j + 3].map((row) => Math.min(row, n - 1) * width);
       for (let k = 0; k < width; k++) {
         const v = a[k];
@@ -198,7 +198,7 @@ async function onGpu(
   for (let i = 0; i < n; i++) trace += gram[i * n + i];
   if (!Number.isFinite(trace)) return { values: new Float64Array(n).fill(Number.NaN), size, noise: 0 };
   if (trace === 0) return { values: new Float64Array(n), size, noise: 0 };
-  // Twice what f32's sums may have taken from an eigenvalue: see spectrumOf.
+  // Twice the amount by which f32's sums may be too small in an eigenvalue: see spectrumOf.
   const shift = 2 ** -24 * Math.sqrt(Math.max(N, D)) * largestEigenvalue(gram, n);
   for (let i = 0; i < n; i++) gram[i * n + i] += shift;
   const { factor, order } = pivotedCholesky(gram, n);

@@ -7,14 +7,14 @@ import { checkValues } from './numbers.ts';
 import type { Spectrum } from './singular_values.ts';
 
 /**
- * How many directions share the variance, (sum v)^2 / sum v^2 of the variances v = s^2: D when all have the same, 1 when
- * one has all. Large variances count more than in the effective rank. 0 when there is none.
+ * How many directions share the variance, (sum v)^2 / sum v^2 of the variances v = s^2: D when all are equal, 1 when
+ * one has everything. Large variances count more than in the effective rank. 0 when there is none.
  * @param spectrum singular values s
  * @throws InputError
  */
 export function participationRatio(spectrum: ArrayLike<number>): number {
   checkValues('participationRatio', 'spectrum', spectrum);
-  // Of shares of the largest: fourth powers leave the range of numbers early.
+  // Computed from shares of the largest, because fourth powers overflow early.
   let largest = 0;
   for (let i = 0; i < spectrum.length; i++) largest = Math.max(largest, Math.abs(spectrum[i]));
   if (largest === 0) return 0;

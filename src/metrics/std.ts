@@ -11,18 +11,18 @@ import { fromFirst, inUnits } from './relative.ts';
 /** Mean over dimensions of the standard deviation over rows, as a scalar tensor. x: [N, D] */
 export const meanStd = (x: Tensor): Tensor => mean(sqrt(variance(x, { axes: 0 })));
 
-/** How far embeddings spread along their axes. */
+/** The spread of embeddings along their axes. */
 export interface Spread {
   /** Mean standard deviation of the unit embeddings' dimensions; near 0 in a complete collapse. */
   std: number;
-  /** What `std` is for directions spread evenly: 1 / sqrt(D). */
+  /** The value of `std` for directions that are spread evenly: 1 / sqrt(D). */
   isotropic: number;
-  /** The same of embeddings as they are: a shrinking scale is seen here only. */
+  /** The same for embeddings without normalisation: only this shows a shrinking scale. */
   raw: number;
 }
 
 /**
- * Standard deviations of embeddings; 0 where all rows are equal. A row of zeros stays at 0 among the unit rows.
+ * Standard deviations of embeddings; 0 where all rows are equal. A row of zeros stays zero among the unit rows.
  * @param z f32 [N, D]
  * @throws ShapeError
  */

@@ -16,7 +16,7 @@ import { effectiveRankMetrics, participationRatioMetrics, spectrumSlopeMetrics }
 import { stdMetrics } from './std.ts';
 import { uniformityMetrics } from './uniformity.ts';
 
-/** Every metric, in the order of the tables: a line for each file. */
+/** All metrics, in the order of the tables: a line for each file. */
 const rows = [
   ...knnMetrics,
   ...probeMetrics,
@@ -56,7 +56,7 @@ export type MetricRow = Omit<Metric, 'key' | 'spread' | 'target' | 'count'> & {
   count?: { key: MetricKey; text: (count: number) => string | undefined };
 };
 
-/** Every metric, also those that only `npm run measure` has. */
+/** All metrics, including those that only `npm run measure` has. */
 export const allMetrics: readonly Metric[] = rows;
 
 /** The metrics of `evaluate`. */

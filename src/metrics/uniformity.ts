@@ -6,7 +6,7 @@ import { metricsOf } from './metric.ts';
 
 /**
  * log mean over pairs of exp(-t |u_i - u_j|^2) of unit embeddings: 0 when all coincide, {@link uniformityOptimum} at best. A row of zeros
- * stays at 0: it coincides with others like it, and has distance 1 from all unit rows.
+ * stays zero: it coincides with other such rows, and has distance 1 from all unit rows.
  * @param z f32 [N, D], N of 2 at least; normalised here
  * @param t default 2 (Wang & Isola 2020)
  * @throws ShapeError, InputError

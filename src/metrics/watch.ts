@@ -8,32 +8,32 @@ import type { Watched } from './curves.ts';
 import { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
 import { type OnlineLabels, onlineAccuracies, onlineKnn, onlineMetrics } from './online.ts';
 
-/** What is watched of a model in training, on held-out samples. */
+/** The inputs of the metrics of a model in training, on held-out samples. */
 export interface WatchOptions {
   /** Traced once: z and h of two views of the samples, [2N, D], all of view A first. */
   views: () => { z: Tensor; h: Tensor };
-  /** Labelled samples that view A is classified by: their h, traced once, and the labels of these and of the samples. */
+  /** Labelled samples that classify view A: their h, traced once, and the labels of both. */
   labelled?: { gallery: () => Tensor; labels: OnlineLabels };
-  /** Whether the accuracy of a linear probe is wanted beside that of k-NN. Default true. */
+  /** Whether a linear probe is computed besides k-NN. Default true. */
   probe?: boolean;
   /** As in `compile`. */
   warmUp?: boolean;
 }
 
-/** The numbers of a look, and the covariance [D, D] of the unit embeddings of view A. */
+/** The numbers of one evaluation, and the covariance [D, D] of the unit embeddings of view A. */
 export interface Glance {
   metrics: Watched;
   covariance: Float32Array;
 }
 
-/** A model that can be looked at between two steps. */
+/** A model that can be evaluated between two steps. */
 export interface Watch {
   look(): Promise<Glance>;
   dispose(): void;
 }
 
 /**
- * Compiles the metrics of the curves: cheap enough to be taken again and again while training.
+ * Compiles the metrics of the curves, which are cheap enough to be measured repeatedly during training.
  * @throws InputError for other arguments, ShapeError for other tensors
  */
 export async function compileWatch(device: Device, options: WatchOptions): Promise<Watch> {

@@ -29,7 +29,7 @@ export interface Mode {
 
 /** A function of tensors with its variables. Applied twice, it shares them. */
 export type Layer = ((x: Tensor, mode?: Mode) => Tensor) & {
-  /** Of itself; '' until it is given one. Inside a sequential, names are joined with dots. */
+  /** The layer's name; '' if unnamed. Inside a sequential, names are joined with dots. */
   readonly name: string;
   /** What an optimiser trains, in order. */
   readonly parameters: Variable[];

@@ -44,7 +44,7 @@ interface Settings {
   hasBeta: boolean;
 }
 
-/** With this many rows or fewer, sums take one dispatch instead of two. */
+/** With at most this many rows, sums take one dispatch instead of two. */
 const FEW_ROWS = 1024;
 /** Enough invocations for a GPU to be busy with partial sums. */
 const ENOUGH = 16384;
@@ -52,7 +52,7 @@ const ROWS_PER_INVOCATION = 8;
 
 const values = (C: number) => (C % 4 ? C : C / 4);
 
-/** How the rows are cut into partial sums: it follows from the shape alone, and with it the order of additions. */
+/** The division of the rows into partial sums. It depends on the shape alone, so the order of additions does, too. */
 function layoutOf(shape: Shape) {
   const C = shape.at(-1)!;
   const rows = sizeOf(shape) / C;
@@ -255,7 +255,7 @@ const normalizeOp = op({
     const dx = options.training
       ? inputGradient([x, dy, y, factors, gamma], options)
       : inferenceGradient([dy, y, variance, gamma], options);
-    // The statistics' share is in dx already.
+    // dx includes the gradient through the statistics.
     return [dx, null, null, options.hasGamma ? dgamma : null, options.hasBeta ? dbeta : null];
   },
 });

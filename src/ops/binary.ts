@@ -30,7 +30,7 @@ const OPERATIONS: Operation[] = [
   'equal',
 ];
 
-/** How the kernel reads an operand; the numbers are those of the shader. */
+/** How the kernel reads an operand, with the numbers that the shader uses. */
 const FORMS = { whole: 0, number: 1, element: 2, row: 3, column: 4 } as const;
 type Form = keyof typeof FORMS | 'strided';
 
@@ -60,7 +60,7 @@ function shapeOf(op: string, a: Tensor | number, b: Tensor | number): Shape {
   return broadcastShape(op, shapeA, shapeB);
 }
 
-/** How an operand repeats in y, and the length of y's rows for it. */
+/** How an operand is broadcast to y, and the row length of y for that. */
 function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
   if (!x || x.node.kind === 'scalar') return { form: 'number', columns: 0 };
   const total = sizeOf(y);
@@ -82,7 +82,7 @@ function formOf(x: Tensor | null, y: Shape): { form: Form; columns: number } {
 
 const count = ({ outputs: [y] }: Call<Options>) => Math.ceil(y.size / 4);
 const NONE = [0, 0, 0, 0];
-/** The uniforms of binary.wgsl: each form of the kernel needs some of them. */
+/** The uniforms of binary.wgsl; each entry point uses some of them. */
 const uniforms = (y: Tensor, { a = 0, b = 0, ...others }: Record<string, UniformValue | undefined>) => ({
   ...{ count: y.size, columns: 0, a, b },
   ...{ shape: NONE, aStrides: NONE, bStrides: NONE, cStrides: NONE },
@@ -100,7 +100,7 @@ function strides(c: Call<Options>) {
 
 function kernelFor(operation: Operation, c: Call<Options>): Kernel<Options> {
   const [a, b] = c.inputs.map((x) => formOf(x, c.options.shape));
-  // The fast kernel knows one length of rows.
+  // The fast kernel supports one row length.
   const strided =
     a.form === 'strided' ||
     b.form === 'strided' ||
@@ -139,10 +139,10 @@ function kernelFor(operation: Operation, c: Call<Options>): Kernel<Options> {
   };
 }
 
-/** An operation on numbers, and the values that make it trivial. */
+/** An operation: its value for numbers, its trivial cases, its gradient. */
 interface Spec {
   fold: (a: number, b: number) => number;
-  /** The result where one operand is a known number, if no work is needed. Operands have y's shape. */
+  /** The result for one operand that is a known number, if no kernel is needed; else null. Operands have y's shape. */
   known?: (a: Tensor | number, b: Tensor | number) => Tensor | number | null;
   vjp: (dy: Tensor, a: Tensor | number, b: Tensor | number, y: Tensor) => (Tensor | null)[];
 }
@@ -166,7 +166,7 @@ function binary(operation: Operation, { fold, known, vjp }: Spec) {
     const [va, vb] = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
     if (va !== null && vb !== null) return constant(fold(va, vb), shape);
     if (va === null && vb === null) return apply([a as Tensor, b as Tensor], { shape });
-    // One is a known number: no buffer for it.
+    // A known number needs no buffer.
     const x = broadcastTo((va === null ? a : b) as Tensor, shape);
     const done = known?.(va ?? x, vb ?? x) ?? null;
     if (done !== null) return typeof done === 'number' ? constant(done, shape) : done;
@@ -176,28 +176,28 @@ function binary(operation: Operation, { fold, known, vjp }: Spec) {
 
 type Binary = (a: Tensor | number, b: Tensor | number) => Tensor;
 
-/** a + b. Shapes broadcast as in NumPy; a number may stand on either side. */
+/** a + b. Shapes broadcast as in NumPy; either operand may be a number. */
 export const add: Binary = binary('add', {
   fold: (a, b) => a + b,
   known: (a, b) => (a === 0 ? b : b === 0 ? a : null),
   vjp: (dy) => [dy, dy],
 });
 
-/** a - b. Shapes broadcast as in NumPy; a number may stand on either side. */
+/** a - b. Shapes broadcast as in NumPy; either operand may be a number. */
 export const sub: Binary = binary('sub', {
   fold: (a, b) => a - b,
   known: (a, b) => (b === 0 ? a : a === 0 ? neg(b as Tensor) : null),
   vjp: (dy) => [dy, neg(dy)],
 });
 
-/** a b, element by element. Shapes broadcast as in NumPy; a number may stand on either side. */
+/** a b, element by element. Shapes broadcast as in NumPy; either operand may be a number. */
 export const mul: Binary = binary('mul', {
   fold: (a, b) => a * b,
   known: (a, b) => (a === 1 ? b : b === 1 ? a : a === 0 || b === 0 ? 0 : null),
   vjp: (dy, a, b) => [mul(dy, b), mul(dy, a)],
 });
 
-/** a / b. Shapes broadcast as in NumPy; a number may stand on either side. */
+/** a / b. Shapes broadcast as in NumPy; either operand may be a number. */
 export const div: Binary = binary('div', {
   fold: (a, b) => a / b,
   known: (a, b) => (b === 1 ? a : a === 0 ? 0 : null),
@@ -207,13 +207,13 @@ export const div: Binary = binary('div', {
   },
 });
 
-/** The smaller of a and b. Of equal ones, a gets the gradient. */
+/** The smaller of a and b. Where they are equal, a gets the gradient. */
 export const minimum: Binary = binary('minimum', {
   fold: Math.min,
   vjp: (dy, a, b) => [mul(dy, greaterEqual(b, a)), mul(dy, greater(a, b))],
 });
 
-/** The larger of a and b. Of equal ones, a gets the gradient. */
+/** The larger of a and b. Where they are equal, a gets the gradient. */
 export const maximum: Binary = binary('maximum', {
   fold: Math.max,
   vjp: (dy, a, b) => [mul(dy, greaterEqual(a, b)), mul(dy, greater(b, a))],

@@ -30,7 +30,7 @@ const mergeOp = op({
   },
 });
 
-/** Rows about a centre, twice, as operands whose inner products are -|x_i - x_j|^2 / 2. */
+/** Rows relative to a centre, as two operands whose inner products are -|x_i - x_j|^2 / 2. */
 const apartOp = op({
   name: 'contrastApart',
   shape: ([{ shape }]: [x: Tensor, centre: Tensor]) => {
@@ -75,7 +75,7 @@ const pairsOp = op({
     const both = { ...options, rowSide: true, columnSide: true };
     const from = sub(rows, centre);
     const pull = gradientOf(x, y, [null, null], stats, dy, both, from);
-    // The weights of a row add up to its share, twice: as the one and as the other of a pair.
+    // The weights of a row add up to its share twice: as first and as second row of a pair.
     return [null, sub(pull, mul(mul(shares, mul(dy, 2 * (options.scale as number))), from)), null];
   },
 });
@@ -84,8 +84,8 @@ const pairsOp = op({
 const FLAT = 20;
 
 /**
- * `log mean exp(-t |x_i - x_j|^2)` over all pairs i != j of rows, streamed as `contrast` is. Distances are taken about the mean of the rows:
- * however near to each other they are, value and gradient keep their digits.
+ * `log mean exp(-t |x_i - x_j|^2)` over all pairs i != j of rows, streamed as `contrast` is. Distances are computed relative to the mean of the rows,
+ * so value and gradient stay accurate however close the rows are.
  * @param x f32 [N, D], N of 2 at least, rows of length 1 at most
  * @returns a scalar, 0 when all rows coincide
  */

@@ -12,7 +12,7 @@ export interface PoolOptions extends WindowOptions {
 }
 
 export interface AveragePoolOptions extends PoolOptions {
-  /** Divide by the whole window, also where a part of it is padding. Default false. */
+  /** Divide by the size of the whole window even if a part of it is padding. Default false. */
   countPadding?: boolean;
 }
 
@@ -25,7 +25,7 @@ const geometryOf = (name: string, { kernel, shape, ...window }: Settings): Geome
   const sizes = Array.isArray(kernel) ? (kernel as [number, number]) : ([kernel, kernel] as [number, number]);
   const g = windowGeometry(name, shape, sizes, window);
   const last = (out: number, stride: number, before: number) => (out - 1) * stride - before;
-  // A window that is all padding has no pixel to take.
+  // A window that is all padding has no pixel.
   if (
     g.top >= g.kernelHeight ||
     g.left >= g.kernelWidth ||
@@ -60,7 +60,7 @@ const kernel = (
       columns: values(channels),
       countPadding: Number(options.countPadding),
     }),
-    // A pixel lies in no more windows than a window has pixels.
+    // A pixel is in at most as many windows as a window has pixels.
     rounds: () => ({
       size: sizes.kernelHeight * sizes.kernelWidth,
       rounds: (n: number) => n + 2 * sizes.kernelHeight + 1,
@@ -108,7 +108,7 @@ const maxOp = op({
  * @param x images [N, H, W, C]
  * @param options `kernel`; `stride` (default: the kernel) and `padding` (default 0)
  * @returns [N, OH, OW, C]
- * @throws ShapeError for a window that is too large, or lies in the padding as a whole
+ * @throws ShapeError for a window that is too large, or is entirely in the padding
  */
 export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
   maxOp([x], settings('maxPool2d', x, options))[0];
@@ -135,11 +135,11 @@ const averageOp = op({
 });
 
 /**
- * The mean of each window: of its pixels inside of the image, or of all of it with `countPadding` (padding is 0).
+ * The mean of each window: over its pixels inside the image, or with `countPadding` over all of it (padding is 0).
  * @param x images [N, H, W, C]
  * @param options `kernel`; `stride` (default: the kernel), `padding` (default 0), `countPadding` (default false)
  * @returns [N, OH, OW, C]
- * @throws ShapeError for a window that is too large, or lies in the padding as a whole
+ * @throws ShapeError for a window that is too large, or is entirely in the padding
  */
 export const averagePool2d = (x: Tensor, options: AveragePoolOptions): Tensor =>
   averageOp([x], settings('averagePool2d', x, options));
@@ -149,7 +149,7 @@ export function globalAveragePool(x: Tensor): Tensor {
   checkTensor('globalAveragePool', 'x', x);
   if (x.shape.length !== 4) fail('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
   const [N, H, W, C] = x.shape;
-  // One invocation would add up for long, and pass MOST_ROUNDS.
+  // One invocation would exceed MOST_ROUNDS.
   if (H * W > 60_000) return mean(x, { axes: [1, 2] });
   return reshape(averagePool2d(x, { kernel: [H, W] }), [N, C]);
 }

@@ -48,7 +48,7 @@ const drawOp = (name: string, entry: string, dtype: DType, lanes: number) =>
         seed: options.seed,
         stream: options.stream,
       }),
-      // A walk of two steps on average, of five rounds.
+      // Cycle walking takes two steps on average, of five rounds each.
       rounds: () => (lanes === 1 ? 500 : 0),
       invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),
     },
@@ -68,7 +68,7 @@ function draw(apply: ReturnType<typeof drawOp>, shape: Shape, options: RandomOpt
   return apply([], { shape: checkShape(name, '', shape), seed, stream });
 }
 
-/** 32 random bits an element, u32. */
+/** 32 random bits for each element, u32. */
 export const bits = (shape: Shape, options: RandomOptions): Tensor => draw(ops.bits, shape, options);
 
 /** Uniform on [0, 1), multiples of 2^-24; bit-equal to {@link uniformArray}. */
@@ -85,7 +85,7 @@ export function permutation(n: number, options: { seed: Scalar; epoch?: Scalar }
 
 // ---- the same on the CPU ----
 
-/** Threefry-2x32 with 20 rounds (Salmon et al. 2011): two random words for a key and a counter. */
+/** Threefry-2x32 with 20 rounds (Salmon et al. 2011): two random u32 for a key and a counter. */
 export function threefry(key0: number, key1: number, counter0: number, counter1: number): [number, number] {
   const keys = [key0, key1, key0 ^ key1 ^ 0x1bd11bda];
   let x = (counter0 + key0) | 0;
@@ -137,13 +137,13 @@ function drawBits(n: number, { seed, stream = 0 }: ArrayOptions): Uint32Array {
 /** A uniform number of [0, 1) from 32 random bits. */
 export const unit = (word: number): number => (word >>> 8) * 2 ** -24;
 
-/** The elements of {@link uniform}, bit by bit. */
+/** The elements of {@link uniform}, bit for bit. */
 export function uniformArray(n: number, options: ArrayOptions): Float32Array {
   checkArray('uniformArray', n, options);
   return Float32Array.from(drawBits(n, options), unit);
 }
 
-/** Two independent standard normal numbers from two random words (Box-Muller), in float64. */
+/** Two independent standard normal numbers from two random u32 (Box-Muller), in float64. */
 export function normals(a: number, b: number): [number, number] {
   const radius = Math.sqrt(-2 * Math.log(((a >>> 8) + 1) * 2 ** -24));
   const angle = 2 * Math.PI * unit(b);
@@ -165,7 +165,7 @@ function scramble(word: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** Where the permutation of [0, n) that belongs to `key` takes i: a Feistel network, walked until it is in range. */
+/** The image of i under the permutation of [0, n) that belongs to the key: a Feistel network with cycle walking. */
 export function permute(i: number, n: number, [key0, key1]: readonly [number, number]): number {
   if (n < 2) return 0;
   const width = 32 - Math.clz32(n - 1);
@@ -186,7 +186,7 @@ export function permute(i: number, n: number, [key0, key1]: readonly [number, nu
   return x;
 }
 
-/** The key of the permutation in which an epoch takes its samples. */
+/** The key of the permutation of an epoch's samples. */
 export const permutationKey = (seed: number, epoch: number): [number, number] => threefry(seed, epoch, 0, 1);
 
 /** The elements of {@link permutation}. */

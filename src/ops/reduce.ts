@@ -79,7 +79,7 @@ const passOp = (name: string, kind: Kind, vjp: Op<Pass, [x: Tensor]>['vjp']) =>
   });
 
 const sumVjp: Op<Pass, [x: Tensor]>['vjp'] = (dy, { options }) => {
-  // The cotangent of partial sums is itself an expansion: one expansion does for both.
+  // The cotangent of partial sums is itself an expansion: one expansion is enough for both.
   const { node } = dy;
   const from = node.op === expandOp.op && node.options.reduce === node.options.segment ? node : null;
   if (from && from.options.inner === options.inner && from.options.outer === options.outer) {
@@ -113,7 +113,7 @@ const meanOp = passOp('mean', 'sum', sumVjp);
 const maxOp = passOp('max', 'max', extremeVjp);
 const minOp = passOp('min', 'min', extremeVjp);
 
-/** Whole fours need fewer divisions: one load for four elements, or four for four. */
+/** Multiples of four need fewer divisions: one load or four for four elements. */
 function expandEntry({ reduce, inner, segment }: Block): string {
   if (inner % 4 === 0) return 'expand_columns';
   return inner === 1 && reduce % 4 === 0 && segment >= reduce ? 'expand_rows' : 'expand_forward';
@@ -145,7 +145,7 @@ function expand(x: Tensor, { outer, reduce, inner, segment, scale }: Block): Ten
 export const repeat = (x: Tensor, outer: number, count: number, inner: number): Tensor =>
   expand(x, { outer, reduce: count, inner, segment: count, scale: 1 });
 
-/** One or two passes: the second where one would leave the GPU idle, or add too many numbers in a row. */
+/** One or two passes: two if one would leave the GPU idle or add too many numbers in sequence. */
 function reduceBlock(apply: Reduction, x: Tensor, block: Block): Tensor {
   const { outer, reduce, inner, scale } = block;
   const pass = (form: Form, segment: number): Tensor => {
@@ -209,13 +209,13 @@ export const sum = (x: Tensor, options: ReduceOptions = {}): Tensor => reduction
 /** The mean over some axes, or all. x: [...] -> without those axes */
 export const mean = (x: Tensor, options: ReduceOptions = {}): Tensor => reduction('mean', meanOp, x, options);
 
-/** The largest element over some axes, or all. The gradient goes to the first of equal ones. */
+/** The largest element over some axes, or all. Among equal elements the first gets the gradient. */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => reduction('max', maxOp, x, options);
 
-/** The smallest element over some axes, or all. The gradient goes to the first of equal ones. */
+/** The smallest element over some axes, or all. Among equal elements the first gets the gradient. */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => reduction('min', minOp, x, options);
 
-/** Sums over what NumPy broadcasting repeated, so that the result has `shape`: the transpose of broadcasting. */
+/** Sums over the axes that NumPy broadcasting would repeat, so that the result has `shape`: the transpose of broadcasting. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
   const lead = x.shape.length - shape.length;
   const axes = x.shape.flatMap((n, axis) =>

@@ -8,7 +8,7 @@ import type { Target } from '../gpu/target.ts';
 import { checkTensor } from '../graph/check.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 
-/** A tensor as rows of its last axis, read four scalars at a time where they divide a row. */
+/** A tensor as rows of its last axis, read as vec4s if the row length is a multiple of four. */
 export interface Rows {
   rows: number;
   columns: number;

@@ -43,7 +43,7 @@ const block = (fields: {
   sizes: fields.sizes ?? ONES,
 });
 
-/** How far apart neighbours of each axis lie. */
+/** The distance between neighbours along each axis, in elements. */
 export const stridesOf = (shape: Shape): number[] => shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
 
 /** The strides with which a tensor of shape `from` is read as if it had shape `to`; 0 where it repeats. */
@@ -53,7 +53,7 @@ export function stridesTo(from: Shape, to: Shape): number[] {
   return to.map((n, axis) => (axis < lead || (from[axis - lead] === 1 && n !== 1) ? 0 : own[axis - lead]));
 }
 
-/** Joins axes that every list of strides walks through as one; always four of them, the first ones of size 1. */
+/** Merges axes that every list of strides traverses as one. The result always has four axes; unused ones come first, with size 1. */
 export function mergeAxes(shape: Shape, strides: readonly (readonly number[])[], op = 'broadcast') {
   const axes: { size: number; steps: number[] }[] = [];
   for (const [axis, size] of shape.entries()) {
@@ -128,7 +128,7 @@ function stridedKernel({ options: { sizes, strides, offset } }: Call<Strided>): 
 }
 
 type StridedVjp = (dy: Tensor, x: Tensor) => Tensor;
-/** y[i, ...] = x[offset + (i, ...) . strides]; each use knows its own gradient. */
+/** y[i, ...] = x[offset + (i, ...) . strides]; each use has its own gradient. */
 /* @__NO_SIDE_EFFECTS__ */
 function stridedCopy(name: string, gradient: (options: never) => StridedVjp) {
   const apply = op({
@@ -169,7 +169,7 @@ export function transpose(x: Tensor, options: { permutation?: readonly number[] 
   normalizeAxes('transpose', rank, order);
   const strides = stridesOf(x.shape);
   const shape = order.map((axis) => x.shape[axis]);
-  // Axes that matter in their old order: no element moves.
+  // All axes of size above 1 keep their order: no element moves.
   const moved = order.filter((axis) => x.shape[axis] !== 1);
   if (moved.every((axis, i) => i === 0 || axis > moved[i - 1])) return reshape(x, shape);
   return transposeCopy(
@@ -247,7 +247,7 @@ interface Pad {
   sizes: number[];
   before: number[];
   bits: number;
-  /** As the caller gave them. */
+  /** The values that the caller gave. */
   outer: Shape;
   starts: readonly number[];
 }
@@ -290,7 +290,7 @@ export function pad(
   const outer = x.shape.map((n, axis) => before[axis] + n + after[axis]);
   if (sameShape(outer, x.shape)) return x;
   if (constantValue(x) === value) return constant(value, outer, x.dtype);
-  // Axes that are not padded join the one before them.
+  // Axes that are not padded are merged with the one before.
   const axes: { size: number; before: number; shape: number }[] = [];
   for (const [axis, size] of x.shape.entries()) {
     const last = axes.at(-1);
@@ -348,7 +348,7 @@ const concatenateOp = op({
   },
 });
 
-/** The tensor that `xs` were cut from, when putting them together gives it back: the two views of a batch, say. */
+/** The tensor of which `xs` are the slices, if concatenating them gives it back: for example the two views of a batch. */
 function slicedFrom(xs: readonly Tensor[], axis: number): Tensor | null {
   const source = xs[0].node.inputs[0];
   let start = 0;
@@ -362,7 +362,7 @@ function slicedFrom(xs: readonly Tensor[], axis: number): Tensor | null {
   return start === source?.shape[axis] ? source : null;
 }
 
-/** Tensors one after the other along an axis; their other sizes are equal. f32 or u32; one dispatch for each four. */
+/** Concatenates tensors along an axis; their other sizes are equal. f32 or u32; one dispatch for every four tensors. */
 export function concatenate(xs: readonly Tensor[], axis = 0): Tensor {
   checkTensors('concatenate', 'xs', xs);
   if (xs.length === 0) fail('concatenate', 'expected at least one tensor, got none');
@@ -440,10 +440,10 @@ const gatherGradientOp = op({
 });
 
 /**
- * Rows of a table by their numbers. table: [V, ...] f32 or u32, ids: u32 of any shape -> [...ids, ...]
+ * Rows of a table by index. table: [V, ...] f32 or u32, ids: u32 of any shape -> [...ids, ...]
  *
- * An id of V or more gives a row of zeros. The gradient adds in the order of the ids, so it is reproducible; each of
- * the V rows reads all ids, which costs V times N: meant for small tables or few ids.
+ * An id of V or more gives a row of zeros. The gradient adds in the order of the ids, so it is reproducible. Each of
+ * the V rows reads all ids, which costs V N: use it with small tables or few ids.
  */
 export function gather(table: Tensor, ids: Tensor): Tensor {
   checkTensor('gather', 'table', table);

@@ -11,7 +11,7 @@ const uniformOf = (x: Tensor) => {
 };
 const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
 
-/** Kernels of softmax (`log` false) and logSoftmax. */
+/** The kernels of softmax (`log` false) and logSoftmax. */
 const forwardKernel = (x: Tensor, log: boolean, target: Target): Kernel => ({
   ...rowKernel(softmaxWgsl, x, target, 3),
   entry: 'softmax_forward',
@@ -103,7 +103,7 @@ export function logSumExp(x: Tensor, options: { keepDims?: boolean } = {}): Tens
   return keepDims ? reshape(y, [...outer, 1]) : y;
 }
 
-/** A divisor of n between 64 and n / 16, next to its square root; n where there is none. */
+/** The largest divisor of n from 64 to its square root, if parts of that many rows are not too long; else n. */
 function divisor(n: number): number {
   for (let d = Math.floor(Math.sqrt(n)); d >= 64; d--) if (n % d === 0) return n / d <= 4096 ? d : n;
   return n;

@@ -47,9 +47,9 @@ const tripletsGradientOp = op({
 });
 
 /**
- * `max(0, d_ij - d_ik + margin)` for anchors i and candidates j of the same label, with k mined among those of other labels: the
- * nearest one that is farther than j (semi-hard). `hard`: for the farthest j of each i only, with the nearest k there is.
- * 0 for all other pairs, and where there is no such k; of equally far ones the first counts.
+ * `max(0, d_ij - d_ik + margin)` for anchors i and candidates j of the same label, where k is mined among those of other labels: the
+ * nearest one that is farther than j (semi-hard). `hard`: only for the farthest j of each i, with the nearest k of all.
+ * 0 for all other pairs and where no such k exists; among equally far ones the first is taken.
  *
  * @param distances [M, N], N up to 32,767; the first M candidates are the anchors themselves
  * @param labels u32 [M] and [N]; 0xffffffff is no anchor and no candidate

@@ -20,7 +20,7 @@ const FUNCTIONS = [
   ...['gelu', 'geluExact', 'silu', 'sigmoid', 'tanh', 'softplus'],
 ];
 
-/** The uniforms of unary.wgsl: `dy` where the cotangent is one number everywhere. */
+/** The uniforms of unary.wgsl: `dy` is used if the cotangent is one number for all elements. */
 interface Numbers {
   a?: Scalar;
   b?: Scalar;
@@ -42,7 +42,7 @@ const elementwise = (
 
 type GradientInputs = [dy: Tensor | null, saved: Tensor];
 
-/** dx from dy and x or y. A constant dy takes no buffer, and a zero one no work. */
+/** dx from dy and x or y. A constant dy needs no buffer, and a zero dy no kernel. */
 /* @__NO_SIDE_EFFECTS__ */
 function gradientOf(
   name: string,
@@ -68,11 +68,11 @@ function gradientOf(
 
 /** How a function of each element is differentiated and folded. */
 interface Definition {
-  /** The tensor that its gradient needs beside dy, or a gradient of its own. */
+  /** The tensor that its gradient needs besides dy, or a function that computes the gradient. */
   gradient: 'x' | 'y' | ((dy: Tensor, y: Tensor, numbers: Numbers) => Tensor);
-  /** Computes it for a tensor that is one number everywhere. Default: the GPU does. */
+  /** Its value for a constant with one number for all elements. Default: computed on the GPU. */
   fold?: (x: number, a: number, b: number) => number;
-  /** The name of the op, where it is not that of the function. */
+  /** The name of the op, if it differs from that of the function. */
   name?: string;
   half?: boolean;
   inPlace?: string;
@@ -139,7 +139,7 @@ export function power(x: Tensor, exponent: Scalar): Tensor {
 
 const clampOp = unary('clamp', { fold: (x, lo, hi) => Math.min(Math.max(x, lo), hi), gradient: 'x' });
 
-/** min(max(x, lo), hi). The gradient passes on the bounds themselves too. */
+/** min(max(x, lo), hi). The gradient is passed at the bounds, too. */
 export function clamp(x: Tensor, lo: Scalar, hi: Scalar): Tensor {
   checkFloat('clamp', x);
   for (const [name, n] of Object.entries({ lo, hi }))
@@ -162,7 +162,7 @@ const slopedGradient = gradientOf(
   'leakyRelu',
   'activationGradient',
   'unary_gradient_in_place',
-  // The op that made its cotangent takes in the gradient of a ReLU: one dispatch and one pass over memory less.
+  // The gradient of a ReLU is fused into the op that makes its cotangent: one dispatch and one pass over memory less.
   ({ inputs: [dy, y], options }, look) => {
     const maker = options.a === 0 ? look.only(dy) : null;
     const inputs = maker?.op.gated?.(maker, y);

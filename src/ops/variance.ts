@@ -10,7 +10,7 @@ export interface VarianceOptions extends ReduceOptions {
   unbiased?: boolean;
 }
 
-/** The mean squared distance from the mean over some axes, or all; of two sweeps, so that a large mean costs no precision. */
+/** The mean squared distance from the mean over some axes, or all. Two passes, so that a large mean costs no precision. */
 export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   checkFloat('variance', x);
   checkCall('variance', {}, options, 'axes keepDims unbiased');

@@ -134,7 +134,7 @@ export function stepOf<I, O>(ready: Ready): Step<I, O> {
 /** Makes a function that waits after a run while too many are in flight. */
 function inFlight({ device, replay, stepsInFlight }: Ready): () => Promise<void> {
   const waiting: Promise<unknown>[] = [];
-  // Asking whether work is done costs 10 ms in Deno, so only one step of `stride` asks.
+  // Asking whether work is done costs 10 ms in Deno, so only one in `stride` steps asks.
   const stride = Math.floor(stepsInFlight / 2) || 1;
   let runs = 0;
   return async () => {

@@ -1,4 +1,4 @@
-// Every public function of the engine with arguments that nobody should give: a typed error that names the function, or a result.
+// Every public function of the engine with invalid arguments: a typed error that names the function, or a result.
 import * as assert from 'uvu/assert';
 import * as checks from '../src/gpu/check.ts';
 import { HypersphereError } from '../src/gpu/errors.ts';
@@ -28,7 +28,7 @@ const functions: [string, AnyFunction][] = [
     : [],
 );
 
-/** Made anew for each call: a function may keep what it is given. */
+/** Created for each call, because a function may keep its arguments. */
 const HOSTILE: (() => unknown)[] = [
   () => undefined,
   () => null,

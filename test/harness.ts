@@ -21,7 +21,7 @@ export interface Counts {
   failed: number;
 }
 
-/** What the host of a run is told: counts so far, the test that runs now, and when it should be over. */
+/** What the host of a run gets: counts so far, the test that runs now, and when it should be over. */
 export interface Progress extends Counts {
   done: boolean;
   running?: string;
@@ -46,7 +46,7 @@ const shared = globalThis as typeof globalThis & {
 const runtime = 'Deno' in globalThis ? 'deno' : 'chromium';
 const now = () => performance.now();
 
-// uvu runs by itself and prints its own marks unless told not to; it takes its writer when it loads.
+// uvu runs by itself and prints its own marks by default; it takes its writer when it loads.
 shared.UVU_DEFER = true;
 shared.UVU_QUEUE = [[]];
 const { log } = console;
@@ -111,7 +111,7 @@ async function guarded(body: () => unknown, timeout: number): Promise<void> {
   if (strays.length) throw strays[0];
 }
 
-/** An error whose stack tells nothing. */
+/** An error without a useful stack. */
 class Plain extends Error {}
 class TimedOut extends Plain {}
 
@@ -181,7 +181,7 @@ async function runFile({ name, load }: TestFile): Promise<void> {
   host.progress({ ...counts, done: false });
 }
 
-/** An error that reaches nobody fails the test that runs at the time, not the whole run. */
+/** An uncaught error fails the test that runs at the time, not the whole run. */
 function listenForStrays(): void {
   const take = (event: Event, error: unknown) => {
     event.preventDefault();

@@ -1,4 +1,4 @@
-/** A NumPy file as numpy.save writes it, version 1 unless told. */
+/** A NumPy file as numpy.save writes it, by default version 1. */
 export function npyFile(
   descr: string,
   shape: readonly number[],

@@ -1,10 +1,10 @@
-// The shape of the project: who may import whom, where GPU types may stand, shaders and ops one to one.
+// The structure of the project: which folder may import which, where GPU types may be used, shaders and ops one to one.
 import { methods } from '../src/methods/index.ts';
 import { test } from './harness.ts';
 
 const root = new URL('../', import.meta.url);
 
-/** A room may import rooms of a lower level, and of its own. Demos and cli are leaves: see their own rule. */
+/** A folder may import folders of a lower or the same level. Demos and cli are leaves: see their own rule. */
 const levels: Record<string, number> = {
   gpu: 0,
   graph: 1,
@@ -110,7 +110,7 @@ function functionsOf(path: string): { at: number; lines: number }[] {
     if (!opens.test(line)) continue;
     const close = `${/^ */.exec(line)![0]}}`;
     const end = lines.findIndex((next, i) => i > at && next.startsWith(close) && !next.endsWith('{'));
-    // Of a function whose parameters take several lines, the last of these looks like one too.
+    // The last line of parameters of a function looks like the start of one, too.
     if (end >= 0 && !found.has(end)) found.set(end, at);
   }
   return [...found].map(([end, at]) => ({ at: at + 1, lines: end - at + 1 }));

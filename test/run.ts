@@ -15,7 +15,7 @@ async function testFiles(folder: URL): Promise<TestFile[]> {
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-// Those of test/slow take minutes each: they run when they are asked for, as by npm run test:methods.
+// Those of test/slow take minutes each: they run on request only, as by npm run test:methods.
 const wanted = ({ name }: TestFile) =>
   patterns.length ? patterns.some((pattern) => name.includes(pattern)) : !name.startsWith('test/slow/');
 const result = Deno.env.get('HYPERSPHERE_TEST_RESULT');

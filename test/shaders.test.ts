@@ -30,7 +30,7 @@ interface Entry {
   workgroupSize: number;
 }
 
-/** Without comments; a `//` does not stand in a WGSL string, for there are none. */
+/** WGSL without comments; it has no strings in which `//` could occur. */
 const bare = (code: string) => code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
 
 function entriesOf(code: string): Entry[] {
@@ -106,7 +106,7 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   );
 }
 
-/** What the compiler says of a module, with `what` before it. */
+/** The compiler's messages about a module, each with `what` in front. */
 async function complaints(module: GPUShaderModule, what: string): Promise<string[]> {
   const { messages } = await module.getCompilationInfo();
   const bad = messages.filter(({ type }) => type === 'error' || type === 'warning');

@@ -33,7 +33,7 @@ interface Runner {
   fractions: number[];
 }
 
-/** What some steps took and asked of WebGPU. */
+/** The times and WebGPU calls of some steps. */
 interface Counted {
   ms: number;
   jsMs: number;
@@ -75,7 +75,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
     return performance.now() - start;
   };
 
-  /** Runs steps, and tells what they asked of WebGPU. */
+  /** Runs steps and returns their times and WebGPU calls. */
   const counted = async (runner: Runner, steps: number): Promise<Counted> => {
     const { watched } = runner;
     const before = countsOf(watched);
@@ -133,7 +133,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
     const step = disagreement(losses, ours.losses);
     await fail(engine, `loss differs (${losses[step]} against ${ours.losses[step]})`);
   }
-  // If nobody agrees with us, who says that we are right?
+  // If no rival agrees with us, our result cannot be trusted.
   if (wrong.length && wrong.length === others.length)
     await fail(ours.engine, `loss ${ours.losses.join(', ')} is nobody else's`);
   else if (ours && !ours.losses.every(Number.isFinite)) await fail(ours.engine, 'loss is no number');
@@ -152,7 +152,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
       // Two steps less one: what reading the loss costs falls out. Where a step takes long, one step with it.
       const two = runner.estimate < LONG ? await counted(runner, 2) : runner.one;
       const counts = two === runner.one ? two.counts : difference(two.counts, runner.one.counts);
-      // Of single steps, each begun with the GPU idle: a processor that plays GPU would take the time that JavaScript needs.
+      // Single steps, each started with the GPU idle: a software adapter would take CPU time from JavaScript.
       const alone = [runner.one];
       const more = runner.estimate < LONG ? Math.ceil(Math.min(SINGLE, LONG / runner.estimate)) : 0;
       for (let i = 0; i < more; i++) alone.push(await counted(runner, 1));

@@ -50,7 +50,7 @@ async function findTargets(tasks: Tasks, { adapters }: Options) {
   const wants = (name: string) => !adapters || adapters.includes(name) || adapters.includes('gpu');
   await look(deno(HYPERSPHERE_DENO!, WORKER), 'lavapipe');
   if (wants('swiftshader')) await look(chromium(PUPPETEER_EXECUTABLE_PATH!), 'swiftshader');
-  // Chromium is asked for a GPU only where Deno has found one: it would take a software adapter else.
+  // Chromium is asked for a GPU only if Deno has found one; otherwise it would take a software adapter.
   if (found[0] && !found[0].adapter.software && wants('gpu'))
     await look(chromiumOnGpu(PUPPETEER_EXECUTABLE_PATH!), 'chromium-gpu');
   if (wants('firefox-lavapipe')) {
@@ -65,7 +65,7 @@ async function findTargets(tasks: Tasks, { adapters }: Options) {
   };
 }
 
-/** Why a peer is not asked: a smaller work of the kind took so long, or too long, that this one has no chance. */
+/** Why a rival is skipped: a smaller work of the same kind was so slow that this one would exceed the time limit. */
 function hopeless({ kind, flops }: Work, before: readonly Result[], limit: number): string | undefined {
   for (const { work, ms, reason } of before) {
     const smaller = works.find(({ name }) => name === work)!;
@@ -196,7 +196,7 @@ async function run(options: Options): Promise<Results> {
     ...found.flatMap((target) => worksOn(target).map((name) => ({ target, name, grows: false }))),
     ...(steady ? options.series.map((name) => ({ target: steady, name, grows: true })) : []),
   ];
-  // What the figures of the project stand on comes first; what does not fit into the time is left out.
+  // The works whose figures the documentation uses come first; those for which no time is left are skipped.
   const rank = ({ name, grows }: (typeof jobs)[number]) =>
     grows || LONG.includes(name) ? 1 : HEADLINES.includes(name) ? 0 : 2;
   jobs.sort((a, b) => rank(a) - rank(b));

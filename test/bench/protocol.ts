@@ -1,4 +1,4 @@
-// What main.ts tells a worker, and what the worker tells it.
+// The messages from main.ts to a worker and back.
 import type { EngineName } from './engines/engine.ts';
 import type { Counts } from './watch.ts';
 
@@ -23,7 +23,7 @@ export interface Effort {
 }
 
 export interface Adapter {
-  /** '' where the runtime does not tell. */
+  /** '' if the runtime does not report it. */
   description: string;
   software: boolean;
 }

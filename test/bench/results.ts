@@ -1,7 +1,7 @@
 // What was found, in the order in which it is shown.
 import type { EngineName } from './engines/engine.ts';
 
-/** An engine at one work on one adapter; null is what was not measured, and `reason` tells why it did not run. */
+/** An engine at one work on one adapter; null is what was not measured, and `reason` says why it did not run. */
 export interface Result {
   work: string;
   engine: EngineName;
@@ -10,7 +10,7 @@ export interface Result {
   ms: number | null;
   /** Milliseconds of the first step of a fresh process without cached shaders, compilation included. */
   firstMs: number | null;
-  /** Why there is none, where one was tried. */
+  /** Why there is none, if one was tried. */
   firstReason?: string;
   dispatches: number | null;
   submits: number | null;

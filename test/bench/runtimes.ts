@@ -17,7 +17,7 @@ export interface Runtime {
   name: string;
   /** What its adapters are called after: a real GPU is the same one in several runtimes. */
   prefix: string;
-  /** Compared unless others are asked for. */
+  /** Engines that are compared by default. */
   engines: readonly EngineName[];
   /** @param env in addition to this process's */
   start(url: string, env: Record<string, string>): Promise<Running>;

@@ -29,7 +29,7 @@ export async function bundleWorker(source: string, outfile: string): Promise<voi
   await esbuild.stop();
 }
 
-/** @param worker the bundle @param busy is told what runs */
+/** @param worker the bundle @param busy called with what runs */
 export async function openTasks(worker: string, busy: (what: string) => void): Promise<Tasks> {
   const script = readFileSync(worker, 'utf8');
   let task: Task;

@@ -38,14 +38,14 @@ const nobody = (): Watched => ({
 let current = nobody();
 const all = new Map<string, Watched>();
 
-/** From now on, what is asked of WebGPU is this engine's. Engines run one after the other, never at once. */
+/** From now on, WebGPU calls are counted for this engine. Engines never run at the same time. */
 export function watch(engine: string): Watched {
   current = all.get(engine) ?? nobody();
   all.set(engine, current);
   return current;
 }
 
-/** From now on, nobody's. */
+/** From now on, WebGPU calls are counted for no engine. */
 export const unwatch = (): void => {
   current = nobody();
 };

@@ -65,7 +65,7 @@ async function scaling({ series: name, effort }: Extract<Task, { kind: 'scaling'
   }
 }
 
-/** Odd sizes beside the next multiples of 32, by turns: the least of the samples of each. */
+/** Odd sizes and the next multiples of 32, interleaved: the least sample of each. */
 async function odd({ name, sizes, work }: Series, limit: number): Promise<void> {
   const engine = 'hypersphere' as const;
   const opened = await openOurs();

@@ -60,7 +60,7 @@ export interface Knn extends Common {
 }
 export type Work = Matmul | Mlp | Cnn | Conv | NtXent | Augment | Knn;
 
-/** Of the loss, and of Adam; all engines are told the same. */
+/** Settings of the loss and of Adam, the same for all engines. */
 export const TEMPERATURE = 0.5;
 export const LEARNING_RATE = 1e-3;
 
@@ -151,7 +151,7 @@ export const works: Work[] = [
   },
 ];
 
-/** What the figures of the project stand on: run first, and in full. */
+/** The works whose figures the documentation uses: run first, and in full. */
 export const HEADLINES = [
   ...['matmul-512', 'matmul-1024', 'conv-forward', 'conv-input-gradient'],
   ...['mlp', 'cnn', 'ntxent-2048'],

@@ -7,7 +7,7 @@ const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-cli-' });
 addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
 
-/** The user's cache is left alone, but for Mesa's kernels: they take half a minute to compile. */
+/** The user's cache is not used, except for Mesa's kernels, which take half a minute to compile. */
 const { XDG_CACHE_HOME, HOME } = Deno.env.toObject();
 const env = {
   XDG_CACHE_HOME: `${folder}/cache`,

@@ -50,7 +50,7 @@ test('the table fits a terminal, marks the best, and its columns line up', () =>
   const rows = lines.filter((line) => line.startsWith('k-NN'));
   equal(rows.map(column), [column(rows[0]), column(rows[0])]);
   for (const name of ['raw pixels', ...encoders.slice(1)]) has(lines[0], name);
-  // Rows that nobody measured are left out.
+  // Rows without measurements are left out.
   lacks(text, 'effective rank of h');
 });
 
@@ -62,7 +62,7 @@ test('a missing number has its reason, and what was measured otherwise is told',
   has(text, `\n${fewer}\n`);
   has(text, 'z: none (trained)');
   has(text, 'k-NN, augmented: not a finite number (trained)');
-  // Of a row that only the report has.
+  // A row that only the report has.
   lacks(text, 'invariance');
   equal(notesOf(set).at(-1), 'invariance of h: undefined, all rows are equal (trained)');
   set.trained.k = 12;

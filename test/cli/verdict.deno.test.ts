@@ -33,7 +33,7 @@ test('test images whose embeddings coincide are a collapse, though the views of 
   const text = verdict(set, 'simclr', [seen]);
   has(text, 'simclr: the embedding is collapsing (complete): uniformity 0.000');
   lacks(text, 'does not collapse');
-  // Where the untrained encoder cannot tell them apart either, the images are to blame.
+  // If the untrained encoder cannot separate them either, the images are the cause.
   const untrained = { ...set.untrained, stdZ: 0, stdIsotropic: 0.125 };
   const [alike] = withPoint([], { ...set, untrained }, 16);
   has(alike.evidence.join('; '), 'those of the untrained encoder coincide too');

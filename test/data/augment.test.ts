@@ -303,7 +303,7 @@ test('the same again for the same seed and step; other views, steps and seeds di
 
 test('an epoch shows each sample once; the next one in another order; the samples are those of batchIndices', async () => {
   const [count, batch] = [103, 10];
-  // Each image is one gray level, so that a view tells its sample.
+  // Each image is one gray level, so that a view shows which sample it is of.
   const pixels = Uint8Array.from({ length: count * 16 }, (_, i) => Math.floor(i / 16));
   const data = dataset({ pixels, count, height: 4, width: 4, channels: 1, classes: 0 });
   const inputs = { step: scalar('u32') };

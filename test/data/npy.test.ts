@@ -124,7 +124,7 @@ test('big-endian numbers and text', () => {
 });
 
 test('Fortran order becomes C order, in two dimensions and in three', () => {
-  // numpy.asfortranarray(numpy.arange(6).reshape(2, 3)) lies in the file as 0 3 1 4 2 5
+  // numpy.asfortranarray(numpy.arange(6).reshape(2, 3)) is stored as 0 3 1 4 2 5
   const two = parseNpy(npyFile('<i4', [2, 3], Int32Array.of(0, 3, 1, 4, 2, 5), { order: 'True' }));
   close(two.data as Int32Array, [0, 1, 2, 3, 4, 5], exact);
   const [A, B, C] = [2, 3, 4];

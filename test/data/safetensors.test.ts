@@ -17,7 +17,7 @@ const same = (actual: unknown, expected: unknown) => {
   if (a !== e) throw new Error(`expected ${e}, got ${a}`);
 };
 
-/** A file from a header as it stands and the bytes after it. */
+/** A file from the text of a header and the bytes after it. */
 function file(header: unknown, data: ArrayLike<number> = []): Uint8Array {
   const json = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
   const bytes = new Uint8Array(8 + json.length + data.length);

@@ -1,4 +1,4 @@
-// Arguments as trees that can be shown, changed in one place, and made anew for each call.
+// Arguments as trees that can be shown, changed in one place, and created again for each call.
 import fc from 'fast-check';
 import { constant, input, scalar, variable } from '../../src/graph/tensor.ts';
 import { random } from '../harness.ts';
@@ -11,7 +11,7 @@ export type Arg =
   | { kind: 'object'; fields: Readonly<Record<string, Arg>> };
 
 export const leaf = (text: string, make: () => unknown): Arg => ({ kind: 'leaf', text, make });
-/** A value as it stands. */
+/** A literal value. */
 export const value = (x: unknown): Arg => {
   if (Array.isArray(x)) return { kind: 'list', items: x.map(value) };
   const text = typeof x === 'string' ? JSON.stringify(x) : Object.is(x, -0) ? '-0' : String(x);
@@ -117,7 +117,7 @@ function withChange(call: readonly Arg[], at: number, hostile: Arg): readonly Ar
   });
 }
 
-/** An option that nobody knows, in the last object; an object of it alone where there is none. */
+/** Adds an unknown option to the last object, or to a new object if there is none. */
 function withOdd(call: readonly Arg[], hostile: Arg): readonly Arg[] {
   const last = call.at(-1);
   if (last?.kind !== 'object') return [...call, object({ oddOption: hostile })];

@@ -1,4 +1,4 @@
-// Bytes: files as other programs write them, ways to spoil them, and readers of their own to judge by. Nothing of src/.
+// Bytes: files as other programs write them, ways to damage them, and independent readers as references. Nothing from src/.
 
 import { deflateRawSync, gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -51,7 +51,7 @@ export function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** One member of a gzip file (RFC 1952), by zlib or in stored blocks, with the parts of a header that are asked for. */
+/** One member of a gzip file (RFC 1952), by zlib or in stored blocks, with the requested parts of a header. */
 export function gzipMember(
   bytes: Uint8Array,
   { name = '', comment = '', extra = 0, headerCrc = false, level = null as number | null, strategy = 0 } = {},

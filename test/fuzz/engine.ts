@@ -133,7 +133,7 @@ export const emptyTally = (): Tally => ({
   failures: [],
 });
 
-/** Where a run of a property begins, what it leaves out, and who is told. */
+/** Where a run of a property starts, what it skips, and its callbacks. */
 export interface RunOptions {
   seed: number;
   count: number;
@@ -151,7 +151,7 @@ export interface RunOptions {
   until?: number;
 }
 
-/** Runs a property on `count` inputs, and goes on after failures. */
+/** Runs a property on `count` inputs, and continues after failures. */
 export async function runProperty<T>(
   property: Property<T>,
   { seed, count, from = 0, skip, onInput, onDone, onFailure, until = Number.POSITIVE_INFINITY }: RunOptions,

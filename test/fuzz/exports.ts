@@ -174,7 +174,7 @@ function release(value: unknown): void {
   );
 }
 
-/** Every export stands in the surface, and nothing else does. */
+/** Checks that the surface has every export and nothing else. */
 export function checkSurface(): void {
   const known = new Set([...Object.keys(surface), ...Object.values(OTHERS).flat()]);
   const missing = exported().filter((name) => !known.has(name));

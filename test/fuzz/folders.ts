@@ -82,7 +82,7 @@ function filesOf(run: Run): Folder {
 let folder = '';
 let count = 0;
 
-/** Writes files into a folder of their own, and takes it away again. */
+/** Writes files into a new folder, and removes it afterwards. */
 async function withFolder<T>(files: Partial<Folder>, body: (path: string) => Promise<T>): Promise<T> {
   if (!folder) {
     folder = Deno.makeTempDirSync({ prefix: 'hypersphere-fuzz-' });
@@ -98,7 +98,7 @@ async function withFolder<T>(files: Partial<Folder>, body: (path: string) => Pro
   }
 }
 
-/** What a program that goes on with a run does first. */
+/** The first thing that a program does to resume a run. */
 async function goOn(path: string): Promise<Outcome> {
   const { value, refused } = await attempt(async () => {
     const earlier = reopen(path);
@@ -283,7 +283,7 @@ const spoilt: Property<Spoilt> = {
   },
 };
 
-/** What stands where a file or a folder should. */
+/** What is found in place of a file or a folder. */
 const KINDS = ['nothing', 'folder', 'fifo', 'loop', 'zero', 'null', 'empty', 'no access'] as const;
 function putInPlace(path: string, kind: (typeof KINDS)[number]): void {
   if (kind === 'folder') Deno.mkdirSync(path);

@@ -73,7 +73,7 @@ function typeOf(dtype: string): { big: boolean; letter: string; size: number; te
 }
 export const sizeOfType = (dtype: string): number => typeOf(dtype)!.size;
 
-/** Elements of `dtype` as they lie in a file; null where a letter is none. */
+/** Elements of `dtype` in the byte order of a file; null for an unknown letter. */
 export function elements(dtype: string, bytes: Uint8Array, count: number): Value[] | null {
   const { big, letter, size, text } = typeOf(dtype)!;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -264,7 +264,7 @@ export function readSafetensors(file: Uint8Array): Map<string, TensorContents> |
     if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets)) return null;
     const [from, to] = offsets;
     if (offsets.length !== 2 || from > to || to > data.length) return null;
-    // Of a type that is not known here nothing more can be said.
+    // Nothing more can be checked for an unknown type.
     const known = Object.hasOwn(tensorTypes, dtype);
     if (known && product(shape) * BigInt(tensorTypes[dtype]) !== BigInt(to - from)) return null;
     ranges.push([from, to]);
@@ -283,7 +283,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const isSizes = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
 
-/** Whether a name stands twice in one object of a JSON text that is known to be right. */
+/** Whether a name occurs twice in one object of a valid JSON text. */
 function hasTwins(text: string): boolean {
   const open: (Set<string> | null)[] = [];
   const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/g;

@@ -1,11 +1,11 @@
-// The device that the suite works on, opened anew where an input broke it.
+// The device that the suite works on, opened again if an input broke it.
 import { type Device, openDevice } from '../../src/gpu/device.ts';
 import { Wrong } from './engine.ts';
 
 let open: Device | undefined;
 
 export const gpu = {
-  /** The device; `openGpu` before it is asked for. */
+  /** The device; call `openGpu` first. */
   get device(): Device {
     return open!;
   },

@@ -222,7 +222,7 @@ const noise: Property<Bytes> = {
 
 /** 300 MB of zeros: more than any file that is read here should become unless its header says so. */
 const BOMB = 300e6;
-/** The most bytes that this process has held since `resetPeak`, where the system tells. */
+/** The most bytes that this process has held since `resetPeak`, if the system reports it. */
 function peak(): number {
   try {
     return 1024 * Number(/VmHWM:\s*(\d+)/.exec(Deno.readTextFileSync('/proc/self/status'))?.[1] ?? 0);
@@ -623,7 +623,7 @@ const spoiltSafetensors: Property<{ tensors: Named; changes: Change[] }> = {
 };
 
 const deep = (levels: number, open = '[', close = ']') => open.repeat(levels) + close.repeat(levels);
-/** JSON of any kind, where a type, a shape or offsets should stand. */
+/** Any JSON value in place of a type, a shape or offsets. */
 const json = fc.oneof(
   fc.constantFrom(
     '"F32"',

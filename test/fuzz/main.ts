@@ -49,7 +49,7 @@ class Worker {
     })();
   }
 
-  /** The next answer; null when the process ended, was too slow or too large. `said` then tells why. */
+  /** The next answer; null when the process ended, was too slow or too large. `said` then has the reason. */
   async next(seconds = MOST_SECONDS): Promise<Answer | null> {
     for (;;) {
       const line = await Promise.race([this.#lines.next(), this.#tooMuch(seconds)]);
@@ -106,7 +106,7 @@ async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncG
   }
 }
 
-/** What a process holds, where the system tells. */
+/** The memory of a process, if the system reports it. */
 function residentMegabytes(pid: number): number {
   try {
     return (Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(' ')[1]) * 4096) / 1e6;

@@ -1,4 +1,4 @@
-// Command lines: an error in one line, or options that are what was asked for and whose plan is bounded.
+// Command lines: an error in one line, or options that equal the requested ones and whose plan is bounded.
 import fc from 'fast-check';
 import { readArguments } from '../../src/cli/arguments.ts';
 import { imageRunOf } from '../../src/cli/images.ts';

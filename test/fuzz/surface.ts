@@ -1,4 +1,4 @@
-// Every function that a user may call, with arguments that it takes. What is exported and stands nowhere here fails the suite.
+// Every function that a user may call, with valid arguments. An export that is missing here fails the suite.
 
 import * as api from '../../src/index.ts';
 import { neighboursOf } from '../../src/metrics/knn.ts';
@@ -21,7 +21,7 @@ import { npyWith, safetensorsFile } from './formats.ts';
 import { gpu } from './gpu.ts';
 
 /**
- * How a call is made: `build` inside the tracing of a step; `cpu` as it stands; `gpu` waits for what it gives, on the shared
+ * How a call is made: `build` inside the tracing of a step; `cpu` directly; `gpu` waits for the result, on the shared
  * device; `slow`: the same, and takes long.
  */
 export type Kind = 'build' | 'cpu' | 'gpu' | 'slow';
@@ -29,7 +29,7 @@ export type Kind = 'build' | 'cpu' | 'gpu' | 'slow';
 export interface Entry {
   kind: Kind;
   args: readonly Arg[];
-  /** What is called, where it is no export: it is asked for before each call. */
+  /** Returns the function if it is not an export; called before each call. */
   of?: () => unknown;
 }
 
@@ -734,18 +734,18 @@ export const OTHERS = {
     'nn',
   ],
   classes: ['Tensor', 'Variable'],
-  /** They throw what they are told. */
+  /** They throw the error that they are given. */
   throwing: ['fail'],
   errors: Object.keys(api).filter((name) => name.endsWith('Error')),
 };
 
-/** The names of all that is exported, with what stands in `nn`. */
+/** The names of all exports, with those in `nn`. */
 export const exported = (): string[] => [
   ...Object.keys(api),
   ...Object.keys(api.nn).map((name) => `nn.${name}`),
 ];
 
-/** What a name of `surface` stands for. */
+/** The function that a name of `surface` denotes. */
 export function functionOf(name: string): (...args: unknown[]) => unknown {
   const { of } = surface[name];
   if (of) return of() as never;

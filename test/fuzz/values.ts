@@ -23,7 +23,7 @@ interface Case {
   operands: Operand[];
   op: (...xs: api.Tensor[]) => api.Tensor;
   by: (...xs: Ref[]) => Ref;
-  /** Of the largest value; 1e-4 unless told. */
+  /** Relative to the largest value. Default 1e-4. */
   rel?: number;
 }
 
@@ -459,7 +459,7 @@ const agreement: Property<{ a: number[]; b: number[]; kind: [string, (i: number)
       const label = (list: number[]) => list.map((i) => named(i)) as number[];
       const nmi = api.normalizedMutualInformation(label(a), label(b));
       const ari = api.adjustedRandIndex(label(a), label(b));
-      // Of one cluster on both sides, or none in common, either may be undefined.
+      // With one cluster on both sides, or no samples in common, either may be undefined.
       if (
         new Set(a).size > 1 &&
         new Set(b).size > 1 &&

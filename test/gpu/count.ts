@@ -12,7 +12,7 @@ export interface Counts {
   writes: number;
 }
 
-/** Runs `body` and tells what it asked of WebGPU. */
+/** Runs `body` and counts its WebGPU calls. */
 export async function counting(body: () => unknown): Promise<Counts> {
   const found: Counts = {
     created: {},

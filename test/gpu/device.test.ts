@@ -52,7 +52,7 @@ async function withGpu(gpu: unknown, body: () => Promise<unknown>): Promise<void
   assert.ok(navigator.gpu, 'the real one is back');
 }
 
-/** Trains a variable to 2 with one matmul; the value tells whether a device computes. */
+/** Trains a variable to 2 with one matmul; the value shows whether a device computes. */
 async function works(device: Device): Promise<void> {
   const x = input([3, 3]);
   const step = await compile(device, () => ({ y: sum(exp(matmul(x, x))) }), { inputs: { x } });
@@ -158,7 +158,7 @@ test('an adopted device: its buffers are usable, and dispose leaves it and them 
   late.copyBufferToBuffer(buffer, 0, target, 0, 64);
   gpu.queue.submit([late.finish()]);
   assert.ok(await gpu.popErrorScope(), 'the plan’s own buffer should be destroyed');
-  // It can be adopted again, and starts anew.
+  // It can be adopted again, with new state.
   const again = adoptDevice(gpu);
   await works(again);
   close(await readVariable(again, w), new Float32Array(16).fill(2));

@@ -1,4 +1,4 @@
-// The planner: which dispatches are left, in which order, and where their tensors lie. No GPU here.
+// The planner: which dispatches are left, in which order, and where their tensors are stored. No GPU is used.
 import * as assert from 'uvu/assert';
 import { assign } from '../../src/graph/basic.ts';
 import { grad } from '../../src/graph/gradient.ts';
@@ -198,7 +198,7 @@ test('a slot takes the tensor that fits it; it grows only when none fits', () =>
 });
 
 test('nothing live shares memory', () => {
-  // Replays random graphs on symbols: each dispatch must find in its slots what its inputs' makers put there.
+  // Replays random graphs on symbols: each dispatch must find its inputs' symbols in its slots.
   let state = 12345;
   const next = (n: number) => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
@@ -222,7 +222,7 @@ test('nothing live shares memory', () => {
       }
       return { y: made.at(-1)!, z: pick() };
     });
-    // Memory by 256-byte blocks of (slot, offset): the name of what lies there.
+    // Memory by 256-byte blocks of (slot, offset): the name of the tensor there.
     const memory = new Map<string, string>();
     const root = (x: Tensor): Tensor => (x.node.kind === 'view' ? root(x.node.inputs[0]!) : x);
     const blocks = (x: Tensor) => {

@@ -1,4 +1,4 @@
-// An op of the user's own, made of nothing but the public names: WGSL, shape rule, vjp.
+// A custom op that uses public names only: WGSL, shape rule, vjp.
 import * as assert from 'uvu/assert';
 import * as hs from '../../src/index.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';

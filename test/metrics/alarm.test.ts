@@ -150,7 +150,7 @@ test('says since when, on what evidence, and what helps', () => {
     assert.ok(text.includes(part), text);
   assert.equal(collapseAlarm([...looks, at(well, 50)], { width: 64, untrained: UNTRAINED }), []);
   assert.equal(collapseAlarm([], { width: 64 }), []);
-  // Without an untrained encoder the first look stands for it.
+  // Without an untrained encoder the first evaluation takes its place.
   const short = [at(look(-3, 0.12, 40), 10), at(look(-0.8, 0.115, 6), 20)];
   assert.equal(collapseAlarm(short, { width: 64 })[0].kind, 'dimensional');
 });

@@ -1,4 +1,4 @@
-// What metrics say of embeddings that are all equal, or zero, or of a scale whose squares leave f32, and of arguments that are none.
+// Metrics of embeddings that are all equal, zero, or so large or small that their squares leave f32, and invalid arguments.
 
 import { input } from '../../src/graph/tensor.ts';
 import { alignment } from '../../src/metrics/alignment.ts';
@@ -93,7 +93,7 @@ test('embeddings of any scale that f32 can hold: the same numbers', async () => 
   const one = await metrics(1);
   for (const scale of [1e-30, 1e-22, 1e-18, 1e-9, 1e9, 1e18, 1e20, 1e30, 1e37]) {
     close(await metrics(scale), one, { rel: 1e-5, what: `times ${scale}` });
-    // Its delta is a length: at other scales only the directions that tell samples apart are the same.
+    // Its delta is a length: at other scales only the directions that separate samples are the same.
     const [a, b] = [x, y].map((z) => rows(z.data.map((v) => v * scale)));
     const rank = await lidar(gpu, [a, b]);
     if (!(rank > 1 && rank <= D)) throw new Error(`LiDAR ${rank} at ${scale}`);

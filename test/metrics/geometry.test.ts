@@ -124,7 +124,7 @@ for (const [N, D, k] of [
 
 test('hubness: a hub, a circle without one, identical rows, too few rows', async () => {
   const gpu = await device();
-  // Near the middle of the others, which lie along different axes.
+  // Near the middle of the others, which are along different axes.
   const D = 40;
   const star = new Float32Array((D + 1) * D).fill(0.1);
   for (let i = 0; i < D; i++) star[i * D + i] = 3;

@@ -81,7 +81,7 @@ test('rows with an ignored label neither vote nor count', async () => {
   const gpu = await device();
   const { x, labels } = clusters(3, 20, 8, 0.7);
   const [, D] = x.shape;
-  // Every fourth row has no label, and lies where it would mislead.
+  // Every fourth row has no label, and is placed where it would mislead.
   const marked = Array.from(labels, (c, i) => (i % 4 ? names[c] : 'unknown'));
   const kept = Array.from(labels.keys()).filter((i) => i % 4);
   const part = {

@@ -135,7 +135,7 @@ test('linear probe on a device that binds less: as many rows as it holds, of eve
   await throws(() => knnAccuracy(small, wide, [0, 1], wide, [0, 1]), /knnAccuracy: one row is larger than/);
 });
 
-/** Images of `side` x `side` with a bright pixel that tells their class. */
+/** Images of `side` x `side` with a bright pixel that shows their class. */
 function images(count: number, side = 4) {
   const size = side * side;
   const r = random(freshSeed());

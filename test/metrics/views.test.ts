@@ -36,7 +36,7 @@ test('LiDAR: few directions that views agree on, no noise at all, a large scale,
   const gpu = await device();
   const [N, D] = [300, 24];
   const r = random(freshSeed());
-  // Three directions tell the samples apart; the views agree on no other.
+  // The samples differ in three directions; the views agree in no other.
   const signal = rows(
     new Float32Array(N * D).map((_, i) => (i % D < 3 ? 10 * r.normal(1)[0] : 0)),
     D,

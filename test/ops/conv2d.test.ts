@@ -87,7 +87,7 @@ async function check({ x: xShape, filter: [KH, KW, O], options = {}, padding, bi
   }
 }
 
-// Each case stands for a variant (8x8, 4x4, narrow, any) on an edge of its tiles.
+// Each case tests a variant (8x8, 4x4, narrow, any) at an edge of its tiles.
 const cases: Case[] = [
   { x: [1, 1, 1, 1], filter: [1, 1, 1] },
   { x: [2, 5, 7, 3], filter: [3, 3, 5], options: { padding: 1 } },

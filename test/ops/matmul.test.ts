@@ -19,7 +19,7 @@ const FORMS = [false, true].flatMap((transposeA) =>
   [false, true].map((transposeB) => ({ transposeA, transposeB })),
 );
 
-/** The shapes of A and B whose product is [m, n] over k, as they lie in memory. */
+/** The shapes in memory of A and B whose product is [m, n] over k. */
 function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: MatmulOptions, batch?: number) {
   const lead = batch ? [batch] : [];
   return {

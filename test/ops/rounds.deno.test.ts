@@ -166,7 +166,7 @@ const GRAPHS: (() => Tensor[])[] = [
     const one = contrast(a, b, { pairOffset: 0, mean: true }).loss;
     return [...both(one, a, b), ...both(contrast(a, b).loss, a, b)];
   }),
-  // With many rows the states of the chunks are merged by a kernel of their own.
+  // With many rows the states of the chunks are merged by another kernel.
   ...[40, 8192].map((N) => (): Tensor[] => {
     const x = of(N, 16);
     return both(logMeanKernel(x, { t: 2 }), x);

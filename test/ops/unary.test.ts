@@ -13,7 +13,7 @@ type Values = (draw: { normal: (n: number) => Float32Array }, n: number) => Arra
 const normal: Values = (draw, n) => draw.normal(n);
 const wide: Values = (draw, n) => draw.normal(n).map((v) => 4 * v);
 const positive: Values = (draw, n) => draw.normal(n).map((v) => Math.exp(v));
-/** Far enough from a kink that float32 and float64 stand on the same side. */
+/** Far enough from a kink that float32 and float64 are on the same side. */
 const apart: Values = (draw, n) => draw.normal(n).map((v) => v + Math.sign(v) * 1e-3);
 
 type Row = [name: string, ours: (x: Tensor) => Tensor, theirs: (x: reference.Ref) => reference.Ref, Values];

@@ -86,7 +86,7 @@ export async function checkOptimizer(check: Check): Promise<void> {
   step.dispose();
 }
 
-/** What lies between the parts of a flat variable must be zero. */
+/** Checks that the gaps between the parts of a flat variable are zero. */
 export async function gapsAreZero(flat: Variable): Promise<void> {
   const values = Float32Array.from((await readVariable(await device(), flat)) as Float32Array);
   for (const { home, size } of flat.members) values.fill(0, home!.offset, home!.offset + size);

@@ -14,7 +14,7 @@ const make = (name: string, shapes = SHAPES) => {
   );
 };
 
-/** Runs the average once with each momentum and compares; tells how many dispatches a step takes. */
+/** Runs the average once with each momentum and compares; returns how many dispatches a step takes. */
 async function check(
   targets: Variable[],
   onlines: Variable[],

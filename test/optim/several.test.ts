@@ -104,7 +104,7 @@ test('pretrain, then fine-tune, then both by turns: values go along, moments sta
     close([await total()], [wanted()], { rel: 1e-5, abs: 0 });
   }
   await same(all, truth, 'by turns');
-  // A flat variable that the encoder has left still tells its value, and takes one.
+  // A flat variable from which the encoder has moved can still be read and written.
   const flat = await readVariable(gpu, pretrainer.parameters);
   close(flat.subarray(0, 70), truth.values.encoder, { rel: 1e-5, abs: 1e-6 });
   writeVariable(gpu, encoder, new Float32Array(70).fill(3));

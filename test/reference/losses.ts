@@ -58,7 +58,7 @@ export function pairwiseLse(A: Ref, B: Ref, { scale = 1, excludeSelf = false } =
 /** scale a_i . b_i -> [N] */
 export const pairPositives = (A: Ref, B: Ref, { scale = 1 } = {}) => mul(sum(mul(A, B), -1), scale);
 
-/** Mean of scale a_i . b_j over the j with the label of i -> [M]; 0 where there is none. */
+/** Mean of scale a_i . b_j over the j with the label of i -> [M]; 0 where there is no such j. */
 export function labelPositives(
   A: Ref,
   B: Ref,
@@ -297,7 +297,7 @@ export function leJepa(z: Ref, directions: Ref, lambda = 0.05): Ref {
   return add(mul(sigReg(z, directions), lambda), mul(mean(square(sub(z, centre))), 1 - lambda));
 }
 
-/** Gutmann and Hyvarinen 2010, as it is written: by the posterior that a point is data, p / (p + k q). */
+/** Gutmann and Hyvarinen 2010, as in the paper: by the posterior that a point is data, p / (p + k q). */
 export function nce(onData: [model: Ref, noise: Ref], onNoise: [model: Ref, noise: Ref], k: number): Ref {
   const posterior = ([model, noise]: [Ref, Ref]) => div(exp(model), add(exp(model), mul(exp(noise), k)));
   const data = mean(log(posterior(onData)));

@@ -280,7 +280,7 @@ export type Window = {
   padding?: number | readonly [number, number, number, number]; // top, bottom, left, right
 };
 
-/** All windows of x: [N, H, W, C] -> [N, OH, OW, KH * KW, C]; what lies outside of x is `fill`. */
+/** All windows of x: [N, H, W, C] -> [N, OH, OW, KH * KW, C]; places outside of x are `fill`. */
 function patches(x: Ref, KH: number, KW: number, { stride = 1, padding = 0 }: Window, fill = 0): Ref {
   const [N, H, W, C] = x.shape;
   const [sy, sx] = typeof stride === 'number' ? [stride, stride] : stride;

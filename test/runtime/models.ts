@@ -1,4 +1,4 @@
-// A small model for tests of whole steps: two layers, NT-Xent on two noisy views, Adam. A function makes it anew.
+// A small model for tests of whole steps: two layers, NT-Xent on two noisy views, Adam. A function makes a new one.
 import type { Device } from '../../src/gpu/device.ts';
 import { input, scalar, type Tensor, type Variable, variable } from '../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';

@@ -341,7 +341,7 @@ test(
     }
     assert.ok(lost);
 
-    // The same model goes on with a new device.
+    // The same model continues on a new device.
     const second = await openDevice();
     const metadata = loadVariables(second, copy, model.variables);
     const again = (await model.train(second)) as unknown as Step<never>;

@@ -26,7 +26,7 @@ fn double_slow(@builtin(global_invocation_id) id: vec3u) { double(id.x, params.r
 fn double_fast(@builtin(global_invocation_id) id: vec3u) { double(id.x, 1u); }
 `;
 
-/** As slow as it is asked to be, in one kernel of the two; or with a kernel that does not compile. */
+/** An op with two kernels, one of which is as slow as requested, or does not compile. */
 const doubleOp = hs.op({
   name: 'double',
   shape: ([x]: [x: hs.Tensor], _: { rounds: number; broken?: boolean }) => x.shape,
@@ -65,7 +65,7 @@ function memoryStore(text: string | null = null) {
 const x = hs.input([512]);
 const values = Float32Array.from({ length: 512 }, (_, i) => i);
 
-/** Opens a device, runs the op on it, and tells how many passes its compilation took. */
+/** Opens a device, runs the op on it, and returns how many passes its compilation took. */
 async function run(options: hs.TuningOptions, { tune, broken = false, rounds = 1000 }: Run = {}) {
   const device = await hs.openDevice(options);
   let step!: hs.Step<{ x: hs.Tensor }, { y: hs.Tensor }>;

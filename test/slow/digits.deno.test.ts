@@ -138,7 +138,7 @@ test(
   SLOW,
 );
 
-// Digits that look alike upside down are told worse.
+// Turns of digits that look alike upside down are predicted less well.
 test(
   'rotation prediction: turns are told, of a 0 worse than of a 3; h becomes equivariant',
   async () => {

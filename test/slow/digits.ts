@@ -43,7 +43,7 @@ import { device, random } from '../harness.ts';
 
 const [TRAIN, SIDE, BATCH, WIDTH] = [1437, 8, 256, 32];
 
-/** Of the training views, and of the queries of AUG-k-NN. */
+/** The augmentation of the training views and of the queries of AUG-k-NN. */
 const VIEWS: Augmentation = { rotation: 15, scale: 1.15, shift: 1, gain: [0.7, 1.3], noise: 0.05 };
 /** Seeds of the queries: one view of 360 digits is .02 off, the mean of four half of that. */
 const QUERIES = [5, 6, 7, 8];
@@ -133,7 +133,7 @@ async function lookAt(gpu: Device, { test }: Data, { embed }: Network, mode?: Mo
   return { alignment, uniformity, std, length, rank, participation };
 }
 
-/** How well turns are told, of each digit and of all; R^2 of a linear map from h of a digit to h of its quarter turn. */
+/** How well turns are predicted, for each digit and for all; R^2 of a linear map from h of a digit to h of its quarter turn. */
 async function judgeTurns(
   gpu: Device,
   { train, test }: Data,

@@ -23,7 +23,7 @@ test(
   async () => {
     const device = await openDevice();
     const r = random(freshSeed());
-    // View B is view A with noise. A variable: it lies on the GPU once.
+    // View B is view A with noise. It is a variable, so that it is stored on the GPU once.
     const x = r.normal(N * D);
     for (let i = (N / 2) * D; i < x.length; i++) x[i] = x[i - (N / 2) * D] + 0.7 * x[i];
     const z = variable([N, D], { name: 'z', initial: x });

@@ -3,13 +3,13 @@ import type { Arrays, Work } from '../works.ts';
 export const engineNames = ['hypersphere', 'jax-js', 'tfjs'] as const;
 export type EngineName = (typeof engineNames)[number];
 
-/** An engine at one work. It compiles at its first step; its inputs already lie on the GPU. */
+/** An engine at one work. It compiles at its first step; its inputs are already on the GPU. */
 export interface Contender {
   /** Runs n steps without waiting in between, then waits until the GPU has done all their work. */
   steps(n: number): Promise<void>;
   /** What engines are compared by: the loss of the last step, or the mean square of what it computed. */
   check(): Promise<number>;
-  /** The losses of the rows of NT-Xent alone, where the engine tells them. */
+  /** The losses of the rows of NT-Xent alone, if the engine provides them. */
   rows?(): Promise<Float32Array>;
 }
 

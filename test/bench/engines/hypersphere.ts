@@ -139,7 +139,7 @@ function contender(device: Device, work: Work, inputs: Arrays, tuning: Tuning): 
   let latest = Number.NaN;
   let count = 0;
   const scalars = work.kind === 'augment';
-  // One number tells that the step is done; larger results are read only to be compared.
+  // Reading one number waits for the step; larger results are read only to be compared.
   const isLoss = work.kind === 'mlp' || work.kind === 'cnn' || work.kind === 'ntxent';
   const options = { stepsInFlight: 1000, ...(scalars ? { inputs: { step: scalar('u32') } } : {}), ...tuning };
   return {

@@ -1,5 +1,5 @@
 // The works in @jax-js/jax, as its users write them: the whole step under jit. Its arrays are consumed by use;
-// `.ref` keeps one. It runs nothing before a result is asked for, and what is disposed of before that, never.
+// `.ref` keeps one. It runs nothing before a result is requested, and never what was disposed of before that.
 // biome-ignore-all lint/suspicious/noExplicitAny: its types get in the way of arrays that are counted by hand
 import * as jax from '@jax-js/jax';
 import {
@@ -110,7 +110,7 @@ function mlp({ widths, rows }: Mlp, inputs: Arrays): Contender {
   });
 }
 
-/** It wants images [N, C, H, W] and filters [K, C, 3, 3]. */
+/** It expects images [N, C, H, W] and filters [K, C, 3, 3]. */
 function cnn({ size, channels, outputs, batch, batchNorm }: Cnn, inputs: Arrays): Contender {
   const n = channels.length - 1;
   const filters = channels
@@ -136,7 +136,7 @@ function cnn({ size, channels, outputs, batch, batchNorm }: Cnn, inputs: Arrays)
   });
 }
 
-/** Steps that do not hang on each other: each is asked for at once, and awaited at the end. */
+/** Independent steps: each is requested immediately, and awaited at the end. */
 function independent(step: () => any[], check: (outputs: any[]) => Promise<number>): Contender {
   let latest: any[] = [];
   return {

@@ -1,6 +1,5 @@
 // C = A B (+ bias), any of the four transpose forms, batched. Row-major. Each invocation makes one tile of C in
-// registers: on software adapters loads are the cost, so tiles grow and nothing is cached (docs/decisions.md,
-// "Tiles of 4 x 4 blocks").
+// registers: on software adapters loads are the cost, so tiles grow and nothing is cached (docs/decisions.md).
 struct Params { m: u32, n: u32, k: u32, batches: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 

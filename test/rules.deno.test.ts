@@ -1,4 +1,4 @@
-// The structure of the project: which folder may import which, where GPU types may be used, shaders and ops one to one.
+// The shape of the project: who may import whom, where GPU types may stand, shaders and ops one to one.
 import { methods } from '../src/methods/index.ts';
 import { test } from './harness.ts';
 

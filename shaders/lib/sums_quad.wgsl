@@ -1,4 +1,4 @@
-// Sums across the four invocations of a quad, which share a row: no workgroup memory and no barrier. Call these where
+// Sums across the four invocations of a quad, which share a row: no workgroup memory, and nobody waits. Call these where
 // control flow is uniform.
 const ROW_SHARERS = 4u;
 

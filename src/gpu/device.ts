@@ -129,17 +129,14 @@ function describe(info: GPUAdapterInfo | undefined): string {
   return [...new Set(words)].join(' ') || 'unnamed adapter';
 }
 
-/**
- * The kernel variants that suit an adapter. Software adapters want large tiles, and each reads its operands fastest from another kind of
- * texture (docs/decisions.md, "Large tiles on llvmpipe", "Large tiles on SwiftShader").
- */
+/** Processors that play GPU want large tiles; where each reads fastest was measured (docs/decisions.md). */
 function targetOf(adapter: string, gpu: GPUDevice): Target {
   const textureSide = gpu.limits.maxTextureDimension2D;
   if (/swiftshader/i.test(adapter)) {
     const quads = gpu.features.has('subgroups' as GPUFeatureName);
     return { largeTiles: 2 ** 22, textures: 'sampled', quads, textureSide };
   }
-  // Firefox does not name its adapter, but reports a software adapter as a fallback: here it is llvmpipe.
+  // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
   if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
     return { largeTiles: 2 ** 25, textures: 'storage', textureSide, mostRounds: MOST_ROUNDS };
   return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };

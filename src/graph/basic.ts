@@ -28,13 +28,13 @@ export const copy: OpFunction<unknown, [x: Tensor], Output> = op({
   vjp: (dy) => [dy],
 });
 
-/** The most tensors that one {@link toTextures} copies. */
+/** The most tensors of one {@link toTextures}. */
 export const TEXTURES = 2;
 
 /** Whether the rows of a tensor are whole vec4s; others are copied to textures one at a time. */
 export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
 
-/** Copies tensors to textures: see `Kernel.textures`. */
+/** Copies in textures: see `Kernel.textures`. */
 export const toTextures: OpFunction<unknown, readonly Tensor[], Output[]> = op({
   name: 'toTextures',
   shape: (xs: readonly Tensor[]) => xs.map(({ shape, dtype }) => ({ shape, dtype })),

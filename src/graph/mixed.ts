@@ -9,7 +9,7 @@ import { reshape, Tensor, viewRoot } from './tensor.ts';
 export interface Precision {
   /** @throws InputError on a device that cannot */
   check(features: { has(name: string): boolean }): void;
-  /** The same calls on tensors that say whether they are stored as f16; `wanted` stay f32. */
+  /** The same calls on tensors that say how they are stored; `wanted` stay as they are. */
   store(records: PlannedCall[], wanted: Set<Tensor>, target: Target): PlannedCall[];
 }
 
@@ -42,7 +42,7 @@ export const mixed: Precision = {
     }
     const halved = (rec: PlannedCall) =>
       bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
-    // A tensor stays f32 where its writer, a reader, or a reader of its copy in a texture cannot use f16.
+    // A tensor stays whole where its writer, a reader, or the reader of its copy in a texture cannot do otherwise.
     for (let before = -1; before !== halves.size; ) {
       before = halves.size;
       for (const [rec, kernel] of kernels) {

@@ -53,8 +53,8 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
    */
   textures?: readonly string[];
   /**
-   * The same kernel with its first output as a texture, with the layout of those it reads: in place of the buffer, or
-   * in addition as one more output. Null: there is no such kernel.
+   * The same kernel with its first output as a texture, laid out like those it reads: instead of the buffer, or
+   * beside it as one more output. Null: it has no such form.
    */
   toTexture?: (where: 'texture' | 'both') => Kernel<O, I> | null;
   /** Its input textures are `texture_2d<f32>`. */
@@ -219,7 +219,7 @@ export function kernelOf(spec: Op, c: Call, target: Target): Kernel {
 
 const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
 
-/** The complete WGSL of a kernel. The kernel's file is first, so that the line numbers of a compiler's messages are those of the file. */
+/** The WGSL of a kernel, whole. Kernel first, so that a compiler's line numbers are those of its file. */
 export const sourceOf = (k: Kernel): string => {
   const text = [k.source].flat().join('\n');
   return (k.quads ? QUADS : '') + (k.prelude ? `${text}\n${k.prelude}` : text);

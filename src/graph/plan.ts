@@ -18,7 +18,7 @@ export interface PlanOptions {
   /** `false`: each tensor has its own slot. Default true. */
   reuse?: boolean;
   target?: Target;
-  /** Outputs that share their slot with no other tensor: a buffer of the caller replaces it. */
+  /** Outputs that share their slot with nothing: a caller's buffer takes its place. */
   apart?: readonly string[];
   precision?: Precision;
 }

@@ -282,7 +282,7 @@ export async function fitLogistic(
     made.push(p);
     onProgress?.(0.1);
 
-    // The iterations of one step share its copies to textures.
+    // Several iterations a step share what it copies into textures.
     const together = largestDivisor(iterations, 10);
     const iterate = await compileOnce(() => {
       for (let i = 0; i < together; i++) descend(state, p, sizes, dual);

@@ -13,7 +13,7 @@ import { knnVotes, neighboursOf } from './knn.ts';
 import { metricsOf } from './metric.ts';
 import { agreeing } from './per_class.ts';
 
-/** Shifts that the training views of small gray images (`S1`) lack, or have in a weaker form. */
+/** Shifts that the training views of small gray images (`S1`) do not have, or not so far. */
 export const SHIFTS = {
   noise: { noise: 0.2 },
   blur: { blur: { probability: 1, sigma: [1.5, 1.5] } },

@@ -362,7 +362,7 @@ function slicedFrom(xs: readonly Tensor[], axis: number): Tensor | null {
   return start === source?.shape[axis] ? source : null;
 }
 
-/** Concatenates tensors along an axis; their other sizes are equal. f32 or u32; one dispatch for every four tensors. */
+/** Tensors one after the other along an axis; their other sizes are equal. f32 or u32; one dispatch for each four. */
 export function concatenate(xs: readonly Tensor[], axis = 0): Tensor {
   checkTensors('concatenate', 'xs', xs);
   if (xs.length === 0) fail('concatenate', 'expected at least one tensor, got none');

@@ -11,7 +11,7 @@ const uniformOf = (x: Tensor) => {
 };
 const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
 
-/** The kernels of softmax (`log` false) and logSoftmax. */
+/** Kernels of softmax (`log` false) and logSoftmax. */
 const forwardKernel = (x: Tensor, log: boolean, target: Target): Kernel => ({
   ...rowKernel(softmaxWgsl, x, target, 3),
   entry: 'softmax_forward',

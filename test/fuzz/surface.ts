@@ -734,7 +734,7 @@ export const OTHERS = {
     'nn',
   ],
   classes: ['Tensor', 'Variable'],
-  /** They throw the error that they are given. */
+  /** They throw what they are told. */
   throwing: ['fail'],
   errors: Object.keys(api).filter((name) => name.endsWith('Error')),
 };

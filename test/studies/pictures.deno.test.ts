@@ -1,4 +1,4 @@
-// The studies' plots: those in docs/ are drawn from the numbers beside them, and every file is self-contained.
+// The studies' pictures: those in docs/ are what the numbers beside them give, and every file stands alone.
 import { circle, density } from '../../src/studies/circle.ts';
 import { decades, figure, linear } from '../../src/studies/figure.ts';
 import { limit } from '../../src/studies/limit.ts';

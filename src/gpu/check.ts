@@ -100,7 +100,7 @@ export function checkFunction(where: string, name: string, value: unknown): void
 }
 
 /**
- * Checks a name of a layer, variable or data set, which messages and files repeat.
+ * Checks the name of a layer, variable or data set, which messages and files contain.
  * @throws InputError: `linear: expected a line of at most 200 characters for "name", got null`
  */
 export function checkName(where: string, name: unknown): asserts name is string {

@@ -14,7 +14,7 @@ export class InputError extends HypersphereError {
   override name = 'InputError';
 }
 
-/** A gradient was asked for through an op that has none. */
+/** A gradient was requested through an op that has none. */
 export class GradientError extends HypersphereError {
   override name = 'GradientError';
 }

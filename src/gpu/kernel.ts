@@ -3,7 +3,7 @@ import { formatOf } from './memory.ts';
 
 /** The key of a compute pipeline. */
 export interface PipelineKey {
-  /** WGSL, whole. */
+  /** The complete WGSL. */
   source: string;
   entry: string;
   /** Values of `override` constants. */

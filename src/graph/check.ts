@@ -66,7 +66,7 @@ export function checkGiven(name: string, x: Tensor, value: number): void {
 
 /**
  * Checks the arguments of an op before they are read: tensors, by their names, and an object of options.
- * @param names the options there are, with spaces between
+ * @param names the allowed options, separated by spaces
  * @throws ShapeError for what is no tensor; InputError for another option
  */
 export function checkCall(
@@ -139,7 +139,7 @@ export const WEIGHT: NumberRange = { least: 0 };
 /**
  * The options of a loss that are numbers or scalar inputs of the step: their values, after a check of names and ranges.
  * @param spec default and range of each
- * @param others the options that are neither, with spaces between
+ * @param others the allowed options of other types, separated by spaces
  * @throws InputError for another option; ShapeError for a value outside its range
  */
 export function scalarsOf<K extends string>(

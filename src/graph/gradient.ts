@@ -14,7 +14,7 @@ export function stopGradient(x: Tensor): Tensor {
 
 /**
  * Gradients of `y` with respect to each of `xs` (any tensors of the graph), by reverse mode.
- * @param dy cotangent of `y`; may be left out for a scalar, where it is 1.
+ * @param dy cotangent of `y`. Default for a scalar: 1
  * @returns graph nodes of the shapes of `xs`; zeros where `y` does not depend on an `x`.
  * @throws GradientError for an op without a gradient between `y` and an `x`.
  */

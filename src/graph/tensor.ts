@@ -180,7 +180,7 @@ const single = (kind: Node['kind'], shape: Shape, dtype: DType, fields: Partial<
 
 /**
  * A tensor that keeps its value from step to step.
- * @param initial one number everywhere, or the elements, or a function that makes them. Default 0.
+ * @param initial one number for all elements, the elements, or a function that makes them. Default 0.
  */
 export function variable(
   shape: Shape,
@@ -210,7 +210,7 @@ export function scalar(dtype: 'f32' | 'u32' = 'f32'): Tensor {
   return single('scalar', [], dtype);
 }
 
-/** A tensor whose elements are known: one number everywhere, or an array. */
+/** A tensor whose elements are known: one number for all of them, or an array. */
 export function constant(value: number | TypedArray, shape: Shape = [], dtype: DType = 'f32'): Tensor {
   checkDType('constant', dtype);
   if (typeof value !== 'number') {
@@ -232,7 +232,7 @@ export function viewRoot(x: Tensor): Tensor {
 /** The variable whose buffer holds the elements of a variable. */
 export const home = (v: Variable): Variable => v.home?.flat ?? v;
 
-/** The number that a constant tensor holds everywhere, or null. */
+/** The number that all elements of a constant tensor have, or null. */
 export const constantValue = (x: Tensor): number | null =>
   x.node.kind === 'constant' && typeof x.node.options.value === 'number' ? x.node.options.value : null;
 
@@ -262,7 +262,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 /** Parts of a flat buffer start at multiples of this many elements: 256 bytes, the alignment of a binding. */
 export const PART = 64;
 
-/** The offsets, in elements, of parts laid one after the other, and the whole length. */
+/** The offsets of parts that are placed one after the other, and the total length, in elements. */
 export function layout(sizes: readonly number[]): { offsets: number[]; length: number } {
   let length = 0;
   const offsets = sizes.map((size) => {
@@ -274,8 +274,8 @@ export function layout(sizes: readonly number[]): { offsets: number[]; length: n
 }
 
 /**
- * Tensors laid one after the other in one flat buffer, each from a multiple of 256 bytes on; the gaps stay zero.
- * The executor lets their ops write there directly.
+ * Places tensors one after the other in one flat buffer, each at a multiple of 256 bytes; the gaps stay zero.
+ * The plan lets their ops write there directly.
  * @param shape the shape of the result, for parts that leave no gaps. Default: that of the flat buffer
  */
 export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {

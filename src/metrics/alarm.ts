@@ -54,10 +54,10 @@ export const THRESHOLDS = {
   uniformity: 0.34,
   /** Share of the std of directions that are spread evenly. */
   std: 0.75,
-  /** Share of the effective rank of the untrained encoder, or of classes less one; both less the 1 of a line. */
+  /** Share of the effective rank of the untrained encoder, or of the classes minus one; both minus 1, the rank of a line. */
   rank: 0.23,
   /**
-   * Share of the participation ratio of the same, both less 1. Fitted on seed 0 of the 8 x 8 digits too, where it alone shows that
+   * Share of the participation ratio of the same, both minus 1. Fitted on seed 0 of the 8 x 8 digits too, where it alone shows that
    * VICReg lost its covariance term.
    */
   participation: 0.07,
@@ -100,7 +100,7 @@ function bestOf(
   };
 }
 
-/** Share of a number of dimensions, both less the 1 of a line; 1 for two classes, which are a line at best. */
+/** Share of a number of dimensions, both minus 1, the rank of a line; 1 for two classes, which form a line at best. */
 const shareOf = (found: number, best: number) => (best > 1 ? (found - 1) / (best - 1) : 1);
 
 /** The metrics of one evaluation as shares of the best values to expect. */

@@ -8,7 +8,7 @@ import { metricsOf } from './metric.ts';
 
 /**
  * Mean cosine of two different rows: 0 when directions cancel out, 1 when all are the same (Ethayarajh 2019, arXiv
- * 1909.00512). As (|sum u|^2 - N) / (N (N - 1)), so it costs O(N D).
+ * 1909.00512). Computed as (|sum u|^2 - N) / (N (N - 1)) in O(N D).
  * @param x f32 [N, D], N of 2 at least; a row of zeros has no direction, and is left out
  * @returns NaN where fewer than two rows have a direction
  * @throws ShapeError, InputError

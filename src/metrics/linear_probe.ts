@@ -28,8 +28,8 @@ export interface ProbeResult {
   std: number;
   accuracies: number[];
   /**
-   * How many labels each draw was trained on: of a given number, as many as divide evenly among the classes; of 'all', fewer than
-   * there are where a binding of the device cannot hold their rows: evenly spaced ones of each class.
+   * The number of labels in each draw. Of a given number: as many as divide evenly among the classes. Of 'all': fewer than all if a
+   * binding of the device cannot hold their rows; then evenly spaced ones of each class.
    */
   labels: number;
   /** Iterations of the solver. */
@@ -366,7 +366,7 @@ async function allLabels(context: Required<MetricContext>) {
   return { value: accuracy, count: labels, remark: used };
 }
 
-/** A probe on `labels` in all, the same number of each class, or on `each` of every class; left out, with a note, where there are too few. */
+/** A probe on `labels` in all, the same number of each class, or on `each` of every class; left out, with a note, if there are too few. */
 async function fewLabels(
   context: Required<MetricContext>,
   { name, labels, each: wanted }: { name: string; labels?: number; each?: number },

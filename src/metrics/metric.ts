@@ -34,11 +34,11 @@ export interface Metric {
   needs?: readonly Need[];
   /** The stage of an evaluation that computes it. Default 'geometry'. */
   stage?: Stage;
-  /** About how many percent of the time of an evaluation it takes. Default 0.3. */
+  /** About its share, in percent, of an evaluation's time. Default 0.3. */
   cost?: number;
   /** Its name in a sentence, for the accuracies that a verdict compares. */
   phrase?: string;
-  /** Why it may be undefined, and NaN. */
+  /** The reason why it may be undefined (NaN). */
   missing?: string;
   /** The key of its standard deviation over repetitions. */
   spread?: string;

@@ -81,7 +81,7 @@ export async function nearest(
   return found;
 }
 
-/** Merges the lists of a slab into those of the slabs before it: of equal similarities the first stays first. */
+/** Merges the lists of a slab into those of the slabs before it: among equal similarities the earlier one stays first. */
 function merge(
   { indices, similarities }: Nearest,
   k: number,

@@ -82,7 +82,7 @@ export function worstClass<L extends Label>(
   return { label: values[place], accuracy };
 }
 
-/** The smallest of some accuracies, and its place. */
+/** The smallest of some accuracies, and its index. */
 export function worstOf(accuracies: Float64Array): { place: number; accuracy: number } {
   const accuracy = accuracies.reduce((least, a) => (a < least ? a : least), Number.POSITIVE_INFINITY);
   return { place: accuracies.indexOf(accuracy), accuracy };

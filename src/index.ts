@@ -14,7 +14,16 @@ export { std, variance } from './ops/variance.ts';
 export { type CompileOptions, compile } from './runtime/compile.ts';
 export type { Step, StepStats } from './runtime/step.ts';
 // Data sets and views.
-export { type Augmentation, augment, EVAL, NOISY, S1, scaledTo, simclrRgb, WIDE } from './data/augment.ts';
+export {
+  type Augmentation,
+  augment,
+  evaluationViews,
+  noisyViews,
+  plainViews,
+  scaledTo,
+  colorViews,
+  wideViews,
+} from './data/augment.ts';
 export { fileChoices } from './data/choices.ts';
 export {
   batchesPerEpoch,
@@ -100,7 +109,13 @@ export {
 export { freeVariables, readVariable, variableRange, writeVariable } from './runtime/variables.ts';
 // Metrics, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
 export { adjustedRandIndex, normalizedMutualInformation } from './metrics/agreement.ts';
-export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './metrics/alarm.ts';
+export {
+  type AlarmOptions,
+  type Collapse,
+  collapseAlarm,
+  describeCollapse,
+  type Look,
+} from './metrics/alarm.ts';
 export { alignment } from './metrics/alignment.ts';
 export { type Analogy, analogyAccuracy } from './metrics/analogy.ts';
 export { anisotropy } from './metrics/anisotropy.ts';
@@ -153,8 +168,8 @@ export {
   maximum,
   minimum,
   mul,
+  select,
   sub,
-  where,
 } from './ops/binary.ts';
 export { crossEntropy } from './ops/cross_entropy.ts';
 export { l2Normalize } from './ops/l2_normalize.ts';

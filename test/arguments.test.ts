@@ -11,7 +11,7 @@ const OTHERS = new Set(
   (
     'openDevice augment scaledTo fileChoices batchesPerEpoch batchLabels cleanBatch dataset pixelStatistics checkLabels fromArrays ' +
     'fromImageData loadIdx parseImages parseLabels npyLabels npyRows parseNpy decodeSafetensors encodeSafetensors loadVariables ' +
-    'saveVariables quarterTurns fail adjustedRandIndex normalizedMutualInformation collapseAlarm describe alignment analogyAccuracy ' +
+    'saveVariables quarterTurns fail adjustedRandIndex normalizedMutualInformation collapseAlarm describeCollapse alignment analogyAccuracy ' +
     'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
     'lidar linearProbe effectiveRankOf liveMetrics participationRatioOf onlineAccuracies onlineMetrics accuracyOf classAccuracies ' +
     'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum'

@@ -7,7 +7,7 @@ import {
   methods,
   type Network,
   nn,
-  S1,
+  plainViews,
   type Tensor,
 } from 'hypersphere';
 import { serve } from '../shared/worker.ts';
@@ -40,7 +40,7 @@ serve(({ images, seed, settings, inputs }) => {
   const optimizer = adam([...network.parameters, ...(parameters ?? [])], { learningRate: 2e-3 });
 
   function train() {
-    const x = augment(images, { ...S1, batch: 128, seed, step: inputs.step }); // [2 x 128, 28, 28, 1]
+    const x = augment(images, { ...plainViews, batch: 128, seed, step: inputs.step }); // [2 x 128, 28, 28, 1]
     const y = loss({ x, labels: null, step: inputs.step, views: () => x });
     optimizer.minimize(y);
     after?.({ momentum: 0.99 });

@@ -24,9 +24,10 @@ export async function loadData(folder: string): Promise<Data> {
     return { ...images, labels: Uint8Array.from(labels), classes: 10 };
   };
   const [train, test] = await Promise.all([load('train-10k'), load('test-2k')]);
+  const statistics = { mean: 0.286, std: 0.353 }; // of Fashion-MNIST
   return {
-    train: dataset(train),
-    test: dataset(test, { name: 'test' }),
+    train: dataset(train, statistics),
+    test: dataset(test, { ...statistics, name: 'test' }),
     labels: { train: train.labels, test: test.labels },
     pixels: test.pixels,
   };

@@ -1,5 +1,13 @@
 // The metrics of every demo, on held-out images.
-import { augment, cleanBatch, compileWatch, type Device, EVAL, spectrumOf, type Tensor } from 'hypersphere';
+import {
+  augment,
+  cleanBatch,
+  compileWatch,
+  type Device,
+  evaluationViews,
+  spectrumOf,
+  type Tensor,
+} from 'hypersphere';
 import type { Data } from './images.ts';
 
 /** Test images that are watched, and labelled training images of k-NN. */
@@ -13,7 +21,7 @@ type Representation = Record<'embed' | 'represent', (x: Tensor) => Tensor>;
 export async function watchModel(device: Device, { embed, represent }: Representation, data: Data) {
   const watch = await compileWatch(device, {
     views() {
-      const x = augment(data.test, { ...EVAL, batch: WATCHED, start: 0, seed: 5 });
+      const x = augment(data.test, { ...evaluationViews, batch: WATCHED, start: 0, seed: 5 });
       return { z: embed(x), h: represent(x) };
     },
     labelled: {

@@ -6,14 +6,14 @@ import {
   concatenate,
   type Dataset,
   type Device,
-  describe,
+  describeCollapse,
   freeVariables,
   InputError,
   l2Normalize,
   loadVariables,
   type nn,
   type Optimizer,
-  S1,
+  plainViews,
   saveVariables,
   scalar,
   settleStatistics,
@@ -118,7 +118,7 @@ export async function makeTrainer(
       ),
     );
     // A random encoder with true statistics is what training is compared with.
-    const run = { data: data.train, views: S1, batch: 128, seed };
+    const run = { data: data.train, views: plainViews, batch: 128, seed };
     await settleStatistics(device, run, model, SETTLING);
     const untouched = await saveVariables(device, variables);
     const looks: Metrics[] = [];
@@ -194,7 +194,7 @@ export async function makeTrainer(
         const metrics: Metrics = { step: at, loss, ...seen, alarm: [] };
         looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), metrics);
         const collapses = collapseAlarm(looks, { width: model.width, untrained });
-        metrics.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
+        metrics.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describeCollapse(collapse) }));
         return { metrics, covariance, pictures: pictures && bytesOf(pictures, data.train) };
       },
       async checkpoint(): Promise<Checkpoint> {

@@ -1,4 +1,4 @@
-import { type Augmentation, EVAL, scaledTo } from '../data/augment.ts';
+import { type Augmentation, evaluationViews, scaledTo } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type LabelOptions, rowsKept } from '../data/labels.ts';
 import { quarterTurns } from '../data/turns.ts';
@@ -38,7 +38,7 @@ export interface Evaluation extends MetricValues {
   notes: string[];
   /** Singular values over sqrt(N) of the centred unit embeddings, largest first. */
   spectrumZ?: Float64Array;
-  /** Cosines of two EVAL views of a sample, and of two samples. */
+  /** Cosines of two `evaluationViews` of a sample, and of two samples. */
   similaritiesZ?: SimilarityHistogram;
 }
 
@@ -199,8 +199,8 @@ async function contextOf(job: Job): Promise<MetricContext> {
   report('encoding', 0);
   const gallery = await encode(train, 0, 0.7);
   const clean = await encode(test, 0.7, 0.8);
-  const viewA = await encode(test, 0.8, 0.9, EVAL);
-  const viewB = await encode(test, 0.9, 1, EVAL, seed + 1);
+  const viewA = await encode(test, 0.8, 0.9, evaluationViews);
+  const viewB = await encode(test, 0.9, 1, evaluationViews, seed + 1);
   const { rows, count } = await rowsThatFit(where, device, clean.h, viewA.h);
   const [still, moved] = rows;
   if (count < test.count)

@@ -200,7 +200,7 @@ export async function render(results: readonly Result[], folder: URL): Promise<s
   };
   const text = `# Results
 
-Every method by the small protocol on Fashion-MNIST: MLP 784-256-128 = h, projector 128-128-64 = z, views S1 with noise of .1 (rotation: wider ones), Adam 2e-3, 10 epochs of 39 steps of 256.
+Every method by the small protocol on Fashion-MNIST: MLP 784-256-128 = h, projector 128-128-64 = z, plain views with noise of .1 (rotation: wider ones), Adam 2e-3, 10 epochs of 39 steps of 256.
 Made by \`npm run methods\`; every run by itself is in results.json. Accuracies are on h unless z is named; one on 2,000 test images has a standard
 error of .0085, and seeds vary by about .006: differences under .015 are noise. Several seeds: the mean, ± half of what they span.
 

@@ -62,7 +62,7 @@ const word = fc.oneof(
     'mlp-small',
     'f32',
     'mixed',
-    'S1',
+    'plain',
     'ring',
     'a,b',
     ',',
@@ -269,7 +269,7 @@ const planned: Property<string[]> = {
       const { options } = parse(args);
       if ('density' in options) return;
       stepsOf(options, data!.train);
-      await checkRun(gpu.device, imageRunOf({ views: 'S1', ...options }, data!), data!);
+      await checkRun(gpu.device, imageRunOf({ views: 'plain', ...options }, data!), data!);
     });
     checkGpu('plans');
     return refused ? 'refused' : 'taken';

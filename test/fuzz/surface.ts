@@ -332,7 +332,7 @@ export const surface: Record<string, Entry> = {
       untrained: object({ rank: 20, participation: 9, length: 3 }),
     }),
   ),
-  describe: cpu(object({ kind: 'complete', since: 3, evidence: ['a'], remedy: 'b' })),
+  describeCollapse: cpu(object({ kind: 'complete', since: 3, evidence: ['a'], remedy: 'b' })),
   alignment: onGpu(rows(6, 4), rows(6, 4, 1)),
   analogyAccuracy: onGpu(rows(6, 4), list(value([0, 1, 2, 3]))),
   anisotropy: onGpu(rows(6, 4)),
@@ -473,7 +473,7 @@ export const surface: Record<string, Entry> = {
   ),
   copyNetwork: build(network, network, value('copy')),
   settleStatistics: slow(
-    object({ data, views: leaf('S1', () => api.S1), batch: 4, seed: 1 }),
+    object({ data, views: leaf('plainViews', () => api.plainViews), batch: 4, seed: 1 }),
     network,
     value(1),
   ),
@@ -651,7 +651,7 @@ export const surface: Record<string, Entry> = {
   sum: build(x, object({ axes: [1], keepDims: true })),
   variance: build(x, object({ axes: 1, keepDims: true, unbiased: false })),
   broadcastTo: build(tensor([3]), value([2, 3])),
-  concatenate: build(list(x, x), value(1)),
+  concatenate: build(list(x, x), object({ axis: 1 })),
   gather: build(x, tensor([4], 'u32')),
   pad: build(x, object({ before: [1, 0], after: [0, 2], value: 3 })),
   slice: build(x, object({ starts: [0, 1], sizes: [2, 2] })),
@@ -664,7 +664,7 @@ export const surface: Record<string, Entry> = {
   power: build(x, value(2)),
   leakyRelu: build(x, object({ slope: 0.1 })),
   gelu: build(x, object({ exact: true })),
-  where: build(tensor([2, 3]), x, x),
+  select: build(tensor([2, 3]), x, x),
   ...Object.fromEntries(
     ['abs', 'exp', 'log', 'neg', 'relu', 'sigmoid', 'silu', 'softplus', 'sqrt', 'square', 'tanh'].map(
       (name) => [name, unary],
@@ -719,11 +719,11 @@ export async function prepareSteps(): Promise<void> {
 export const OTHERS = {
   tables: [
     'IGNORED',
-    'NOISY',
-    'S1',
-    'EVAL',
-    'WIDE',
-    'simclrRgb',
+    'noisyViews',
+    'plainViews',
+    'evaluationViews',
+    'wideViews',
+    'colorViews',
     'SHIFTS',
     'metrics',
     'curves',

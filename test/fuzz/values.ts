@@ -175,7 +175,7 @@ const ops: fc.Arbitrary<Case> = fc.oneof(
       const operands = lengths.map((n) => ({ shape: shape.map((size, i) => (i === axis ? n : size)) }));
       return {
         ...{ text: `concatenate(${operands.map(({ shape }) => `[${shape}]`)}, ${axis})`, operands },
-        op: (...xs: api.Tensor[]) => api.concatenate(xs, axis),
+        op: (...xs: api.Tensor[]) => api.concatenate(xs, { axis }),
         by: (...xs: Ref[]) => reference.concatenate(xs, axis),
       };
     }),

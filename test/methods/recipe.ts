@@ -59,7 +59,7 @@ export async function trainRecipe(
     gpu,
     ({ x, labels, step }) => {
       // More views: the first ones again.
-      const views = (count: number) => concatenate(new Array(count).fill(halves(x)[0]), 0);
+      const views = (count: number) => concatenate(new Array(count).fill(halves(x)[0]));
       const drawn: ImageBatch = { x, labels, step, views };
       const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
       if (gradients) optimizer.update(gradients);

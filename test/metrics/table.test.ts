@@ -25,7 +25,8 @@ const sets = (classes: number, height?: number) => ({
   test: dataset(images(30, classes, height), { name: 'test', mean: [0.4], std: [0.2] }),
 });
 const flat = (x: Tensor, D: number) => reshape(x, [x.shape[0], D]);
-const unlabelled = (count: number) => dataset({ ...images(count, 3), labels: undefined });
+const unlabelled = (count: number) =>
+  dataset({ ...images(count, 3), labels: undefined }, { mean: 0.4, std: 0.2 });
 
 test('the keys of metrics and their companions are all different, and so are their names', () => {
   const keys = allMetrics.flatMap(({ key, spread, target, count }) => [key, spread, target?.key, count?.key]);

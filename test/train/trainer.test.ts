@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { S1, scaledTo } from '../../src/data/augment.ts';
+import { plainViews, scaledTo } from '../../src/data/augment.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
 import { decodeSafetensors } from '../../src/data/safetensors.ts';
@@ -28,7 +28,7 @@ async function options(more: Partial<TrainerOptions> = {}): Promise<TrainerOptio
     method: methods.simclr,
     data: images(false),
     encoder: ({ seed }) => mlpEncoder({ seed, inputs: SIDE ** 2, widths: [32, 16] }),
-    views: scaledTo({ height: SIDE, width: SIDE }, S1),
+    views: scaledTo({ height: SIDE, width: SIDE }, plainViews),
     ...{ embedding: 8, epochs: 4, batch: BATCH, ...more },
   };
 }
@@ -146,6 +146,7 @@ test('wrong options are refused at once, by name', async () => {
     [{ method: methods.nce }, /expected a method of images/],
     [{ data: [1, 2] }, /expected a data set made by dataset\(\) for "data"/],
     [{ validation: null }, /for "validation", got null/],
+    [{ validation: { ...good.data, mean: [0.9] } }, /trainer: expected data sets of the same mean and std/],
     [{ encoder: 'vit' }, /expected a function or one of cnn, .* for "encoder", got "vit"/],
     [{ epochs: 0 }, /"epochs"/],
     [{ batch: 1000 }, /expected a whole number of 2 to 48 for "batch", got 1000/],

@@ -1,13 +1,8 @@
-import {
-  adam,
-  alignUniformLoss,
-  augment,
-  halves,
-  nn,
-  ntXentLoss,
-  plainViews,
-  type Tensor,
-} from 'hypersphere';
+import type { Tensor } from 'hypersphere';
+import { augment, plainViews } from 'hypersphere/data';
+import { alignUniformLoss, halves, ntXentLoss } from 'hypersphere/methods';
+import * as nn from 'hypersphere/nn';
+import { adam } from 'hypersphere/optim';
 import { serve } from '../shared/worker.ts';
 
 serve(({ images, seed, settings, inputs }) => {

@@ -1,5 +1,5 @@
 // The images of every demo: a part of Fashion-MNIST, which lies beside the demos.
-import { type Dataset, dataset, type Images, parseImages, parseLabels } from 'hypersphere';
+import { type Dataset, dataset, type Images, parseImages, parseLabels } from 'hypersphere/data';
 
 export interface Data {
   train: Dataset;

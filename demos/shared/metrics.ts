@@ -1,13 +1,7 @@
 // The metrics of every demo, on held-out images.
-import {
-  augment,
-  cleanBatch,
-  compileWatch,
-  type Device,
-  evaluationViews,
-  spectrumOf,
-  type Tensor,
-} from 'hypersphere';
+import type { Device, Tensor } from 'hypersphere';
+import { augment, cleanBatch, evaluationViews } from 'hypersphere/data';
+import { compileWatch, spectrumOf } from 'hypersphere/metrics';
 import type { Data } from './images.ts';
 
 /** Test images that are watched, and labelled training images of k-NN. */

@@ -1,26 +1,21 @@
 // What every demo trains: its model on 10,000 images, with the points to draw and the metrics to show.
 import {
-  cleanBatch,
-  collapseAlarm,
   compile,
   concatenate,
-  type Dataset,
   type Device,
-  describeCollapse,
   freeVariables,
   InputError,
   l2Normalize,
-  loadVariables,
-  type nn,
-  type Optimizer,
-  plainViews,
-  saveVariables,
   scalar,
   settleStatistics,
   slice,
   type Tensor,
   type Variable,
 } from 'hypersphere';
+import { cleanBatch, type Dataset, loadVariables, plainViews, saveVariables } from 'hypersphere/data';
+import { collapseAlarm, describeCollapse } from 'hypersphere/metrics';
+import type * as nn from 'hypersphere/nn';
+import type { Optimizer } from 'hypersphere/optim';
 import { checkEncoder } from './encoder_file.ts';
 import type { Data } from './images.ts';
 import { watchModel } from './metrics.ts';

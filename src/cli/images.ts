@@ -5,7 +5,7 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
 import { collapseAlarm, describeCollapse, type Look } from '../metrics/alarm.ts';
 import { evaluate } from '../metrics/evaluate.ts';
@@ -50,7 +50,7 @@ export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
   const { channels } = data.train;
   const { hyperparameters, embedding, epochs, batch, learningRate, seed } = options;
   return {
-    method: methods[method] as ImageMethod,
+    method: allMethods[method] as ImageMethod,
     ...{ hyperparameters, embedding, epochs, batch, learningRate, seed, viewNoise },
     ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
     views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
@@ -102,7 +102,7 @@ export async function imageJob(
     const bytes = await saveVariables(site.device(), model.encoderVariables, encoderMetadata(record));
     site.folder.write('encoder.safetensors', bytes);
   };
-  const { title, paper } = methods[options.method];
+  const { title, paper } = allMethods[options.method];
   return {
     title: `${title}, ${paper}: ${steps} steps of ${options.batch} samples`,
     ...{ steps, samplesPerStep: 2 * options.batch, recorded, dataDigest },

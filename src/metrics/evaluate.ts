@@ -27,7 +27,7 @@ import {
 import { accuracyUnder, checkSets, labelsOf } from './shifts.ts';
 import { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
 import { spectrumOfZ } from './spectrum.ts';
-import { type MetricRow, type MetricValues, metrics } from './table.ts';
+import { evaluationMetrics, type MetricRow, type MetricValues } from './table.ts';
 
 /**
  * What `evaluate` measured: the metrics that apply, by their keys in `metrics`; names that end in Z, and alignment and
@@ -103,7 +103,7 @@ export async function evaluate(
   const notes: string[] = [];
   const labels = await knownLabels(device, sets, { ignore }, notes);
   const { train, test } = sets;
-  const wanted = metrics.filter((metric) => probes || !PROBES.includes(stageOf(metric)));
+  const wanted = evaluationMetrics.filter((metric) => probes || !PROBES.includes(stageOf(metric)));
   const totalOf = (rows: typeof wanted) => rows.reduce((sum, row) => sum + costOf(row), ENCODING);
   // Before anything is embedded: what will probably apply.
   const missing: Need[] = [...(labels ? [] : LABELLED), ...(forward ? [] : ENCODED)];
@@ -143,7 +143,7 @@ const ENCODED: readonly Need[] = ['z', 'views', 'encoder', 'turned'];
 /** The metrics with their companions, by key. */
 function valuesOf(found: ReadonlyMap<MetricRow, Measured>): MetricValues {
   const values: MetricValues = {};
-  for (const row of metrics) {
+  for (const row of evaluationMetrics) {
     const one = found.get(row);
     if (!one) continue;
     const { key, spread, target, count } = row;

@@ -6,7 +6,7 @@ import { evaluationViews, plainViews } from '../data/augment.ts';
 import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import { defaultsOf, type ImageMethod } from '../methods/method.ts';
 import { collapseAlarm, describeCollapse, type Look, sharesOf } from '../metrics/alarm.ts';
 import { linearCka } from '../metrics/cka.ts';
@@ -36,7 +36,7 @@ const POINTS = 300;
 
 /** The small protocol as calibrated: MLP 784-256-128 -> h, 128-128-64 -> z, noise on the views, 10 epochs of 39 steps of 256. */
 const runOf = ({ method: name, hyperparameters }: Case, seed: number): ImageRun => {
-  const method = methods[name] as ImageMethod;
+  const method = allMethods[name] as ImageMethod;
   return {
     ...{ method, seed, encoder: encoders['mlp-small'], embedding: 64, epochs: 10, batch: 256 },
     ...{ learningRate: 2e-3, views: plainViews, viewNoise: 0.1, data: data.train, validation: data.test },

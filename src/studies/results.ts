@@ -2,10 +2,10 @@
 
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import type { metricGroups } from '../metrics/metric.ts';
-import { metrics } from '../metrics/table.ts';
+import { evaluationMetrics } from '../metrics/table.ts';
 import { cases } from './cases.ts';
 import { gatesOf } from './gates.ts';
 import type { Result } from './result.ts';
@@ -23,7 +23,7 @@ type MetricGroup = keyof typeof metricGroups;
 /** The metrics of some groups, in the order of the tables. */
 const columnsOf = (...groups: MetricGroup[]): Column[] =>
   groups.flatMap((name) =>
-    metrics
+    evaluationMetrics
       .filter(({ group }) => group === name)
       .map(({ key, name, short = name, kind }) => ({
         ...{ name: short, digits: DIGITS[kind] },
@@ -71,7 +71,7 @@ function groupsOf(results: readonly Result[]): Group[] {
 }
 
 const nameOf = ({ method, variant }: { method: string; variant: string }) =>
-  [methods[method]?.title ?? method, variant].filter(Boolean).join(', ');
+  [allMethods[method]?.title ?? method, variant].filter(Boolean).join(', ');
 
 /** The mean over seeds, with half of what they span. */
 function cell(values: readonly unknown[], digits: number): string {

@@ -1,7 +1,7 @@
 // Ops, losses and metrics on random inputs of random shapes: as the float64 reference has them.
 import fc from 'fast-check';
-import * as api from '../../src/index.ts';
 import { close, random } from '../harness.ts';
+import * as api from '../public.ts';
 import * as reference from '../reference.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { checkGpu, gpu, openGpu } from './gpu.ts';

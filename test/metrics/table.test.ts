@@ -3,7 +3,7 @@ import { dataset } from '../../src/data/dataset.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
 import { curves } from '../../src/metrics/curves.ts';
 import { evaluate } from '../../src/metrics/evaluate.ts';
-import { allMetrics, metrics } from '../../src/metrics/table.ts';
+import { allMetrics, evaluationMetrics } from '../../src/metrics/table.ts';
 import { device, freshSeed, random, test } from '../harness.ts';
 
 const equal = (got: readonly unknown[], wanted: readonly unknown[]) => {
@@ -49,7 +49,9 @@ test('every metric has a sentence of glossary', () => {
 test('without labels the metrics that need them are absent, all others are there', async () => {
   const gpu = await device();
   const found = await evaluate(gpu, { train: unlabelled(60), test: unlabelled(30) }, null);
-  const needing = metrics.filter(({ needs = [] }) => needs.includes('labels') || needs.includes('clustered'));
+  const needing = evaluationMetrics.filter(
+    ({ needs = [] }) => needs.includes('labels') || needs.includes('clustered'),
+  );
   equal(
     needing.filter(({ key }) => key in found).map(({ key }) => key),
     [],

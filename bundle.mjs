@@ -63,7 +63,7 @@ const apart = {
 export async function buildLibrary(outdir) {
   const { metafile } = await esbuild.build({
     ...web,
-    entryPoints: ['src/index.ts'],
+    entryPoints: ['src/all.ts'],
     outfile: join(outdir, 'hypersphere.js'),
     plugins: [minifiedShaders],
     minify: true,
@@ -97,13 +97,26 @@ export function finishTypes(folder) {
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
     for (const [word] of code.matchAll(/\bGPU\w+/g)) names.add(word);
   }
-  const index = join(folder, 'index.d.ts');
-  writeFileSync(index, `/// <reference path="./webgpu.d.ts" />\n${readFileSync(index, 'utf8')}`);
+  for (const name of ['all', 'index', ...NAMESPACES.map((name) => `${name}/index`)]) {
+    const entry = join(folder, `${name}.d.ts`);
+    const path = name.includes('/') ? '../webgpu.d.ts' : './webgpu.d.ts';
+    writeFileSync(entry, `/// <reference path="${path}" />\n${readFileSync(entry, 'utf8')}`);
+  }
   const about =
     '// What these types name of WebGPU: each merges with its description in @webgpu/types or in lib.dom, where one of them is there.';
   const empty = [...names].sort().map((name) => `interface ${name} {}`);
   writeFileSync(join(folder, 'webgpu.d.ts'), [about, ...empty, ''].join('\n'));
 }
+
+/** The entry points of the package besides `hypersphere`: folders of src whose index.ts is one. */
+const NAMESPACES = ['data', 'methods', 'metrics', 'nn', 'optim'];
+
+/** What the files of the methods export: functions are losses. */
+const lossNames = () =>
+  readdirSync(join(root, 'src', 'methods'))
+    .filter((name) => /^(?!index|list|method)\w+\.ts$/.test(name))
+    .map((name) => readFileSync(join(root, 'src', 'methods', name), 'utf8'))
+    .flatMap((text) => [...text.matchAll(/^export function (\w+)/gm)].map(([, name]) => name));
 
 /** The values that src/index.ts exports from files whose path from src begins with a pattern. */
 function namesFrom(place) {
@@ -113,35 +126,32 @@ function namesFrom(place) {
   return names.filter((name) => name && !name.startsWith('type '));
 }
 
-/** What the files of the methods export: functions are losses, records are methods. */
-const methodSources = () =>
-  readdirSync(join(root, 'src', 'methods'))
-    .filter((name) => /^(?!index|list|method)\w+\.ts$/.test(name))
-    .map((name) => readFileSync(join(root, 'src', 'methods', name), 'utf8'))
-    .join('\n');
-const lossNames = () => [...methodSources().matchAll(/^export function (\w+)/gm)].map(([, name]) => name);
-const methodNames = () => [...methodSources().matchAll(/^export const (\w+) = \{/gm)].map(([, name]) => name);
-
 /**
  * What a page may import of the library, and how large it may be then.
- * @param {string[]} everything all names
+ * @param {Record<string, string[]>} names of the values that the entry points export; '' is that of `hypersphere`
  */
-function pages(everything) {
-  // Without the methods themselves, which bring layers and optimisers.
-  const losses = [...lossNames(), ...namesFrom('methods/parts/')];
-  const metrics = namesFrom('metrics/');
+function pages(names) {
   // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, mixed precision with its import.
   const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
-  const apart = ['methods/', 'data/', 'train/'].flatMap(namesFrom);
-  const others = new Set([...apart, ...losses, ...methodNames(), ...metrics, ...special, 'mixed']);
-  const core = [...everything.filter((name) => !others.has(name)), 'ntXentLoss'];
+  const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
+  const core = names[''].filter((name) => !others.has(name));
+  // Without the methods themselves, which bring layers and optimisers.
+  const losses = `export { ${[...lossNames(), 'halves', 'sigReg', 'whiten']} } from 'hypersphere/methods';`;
   // Without those that are about data sets, training, tables or pictures: the others take embeddings of any origin.
   const ofData = new Set([
-    ...['metrics', 'embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies'],
+    ...['evaluationMetrics', 'embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies'],
     ...['compileWatch', 'curves', 'formatMetric', 'formatNumber', 'principalAxes'],
   ]);
-  const ofEmbeddings = metrics.filter((name) => !ofData.has(name));
-  return { core, losses, 'losses and metrics': [...losses, ...ofEmbeddings], everything };
+  const metrics = names.metrics.filter((name) => !ofData.has(name));
+  return {
+    core: `export { ${core} } from 'hypersphere';
+      export * as nn from 'hypersphere/nn';
+      export * from 'hypersphere/optim';
+      export { ntXentLoss } from 'hypersphere/methods';`,
+    losses,
+    'losses and metrics': `${losses} export { ${metrics} } from 'hypersphere/metrics';`,
+    everything: "export * from 'hypersphere/hypersphere.js';",
+  };
 }
 
 /**
@@ -150,11 +160,14 @@ function pages(everything) {
  * @returns {Promise<Record<string, { code: Uint8Array, gzipped: number }>>}
  */
 export async function bundlePages(folder) {
-  const index = join(folder, 'dist', 'src', 'index.js');
-  const { metafile } = await esbuild.build({ ...web, entryPoints: [index], metafile: true, write: false });
-  const [{ exports: everything }] = Object.values(metafile.outputs);
-  const bundled = Object.entries(pages(everything)).map(async ([page, names]) => {
-    const stdin = { contents: `export { ${names} } from 'hypersphere'`, resolveDir: folder };
+  const namesOf = async (name) => {
+    const entryPoints = [join(folder, 'dist', 'src', name, 'index.js')];
+    const { metafile } = await esbuild.build({ ...web, entryPoints, metafile: true, write: false });
+    return [name, Object.values(metafile.outputs)[0].exports];
+  };
+  const names = Object.fromEntries(await Promise.all(['', ...NAMESPACES].map(namesOf)));
+  const bundled = Object.entries(pages(names)).map(async ([page, contents]) => {
+    const stdin = { contents, resolveDir: folder };
     // The paths of this project's tsconfig.json lead to its sources, which no page gets.
     const options = { ...web, stdin, minify: true, write: false, tsconfigRaw: {} };
     const { outputFiles } = await esbuild.build(options);

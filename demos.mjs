@@ -78,7 +78,6 @@ export async function buildDemos(outdir) {
     minify: true,
     logLevel: 'warning',
     absWorkingDir: root,
-    alias: { hypersphere: './src/index.ts' },
     plugins: [minifiedShaders],
   });
   const write = (path, text) => {

@@ -112,7 +112,7 @@ fn binary_strided(group: Group, @builtin(local_invocation_index) local: u32) {
 
 // y = condition ? a : b, where a or b may be one number
 @compute @workgroup_size(256)
-fn where_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+fn select_forward(group: Group, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   var p = vec4f(params.a);
@@ -125,7 +125,7 @@ fn where_forward(group: Group, @builtin(local_invocation_index) local: u32) {
 
 // y[i, j, k, l] = condition[...] ? a[...] : b[...], any strides
 @compute @workgroup_size(256)
-fn where_strided(group: Group, @builtin(local_invocation_index) local: u32) {
+fn select_strided(group: Group, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = coordinates(i);

@@ -1,6 +1,7 @@
 /**
  * Hypersphere: trains small encoders without labels on WebGPU, and shows whether the representation is good or
- * collapsing while it forms. Everything public is named here.
+ * collapsing while it forms. Here: the device, compiled steps, tensors, ops, gradients and the trainer. `hypersphere/data`,
+ * `/methods`, `/metrics`, `/nn` and `/optim` have the rest.
  * @module
  */
 
@@ -13,50 +14,8 @@ export { std, variance } from './ops/variance.ts';
 // Compiled steps.
 export { type CompileOptions, compile } from './runtime/compile.ts';
 export type { Step, StepStats } from './runtime/step.ts';
-// Data sets and views.
-export { type Augmentation, augment, EVAL, NOISY, S1, scaledTo, simclrRgb, WIDE } from './data/augment.ts';
-export { fileChoices } from './data/choices.ts';
-export {
-  batchesPerEpoch,
-  batchLabels,
-  cleanBatch,
-  type Dataset,
-  dataset,
-  pixelStatistics,
-} from './data/dataset.ts';
-export {
-  checkLabels,
-  fromArrays,
-  fromImageData,
-  type Idx,
-  type Images,
-  loadIdx,
-  type Pixels,
-  type PixelSource,
-  parseImages,
-  parseLabels,
-  sameClasses,
-} from './data/idx.ts';
-export {
-  IGNORED,
-  type Label,
-  type LabelOptions,
-  type Labels,
-  type Numbered,
-  numberLabels,
-} from './data/labels.ts';
-export { type Npy, npyLabels, npyRows, parseNpy } from './data/npy.ts';
-export {
-  checkFinite,
-  decodeSafetensors,
-  encodeSafetensors,
-  type FileContents,
-  type FileTensor,
-  loadVariables,
-  saveVariables,
-} from './data/safetensors.ts';
-export { quarterTurns } from './data/turns.ts';
 // The device, and what can go wrong with it.
+export { fileChoices } from './data/choices.ts';
 export type { ChoiceStore, Choices } from './gpu/choices.ts';
 export {
   adoptDevice,
@@ -85,7 +44,7 @@ export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op
 export {
   constant,
   type DType,
-  fail,
+  fail as throwShapeError,
   flatten,
   input,
   layer,
@@ -98,48 +57,6 @@ export {
   variable,
 } from './graph/tensor.ts';
 export { freeVariables, readVariable, variableRange, writeVariable } from './runtime/variables.ts';
-// Metrics, each usable on embeddings of one's own: a Variable on the GPU or { data, shape }.
-export { adjustedRandIndex, normalizedMutualInformation } from './metrics/agreement.ts';
-export { type AlarmOptions, type Collapse, collapseAlarm, describe, type Look } from './metrics/alarm.ts';
-export { alignment } from './metrics/alignment.ts';
-export { type Analogy, analogyAccuracy } from './metrics/analogy.ts';
-export { anisotropy } from './metrics/anisotropy.ts';
-export { linearCka } from './metrics/cka.ts';
-export { type Curve, type CurveKey, curves, type Watched } from './metrics/curves.ts';
-export type { Rows, Slabs } from './metrics/compute.ts';
-export { effectiveRank, spectrumOf } from './metrics/effective_rank.ts';
-export { type EmbedOptions, embed, embedSlabs } from './metrics/embed.ts';
-export { equivariance, type Pair } from './metrics/equivariance.ts';
-export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.ts';
-export { formatMetric, formatNumber } from './metrics/format.ts';
-export { hubness } from './metrics/hubness.ts';
-export { invariance } from './metrics/invariance.ts';
-export { type Clustering, type KMeansOptions, kMeans } from './metrics/kmeans.ts';
-export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './metrics/knn.ts';
-export { lidar } from './metrics/lidar.ts';
-export { linearProbe, type ProbeOptions, type ProbeResult } from './metrics/linear_probe.ts';
-export { effectiveRankOf, liveMetrics, participationRatioOf } from './metrics/live.ts';
-export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './metrics/online.ts';
-export { accuracyOf, classAccuracies, worstClass } from './metrics/per_class.ts';
-export { principalAxes } from './metrics/principal_axes.ts';
-export { SHIFTS, type ShiftOptions, shiftAccuracies } from './metrics/shifts.ts';
-export type { Spectrum } from './metrics/singular_values.ts';
-export { type SimilarityHistogram, similarityHistogram } from './metrics/similarity_histogram.ts';
-export { participationRatio, spectrum, spectrumSlope } from './metrics/spectrum.ts';
-export { embeddingStd } from './metrics/std.ts';
-export type { Metric } from './metrics/metric.ts';
-export { type MetricKey, type MetricRow, type MetricValues, metrics } from './metrics/table.ts';
-export { uniformity, uniformityOptimum } from './metrics/uniformity.ts';
-export { compileWatch, type Glance, type Watch, type WatchOptions } from './metrics/watch.ts';
-// Optimisers.
-export * from './optim/index.ts';
-// Methods with their losses, one paper each.
-export { sigReg } from './methods/parts/sigreg.ts';
-export * from './methods/list.ts';
-export { halves } from './methods/parts/views.ts';
-export { whiten } from './methods/parts/whiten.ts';
-// Layers.
-export * as nn from './nn/index.ts';
 // Ops.
 export { type BatchNormOptions, batchNorm } from './ops/batch_norm.ts';
 export {
@@ -153,8 +70,8 @@ export {
   maximum,
   minimum,
   mul,
+  select,
   sub,
-  where,
 } from './ops/binary.ts';
 export { crossEntropy } from './ops/cross_entropy.ts';
 export { l2Normalize } from './ops/l2_normalize.ts';
@@ -190,7 +107,7 @@ export {
   square,
   tanh,
 } from './ops/unary.ts';
-// Methods with what stands around their losses, and the trainer.
+// The trainer.
 export {
   type Trained,
   type Trainer,
@@ -200,14 +117,3 @@ export {
 } from './train/trainer.ts';
 export { copyNetwork, settleStatistics } from './train/images.ts';
 export { NonFiniteError } from './train/run.ts';
-export { methods } from './methods/index.ts';
-export {
-  buildMethod,
-  type ImageBatch,
-  type ImageMethod,
-  type ImageSetting,
-  type Method,
-  type Network,
-  type PlaneMethod,
-  type Recipe,
-} from './methods/method.ts';

@@ -3,15 +3,15 @@ import * as assert from 'uvu/assert';
 import * as checks from '../src/gpu/check.ts';
 import { HypersphereError } from '../src/gpu/errors.ts';
 import { input, trace, variable } from '../src/graph/tensor.ts';
-import * as all from '../src/index.ts';
 import { test } from './harness.ts';
+import * as all from './public.ts';
 
 /** What belongs to others: data sets, metrics, and what opens a device. */
 const OTHERS = new Set(
   (
     'openDevice augment scaledTo fileChoices batchesPerEpoch batchLabels cleanBatch dataset pixelStatistics checkLabels fromArrays ' +
     'fromImageData loadIdx parseImages parseLabels npyLabels npyRows parseNpy decodeSafetensors encodeSafetensors loadVariables ' +
-    'saveVariables quarterTurns fail adjustedRandIndex normalizedMutualInformation collapseAlarm describe alignment analogyAccuracy ' +
+    'saveVariables quarterTurns throwShapeError adjustedRandIndex normalizedMutualInformation collapseAlarm describeCollapse alignment analogyAccuracy ' +
     'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
     'lidar linearProbe effectiveRankOf liveMetrics participationRatioOf onlineAccuracies onlineMetrics accuracyOf classAccuracies ' +
     'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum'

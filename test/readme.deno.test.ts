@@ -1,7 +1,8 @@
 import { test } from './harness.ts';
 
 const root = new URL('../', import.meta.url);
-const library = new URL('src/index.ts', root).href;
+/** Where an entry point of the library lies in the sources: `hypersphere/data` is src/data/index.ts. */
+const sourceOf = (name = '') => new URL(`src${name}/index.ts`, root).href;
 
 /** The TypeScript blocks of README.md. */
 const snippets = [...Deno.readTextFileSync(new URL('README.md', root)).matchAll(/```ts\n([\s\S]*?)```/g)].map(
@@ -14,7 +15,10 @@ for (const [i, code] of snippets.entries()) {
   test(`README snippet ${i + 1} runs`, async () => {
     const folder = Deno.makeTempDirSync();
     const file = `${folder}/snippet.ts`;
-    Deno.writeTextFileSync(file, code.replaceAll("'hypersphere'", `'${library}'`));
+    Deno.writeTextFileSync(
+      file,
+      code.replaceAll(/'hypersphere(\/\w+)?'/g, (_, name) => `'${sourceOf(name)}'`),
+    );
     const { log } = console;
     const said: string[] = [];
     console.log = (...parts: unknown[]) => said.push(parts.join(' '));

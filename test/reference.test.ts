@@ -43,7 +43,7 @@ const rows: Row[] = [
   ['sqrt', ref.sqrt, positive([7])],
   ['power', (a) => ref.power(a, 2.5), positive([7])],
   ['clamp', (a) => ref.clamp(a, -0.5, 0.7), x],
-  ['where', (a, b) => ref.where(values([5], [1, 0, 0, 1, 1]), a, b), x, y],
+  ['select', (a, b) => ref.select(values([5], [1, 0, 0, 1, 1]), a, b), x, y],
   ['gelu exact', (a) => ref.gelu(a, { exact: true }), x],
   ['matmul', (a, b) => ref.matmul(a, b), random([3, 4]), random([4, 5])],
   ['matmul A', (a, b) => ref.matmul(a, b, { transposeA: true }), random([4, 3]), random([4, 5])],

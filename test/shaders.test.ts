@@ -20,7 +20,7 @@ async function findShaders(): Promise<string[]> {
     );
     for (const target of targets) await visit(new URL(target, `http://x/${path}`).pathname.slice(1));
   };
-  await visit('src/index.ts');
+  await visit('src/all.ts');
   await visit('src/metrics/evaluate.ts');
   return [...seen].filter((path) => path.endsWith('.wgsl')).sort();
 }

@@ -1,5 +1,5 @@
 // The whole way in both runtimes: real images, views made on the GPU, an encoder, NT-Xent, Adam.
-import { augment, S1 } from '../src/data/augment.ts';
+import { augment, plainViews } from '../src/data/augment.ts';
 import { dataset } from '../src/data/dataset.ts';
 import { fromArrays, parseImages } from '../src/data/idx.ts';
 import { openDevice } from '../src/gpu/device.ts';
@@ -26,7 +26,7 @@ async function losses(seed: number): Promise<number[]> {
     const step = await compile(
       device,
       ({ step }) => {
-        const x = augment(data, { ...S1, batch: BATCH, seed, step });
+        const x = augment(data, { ...plainViews, batch: BATCH, seed, step });
         const z = projector(encoder(x, { training: true }), { training: true });
         const view = (start: number) => slice(z, { starts: [start, 0], sizes: [BATCH, -1] });
         const loss = ntXentLoss(view(0), view(BATCH));

@@ -1,20 +1,13 @@
-import {
-  adam,
-  augment,
-  buildMethod,
-  copyNetwork,
-  type ImageMethod,
-  methods,
-  type Network,
-  nn,
-  S1,
-  type Tensor,
-} from 'hypersphere';
+import { copyNetwork, type Tensor } from 'hypersphere';
+import { augment, plainViews } from 'hypersphere/data';
+import { allMethods, buildMethod, type ImageMethod, type Network } from 'hypersphere/methods';
+import * as nn from 'hypersphere/nn';
+import { adam } from 'hypersphere/optim';
 import { serve } from '../shared/worker.ts';
 
 serve(({ images, seed, settings, inputs }) => {
   const width = 64;
-  const method = methods[settings.method] as ImageMethod;
+  const method = allMethods[settings.method] as ImageMethod;
   const encoder = nn.mlpEncoder({ seed, widths: [128, 64] });
   const projector = nn.projector({ seed, inputs: 64, hidden: 64, outputs: width });
   const networkOf = (...layers: [nn.Layer, nn.Layer]): Network => ({
@@ -40,7 +33,7 @@ serve(({ images, seed, settings, inputs }) => {
   const optimizer = adam([...network.parameters, ...(parameters ?? [])], { learningRate: 2e-3 });
 
   function train() {
-    const x = augment(images, { ...S1, batch: 128, seed, step: inputs.step }); // [2 x 128, 28, 28, 1]
+    const x = augment(images, { ...plainViews, batch: 128, seed, step: inputs.step }); // [2 x 128, 28, 28, 1]
     const y = loss({ x, labels: null, step: inputs.step, views: () => x });
     optimizer.minimize(y);
     after?.({ momentum: 0.99 });

@@ -1,4 +1,8 @@
-import { adam, alignUniformLoss, augment, halves, nn, ntXentLoss, S1, type Tensor } from 'hypersphere';
+import type { Tensor } from 'hypersphere';
+import { augment, plainViews } from 'hypersphere/data';
+import { alignUniformLoss, halves, ntXentLoss } from 'hypersphere/methods';
+import * as nn from 'hypersphere/nn';
+import { adam } from 'hypersphere/optim';
 import { serve } from '../shared/worker.ts';
 
 serve(({ images, seed, settings, inputs }) => {
@@ -15,7 +19,7 @@ serve(({ images, seed, settings, inputs }) => {
 
   function train() {
     const { step, alignWeight, uniformWeight, temperature } = inputs;
-    const x = augment(images, { ...S1, batch: 128, seed, step }); // [2 x 128, 28, 28, 1]
+    const x = augment(images, { ...plainViews, batch: 128, seed, step }); // [2 x 128, 28, 28, 1]
     const [zA, zB] = halves(embed(x, { training: true }));
     const loss =
       settings.loss === 'ntXent'

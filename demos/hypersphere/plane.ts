@@ -1,4 +1,4 @@
-import { formatNumber } from 'hypersphere';
+import { formatNumber } from 'hypersphere/metrics';
 import type { Metrics } from '../shared/protocol.ts';
 
 const SVG = 'http://www.w3.org/2000/svg';

@@ -1,5 +1,5 @@
 // From D dimensions to the three that are drawn.
-import { principalAxes } from 'hypersphere';
+import { principalAxes } from 'hypersphere/metrics';
 
 /** The projection [3, D] of embeddings of up to three dimensions: as they are. */
 export function plainAxes(width: number): Float32Array {

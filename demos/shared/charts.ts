@@ -1,4 +1,4 @@
-import { type CurveKey, curves, formatNumber } from 'hypersphere';
+import { type CurveKey, curves, formatNumber } from 'hypersphere/metrics';
 import uPlot from 'uplot';
 import type { Metrics } from './protocol.ts';
 import { colorOf, cssOf } from './theme.ts';

@@ -1,5 +1,6 @@
 // A saved encoder, checked whole before anything of a running model is touched.
-import { decodeSafetensors, InputError, type Variable } from 'hypersphere';
+import { InputError, type Variable } from 'hypersphere';
+import { decodeSafetensors } from 'hypersphere/data';
 
 /** Far above what training makes; sums of products of such numbers are still finite. */
 const LARGEST = 1e6;

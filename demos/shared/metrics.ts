@@ -1,5 +1,7 @@
 // The metrics of every demo, on held-out images.
-import { augment, cleanBatch, compileWatch, type Device, EVAL, spectrumOf, type Tensor } from 'hypersphere';
+import type { Device, Tensor } from 'hypersphere';
+import { augment, cleanBatch, evaluationViews } from 'hypersphere/data';
+import { compileWatch, spectrumOf } from 'hypersphere/metrics';
 import type { Data } from './images.ts';
 
 /** Test images that are watched, and labelled training images of k-NN. */
@@ -13,7 +15,7 @@ type Representation = Record<'embed' | 'represent', (x: Tensor) => Tensor>;
 export async function watchModel(device: Device, { embed, represent }: Representation, data: Data) {
   const watch = await compileWatch(device, {
     views() {
-      const x = augment(data.test, { ...EVAL, batch: WATCHED, start: 0, seed: 5 });
+      const x = augment(data.test, { ...evaluationViews, batch: WATCHED, start: 0, seed: 5 });
       return { z: embed(x), h: represent(x) };
     },
     labelled: {

@@ -1,5 +1,5 @@
 // The page of every demo: controls, charts and texts around what the worker computes.
-import { curves, formatMetric, formatNumber } from 'hypersphere';
+import { curves, formatMetric, formatNumber } from 'hypersphere/metrics';
 import { type Chart, makeCharts } from './charts.ts';
 import { type Declared, defaultsOf, fromAddress, isTooLong, makeControls, toAddress } from './controls.ts';
 import { listen } from './pointer.ts';

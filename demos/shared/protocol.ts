@@ -1,5 +1,5 @@
 // The messages between a demo's page and its worker.
-import type { Collapse, Watched } from 'hypersphere';
+import type { Collapse, Watched } from 'hypersphere/metrics';
 
 /** Numbers are scalar inputs of the compiled step, live while it runs; strings choose what is built. */
 export type Settings = Record<string, number | string>;

@@ -1,26 +1,21 @@
 // What every demo trains: its model on 10,000 images, with the points to draw and the metrics to show.
 import {
-  cleanBatch,
-  collapseAlarm,
   compile,
   concatenate,
-  type Dataset,
   type Device,
-  describe,
   freeVariables,
   InputError,
   l2Normalize,
-  loadVariables,
-  type nn,
-  type Optimizer,
-  S1,
-  saveVariables,
   scalar,
   settleStatistics,
   slice,
   type Tensor,
   type Variable,
 } from 'hypersphere';
+import { cleanBatch, type Dataset, loadVariables, plainViews, saveVariables } from 'hypersphere/data';
+import { collapseAlarm, describeCollapse } from 'hypersphere/metrics';
+import type * as nn from 'hypersphere/nn';
+import type { Optimizer } from 'hypersphere/optim';
 import { checkEncoder } from './encoder_file.ts';
 import type { Data } from './images.ts';
 import { watchModel } from './metrics.ts';
@@ -118,7 +113,7 @@ export async function makeTrainer(
       ),
     );
     // A random encoder with true statistics is what training is compared with.
-    const run = { data: data.train, views: S1, batch: 128, seed };
+    const run = { data: data.train, views: plainViews, batch: 128, seed };
     await settleStatistics(device, run, model, SETTLING);
     const untouched = await saveVariables(device, variables);
     const looks: Metrics[] = [];
@@ -194,7 +189,7 @@ export async function makeTrainer(
         const metrics: Metrics = { step: at, loss, ...seen, alarm: [] };
         looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), metrics);
         const collapses = collapseAlarm(looks, { width: model.width, untrained });
-        metrics.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describe(collapse) }));
+        metrics.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describeCollapse(collapse) }));
         return { metrics, covariance, pictures: pictures && bytesOf(pictures, data.train) };
       },
       async checkpoint(): Promise<Checkpoint> {

@@ -1,6 +1,6 @@
 // What a report says of its run besides the numbers: its title, its data, and the command that repeats it.
 import type { Dataset } from '../data/dataset.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import { type ImageOptions, parse, type RunOptions } from './options.ts';
 import { defaultViews } from './views.ts';
 
@@ -45,7 +45,7 @@ export function aboutRun(
   const { height, width, channels, mean, std } = train;
   const occurring = new Set(labels.flatMap((list) => Array.from(list)));
   return {
-    title: `${methods[options.method].title} on ${name}`,
+    title: `${allMethods[options.method].title} on ${name}`,
     date: date.toISOString(),
     command: commandOf(options, channels),
     data: {
@@ -92,7 +92,10 @@ export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: Da
       ? `nn.mlpEncoder({ inputs: ${height * width * channels}, widths: [${encoder === 'mlp' ? '512, 256' : '256, 128'}] })`
       : `nn.cnnEncoder({ height: ${height}, width: ${width}, channels: ${channels}${encoder === 'cnn' ? '' : `, pool: 'average'`} })`;
   const numbers = (list: readonly number[]) => `[${list.join(', ')}]`;
-  return `import { dataset, embed, fromArrays, loadVariables, nn, openDevice, readVariable } from 'hypersphere';
+  return `import { openDevice, readVariable } from 'hypersphere';
+import { dataset, fromArrays, loadVariables } from 'hypersphere/data';
+import { embed } from 'hypersphere/metrics';
+import * as nn from 'hypersphere/nn';
 
 const device = await openDevice();
 const encoder = ${made};

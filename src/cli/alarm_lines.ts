@@ -1,4 +1,4 @@
-import { type Collapse, type CollapseKind, describe } from '../metrics/alarm.ts';
+import { type Collapse, type CollapseKind, describeCollapse } from '../metrics/alarm.ts';
 
 /**
  * Turns what the alarm sees at each look into lines for the terminal: one when a collapse has been seen at two looks in a
@@ -13,7 +13,7 @@ export function createAlarmLines(): (seen: readonly Collapse[], step: number) =>
         ([kind, since]) => `Alarm over: ${kind} collapse, seen since step ${since}, is gone at step ${step}.`,
       );
     const sure = seen.filter(({ since }) => since < step);
-    const begun = sure.filter(({ kind }) => !told.has(kind)).map((one) => `Alarm: ${describe(one)}`);
+    const begun = sure.filter(({ kind }) => !told.has(kind)).map((one) => `Alarm: ${describeCollapse(one)}`);
     told = new Map(sure.map(({ kind, since }) => [kind, since]));
     return [...over, ...begun];
   };

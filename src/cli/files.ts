@@ -31,6 +31,9 @@ export interface RunData {
   builtIn: boolean;
 }
 
+/** Mean and standard deviation of the pixels of Fashion-MNIST. */
+export const FASHION_STATISTICS = { mean: 0.286, std: 0.353 };
+
 /**
  * Reads the data of a run.
  * @throws InputError in one line, naming the file

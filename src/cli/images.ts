@@ -5,9 +5,9 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
-import { collapseAlarm, describe, type Look } from '../metrics/alarm.ts';
+import { collapseAlarm, describeCollapse, type Look } from '../metrics/alarm.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
@@ -26,7 +26,7 @@ import type { Finished, Logged } from '../train/run.ts';
 import { aboutRun } from './about.ts';
 import { createAlarmLines } from './alarm_lines.ts';
 import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
-import { classesIn, digestOf, type RunData, readData, reason } from './files.ts';
+import { classesIn, digestOf, FASHION_STATISTICS, type RunData, readData, reason } from './files.ts';
 import type { Job, Site } from './job.ts';
 import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import type { ImageOptions } from './options.ts';
@@ -50,7 +50,7 @@ export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
   const { channels } = data.train;
   const { hyperparameters, embedding, epochs, batch, learningRate, seed } = options;
   return {
-    method: methods[method] as ImageMethod,
+    method: allMethods[method] as ImageMethod,
     ...{ hyperparameters, embedding, epochs, batch, learningRate, seed, viewNoise },
     ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
     views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
@@ -68,7 +68,10 @@ function completed(options: ImageOptions, { train }: RunData): ImageOptions {
 
 /** Mean and std of Fashion-MNIST are known; those of other images are measured. */
 function datasetOf({ builtIn, ...images }: RunData, part: 'train' | 'test'): Dataset {
-  return dataset(images[part], { ...(builtIn ? {} : pixelStatistics(images.train)), name: part });
+  return dataset(images[part], {
+    ...(builtIn ? FASHION_STATISTICS : pixelStatistics(images.train)),
+    name: part,
+  });
 }
 
 /** Reads the images of a run. @throws InputError */
@@ -99,7 +102,7 @@ export async function imageJob(
     const bytes = await saveVariables(site.device(), model.encoderVariables, encoderMetadata(record));
     site.folder.write('encoder.safetensors', bytes);
   };
-  const { title, paper } = methods[options.method];
+  const { title, paper } = allMethods[options.method];
   return {
     title: `${title}, ${paper}: ${steps} steps of ${options.batch} samples`,
     ...{ steps, samplesPerStep: 2 * options.batch, recorded, dataDigest },
@@ -139,7 +142,7 @@ export async function imageJob(
       };
       folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
       progress.end();
-      const alarms = collapses.map((each) => `Alarm: ${describe(each)}`);
+      const alarms = collapses.map((each) => `Alarm: ${describeCollapse(each)}`);
       print(
         `\n${metricTable(found)}\n\n${[report.verdict, ...alarms].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
       );

@@ -8,7 +8,7 @@ import { VALUE } from '../gpu/values.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { plan } from '../graph/plan.ts';
 import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
 import { bindingLimit } from '../metrics/compute.ts';
 import { memoryNeeded } from '../metrics/memory.ts';
@@ -31,7 +31,7 @@ export function stepsOf({ batch, epochs }: Pick<ImageOptions, 'batch' | 'epochs'
 
 /** A loss of labels has nothing to tell apart where there is only one. @throws InputError */
 export function checkClasses({ method }: Pick<ImageOptions, 'method'>, images: Images): void {
-  if (!(methods[method] as ImageMethod).supervised || classesIn(images) > 1) return;
+  if (!(allMethods[method] as ImageMethod).supervised || classesIn(images) > 1) return;
   throw new InputError(`--method ${method}: expected labels of 2 classes or more, got ${classesIn(images)}`);
 }
 

@@ -10,7 +10,7 @@ import {
   shown,
 } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import { defaultsOf, type Hyperparameters, type Method } from '../methods/method.ts';
 import { encoders } from '../train/encoders.ts';
 import { readArguments } from './arguments.ts';
@@ -208,22 +208,22 @@ const ALL: Record<string, Option> = {
   ...Object.assign({}, ...Object.values(KINDS).map(({ options }) => options)),
 };
 
-const METHODS = Object.keys(methods);
+const METHODS = Object.keys(allMethods);
 /** The hyperparameters of all methods. */
 const HYPERPARAMETERS = [
-  ...new Set(Object.values(methods).flatMap((one) => Object.keys(one.hyperparameters))),
+  ...new Set(Object.values(allMethods).flatMap((one) => Object.keys(one.hyperparameters))),
 ];
 const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** The range of a hyperparameter of a method, with limits that a number of the command line needs. */
 function rangeOf(method: string, name: string): NumberRange {
-  const range = methods[method].hyperparameters[name][1] as NumberRange;
+  const range = allMethods[method].hyperparameters[name][1] as NumberRange;
   const { above, least = 0, most = LARGE, whole = 'live' in range } = range;
   return { least: above === undefined ? least : Math.max(least, SMALL), most, whole };
 }
 
 const hyperparametersOf = (method: string): string =>
-  Object.keys(methods[method].hyperparameters)
+  Object.keys(allMethods[method].hyperparameters)
     .map((name) => `--${dashed(name)}`)
     .join(', ') || 'none';
 
@@ -237,7 +237,9 @@ export function help(): string {
       column(`--${dashed(name)} ${argument}`, help),
     );
   const hyperparameters = HYPERPARAMETERS.map((name) => {
-    const users = Object.entries(methods).filter(([, method]) => Object.hasOwn(method.hyperparameters, name));
+    const users = Object.entries(allMethods).filter(([, method]) =>
+      Object.hasOwn(method.hyperparameters, name),
+    );
     const defaults = users.map(([user, { hyperparameters }]) => `${user} ${hyperparameters[name][0]}`);
     return column(`--${dashed(name)} X`, [wrapped(defaults, 26).trimStart()]);
   });
@@ -257,7 +259,7 @@ Methods of images:
 
 ${rows(KINDS.images.options).join('\n')}
 
-Methods of points on the plane (${METHODS.filter((name) => methods[name].data === 'plane').join(', ')}):
+Methods of points on the plane (${METHODS.filter((name) => allMethods[name].data === 'plane').join(', ')}):
 
 ${rows(KINDS.plane.options).join('\n')}
 
@@ -283,7 +285,7 @@ function wrapped(names: readonly string[], indent: number): string {
 
 /** The text of `--list`. */
 export function list(): string {
-  return Object.entries(methods)
+  return Object.entries(allMethods)
     .map(
       ([name, { title, paper, year, summary }]) =>
         `${name.padEnd(14)} ${title} (${paper}, ${year})\n${' '.repeat(15)}${summary}`,
@@ -297,7 +299,7 @@ export function list(): string {
  */
 export function parse(args: string[]): Command {
   const asked = args[args.indexOf('--method') + 1];
-  const knows = args.includes('--method') && Object.hasOwn(methods, asked);
+  const knows = args.includes('--method') && Object.hasOwn(allMethods, asked);
   const { text, flag, count } = readArguments(args, {
     command: 'npm start',
     flags: ['help', 'list', 'no-tune'],
@@ -310,8 +312,8 @@ export function parse(args: string[]): Command {
   if (resume !== null && count > 1)
     throw new InputError("--resume uses the run's saved options: give no other option with it");
   const method = oneOf('method', text('method') ?? 'simclr', METHODS);
-  const { hyperparameters, data } = methods[method];
-  const own = optionsOf(methods[method]);
+  const { hyperparameters, data } = allMethods[method];
+  const own = optionsOf(allMethods[method]);
   const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given(name) !== undefined);
   if (strange !== undefined)
     throw new InputError(`--${dashed(strange)}: not an option of ${method}, which ${KINDS[data].what}`);
@@ -360,7 +362,7 @@ export function checkRunOptions(value: unknown, file: string, others: readonly s
     new InputError(`${file}: expected ${expected} for "${name}", got ${shown(given[name])}`);
   const method = METHODS.find((name) => name === given.method);
   if (method === undefined) throw bad('method', METHODS.join(', '));
-  const own = optionsOf(methods[method]);
+  const own = optionsOf(allMethods[method]);
   const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given[name] !== undefined);
   if (strange !== undefined) throw bad(strange, 'nothing');
   const values = Object.entries(own).flatMap(([name, option]) => {
@@ -370,7 +372,7 @@ export function checkRunOptions(value: unknown, file: string, others: readonly s
     return [[name, given[name]]];
   });
   const { hyperparameters } = given;
-  const defaults = defaultsOf(methods[method].hyperparameters);
+  const defaults = defaultsOf(allMethods[method].hyperparameters);
   checkOptions(`${file}: "hyperparameters"`, hyperparameters, Object.keys(defaults));
   for (const [name, number] of Object.entries(hyperparameters as object))
     checkNumber(file, name, number, rangeOf(method, name));

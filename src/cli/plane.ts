@@ -3,7 +3,7 @@
 import { densities, samplePoints } from '../data/plane.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { type Scalar, scalar, trace } from '../graph/tensor.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import type { PlaneMethod } from '../methods/method.ts';
 import { formatNumber } from '../metrics/format.ts';
 import { readVariable } from '../runtime/variables.ts';
@@ -59,10 +59,10 @@ export async function planeJob(
   const density = densities[name];
   const points = samplePoints(density, POINTS, seed);
   const planeRun: PlaneRun = {
-    ...{ method: methods[method] as PlaneMethod, hyperparameters, points, steps, learningRate, seed },
+    ...{ method: allMethods[method] as PlaneMethod, hyperparameters, points, steps, learningRate, seed },
     gaussian: density.centres.length === 1,
   };
-  const { title, paper, year } = methods[method];
+  const { title, paper, year } = allMethods[method];
   return {
     title: `${title}, ${paper} ${year}: the density "${name}"`,
     ...{ steps, samplesPerStep: 0, recorded: { ...options } },
@@ -184,7 +184,7 @@ function renderPage(report: PlaneReport, metrics: readonly Logged<PlaneMetrics>[
       'The loss of one batch: how well data and noise can be told apart. It ends well above 0, since the noise lies where the data lie.',
   });
   const body = html`<header>
-<p class="eyebrow">Hypersphere · ${methods[report.method].title}</p>
+<p class="eyebrow">Hypersphere · ${allMethods[report.method].title}</p>
 <h1>${report.density}</h1>
 <p class="lead">${report.verdict}</p>
 </header>

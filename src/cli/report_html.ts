@@ -1,5 +1,5 @@
 // The report of a run: one HTML file that needs no network and no other file.
-import { describe } from '../metrics/alarm.ts';
+import { describeCollapse } from '../metrics/alarm.ts';
 import { documentOf, pageStyle, read } from './document.ts';
 import { html, inline, scriptJson } from './html.ts';
 import type { RunReport } from './report.ts';
@@ -51,7 +51,7 @@ export function renderReport(run: RunReport): string {
 <p class="eyebrow">Hypersphere · self-supervised training report</p>
 <h1>${title.replaceAll('-', '\u2011')}</h1>
 ${summaryLine(report)}
-${report.alarm.map((collapse) => html`<p class="alarm" role="alert"><strong>Alarm: </strong>${describe(collapse)}</p>\n`)}
+${report.alarm.map((collapse) => html`<p class="alarm" role="alert"><strong>Alarm: </strong>${describeCollapse(collapse)}</p>\n`)}
 <p class="lead"><span class="visually-hidden">Verdict: </span>${report.verdict.replace(/(\d) %/g, '$1\u00a0%').replaceAll('k-NN', 'k\u2011NN')}</p>
 ${failures.length > 0 && html`<p class="note">Not in this report: ${failures.join('; ')}.</p>`}
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>

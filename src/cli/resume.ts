@@ -4,7 +4,7 @@ import { checkNumber, LARGEST_U32, shown } from '../gpu/check.ts';
 import { isTable } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { sameShape, show, type Variable } from '../graph/tensor.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
 import { curves } from '../metrics/curves.ts';
 import type { Logged, Saved } from '../train/run.ts';
@@ -62,7 +62,7 @@ export function reopen(path: string): Earlier {
     linesOf(folder, name)
       .map((line, i) => check(line, `${file(name)}: line ${i + 1}`))
       .filter((line) => line.step <= step);
-  const names = ['step', ...METRICS[methods[options.method].data]];
+  const names = ['step', ...METRICS[allMethods[options.method].data]];
   const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
   return {

@@ -1,7 +1,7 @@
 // The metrics of a run as a plain-text table.
 import { formatMetric, isNumber } from '../metrics/format.ts';
 import { metricGroups } from '../metrics/metric.ts';
-import { type MetricKey, type MetricRow, metrics } from '../metrics/table.ts';
+import { evaluationMetrics, type MetricKey, type MetricRow } from '../metrics/table.ts';
 
 /** Metrics by key, as report.json has them: absent where they do not apply, null where they are not finite (JSON has no NaN). */
 export type ReportedMetrics = { [K in MetricKey]?: number | null } & { notes?: readonly string[] };
@@ -22,7 +22,7 @@ export const noise = 0.015;
 
 /** The metrics in the order of the tables, group by group. */
 export const metricRows: readonly MetricRow[] = Object.keys(metricGroups).flatMap((name) =>
-  metrics.filter(({ group }) => group === name),
+  evaluationMetrics.filter(({ group }) => group === name),
 );
 
 /** The rows that apply to an encoder at least. */

@@ -1,15 +1,15 @@
-import { type Augmentation, NOISY, S1, simclrRgb } from '../data/augment.ts';
+import { type Augmentation, colorViews, noisyViews, plainViews } from '../data/augment.ts';
 import { InputError } from '../gpu/errors.ts';
 import { defaultViewsOf } from '../train/images.ts';
 
 /** The training views that `--views` knows, by name. */
 export const VIEWS: ReadonlyMap<string, Augmentation> = new Map<string, Augmentation>([
-  ['noisy', NOISY],
-  ['S1', S1],
-  ['simclrRgb', simclrRgb],
+  ['noisy', noisyViews],
+  ['plain', plainViews],
+  ['color', colorViews],
 ]);
 
-/** The training views of a run that names none: S1 with noise, and SimCLR's for colour images, which have 3 channels. */
+/** The training views of a run that names none: noisy, and for images of 3 channels color. */
 export const defaultViews = (channels: number): string => {
   const views = defaultViewsOf(channels);
   return [...VIEWS.keys()].find((name) => VIEWS.get(name) === views)!;
@@ -17,7 +17,7 @@ export const defaultViews = (channels: number): string => {
 
 /** Views by name. @throws InputError for views of colour where there is none */
 export function viewsFor(name: string, channels: number): Augmentation {
-  if (name === 'simclrRgb' && channels !== 3)
-    throw new InputError(`--views: simclrRgb is for images of 3 channels, got ${channels}; use noisy or S1`);
+  if (name === 'color' && channels !== 3)
+    throw new InputError(`--views: color is for images of 3 channels, got ${channels}; use noisy or plain`);
   return VIEWS.get(name)!;
 }

@@ -69,8 +69,8 @@ const AUGMENTATION: readonly (keyof Augmentation)[] = [
   ...(['gamma', 'saturation', 'hue', 'grayscale', 'noise', 'erase', 'blur'] as const),
 ];
 
-/** Training views of small gray images, without noise; {@link NOISY} has it. */
-export const S1 = {
+/** Training views of small gray images, without noise; {@link noisyViews} has it. */
+export const plainViews = {
   rotation: 8,
   scale: 1.1,
   shift: 1.5,
@@ -79,21 +79,21 @@ export const S1 = {
 } as const satisfies Augmentation;
 
 /**
- * The training views of the terminal program's default job: {@link S1} with noise whose strength differs from view to
+ * The training views of the terminal program's default job: {@link plainViews} with noise whose strength differs from view to
  * view. An encoder trained without noise loses most of its accuracy on noisy images; one strength for all views costs
  * clean accuracy, a range does not (docs/decisions.md, "Default views are noisy").
  */
-export const NOISY = { ...S1, noise: [0, 0.2] } as const satisfies Augmentation;
+export const noisyViews = { ...plainViews, noise: [0, 0.2] } as const satisfies Augmentation;
 
-/** Zoomed-in views beside those of {@link S1}: the local crops of multi-crop. */
-export const LOCAL = {
+/** Zoomed-in views beside those of {@link plainViews}: the local crops of multi-crop. */
+export const localCropViews = {
   crop: { area: [0.3, 0.6] },
   rotation: 8,
   gain: [0.5, 1.5],
 } as const satisfies Augmentation;
 
-/** Wider than {@link S1}: for a pretext that is told nothing about views belonging together, and learns from them alone what does not matter. */
-export const WIDE = {
+/** Wider than {@link plainViews}: for a pretext that is told nothing about views belonging together, and learns from them alone what does not matter. */
+export const wideViews = {
   rotation: 15,
   scale: 1.2,
   shift: 3,
@@ -103,7 +103,7 @@ export const WIDE = {
 } as const satisfies Augmentation;
 
 /** The fixed distribution that queries of AUG-kNN are drawn from, whatever the training views were. */
-export const EVAL = {
+export const evaluationViews = {
   rotation: 15,
   scale: 1.15,
   shift: 2,
@@ -112,7 +112,7 @@ export const EVAL = {
 } as const satisfies Augmentation;
 
 /**
- * Views as given for 28 x 28 pixels ({@link S1}, {@link EVAL}), their lengths in proportion for images of another size.
+ * Views as given for 28 x 28 pixels ({@link plainViews}, {@link evaluationViews}), their lengths in proportion for images of another size.
  * @throws InputError for sizes that are none, and for lengths that are scalar inputs, whose values are not known yet
  */
 export function scaledTo(images: { height: number; width: number }, views: Augmentation): Augmentation {
@@ -148,7 +148,7 @@ export function scaledTo(images: { height: number; width: number }, views: Augme
  * SimCLR's views of colour images (Chen et al. 2020, appendix A; jitter strength .5 as on CIFAR-10, no blur). Contrast
  * turns about .5 instead of the image's mean, and hue about the gray axis instead of in HSV.
  */
-export const simclrRgb = {
+export const colorViews = {
   crop: { area: [0.08, 1], aspect: [3 / 4, 4 / 3] },
   flip: 0.5,
   jitter: 0.8,

@@ -55,8 +55,9 @@ export const MOST_NORMALIZED = 1e4;
 
 /**
  * Puts images where steps can sample them.
- * @param options.mean one for each channel, or one for all, of 0 to 1. Default .286, that of Fashion-MNIST.
- * @param options.std as `mean`, above 0. Default .353. {@link pixelStatistics} measures both for other images.
+ * @param options.mean one for each channel, or one for all, of 0 to 1. Default: that of the images, by {@link pixelStatistics}.
+ * @param options.std biased standard deviation, as `mean`, above 0. Default: that of the images. Test images take both from the
+ * training images: `dataset(testImages, { mean: train.mean, std: train.std })`.
  * @param options.name what the variables are called. Default "images".
  * @param partBytes the most bytes of a part. Default 128 MiB
  * @throws InputError when the sizes do not fit together, for more than 4 parts, and for a mean and std that make of pixels numbers above 10,000
@@ -67,12 +68,14 @@ export function dataset(
   partBytes: number = PART_BYTES,
 ): Dataset {
   checkOptions('dataset', options, ['mean', 'std', 'name']);
-  const { mean = 0.286, std = 0.353, name = 'images' } = options;
+  const { name = 'images' } = options;
   checkName('dataset', name);
   checkNumber('dataset', 'partBytes', partBytes, { least: 4, most: PART_BYTES, whole: true });
   const where = `dataset "${name}"`;
   checkImages(where, images);
   const { count, height, width, channels } = images;
+  const measured = options.mean === undefined || options.std === undefined ? pixelStatistics(images) : null;
+  const { mean = measured!.mean, std = measured!.std } = options;
   const perChannel = (value: number | readonly number[]) =>
     typeof value === 'number' ? new Array<number>(channels).fill(value) : value;
   const statistics = { mean: perChannel(mean), std: perChannel(std) };
@@ -189,7 +192,7 @@ export function checkStatistics(
 }
 
 /**
- * Mean and standard deviation of each channel, with pixels in [0, 1]. They are exact up to the rounding of float64. A
+ * Mean and biased standard deviation (divided by n) of each channel, with pixels in [0, 1]. They are exact up to the rounding of float64. A
  * channel that is the same everywhere, or nearly so (a std below 1e-4, a fortieth of a step of a byte), has no scale of
  * its own: its std is 1.
  * @throws InputError for what are no images
@@ -221,6 +224,19 @@ export function checkSameClasses(where: string, a: Dataset, b: Dataset): void {
   if (x === y || (x?.length === y?.length && x?.every((value, c) => value === y?.[c]))) return;
   throw new InputError(
     `${where}: the data sets number their classes differently; make them agree with sameClasses before dataset`,
+  );
+}
+
+/**
+ * Checks that two data sets are normalised alike: an encoder sees other numbers otherwise.
+ * @throws InputError that says how to make them so
+ */
+export function checkSameStatistics(where: string, a: Dataset, b: Dataset): void {
+  const same = (x: readonly number[], y: readonly number[]) =>
+    x.length === y.length && x.every((value, c) => value === y[c]);
+  if (same(a.mean, b.mean) && same(a.std, b.std)) return;
+  throw new InputError(
+    `${where}: expected data sets of the same mean and std, got ${shownList(a.mean)}, ${shownList(a.std)} and ${shownList(b.mean)}, ${shownList(b.std)}; make the second by dataset(images, { mean, std }) with those of the first`,
   );
 }
 

@@ -29,7 +29,7 @@ export function dclLoss(zA: Tensor, zB: Tensor, options: { temperature?: Scalar 
   const against = (u: Tensor, of: Tensor) =>
     reshape(contrast(u, of, { temperature, excludeSelf: true }).loss, [-1, 1]);
   const negatives = (u: Tensor, other: Tensor) =>
-    logSumExp(concatenate([against(u, u), against(u, other)], 1)); // [N]
+    logSumExp(concatenate([against(u, u), against(u, other)], { axis: 1 })); // [N]
   const both = mul(add(negatives(uA, uB), negatives(uB, uA)), 0.5);
   const positive = div(dots(uA, uB), temperature);
   return mean(sub(both, positive));

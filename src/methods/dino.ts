@@ -1,4 +1,4 @@
-import { LOCAL } from '../data/augment.ts';
+import { localCropViews } from '../data/augment.ts';
 import { assign } from '../graph/basic.ts';
 import { POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
@@ -78,7 +78,7 @@ export const dino = {
       loss({ x, views }) {
         const z = network.embed(x, { training: true });
         // Running statistics are those of whole views, which the encoder will be used on.
-        const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
+        const crops = () => network.embed(views(localViews, localCropViews), { training: true, momentum: 0 });
         const local = localViews ? parts(student(crops()), localViews) : [];
         latest = teacher(target.embed(x, { training: true }));
         return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), mid, values);

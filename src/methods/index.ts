@@ -1,3 +1,8 @@
+/**
+ * Methods, each with its loss under a name that ends in `Loss`, and what they are made of. `hypersphere/methods`, or `methods` of
+ * `hypersphere`.
+ * @module
+ */
 import * as list from './list.ts';
 import { isMethod, type Method } from './method.ts';
 
@@ -9,4 +14,19 @@ const methodsOf = (exported: object): Record<string, Method> =>
  * All methods, by the names that `npm start -- --method` takes. A page that needs one imports it by its own name, so that a
  * bundler leaves the others out.
  */
-export const methods: Readonly<Record<string, Method>> = /* @__PURE__ */ methodsOf(list);
+export const allMethods: Readonly<Record<string, Method>> = /* @__PURE__ */ methodsOf(list);
+
+export * from './list.ts';
+export {
+  buildMethod,
+  type ImageBatch,
+  type ImageMethod,
+  type ImageSetting,
+  type Method,
+  type Network,
+  type PlaneMethod,
+  type Recipe,
+} from './method.ts';
+export { sigReg } from './parts/sigreg.ts';
+export { halves } from './parts/views.ts';
+export { whiten } from './parts/whiten.ts';

@@ -1,4 +1,4 @@
-import { LOCAL } from '../data/augment.ts';
+import { localCropViews } from '../data/augment.ts';
 import { checkTensor, scalarsOf } from '../graph/check.ts';
 import { fail, reshape, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
@@ -47,8 +47,8 @@ export const leJepa = {
       loss({ x, step, views }) {
         const whole = network.embed(x, { training: true });
         // Running statistics are those of whole views, which the encoder will be used on.
-        const crops = () => network.embed(views(localViews, LOCAL), { training: true, momentum: 0 });
-        const z = localViews ? concatenate([whole, crops()], 0) : whole;
+        const crops = () => network.embed(views(localViews, localCropViews), { training: true, momentum: 0 });
+        const z = localViews ? concatenate([whole, crops()]) : whole;
         const drawn = l2Normalize(normal([directions, width], { seed, stream: step }));
         return leJepaLoss(reshape(z, [2 + localViews, -1, width]), drawn, { lambda });
       },

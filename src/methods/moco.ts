@@ -63,7 +63,7 @@ export const moco = {
         const q = network.embed(x, { training: true });
         latest = l2Normalize(target.embed(x, { training: true }));
         const [kA, kB] = halves(latest);
-        return mocoLoss(q, concatenate([kB, kA], 0), keys.rows, { temperature });
+        return mocoLoss(q, concatenate([kB, kA]), keys.rows, { temperature });
       },
       after() {
         ema(target.parameters, network.parameters, momentum);

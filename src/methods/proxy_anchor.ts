@@ -1,6 +1,6 @@
 import { checkTensor, POSITIVE, scalarsOf, WEIGHT } from '../graph/check.ts';
 import { constant, type Scalar, type Tensor } from '../graph/tensor.ts';
-import { add, div, maximum, mul, sub, where } from '../ops/binary.ts';
+import { add, div, maximum, mul, select, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { max, mean, sum } from '../ops/reduce.ts';
@@ -49,8 +49,8 @@ export function proxyAnchorLoss(
   const own = transpose(gather(identity(proxies.shape[0]), labels)); // [C, M]
   // log(1 + sum exp), with 0 where nothing is summed.
   const soft = (x: Tensor) => softplus(logSumExp(x)); // [C]
-  const pull = soft(where(own, mul(sub(delta, s), alpha), NOTHING));
-  const push = soft(where(own, NOTHING, mul(add(s, delta), alpha)));
+  const pull = soft(select(own, mul(sub(delta, s), alpha), NOTHING));
+  const push = soft(select(own, NOTHING, mul(add(s, delta), alpha)));
   const present = maximum(sum(max(own, { axes: 1 })), 1);
   return add(div(sum(pull), present), mean(push));
 }

@@ -1,4 +1,4 @@
-import { WIDE } from '../data/augment.ts';
+import { wideViews } from '../data/augment.ts';
 import { quarterTurns } from '../data/turns.ts';
 import { checkTensor } from '../graph/check.ts';
 import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
@@ -37,7 +37,7 @@ export const rotation = {
     return {
       parameters: head.parameters,
       loss: ({ views }) =>
-        rotationLoss(head(network.embed(quarterTurns(views(2, WIDE)), { training: true }))),
+        rotationLoss(head(network.embed(quarterTurns(views(2, wideViews)), { training: true }))),
     };
   },
 } satisfies ImageMethod;

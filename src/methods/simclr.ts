@@ -21,7 +21,7 @@ const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as cons
 export function ntXentLoss(zA: Tensor, zB: Tensor, options: { temperature?: Scalar } = {}): Tensor {
   checkViews('ntXentLoss', zA, zB);
   const { temperature } = scalarsOf('ntXentLoss', options, { temperature: hyperparameters.temperature });
-  const u = l2Normalize(concatenate([zA, zB], 0)); // [2N, D]
+  const u = l2Normalize(concatenate([zA, zB])); // [2N, D]
   return contrast(u, u, { temperature, excludeSelf: true, pairOffset: zA.shape[0], mean: true }).loss;
 }
 

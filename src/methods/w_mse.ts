@@ -20,7 +20,7 @@ export function wMseLoss(zA: Tensor, zB: Tensor, options: { iterations?: number 
   checkCall('wMseLoss', {}, options, 'iterations');
   const [N, D] = zA.shape;
   if (N <= D) fail('wMseLoss', `expected more rows than features, to whiten them, got ${show(zA.shape)}`);
-  const white = whiten(reshape(concatenate([zA, zB], 0), [2, N, D]), options);
+  const white = whiten(reshape(concatenate([zA, zB]), [2, N, D]), options);
   const [wA, wB] = halves(reshape(white, [2 * N, D]));
   return alignmentLoss(wA, wB);
 }

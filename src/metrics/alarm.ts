@@ -219,13 +219,13 @@ export function collapseAlarm(looks: readonly Look[], options: AlarmOptions): Co
 }
 
 /** A collapse as one sentence. @throws InputError for anything else */
-export function describe(collapse: Collapse): string {
+export function describeCollapse(collapse: Collapse): string {
   const { kind, since, evidence, remedy } = collapse ?? {};
   if (
     !Array.isArray(evidence) ||
     [kind, remedy, ...evidence].some((x) => typeof x !== 'string') ||
     !Number.isInteger(since)
   )
-    throw new InputError(`describe: expected a collapse of collapseAlarm, got ${shown(collapse)}`);
+    throw new InputError(`describeCollapse: expected a collapse of collapseAlarm, got ${shown(collapse)}`);
   return `${kind} collapse since step ${since}: ${evidence.join('; ')}. Usual remedy: ${remedy}.`;
 }

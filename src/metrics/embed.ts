@@ -54,7 +54,7 @@ const rowsOp = op({
 export interface EmbedOptions {
   /** The most samples in one pass, which is one submit. Default 512, or a quarter of the images that one binding holds. */
   batch?: number;
-  /** One random view of each sample instead of the clean image; `EVAL` for the metrics of the protocol. */
+  /** One random view of each sample instead of the clean image; `evaluationViews` for the metrics of the protocol. */
   augmentation?: Augmentation;
   /** Seed of the views. Default 0. */
   seed?: number;

@@ -1,4 +1,4 @@
-import { type Augmentation, EVAL, scaledTo } from '../data/augment.ts';
+import { type Augmentation, evaluationViews, scaledTo } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { type LabelOptions, rowsKept } from '../data/labels.ts';
 import { quarterTurns } from '../data/turns.ts';
@@ -27,7 +27,7 @@ import {
 import { accuracyUnder, checkSets, labelsOf } from './shifts.ts';
 import { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
 import { spectrumOfZ } from './spectrum.ts';
-import { type MetricRow, type MetricValues, metrics } from './table.ts';
+import { evaluationMetrics, type MetricRow, type MetricValues } from './table.ts';
 
 /**
  * What `evaluate` measured: the metrics that apply, by their keys in `metrics`; names that end in Z, and alignment and
@@ -38,7 +38,7 @@ export interface Evaluation extends MetricValues {
   notes: string[];
   /** Singular values over sqrt(N) of the centred unit embeddings, largest first. */
   spectrumZ?: Float64Array;
-  /** Cosines of two EVAL views of a sample, and of two samples. */
+  /** Cosines of two `evaluationViews` of a sample, and of two samples. */
   similaritiesZ?: SimilarityHistogram;
 }
 
@@ -103,7 +103,7 @@ export async function evaluate(
   const notes: string[] = [];
   const labels = await knownLabels(device, sets, { ignore }, notes);
   const { train, test } = sets;
-  const wanted = metrics.filter((metric) => probes || !PROBES.includes(stageOf(metric)));
+  const wanted = evaluationMetrics.filter((metric) => probes || !PROBES.includes(stageOf(metric)));
   const totalOf = (rows: typeof wanted) => rows.reduce((sum, row) => sum + costOf(row), ENCODING);
   // Before anything is embedded: the metrics that will probably apply.
   const missing: Need[] = [...(labels ? [] : LABELLED), ...(forward ? [] : ENCODED)];
@@ -143,7 +143,7 @@ const ENCODED: readonly Need[] = ['z', 'views', 'encoder', 'turned'];
 /** The metrics with their companions, by key. */
 function valuesOf(found: ReadonlyMap<MetricRow, Measured>): MetricValues {
   const values: MetricValues = {};
-  for (const row of metrics) {
+  for (const row of evaluationMetrics) {
     const one = found.get(row);
     if (!one) continue;
     const { key, spread, target, count } = row;
@@ -199,8 +199,8 @@ async function contextOf(job: Job): Promise<MetricContext> {
   report('encoding', 0);
   const gallery = await encode(train, 0, 0.7);
   const clean = await encode(test, 0.7, 0.8);
-  const viewA = await encode(test, 0.8, 0.9, EVAL);
-  const viewB = await encode(test, 0.9, 1, EVAL, seed + 1);
+  const viewA = await encode(test, 0.8, 0.9, evaluationViews);
+  const viewB = await encode(test, 0.9, 1, evaluationViews, seed + 1);
   const { rows, count } = await rowsThatFit(where, device, clean.h, viewA.h);
   const [still, moved] = rows;
   if (count < test.count)

@@ -1,5 +1,5 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
-import { checkDataset, checkSameClasses, type Dataset } from '../data/dataset.ts';
+import { checkDataset, checkSameClasses, checkSameStatistics, type Dataset } from '../data/dataset.ts';
 import { IGNORED, type LabelOptions, type Numbered, numberTogether } from '../data/labels.ts';
 import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
@@ -13,7 +13,7 @@ import { knnVotes, neighboursOf } from './knn.ts';
 import { metricsOf } from './metric.ts';
 import { agreeing } from './per_class.ts';
 
-/** Shifts that the training views of small gray images (`S1`) do not have, or not so far. */
+/** Shifts that the training views of small gray images (`plainViews`) do not have, or not so far. */
 export const SHIFTS = {
   noise: { noise: 0.2 },
   blur: { blur: { probability: 1, sigma: [1.5, 1.5] } },
@@ -46,6 +46,8 @@ export function checkSets(where: string, device: unknown, sets: unknown): void {
   if (typeof sets !== 'object' || sets === null)
     throw new InputError(`${where}: expected { train, test } of data sets, got ${shown(sets)}`);
   for (const name of ['train', 'test']) checkDataset(where, (sets as Record<string, unknown>)[name], name);
+  const { train, test } = sets as { train: Dataset; test: Dataset };
+  checkSameStatistics(where, train, test);
 }
 
 /**

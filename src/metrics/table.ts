@@ -60,7 +60,9 @@ export type MetricRow = Omit<Metric, 'key' | 'spread' | 'target' | 'count'> & {
 export const allMetrics: readonly Metric[] = rows;
 
 /** The metrics of `evaluate`. */
-export const metrics: readonly MetricRow[] = rows.filter((row): row is Evaluated => !('only' in row));
+export const evaluationMetrics: readonly MetricRow[] = rows.filter(
+  (row): row is Evaluated => !('only' in row),
+);
 
 /** Metrics by name. One that does not apply is absent; one that is not finite is NaN. */
 export type MetricValues = { [K in MetricKey]?: number };

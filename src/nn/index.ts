@@ -1,3 +1,7 @@
+/**
+ * Layers and encoders: `hypersphere/nn`, or `nn` of `hypersphere`.
+ * @module
+ */
 export { cnnEncoder, type Encoder, mlp, mlpEncoder, projector } from './encoders.ts';
 export { copyInitial, he, type Initializer, lecun, xavier } from './init.ts';
 export {

@@ -240,8 +240,8 @@ export const lessEqual: Binary = (a, b) => {
 /** 1 where a = b, else 0. No gradient flows through it. */
 export const equal: Binary = comparison('equal', (a, b) => a === b);
 
-const whereOp = op({
-  name: 'where',
+const selectOp = op({
+  name: 'select',
   shape: (_: [condition: Tensor, a: Tensor | null, b: Tensor | null], { shape }: Options) => shape,
   kernel: (c) => {
     const [whole, ...forms] = c.inputs.map((x) => (x ? (x.size === sizeOf(c.options.shape) ? 0 : 2) : 1));
@@ -250,7 +250,7 @@ const whereOp = op({
     const [cStrides, aStrides, bStrides] = list;
     return {
       source,
-      entry: strided ? 'where_strided' : 'where_forward',
+      entry: strided ? 'select_strided' : 'select_forward',
       inputs: ['condition', 'a', 'b'],
       outputs: ['y'],
       workgroupSize: 256,
@@ -262,22 +262,22 @@ const whereOp = op({
   },
   vjp: (dy, { inputs: [condition, a, b] }) => [
     null,
-    a && sumTo(where(condition, dy, 0), a.shape),
-    b && sumTo(where(condition, 0, dy), b.shape),
+    a && sumTo(select(condition, dy, 0), a.shape),
+    b && sumTo(select(condition, 0, dy), b.shape),
   ],
 });
 
 /** a where the condition is not 0, else b. Shapes broadcast as in NumPy. @param condition f32 or u32 */
-export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
-  checkTensor('where', 'condition', condition);
-  checkOperand('where', 'a', a);
-  checkOperand('where', 'b', b);
-  if (condition.dtype === 'u8') fail('where', 'expected an f32 or u32 condition, got u8');
+export function select(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
+  checkTensor('select', 'condition', condition);
+  checkOperand('select', 'a', a);
+  checkOperand('select', 'b', b);
+  if (condition.dtype === 'u8') fail('select', 'expected an f32 or u32 condition, got u8');
   const values = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
   let { shape } = condition;
   for (const x of [a, b]) {
     if (typeof x === 'number') continue;
-    shape = broadcastShape('where', shape, x.shape);
+    shape = broadcastShape('select', shape, x.shape);
   }
   const test = constantValue(condition);
   if (test !== null) {
@@ -287,5 +287,5 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
   if (values[0] !== null && values[0] === values[1]) return constant(values[0], shape);
   const [p, q] = [a, b].map((x, i) => (values[i] === null ? (x as Tensor) : null));
   const options = { shape, a: values[0] ?? 0, b: values[1] ?? 0 };
-  return whereOp([condition, p, q], options);
+  return selectOp([condition, p, q], options);
 }

@@ -362,9 +362,11 @@ function slicedFrom(xs: readonly Tensor[], axis: number): Tensor | null {
   return start === source?.shape[axis] ? source : null;
 }
 
-/** Tensors one after the other along an axis; their other sizes are equal. f32 or u32; one dispatch for each four. */
-export function concatenate(xs: readonly Tensor[], axis = 0): Tensor {
+/** Tensors one after the other along an axis, 0 by default; their other sizes are equal. f32 or u32; one dispatch for each four. */
+export function concatenate(xs: readonly Tensor[], options: { axis?: number } = {}): Tensor {
   checkTensors('concatenate', 'xs', xs);
+  checkCall('concatenate', {}, options, 'axis');
+  const { axis = 0 } = options;
   if (xs.length === 0) fail('concatenate', 'expected at least one tensor, got none');
   const [first] = xs;
   const [at] = normalizeAxes('concatenate', first.shape.length, axis);
@@ -384,8 +386,8 @@ export function concatenate(xs: readonly Tensor[], axis = 0): Tensor {
   if (xs.length > 4) {
     const groups = Array.from({ length: Math.ceil(xs.length / 4) }, (_, i) => xs.slice(4 * i, 4 * i + 4));
     return concatenate(
-      groups.map((group) => concatenate(group, at)),
-      at,
+      groups.map((group) => concatenate(group, { axis: at })),
+      { axis: at },
     );
   }
   const others = [...xs.slice(1), ...Array<null>(4 - xs.length).fill(null)];

@@ -1,3 +1,7 @@
+/**
+ * Optimisers, their schedules, and moving averages of variables: `hypersphere/optim`, or `optim` of `hypersphere`.
+ * @module
+ */
 export { type AdamOptions, adam, adamW } from './adam.ts';
 export { ema } from './ema.ts';
 export { type LarsOptions, lars } from './lars.ts';

@@ -1,7 +1,7 @@
 // How InfoNCE minus log M tends to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
 
 import { html } from '../cli/html.ts';
-import { EVAL } from '../data/augment.ts';
+import { evaluationViews } from '../data/augment.ts';
 import { embed } from '../metrics/embed.ts';
 import { formatNumber } from '../metrics/format.ts';
 import { normalArray } from '../ops/random.ts';
@@ -53,7 +53,7 @@ const sets: Record<string, (lab: Lab) => Promise<Embeddings>> = {
     const model = await trained(lab, ARGS);
     const view = async (seed: number) => {
       const made = await embed(device, data.train, (x) => ({ z: represent(model, x).z }), {
-        augmentation: EVAL,
+        augmentation: evaluationViews,
         seed,
       });
       const z = unit((await readVariable(device, made.z)) as Float32Array);

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { readArguments } from '../cli/arguments.ts';
-import { openRunFolder, readData } from '../cli/files.ts';
+import { FASHION_STATISTICS, openRunFolder, readData } from '../cli/files.ts';
 import { complain, print } from '../cli/terminal.ts';
 import { dataset } from '../data/dataset.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -41,7 +41,9 @@ const asJson = (rows: readonly unknown[]) => `[\n${rows.map((row) => JSON.string
 
 async function openLab(): Promise<Lab> {
   const images = await readData(null, null);
-  const [train, test] = (['train', 'test'] as const).map((name) => dataset(images[name], { name }));
+  const [train, test] = (['train', 'test'] as const).map((name) =>
+    dataset(images[name], { ...FASHION_STATISTICS, name }),
+  );
   return { device: await openDevice(), data: { train, test }, say: (line) => print(`${line}\n`) };
 }
 

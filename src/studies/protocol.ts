@@ -1,14 +1,14 @@
 // The small protocol: what `npm run methods` trains and judges, and what the slow tests train again.
 
-import { readData } from '../cli/files.ts';
+import { FASHION_STATISTICS, readData } from '../cli/files.ts';
 import { principalPlane } from '../cli/principal_plane.ts';
-import { EVAL, S1 } from '../data/augment.ts';
+import { evaluationViews, plainViews } from '../data/augment.ts';
 import { batchesPerEpoch, dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import { defaultsOf, type ImageMethod } from '../methods/method.ts';
-import { collapseAlarm, describe, type Look, sharesOf } from '../metrics/alarm.ts';
+import { collapseAlarm, describeCollapse, type Look, sharesOf } from '../metrics/alarm.ts';
 import { linearCka } from '../metrics/cka.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
@@ -36,18 +36,18 @@ const POINTS = 300;
 
 /** The small protocol as calibrated: MLP 784-256-128 -> h, 128-128-64 -> z, noise on the views, 10 epochs of 39 steps of 256. */
 const runOf = ({ method: name, hyperparameters }: Case, seed: number): ImageRun => {
-  const method = methods[name] as ImageMethod;
+  const method = allMethods[name] as ImageMethod;
   return {
     ...{ method, seed, encoder: encoders['mlp-small'], embedding: 64, epochs: 10, batch: 256 },
-    ...{ learningRate: 2e-3, views: S1, viewNoise: 0.1, data: data.train, validation: data.test },
+    ...{ learningRate: 2e-3, views: plainViews, viewNoise: 0.1, data: data.train, validation: data.test },
     hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
   };
 };
 
 const images = await readData(null, null);
 const data = {
-  train: dataset(images.train, { name: 'train' }),
-  test: dataset(images.test, { name: 'test' }),
+  train: dataset(images.train, { ...FASHION_STATISTICS, name: 'train' }),
+  test: dataset(images.test, { ...FASHION_STATISTICS, name: 'test' }),
 };
 
 type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
@@ -86,8 +86,8 @@ async function judge(device: Device, model: ImageModel, untrained: ImageModel, {
     return z as Float32Array;
   };
   const [viewA, viewB] = [
-    await zOf({ augmentation: EVAL, seed: 5 }),
-    await zOf({ augmentation: EVAL, seed: 6 }),
+    await zOf({ augmentation: evaluationViews, seed: 5 }),
+    await zOf({ augmentation: evaluationViews, seed: 6 }),
   ];
   const clean = (await zOf({})).subarray(0, POINTS * 64);
   const unit = Float32Array.from(clean, (v, i) => {
@@ -170,7 +170,7 @@ export function withAlarm(run: Result, untrained: Result): Result {
   return {
     ...run,
     falseAlarmSteps: falseAlarms.map(({ step }) => step),
-    ...{ alarm: collapses.map(({ kind }) => kind), words: collapses.map(describe) },
+    ...{ alarm: collapses.map(({ kind }) => kind), words: collapses.map(describeCollapse) },
     shares: sharesOf(run.looks.at(-1)!, options),
   };
 }

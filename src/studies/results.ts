@@ -2,10 +2,10 @@
 
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
-import { methods } from '../methods/index.ts';
+import { allMethods } from '../methods/index.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import type { metricGroups } from '../metrics/metric.ts';
-import { metrics } from '../metrics/table.ts';
+import { evaluationMetrics } from '../metrics/table.ts';
 import { cases } from './cases.ts';
 import { gatesOf } from './gates.ts';
 import type { Result } from './result.ts';
@@ -23,7 +23,7 @@ type MetricGroup = keyof typeof metricGroups;
 /** The metrics of some groups, in the order of the tables. */
 const columnsOf = (...groups: MetricGroup[]): Column[] =>
   groups.flatMap((name) =>
-    metrics
+    evaluationMetrics
       .filter(({ group }) => group === name)
       .map(({ key, name, short = name, kind }) => ({
         ...{ name: short, digits: DIGITS[kind] },
@@ -71,7 +71,7 @@ function groupsOf(results: readonly Result[]): Group[] {
 }
 
 const nameOf = ({ method, variant }: { method: string; variant: string }) =>
-  [methods[method]?.title ?? method, variant].filter(Boolean).join(', ');
+  [allMethods[method]?.title ?? method, variant].filter(Boolean).join(', ');
 
 /** The mean over seeds, ± half of their range. */
 function cell(values: readonly unknown[], digits: number): string {
@@ -200,7 +200,7 @@ export async function render(results: readonly Result[], folder: URL): Promise<s
   };
   const text = `# Results
 
-All methods, trained with the small protocol on Fashion-MNIST: an MLP 784-256-128 gives h, a projector 128-128-64 gives z. Views are S1 with noise of 0.1
+All methods, trained with the small protocol on Fashion-MNIST: an MLP 784-256-128 gives h, a projector 128-128-64 gives z. Views are \`plainViews\` with noise of 0.1
 (wider ones for rotation); Adam, learning rate 2e-3, 10 epochs of 39 steps with batch 256. \`npm run methods\` writes this file; each single run is in results.json.
 Accuracies are on h unless z is named. On 2,000 test images an accuracy has a standard error of 0.0085, and seeds vary by about 0.006: differences
 below 0.015 are noise. Where there are several seeds, a cell has their mean ± half of their range.

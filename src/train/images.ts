@@ -1,5 +1,12 @@
 // Methods that train an encoder on images: the model, one update of it, and what is measured while it trains.
-import { type Augmentation, augment, EVAL, NOISY, scaledTo, simclrRgb } from '../data/augment.ts';
+import {
+  type Augmentation,
+  augment,
+  colorViews,
+  evaluationViews,
+  noisyViews,
+  scaledTo,
+} from '../data/augment.ts';
 import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '../data/dataset.ts';
 import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
@@ -70,8 +77,8 @@ export interface ImageModel {
   variables: Variable[];
 }
 
-/** Default views: S1 with noise, and SimCLR's for colour images. */
-export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? simclrRgb : NOISY);
+/** Default views: `noisyViews`, and `colorViews` for images of 3 channels. */
+export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? colorViews : noisyViews);
 
 /** Encoder and projector of a run. */
 function buildNetwork({ data, encoder: make, embedding, seed, hyperparameters }: ImageRun) {
@@ -220,7 +227,7 @@ const GALLERY = 1024;
 const GALLERY_BATCH = 512;
 
 /**
- * Metrics in inference mode: of z, on two EVAL views of fixed held-out images; of h, on view A of these and clean training
+ * Metrics in inference mode: of z, on two `evaluationViews` of fixed held-out images; of h, on view A of these and clean training
  * images, evenly spaced.
  */
 async function watchImages(
@@ -242,7 +249,8 @@ async function watchImages(
     return { gallery: Uint32Array.from(ids, (i) => known[i]), queries: asked.subarray(0, batch) };
   };
   const { look, dispose } = await compileWatch(device, {
-    views: () => represent(model, augment(queries, { ...scaledTo(queries, EVAL), batch, start: 0, seed: 5 })),
+    views: () =>
+      represent(model, augment(queries, { ...scaledTo(queries, evaluationViews), batch, start: 0, seed: 5 })),
     ...(data.labels && queries.labels && { labelled: { gallery, labels: await labelsOf() } }),
   });
   return { look: async () => (await look()).metrics, dispose };

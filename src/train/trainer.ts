@@ -1,5 +1,5 @@
 import { type Augmentation, scaledTo } from '../data/augment.ts';
-import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
+import { batchesPerEpoch, checkSameStatistics, type Dataset } from '../data/dataset.ts';
 import { decodeSafetensors, saveVariables } from '../data/safetensors.ts';
 import { checkNumber, checkOptions, inRange, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import { type Device, isDevice } from '../gpu/device.ts';
@@ -30,7 +30,7 @@ export interface TrainerOptions {
   method: Method;
   /** The images. Labels are needed by supervised methods; otherwise they only serve the metrics. */
   data: Dataset;
-  /** Held-out images that the metrics are taken on. Default: `data`. */
+  /** Held-out images that the metrics are taken on, normalised as `data` is. Default: `data`. */
   validation?: Dataset;
   /** 'cnn', 'cnn-average', 'mlp' or 'mlp-small' as in `npm start -- --encoder`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'. */
   encoder?: string | ImageRun['encoder'];
@@ -38,7 +38,7 @@ export interface TrainerOptions {
   embedding?: number;
   /** Values of the method's hyperparameters; those left out have their defaults. */
   hyperparameters?: Record<string, number>;
-  /** How the two views of an image are drawn. Default: `NOISY`, or `simclrRgb` for images of 3 channels, scaled to the images. */
+  /** How the two views of an image are drawn. Default: `noisyViews`, or `colorViews` for images of 3 channels, scaled to the images. */
   views?: Augmentation;
   /** Passes over the data. Default 15. */
   epochs?: number;
@@ -97,7 +97,7 @@ const NAMES = [
  * trains and gives the metrics twice an epoch; leaving the loop stops the run.
  * @throws InputError for a wrong option at once; while training NonFiniteError, DeviceLostError where `device` is no function
  * @example
- * const run = trainer({ device, method: simclr, data: dataset(images, pixelStatistics(images)), epochs: 5 });
+ * const run = trainer({ device, method: simclr, data: dataset(images), epochs: 5 });
  * for await (const { step, loss, rank, alarm } of run) console.log(step, loss, rank, alarm);
  * const { encoder, saveEncoder } = await run.finish();
  */
@@ -231,6 +231,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
+  checkSameStatistics('trainer', data, validation);
   const { batch = Math.min(256, data.count) } = options;
   const whole = { least: 1, most: LARGEST_U32, whole: true };
   const make = typeof encoder === 'string' && Object.hasOwn(encoders, encoder) ? encoders[encoder] : encoder;

@@ -241,7 +241,7 @@ test('the metadata of an encoder is strings, and reads back the same', () => {
     architecture: { encoder: 'cnn', height: 28, width: 28, channels: 1, outputs: 256 },
     pixelMean: [0.1, 0.2, 0.3],
     pixelStd: [1 / 3, 1, 2],
-    views: { name: 'S1', gain: [0.5, 1.5] },
+    views: { name: 'plain', gain: [0.5, 1.5] },
     method: 'byol',
     seed: 7,
     hyperparameters: { batch: 256, momentum: 0.99 },

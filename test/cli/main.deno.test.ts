@@ -245,18 +245,15 @@ test(
       '1',
     ];
     for (const [given, expected] of [
-      [[], 'simclrRgb'],
-      [['--views', 'S1'], 'S1'],
+      [[], 'color'],
+      [['--views', 'plain'], 'plain'],
     ] as const) {
       const out = `${folder}/views-${expected}`;
       const { code, err } = await runCli([...args, ...given, '--out', out]);
       assert(code === 0, err);
       assert(JSON.parse(Deno.readTextFileSync(`${out}/latest/options.json`)).views === expected, expected);
       const { views } = readEncoderRecord(Deno.readFileSync(`${out}/latest/encoder.safetensors`));
-      assert(
-        views.name === expected && 'flip' in views === (expected === 'simclrRgb'),
-        JSON.stringify(views),
-      );
+      assert(views.name === expected && 'flip' in views === (expected === 'color'), JSON.stringify(views));
     }
   },
   { timeout: 120_000 },
@@ -433,8 +430,8 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
   ],
   [
     'colour views of gray images',
-    () => ['--data', data, '--views', 'simclrRgb'],
-    /--views: simclrRgb .* 3 channels, got 1/,
+    () => ['--data', data, '--views', 'color'],
+    /--views: color .* 3 channels, got 1/,
   ],
   [
     'a loss of labels where there is one label',

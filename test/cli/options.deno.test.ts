@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { readArguments } from '../../src/cli/arguments.ts';
 import { checkRunOptions, help, parse } from '../../src/cli/options.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import { defaultsOf } from '../../src/methods/method.ts';
 import { test } from '../harness.ts';
 
@@ -61,7 +61,7 @@ test('numbers that nothing can hold are refused by name', () => {
 });
 
 test('every default is a value that its own option takes', () => {
-  for (const [name, { hyperparameters }] of Object.entries(methods))
+  for (const [name, { hyperparameters }] of Object.entries(allMethods))
     for (const [own, value] of Object.entries(defaultsOf(hyperparameters))) {
       const dashed = own.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
       const { options } = parse(['--method', name, `--${dashed}`, String(value)]);
@@ -99,8 +99,8 @@ test('options that npm kept for itself are named, with the command that works', 
 });
 
 test('options.json gives back what was written, and each field is checked', () => {
-  for (const method of Object.keys(methods)) {
-    const ofImages = methods[method].data === 'images' ? ['--view-noise', '0.1', '--views', 'S1'] : [];
+  for (const method of Object.keys(allMethods)) {
+    const ofImages = allMethods[method].data === 'images' ? ['--view-noise', '0.1', '--views', 'plain'] : [];
     const { options } = parse(['--method', method, ...ofImages, '--tune', '20']);
     assert.equal(checkRunOptions(JSON.parse(JSON.stringify(options)), 'options.json'), options);
   }

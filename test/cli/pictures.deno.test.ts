@@ -120,7 +120,7 @@ test('a picture that fails is named, and the others are there', async () => {
 test('the program of a report loads the encoder of its run, of every kind', async () => {
   const device = await openTestDevice();
   const folder = Deno.makeTempDirSync();
-  const library = new URL('../../src/index.ts', import.meta.url).href;
+  const sourceOf = (name = '') => new URL(`../../src${name}/index.ts`, import.meta.url).href;
   try {
     for (const kind of ['cnn', 'cnn-average', 'mlp', 'mlp-small']) {
       const { data, images, options, make } = setting(2, kind);
@@ -132,7 +132,7 @@ test('the program of a report loads the encoder of its run, of every kind', asyn
       );
       const about = aboutRun(options, data, [], new Date(0));
       const program = loadingCode(options, about.data)
-        .replace("'hypersphere'", `'${library}'`)
+        .replaceAll(/'hypersphere(\/\w+)?'/g, (_, name) => `'${sourceOf(name)}'`)
         .replace("'encoder.safetensors'", `'${folder}/encoder.safetensors'`)
         .replace(/const pixels = .*/, `const pixels = Uint8Array.of(${images.test.pixels});`);
       Deno.writeTextFileSync(`${folder}/${kind}.ts`, `${program}\ndevice.dispose();\nexport { rows };\n`);

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { imageRunOf } from '../../src/cli/images.ts';
 import { type ImageOptions, parse } from '../../src/cli/options.ts';
 import { dataset } from '../../src/data/dataset.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import { freeVariables } from '../../src/runtime/variables.ts';
 import { type ImageMetrics, imageTask } from '../../src/train/images.ts';
 import { type RunOptions, run as train } from '../../src/train/run.ts';
@@ -42,8 +42,8 @@ async function run(args: string[], job: Partial<RunOptions<ImageMetrics, Task>> 
 }
 
 test('every method trains: finite losses, other ones than at first', async () => {
-  const others = Object.keys(methods).filter(
-    (name) => methods[name].data === 'images' && !SMALL.some(([method]) => method === name),
+  const others = Object.keys(allMethods).filter(
+    (name) => allMethods[name].data === 'images' && !SMALL.some(([method]) => method === name),
   );
   assert.ok(others.length > 10, others.join(', '));
   for (const method of others) {

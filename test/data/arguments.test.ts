@@ -1,6 +1,6 @@
 // Whatever the functions of src/data are given: an answer, or one typed error that names the function.
 import * as assert from 'uvu/assert';
-import { augment, S1, scaledTo } from '../../src/data/augment.ts';
+import { augment, plainViews, scaledTo } from '../../src/data/augment.ts';
 import { fileChoices } from '../../src/data/choices.ts';
 import {
   batchesPerEpoch,
@@ -82,7 +82,7 @@ const calls: Record<string, [call: (...args: Any[]) => unknown, args: Any[]]> = 
       data,
       {
         ...{
-          ...S1,
+          ...plainViews,
           batch: 2,
           views: 2,
           seed: 1,
@@ -105,7 +105,7 @@ const calls: Record<string, [call: (...args: Any[]) => unknown, args: Any[]]> = 
     scaledTo,
     [
       { height: 3, width: 3 },
-      { ...S1, blur: { probability: 1, sigma: [1, 2] } },
+      { ...plainViews, blur: { probability: 1, sigma: [1, 2] } },
     ],
   ],
   dataset: [dataset, [images(), { mean: 0.5, std: [0.5], name: 'x' }]],

@@ -1,4 +1,11 @@
-import { type Augmentation, augment, EVAL, NOISY, S1, simclrRgb } from '../../src/data/augment.ts';
+import {
+  type Augmentation,
+  augment,
+  colorViews,
+  evaluationViews,
+  noisyViews,
+  plainViews,
+} from '../../src/data/augment.ts';
 import { batchIndices, type Dataset, dataset } from '../../src/data/dataset.ts';
 import { constant, input, scalar } from '../../src/graph/tensor.ts';
 import { normals, permutationKey, permute, threefry } from '../../src/ops/random.ts';
@@ -169,17 +176,17 @@ const strong: Augmentation = {
 };
 const cases: Record<string, { channels: number; a: Augmentation }> = {
   nothing: { channels: 1, a: {} },
-  S1: { channels: 1, a: S1 },
-  NOISY: { channels: 1, a: NOISY },
-  EVAL: { channels: 1, a: EVAL },
+  plainViews: { channels: 1, a: plainViews },
+  noisyViews: { channels: 1, a: noisyViews },
+  evaluationViews: { channels: 1, a: evaluationViews },
   'all geometry': { channels: 1, a: { ...strong, crop: { area: [0.2, 1], aspect: [0.5, 2] } } },
   'light of gray images': { channels: 1, a: { brightness: 0.4, contrast: 0.6, gamma: 1.4, jitter: 0.6 } },
-  simclrRgb: { channels: 3, a: simclrRgb },
+  colorViews: { channels: 3, a: colorViews },
   'all of colour': {
     channels: 3,
     a: {
       ...strong,
-      ...simclrRgb,
+      ...colorViews,
       saturation: 0.9,
       hue: 0.5,
       grayscale: 0.4,
@@ -198,7 +205,7 @@ for (const [name, { channels, a }] of Object.entries(cases)) {
   test(`agrees with float64: ${name}`, async () => {
     const gpu = await device();
     const data = images(23, channels);
-    const others = name === 'EVAL' || name === 'all of colour'; // each is another pipeline, slow to compile
+    const others = name === 'evaluationViews' || name === 'all of colour'; // each is another pipeline, slow to compile
     const seed = freshSeed();
     const inputs = { step: scalar('u32'), start: scalar('u32') };
     const indices = Uint32Array.of(22, 0, 7, 22, 99);
@@ -281,7 +288,9 @@ test('the same again for the same seed and step; other views, steps and seeds di
   const gpu = await device();
   const data = images(16, 1);
   const inputs = { seed: scalar('u32'), step: scalar('u32') };
-  const one = await compile(gpu, (at) => ({ y: augment(data, { ...S1, ...at, batch: 8 }) }), { inputs });
+  const one = await compile(gpu, (at) => ({ y: augment(data, { ...plainViews, ...at, batch: 8 }) }), {
+    inputs,
+  });
   const seen = async (seed: number, step: number) => {
     await one.run({ seed, step });
     return one.read('y');

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { augment, S1 } from '../../src/data/augment.ts';
+import { augment, plainViews } from '../../src/data/augment.ts';
 import {
   batchesPerEpoch,
   batchIndices,
@@ -104,7 +104,7 @@ for (const [channels, partBytes, parts] of [
           sets.flatMap((data, i) => [
             [`order${i}`, cleanBatch(data, { rows: count, start: 0 })],
             [`chosen${i}`, rows(data, indices)],
-            [`views${i}`, augment(data, { ...S1, batch: count, seed: 3, step: 1 })],
+            [`views${i}`, augment(data, { ...plainViews, batch: count, seed: 3, step: 1 })],
           ]),
         ),
       { inputs: { indices: input([4], 'u32') } },
@@ -120,11 +120,21 @@ test('a data set of more than four parts is refused', () => {
   throws(() => dataset(images, {}, 64), /dataset "images": expected at most 256 bytes of pixels, got 320/);
 });
 
-test('the data set of the default job: names, classes, normalisation', () => {
-  const data = dataset(fromArrays(new Uint8Array(2 * 9), [2, 3, 3], [0, 4]));
+test('names and classes of a data set; mean and std are those of its images where none are given', () => {
+  const images = fromArrays(
+    Uint8Array.from({ length: 18 }, (_, i) => 14 * i),
+    [2, 3, 3],
+    [0, 4],
+  );
+  const data = dataset(images);
   if (data.images.name !== 'images' || data.images.dtype !== 'u8' || data.labels?.name !== 'images.labels')
     throw new Error('names');
-  close([data.classes, data.count, ...data.mean, ...data.std], [5, 2, 0.286, 0.353], exact);
+  // 0, 14, ... 238: their mean is 119, their variance 14^2 (18^2 - 1) / 12.
+  const [mean, std] = [119 / 255, (14 * Math.sqrt(323 / 12)) / 255];
+  close([data.classes, data.count], [5, 2], exact);
+  close([...data.mean, ...data.std], [mean, std], { rel: 1e-12, abs: 0 });
+  const half = dataset(images, { std: 0.5 });
+  close([...half.mean, ...half.std], [mean, 0.5], { rel: 1e-12, abs: 0 });
 });
 
 test('a channel that is the same everywhere has a std of 1, whatever its value', () => {
@@ -153,7 +163,7 @@ test('views of a constant channel stay where those of its neighbours are', async
     await device(),
     () => ({
       clean: cleanBatch(data, { rows: 8, start: 0 }),
-      views: augment(data, { ...S1, batch: 8, seed: 1, step: 0 }),
+      views: augment(data, { ...plainViews, batch: 8, seed: 1, step: 0 }),
     }),
     { warmUp: false },
   );

@@ -1,5 +1,6 @@
 // The data files of the demos, read, sampled, augmented and searched: raw pixels give the accuracies known beforehand.
-import { augment, EVAL } from '../../src/data/augment.ts';
+import { FASHION_STATISTICS } from '../../src/cli/files.ts';
+import { augment, evaluationViews } from '../../src/data/augment.ts';
 import { cleanBatch, dataset, pixelStatistics } from '../../src/data/dataset.ts';
 import { checkLabels, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { reshape, scalar, type Tensor } from '../../src/graph/tensor.ts';
@@ -23,10 +24,13 @@ test('Fashion-MNIST: sizes, classes, mean and deviation', async () => {
 });
 
 test(
-  'k-NN on raw pixels: .8055 on clean test images, .587 on EVAL views of them',
+  'k-NN on raw pixels: .8055 on clean test images, .587 on evaluation views of them',
   async () => {
     const [train, probe] = [await load('train-10k'), await load('test-2k')];
-    const [gallery, queries] = [dataset(train), dataset(probe, { name: 'test' })];
+    const [gallery, queries] = [
+      dataset(train, FASHION_STATISTICS),
+      dataset(probe, { ...FASHION_STATISTICS, name: 'test' }),
+    ];
     const flat = (x: Tensor) => l2Normalize(reshape(x, [x.shape[0], 784]));
     const rows = { start: 0, normalize: false };
     const gpu = await device();
@@ -37,7 +41,7 @@ test(
     });
     const views = await compile(
       gpu,
-      ({ seed }) => search(augment(queries, { ...EVAL, batch: 2000, views: 1, seed, ...rows })),
+      ({ seed }) => search(augment(queries, { ...evaluationViews, batch: 2000, views: 1, seed, ...rows })),
       { inputs: { seed: scalar('u32') }, warmUp: false },
     );
     const accuracy = (chosen: ArrayLike<number>) => {

@@ -4,7 +4,7 @@ import { readData, runChoices } from '../../src/cli/files.ts';
 import { type ImageOptions, parse } from '../../src/cli/options.ts';
 import { checkCheckpoint, type Earlier, reopen } from '../../src/cli/resume.ts';
 import { variable } from '../../src/graph/tensor.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import { type Bytes, type Change, changes, hex, join, littleEndian, spoil, utf8 } from './bytes.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { safetensorsFile } from './formats.ts';
@@ -113,7 +113,7 @@ async function goOn(path: string): Promise<Outcome> {
 
 /** Fails for what no run can go on with. */
 function checkEarlier({ options, resume: { saved, metrics, timing } }: Earlier): void {
-  if (!Object.hasOwn(methods, options.method))
+  if (!Object.hasOwn(allMethods, options.method))
     throw new Wrong('a method that there is not', String(options.method));
   const {
     embedding,

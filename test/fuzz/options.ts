@@ -5,7 +5,7 @@ import { imageRunOf } from '../../src/cli/images.ts';
 import { checkRun, stepsOf } from '../../src/cli/needs.ts';
 import { type Command, help, type ImageOptions, parse } from '../../src/cli/options.ts';
 import { dataset } from '../../src/data/dataset.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import { elementsOf } from './arguments.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { checkGpu, gpu, openGpu } from './gpu.ts';
@@ -19,7 +19,7 @@ const names = [
   ),
 ];
 const hyperparameters = [
-  ...new Set(Object.values(methods).flatMap((method) => Object.keys(method.hyperparameters))),
+  ...new Set(Object.values(allMethods).flatMap((method) => Object.keys(method.hyperparameters))),
 ].map((name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
 
 const number = fc.oneof(
@@ -57,12 +57,12 @@ const number = fc.oneof(
 );
 const word = fc.oneof(
   fc.constantFrom(
-    ...Object.keys(methods),
+    ...Object.keys(allMethods),
     'cnn',
     'mlp-small',
     'f32',
     'mixed',
-    'S1',
+    'plain',
     'ring',
     'a,b',
     ',',
@@ -122,7 +122,7 @@ const hostileList = fc.array(piece, { maxLength: 4 }).map((pieces) => pieces.fla
 /** Options that mean something, so that more than the first gets looked at. */
 const meaningful = fc
   .tuple(
-    fc.constantFrom(...Object.keys(methods)),
+    fc.constantFrom(...Object.keys(allMethods)),
     fc.array(
       fc.oneof(
         fc.tuple(fc.constantFrom('embedding', 'epochs', 'batch', 'seed', 'tune'), number),
@@ -137,7 +137,7 @@ const meaningful = fc
     fc.array(fc.tuple(fc.nat(9), number), { maxLength: 2 }),
   )
   .map(([method, options, own]) => {
-    const names = Object.keys(methods[method].hyperparameters);
+    const names = Object.keys(allMethods[method].hyperparameters);
     const given = own.flatMap(([i, value]): [string, string][] =>
       names.length ? [[names[i % names.length].replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), value]] : [],
     );
@@ -150,7 +150,7 @@ const show = (args: readonly string[]) => JSON.stringify(args).slice(0, 500);
 function checkCommand({ options, help, list, resume }: Command): void {
   const { method, hyperparameters, out } = options;
   const { data = null, test = null } = options as Partial<ImageOptions>;
-  if (!Object.hasOwn(methods, method)) throw new Wrong('options of no method', method);
+  if (!Object.hasOwn(allMethods, method)) throw new Wrong('options of no method', method);
   const numbers = {
     ...hyperparameters,
     ...Object.fromEntries(Object.entries(options).filter(([, x]) => typeof x === 'number')),
@@ -158,7 +158,7 @@ function checkCommand({ options, help, list, resume }: Command): void {
   const odd = Object.entries(numbers).find(([, x]) => typeof x !== 'number' || !Number.isFinite(x) || x < 0);
   if (odd) throw new Wrong(`a number of no use for ${odd[0]}`, String(odd[1]));
   const other = Object.keys(hyperparameters).find(
-    (name) => !Object.hasOwn(methods[method].hyperparameters, name),
+    (name) => !Object.hasOwn(allMethods[method].hyperparameters, name),
   );
   if (other !== undefined) throw new Wrong('a hyperparameter of another method', other);
   for (const pair of [data, test])
@@ -269,7 +269,7 @@ const planned: Property<string[]> = {
       const { options } = parse(args);
       if ('density' in options) return;
       stepsOf(options, data!.train);
-      await checkRun(gpu.device, imageRunOf({ views: 'S1', ...options }, data!), data!);
+      await checkRun(gpu.device, imageRunOf({ views: 'plain', ...options }, data!), data!);
     });
     checkGpu('plans');
     return refused ? 'refused' : 'taken';

@@ -1,7 +1,7 @@
 // Ops, losses and metrics on random inputs of random shapes: as the float64 reference has them.
 import fc from 'fast-check';
-import * as api from '../../src/index.ts';
 import { close, random } from '../harness.ts';
+import * as api from '../public.ts';
 import * as reference from '../reference.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import { checkGpu, gpu, openGpu } from './gpu.ts';
@@ -175,7 +175,7 @@ const ops: fc.Arbitrary<Case> = fc.oneof(
       const operands = lengths.map((n) => ({ shape: shape.map((size, i) => (i === axis ? n : size)) }));
       return {
         ...{ text: `concatenate(${operands.map(({ shape }) => `[${shape}]`)}, ${axis})`, operands },
-        op: (...xs: api.Tensor[]) => api.concatenate(xs, axis),
+        op: (...xs: api.Tensor[]) => api.concatenate(xs, { axis }),
         by: (...xs: Ref[]) => reference.concatenate(xs, axis),
       };
     }),

@@ -17,7 +17,7 @@ import {
 } from '../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
-import { add, where } from '../../src/ops/binary.ts';
+import { add, select } from '../../src/ops/binary.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
 import { crossEntropy } from '../../src/ops/cross_entropy.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
@@ -36,10 +36,10 @@ const wrong: [name: string, build: () => Tensor, a: string, b: string][] = [
   ['linear', () => linear(t(8, 64), t(32, 10)), '[8, 64]', '[32, 10]'],
   ['linear', () => linear(t(8, 64), t(64, 10), t(9)), '[10]', '[9]'],
   ['add', () => add(t(2, 3), t(4, 3)), '[2, 3]', '[4, 3]'],
-  ['where', () => where(t(2, 3), t(4, 3), t(4, 3)), '[2, 3]', '[4, 3]'],
+  ['select', () => select(t(2, 3), t(4, 3), t(4, 3)), '[2, 3]', '[4, 3]'],
   ['reshape', () => reshape(t(2, 3), [4, 2]), '[2, 3]', '[4, 2]'],
   ['broadcastTo', () => broadcastTo(t(2, 3), [4, 3]), '[2, 3]', '[4, 3]'],
-  ['concatenate', () => concatenate([t(2, 3), t(2, 4)], 0), '[2, 3]', '[2, 4]'],
+  ['concatenate', () => concatenate([t(2, 3), t(2, 4)]), '[2, 3]', '[2, 4]'],
   ['slice', () => slice(t(2, 3), { starts: [1, 1], sizes: [2, 2] }), '[2, 3]', '[2, 2]'],
   ['conv2d', () => conv2d(t(1, 8, 8, 3), t(3, 3, 4, 8), null), '[1, 8, 8, 3]', '[3, 3, 4, 8]'],
   ['crossEntropy', () => crossEntropy(t(8, 10), ids(9)), '[8, 10]', '[9]'],

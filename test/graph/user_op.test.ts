@@ -1,6 +1,6 @@
 // A custom op that uses public names only: WGSL, shape rule, vjp.
 import * as assert from 'uvu/assert';
-import * as hs from '../../src/index.ts';
+import * as hs from '../../src/all.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 const source = /* wgsl */ `
@@ -67,7 +67,7 @@ const energyGradient = hs.op({
 const energy = hs.op({
   name: 'energy',
   shape: ([x]: [x: hs.Tensor], _: Options) => {
-    if (x.shape.length !== 2) hs.fail('energy', `expected [N, D], got [${x.shape.join(', ')}]`);
+    if (x.shape.length !== 2) hs.throwShapeError('energy', `expected [N, D], got [${x.shape.join(', ')}]`);
     return [x.shape[0]];
   },
   kernel: {
@@ -122,7 +122,7 @@ test('forward and gradient, together with our own ops, at odd sizes', async () =
 test('it trains a variable: energy falls to nothing', async () => {
   const gpu = await device();
   const w = hs.variable([5, 3], { name: 'w', initial: 1 });
-  const optimizer = hs.sgd([w], { learningRate: 0.1 });
+  const optimizer = hs.optim.sgd([w], { learningRate: 0.1 });
   const step = await hs.compile(gpu, () => {
     const loss = hs.sum(energy([w], { strength: 0.5 }));
     optimizer.minimize(loss);

@@ -1,12 +1,12 @@
 import * as assert from 'uvu/assert';
 import { inRange } from '../../src/gpu/check.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
 import { close, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 
 test('every method is described', () => {
-  const wrong = Object.entries(methods).flatMap(
+  const wrong = Object.entries(allMethods).flatMap(
     ([name, { title, paper, year, summary, hyperparameters }]) => [
       ...(title && summary ? [] : [`${name}: title "${title}", summary "${summary}"`]),
       // arXiv numbers begin with year and month; older papers have none.
@@ -38,7 +38,7 @@ test('pointLoss: the least loss of embeddings that coincide', () => {
     rotation: () =>
       reference.mean(reference.crossEntropy(reference.leaf([rows, 4], new Float64Array(4 * rows)), labels)),
   };
-  const told = Object.entries(methods as Record<string, ImageMethod>).filter(
+  const told = Object.entries(allMethods as Record<string, ImageMethod>).filter(
     ([, { pointLoss }]) => pointLoss,
   );
   assert.equal(told.map(([name]) => name).sort(), Object.keys(point).sort());
@@ -57,13 +57,13 @@ test('pointLoss: the least loss of embeddings that coincide', () => {
       close([Math.min(...losses)], [pointLoss!(own, { rows, shares })!], { rel: 1e-4, what: name });
     }
   const pointOf = (name: string, values: Record<string, number>, shown: readonly number[] = shares) =>
-    (methods[name] as ImageMethod).pointLoss!(values, { rows, shares: shown });
-  assert.is(pointOf('triplet', defaultsOf(methods.triplet.hyperparameters)), undefined);
+    (allMethods[name] as ImageMethod).pointLoss!(values, { rows, shares: shown });
+  assert.is(pointOf('triplet', defaultsOf(allMethods.triplet.hyperparameters)), undefined);
   // Everything that is remembered repels as well.
-  const memory = { ...defaultsOf(methods.supCon.hyperparameters), memory: 1024 };
+  const memory = { ...defaultsOf(allMethods.supCon.hyperparameters), memory: 1024 };
   close([pointOf('supCon', memory)!], [Math.log(rows - 1 + 1024)], { rel: 1e-6 });
   // Of labels of which some are rare, the proxies of the frequent ones are nearer.
-  const { scale } = defaultsOf(methods.proxyNca.hyperparameters);
+  const { scale } = defaultsOf(allMethods.proxyNca.hyperparameters);
   const rare = [0.75, 0.125, 0.125];
   const own = Array.from({ length: rows }, (_, i) => (i % 8 < 6 ? 0 : (i % 8) - 5));
   const proxies = rare.flatMap((share) => {

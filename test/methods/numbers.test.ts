@@ -2,9 +2,9 @@
 import * as assert from 'uvu/assert';
 import { InputError } from '../../src/gpu/errors.ts';
 import { input, type Scalar, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import * as all from '../../src/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { device, test, throws } from '../harness.ts';
+import * as all from '../public.ts';
 
 const z = (...shape: number[]) => input(shape);
 const pair = () => [z(6, 4), z(6, 4)] as const;

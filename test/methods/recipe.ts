@@ -1,7 +1,7 @@
 // A method at work on a small network: what stands around its loss in a step.
 
 import { input, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import {
   buildMethod,
   defaultsOf,
@@ -42,7 +42,7 @@ export async function trainRecipe(
   const mine = network();
   const { x, labels } = batch;
   let target: Network | undefined;
-  const method = methods[name] as ImageMethod;
+  const method = allMethods[name] as ImageMethod;
   const recipe = buildMethod(method, {
     ...{ network: mine, width: WIDTH, classes: CLASSES, seed: 1 },
     hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
@@ -59,7 +59,7 @@ export async function trainRecipe(
     gpu,
     ({ x, labels, step }) => {
       // More views: the first ones again.
-      const views = (count: number) => concatenate(new Array(count).fill(halves(x)[0]), 0);
+      const views = (count: number) => concatenate(new Array(count).fill(halves(x)[0]));
       const drawn: ImageBatch = { x, labels, step, views };
       const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
       if (gradients) optimizer.update(gradients);

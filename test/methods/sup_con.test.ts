@@ -22,7 +22,7 @@ testPairMethod(method, (zA, zB, { temperature }, labels) =>
 // Both views as one set of rows, as the registry has it.
 const at = (temperature: number) => ({
   loss: (zA: Tensor, zB: Tensor, labels: Tensor) =>
-    supConLoss(concatenate([zA, zB], 0), concatenate([labels, labels], 0), { temperature }),
+    supConLoss(concatenate([zA, zB]), concatenate([labels, labels]), { temperature }),
   expected: (zA: reference.Ref, zB: reference.Ref, labels: ArrayLike<number>) =>
     reference.supCon(
       reference.concatenate([zA, zB], 0),

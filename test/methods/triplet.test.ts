@@ -1,5 +1,5 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
 import { triplet as method, tripletLoss } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
@@ -153,7 +153,7 @@ test('labels of one class are refused where they are known, as proxies refuse th
   const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
   const setting = { network, copy: () => network, width: 4, seed: 1 };
   for (const name of ['triplet', 'supCon', 'proxyNca', 'proxyAnchor']) {
-    const method = methods[name] as ImageMethod;
+    const method = allMethods[name] as ImageMethod;
     const hyperparameters = defaultsOf(method.hyperparameters);
     throws(
       () => buildMethod(method, { ...setting, classes: 1, hyperparameters }),

@@ -44,7 +44,7 @@ test('invariants', () => checkInvariants(at(2).loss));
 
 test('edges', async () => {
   // Both views as one set of rows, so that checkEdges has both gradients.
-  const loss = (zA: Tensor, zB: Tensor) => uniformityLoss(concatenate([zA, zB], 0));
+  const loss = (zA: Tensor, zB: Tensor) => uniformityLoss(concatenate([zA, zB]));
   const expected = (zA: reference.Ref, zB: reference.Ref) =>
     reference.uniformity(reference.concatenate([zA, zB], 0));
   await checkEdges(loss, expected, { collapsed: 0 });

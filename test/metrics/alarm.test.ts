@@ -1,6 +1,6 @@
 // The alarm on the calibrated runs of the small protocol (D = 64; an untrained rank of 53.5) and of the 8 x 8 digits (D = 32).
 import * as assert from 'uvu/assert';
-import { collapseAlarm, describe, type Look } from '../../src/metrics/alarm.ts';
+import { collapseAlarm, describeCollapse, type Look } from '../../src/metrics/alarm.ts';
 import { uniformityOptimum } from '../../src/metrics/uniformity.ts';
 import { test } from '../harness.ts';
 
@@ -130,7 +130,7 @@ test('a cone is no point where the loss tells so, and nothing else is taken back
   const hard = { ...look(-0.00014, 0.001, 25.9, 3e-5), loss: 0.2038 };
   assert.equal(seen(hard, 0.2), ['complete']);
   const [collapse] = collapseAlarm([hard], { width: 32, untrained: { rank: 26, length: 5 }, pointLoss: 0.2 });
-  assert.ok(describe(collapse).includes('the loss is 0.20, and 0.20 where all embeddings coincide'));
+  assert.ok(describeCollapse(collapse).includes('the loss is 0.20, and 0.20 where all embeddings coincide'));
 });
 
 test('says since when, on what evidence, and what helps', () => {
@@ -140,7 +140,7 @@ test('says since when, on what evidence, and what helps', () => {
   const looks = [at(bad, 10), at(well, 20), at(bad, 30), at(bad, 40)];
   const [collapse] = collapseAlarm(looks, { width: 64, untrained: UNTRAINED });
   assert.is(collapse.since, 30);
-  const text = describe(collapse);
+  const text = describeCollapse(collapse);
   for (const part of [
     'complete collapse since step 30',
     'uniformity −0.04',

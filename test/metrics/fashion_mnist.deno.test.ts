@@ -1,4 +1,5 @@
 // The protocol's baselines on the real data: deterministic, so they should come out almost exactly.
+import { FASHION_STATISTICS } from '../../src/cli/files.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { checkLabels, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
@@ -12,7 +13,7 @@ async function load(part: string) {
   const path = (kind: string) => `demos/data/fashion-mnist-${part}-${kind}-ubyte.gz`;
   const images = await parseImages(await readAsset(path('images-idx3')));
   const labels = await parseLabels(await readAsset(path('labels-idx1')));
-  return dataset(checkLabels(images, labels), { name: part });
+  return dataset(checkLabels(images, labels), { ...FASHION_STATISTICS, name: part });
 }
 
 const pixels = (x: Tensor) => ({ h: reshape(x, [x.shape[0], -1]) });

@@ -253,7 +253,10 @@ for (const [count, batch, D] of [
 test('evaluate: raw pixels and an encoder on a small set; no memory is left behind', async () => {
   const r = random(freshSeed());
   const gpu = await device();
-  const [train, held] = [dataset(images(r, 240)), dataset(images(r, 60))];
+  const [train, held] = [
+    dataset(images(r, 240), { mean: 0.2, std: 0.2 }),
+    dataset(images(r, 60), { mean: 0.2, std: 0.2 }),
+  ];
   await readVariable(gpu, train.labels!);
   const weight = variable([16, 8], { name: 'w', initial: r.normal(128) });
   const stages = new Set<string>();

@@ -15,7 +15,8 @@ function bars(count: number) {
 
 test('accuracy under shifts: clean is best, strong shifts are seen, nothing is left behind', async () => {
   const gpu = await device();
-  const data = { train: dataset(bars(120)), test: dataset(bars(60)) };
+  const statistics = { mean: 0.2, std: 0.3 };
+  const data = { train: dataset(bars(120), statistics), test: dataset(bars(60), statistics) };
   const flat = (x: Tensor) => reshape(x, [x.shape[0], -1]);
   const found = await shiftAccuracies(gpu, data, flat, { k: 5, batch: 50 });
   close([found.clean, Object.keys(found).length], [1, 1 + Object.keys(SHIFTS).length], { rel: 0, abs: 0 });
@@ -30,6 +31,15 @@ test('accuracy under shifts: clean is best, strong shifts are seen, nothing is l
   if (own.drowned > 0.75) throw new Error(`drowned in noise: ${own.drowned}`);
   if (gpu.memory.bytes > before + (2 << 20))
     throw new Error(`${gpu.memory.bytes - before} bytes left behind`);
-  const unlabelled = dataset({ ...bars(6), labels: undefined, classes: 0 });
+  const unlabelled = dataset({ ...bars(6), labels: undefined, classes: 0 }, statistics);
   await throws(() => shiftAccuracies(gpu, { ...data, test: unlabelled }, flat), /need labels/);
+});
+
+test('data sets that are normalised differently are refused', async () => {
+  const data = { train: dataset(bars(12)), test: dataset(bars(6), { std: 0.7 }) };
+  const gpu = await device();
+  await throws(
+    () => shiftAccuracies(gpu, data, (x) => x),
+    /shiftAccuracies: expected data sets of the same mean and std, got \[/,
+  );
 });

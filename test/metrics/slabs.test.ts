@@ -186,7 +186,11 @@ test(
         const h = reshape(x, [x.shape[0], 64]);
         return { h, z: matmul(h, weight) };
       };
-      const sets = { train: dataset(train, { name: 'train' }), test: dataset(held, { name: 'test' }) };
+      const statistics = { mean: 0.1, std: 0.1 };
+      const sets = {
+        train: dataset(train, { ...statistics, name: 'train' }),
+        test: dataset(held, { ...statistics, name: 'test' }),
+      };
       const found = await evaluate(on, sets, forward, { batch: 20 });
       const shifts = await shiftAccuracies(on, sets, (x) => forward(x).h, { batch: 20 });
       freeVariables(on, [weight, sets.train.images, sets.test.images]);

@@ -3,7 +3,7 @@ import { dataset } from '../../src/data/dataset.ts';
 import { reshape, type Tensor } from '../../src/graph/tensor.ts';
 import { curves } from '../../src/metrics/curves.ts';
 import { evaluate } from '../../src/metrics/evaluate.ts';
-import { allMetrics, metrics } from '../../src/metrics/table.ts';
+import { allMetrics, evaluationMetrics } from '../../src/metrics/table.ts';
 import { device, freshSeed, random, test } from '../harness.ts';
 
 const equal = (got: readonly unknown[], wanted: readonly unknown[]) => {
@@ -25,7 +25,8 @@ const sets = (classes: number, height?: number) => ({
   test: dataset(images(30, classes, height), { name: 'test', mean: [0.4], std: [0.2] }),
 });
 const flat = (x: Tensor, D: number) => reshape(x, [x.shape[0], D]);
-const unlabelled = (count: number) => dataset({ ...images(count, 3), labels: undefined });
+const unlabelled = (count: number) =>
+  dataset({ ...images(count, 3), labels: undefined }, { mean: 0.4, std: 0.2 });
 
 test('the keys of metrics and their companions are all different, and so are their names', () => {
   const keys = allMetrics.flatMap(({ key, spread, target, count }) => [key, spread, target?.key, count?.key]);
@@ -48,7 +49,9 @@ test('every metric has a sentence of glossary', () => {
 test('without labels the metrics that need them are absent, all others are there', async () => {
   const gpu = await device();
   const found = await evaluate(gpu, { train: unlabelled(60), test: unlabelled(30) }, null);
-  const needing = metrics.filter(({ needs = [] }) => needs.includes('labels') || needs.includes('clustered'));
+  const needing = evaluationMetrics.filter(
+    ({ needs = [] }) => needs.includes('labels') || needs.includes('clustered'),
+  );
   equal(
     needing.filter(({ key }) => key in found).map(({ key }) => key),
     [],

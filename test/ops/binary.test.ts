@@ -181,7 +181,7 @@ const choices: [condition: number[], a: Side, b: Side][] = [
   [[4], [2, 4], [1]],
 ];
 for (const dtype of ['f32', 'u32'] as const) {
-  test(`where, ${dtype} condition`, async () => {
+  test(`select, ${dtype} condition`, async () => {
     for (const [condition, a, b] of choices) {
       const sides: Record<string, readonly number[]> = {};
       if (typeof a !== 'number') sides.a = a;
@@ -191,21 +191,21 @@ for (const dtype of ['f32', 'u32'] as const) {
           c: { shape: condition, dtype, gradient: false, values: (draw, n) => draw.integers(n, 0, 2) },
           ...sides,
         },
-        build: (t) => ops.where(t.c, typeof a === 'number' ? a : t.a, typeof b === 'number' ? b : t.b),
+        build: (t) => ops.select(t.c, typeof a === 'number' ? a : t.a, typeof b === 'number' ? b : t.b),
         reference: (r) =>
-          reference.where(r.c, typeof a === 'number' ? a : r.a, typeof b === 'number' ? b : r.b),
+          reference.select(r.c, typeof a === 'number' ? a : r.a, typeof b === 'number' ? b : r.b),
         what: `[${condition}]`,
       });
     }
   });
 }
 
-test('where keeps what is not chosen out of the gradient', async () => {
+test('select keeps what is not chosen out of the gradient', async () => {
   const { dx, y } = await evaluate(
     { c: input([3]), x: input([3]) },
     ({ c, x }): Record<string, Tensor> => {
-      const y = ops.where(c, ops.div(1, x), -Infinity);
-      return { y, dx: grad(ops.where(c, x, 7), [x], constant(1, [3]))[0] };
+      const y = ops.select(c, ops.div(1, x), -Infinity);
+      return { y, dx: grad(ops.select(c, x, 7), [x], constant(1, [3]))[0] };
     },
     { c: [1, 0, -0], x: [2, 0, 0] },
   );
@@ -216,6 +216,6 @@ test('where keeps what is not chosen out of the gradient', async () => {
 test('errors name the op', () => {
   throws(() => ops.add(input([3]), input([4])), /add: expected shapes that broadcast, got \[3\] and \[4\]/);
   throws(() => ops.mul(input([3], 'u32'), 2), /mul: expected an f32 tensor for "a", got u32 \[3\]/);
-  throws(() => ops.where(input([3]), input([2]), 0), /where: expected shapes that broadcast/);
-  throws(() => ops.where(input([4], 'u8'), 1, 0), /where: expected an f32 or u32 condition/);
+  throws(() => ops.select(input([3]), input([2]), 0), /select: expected shapes that broadcast/);
+  throws(() => ops.select(input([4], 'u8'), 1, 0), /select: expected an f32 or u32 condition/);
 });

@@ -38,7 +38,7 @@ function dense(
       for (let j = 0; j < N; j++) if (la[i] === lb[j] && !(excludeSelf && i === j)) return 1;
       return 0;
     });
-    return reference.where(reference.leaf([M], has), reference.sub(lse, mean), 0);
+    return reference.select(reference.leaf([M], has), reference.sub(lse, mean), 0);
   }
   if (pairOffset === undefined) return lse;
   const pair = Array.from({ length: M }, (_, i) => (i + pairOffset) % N);
@@ -242,8 +242,8 @@ testTiles('more candidates behind the anchors themselves, some without a label',
           reference.sum(reference.mul(S, same), 1),
           of1((n) => Math.max(n, 1)),
         );
-        const lse = reference.logSumExp(reference.where(out, -Infinity, S));
-        return reference.where(
+        const lse = reference.logSumExp(reference.select(out, -Infinity, S));
+        return reference.select(
           of1((n) => Math.min(n, 1)),
           reference.sub(lse, mean),
           0,

@@ -1,6 +1,6 @@
 // llvmpipe ends an invocation after 65,535 rounds of its loops, silently: every kernel with loops states how many it needs.
 import * as assert from 'uvu/assert';
-import { augment, S1 } from '../../src/data/augment.ts';
+import { augment, plainViews } from '../../src/data/augment.ts';
 import { batchIndices, batchLabels, cleanBatch, dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
 import type { PipelineKey } from '../../src/gpu/kernel.ts';
@@ -186,7 +186,13 @@ const GRAPHS: (() => Tensor[])[] = [
   () => trained((v) => adam(v, { learningRate: 1 })),
   () => trained((v) => lars(v, { learningRate: 1 })),
   () => [
-    augment(images, { batch: 8, seed: 1, step: 1, ...S1, blur: { probability: 0.5, sigma: [0.5, 1] } }),
+    augment(images, {
+      batch: 8,
+      seed: 1,
+      step: 1,
+      ...plainViews,
+      blur: { probability: 0.5, sigma: [0.5, 1] },
+    }),
     cleanBatch(images, { rows: 8, seed: 1, step: 1 }),
     batchIndices(images, { rows: 8, seed: 1, step: 1 }),
     batchLabels(images, { rows: 8, seed: 1, step: 1 }),

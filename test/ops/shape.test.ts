@@ -218,7 +218,7 @@ test('concatenate', async () => {
       build: (t) =>
         ops.concatenate(
           names.map((name) => t[name]),
-          axis,
+          { axis },
         ),
       reference: (r) =>
         reference.concatenate(
@@ -273,7 +273,7 @@ test('u32 words move as they are', async () => {
     ({ x, ids }) => ({
       t: ops.transpose(x),
       s: ops.slice(x, { starts: [0, 1], sizes: [2, 2] }),
-      c: ops.concatenate([x, x], 1),
+      c: ops.concatenate([x, x], { axis: 1 }),
       g: ops.gather(x, ids),
       p: ops.pad(x, { before: [0, 0], after: [0, 1], value: 9 }),
       b: ops.broadcastTo(reshape(x, [2, 1, 3]), [2, 2, 3]),

@@ -18,6 +18,7 @@ import {
   power,
   relu,
   reshape,
+  select,
   sin,
   slice,
   softmax,
@@ -26,7 +27,6 @@ import {
   sub,
   sum,
   transpose,
-  where,
 } from './ops.ts';
 import type { Ref } from './tape.ts';
 import { constant, leaf, stopGradient } from './tape.ts';
@@ -43,7 +43,7 @@ const mask = (M: number, N: number, rule: (i: number, j: number) => boolean) =>
 const similarities = (A: Ref, B: Ref, scale: number) => mul(matmul(A, B, { transposeB: true }), scale);
 
 const withoutSelf = (S: Ref) =>
-  where(
+  select(
     mask(S.shape[0], S.shape[1], (i, j) => i === j),
     -Infinity,
     S,
@@ -141,7 +141,7 @@ export function dcl(zA: Ref, zB: Ref, temperature = 0.1): Ref {
   const u = l2Normalize(concatenate([zA, zB], 0));
   const S = similarities(u, u, 1 / temperature);
   const all = 2 * N;
-  const others = where(
+  const others = select(
     mask(all, all, (i, j) => i % N === j % N),
     -Infinity,
     S,

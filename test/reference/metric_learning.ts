@@ -14,11 +14,11 @@ import {
   mul,
   neg,
   reshape,
+  select,
   sqrt,
   square,
   sub,
   sum,
-  where,
 } from './ops.ts';
 import { leaf, type Ref, stopGradient, take } from './tape.ts';
 
@@ -121,7 +121,7 @@ export function supConMemory(z: Ref, labels: Labels, temperature: number, memory
   const [M, N] = [labels.length, of.length];
   const S = div(matmul(u, all, { transposeB: true }), temperature);
   const out = mask(M, N, (i, j) => i === j || of[j] === EMPTY);
-  const logP = sub(S, logSumExp(where(out, -Infinity, S), { keepDims: true }));
+  const logP = sub(S, logSumExp(select(out, -Infinity, S), { keepDims: true }));
   const positive = mask(M, N, (i, j) => i !== j && of[j] === labels[i]);
   const counts = sum(positive, 1).data;
   const perAnchor = div(

@@ -56,7 +56,7 @@ export const maximum = binary(
 );
 
 /** cond ? a : b, cond non-zero for true. */
-export const where = (cond: Ref, a: Operand, b: Operand) =>
+export const select = (cond: Ref, a: Operand, b: Operand) =>
   elementwise([cond, a, b], (c, a, b) => (c ? a : b), [() => 0, (c) => (c ? 1 : 0), (c) => (c ? 0 : 1)]);
 
 export const neg = unary(

@@ -638,7 +638,7 @@ test('memory that runs out: OutOfMemoryError with the largest tensors, all is gi
   const gpu = await openDevice();
   const x = input([300]);
   const w = variable([300], { name: 'w', initial: 2 });
-  const build = () => ({ y: sum(concatenate([mul(x, w), exp(x)], 0)) });
+  const build = () => ({ y: sum(concatenate([mul(x, w), exp(x)])) });
   const { bytes, buffers } = gpu.memory;
   // The driver says no to the first allocation of this plan.
   const raw = gpu.gpu;

@@ -13,7 +13,7 @@ import { fromArrays } from '../../src/data/idx.ts';
 import { quarterTurns } from '../../src/data/turns.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { reshape, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import {
   buildMethod,
   defaultsOf,
@@ -203,7 +203,7 @@ export async function digits(
   const gpu = await device();
   const data = await load();
   const { train, test } = data;
-  const method = methods[name] as ImageMethod;
+  const method = allMethods[name] as ImageMethod;
   const own = { ...defaultsOf(method.hyperparameters), ...hyperparameters };
   const standardize = own.standardize === 1;
   const { encoder, head, network } = build(seed, standardize);

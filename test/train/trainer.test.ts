@@ -1,9 +1,9 @@
 import * as assert from 'uvu/assert';
-import { S1, scaledTo } from '../../src/data/augment.ts';
+import { plainViews, scaledTo } from '../../src/data/augment.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
 import { decodeSafetensors } from '../../src/data/safetensors.ts';
-import { methods } from '../../src/methods/index.ts';
+import { allMethods } from '../../src/methods/index.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { freeVariables } from '../../src/runtime/variables.ts';
 import { type TrainerOptions, trainer } from '../../src/train/trainer.ts';
@@ -25,10 +25,10 @@ function images(labelled: boolean) {
 async function options(more: Partial<TrainerOptions> = {}): Promise<TrainerOptions> {
   return {
     device: await device(),
-    method: methods.simclr,
+    method: allMethods.simclr,
     data: images(false),
     encoder: ({ seed }) => mlpEncoder({ seed, inputs: SIDE ** 2, widths: [32, 16] }),
-    views: scaledTo({ height: SIDE, width: SIDE }, S1),
+    views: scaledTo({ height: SIDE, width: SIDE }, plainViews),
     ...{ embedding: 8, epochs: 4, batch: BATCH, ...more },
   };
 }
@@ -74,7 +74,7 @@ test('labels give accuracies; the same seed gives the same bytes, another seed o
 });
 
 test('stopped and resumed, it ends with the bytes of an uninterrupted run', async () => {
-  const given = await options({ method: methods.byol });
+  const given = await options({ method: allMethods.byol });
   const whole = await trainer(given).finish();
   const run = trainer({ ...given, onStep: (step) => step === 5 && run.stop() });
   const first = await run.finish();
@@ -122,7 +122,7 @@ test('a run that fails throws once, to whoever iterates or waits, and leaves not
 });
 
 test('every image method of the list trains by it, supervised ones on labels', async () => {
-  for (const [name, method] of Object.entries(methods)) {
+  for (const [name, method] of Object.entries(allMethods)) {
     if (method.data !== 'images') continue;
     const hyperparameters = Object.fromEntries(
       ['queue', 'prototypes', 'outputs', 'directions']
@@ -143,16 +143,17 @@ test('wrong options are refused at once, by name', async () => {
   const wrong: [more: object, message: RegExp][] = [
     [{ device: {} }, /trainer: expected a device or a function that opens one for "device"/],
     [{ method: 'simclr' }, /expected a method of images, such as simclr, for "method", got "simclr"/],
-    [{ method: methods.nce }, /expected a method of images/],
+    [{ method: allMethods.nce }, /expected a method of images/],
     [{ data: [1, 2] }, /expected a data set made by dataset\(\) for "data"/],
     [{ validation: null }, /for "validation", got null/],
+    [{ validation: { ...good.data, mean: [0.9] } }, /trainer: expected data sets of the same mean and std/],
     [{ encoder: 'vit' }, /expected a function or one of cnn, .* for "encoder", got "vit"/],
     [{ epochs: 0 }, /"epochs"/],
     [{ batch: 1000 }, /expected a whole number of 2 to 48 for "batch", got 1000/],
     [{ hyperparameters: { temperature: 0 } }, /above 0.* for "temperature", got 0/],
     [{ hyperparameters: { heat: 1 } }, /unknown option "heat"; expected temperature, chunks/],
     [{ precision: 'f16' }, /'f32' or 'mixed'/],
-    [{ method: methods.supCon }, /expected labelled images, which SupCon needs, for "data"/],
+    [{ method: allMethods.supCon }, /expected labelled images, which SupCon needs, for "data"/],
     [{ epoch: 3 }, /unknown option "epoch"/],
   ];
   for (const [more, message] of wrong) {

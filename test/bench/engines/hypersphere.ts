@@ -1,5 +1,5 @@
 // The works in Hypersphere: batches are variables, so that nothing is uploaded while steps run.
-import { augment, S1 } from '../../../src/data/augment.ts';
+import { augment, plainViews } from '../../../src/data/augment.ts';
 import { dataset } from '../../../src/data/dataset.ts';
 import { fromArrays } from '../../../src/data/idx.ts';
 import { type Device, openDevice } from '../../../src/gpu/device.ts';
@@ -116,8 +116,13 @@ function graphOf(work: Work, inputs: Arrays): Graph {
       };
     }
     case 'augment': {
-      const images = dataset(fromArrays(inputs.pixels, [work.views, work.size, work.size]));
-      return ({ step }) => ({ value: augment(images, { ...S1, batch: work.views / 2, seed: 0, step }) });
+      const images = dataset(fromArrays(inputs.pixels, [work.views, work.size, work.size]), {
+        mean: 0.286,
+        std: 0.353,
+      });
+      return ({ step }) => ({
+        value: augment(images, { ...plainViews, batch: work.views / 2, seed: 0, step }),
+      });
     }
     case 'knn': {
       const queries = held(inputs.queries, [work.queries, work.d]);

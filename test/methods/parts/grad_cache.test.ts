@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
 import { alignmentLoss } from '../../../src/methods/alignment.ts';
-import { methods } from '../../../src/methods/index.ts';
+import { allMethods } from '../../../src/methods/index.ts';
 import { defaultsOf, type ImageMethod, type Network, type PairLoss } from '../../../src/methods/method.ts';
 import { gradCache } from '../../../src/methods/parts/grad_cache.ts';
 import { halves } from '../../../src/methods/parts/views.ts';
@@ -31,7 +31,7 @@ const batchNormed = () => networkWith((features) => batchNorm({ features }));
 /** Loss, gradients and running statistics of one step, in chunks or (null) of the whole batch. */
 async function oneStep(network: Network, name: string, chunks: number | null, x: Float32Array) {
   const gpu = await device();
-  const method = methods[name] as ImageMethod & { loss: PairLoss<ImageMethod['hyperparameters']> };
+  const method = allMethods[name] as ImageMethod & { loss: PairLoss<ImageMethod['hyperparameters']> };
   const { chunks: _, memory: __, ...values } = defaultsOf(method.hyperparameters);
   const labels = { labels: input([N], 'u32') };
   const inputs = { x: input([2 * N, INPUTS]), ...labels };

@@ -1,7 +1,7 @@
 // Proxy-NCA and Proxy-Anchor: their losses, and the proxies around them. Here view A is the rows, view B the proxies.
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
-import { methods } from '../../../src/methods/index.ts';
+import { allMethods } from '../../../src/methods/index.ts';
 import { buildMethod, defaultsOf, type ImageMethod } from '../../../src/methods/method.ts';
 import { proxyAnchorLoss } from '../../../src/methods/proxy_anchor.ts';
 import { proxyNcaLoss } from '../../../src/methods/proxy_nca.ts';
@@ -89,7 +89,7 @@ test('at work: the loss falls, and the proxies learn faster than the network', a
     const { losses, trained } = await trainRecipe(name, {}, 20);
     assert.ok(losses[19] < losses[0], `${name}: ${losses[0]} to ${losses[19]}`);
     assert.is(trained, 1);
-    const method = methods[name] as ImageMethod;
+    const method = allMethods[name] as ImageMethod;
     const network = mlp([6, 4], { name: 'net' });
     const setting = {
       network: { embed: network, parameters: network.parameters, statistics: [] },
@@ -105,7 +105,7 @@ test('at work: the loss falls, and the proxies learn faster than the network', a
 
 test('a supervised method needs two classes', () => {
   const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
-  for (const method of Object.values(methods)) {
+  for (const method of Object.values(allMethods)) {
     if (method.data !== 'images' || !method.supervised) continue;
     const hyperparameters = defaultsOf(method.hyperparameters);
     const setting = { network, copy: () => network, width: 4, classes: 1, seed: 1, hyperparameters };

@@ -1,0 +1,54 @@
+/**
+ * Data sets on the GPU, views of their images, and what reads and writes files: `hypersphere/data`, or `data` of `hypersphere`.
+ * @module
+ */
+export {
+  type Augmentation,
+  augment,
+  colorViews,
+  evaluationViews,
+  noisyViews,
+  plainViews,
+  scaledTo,
+  wideViews,
+} from './augment.ts';
+export {
+  batchesPerEpoch,
+  batchLabels,
+  cleanBatch,
+  type Dataset,
+  dataset,
+  pixelStatistics,
+} from './dataset.ts';
+export {
+  checkLabels,
+  fromArrays,
+  fromImageData,
+  type Idx,
+  type Images,
+  loadIdx,
+  type PixelSource,
+  type Pixels,
+  parseImages,
+  parseLabels,
+  sameClasses,
+} from './idx.ts';
+export {
+  IGNORED,
+  type Label,
+  type LabelOptions,
+  type Labels,
+  type Numbered,
+  numberLabels,
+} from './labels.ts';
+export { type Npy, npyLabels, npyRows, parseNpy } from './npy.ts';
+export {
+  checkFinite,
+  decodeSafetensors,
+  encodeSafetensors,
+  type FileContents,
+  type FileTensor,
+  loadVariables,
+  saveVariables,
+} from './safetensors.ts';
+export { quarterTurns } from './turns.ts';

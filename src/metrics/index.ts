@@ -1,0 +1,43 @@
+/**
+ * Metrics of embeddings, each usable on rows of your own: a Variable on the GPU or { data, shape }. `hypersphere/metrics`, or
+ * `metrics` of `hypersphere`.
+ * @module
+ */
+export { adjustedRandIndex, normalizedMutualInformation } from './agreement.ts';
+export {
+  type AlarmOptions,
+  type Collapse,
+  collapseAlarm,
+  describeCollapse,
+  type Look,
+} from './alarm.ts';
+export { alignment } from './alignment.ts';
+export { type Analogy, analogyAccuracy } from './analogy.ts';
+export { anisotropy } from './anisotropy.ts';
+export { linearCka } from './cka.ts';
+export type { Rows, Slabs } from './compute.ts';
+export { type Curve, type CurveKey, curves, type Watched } from './curves.ts';
+export { effectiveRank, spectrumOf } from './effective_rank.ts';
+export { type EmbedOptions, embed, embedSlabs } from './embed.ts';
+export { equivariance, type Pair } from './equivariance.ts';
+export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
+export { formatMetric, formatNumber } from './format.ts';
+export { hubness } from './hubness.ts';
+export { invariance } from './invariance.ts';
+export { type Clustering, type KMeansOptions, kMeans } from './kmeans.ts';
+export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './knn.ts';
+export { lidar } from './lidar.ts';
+export { linearProbe, type ProbeOptions, type ProbeResult } from './linear_probe.ts';
+export { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
+export type { Metric } from './metric.ts';
+export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './online.ts';
+export { accuracyOf, classAccuracies, worstClass } from './per_class.ts';
+export { principalAxes } from './principal_axes.ts';
+export { SHIFTS, type ShiftOptions, shiftAccuracies } from './shifts.ts';
+export { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
+export type { Spectrum } from './singular_values.ts';
+export { participationRatio, spectrum, spectrumSlope } from './spectrum.ts';
+export { embeddingStd } from './std.ts';
+export { evaluationMetrics, type MetricKey, type MetricRow, type MetricValues } from './table.ts';
+export { uniformity, uniformityOptimum } from './uniformity.ts';
+export { compileWatch, type Glance, type Watch, type WatchOptions } from './watch.ts';

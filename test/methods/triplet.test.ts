@@ -3,6 +3,7 @@ import { methods } from '../../src/methods/index.ts';
 import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
 import { triplet as method, tripletLoss } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -17,6 +18,12 @@ import {
 } from './check.ts';
 import { testPairMethod } from './pair.ts';
 import { trainRecipe } from './recipe.ts';
+
+export const study = {
+  method,
+  order: 120,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { margin, hard }, labels) =>
   reference.triplet(reference.concatenate([zA, zB]), [...labels, ...labels], { margin, hard: hard !== 0 }),

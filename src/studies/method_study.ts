@@ -1,0 +1,100 @@
+// What the test of a method says about its training: which variants are trained, what comes of them, and the gates they are held to.
+
+import { InputError } from '../gpu/errors.ts';
+import { methods } from '../methods/index.ts';
+import type { Method } from '../methods/method.ts';
+import type { CollapseKind } from '../metrics/alarm.ts';
+import type { Result } from './result.ts';
+
+/** What a run is compared with: raw pixels, the untrained encoder of its seed. */
+export interface Beside {
+  raw: Result;
+  untrained: Result;
+  /** The method itself, healthy, on the same seed. */
+  own?: Result;
+}
+
+/** A calibrated gate: a number of a run, and where it must lie. */
+export type Bound = [
+  metric: string,
+  value: (run: Result, beside: Beside) => number,
+  low: number,
+  high?: number,
+];
+
+const metric =
+  (name: string): Bound[1] =>
+  (run) =>
+    name === 'loss' ? run.loss! : run.metrics[name]!;
+export const within = (name: string, low: number, high = Number.POSITIVE_INFINITY): Bound => [
+  name,
+  metric(name),
+  low,
+  high,
+];
+export const most = (name: string, high: number): Bound => within(name, Number.NEGATIVE_INFINITY, high);
+/** How much a metric exceeds that of the untrained encoder, of raw pixels, of the healthy method. */
+export const over = (other: keyof Beside, name: string, low: number, high?: number): Bound => [
+  `${name} over ${other}`,
+  (run, beside) => run.metrics[name]! - (beside[other]?.metrics[name] ?? Number.NaN),
+  low,
+  high,
+];
+export const under = (other: keyof Beside, name: string, by: number): Bound =>
+  over(other, name, Number.NEGATIVE_INFINITY, -by);
+
+/** A variant of a method by the small protocol. */
+interface Variant<H> {
+  /** Its name; without one, the method itself. */
+  variant?: string;
+  /** Those that are not the defaults. */
+  hyperparameters?: { readonly [K in keyof H]?: number };
+  seeds: readonly number[];
+  /** The collapses that are known to come of it; without them it is healthy. */
+  expected?: readonly CollapseKind[];
+  /** Calibrated gates; without them, a healthy method has the default gate. */
+  gates?: readonly Bound[];
+}
+
+/** The study of a method, which its test exports as `study`. */
+export type MethodStudy<M extends Method = Method> =
+  | {
+      method: M;
+      /** Place in the tables of docs/results.md, from the least to the largest. */
+      order: number;
+      /** Also fit a linear probe of z, where gates ask for it. */
+      probeZ?: boolean;
+      cases: readonly Variant<M['hyperparameters']>[];
+    }
+  /** A method that is not trained by the small protocol, and why. */
+  | { method: M; without: string };
+
+/** What is trained, and which collapse is known to come of it. */
+export interface Case {
+  method: string;
+  /** '' with the defaults. */
+  variant: string;
+  hyperparameters?: Readonly<Record<string, number>>;
+  seeds: readonly number[];
+  expected: readonly CollapseKind[];
+  gates?: readonly Bound[];
+  probeZ?: boolean;
+}
+
+/** The cases of studies, in the order of the tables. @throws InputError for a method that is not in the list */
+export function casesOf(studies: readonly MethodStudy[]): Case[] {
+  const trained = studies.flatMap((study) => ('cases' in study ? [study] : []));
+  return trained
+    .sort((a, b) => a.order - b.order)
+    .flatMap(({ method, probeZ, cases }) => {
+      const name = Object.keys(methods).find((key) => methods[key] === method);
+      if (!name)
+        throw new InputError(`the study of ${method.title}: the method is not in the list of methods`);
+      return cases.map(
+        ({ variant = '', seeds, expected = [], ...rest }): Case => ({
+          ...{ method: name, variant, seeds, expected, probeZ },
+          ...(rest as Pick<Case, 'hyperparameters' | 'gates'>),
+        }),
+      );
+    });
+}

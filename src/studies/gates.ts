@@ -1,4 +1,4 @@
-import { type Bound, type Case, over, within } from './method_study.ts';
+import { type Beside, type Bound, type Case, over, within } from './method_study.ts';
 import type { Result } from './result.ts';
 
 /** A promise about a run, and whether it is kept. */
@@ -25,6 +25,20 @@ function boundsOf({ method, variant, expected }: Result, cases: readonly Case[])
   return one?.gates ?? BASELINES[method] ?? (expected.length || variant ? [] : DEFAULT);
 }
 
+/** Gates of one run. */
+export function judge(bounds: readonly Bound[], run: Result, beside: Beside): Gate[] {
+  return bounds.map(([what, value, low, high = Number.POSITIVE_INFINITY]) => {
+    const found = value(run, beside);
+    const range =
+      low === Number.NEGATIVE_INFINITY
+        ? `at most ${high}`
+        : high === Number.POSITIVE_INFINITY
+          ? `at least ${low}`
+          : `${low} to ${high}`;
+    return { text: `${what} ${found?.toFixed(4)}, wanted ${range}`, ok: found >= low && found <= high };
+  });
+}
+
 /** Every gate of every run, the alarm's word included. */
 export function gatesOf(results: readonly Result[], cases: readonly Case[]): Gate[] {
   const find = (method: string, variant: string, seed: number) =>
@@ -35,19 +49,10 @@ export function gatesOf(results: readonly Result[], cases: readonly Case[]): Gat
     const name = [run.method, run.variant].filter(Boolean).join(', ');
     const untrained = find('untrained', '', run.seed) ?? raw;
     const beside = { raw, untrained, own: find(run.method, '', run.seed) };
-    const met = boundsOf(run, cases).map(([what, value, low, high = Number.POSITIVE_INFINITY]) => {
-      const found = value(run, beside);
-      const range =
-        low === Number.NEGATIVE_INFINITY
-          ? `at most ${high}`
-          : high === Number.POSITIVE_INFINITY
-            ? `at least ${low}`
-            : `${low} to ${high}`;
-      return {
-        text: `${name}, seed ${run.seed}: ${what} ${found?.toFixed(4)}, wanted ${range}`,
-        ok: found >= low && found <= high,
-      };
-    });
+    const met = judge(boundsOf(run, cases), run, beside).map(({ text, ok }) => ({
+      text: `${name}, seed ${run.seed}: ${text}`,
+      ok,
+    }));
     if (!run.shares) return met;
     const right = run.expected.length
       ? run.expected.every((kind) => run.alarm.includes(kind))

@@ -6,10 +6,12 @@ import type { Method } from '../methods/method.ts';
 import type { CollapseKind } from '../metrics/alarm.ts';
 import type { Result } from './result.ts';
 
-/** What a run is compared with: raw pixels, the untrained encoder of its seed. */
+/** What a run is compared with, where there is such a run. */
 export interface Beside {
-  raw: Result;
-  untrained: Result;
+  /** Raw pixels. */
+  raw?: Result;
+  /** The untrained encoder of its seed. */
+  untrained?: Result;
   /** The method itself, healthy, on the same seed. */
   own?: Result;
 }
@@ -56,6 +58,19 @@ interface Variant<H> {
   gates?: readonly Bound[];
 }
 
+/** A run of a method on the 8 x 8 digits: test/slow/digits.ts. */
+export interface DigitsCase<H = Record<string, number>> {
+  hyperparameters?: { readonly [K in keyof H]?: number };
+  epochs?: number;
+  learningRate?: number;
+  seeds: readonly number[];
+  /** What the alarm says, exactly; default: nothing. */
+  alarm?: readonly CollapseKind[] | 'any';
+  gates: readonly Bound[];
+  /** Whether gates compare it with the method's first run here, on the same seed. */
+  besideOwn?: boolean;
+}
+
 /** The study of a method, which its test exports as `study`. */
 export type MethodStudy<M extends Method = Method> =
   | {
@@ -65,6 +80,7 @@ export type MethodStudy<M extends Method = Method> =
       /** Also fit a linear probe of z, where gates ask for it. */
       probeZ?: boolean;
       cases: readonly Variant<M['hyperparameters']>[];
+      digits?: readonly DigitsCase<M['hyperparameters']>[];
     }
   /** A method that is not trained by the small protocol, and why. */
   | { method: M; without: string };
@@ -81,15 +97,20 @@ export interface Case {
   probeZ?: boolean;
 }
 
+/** The name of a method in the list. @throws InputError for a method that is not in it */
+export function nameOf(method: Method): string {
+  const name = Object.keys(methods).find((key) => methods[key] === method);
+  if (name) return name;
+  throw new InputError(`the study of ${method.title}: the method is not in the list of methods`);
+}
+
 /** The cases of studies, in the order of the tables. @throws InputError for a method that is not in the list */
 export function casesOf(studies: readonly MethodStudy[]): Case[] {
   const trained = studies.flatMap((study) => ('cases' in study ? [study] : []));
   return trained
     .sort((a, b) => a.order - b.order)
     .flatMap(({ method, probeZ, cases }) => {
-      const name = Object.keys(methods).find((key) => methods[key] === method);
-      if (!name)
-        throw new InputError(`the study of ${method.title}: the method is not in the list of methods`);
+      const name = nameOf(method);
       return cases.map(
         ({ variant = '', seeds, expected = [], ...rest }): Case => ({
           ...{ method: name, variant, seeds, expected, probeZ },

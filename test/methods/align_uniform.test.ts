@@ -20,6 +20,7 @@ export const study = {
       ],
     },
   ],
+  digits: [{ seeds: [0], gates: [within('augKnn', 0.82)] }],
 } satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, weights) => reference.alignUniform(zA, zB, weights));

@@ -16,6 +16,7 @@ export const study = {
       gates: [most('stdZ', 0.02), within('uniformity', -0.1), under('raw', 'knn', 0.04)],
     },
   ],
+  digits: [{ seeds: [0], alarm: ['complete'], gates: [most('std', 0.03), within('uniformity', -0.1)] }],
 } satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB) => reference.alignment(zA, zB));

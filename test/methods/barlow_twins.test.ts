@@ -27,6 +27,13 @@ export const study = {
     },
     { variant: 'lambda .0051', hyperparameters: { lambda: 0.0051 }, seeds: [0] },
   ],
+  digits: [
+    {
+      hyperparameters: { lambda: 0.05 },
+      seeds: [0],
+      gates: [within('augKnn', 0.75), within('correlationDiagonal', 0.7), most('correlationRest', 0.3)],
+    },
+  ],
 } satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { lambda }) => reference.barlowTwins(zA, zB, lambda));

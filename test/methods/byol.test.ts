@@ -25,6 +25,16 @@ export const study = {
       gates: [most('stdZ', 0.075), within('uniformity', -1.2)],
     },
   ],
+  digits: [
+    { epochs: 200, seeds: [0], gates: [within('augKnn', 0.75)] },
+    {
+      hyperparameters: { predictor: 0 },
+      epochs: 200,
+      seeds: [0],
+      alarm: ['complete'],
+      gates: [most('std', 0.07)],
+    },
+  ],
 } satisfies MethodStudy<typeof byol>;
 
 testPredictorLoss({

@@ -6,7 +6,7 @@ import { queue } from '../../src/methods/parts/queue.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, within } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkSymmetries, checkTensors, drawViews, evaluate, unitRows } from './check.ts';
@@ -16,6 +16,9 @@ export const study = {
   method: moco,
   order: 50,
   cases: [{ seeds: [0] }],
+  digits: [
+    { hyperparameters: { queue: 1024, temperature: 0.1 }, seeds: [0], gates: [within('augKnn', 0.82)] },
+  ],
 } satisfies MethodStudy<typeof moco>;
 
 const at = (temperature: number) => ({

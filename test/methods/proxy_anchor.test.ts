@@ -1,5 +1,5 @@
 import { proxyAnchor as method, proxyAnchorLoss } from '../../src/methods/proxy_anchor.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, within } from '../../src/studies/method_study.ts';
 import * as reference from '../reference.ts';
 import { testLargeProxyLoss, testProxyLoss, testProxyMethod } from './proxies.ts';
 
@@ -7,6 +7,7 @@ export const study = {
   method,
   order: 140,
   cases: [{ seeds: [0] }],
+  digits: [{ learningRate: 1e-2, epochs: 30, seeds: [0], gates: [within('augKnn', 0.82)] }],
 } satisfies MethodStudy<typeof method>;
 
 testProxyLoss({

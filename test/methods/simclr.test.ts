@@ -21,6 +21,18 @@ export const study = {
     },
     { variant: 'temperature .5', hyperparameters: { temperature: 0.5 }, seeds: [0] },
   ],
+  digits: [
+    {
+      hyperparameters: { temperature: 0.5 },
+      seeds: [0],
+      gates: [within('augKnn', 0.82)],
+    },
+    {
+      hyperparameters: { temperature: 0.5, chunks: 2 },
+      seeds: [0],
+      gates: [within('augKnn', 0.82)],
+    },
+  ],
 } satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { temperature }) => reference.ntXent(zA, zB, temperature));

@@ -13,6 +13,10 @@ export const study = {
   cases: [
     { seeds: [0], gates: [most('uniformity', -3.65), within('alignment', 1.4), most('augKnnZ', 0.56)] },
   ],
+  digits: [
+    // It spreads, and knows no classes.
+    { seeds: [0], alarm: 'any', gates: [most('uniformity', -3.25), most('augKnn', 0.4)] },
+  ],
 } satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB) =>

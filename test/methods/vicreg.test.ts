@@ -41,6 +41,26 @@ export const study = {
       gates: [most('effectiveRankZ', 12)],
     },
   ],
+  digits: [
+    { seeds: [0], gates: [within('augKnn', 0.7)] },
+    {
+      hyperparameters: { varianceWeight: 0, covarianceWeight: 0 },
+      seeds: [0],
+      alarm: 'any',
+      gates: [
+        ['"scale" in the alarm', ({ alarm }) => Number(alarm.includes('scale')), 1],
+        // Unit embeddings keep more than half of their std.
+        ...[most('rawStd', 0.1), within('std', 0.08), most('augKnn', 0.4)],
+      ],
+    },
+    {
+      hyperparameters: { covarianceWeight: 0 },
+      seeds: [0],
+      alarm: ['dimensional'],
+      // Its rank is hardly less: many weak directions are left beside one.
+      gates: [most('participation', 2), within('correlationRest', 0.7), most('augKnn', 0.67)],
+    },
+  ],
 } satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }) =>

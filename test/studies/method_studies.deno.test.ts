@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { inRange } from '../../src/gpu/check.ts';
 import { methods } from '../../src/methods/index.ts';
 import type { Hyperparameters } from '../../src/methods/method.ts';
-import { casesOf, type MethodStudy } from '../../src/studies/method_study.ts';
+import { casesOf, type MethodStudy, nameOf } from '../../src/studies/method_study.ts';
 import { test, throws } from '../harness.ts';
 import { findStudies } from '../methods/studies.ts';
 
@@ -28,7 +28,11 @@ test('every method of the list has one study, or says why not', () => {
 });
 
 test('a case changes hyperparameters that its method has, to values that they may have', () => {
-  const wrong = cases.flatMap(({ method, variant, hyperparameters = {} }) => {
+  const onDigits = studies.flatMap(([, study]) => {
+    if (!('cases' in study)) return [];
+    return (study.digits ?? []).map((one) => ({ method: nameOf(study.method), variant: 'digits', ...one }));
+  });
+  const wrong = [...cases, ...onDigits].flatMap(({ method, variant, hyperparameters = {} }) => {
     const known: Hyperparameters = methods[method].hyperparameters;
     return Object.entries(hyperparameters)
       .filter(([name, value]) => !Object.hasOwn(known, name) || !inRange(value, known[name][1]))

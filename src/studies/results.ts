@@ -239,7 +239,7 @@ Unit embeddings of 300 test images on their principal plane (seed 0), inside the
 
 ## Gates
 
-As calibrated (gates.ts), and for a method that was not: AUG-k-NN on h at least .05 over the untrained encoder, and a silent alarm.
+As calibrated (test/methods), and for a method that was not: AUG-k-NN on h at least .05 over the untrained encoder, and a silent alarm.
 
 ${gates.length - missed.length} of ${gates.length} met${missed.length ? `; missed:\n\n${missed.map((m) => `- ${m}`).join('\n')}` : '.'}
 `;

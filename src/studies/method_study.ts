@@ -28,20 +28,23 @@ const metric =
   (name: string): Bound[1] =>
   (run) =>
     name === 'loss' ? run.loss! : run.metrics[name]!;
+/** A metric, or the loss, within bounds. */
 export const within = (name: string, low: number, high = Number.POSITIVE_INFINITY): Bound => [
   name,
   metric(name),
   low,
   high,
 ];
+/** A metric, or the loss, of at most `high`. */
 export const most = (name: string, high: number): Bound => within(name, Number.NEGATIVE_INFINITY, high);
-/** How much a metric exceeds that of the untrained encoder, of raw pixels, of the healthy method. */
+/** How much a metric exceeds that of another run. */
 export const over = (other: keyof Beside, name: string, low: number, high?: number): Bound => [
   `${name} over ${other}`,
   (run, beside) => run.metrics[name]! - (beside[other]?.metrics[name] ?? Number.NaN),
   low,
   high,
 ];
+/** How much a metric is at least below that of another run. */
 export const under = (other: keyof Beside, name: string, by: number): Bound =>
   over(other, name, Number.NEGATIVE_INFINITY, -by);
 

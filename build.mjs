@@ -31,12 +31,12 @@ const commands = {
   format: 'format, and repair what the linter can repair',
 };
 
-/** Those that Deno runs, by their files under src. */
+/** Those that Deno runs, by their files. */
 const programs = {
-  start: ['cli', 'main.ts'],
-  measure: ['cli', 'measure.ts'],
-  methods: ['studies', 'methods.ts'],
-  studies: ['studies', 'main.ts'],
+  start: 'src/cli/main.ts',
+  measure: 'src/cli/measure.ts',
+  methods: 'test/methods/main.ts',
+  studies: 'src/studies/main.ts',
 };
 
 /** Stops with a message that says what to do. */
@@ -426,7 +426,7 @@ async function main([command, ...args]) {
   setUpAdapter();
   if (command === 'bench') return bench(args);
   if (command === 'test:fuzz') return fuzz(args);
-  const program = inRoot('src', ...programs[command]);
+  const program = inRoot(programs[command]);
   const env = denoEnvironment();
   return runInteractive(denoBinary(), [...denoFlags, program, ...args], env, callersFolder(command));
 }

@@ -63,12 +63,14 @@ let file = '';
 let current = ''; // file > test
 let seedsAsked = 0;
 let baseSeed = 0;
+let listing = false; // test files are loaded for what they export
 let left = 0; // tests left out: other runtime, or slow
 const strays: unknown[] = []; // errors that no test could catch
 const counts: Counts = { passed: 0, failed: 0 };
 
 /** Registers a test. It fails when it throws, takes too long, or the shared device reports an error meanwhile. */
 export function test(name: string, body: () => unknown, options: TestOptions = {}): void {
+  if (listing) return;
   const { only, slow = false, timeout = slow ? 300_000 : 60_000 } = options;
   if ((only && only !== runtime) || (slow && host.quick)) {
     left++;
@@ -85,6 +87,16 @@ export function test(name: string, body: () => unknown, options: TestOptions = {
       throw new Error('already reported'); // uvu only has to count it; it formats whole arrays otherwise
     }
   });
+}
+
+/** Loads test files for what they export: none of their tests is registered. */
+export async function withoutTests<T>(load: () => Promise<T>): Promise<T> {
+  listing = true;
+  try {
+    return await load();
+  } finally {
+    listing = false;
+  }
 }
 
 /** Runs a test body under its timeout and the device's error scopes. */

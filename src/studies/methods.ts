@@ -1,4 +1,4 @@
-// npm run methods: every method by the small protocol, judged by every metric and by the alarm -> docs/results.*
+// npm run methods (test/methods/main.ts): every method by the small protocol, judged by every metric and by the alarm -> docs/results.*
 
 import { fileURLToPath } from 'node:url';
 import { readArguments } from '../cli/arguments.ts';
@@ -6,7 +6,7 @@ import { writeWhole } from '../cli/files.ts';
 import { complain, print as say } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
-import { cases } from './cases.ts';
+import { type Case, casesOf, type MethodStudy } from './method_study.ts';
 import { baseline, rawPixels, runCase, withAlarm } from './protocol.ts';
 import type { Result } from './result.ts';
 import { render } from './results.ts';
@@ -56,9 +56,10 @@ function parse(args: string[]) {
   return { help, again, draw, only: text('only')?.split(',') };
 }
 
-async function main(args: string[]): Promise<void> {
+async function study(args: string[], studies: readonly MethodStudy[]): Promise<void> {
   const { help, again, draw, only } = parse(args);
   if (help) return say(`${HELP}\n`);
+  const cases = casesOf(studies);
   const strange = only?.find((name) => !cases.some(({ method }) => method === name));
   if (strange !== undefined)
     throw new InputError(
@@ -101,18 +102,23 @@ async function main(args: string[]): Promise<void> {
   }
   const untrainedOf = (seed: number) => results.find((r) => r.method === 'untrained' && r.seed === seed);
   if (!untrainedOf(0)) throw new InputError(`${JSON_FILE.pathname} has no results yet: run without --draw`);
-  results = results.map((run) => withAlarm(run, untrainedOf(run.seed)!));
+  const caseOf = (run: Result): Case | undefined =>
+    cases.find(({ method, variant }) => method === run.method && variant === run.variant);
+  results = results.map((run) => withAlarm(run, untrainedOf(run.seed)!, caseOf(run)?.hyperparameters));
   write(results);
-  const missed = await render(results, FOLDER);
+  const missed = await render(results, cases, FOLDER);
   say(missed.length ? `Missed:\n${missed.map((m) => `  ${m}\n`).join('')}` : 'Every gate is met.\n');
   Deno.exitCode = missed.length ? 1 : 0;
 }
 
-try {
-  await main(Deno.args);
-  Deno.exit();
-} catch (error) {
-  if (!(error instanceof HypersphereError)) throw error;
-  complain(`${error.name}: ${error.message}\n`);
-  Deno.exit(1);
+/** The program: trains and judges what the studies ask for, and ends the process. */
+export async function main(args: string[], studies: readonly MethodStudy[]): Promise<never> {
+  try {
+    await study(args, studies);
+    Deno.exit();
+  } catch (error) {
+    if (!(error instanceof HypersphereError)) throw error;
+    complain(`${error.name}: ${error.message}\n`);
+    Deno.exit(1);
+  }
 }

@@ -27,15 +27,18 @@ import {
   settleStatistics,
 } from '../train/images.ts';
 import { run as train } from '../train/run.ts';
-import { type Case, cases } from './cases.ts';
 import { correlationOf } from './correlation.ts';
+import type { Case } from './method_study.ts';
 import type { Result } from './result.ts';
 
 /** Test samples in a picture. */
 const POINTS = 300;
 
+/** What of a case says how it is trained. */
+type Trained = Pick<Case, 'method' | 'hyperparameters'>;
+
 /** The small protocol as calibrated: MLP 784-256-128 -> h, 128-128-64 -> z, noise on the views, 10 epochs of 39 steps of 256. */
-const runOf = ({ method: name, hyperparameters }: Case, seed: number): ImageRun => {
+const runOf = ({ method: name, hyperparameters }: Trained, seed: number): ImageRun => {
   const method = allMethods[name] as ImageMethod;
   return {
     ...{ method, seed, encoder: encoders['mlp-small'], embedding: 64, epochs: 10, batch: 256 },
@@ -54,7 +57,7 @@ type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
 
 /** An encoder as a run of this seed begins, whatever its method. */
 async function untrainedModel(device: Device, seed: number): Promise<ImageModel> {
-  const run = runOf({ method: 'simclr', variant: '', seeds: [], expected: [] }, seed);
+  const run = runOf({ method: 'simclr' }, seed);
   const model = buildImageModel(run, 0);
   await settleStatistics(device, run, model.network);
   return model;
@@ -143,7 +146,7 @@ export async function runCase(
   });
   const { model } = task;
   const before = await untrainedModel(device, seed);
-  const judged = await judge(device, model, before, { probeZ: one.method === 'simSiam' });
+  const judged = await judge(device, model, before, one);
   freeVariables(device, [...model.variables, ...before.variables]);
   const looks = metrics.map(({ step, knn: _, probe: __, ...look }): Look => {
     const short = Object.entries(look).map(([name, value]) => [name, Number(value.toPrecision(5))]);
@@ -153,14 +156,18 @@ export async function runCase(
   return withAlarm(
     { ...result, loss: metrics.at(-1)!.loss, ...judged, looks, alarm: [], words: [] },
     untrained,
+    one.hyperparameters,
   );
 }
 
 /** A run as the alarm of now judges it; one without looks keeps the judgement that it has. */
-export function withAlarm(run: Result, untrained: Result): Result {
+export function withAlarm(
+  run: Result,
+  untrained: Result,
+  hyperparameters: Case['hyperparameters'] = {},
+): Result {
   if (!run.looks) return run;
-  const one = cases.find(({ method, variant }) => method === run.method && variant === run.variant);
-  const trained = runOf({ ...run, seeds: [], hyperparameters: one?.hyperparameters }, run.seed);
+  const trained = runOf({ method: run.method, hyperparameters }, run.seed);
   const options = { ...alarmOptionsOf(trained, images.train.labels ?? null), untrained: untrained.look! };
   const collapses = collapseAlarm(run.looks, options);
   const { expected, looks } = run;

@@ -6,8 +6,8 @@ import { allMethods } from '../methods/index.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import type { metricGroups } from '../metrics/metric.ts';
 import { evaluationMetrics } from '../metrics/table.ts';
-import { cases } from './cases.ts';
 import { gatesOf } from './gates.ts';
+import type { Case } from './method_study.ts';
 import type { Result } from './result.ts';
 import { fit } from './thresholds.ts';
 
@@ -58,7 +58,7 @@ interface Group {
   runs: Result[];
 }
 
-function groupsOf(results: readonly Result[]): Group[] {
+function groupsOf(results: readonly Result[], cases: readonly Case[]): Group[] {
   const groups = new Map<string, Group>();
   for (const run of results) {
     const key = `${run.method}|${run.variant}`;
@@ -98,7 +98,7 @@ function table(
 }
 
 /** The outcome of every run whose collapses are known: named, missed, or a false alarm. */
-function alarmSection(results: readonly Result[]): string {
+function alarmSection(results: readonly Result[], cases: readonly Case[]): string {
   const judged = results.filter((run) => run.shares);
   const outcome = (runs: readonly Result[]) => {
     const collapsed = runs.filter((run) => run.expected.length);
@@ -112,7 +112,7 @@ function alarmSection(results: readonly Result[]): string {
   const rows = Object.entries(thresholds).map(
     ([name, value]) => `| ${name} | ${value} | ${fitted[name as keyof typeof fitted]} |`,
   );
-  const words = groupsOf(judged)
+  const words = groupsOf(judged, cases)
     .flatMap(({ runs }) => runs)
     .filter((run) => run.words.length && (run.seed === 0 || !run.expected.length))
     .map((run) => `- **${nameOf(run)}**${run.seed ? `, seed ${run.seed}` : ''}: ${run.words.join(' ')}`);
@@ -187,9 +187,13 @@ ${cells.join('\n')}
 }
 
 /** Writes the table and the pictures. @returns the gates that are missed, a line each */
-export async function render(results: readonly Result[], folder: URL): Promise<string[]> {
-  const groups = groupsOf(results);
-  const gates = gatesOf(results);
+export async function render(
+  results: readonly Result[],
+  cases: readonly Case[],
+  folder: URL,
+): Promise<string[]> {
+  const groups = groupsOf(results, cases);
+  const gates = gatesOf(results, cases);
   const missed = gates.filter(({ ok }) => !ok).map(({ text }) => text);
   const alarmOf = ({ runs }: Group) => {
     const said = runs.filter((run) => run.shares).map((run) => run.alarm.join(', ') || 'silent');
@@ -226,7 +230,7 @@ ${table(groups, GEOMETRY)}
 
 ${table(groups, OTHERS)}
 
-${alarmSection(results)}
+${alarmSection(results, cases)}
 
 ## Pictures
 
@@ -236,7 +240,7 @@ Unit embeddings of 300 test images on their principal plane (seed 0), inside the
 
 ## Gates
 
-The gates are calibrated (gates.ts). For a method without calibration: AUG-k-NN on h at least 0.05 above the untrained encoder, and a silent alarm.
+The gates are calibrated (test/methods). For a method without calibration: AUG-k-NN on h at least 0.05 above the untrained encoder, and a silent alarm.
 
 ${gates.length - missed.length} of ${gates.length} met${missed.length ? `; missed:\n\n${missed.map((m) => `- ${m}`).join('\n')}` : '.'}
 `;

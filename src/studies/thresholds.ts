@@ -23,7 +23,7 @@ const SIDES: Record<Name, (kinds: readonly CollapseKind[]) => 'above' | 'below' 
   length: (kinds) => (kinds.includes('scale') ? 'below' : 'above'),
 };
 
-/** The best collapsed run of seed 0 on the 8 x 8 digits, where it asks for more: VICReg without covariance (test/slow/digits.deno.test.ts). */
+/** The best collapsed run of seed 0 on the 8 x 8 digits, where it asks for more: VICReg without covariance (test/methods/vicreg.test.ts). */
 const DIGITS: Partial<Record<Name, number>> = { participation: 0.055 };
 
 /** What the runs of seed 0 ask of each threshold: "low .. high -> middle", in the logarithm. */

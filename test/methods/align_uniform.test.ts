@@ -2,10 +2,26 @@ import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { alignUniformLoss, alignUniform as method } from '../../src/methods/align_uniform.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { type MethodStudy, most, over, within } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, drawViews } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 80,
+  cases: [
+    {
+      seeds: [0, 1, 2],
+      gates: [
+        ...[within('augKnn', 0.7), over('raw', 'augKnn', 0.1), within('linearProbe', 0.82)],
+        ...[most('uniformity', -3.35), within('effectiveRankZ', 40)],
+      ],
+    },
+  ],
+  digits: [{ seeds: [0], gates: [within('augKnn', 0.82)] }],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, weights) => reference.alignUniform(zA, zB, weights));
 

@@ -1,9 +1,23 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { alignmentLoss, alignment as method } from '../../src/methods/alignment.ts';
+import { type MethodStudy, most, under, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 100,
+  cases: [
+    {
+      expected: ['complete'],
+      seeds: [0, 1, 2],
+      gates: [most('stdZ', 0.02), within('uniformity', -0.1), under('raw', 'knn', 0.04)],
+    },
+  ],
+  digits: [{ seeds: [0], alarm: ['complete'], gates: [most('std', 0.03), within('uniformity', -0.1)] }],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB) => reference.alignment(zA, zB));
 

@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { barlowTwinsLoss, barlowTwins as method } from '../../src/methods/barlow_twins.ts';
+import { type MethodStudy, most, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -12,6 +13,28 @@ import {
   drawViews,
 } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 150,
+  cases: [
+    {
+      seeds: [0, 1, 2],
+      gates: [
+        ...[within('augKnn', 0.66), within('linearProbe', 0.8)],
+        ...[within('correlationDiagonal', 0.72), most('correlationRest', 0.2)],
+      ],
+    },
+    { variant: 'lambda .0051', hyperparameters: { lambda: 0.0051 }, seeds: [0] },
+  ],
+  digits: [
+    {
+      hyperparameters: { lambda: 0.05 },
+      seeds: [0],
+      gates: [within('augKnn', 0.75), within('correlationDiagonal', 0.7), most('correlationRest', 0.3)],
+    },
+  ],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { lambda }) => reference.barlowTwins(zA, zB, lambda));
 

@@ -1,78 +1,48 @@
-// BYOL and SimSiam: their losses, and what stands around them in a step.
 import * as assert from 'uvu/assert';
-import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { byolLoss } from '../../src/methods/byol.ts';
-import { simSiamLoss } from '../../src/methods/simsiam.ts';
-import { close, freshSeed, random, test, throws } from '../harness.ts';
+import { byol, byolLoss } from '../../src/methods/byol.ts';
+import { type MethodStudy, most, within } from '../../src/studies/method_study.ts';
+import { close, test } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { checkSymmetries, checkTensors, evaluate } from './check.ts';
+import { testPredictor, testPredictorLoss } from './predictor.ts';
 import { trainRecipe } from './recipe.ts';
 
-type Four<T> = [pA: T, pB: T, zA: T, zB: T];
+export const study = {
+  method: byol,
+  order: 190,
+  cases: [
+    {
+      seeds: [0, 1, 2],
+      gates: [
+        ...[within('augKnn', 0.63), within('linearProbe', 0.785)],
+        ...[within('stdZ', 0.095), most('uniformity', -1.6)],
+      ],
+    },
+    {
+      variant: 'no predictor',
+      hyperparameters: { predictor: 0 },
+      expected: ['complete'],
+      seeds: [0, 1, 2],
+      gates: [most('stdZ', 0.075), within('uniformity', -1.2)],
+    },
+  ],
+  digits: [
+    { epochs: 200, seeds: [0], gates: [within('augKnn', 0.75)] },
+    {
+      hyperparameters: { predictor: 0 },
+      epochs: 200,
+      seeds: [0],
+      alarm: ['complete'],
+      gates: [most('std', 0.07)],
+    },
+  ],
+} satisfies MethodStudy<typeof byol>;
 
-const LOSSES = [
-  { name: 'byolLoss', loss: byolLoss, expected: reference.byol, stops: true },
-  { name: 'simSiamLoss', loss: simSiamLoss, expected: reference.simSiam, stops: true },
-  {
-    name: 'simSiamLoss without stop-gradient',
-    loss: (...x: Four<Tensor>) => simSiamLoss(...x, { stop: false }),
-    expected: reference.simSiam,
-    stops: false,
-  },
-];
-
-for (const { name, loss, expected, stops } of LOSSES) {
-  test(`${name}: value and gradients; into the targets ${stops ? 'none' : 'too'}`, async () => {
-    for (const [N, D] of [
-      [2, 3],
-      [17, 33],
-      [65, 16],
-    ]) {
-      const draw = random(freshSeed());
-      const values = Array.from({ length: 4 }, () => ({ shape: [N, D], data: draw.normal(N * D) }));
-      await checkTensors(loss, expected, values, {
-        what: `[${N}, ${D}]`,
-        constants: stops ? 2 : 4,
-      });
-    }
-  });
-}
-
-test('invariants: the samples in another order, the space rotated; identical rows cost what one of them does', async () => {
-  const [N, D] = [17, 12];
-  for (const { name, loss, expected, stops } of LOSSES) {
-    const draw = random(freshSeed());
-    const values = Array.from({ length: 4 }, () => ({ shape: [N, D], data: draw.normal(N * D) }));
-    await checkSymmetries(loss, values, {
-      groups: [[0, 1, 2, 3]],
-      turned: [0, 1, 2, 3],
-      directions: stops ? [0, 1] : [0, 1, 2, 3],
-    });
-    const identical = values.map(({ shape, data }) => ({ shape, data: data.map((_, i) => data[i % D]) }));
-    await checkTensors(loss, expected, identical, {
-      what: `${name}, identical rows`,
-      constants: stops ? 2 : 4,
-    });
-  }
+testPredictorLoss({
+  ...{ name: 'byolLoss', loss: byolLoss, expected: reference.byol },
+  ...{ stops: true, least: 0 },
 });
 
-test('at best 0 and -1, where prediction and target are one direction; zero rows are finite', async () => {
-  const [N, D] = [5, 4];
-  const z = random(freshSeed()).normal(N * D);
-  const longer = z.map((v) => 3 * v);
-  const of = (...list: Float32Array[]) => list.map((data) => ({ shape: [N, D], data }));
-  const agreeing = of(longer, longer, z, z);
-  close([(await evaluate(byolLoss, agreeing)).value], [0], { abs: 1e-6 });
-  close([(await evaluate(simSiamLoss, agreeing)).value], [-1], { abs: 1e-6 });
-  for (const { loss } of LOSSES) {
-    const zeros = new Float32Array(N * D);
-    assert.ok((await evaluate(loss, of(zeros, zeros, zeros, zeros))).finite);
-  }
-  throws(() => byolLoss(input([4, 3]), input([4, 3]), input([4, 2]), input([4, 2])), /expected two views/);
-  throws(() => simSiamLoss(input([4, 3]), input([4, 3]), input([4, 2]), input([4, 2])), /expected two views/);
-});
-
-test('BYOL: the target begins as the network and follows it with the momentum of the step', async () => {
+test('the target begins as the network and follows it with the momentum of the step', async () => {
   const { trail, losses, schedules } = await trainRecipe('byol', { momentum: 0.9 }, 3);
   close(trail[0].target, trail[0].online, { rel: 0, abs: 0, what: 'at first' });
   for (let i = 1; i < trail.length; i++) {
@@ -84,15 +54,6 @@ test('BYOL: the target begins as the network and follows it with the momentum of
   close([schedules.momentum(0), schedules.momentum(1)], [0.9, 1], { abs: 1e-12 });
 });
 
-test('the loss falls; without a predictor, or a stop-gradient, there is nothing else to train', async () => {
-  for (const [name, knobs, extra] of [
-    ['byol', {}, 6],
-    ['byol', { predictor: 0 }, 0],
-    ['simSiam', {}, 6],
-    ['simSiam', { stopGradient: 0 }, 6],
-  ] as const) {
-    const { losses, trained } = await trainRecipe(name, knobs, 20);
-    assert.ok(losses[19] < losses[0], `${name} ${JSON.stringify(knobs)}: ${losses[0]} to ${losses[19]}`);
-    assert.is(trained > 0, extra > 0, name);
-  }
-});
+testPredictor('byol', {}, true);
+// Nothing else is left to train.
+testPredictor('byol', { predictor: 0 }, false);

@@ -1,10 +1,17 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { dclLoss, dcl as method } from '../../src/methods/dcl.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 30,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { temperature }) => reference.dcl(zA, zB, temperature));
 

@@ -1,10 +1,17 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { dhelLoss, dhel as method } from '../../src/methods/dhel.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 40,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof method>;
 
 /** Dense, as the paper writes it. */
 function dhel(zA: reference.Ref, zB: reference.Ref, temperature: number): reference.Ref {

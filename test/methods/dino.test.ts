@@ -1,12 +1,28 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { dinoLoss } from '../../src/methods/dino.ts';
+import { dino, dinoLoss } from '../../src/methods/dino.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkSymmetries, checkTensors, evaluate, type Values } from './check.ts';
 import { trainRecipe } from './recipe.ts';
+
+export const study = {
+  method: dino,
+  order: 210,
+  cases: [
+    { seeds: [0] },
+    { variant: 'no centring', hyperparameters: { centre: 0 }, expected: ['complete'], seeds: [0] },
+    {
+      variant: 'no sharpening',
+      hyperparameters: { teacherTemperature: 0.1 },
+      expected: ['complete'],
+      seeds: [0],
+    },
+  ],
+} satisfies MethodStudy<typeof dino>;
 
 type Options = Parameters<typeof dinoLoss>[3];
 

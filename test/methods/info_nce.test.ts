@@ -1,10 +1,17 @@
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { infoNceLoss, infoNce as method } from '../../src/methods/info_nce.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 20,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { temperature }) => reference.infoNce(zA, zB, temperature));
 

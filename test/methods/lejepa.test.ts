@@ -5,10 +5,17 @@ import { leJepa, leJepaLoss } from '../../src/methods/lejepa.ts';
 import { buildMethod, defaultsOf } from '../../src/methods/method.ts';
 import { sigReg } from '../../src/methods/parts/sigreg.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 import { trainRecipe } from './recipe.ts';
+
+export const study = {
+  method: leJepa,
+  order: 180,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof leJepa>;
 
 /** Unit rows [K, D]. */
 function directions(K: number, D: number): Float32Array {

@@ -1,8 +1,9 @@
 import * as assert from 'uvu/assert';
 import { inRange } from '../../src/gpu/check.ts';
+import type { Tensor } from '../../src/graph/tensor.ts';
 import { allMethods } from '../../src/methods/index.ts';
-import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
-import { close, test } from '../harness.ts';
+import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
+import { close, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 
 test('every method is described', () => {
@@ -19,6 +20,16 @@ test('every method is described', () => {
     ],
   );
   if (wrong.length) throw new Error(wrong.join('\n'));
+});
+
+test('a supervised method needs two classes', () => {
+  const network = { embed: (x: Tensor) => x, parameters: [], statistics: [] };
+  for (const method of Object.values(allMethods)) {
+    if (method.data !== 'images' || !method.supervised) continue;
+    const hyperparameters = defaultsOf(method.hyperparameters);
+    const setting = { network, copy: () => network, width: 4, classes: 1, seed: 1, hyperparameters };
+    throws(() => buildMethod(method, setting), /expected labels of 2 classes or more, got 1/);
+  }
 });
 
 // Proxies may be wherever that is best: of labels of one size, a grid of cosines is searched.

@@ -1,15 +1,25 @@
 import * as assert from 'uvu/assert';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { mocoLoss } from '../../src/methods/moco.ts';
+import { moco, mocoLoss } from '../../src/methods/moco.ts';
 import { queue } from '../../src/methods/parts/queue.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
+import { type MethodStudy, within } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkSymmetries, checkTensors, drawViews, evaluate, unitRows } from './check.ts';
 import { trainRecipe } from './recipe.ts';
+
+export const study = {
+  method: moco,
+  order: 50,
+  cases: [{ seeds: [0] }],
+  digits: [
+    { hyperparameters: { queue: 1024, temperature: 0.1 }, seeds: [0], gates: [within('augKnn', 0.82)] },
+  ],
+} satisfies MethodStudy<typeof moco>;
 
 const at = (temperature: number) => ({
   loss: (q: Tensor, k: Tensor, keys: Tensor) => mocoLoss(q, k, keys, { temperature }),

@@ -1,12 +1,18 @@
 import * as assert from 'uvu/assert';
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar } from '../../src/graph/tensor.ts';
-import { nceLoss } from '../../src/methods/nce.ts';
+import { nce, nceLoss } from '../../src/methods/nce.ts';
 import { add } from '../../src/ops/binary.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
+
+export const study = {
+  method: nce,
+  without: 'it fits densities of points on the plane: test/slow/density.deno.test.ts trains it',
+} satisfies MethodStudy<typeof nce>;
 
 test('value and gradients', async () => {
   for (const [N, M] of [

@@ -1,11 +1,18 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { infoNceLoss } from '../../src/methods/info_nce.ts';
-import { nnclrLoss } from '../../src/methods/nnclr.ts';
+import { nnclr, nnclrLoss } from '../../src/methods/nnclr.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkSymmetries, checkTensors, drawViews, evaluate, unitRows, type Values } from './check.ts';
 import { trainRecipe } from './recipe.ts';
+
+export const study = {
+  method: nnclr,
+  order: 60,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof nnclr>;
 
 /** Predictions and embeddings of two views, and past embeddings; drawn until rounding has no say in which of these is nearest. */
 function draw(N: number, K: number, D: number): Values[] {

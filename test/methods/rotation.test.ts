@@ -7,9 +7,16 @@ import { mlpEncoder } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
 import { adam } from '../../src/optim/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
+
+export const study = {
+  method: rotation,
+  order: 220,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof rotation>;
 
 /** Images turned counter-clockwise by one quarter: the pixel above right is next above left. */
 function turned(x: ArrayLike<number>, [N, H, , C]: number[]): Float32Array {

@@ -1,10 +1,39 @@
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { simclr as method, ntXentLoss } from '../../src/methods/simclr.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { type MethodStudy, over, within } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, drawViews } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 10,
+  cases: [
+    {
+      seeds: [0, 1, 2],
+      gates: [
+        ...[within('augKnn', 0.7), over('raw', 'augKnn', 0.1), over('untrained', 'augKnn', 0.1)],
+        ...[within('linearProbe', 0.81), over('untrained', 'linearProbe', 0.015)],
+        ...[over('untrained', 'linearProbe1000', 0.03), within('uniformity', -3.4, -3.1)],
+      ],
+    },
+    { variant: 'temperature .5', hyperparameters: { temperature: 0.5 }, seeds: [0] },
+  ],
+  digits: [
+    {
+      hyperparameters: { temperature: 0.5 },
+      seeds: [0],
+      gates: [within('augKnn', 0.82)],
+    },
+    {
+      hyperparameters: { temperature: 0.5, chunks: 2 },
+      seeds: [0],
+      gates: [within('augKnn', 0.82)],
+    },
+  ],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { temperature }) => reference.ntXent(zA, zB, temperature));
 

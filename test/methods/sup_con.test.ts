@@ -2,6 +2,7 @@ import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
 import { supCon as method, supConLoss } from '../../src/methods/sup_con.ts';
 import { concatenate } from '../../src/ops/shape.ts';
+import { type MethodStudy, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -14,6 +15,16 @@ import {
   type Views,
 } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 110,
+  cases: [{ seeds: [0] }],
+  digits: [
+    { epochs: 30, seeds: [0], gates: [within('augKnn', 0.82)] },
+    { epochs: 30, hyperparameters: { memory: 1024 }, seeds: [0], gates: [within('augKnn', 0.82)] },
+  ],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { temperature }, labels) =>
   reference.supCon(reference.concatenate([zA, zB]), [...labels, ...labels], temperature),

@@ -1,12 +1,19 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { prototypes } from '../../src/methods/parts/prototypes.ts';
-import { sinkhorn, swavLoss } from '../../src/methods/swav.ts';
+import { sinkhorn, swav, swavLoss } from '../../src/methods/swav.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkInvariants, checkTensors, evaluate } from './check.ts';
 import { trainRecipe } from './recipe.ts';
+
+export const study = {
+  method: swav,
+  order: 70,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof swav>;
 
 const SIZES = [
   [2, 2],

@@ -3,6 +3,7 @@ import { allMethods } from '../../src/methods/index.ts';
 import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
 import { triplet as method, tripletLoss } from '../../src/methods/triplet.ts';
 import { concatenate } from '../../src/ops/shape.ts';
+import { type MethodStudy, most, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -17,6 +18,29 @@ import {
 } from './check.ts';
 import { testPairMethod } from './pair.ts';
 import { trainRecipe } from './recipe.ts';
+
+export const study = {
+  method,
+  order: 120,
+  cases: [{ seeds: [0] }],
+  digits: [
+    {
+      hyperparameters: { memory: 1024 },
+      learningRate: 1e-2,
+      seeds: [0],
+      gates: [within('augKnn', 0.82)],
+    },
+    // At this learning rate hard triplets collapse to a loss of the margin, semi-hard ones do not.
+    { learningRate: 1e-2, seeds: [0, 1, 2], gates: [within('std', 0.15), within('augKnn', 0.82)] },
+    {
+      hyperparameters: { hard: 1 },
+      learningRate: 1e-2,
+      seeds: [0, 1, 2],
+      alarm: ['complete'],
+      gates: [most('std', 0.03), within('loss', 0.18, 0.22)],
+    },
+  ],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { margin, hard }, labels) =>
   reference.triplet(reference.concatenate([zA, zB]), [...labels, ...labels], { margin, hard: hard !== 0 }),

@@ -1,10 +1,23 @@
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { uniformity as method, uniformityLoss } from '../../src/methods/uniformity.ts';
 import { concatenate } from '../../src/ops/shape.ts';
+import { type MethodStudy, most, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkEdges, checkInvariants, compileLoss, cone, coneError } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 90,
+  cases: [
+    { seeds: [0], gates: [most('uniformity', -3.65), within('alignment', 1.4), most('augKnnZ', 0.56)] },
+  ],
+  digits: [
+    // It spreads, and knows no classes.
+    { seeds: [0], alarm: 'any', gates: [most('uniformity', -3.25), most('augKnn', 0.4)] },
+  ],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB) =>
   reference.div(reference.add(reference.uniformity(zA), reference.uniformity(zB)), 2),

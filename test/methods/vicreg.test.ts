@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { vicReg as method, vicRegLoss } from '../../src/methods/vicreg.ts';
+import { type MethodStudy, most, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -13,6 +14,54 @@ import {
   drawViews,
 } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 160,
+  cases: [
+    {
+      seeds: [0, 1, 2],
+      gates: [
+        ...[within('augKnn', 0.645), within('linearProbe', 0.79)],
+        ...[within('rawStdZ', 0.7), within('effectiveRankZ', 16)],
+      ],
+    },
+    {
+      variant: 'invariance only',
+      hyperparameters: { varianceWeight: 0, covarianceWeight: 0 },
+      expected: ['complete', 'scale'],
+      seeds: [0, 1, 2],
+      gates: [most('rawStdZ', 0.1)],
+    },
+    {
+      variant: 'no covariance term',
+      hyperparameters: { covarianceWeight: 0 },
+      expected: ['dimensional'],
+      seeds: [0, 1, 2],
+      gates: [most('effectiveRankZ', 12)],
+    },
+  ],
+  digits: [
+    { seeds: [0], gates: [within('augKnn', 0.7)] },
+    {
+      hyperparameters: { varianceWeight: 0, covarianceWeight: 0 },
+      seeds: [0],
+      alarm: 'any',
+      gates: [
+        ['"scale" in the alarm', ({ alarm }) => Number(alarm.includes('scale')), 1],
+        // Unit embeddings keep more than half of their std.
+        ...[most('rawStd', 0.1), within('std', 0.08), most('augKnn', 0.4)],
+      ],
+    },
+    {
+      hyperparameters: { covarianceWeight: 0 },
+      seeds: [0],
+      alarm: ['dimensional'],
+      // Its rank is hardly less: many weak directions are left beside one.
+      gates: [most('participation', 2), within('correlationRest', 0.7), most('augKnn', 0.67)],
+    },
+  ],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { invarianceWeight, varianceWeight, covarianceWeight }) =>
   reference.vicReg(zA, zB, [invarianceWeight, varianceWeight, covarianceWeight]),

@@ -2,11 +2,18 @@ import * as assert from 'uvu/assert';
 import { input, reshape, type Tensor } from '../../src/graph/tensor.ts';
 import { whiten } from '../../src/methods/parts/whiten.ts';
 import { wMse as method, wMseLoss } from '../../src/methods/w_mse.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 import { checkAgainst, checkInvariants, compileLoss, type Draw, drawViews, type Found } from './check.ts';
 import { testPairMethod } from './pair.ts';
+
+export const study = {
+  method,
+  order: 170,
+  cases: [{ seeds: [0] }],
+} satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB) => reference.wMse(zA, zB));
 

@@ -1,13 +1,16 @@
 // Every method beside its known failures, trained by the small protocol and held to its calibrated gates; the alarm with them.
 import * as assert from 'uvu/assert';
-import { type Case, cases } from '../../src/studies/cases.ts';
 import { gatesOf } from '../../src/studies/gates.ts';
+import { type Case, casesOf } from '../../src/studies/method_study.ts';
 import { baseline, rawPixels, runCase } from '../../src/studies/protocol.ts';
 import type { Result } from '../../src/studies/result.ts';
 import { device, test } from '../harness.ts';
+import { findStudies } from '../methods/studies.ts';
 
 const SLOW = { timeout: 30 * 60_000, only: 'deno' } as const;
 const SEED = 0;
+
+const cases = casesOf([...(await findStudies()).values()]);
 
 const made = new Map<string, Promise<Result>>();
 const once = (name: string, make: () => Promise<Result>) => {
@@ -24,7 +27,7 @@ test(
   async () => {
     const results = [await raw(), await untrained()];
     assert.equal(
-      gatesOf(results).filter(({ ok }) => !ok),
+      gatesOf(results, cases).filter(({ ok }) => !ok),
       [],
     );
   },
@@ -42,8 +45,8 @@ for (const one of cases) {
         ...(healthy && one.variant ? [await trained(healthy)] : []),
       ];
       const run = await trained(one);
-      const others = new Set(gatesOf(beside).map(({ text }) => text));
-      const own = gatesOf([...beside, run]).filter(({ text }) => !others.has(text));
+      const others = new Set(gatesOf(beside, cases).map(({ text }) => text));
+      const own = gatesOf([...beside, run], cases).filter(({ text }) => !others.has(text));
       assert.ok(own.length > 0);
       assert.equal(
         own.filter(({ ok }) => !ok).map(({ text }) => text),

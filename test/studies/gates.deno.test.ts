@@ -1,12 +1,15 @@
 // The gates of the small protocol and the alarm's thresholds: on made-up runs, and on the runs in docs/.
 import * as assert from 'uvu/assert';
 import { type CollapseKind, THRESHOLDS } from '../../src/metrics/alarm.ts';
-import { cases } from '../../src/studies/cases.ts';
 import { gatesOf } from '../../src/studies/gates.ts';
+import { casesOf } from '../../src/studies/method_study.ts';
 import type { Result } from '../../src/studies/result.ts';
 import { render } from '../../src/studies/results.ts';
 import { fit } from '../../src/studies/thresholds.ts';
 import { close, test } from '../harness.ts';
+import { findStudies } from '../methods/studies.ts';
+
+const cases = casesOf([...(await findStudies()).values()]);
 
 const folder = new URL('../../docs/', import.meta.url);
 const read = (name: string) => Deno.readTextFileSync(new URL(name, folder));
@@ -20,7 +23,7 @@ const run = (method: string, metrics: Result['metrics'], rest: Partial<Result> =
 const raw = run('raw pixels', { augKnn: 0.59, knn: 0.8055, linearProbe: 0.85 });
 const untrained = run('untrained', { augKnn: 0.6, linearProbe: 0.8 });
 const missedBy = (one: Result) =>
-  gatesOf([raw, untrained, one])
+  gatesOf([raw, untrained, one], cases)
     .filter(({ ok }) => !ok)
     .map(({ text }) => text);
 
@@ -40,7 +43,7 @@ test('a method without gates of its own: AUG-k-NN .05 over the untrained encoder
   assert.is(missedBy(run('moco', { augKnn: 0.64 })).length, 1);
   // Of another seed, which was easier to beat.
   const other = { ...untrained, seed: 1, metrics: { ...untrained.metrics, augKnn: 0.55 } };
-  const gates = gatesOf([raw, untrained, other, run('moco', { augKnn: 0.61 }, { seed: 1 })]);
+  const gates = gatesOf([raw, untrained, other, run('moco', { augKnn: 0.61 }, { seed: 1 })], cases);
   assert.ok(
     gates.every(({ ok }) => ok),
     JSON.stringify(gates),
@@ -60,7 +63,7 @@ test('a variant is held against its healthy method of the same seed', () => {
       { variant: 'no stop-gradient', loss: -0.98, expected: ['dimensional'] },
     );
   const missed = (one: Result) =>
-    gatesOf([raw, untrained, own, one]).filter(({ ok, text }) => !ok && /no stop/.test(text));
+    gatesOf([raw, untrained, own, one], cases).filter(({ ok, text }) => !ok && /no stop/.test(text));
   assert.equal(missed(without(0.615)), []);
   assert.match(missed(without(0.63))[0].text, /augKnn over own -0.0200, wanted at most -0.03/);
 });
@@ -105,7 +108,7 @@ test('docs/results.json: every case and seed once, judged with the thresholds of
       assert.is(found.length, 1, `${method} ${variant} ${seed}`);
       assert.ok(found[0].looks!.length > 10 && found[0].shares, `${method} ${variant} ${seed}`);
     }
-  const gates = gatesOf(committed);
+  const gates = gatesOf(committed, cases);
   assert.ok(gates.length > 150, String(gates.length));
   assert.equal(
     gates.filter(({ ok }) => !ok).map(({ text }) => text),
@@ -123,7 +126,7 @@ test('docs/results.json: every case and seed once, judged with the thresholds of
 test('docs/results.md and its picture are those of results.json', async () => {
   const made = Deno.makeTempDirSync({ prefix: 'hypersphere-results-' });
   try {
-    await render(committed, new URL(`file://${made}/`));
+    await render(committed, cases, new URL(`file://${made}/`));
     for (const name of ['results.md', 'results.svg'])
       assert.ok(
         Deno.readTextFileSync(`${made}/${name}`) === read(name),

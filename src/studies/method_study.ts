@@ -1,0 +1,124 @@
+// What the test of a method says about its training: which variants are trained, what comes of them, and the gates they are held to.
+
+import { InputError } from '../gpu/errors.ts';
+import { allMethods } from '../methods/index.ts';
+import type { Method } from '../methods/method.ts';
+import type { CollapseKind } from '../metrics/alarm.ts';
+import type { Result } from './result.ts';
+
+/** What a run is compared with, where there is such a run. */
+export interface Beside {
+  /** Raw pixels. */
+  raw?: Result;
+  /** The untrained encoder of its seed. */
+  untrained?: Result;
+  /** The method itself, healthy, on the same seed. */
+  own?: Result;
+}
+
+/** A calibrated gate: a number of a run, and where it must lie. */
+export type Bound = [
+  metric: string,
+  value: (run: Result, beside: Beside) => number,
+  low: number,
+  high?: number,
+];
+
+const metric =
+  (name: string): Bound[1] =>
+  (run) =>
+    name === 'loss' ? run.loss! : run.metrics[name]!;
+/** A metric, or the loss, within bounds. */
+export const within = (name: string, low: number, high = Number.POSITIVE_INFINITY): Bound => [
+  name,
+  metric(name),
+  low,
+  high,
+];
+/** A metric, or the loss, of at most `high`. */
+export const most = (name: string, high: number): Bound => within(name, Number.NEGATIVE_INFINITY, high);
+/** How much a metric exceeds that of another run. */
+export const over = (other: keyof Beside, name: string, low: number, high?: number): Bound => [
+  `${name} over ${other}`,
+  (run, beside) => run.metrics[name]! - (beside[other]?.metrics[name] ?? Number.NaN),
+  low,
+  high,
+];
+/** How much a metric is at least below that of another run. */
+export const under = (other: keyof Beside, name: string, by: number): Bound =>
+  over(other, name, Number.NEGATIVE_INFINITY, -by);
+
+/** A variant of a method by the small protocol. */
+interface Variant<H> {
+  /** Its name; without one, the method itself. */
+  variant?: string;
+  /** Those that are not the defaults. */
+  hyperparameters?: { readonly [K in keyof H]?: number };
+  seeds: readonly number[];
+  /** The collapses that are known to come of it; without them it is healthy. */
+  expected?: readonly CollapseKind[];
+  /** Calibrated gates; without them, a healthy method has the default gate. */
+  gates?: readonly Bound[];
+}
+
+/** A run of a method on the 8 x 8 digits: test/slow/digits.ts. */
+export interface DigitsCase<H = Record<string, number>> {
+  hyperparameters?: { readonly [K in keyof H]?: number };
+  epochs?: number;
+  learningRate?: number;
+  seeds: readonly number[];
+  /** What the alarm says, exactly; default: nothing. */
+  alarm?: readonly CollapseKind[] | 'any';
+  gates: readonly Bound[];
+  /** Whether gates compare it with the method's first run here, on the same seed. */
+  besideOwn?: boolean;
+}
+
+/** The study of a method, which its test exports as `study`. */
+export type MethodStudy<M extends Method = Method> =
+  | {
+      method: M;
+      /** Place in the tables of docs/results.md, from the least to the largest. */
+      order: number;
+      /** Also fit a linear probe of z, where gates ask for it. */
+      probeZ?: boolean;
+      cases: readonly Variant<M['hyperparameters']>[];
+      digits?: readonly DigitsCase<M['hyperparameters']>[];
+    }
+  /** A method that is not trained by the small protocol, and why. */
+  | { method: M; without: string };
+
+/** What is trained, and which collapse is known to come of it. */
+export interface Case {
+  method: string;
+  /** '' with the defaults. */
+  variant: string;
+  hyperparameters?: Readonly<Record<string, number>>;
+  seeds: readonly number[];
+  expected: readonly CollapseKind[];
+  gates?: readonly Bound[];
+  probeZ?: boolean;
+}
+
+/** The name of a method in the list. @throws InputError for a method that is not in it */
+export function nameOf(method: Method): string {
+  const name = Object.keys(allMethods).find((key) => allMethods[key] === method);
+  if (name) return name;
+  throw new InputError(`the study of ${method.title}: the method is not in the list of methods`);
+}
+
+/** The cases of studies, in the order of the tables. @throws InputError for a method that is not in the list */
+export function casesOf(studies: readonly MethodStudy[]): Case[] {
+  const trained = studies.flatMap((study) => ('cases' in study ? [study] : []));
+  return trained
+    .sort((a, b) => a.order - b.order)
+    .flatMap(({ method, probeZ, cases }) => {
+      const name = nameOf(method);
+      return cases.map(
+        ({ variant = '', seeds, expected = [], ...rest }): Case => ({
+          ...{ method: name, variant, seeds, expected, probeZ },
+          ...(rest as Pick<Case, 'hyperparameters' | 'gates'>),
+        }),
+      );
+    });
+}

@@ -1,7 +1,7 @@
 import { adam, alignUniformLoss, augment, halves, nn, ntXentLoss, S1, type Tensor } from 'hypersphere';
 import { serve } from '../shared/worker.ts';
 
-serve(({ images, seed, settings, inputs }) => {
+serve(({ images, seed, settings }) => {
   // code: an encoder, two views of a batch, a loss
   const width = Number(settings.width);
   const encoder = nn.mlpEncoder({ seed, widths: [128, 64] });
@@ -13,8 +13,7 @@ serve(({ images, seed, settings, inputs }) => {
     { learningRate: 2e-3 },
   );
 
-  function train() {
-    const { step, alignWeight, uniformWeight, temperature } = inputs;
+  function train({ step, alignWeight, uniformWeight, temperature }: Record<string, Tensor>) {
     const x = augment(images, { ...S1, batch: 128, seed, step }); // [2 x 128, 28, 28, 1]
     const [zA, zB] = halves(embed(x, { training: true }));
     const loss =

@@ -42,7 +42,7 @@ export interface Model {
   embed: (x: Tensor, mode?: nn.Mode) => Tensor;
   /** Images to what k-NN is taken on. */
   represent: (x: Tensor) => Tensor;
-  /** One training step, traced once: two views of a batch and their loss, one update. It gets the number of the step beside `inputs`. */
+  /** One training step, traced once: two views of a batch and their loss, one update. It is given `inputs` and the number of the step. */
   train: (inputs: Record<string, Tensor>) => { loss: Tensor; x: Tensor };
   /** What is saved and loaded: encoder and projector. */
   network: readonly nn.Layer[];

@@ -99,7 +99,7 @@ export function serve(build: (setup: Setup) => Model): void {
   async function keep(): Promise<void> {
     const of = choice;
     const state = await model!.trainer.training.save().catch((error) => {
-      // A look says so.
+      // The next look reports it.
       if (error instanceof NonFiniteError) return null;
       throw error;
     });

@@ -35,7 +35,7 @@ export class NonFiniteError extends HypersphereError {
 export interface SessionOptions<M> {
   /** The scalar inputs that `advance` takes values of. */
   inputs: Record<string, Tensor>;
-  /** Traced once: one update, its loss, and what else each look reads. `inputs` have the number of the step too: `step`, u32. */
+  /** Traced once: one update. It returns the loss, and what else each look reads. `inputs` also hold the number of the step, `step`, u32. */
   build: (inputs: Record<string, Tensor>) => { loss: Tensor };
   optimizer: Optimizer;
   /** All that changes. */
@@ -59,17 +59,17 @@ export interface Seen<M> {
   metrics: M;
 }
 
-/** A model in training. What it does happens in the order of the calls, each between two updates. */
+/** A model in training. Each call does its work between two updates, in the order of the calls. */
 export interface Session<M> {
   /** Updates that are done. */
   readonly step: number;
   readonly stats: StepStats;
-  /** Does one update. @throws InputError for wrong values */
+  /** Runs one update. @throws InputError for wrong values */
   advance(values: Record<string, number>): Promise<void>;
   /** Compiles the metrics now; the first look does so otherwise. */
   compileWatch(): Promise<void>;
   /**
-   * The metrics after the updates so far. Later updates need not wait for the answer.
+   * The metrics after the updates so far; later updates need not wait for the answer.
    * @throws NonFiniteError that names the first op with a non-finite value
    */
   look(): Promise<Seen<M>>;
@@ -77,7 +77,7 @@ export interface Session<M> {
   lookAt(saved: Saved): Promise<M>;
   /** The whole state. @throws NonFiniteError where no training could go on from it */
   save(metadata?: Record<string, string>): Promise<Saved>;
-  /** Goes to another state, or to that of some of the variables. @throws InputError for a file of another model */
+  /** Sets the step and all variables, or only some of them. @throws InputError for a file of another model */
   restore(saved: Saved, only?: readonly Variable[]): Promise<void>;
   /** Calls `act` between two updates; the next one waits for its promise. */
   between<T>(act: () => T | Promise<T>): Promise<T>;
@@ -115,7 +115,7 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
       }),
     compileWatch: async () => void (await watch.compiled()),
     async look() {
-      // Without waiting where it can: it takes its turn when it is called.
+      // No await where the metrics are compiled: the look is queued when it is called.
       const { look } = watch.ready ?? (await watch.compiled());
       const { at, reading } = await between(() => ({
         at: step,
@@ -131,7 +131,7 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
       const { look } = watch.ready ?? (await watch.compiled());
       return between(async () => {
         const now = await saveVariables(device, variables);
-        // At once, so that nothing is drawn of it.
+        // No await in between, so that no frame shows the other state.
         loadVariables(device, bytes, variables);
         const looking = look();
         loadVariables(device, now, variables);
@@ -144,7 +144,7 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
         const [bad, bytes] = await Promise.all([skipped(), saving]);
         return { at: step, bad, bytes };
       });
-      // An update was left out since the last look.
+      // The optimiser skipped an update since the last look.
       if (bad) await refuse(at);
       if (at > 0 && !allFinite(bytes)) throw nonFinite('A parameter', at);
       kept = at;
@@ -164,7 +164,7 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
   };
 }
 
-/** Makes one thing happen after the other: an update may be several submits, and nothing may read or change variables in between. */
+/** Runs actions one after the other: an update may be several submits, and nothing may read or change variables in between. */
 function inTurn() {
   let turn: Promise<unknown> = Promise.resolve();
   return <T>(act: () => T | Promise<T>): Promise<T> => {

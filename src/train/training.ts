@@ -50,13 +50,13 @@ export interface TrainingLook<O = Record<string, Tensor>> extends Watched {
   alarm: Collapse[];
 }
 
-/** A model in training. Its methods may be called at any time: each does its work between two updates, in the order of the calls. */
+/** A model in training. Methods may be called at any time: each call does its work between two updates, in the order of the calls. */
 export interface Training<O = Record<string, Tensor>>
   extends Pick<Session<unknown>, 'step' | 'stats' | 'save' | 'restore' | 'between' | 'dispose'> {
-  /** Does one update. @param values those of `inputs`, all of them @throws InputError; DeviceLostError */
+  /** Runs one update. @param values a value for each of `inputs` @throws InputError; DeviceLostError */
   advance(values?: Record<string, number>): Promise<void>;
   /**
-   * Measures the model after the updates so far; later updates need not wait for the answer.
+   * Takes the metrics after the updates so far; later updates need not wait for the answer.
    * @throws NonFiniteError that names the first op with a non-finite value
    */
   look(): Promise<TrainingLook<O>>;
@@ -126,7 +126,7 @@ export async function compileTraining<
         throw new NonFiniteError(`The embeddings are not finite at step ${step}.`);
       const { loss: [loss] = [], ...others } = outputs;
       const now = { step, ...(loss !== undefined && { loss }), ...metrics };
-      // Where it went back, what was seen after that is of another course.
+      // Looks at this step or later ones were taken before a restore or a reset.
       looks.splice(0, looks.length, ...looks.filter((look) => look.step < step), now);
       const width = Math.sqrt(covariance.length);
       const collapses = collapseAlarm(looks, { ...alarm, width, untrained: before });

@@ -115,5 +115,11 @@ export {
   type TrainerOptions,
   trainer,
 } from './train/trainer.ts';
+export {
+  compileTraining,
+  type Training,
+  type TrainingLook,
+  type TrainingOptions,
+} from './train/training.ts';
 export { copyNetwork, settleStatistics } from './train/images.ts';
-export { NonFiniteError } from './train/run.ts';
+export { NonFiniteError, type Saved } from './train/session.ts';

@@ -32,9 +32,9 @@ serve(({ images, seed, settings, inputs }) => {
   });
   const optimizer = adam([...network.parameters, ...(parameters ?? [])], { learningRate: 2e-3 });
 
-  function train() {
-    const x = augment(images, { ...plainViews, batch: 128, seed, step: inputs.step }); // [2 x 128, 28, 28, 1]
-    const y = loss({ x, labels: null, step: inputs.step, views: () => x });
+  function train({ step }: Record<string, Tensor>) {
+    const x = augment(images, { ...plainViews, batch: 128, seed, step }); // [2 x 128, 28, 28, 1]
+    const y = loss({ x, labels: null, step, views: () => x });
     optimizer.minimize(y);
     after?.({ momentum: 0.99 });
     return { loss: y, x };

@@ -5,7 +5,7 @@ import * as nn from 'hypersphere/nn';
 import { adam } from 'hypersphere/optim';
 import { serve } from '../shared/worker.ts';
 
-serve(({ images, seed, settings, inputs }) => {
+serve(({ images, seed, settings }) => {
   // code: an encoder, two views of a batch, a loss
   const width = Number(settings.width);
   const encoder = nn.mlpEncoder({ seed, widths: [128, 64] });
@@ -17,8 +17,7 @@ serve(({ images, seed, settings, inputs }) => {
     { learningRate: 2e-3 },
   );
 
-  function train() {
-    const { step, alignWeight, uniformWeight, temperature } = inputs;
+  function train({ step, alignWeight, uniformWeight, temperature }: Record<string, Tensor>) {
     const x = augment(images, { ...plainViews, batch: 128, seed, step }); // [2 x 128, 28, 28, 1]
     const [zA, zB] = halves(embed(x, { training: true }));
     const loss =

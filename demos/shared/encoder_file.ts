@@ -36,10 +36,6 @@ export function checkEncoder(bytes: Uint8Array, network: readonly Variable[]): v
   }
 }
 
-/** Whether a state that was saved has only numbers: another is not worth keeping. */
-export const isSound = (bytes: Uint8Array): boolean =>
-  [...decode(bytes).values()].every(({ data }) => data.every(Number.isFinite));
-
 /** What a page shows of an error about a file. */
 export const messageOf = (error: InputError): string =>
   error.message.length > LONGEST_MESSAGE ? `${error.message.slice(0, LONGEST_MESSAGE)} …` : error.message;

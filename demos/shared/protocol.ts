@@ -1,5 +1,6 @@
 // The messages between a demo's page and its worker.
-import type { Collapse, Watched } from 'hypersphere/metrics';
+import type { TrainingLook } from 'hypersphere';
+import type { Collapse } from 'hypersphere/metrics';
 
 /** Numbers are scalar inputs of the compiled step, live while it runs; strings choose what is built. */
 export type Settings = Record<string, number | string>;
@@ -10,11 +11,8 @@ export interface Choice {
   seed: number;
 }
 
-/** The metrics after `step` updates, of held-out images. */
-export interface Metrics extends Watched {
-  step: number;
-  /** Loss of the last training step; there is none at step 0. */
-  loss?: number;
+/** What a look at the model finds, on held-out images. */
+export interface Metrics extends Omit<TrainingLook, 'covariance' | 'outputs' | 'alarm'> {
   /** Singular values of the unit embeddings, largest first. */
   spectrum: number[];
   /** What the collapse alarm sees. */

@@ -32,6 +32,7 @@ export interface Around {
 }
 
 export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, failed }: Around) {
+  const { training, points } = trainer;
   let running = false;
   let ended: Promise<unknown> = Promise.resolve();
   let looking: Promise<void> | null = null;
@@ -40,7 +41,7 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
 
   const state = () =>
     post({
-      ...{ type: 'state', step: trainer.step, drawn, running },
+      ...{ type: 'state', step: training.step, drawn, running },
       stepsPerSecond: running ? stepsPerSecond : 0,
     });
 
@@ -58,10 +59,8 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
   async function read(): Promise<void> {
     const [{ metrics, covariance, pictures }, rows] = await Promise.all([
       trainer.look(),
-      trainer.points.embed().then(trainer.points.read),
+      points.embed().then(points.read),
     ]);
-    if (metrics.loss !== undefined && !Number.isFinite(metrics.loss))
-      throw new Error('The loss is no longer a number. Take back the last change.');
     stage.observe(rows, covariance);
     post({ type: 'metrics', metrics });
     if (pictures) post({ type: 'views', pixels: pictures }, [pictures.buffer]);
@@ -69,14 +68,14 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
 
   async function advance(): Promise<void> {
     await trainer.advance(settings());
-    stage.move(trainer.step);
+    stage.move(training.step);
   }
 
   async function train(): Promise<void> {
-    let [since, from] = [performance.now(), trainer.step];
+    let [since, from] = [performance.now(), training.step];
     while (running) {
       await advance();
-      const { step } = trainer;
+      const { step } = training;
       const now = performance.now();
       if (now - since > 500) {
         stepsPerSecond = (1000 * (step - from)) / (now - since);
@@ -92,7 +91,7 @@ export function makeRun(trainer: Trainer, stage: Stage, { settings, post, keep, 
 
   /** Shows that the encoder is another than a moment ago. */
   async function changed(): Promise<void> {
-    stage.move(trainer.step);
+    stage.move(training.step);
     state();
     await look();
   }

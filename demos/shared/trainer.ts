@@ -1,11 +1,13 @@
 // What every demo trains: its model on 10,000 images, with the points to draw and the metrics to show.
 import {
   compile,
+  compileTraining,
   concatenate,
   type Device,
   freeVariables,
   InputError,
   l2Normalize,
+  type Saved,
   scalar,
   settleStatistics,
   slice,
@@ -13,15 +15,15 @@ import {
   type Variable,
 } from 'hypersphere';
 import { cleanBatch, type Dataset, loadVariables, plainViews, saveVariables } from 'hypersphere/data';
-import { collapseAlarm, describeCollapse } from 'hypersphere/metrics';
+import { describeCollapse, spectrumOf } from 'hypersphere/metrics';
 import type * as nn from 'hypersphere/nn';
 import type { Optimizer } from 'hypersphere/optim';
 import { checkEncoder } from './encoder_file.ts';
 import type { Data } from './images.ts';
-import { watchModel } from './metrics.ts';
+import { watchOf } from './metrics.ts';
 import { type Choice, type Metrics, POINTS, type Settings } from './protocol.ts';
 
-/** What a demo's model is built from. `inputs`: `step`, and a scalar for each setting that is a number. */
+/** What a demo's model is built from. `inputs`: a scalar for each setting that is a number. */
 export interface Setup extends Choice {
   images: Dataset;
   inputs: Record<string, Tensor>;
@@ -35,8 +37,8 @@ export interface Model {
   embed: (x: Tensor, mode?: nn.Mode) => Tensor;
   /** Images to what k-NN is taken on. */
   represent: (x: Tensor) => Tensor;
-  /** One training step, traced once: two views of a batch and their loss, one update. */
-  train: () => { loss: Tensor; x: Tensor };
+  /** One training step, traced once: two views of a batch and their loss, one update. It is given `inputs` and the number of the step. */
+  train: (inputs: Record<string, Tensor>) => { loss: Tensor; x: Tensor };
   /** What is saved and loaded: encoder and projector. */
   network: readonly nn.Layer[];
   optimizer: Optimizer;
@@ -44,12 +46,6 @@ export interface Model {
   state?: readonly Variable[];
   /** Traced once: lets what follows the network, as a target does, catch up with one that was loaded. */
   catchUp?: () => void;
-}
-
-/** A state on the CPU: what survives a lost device. */
-export interface Checkpoint {
-  step: number;
-  bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** Pairs of views that are shown. */
@@ -74,13 +70,12 @@ export async function makeTrainer(
   onPoints: (points: Points) => Promise<void>,
 ) {
   const live = Object.keys(settings).filter((name) => typeof settings[name] === 'number');
-  const inputs = { step: scalar('u32'), ...Object.fromEntries(live.map((name) => [name, scalar()])) };
+  const inputs = Object.fromEntries(live.map((name) => [name, scalar()]));
   const model = build({ images: data.train, settings, seed, inputs });
-  const parameters = model.network.flatMap((layer) => [...layer.parameters]);
   const statistics = model.network.flatMap((layer) => [...layer.statistics]);
-  const network = [...parameters, ...statistics];
-  const { optimizer, state = [] } = model;
-  const variables = [optimizer.parameters, ...optimizer.state, ...statistics, ...state];
+  const network = [...model.network.flatMap((layer) => [...layer.parameters]), ...statistics];
+  const { optimizer } = model;
+  const state = [...statistics, ...(model.state ?? [])];
   const disposables: { dispose(): void }[] = [];
   const own = <T extends { dispose(): void }>(thing: T): T => {
     disposables.push(thing);
@@ -88,61 +83,32 @@ export async function makeTrainer(
   };
   const dispose = () => {
     for (const thing of disposables) thing.dispose();
-    freeVariables(device, variables);
+    freeVariables(device, [optimizer.parameters, ...optimizer.state, ...state]);
   };
 
   try {
     const points = own(await compilePoints(device, model, data.test));
     await onPoints(points);
-    const values = (step: number, now: Settings) => ({
-      step,
-      ...Object.fromEntries(live.map((name) => [name, Number(now[name])])),
-    });
-    const train = own(
-      await compile(
-        device,
-        () => {
-          const { loss, x } = model.train();
+    // A random encoder with true statistics is what training is compared with.
+    await settleStatistics(
+      device,
+      { data: data.train, views: plainViews, batch: 128, seed },
+      model,
+      SETTLING,
+    );
+    const training = own(
+      await compileTraining(device, {
+        ...{ inputs, optimizer, state, watch: watchOf(model, data), stepsInFlight: 0, maxSubmitMs: CHUNK },
+        train(all: Record<string, Tensor>) {
+          const { loss, x } = model.train(all);
           const batch = x.shape[0] / 2;
           const pictures = [0, batch].map((start) =>
             slice(x, { starts: [start, 0, 0, 0], sizes: [SHOWN, -1, -1, -1] }),
           );
           return { loss, pictures: concatenate(pictures) };
         },
-        { inputs, stepsInFlight: 0, maxSubmitMs: CHUNK },
-      ),
+      }),
     );
-    // A random encoder with true statistics is what training is compared with.
-    const run = { data: data.train, views: plainViews, batch: 128, seed };
-    await settleStatistics(device, run, model, SETTLING);
-    const untouched = await saveVariables(device, variables);
-    const looks: Metrics[] = [];
-
-    let step = 0;
-    let ran = false; // a step, since this state was written
-    // A step is several submits: what changes variables otherwise waits for its end, and the next step for that.
-    let turn: Promise<unknown> = Promise.resolve();
-    const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-      const done = turn.then(act);
-      turn = done.catch(() => {});
-      return done;
-    };
-
-    /** Compiles the metrics, and takes those of the untrained encoder, although steps may have run meanwhile. */
-    async function measure() {
-      const watch = own(await watchModel(device, model, data));
-      const untrained = await inTurn(async () => {
-        const now = await saveVariables(device, variables);
-        // In one go, so that no frame sees it.
-        loadVariables(device, untouched, variables);
-        const seen = watch.look();
-        loadVariables(device, now, variables);
-        return seen;
-      });
-      return { watch, untrained };
-    }
-    let watching: ReturnType<typeof measure> | null = null;
-    const measured = () => (watching ??= measure());
 
     /** Lets what follows the network catch up. */
     async function follow(): Promise<void> {
@@ -156,52 +122,28 @@ export async function makeTrainer(
       following.dispose();
     }
 
-    const restore = (from: Checkpoint) => {
-      loadVariables(device, from.bytes, variables);
-      looks.splice(0, looks.length, ...looks.filter((look) => look.step < from.step));
-      step = from.step;
-      ran = false;
-    };
     return {
-      ...{ points, dispose, restore },
-      get step() {
-        return step;
-      },
+      ...{ training, points, dispose },
       advance: (now: Settings) =>
-        inTurn(async () => {
-          await train.run(values(step, now));
-          step++;
-          ran = true;
-        }),
+        training.advance(Object.fromEntries(live.map((name) => [name, Number(now[name])]))),
       /** The metrics of this moment; steps submitted meanwhile do not show. */
       async look() {
-        const { watch, untrained } = await measured();
-        // Between two steps; the answers are waited for outside.
-        const { at, reading } = await inTurn(async () => ({
-          at: step,
-          reading: [
-            watch.look(),
-            ran ? train.read('loss') : [],
-            ran ? train.read('pictures') : null,
-          ] as const,
-        }));
-        const [{ covariance, ...seen }, [loss], pictures] = await Promise.all(reading);
-        const metrics: Metrics = { step: at, loss, ...seen, alarm: [] };
-        looks.splice(0, looks.length, ...looks.filter((look) => look.step < at), metrics);
-        const collapses = collapseAlarm(looks, { width: model.width, untrained });
-        metrics.alarm = collapses.map((collapse) => ({ ...collapse, sentence: describeCollapse(collapse) }));
-        return { metrics, covariance, pictures: pictures && bytesOf(pictures, data.train) };
+        const { covariance, outputs, alarm, ...seen } = await training.look();
+        const metrics: Metrics = {
+          ...{ ...seen, spectrum: [...spectrumOf(covariance)] },
+          alarm: alarm.map((collapse) => ({ ...collapse, sentence: describeCollapse(collapse) })),
+        };
+        const pictures = outputs.pictures && bytesOf(outputs.pictures, data.train);
+        return { metrics, covariance, pictures };
       },
-      async checkpoint(): Promise<Checkpoint> {
-        const at = step;
-        return { step: at, bytes: await saveVariables(device, variables) };
-      },
-      reset: () => restore({ step: 0, bytes: untouched }),
-      saveNetwork: () => inTurn(() => saveVariables(device, network, { data: 'Fashion-MNIST' })),
+      saveNetwork: () =>
+        training.between(async (): Promise<Saved> => {
+          const { step } = training;
+          return { step, bytes: await saveVariables(device, network, { data: 'Fashion-MNIST' }) };
+        }),
       /** Sets the network to what another model of this demo has learned. */
-      async loadNetwork(bytes: Uint8Array, at: number): Promise<void> {
-        loadVariables(device, bytes, network);
-        step = at;
+      async loadNetwork(learned: Saved): Promise<void> {
+        await training.restore(learned, network);
         await follow();
       },
       /** @throws InputError for a file whose values no encoder of this kind can have */
@@ -248,5 +190,5 @@ async function compilePoints(device: Device, { embed, width }: Model, test: Data
 }
 
 /** What the network sees, as bytes again. */
-const bytesOf = (x: Float32Array, { mean: [mean], std: [std] }: Dataset): Uint8Array =>
+const bytesOf = (x: ArrayLike<number>, { mean: [mean], std: [std] }: Dataset): Uint8Array =>
   Uint8Array.from(x, (value) => Math.max(0, Math.min(255, Math.round(255 * (value * std + mean)))));

@@ -4,10 +4,12 @@ import {
   type Device,
   DeviceLostError,
   InputError,
+  NonFiniteError,
   openDevice,
+  type Saved,
   WebGPUMissingError,
 } from 'hypersphere';
-import { isSound, messageOf } from './encoder_file.ts';
+import { messageOf } from './encoder_file.ts';
 import { type Data, loadData } from './images.ts';
 import {
   type At,
@@ -21,7 +23,7 @@ import {
 } from './protocol.ts';
 import { makeRun, type Run } from './run.ts';
 import { makeStage, type Stage, type View } from './stage.ts';
-import { type Checkpoint, type Model, makeTrainer, type Setup, type Trainer } from './trainer.ts';
+import { type Model, makeTrainer, type Setup, type Trainer } from './trainer.ts';
 
 /** Nearest neighbours that are shown. */
 const NEIGHBOURS = 5;
@@ -39,7 +41,7 @@ export function serve(build: (setup: Setup) => Model): void {
   let device: Device | null = null;
   let model: { trainer: Trainer; run: Run } | null = null;
   /** Where a run can go on after the device is gone. */
-  let kept: (Checkpoint & { choice: Choice }) | null = null;
+  let kept: (Saved & { choice: Choice }) | null = null;
   /** It trained when its device was lost. */
   let interrupted = false;
 
@@ -72,10 +74,7 @@ export function serve(build: (setup: Setup) => Model): void {
    * Makes the model anew; its first points are drawn before its training step is compiled. The metrics' kernels come last,
    * and where a start is waiting after the first step.
    */
-  async function make(
-    from: { checkpoint?: Checkpoint | null; network?: { bytes: Uint8Array; step: number } },
-    start = false,
-  ): Promise<void> {
+  async function make(from: { checkpoint?: Saved | null; network?: Saved }, start = false): Promise<void> {
     stage!.clear();
     model?.trainer.dispose();
     model = null;
@@ -87,20 +86,24 @@ export function serve(build: (setup: Setup) => Model): void {
       stage!.clear(); // What it draws from is gone.
       throw error;
     });
-    if (from.network) await trainer.loadNetwork(from.network.bytes, from.network.step);
-    if (from.checkpoint) trainer.restore(from.checkpoint);
+    if (from.network) await trainer.loadNetwork(from.network);
+    if (from.checkpoint) await trainer.training.restore(from.checkpoint);
     const run = makeRun(trainer, stage!, { settings: () => choice.settings, post, keep, failed });
     model = { trainer, run };
     await keep();
-    post({ type: 'built', step: trainer.step });
+    post({ type: 'built', step: trainer.training.step });
     if (start) run.start();
     else if (!waiting.includes('start')) run.changed();
   }
 
   async function keep(): Promise<void> {
     const of = choice;
-    const state = await model!.trainer.checkpoint();
-    if (isSound(state.bytes)) kept = { ...state, choice: of };
+    const state = await model!.trainer.training.save().catch((error) => {
+      // The next look reports it.
+      if (error instanceof NonFiniteError) return null;
+      throw error;
+    });
+    if (state) kept = { ...state, choice: of };
   }
 
   let wanted: At | null = null;
@@ -130,7 +133,8 @@ export function serve(build: (setup: Setup) => Model): void {
   function failed(error: unknown): void {
     // It is told where the device says so itself.
     if (error instanceof DeviceLostError || device?.lost) return;
-    const message = error instanceof Error ? error.message : String(error);
+    const words = error instanceof Error ? error.message : String(error);
+    const message = error instanceof NonFiniteError ? `${words} Take back the last change.` : words;
     const kind = obstacleOf(error);
     // Who has a checkpoint may try again.
     if (kind && !kept) post({ type: 'obstacle', kind, message });
@@ -175,8 +179,7 @@ export function serve(build: (setup: Setup) => Model): void {
       await model?.run.rest();
       if (!device || device.lost) await reopen();
       if (model) await keep();
-      const network =
-        carry && model ? { bytes: await model.trainer.saveNetwork(), step: model.trainer.step } : undefined;
+      const network = carry && model ? await model.trainer.saveNetwork() : undefined;
       choice = asked;
       await make({ network }, goOn);
     },
@@ -201,13 +204,12 @@ export function serve(build: (setup: Setup) => Model): void {
     async reset() {
       const { trainer, run } = model!;
       await run.rest();
-      trainer.reset();
+      await trainer.training.reset();
       await keep();
       await run.changed();
     },
     async save() {
-      const { step, saveNetwork } = model!.trainer;
-      const bytes = await saveNetwork();
+      const { step, bytes } = await model!.trainer.saveNetwork();
       post({ type: 'saved', bytes, step }, [bytes.buffer]);
     },
     async load({ bytes }) {

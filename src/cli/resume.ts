@@ -7,7 +7,8 @@ import { sameShape, show, type Variable } from '../graph/tensor.ts';
 import { allMethods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
 import { curves } from '../metrics/curves.ts';
-import type { Logged, Saved } from '../train/run.ts';
+import type { Logged } from '../train/run.ts';
+import type { Saved } from '../train/session.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
 

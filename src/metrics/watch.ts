@@ -32,6 +32,14 @@ export interface Watch {
   dispose(): void;
 }
 
+/** Checks what is watched, as far as it can be without tracing it. @throws InputError */
+export function checkWatch(where: string, options: WatchOptions): void {
+  checkOptions(where, options, ['views', 'labelled', 'probe', 'warmUp']);
+  const { views, labelled } = options;
+  for (const [name, of] of Object.entries({ views, ...(labelled && { gallery: labelled.gallery }) }))
+    checkFunction(where, name, of);
+}
+
 /**
  * Compiles the metrics of the curves, which are cheap enough to be measured repeatedly during training.
  * @throws InputError for other arguments, ShapeError for other tensors
@@ -39,10 +47,8 @@ export interface Watch {
 export async function compileWatch(device: Device, options: WatchOptions): Promise<Watch> {
   const where = 'compileWatch';
   checkOn(where, device);
-  checkOptions(where, options, ['views', 'labelled', 'probe', 'warmUp']);
+  checkWatch(where, options);
   const { views, labelled, probe = true, warmUp } = options;
-  for (const [name, of] of Object.entries({ views, ...(labelled && { gallery: labelled.gallery }) }))
-    checkFunction(where, name, of);
   const trace = () => {
     const made: unknown = views();
     if (typeof made !== 'object' || made === null)

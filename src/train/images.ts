@@ -33,7 +33,8 @@ import { adam, type Optimizer } from '../optim/index.ts';
 import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
 import { readVariable } from '../runtime/variables.ts';
-import type { Task, Watch } from './run.ts';
+import type { Task } from './run.ts';
+import type { Watch } from './session.ts';
 
 /** What an encoder is built for. */
 export interface ImageShape {

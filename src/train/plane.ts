@@ -9,7 +9,8 @@ import { logSumExp } from '../ops/softmax.ts';
 import { adam } from '../optim/index.ts';
 import { compile } from '../runtime/compile.ts';
 import { readVariable } from '../runtime/variables.ts';
-import { NonFiniteError, type Task, type Watch } from './run.ts';
+import type { Task } from './run.ts';
+import { NonFiniteError, type Watch } from './session.ts';
 
 /** A training run on points of the plane. */
 export interface PlaneRun {
@@ -108,7 +109,7 @@ async function watchPlane(
       const reading = [step.run(), readVariable(device, model.c), step.read('total')] as const;
       const [, [c], [total]] = await Promise.all(reading);
       if (!Number.isFinite(c) || !Number.isFinite(total))
-        throw new NonFiniteError('The learned density is not finite. Try a smaller learning rate.');
+        throw new NonFiniteError('The learned density is not finite.');
       return { c, minusLogZ: -(total + Math.log(area)) };
     },
     dispose: step.dispose,

@@ -1,12 +1,11 @@
 // The loop of a training run, whatever it trains: steps, metrics, checkpoints, recovery from a lost device.
-import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
 import type { Device } from '../gpu/device.ts';
-import { DeviceLostError, HypersphereError } from '../gpu/errors.ts';
+import { DeviceLostError } from '../gpu/errors.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
-import { type Optimizer, optimizerStatus } from '../optim/index.ts';
+import type { Optimizer } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
-import { compile } from '../runtime/compile.ts';
+import { NonFiniteError, openSession, type Saved, type Session, type Watch } from './session.ts';
 
 /** A model that is ready to be trained, as a kind of data builds it from a method. */
 export interface Task<M> {
@@ -33,26 +32,8 @@ export interface Task<M> {
   stepsInFlight?: number;
 }
 
-/** Metrics of the current state of a model. */
-export interface Watch<M> {
-  /** @throws NonFiniteError where a metric that must be finite is not */
-  look(): Promise<M>;
-  dispose(): void;
-}
-
 /** The metrics after `step` updates. No times: same seed, same adapter, same bytes. */
 export type Logged<M> = { step: number; loss: number } & M;
-
-/** A checkpoint on the CPU, which survives a lost device. */
-export interface Saved {
-  step: number;
-  bytes: Uint8Array<ArrayBuffer>;
-}
-
-/** The loss or a gradient was not finite; the run was stopped. */
-export class NonFiniteError extends HypersphereError {
-  override name = 'NonFiniteError';
-}
 
 /** What a run is given besides its task, and what it reports. */
 export interface RunOptions<M, T extends Task<M>> {
@@ -105,6 +86,8 @@ export async function run<M, T extends Task<M>>(options: RunOptions<M, T>): Prom
     try {
       return await runOn(await options.open(), options, saved, metrics, keep);
     } catch (error) {
+      if (error instanceof NonFiniteError)
+        throw new NonFiniteError(`${error.message} Try a smaller learning rate.`, { cause: error });
       if (!(error instanceof DeviceLostError) || losses === MOST_LOSSES) throw error;
       const from: number = (saved as Saved | null)?.step ?? 0;
       options.say?.(`The GPU device was lost. Resuming from step ${from} on a new one.`);
@@ -124,109 +107,71 @@ async function runOn<M, T extends Task<M>>(
   const task = options.task();
   const { steps, lookEvery, saveEvery } = task;
   options.onReady?.();
-  if (from) loadVariables(device, from.bytes, task.variables);
   const started = performance.now();
-  const { step, values, culprit } = await compileTask(device, task, options.onCompile);
-  const watch = await task.watch(device).catch((error) => {
-    step.dispose();
-    throw error;
-  });
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const { pipelines, dispatches } = step.stats;
-  options.say?.(`${pipelines} kernels compiled in ${seconds} s: ${dispatches} dispatches a step`);
-  const save = async (at: number): Promise<Saved> => {
-    const metadata = { ...options.metadata, step: String(at) };
-    const saved = { step: at, bytes: await saveVariables(device, task.variables, metadata) };
-    if (at > 0 && !allFinite(saved))
-      throw new NonFiniteError(
-        `A parameter is not finite at step ${at}. The state of step ${good.step} is kept; try a smaller learning rate.`,
-      );
+  const session = await openTask(device, task, from, options.onCompile);
+  const values = valuesOf(task);
+  const save = async (): Promise<Saved> => {
+    const saved = await session.save(options.metadata);
     keep(saved);
     return saved;
   };
-  let good: Saved = from ?? { step: 0, bytes: new Uint8Array() };
-  let done = good.step;
-  let checked = done;
-  const refuse = async (at: number): Promise<never> => {
-    throw new NonFiniteError(
-      `The loss or its gradient is not finite at step ${at}: first ${await culprit(checked, at)}. ` +
-        `The state of step ${good.step} is kept; try a smaller learning rate.`,
-    );
-  };
-  const skipped = async () => (await optimizerStatus(device, task.optimizer)).skipped > 0;
-  const look = async (at: number) => {
-    const [[loss], bad, seen] = await Promise.all([step.read('loss'), skipped(), watch.look()]);
-    if (!Number.isFinite(loss) || bad) await refuse(at);
-    checked = at;
-    metrics.push({ step: at, loss, ...seen });
+  const look = async () => {
+    const { step, outputs, metrics: seen } = await session.look();
+    metrics.push({ step, loss: outputs.loss[0], ...seen });
     options.onMetrics?.(metrics);
   };
-  const checkpoint = async () => {
-    // An update that was left out since the last look: a state that no run could continue from.
-    if (await skipped()) await refuse(done);
-    good = await save(done);
-  };
   try {
-    if (!from) good = await save(0);
+    await session.compileWatch();
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    const { pipelines, dispatches } = session.stats;
+    options.say?.(`${pipelines} kernels compiled in ${seconds} s: ${dispatches} dispatches a step`);
+    let saved = from ?? (await save());
     let looking = Promise.resolve();
-    while (done < steps && !options.stopped?.()) {
-      await step.run(values(done));
-      done++;
+    while (session.step < steps && !options.stopped?.()) {
+      await session.advance(values(session.step));
+      const done = session.step;
       options.onStep?.(done, steps);
       if (done % lookEvery === 0 || done === steps) {
         await looking;
-        looking = look(done);
+        looking = look();
         // Awaited before the next look; until then a failure must not count as unhandled.
         looking.catch(() => {});
       }
       if (done % saveEvery === 0) {
         await looking;
-        await checkpoint();
+        saved = await save();
       }
     }
     await looking;
-    if (good.step !== done) await checkpoint();
-    return { device, task, metrics, saved: good, complete: done === steps };
+    if (saved.step !== session.step) saved = await save();
+    return { device, task, metrics, saved, complete: session.step === steps };
   } finally {
-    step.dispose();
-    watch.dispose();
+    session.dispose();
   }
 }
 
-/** Whether all numbers of a checkpoint are finite. */
-const allFinite = ({ bytes }: Saved): boolean =>
-  [...decodeSafetensors(bytes).tensors.values()].every(({ data }) => data.every(Number.isFinite));
-
-/** Compiles the update of a task, with the values of its inputs at a step, and the search for a non-finite value. */
-async function compileTask<M>(
+/** A task as a session, whose inputs are the task's schedules and its learning rate. */
+function openTask<M>(
   device: Device,
   task: Task<M>,
+  from: Saved | null,
   onProgress?: (done: number, total: number) => void,
-) {
-  const { schedules, precision, stepsInFlight } = task;
-  const scalars = Object.fromEntries(Object.keys(schedules).map((name) => [name, scalar()]));
-  const inputs: Record<string, Tensor> = { ...scalars, step: scalar('u32'), learningRate: task.rate };
-  const build = ({ step }: typeof inputs) => task.build(step, scalars);
-  const step = await compile(device, build, { inputs, precision, stepsInFlight, onProgress });
-  const rate = cosineSchedule({ steps: task.steps, base: task.learningRate });
-  const values = (at: number): Record<string, number> => ({
-    ...Object.fromEntries(
-      Object.entries(schedules).map(([name, valueAt]) => [name, valueAt(at / task.steps)]),
-    ),
-    ...{ step: at, learningRate: rate(at) },
+): Promise<Session<M>> {
+  const { optimizer, variables, precision, stepsInFlight } = task;
+  const scalars = Object.fromEntries(Object.keys(task.schedules).map((name) => [name, scalar()]));
+  return openSession(device, {
+    inputs: { ...scalars, learningRate: task.rate },
+    build: ({ step }) => task.build(step, scalars),
+    watch: () => task.watch(device),
+    ...{ optimizer, variables, from, precision, stepsInFlight, onProgress },
   });
-  /** Repeats the steps since the last good look, on the current state, in a plan that keeps every tensor; names the first bad one. */
-  const culprit = async (since: number, until: number): Promise<string> => {
-    const check = await compile(device, build, { inputs, precision, check: true, warmUp: false });
-    try {
-      for (let at = until - 1; at >= since; at--) {
-        const found = await check.firstNonFinite(values(at));
-        if (found) return found;
-      }
-      return 'in an update whose inputs are gone';
-    } finally {
-      check.dispose();
-    }
-  };
-  return { step, values, culprit };
+}
+
+/** The values of a task's inputs at a step. */
+function valuesOf<M>({ steps, learningRate: base, schedules }: Task<M>) {
+  const rate = cosineSchedule({ steps, base });
+  return (at: number): Record<string, number> => ({
+    ...Object.fromEntries(Object.entries(schedules).map(([name, valueAt]) => [name, valueAt(at / steps)])),
+    learningRate: rate(at),
+  });
 }

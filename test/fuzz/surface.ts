@@ -178,6 +178,15 @@ const weightsNow = () => [
   api.variable([2], { name: 'b' }),
 ];
 const zeros = (...shape: number[]) => api.constant(new Float32Array(shape.reduce((a, b) => a * b)), shape);
+/** A model that compileTraining takes, the same at each call. */
+const trained = () => {
+  model ??= (() => {
+    const embed = api.nn.linear({ inputs: 2, outputs: 4, name: 'trained' });
+    return { embed, optimizer: api.adam(embed.parameters, { learningRate: 0.01 }) };
+  })();
+  return model;
+};
+let model: { embed: api.nn.Layer; optimizer: api.Optimizer } | undefined;
 const made = <T>(kind: Kind, of: () => T, ...args: Arg[]): Entry => ({ kind, args, of });
 
 /** By the name of the export; `name()` for what a call gives. */
@@ -476,6 +485,25 @@ export const surface: Record<string, Entry> = {
     object({ data, views: leaf('plainViews', () => api.plainViews), batch: 4, seed: 1 }),
     network,
     value(1),
+  ),
+  compileTraining: onGpu(
+    object({
+      inputs: object({ rate: leaf('scalar()', () => api.scalar()) }),
+      train: fn('({ rate }) => { loss }', ({ rate }: { rate: api.Tensor }) => {
+        const loss = api.mul(api.sum(api.square(trained().embed(zeros(6, 2)))), rate);
+        trained().optimizer.minimize(loss);
+        return { loss };
+      }),
+      optimizer: leaf('adam', () => trained().optimizer),
+      state: list(),
+      watch: object({
+        views: fn('() => { z, h }', () => ({ z: zeros(6, 4), h: zeros(6, 2) })),
+        ...{ probe: true, warmUp: false },
+      }),
+      alarm: object({ classes: 3, pointLoss: 2 }),
+      ...{ stepsInFlight: 1, maxSubmitMs: 5 },
+      onProgress: fn('() => {}', () => {}),
+    }),
   ),
   trainer: alone(
     object({

@@ -1,26 +1,14 @@
 import * as assert from 'uvu/assert';
 import { plainViews, scaledTo } from '../../src/data/augment.ts';
-import { dataset } from '../../src/data/dataset.ts';
-import { fromArrays } from '../../src/data/idx.ts';
 import { decodeSafetensors } from '../../src/data/safetensors.ts';
 import { allMethods } from '../../src/methods/index.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { freeVariables } from '../../src/runtime/variables.ts';
 import { type TrainerOptions, trainer } from '../../src/train/trainer.ts';
-import { close, device, random, test } from '../harness.ts';
+import { close, device, test } from '../harness.ts';
+import { COUNT, images, SIDE } from './images.ts';
 
-const [COUNT, SIDE, BATCH] = [48, 8, 16];
-
-/** Images of three patterns with noise. */
-function images(labelled: boolean) {
-  const noise = random(3).normal(COUNT * SIDE * SIDE);
-  const pixels = Uint8Array.from(noise, (v, i) => {
-    const [kind, x] = [Math.floor(i / SIDE ** 2) % 3, i % SIDE];
-    return Math.max(0, Math.min(255, 128 + 90 * Math.sin((kind + 1) * x) + 20 * v));
-  });
-  const labels = labelled ? Array.from({ length: COUNT }, (_, i) => i % 3) : null;
-  return dataset(fromArrays(pixels, [COUNT, SIDE, SIDE], labels), { mean: 0.5, std: 0.3 });
-}
+const BATCH = 16;
 
 async function options(more: Partial<TrainerOptions> = {}): Promise<TrainerOptions> {
   return {

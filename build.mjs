@@ -355,7 +355,7 @@ async function testDemos(args) {
 async function build() {
   const parts = ['hypersphere.js', 'src', 'shaders', 'types']; // The demos are built by themselves.
   for (const part of parts) rmSync(inRoot('dist', part), { recursive: true, force: true });
-  const { buildLibrary, bundlePages, finishTypes } = await import('./bundle.mjs'); // now that esbuild is there
+  const { buildLibrary, bundlePages, finishTypes } = await import('./tools/bundle.mjs'); // now that esbuild is there
   await buildLibrary(inRoot('dist'));
   console.log('gzipped, in the bundle of a page that imports');
   for (const [page, { gzipped }] of Object.entries(await bundlePages(root)))
@@ -368,7 +368,7 @@ async function build() {
 const DEMOS_PORT = 8080;
 
 async function demos(args) {
-  const { buildDemos, readDemos, serveDemos } = await import('./demos.mjs');
+  const { buildDemos, readDemos, serveDemos } = await import('./tools/demos.mjs');
   const folder = inRoot('dist', 'demos');
   await buildDemos(folder);
   if (args.includes('--build')) return 0;

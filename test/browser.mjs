@@ -6,7 +6,7 @@ import { extname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import puppeteer from 'puppeteer';
-import { minifiedShaders } from '../bundle.mjs';
+import { minifiedShaders } from '../tools/bundle.mjs';
 
 const root = normalize(fileURLToPath(new URL('../', import.meta.url)));
 const args = process.argv.slice(2);

@@ -1,6 +1,6 @@
 // What npm packs of a clone that was never built, and an app that installs it.
 import * as assert from 'uvu/assert';
-import { bundlePages } from '../bundle.mjs';
+import { bundlePages } from '../tools/bundle.mjs';
 import { test } from './harness.ts';
 
 const root = new URL('../', import.meta.url).pathname;
@@ -27,7 +27,7 @@ const filesIn = (path: string, base = ''): string[] =>
 /** Packs a copy of this clone, whose `prepack` has to build it, with demos that are built already; installs that in an app. */
 async function install(): Promise<number> {
   for (const path of [clone, app, `${clone}/dist/demos`]) Deno.mkdirSync(path, { recursive: true });
-  const parts = ['src', 'shaders', 'build.mjs', 'bundle.mjs', 'wgsl.mjs', 'README.md', 'LICENSE'];
+  const parts = ['src', 'shaders', 'build.mjs', 'tools', 'README.md', 'LICENSE'];
   const settings = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
   await run('cp', ['-r', ...[...parts, ...settings].map((part) => root + part), clone], root);
   Deno.symlinkSync(modules, `${clone}/node_modules`);

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import { minifiedShaders } from './bundle.mjs';
 
-const root = dirname(fileURLToPath(import.meta.url));
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = join(root, 'demos');
 
 /** Nothing but the folder itself: no inline script, no eval, no other origin. */

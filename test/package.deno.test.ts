@@ -48,6 +48,18 @@ async function install(): Promise<number> {
 let installing: Promise<number>;
 const ready = () => (installing ??= install());
 
+test('without node_modules build.mjs lists its commands, which those of package.json are among', async () => {
+  const bare = `${folder}/bare`;
+  Deno.mkdirSync(bare);
+  await run('cp', ['-r', `${root}build.mjs`, `${root}tools`, bare], root);
+  const listed = await run('node', ['build.mjs'], bare);
+  const { scripts } = JSON.parse(Deno.readTextFileSync(`${root}package.json`));
+  for (const [name, line] of Object.entries<string>(scripts)) {
+    const [, command] = /^(?:exec )?node build\.mjs (\S+)$/.exec(line)!;
+    assert.ok(listed.includes(`\n  ${command} `), `${name}: ${line}`);
+  }
+});
+
 test(
   'a clone that was never built packs the library and nothing else, in less than 700 kB',
   async () => {

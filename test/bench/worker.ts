@@ -1,8 +1,8 @@
 // Runs one task in this process or page, and reports to the server that gave it.
 // Deno: deno run -A test/bench/worker.ts URL. A page imports the bundle.
 import { compare } from './compare.ts';
-import { open } from './engines/engine.ts';
 import { open as openOurs, type Tuning } from './engines/hypersphere.ts';
+import { open } from './engines/open.ts';
 import type { Report, Task } from './protocol.ts';
 import { median } from './statistics.ts';
 import { installWatch } from './watch.ts';

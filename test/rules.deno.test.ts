@@ -86,6 +86,12 @@ test('rooms import only the rooms before them', () => {
   none(sources.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });
 
+test('only cli and studies import packages', () => {
+  const core = sources.filter((path) => !/^src\/(cli|studies)\//.test(path));
+  const of = (path: string) => importsOf(path).filter((target) => !/^(src|shaders)\//.test(target));
+  none(core.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
+});
+
 /** The functions of a formatted file, by the line they start at, with their lengths in lines. */
 function functionsOf(path: string): { at: number; lines: number }[] {
   const lines = text(path).split('\n');

@@ -135,6 +135,27 @@ test('demos import src/index.ts only', () => {
   none(demos.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });
 
+test('reports and the gallery, which share no file, have the same colours', () => {
+  const names = [
+    'page',
+    'panel',
+    'text',
+    'muted',
+    'grid',
+    'link',
+    ...Array.from('0123456789', (i) => `c${i}`),
+  ];
+  const [report, gallery] = ['src/cli/report_page.css', 'demos/shared/page.css'].map(text);
+  const inReport = (name: string) =>
+    [...report.matchAll(new RegExp(`--${name}: (#\\w+);`, 'g'))].map(([, colour]) => colour).join(', ');
+  const inGallery = (name: string) => new RegExp(`--${name}: light-dark\\((.*)\\);`).exec(gallery)?.[1];
+  none(
+    names
+      .filter((name) => inReport(name) !== inGallery(name))
+      .map((name) => `--${name}: ${inReport(name)}, and ${inGallery(name)}`),
+  );
+});
+
 test('GPU types stand in src/gpu and src/runtime only', () => {
   const free = (path: string) => /^src\/(gpu|runtime)\//.test(path);
   const named = (path: string) => new Set(codeOf(path).match(/\bGPU[A-Z]\w*/g) ?? []);

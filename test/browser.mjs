@@ -1,12 +1,12 @@
 // Runs the tests in headless Chromium: node test/browser.mjs [PATTERN...] [--quick]. npm test calls it.
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
-import { extname, join, normalize, relative, sep } from 'node:path';
+import { join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import puppeteer from 'puppeteer';
-import { minifiedShaders } from '../bundle.mjs';
+import { minifiedShaders } from '../tools/bundle.mjs';
+import { filesOf, serve } from '../tools/serve.mjs';
 
 const root = normalize(fileURLToPath(new URL('../', import.meta.url)));
 const args = process.argv.slice(2);
@@ -24,19 +24,6 @@ const flags = [
   '--no-first-run',
   '--disable-dev-shm-usage',
 ];
-
-const types = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.mjs': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.json': 'application/json',
-  '.map': 'application/json',
-  '.wgsl': 'text/plain; charset=utf-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.gz': 'application/gzip',
-};
 
 function testFiles() {
   return readdirSync(join(root, 'test'), { recursive: true })
@@ -102,22 +89,13 @@ runFiles([${files.join(',\n')}], {
 </script>`;
 }
 
-/** Serves the page, the bundle (from memory) and the repository's files. */
-function serve(html, outputs) {
-  const server = createServer(({ url }, response) => {
-    const path = decodeURIComponent(new URL(url, 'http://localhost').pathname);
-    const body = path === '/' ? html : (outputs.get(path)?.contents ?? fileAt(path));
-    if (body === undefined) return response.writeHead(404).end();
-    const type = path === '/' ? types['.html'] : (types[extname(path)] ?? 'application/octet-stream');
-    response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
-  });
-  return new Promise((resolve) => server.listen(0, 'localhost', () => resolve(server)));
-}
-
-function fileAt(path) {
-  const file = normalize(join(root, path));
-  if (!file.startsWith(root) || !existsSync(file) || !statSync(file).isFile()) return undefined;
-  return readFileSync(file);
+/** The page, the bundle (from memory) and the repository's files. */
+function finder(html, outputs) {
+  const files = filesOf(root);
+  return (inside) => {
+    const body = inside ? outputs.get(`/${inside}`)?.contents : html;
+    return body === undefined ? files(inside) : { name: inside || 'index.html', body };
+  };
 }
 
 /** Turns bundle positions in a stack into those of the sources, and leaves the runner's own lines out. */
@@ -140,7 +118,9 @@ function mapStack(text, outputs) {
 const executablePath = process.env.PUPPETEER_EXECUTABLE_PATH || '/usr/bin/chromium';
 const names = testFiles();
 const { outputs, failures } = await bundle(names);
-const server = await serve(page(names, failures), outputs);
+const { server, url } = await serve(finder(page(names, failures), outputs), {
+  headers: { 'cache-control': 'no-store' },
+});
 const browser = await puppeteer.launch({ executablePath, headless: true, args: flags });
 const tab = await browser.newPage();
 
@@ -181,7 +161,7 @@ console.log(`${await browser.version()}, ${names.length} test files`);
 const query = new URLSearchParams();
 if (process.env.HYPERSPHERE_TEST_SEED) query.set('HYPERSPHERE_TEST_SEED', process.env.HYPERSPHERE_TEST_SEED);
 if (args.includes('--quick')) query.set('quick', '');
-await tab.goto(`http://localhost:${server.address().port}/?${query}`);
+await tab.goto(`${url}?${query}`);
 await over;
 if (state.done) record(state);
 browser.off('disconnected', end);

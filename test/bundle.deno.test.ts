@@ -1,7 +1,7 @@
 // What is shipped: how large it is in the bundle of a page, and that it computes what the sources compute.
 import * as assert from 'uvu/assert';
-import { buildLibrary, bundlePages } from '../bundle.mjs';
 import * as sources from '../src/all.ts';
+import { buildLibrary, bundlePages } from '../tools/bundle.mjs';
 import { random, test } from './harness.ts';
 
 const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-bundle-' });

@@ -6,6 +6,8 @@ export interface TestOptions {
   timeout?: number;
   /** Run in this runtime only. */
   only?: 'deno' | 'chromium';
+  /** Run where this holds only, as on devices with a feature; `false` leaves the test out. */
+  where?: boolean;
   /** Left out of a `--quick` run; its default timeout is 5 minutes. */
   slow?: boolean;
 }
@@ -64,15 +66,15 @@ let current = ''; // file > test
 let seedsAsked = 0;
 let baseSeed = 0;
 let listing = false; // test files are loaded for what they export
-let left = 0; // tests left out: other runtime, or slow
+let left = 0; // tests left out: other runtime or device, or slow
 const strays: unknown[] = []; // errors that no test could catch
 const counts: Counts = { passed: 0, failed: 0 };
 
 /** Registers a test. It fails when it throws, takes too long, or the shared device reports an error meanwhile. */
 export function test(name: string, body: () => unknown, options: TestOptions = {}): void {
   if (listing) return;
-  const { only, slow = false, timeout = slow ? 300_000 : 60_000 } = options;
-  if ((only && only !== runtime) || (slow && host.quick)) {
+  const { only, where = true, slow = false, timeout = slow ? 300_000 : 60_000 } = options;
+  if ((only && only !== runtime) || !where || (slow && host.quick)) {
     left++;
     return;
   }
@@ -234,6 +236,7 @@ function forgetDevice(): void {
 }
 
 function openScopes(): void {
+  if (scoped && scoped === opened?.gpu) return; // Opened while the file was loaded.
   scoped = opened?.gpu;
   for (const filter of FILTERS) scoped?.pushErrorScope(filter);
 }

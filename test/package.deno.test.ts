@@ -1,6 +1,6 @@
 // What npm packs of a clone that was never built, and an app that installs it.
 import * as assert from 'uvu/assert';
-import { bundlePages } from '../bundle.mjs';
+import { bundlePages } from '../tools/bundle.mjs';
 import { test } from './harness.ts';
 
 const root = new URL('../', import.meta.url).pathname;
@@ -27,7 +27,7 @@ const filesIn = (path: string, base = ''): string[] =>
 /** Packs a copy of this clone, whose `prepack` has to build it, with demos that are built already; installs that in an app. */
 async function install(): Promise<number> {
   for (const path of [clone, app, `${clone}/dist/demos`]) Deno.mkdirSync(path, { recursive: true });
-  const parts = ['src', 'shaders', 'build.mjs', 'bundle.mjs', 'wgsl.mjs', 'README.md', 'LICENSE'];
+  const parts = ['src', 'shaders', 'build.mjs', 'tools', 'README.md', 'LICENSE'];
   const settings = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
   await run('cp', ['-r', ...[...parts, ...settings].map((part) => root + part), clone], root);
   Deno.symlinkSync(modules, `${clone}/node_modules`);
@@ -47,6 +47,18 @@ async function install(): Promise<number> {
 }
 let installing: Promise<number>;
 const ready = () => (installing ??= install());
+
+test('without node_modules build.mjs lists its commands, which those of package.json are among', async () => {
+  const bare = `${folder}/bare`;
+  Deno.mkdirSync(bare);
+  await run('cp', ['-r', `${root}build.mjs`, `${root}tools`, bare], root);
+  const listed = await run('node', ['build.mjs'], bare);
+  const { scripts } = JSON.parse(Deno.readTextFileSync(`${root}package.json`));
+  for (const [name, line] of Object.entries<string>(scripts)) {
+    const [, command] = /^(?:exec )?node build\.mjs (\S+)$/.exec(line)!;
+    assert.ok(listed.includes(`\n  ${command} `), `${name}: ${line}`);
+  }
+});
 
 test(
   'a clone that was never built packs the library and nothing else, in less than 700 kB',

@@ -87,18 +87,10 @@ test('rooms import only the rooms before them', () => {
   none(sources.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });
 
-test('no file imports itself through others, types included', () => {
-  const done = new Set<string>();
-  const circles: string[] = [];
-  const visit = (path: string, way: string[]) => {
-    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' > '));
-    if (way.includes(path) || done.has(path)) return;
-    const targets = importsOf(path).filter((target) => sources.includes(target));
-    for (const target of targets) visit(target, [...way, path]);
-    done.add(path);
-  };
-  for (const path of sources) visit(path, []);
-  none(circles);
+test('only cli and studies import packages', () => {
+  const core = sources.filter((path) => !/^src\/(cli|studies)\//.test(path));
+  const of = (path: string) => importsOf(path).filter((target) => !/^(src|shaders)\//.test(target));
+  none(core.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });
 
 /** The functions of a formatted file, by the line they start at, with their lengths in lines. */
@@ -119,7 +111,7 @@ function functionsOf(path: string): { at: number; lines: number }[] {
 
 test('no function is longer than 80 lines', () => {
   const long = (path: string) => functionsOf(path).filter(({ lines }) => lines > 80);
-  const known = /^src\/cli\/(images|neighbour_map|pictures|run)\.ts$/;
+  const known = /^src\/cli\/(images|run)\.ts$/;
   none(
     sources
       .filter((path) => !known.test(path))
@@ -141,6 +133,27 @@ test('demos import the entry points of the library only', () => {
     (target === 'uplot' && roomOf(path) === 'shared');
   const of = (path: string) => importsOf(path).filter((target) => !fine(path, target));
   none(demos.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
+});
+
+test('reports and the gallery, which share no file, have the same colours', () => {
+  const names = [
+    'page',
+    'panel',
+    'text',
+    'muted',
+    'grid',
+    'link',
+    ...Array.from('0123456789', (i) => `c${i}`),
+  ];
+  const [report, gallery] = ['src/cli/report_page.css', 'demos/shared/page.css'].map(text);
+  const inReport = (name: string) =>
+    [...report.matchAll(new RegExp(`--${name}: (#\\w+);`, 'g'))].map(([, colour]) => colour).join(', ');
+  const inGallery = (name: string) => new RegExp(`--${name}: light-dark\\((.*)\\);`).exec(gallery)?.[1];
+  none(
+    names
+      .filter((name) => inReport(name) !== inGallery(name))
+      .map((name) => `--${name}: ${inReport(name)}, and ${inGallery(name)}`),
+  );
 });
 
 test('GPU types stand in src/gpu and src/runtime only', () => {

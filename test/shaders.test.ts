@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { fieldsOf } from '../src/graph/uniforms.ts';
-import { minifyWgsl } from '../wgsl.mjs';
+import { minifyWgsl } from '../tools/wgsl.mjs';
 import { device, readAsset, test } from './harness.ts';
 
 const text = async (path: string) => new TextDecoder().decode(await readAsset(path));

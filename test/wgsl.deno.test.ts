@@ -1,6 +1,6 @@
 // The WGSL minifier by itself; that every minified shader compiles is in shaders.test.ts.
 import * as assert from 'uvu/assert';
-import { minifyWgsl } from '../wgsl.mjs';
+import { minifyWgsl } from '../tools/wgsl.mjs';
 import { test } from './harness.ts';
 
 const minify = (code: string) => minifyWgsl({ 'a.wgsl': code })['a.wgsl'];

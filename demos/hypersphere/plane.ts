@@ -40,7 +40,7 @@ export function plane(box: HTMLElement) {
       end.setAttribute('cx', cx);
       end.setAttribute('cy', cy);
       const say = ({ step, alignment, uniformity }: Metrics) =>
-        `alignment ${alignment.toFixed(2)} and uniformity ${uniformity.toFixed(2)} at step ${step}`;
+        `alignment ${formatNumber(alignment, 2)} and uniformity ${formatNumber(uniformity, 2)} at step ${step}`;
       svg.setAttribute('aria-label', `The path of this run: ${say(looks[0])}, ${say(looks.at(-1)!)}`);
     },
     begin() {

@@ -63,7 +63,7 @@ const SPECTRUM: Panel = {
   words(looks) {
     const { spectrum = [] } = looks.at(-1) ?? {};
     const many = spectrum.filter((value) => value > spectrum[0] / 10).length;
-    return `${spectrum.length} singular values, the largest ${spectrum[0]?.toFixed(3)}; ${many} of them are above a tenth of it.`;
+    return `${spectrum.length} singular values, the largest ${formatNumber(spectrum[0], 3)}; ${many} of them are above a tenth of it.`;
   },
   y: { range: (_, __, most) => [0, Math.max(most ?? 0, 0.01) * 1.05] },
 };

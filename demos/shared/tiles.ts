@@ -1,4 +1,5 @@
 // Images of 28 x 28 bytes on a page.
+import { formatNumber } from 'hypersphere/metrics';
 import { CLASSES, type Picked, SIDE } from './protocol.ts';
 
 /** The images that lie one after the other in `pixels`. */
@@ -38,7 +39,7 @@ export function showCard(card: HTMLElement, picked: Picked | null): string {
   const pieces = picked.items.map(({ label, similarity }, i) => {
     const item = document.createElement('figure');
     const text = document.createElement('figcaption');
-    text.textContent = i ? `${CLASSES[label]} ${similarity.toFixed(2)}` : CLASSES[label];
+    text.textContent = i ? `${CLASSES[label]} ${formatNumber(similarity, 2)}` : CLASSES[label];
     item.append(tiles[i], text);
     return item;
   });

@@ -1,8 +1,9 @@
-// Numbers and ranges of pictures.
+// Ranges, ticks and scales of pictures.
 import { formatNumber, isNumber } from '../metrics/format.ts';
 
 export const least = (values: number[]) => values.reduce((a, b) => Math.min(a, b));
 export const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b));
+
 /** A range that begins and ends on a tick, with about five of them. */
 export function niceRange(values: number[]): { low: number; high: number; step: number; ticks: number[] } {
   const finite = values.filter(isNumber);
@@ -25,4 +26,36 @@ export const tick = (value: number, { step }: { step: number }) =>
 export function spaced<T>(list: T[], count: number): T[] {
   if (list.length <= count) return list;
   return Array.from({ length: count }, (_, i) => list[Math.round((i * (list.length - 1)) / (count - 1))]);
+}
+
+/** The linear map that takes the ends of a range to two places. */
+export const scale =
+  ({ low, high }: { low: number; high: number }, atLow: number, atHigh: number) =>
+  (value: number): number =>
+    atLow + ((value - low) / (high - low)) * (atHigh - atLow);
+
+/** One direction of a chart. */
+export interface Axis {
+  name: string;
+  low: number;
+  high: number;
+  ticks: { at: number; text: string }[];
+}
+
+/** An axis that shows all of `values`. */
+export function linear(name: string, values: number[]): Axis {
+  const range = niceRange(values);
+  const ticks = range.ticks.map((at) => ({ at, text: tick(at, range) }));
+  return { name, low: range.low, high: range.high, ticks };
+}
+
+const superscript = (n: number) =>
+  [...String(n)].map((c) => '⁰¹²³⁴⁵⁶⁷⁸⁹⁻'['0123456789-'.indexOf(c)]).join('');
+
+/** An axis of powers of ten; what is drawn on it are decimal logarithms. */
+export function decades(name: string, logarithms: number[]): Axis {
+  const [low, high] = [Math.floor(least(logarithms)), Math.ceil(most(logarithms))];
+  const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
+  const text = (power: number) => (power >= 0 && power < 3 ? String(10 ** power) : `10${superscript(power)}`);
+  return { name, low, high, ticks: ticks.map((at) => ({ at, text: text(at) })) };
 }

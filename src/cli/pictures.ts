@@ -1,3 +1,4 @@
+import { meanSimple, sampleStandardDeviation } from 'simple-statistics';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
@@ -278,9 +279,11 @@ function neighbourPictures(
 
 /** A mean with its standard error over queries. */
 function meanOf(values: number[]): { mean: number; error: number } {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
-  return { mean, error: Math.sqrt(variance / values.length) };
+  const { length } = values;
+  return {
+    mean: meanSimple(values),
+    error: length > 1 ? sampleStandardDeviation(values) / Math.sqrt(length) : Number.NaN,
+  };
 }
 
 /** The first query of each class, then the next ones until there are enough: places in `queries`. */

@@ -5,7 +5,7 @@ import { saveVariables } from '../data/safetensors.ts';
 import { type Scalar, scalar, trace } from '../graph/tensor.ts';
 import { allMethods } from '../methods/index.ts';
 import type { PlaneMethod } from '../methods/method.ts';
-import { formatNumber } from '../metrics/format.ts';
+import { formatNumber, significant } from '../metrics/format.ts';
 import { readVariable } from '../runtime/variables.ts';
 import {
   densityAt,
@@ -199,10 +199,8 @@ function renderPage(report: PlaneReport, metrics: readonly Logged<PlaneMetrics>[
 
 function factsOf({ options, verdict: _, ...report }: PlaneReport): Html {
   const text = (value: unknown) => {
-    if (typeof value === 'number') return Number(value.toPrecision(5));
-    return Array.isArray(value)
-      ? value.map((x) => Number((x as number).toPrecision(5))).join(', ')
-      : String(value);
+    if (typeof value === 'number') return significant(value);
+    return Array.isArray(value) ? value.map((x: number) => significant(x)).join(', ') : String(value);
   };
   const all = [...Object.entries(report), ...Object.entries(options.hyperparameters as object)];
   return html`<dl class="facts">${all.map(([name, value]) => html`<div><dt>${name}</dt><dd>${text(value)}</dd></div>`)}</dl>`;

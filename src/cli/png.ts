@@ -1,4 +1,5 @@
-import { deflateSync } from 'node:zlib';
+import { Buffer } from 'node:buffer';
+import { crc32, deflateSync } from 'node:zlib';
 
 /** Images of one size, one after the other. */
 export interface Images {
@@ -107,48 +108,20 @@ export function spriteSheet(given: Images): Uint8Array {
   header[8] = 8;
   header[9] = channels === 1 ? 0 : 2;
   const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-  return join([
+  const parts = [
     signature,
     chunk('IHDR', header),
-    chunk('IDAT', new Uint8Array(deflateSync(lines, { level: 9 }))),
+    chunk('IDAT', deflateSync(lines, { level: 9 })),
     chunk('IEND', new Uint8Array(0)),
-  ]);
+  ];
+  return Uint8Array.from(Buffer.concat(parts));
 }
 
 /** Length, name, data, and the checksum of name and data. */
 function chunk(name: string, data: Uint8Array): Uint8Array {
-  const result = new Uint8Array(data.length + 12);
-  const view = new DataView(result.buffer);
-  view.setUint32(0, data.length);
-  result.set(
-    [...name].map((letter) => letter.charCodeAt(0)),
-    4,
-  );
-  result.set(data, 8);
-  view.setUint32(data.length + 8, crc32(result.subarray(4, data.length + 8)));
-  return result;
-}
-
-/** The remainders of all single bytes, for the polynomial of ISO 3309. */
-const remainders = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let remainder = byte;
-  for (let bit = 0; bit < 8; bit++)
-    remainder = remainder & 1 ? (remainder >>> 1) ^ 0xedb88320 : remainder >>> 1;
-  return remainder;
-});
-
-function crc32(data: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of data) crc = (crc >>> 8) ^ remainders[(crc ^ byte) & 255];
-  return ~crc >>> 0;
-}
-
-function join(parts: Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    result.set(part, at);
-    at += part.length;
-  }
-  return result;
+  const named = Buffer.concat([Buffer.from(name), data]);
+  const numbers = Buffer.alloc(8);
+  numbers.writeUInt32BE(data.length);
+  numbers.writeUInt32BE(crc32(named), 4);
+  return Buffer.concat([numbers.subarray(0, 4), named, numbers.subarray(4)]);
 }

@@ -1,6 +1,6 @@
 // The training curves of a report.
 import { type CurveRow, curves } from '../metrics/curves.ts';
-import { formatNumber, isNumber } from '../metrics/format.ts';
+import { formatNumber, isNumber, significant } from '../metrics/format.ts';
 import { least, most, spaced } from './axes.ts';
 import { html, type Section, tableOf } from './html.ts';
 import type { LoggedStep, RunReport } from './report.ts';
@@ -46,8 +46,7 @@ function describeCurve(steps: readonly LoggedStep[], row: CurveRow): string {
 }
 
 /** A number as the page's script gets it. */
-export const short = (value: number | null | undefined) =>
-  isNumber(value) ? Number(value.toPrecision(5)) : null;
+export const short = (value: number | null | undefined) => (isNumber(value) ? significant(value) : null);
 
 /** The curves as the page's script draws them. */
 export function curveData(run: RunReport) {

@@ -1,7 +1,8 @@
 // The part of a report about the embeddings on the sphere: alignment and uniformity, cosines of pairs, singular values.
 import { formatMetric, formatNumber, isNumber } from '../metrics/format.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
-import { niceRange, spaced, tick } from './axes.ts';
+import { linear, scale, spaced } from './axes.ts';
+import { chart, path, px } from './chart.ts';
 import { type Html, html, type Section, tableOf } from './html.ts';
 import type { LoggedStep, RunReport } from './report.ts';
 
@@ -23,31 +24,31 @@ function planeFigure(run: RunReport, steps: LoggedStep[]): Html | undefined {
     60,
   );
   const optimum = run.report.metrics.trained.uniformityOptimum;
-  const [width, height, left, bottom, top, right] = [460, 380, 52, 46, 14, 14];
-  const xs = niceRange([0, ...points.map(({ x }) => x)]);
-  const ys = niceRange([...points.map(({ y }) => y), ...(isNumber(optimum) ? [optimum] : [])]);
-  const px = (x: number) => (left + ((x - xs.low) / (xs.high - xs.low)) * (width - left - right)).toFixed(1);
-  const py = (y: number) =>
-    (height - bottom - ((y - ys.low) / (ys.high - ys.low)) * (height - bottom - top)).toFixed(1);
+  const [width, height] = [460, 380];
+  const box = { left: 52, top: 14, width: 394, height: 320 };
+  const x = linear('← alignment, better to the left', [0, ...points.map((point) => point.x)]);
+  const y = linear('← uniformity, better below', [
+    ...points.map((point) => point.y),
+    ...(isNumber(optimum) ? [optimum] : []),
+  ]);
+  const { atX, atY, grid } = chart(box, x, y, 39);
+  const places = points.map((point) => [atX(point.x), atY(point.y)] as const);
   const [first, last] = [points[0], points.at(-1)!];
-  const path = points.map(({ x, y }, i) => `${i ? 'L' : 'M'}${px(x)} ${py(y)}`).join('');
-  const label = (x: number, y: number, text: string) => {
-    const end = Number(px(x)) > width - 70;
-    return html`<text class="label" x="${(Number(px(x)) + (end ? -9 : 9)).toFixed(1)}" y="${(Number(py(y)) + (Number(py(y)) < 30 ? 14 : -7)).toFixed(1)}" text-anchor="${end ? 'end' : 'start'}">${text}</text>`;
+  const [start, end] = [places[0], places.at(-1)!];
+  const label = ([x, y]: readonly [number, number], text: string) => {
+    const left = x > width - 70;
+    return html`<text class="label" x="${px(x + (left ? -9 : 9))}" y="${px(y + (y < 30 ? 14 : -7))}" text-anchor="${left ? 'end' : 'start'}">${text}</text>`;
   };
   return html`<figure><h3>alignment and uniformity</h3>
 <svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="Path of training: from alignment ${formatNumber(first.x, 3)}, uniformity ${formatNumber(first.y, 3)} to alignment ${formatNumber(last.x, 3)}, uniformity ${formatNumber(last.y, 3)}">
-${xs.ticks.map((x) => html`<path class="grid" d="M${px(x)} ${top}V${height - bottom}"/><text x="${px(x)}" y="${height - bottom + 18}" text-anchor="middle">${tick(x, xs)}</text>`)}
-${ys.ticks.map((y) => html`<path class="grid" d="M${left} ${py(y)}H${width - right}"/><text x="${left - 8}" y="${Number(py(y)) + 4}" text-anchor="end">${tick(y, ys)}</text>`)}
-<text x="${(left + width - right) / 2}" y="${height - 8}" text-anchor="middle">← alignment, better to the left</text>
-<text transform="translate(13 ${(height - bottom + top) / 2}) rotate(-90)" text-anchor="middle">← uniformity, better below</text>
-${isNumber(optimum) && html`<path class="optimum" d="M${left} ${py(optimum)}H${width - right}"/><text x="${width - right - 4}" y="${Number(py(optimum)) - 6}" text-anchor="end">optimum ${formatNumber(optimum, 2)}</text>`}
-<path class="path" d="${path}"/>
-${spaced(points, 9)
+${grid}
+${isNumber(optimum) && html`<path class="optimum" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) - 6)}" text-anchor="end">optimum ${formatNumber(optimum, 2)}</text>`}
+<path class="path" d="${path(places)}"/>
+${spaced(places, 9)
   .slice(1, -1)
-  .map(({ x, y }) => html`<circle class="step" cx="${px(x)}" cy="${py(y)}" r="2.5"/>`)}
-<circle class="start" cx="${px(first.x)}" cy="${py(first.y)}" r="5.5"/>${label(first.x, first.y, 'start')}
-<rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(last.x)} ${py(last.y)}) rotate(45)"/>${label(last.x, last.y, 'end')}
+  .map(([x, y]) => html`<circle class="step" cx="${px(x)}" cy="${px(y)}" r="2.5"/>`)}
+<circle class="start" cx="${px(start[0])}" cy="${px(start[1])}" r="5.5"/>${label(start, 'start')}
+<rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(end[0])} ${px(end[1])}) rotate(45)"/>${label(end, 'end')}
 </svg>
 <figcaption>Follow the path from the circle (start) to the diamond (end): a run that goes down and left gains in both, one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; single steps are averaged.</figcaption></figure>`;
 }
@@ -90,7 +91,7 @@ function similarityFigure({ similarities = {} }: RunReport): Html | undefined {
   if (!panels.length) return undefined;
   const [width, tall, left, right, top] = [460, 150, 14, 14, 22];
   const foot = top + tall * panels.length;
-  const px = (cosine: number) => (left + ((cosine + 1) / 2) * (width - left - right)).toFixed(1);
+  const at = scale({ low: -1, high: 1 }, left, width - right);
   const mean = ({ edges }: SimilarityHistogram, shares: Float64Array) =>
     shares.reduce((sum, share, i) => sum + (share * (edges[i] + edges[i + 1])) / 2, 0);
   const said = panels.map((name) => {
@@ -103,11 +104,11 @@ function similarityFigure({ similarities = {} }: RunReport): Html | undefined {
     const highest = Math.max(1e-9, ...positive, ...negative);
     const steps = (shares: Float64Array) =>
       Array.from(shares, (share, j) => {
-        const y = (base - (share / highest) * (tall - 18)).toFixed(1);
-        return `L${px(edges[j])} ${y}L${px(edges[j + 1])} ${y}`;
+        const y = px(base - (share / highest) * (tall - 18));
+        return `L${px(at(edges[j]))} ${y}L${px(at(edges[j + 1]))} ${y}`;
       }).join('');
     const hill = (kind: string, shares: Float64Array) =>
-      html`<path class="${kind}" d="M${px(-1)} ${base}${steps(shares)}L${px(1)} ${base}"/>`;
+      html`<path class="${kind}" d="M${px(at(-1))} ${base}${steps(shares)}L${px(at(1))} ${base}"/>`;
     return html`<text x="${left}" y="${base - tall + 16}">${name}</text><path class="grid" d="M${left} ${base}H${width - right}"/>${hill('negative', negative)}${hill('positive', positive)}`;
   });
   const ticks = [-1, -0.5, 0, 0.5, 1];
@@ -116,7 +117,7 @@ function similarityFigure({ similarities = {} }: RunReport): Html | undefined {
 <p class="legend"><span>━━ two views of an image</span> <span>╍╍ two images</span></p>
 <svg class="plane" viewBox="0 0 ${width} ${foot + 44}" role="img" aria-label="${said.join('; ')}">
 ${drawn}
-${ticks.map((x) => html`<text x="${px(x)}" y="${foot + 18}" text-anchor="middle">${formatNumber(x, x % 1 ? 1 : 0)}</text>`)}
+${ticks.map((x) => html`<text x="${px(at(x))}" y="${foot + 18}" text-anchor="middle">${formatNumber(x, x % 1 ? 1 : 0)}</text>`)}
 <text x="${(left + width - right) / 2}" y="${foot + 38}" text-anchor="middle">cosine of embeddings z</text>
 </svg>
 <figcaption>Where the two hills are apart, any view of an image is nearer to its other views than to other images. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption>

@@ -16,6 +16,9 @@ export function formatNumber(value: number | null | undefined, digits: number): 
   return isNumber(value) ? withMinus(value.toFixed(digits)) : '–';
 }
 
+/** A number rounded to so many significant digits: a measured one is worth about five. */
+export const significant = (value: number, digits = 5): number => Number(value.toPrecision(digits));
+
 /** A metric in its unit: accuracies in percent, ranks with one decimal. */
 export function formatMetric(value: number | null | undefined, kind: Metric['kind']): string {
   if (!isNumber(value)) return '–';

@@ -1,14 +1,15 @@
 // Where encoders with a 2-D embedding put the test images on the circle: Figure 3 of Wang & Isola 2020, arXiv 2005.10242.
 
+import { px } from '../cli/chart.ts';
 import { FASHION_CLASSES } from '../cli/files.ts';
 import { html } from '../cli/html.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
-import { formatNumber } from '../metrics/format.ts';
+import { formatMetric, formatNumber, significant } from '../metrics/format.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { buildImageModel, type ImageModel, represent, settleStatistics } from '../train/images.ts';
-import { colours, figure, px } from './figure.ts';
-import { type Lab, runOf, type Study, short, trained } from './study.ts';
+import { colours, figure } from './figure.ts';
+import { type Lab, runOf, type Study, trained } from './study.ts';
 
 interface Row {
   encoder: string;
@@ -57,9 +58,9 @@ async function look({ device, data }: Lab, model: ImageModel): Promise<Omit<Row,
     angles[label].push(Number(Math.atan2(z[2 * i + 1], z[2 * i]).toFixed(3)));
   const { alignment, uniformity, uniformityOptimum, knnZ } = found as Required<typeof found>;
   return {
-    alignment: short(alignment),
-    uniformity: short(uniformity),
-    uniformityOptimum: short(uniformityOptimum),
+    alignment: significant(alignment),
+    uniformity: significant(uniformity),
+    uniformityOptimum: significant(uniformityOptimum),
     ...{ knnZ, angles },
   };
 }
@@ -68,7 +69,7 @@ function summary(rows: readonly Row[]): string {
   return rows
     .map(
       (row) =>
-        `${row.encoder}: alignment ${formatNumber(row.alignment, 3)}, uniformity ${formatNumber(row.uniformity, 3)} (optimum ${formatNumber(row.uniformityOptimum, 3)}), k-NN on z ${(100 * row.knnZ).toFixed(1)} %`,
+        `${row.encoder}: alignment ${formatNumber(row.alignment, 3)}, uniformity ${formatNumber(row.uniformity, 3)} (optimum ${formatNumber(row.uniformityOptimum, 3)}), k-NN on z ${formatMetric(row.knnZ, 'accuracy')}`,
     )
     .join('\n');
 }
@@ -130,7 +131,7 @@ function draw(rows: readonly Row[]): string {
     `alignment ${formatNumber(row.alignment, 3)}`,
     `uniformity ${formatNumber(row.uniformity, 3)}`,
     `(at best ${formatNumber(row.uniformityOptimum, 3)})`,
-    `k-NN on z ${(100 * row.knnZ).toFixed(1)} %`,
+    `k-NN on z ${formatMetric(row.knnZ, 'accuracy')}`,
   ];
   return figure(
     {

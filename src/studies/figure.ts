@@ -1,5 +1,5 @@
 // Pictures that stand alone: an SVG file that brings its own background, so that it reads on light and dark pages.
-import { niceRange, tick } from '../cli/axes.ts';
+import { px } from '../cli/chart.ts';
 import { type Html, html, inline } from '../cli/html.ts';
 
 const STYLE = `
@@ -41,53 +41,6 @@ ${body}
   return page.text;
 }
 
-/** One direction of a chart. */
-export interface Axis {
-  name: string;
-  low: number;
-  high: number;
-  ticks: { at: number; text: string }[];
-}
-
-/** An axis that shows all of `values`. */
-export function linear(name: string, values: number[]): Axis {
-  const range = niceRange(values);
-  const ticks = range.ticks.map((at) => ({ at, text: tick(at, range) }));
-  return { name, low: range.low, high: range.high, ticks };
-}
-
-const superscript = (n: number) =>
-  [...String(n)].map((c) => '⁰¹²³⁴⁵⁶⁷⁸⁹⁻'['0123456789-'.indexOf(c)]).join('');
-
-/** An axis of powers of ten; what is drawn on it are decimal logarithms. */
-export function decades(name: string, logarithms: number[]): Axis {
-  const [low, high] = [Math.floor(Math.min(...logarithms)), Math.ceil(Math.max(...logarithms))];
-  const ticks = Array.from({ length: high - low + 1 }, (_, i) => low + i);
-  const text = (power: number) => (power >= 0 && power < 3 ? String(10 ** power) : `10${superscript(power)}`);
-  return { name, low, high, ticks: ticks.map((at) => ({ at, text: text(at) })) };
-}
-
-export interface Box {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-}
-
-/** Pixels with one decimal: files stay small. */
-export const px = (value: number): string => value.toFixed(1);
-
-/** The grid and names of a chart, and where a point lies on it. */
-export function chart({ left, top, width, height }: Box, x: Axis, y: Axis) {
-  const atX = (value: number) => left + ((value - x.low) / (x.high - x.low)) * width;
-  const atY = (value: number) => top + height - ((value - y.low) / (y.high - y.low)) * height;
-  const grid = html`${x.ticks.map(({ at, text }) => html`<path class="grid" d="M${px(atX(at))} ${top}v${height}"/><text x="${px(atX(at))}" y="${top + height + 18}" text-anchor="middle">${text}</text>`)}
-${y.ticks.map(({ at, text }) => html`<path class="grid" d="M${left} ${px(atY(at))}h${width}"/><text x="${left - 8}" y="${px(atY(at) + 4)}" text-anchor="end">${text}</text>`)}
-<text class="strong" x="${left + width / 2}" y="${top + height + 38}" text-anchor="middle">${x.name}</text>
-<text class="strong" transform="translate(${left - 46} ${top + height / 2}) rotate(-90)" text-anchor="middle">${y.name}</text>`;
-  return { atX, atY, grid };
-}
-
 /** Shapes of series, centred at 0 with a radius of 1. */
 export const shapes = {
   circle: 'M-1 0A1 1 0 1 1 1 0A1 1 0 1 1 -1 0Z',
@@ -105,7 +58,3 @@ export const mark = (
   stroke = 'var(--text)',
 ): Html =>
   html`<path d="${shapes[shape]}" transform="translate(${px(x)} ${px(y)}) scale(${radius})" style="fill:${fill};stroke:${stroke};stroke-width:${(1 / radius).toFixed(3)}"/>`;
-
-/** A line through points. */
-export const path = (points: readonly (readonly [number, number])[]): string =>
-  points.map(([x, y], i) => `${i ? 'L' : 'M'}${px(x)} ${px(y)}`).join('');

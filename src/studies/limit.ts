@@ -1,16 +1,18 @@
 // How InfoNCE minus log M tends to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
 
+import { linearRegression, meanSimple, rootMeanSquare, sampleStandardDeviation } from 'simple-statistics';
+import { decades, linear } from '../cli/axes.ts';
+import { chart, path, px } from '../cli/chart.ts';
 import { html } from '../cli/html.ts';
 import { evaluationViews } from '../data/augment.ts';
 import { embed } from '../metrics/embed.ts';
-import { formatNumber } from '../metrics/format.ts';
+import { formatNumber, significant } from '../metrics/format.ts';
 import { normalArray } from '../ops/random.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { represent } from '../train/images.ts';
-import { chart, colours, decades, figure, linear, mark, path, px, type Shape } from './figure.ts';
+import { colours, figure, mark, type Shape } from './figure.ts';
 import { type Embeddings, infoNceLosses, limitOf } from './info_nce_limit.ts';
-import { slope } from './statistics.ts';
-import { type Lab, type Study, short, trained } from './study.ts';
+import { type Lab, type Study, trained } from './study.ts';
 
 /** InfoNCE with M negatives over the draws, and what its two terms tend to. */
 interface Row {
@@ -93,12 +95,11 @@ async function* measure(lab: Lab, rows: readonly Row[]) {
     for (const [i, negatives] of COUNTS.entries()) {
       if (known(negatives)) continue;
       const values = losses.map((draw) => draw[i] - Math.log(negatives));
-      const mean = values.reduce((a, b) => a + b) / DRAWS;
-      const spread = (from: number) => values.reduce((sum, v) => sum + (v - from) ** 2, 0);
+      const { alignment, uniformity } = limit;
       yield {
-        ...{ embeddings: name, temperature: TEMPERATURE, negatives, mean },
-        error: short(Math.sqrt(spread(mean) / (DRAWS - 1) / DRAWS)),
-        distance: short(Math.sqrt(spread(limit.alignment + limit.uniformity) / DRAWS)),
+        ...{ embeddings: name, temperature: TEMPERATURE, negatives, mean: meanSimple(values) },
+        error: significant(sampleStandardDeviation(values) / Math.sqrt(DRAWS)),
+        distance: significant(rootMeanSquare(values.map((v) => v - alignment - uniformity))),
         ...limit,
       };
     }
@@ -113,11 +114,11 @@ const off = (row: Row) => Math.abs(row.mean - limitAt(row));
 
 /** The power of M with which a single draw comes nearer from 256 negatives on. */
 const rate = (rows: readonly Row[]): number =>
-  slope(
+  linearRegression(
     rows
       .filter(({ negatives }) => negatives >= 256)
       .map((r) => [Math.log(r.negatives), Math.log(r.distance)]),
-  );
+  ).m;
 
 function summary(rows: readonly Row[]): string {
   return groups(rows)

@@ -12,6 +12,7 @@ import { collapseAlarm, describeCollapse, type Look, sharesOf } from '../metrics
 import { linearCka } from '../metrics/cka.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
+import { significant } from '../metrics/format.ts';
 import { linearProbe } from '../metrics/linear_probe.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
@@ -110,7 +111,7 @@ async function judge(device: Device, model: ImageModel, untrained: ImageModel, {
     picture: {
       x: round(plane.x),
       y: round(plane.y),
-      spectrum: Array.from(spectrumZ ?? [], (v) => Number(v.toPrecision(4))),
+      spectrum: Array.from(spectrumZ ?? [], (v) => significant(v, 4)),
     },
   };
 }
@@ -149,8 +150,8 @@ export async function runCase(
   const judged = await judge(device, model, before, one);
   freeVariables(device, [...model.variables, ...before.variables]);
   const looks = metrics.map(({ step, knn: _, probe: __, ...look }): Look => {
-    const short = Object.entries(look).map(([name, value]) => [name, Number(value.toPrecision(5))]);
-    return { step, ...(Object.fromEntries(short) as typeof look) };
+    const rounded = Object.entries(look).map(([name, value]) => [name, significant(value)]);
+    return { step, ...(Object.fromEntries(rounded) as typeof look) };
   });
   const result = { method: one.method, variant: one.variant, seed, expected: one.expected };
   return withAlarm(

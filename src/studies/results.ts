@@ -1,5 +1,6 @@
 // docs/results.md and its pictures, from docs/results.json.
 
+import { max, meanSimple, min } from 'simple-statistics';
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
 import { allMethods } from '../methods/index.ts';
@@ -77,9 +78,8 @@ const nameOf = ({ method, variant }: { method: string; variant: string }) =>
 function cell(values: readonly unknown[], digits: number): string {
   const numbers = values.filter(isNumber);
   if (!numbers.length) return '–';
-  const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length;
-  const half = (Math.max(...numbers) - Math.min(...numbers)) / 2;
-  return formatNumber(mean, digits) + (numbers.length > 1 ? ` ±${half.toFixed(digits)}` : '');
+  const half = (max(numbers) - min(numbers)) / 2;
+  return formatNumber(meanSimple(numbers), digits) + (numbers.length > 1 ? ` ±${half.toFixed(digits)}` : '');
 }
 
 function table(

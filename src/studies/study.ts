@@ -36,6 +36,3 @@ export async function trained(lab: Lab, args: string): Promise<ImageModel> {
   const { task } = await run({ task: () => imageTask(runOf(lab, args)), open });
   return task.model;
 }
-
-/** A measured number with the digits that it is worth. */
-export const short = (value: number): number => Number(value.toPrecision(5));

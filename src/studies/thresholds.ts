@@ -1,4 +1,5 @@
 import { type CollapseKind, THRESHOLDS } from '../metrics/alarm.ts';
+import { formatNumber } from '../metrics/format.ts';
 import type { Result } from './result.ts';
 
 type Name = keyof typeof THRESHOLDS;
@@ -38,8 +39,8 @@ export function fit(runs: readonly Result[]): {
         runs.filter((run) => SIDES[name](run.expected) === side).map((run) => run.shares![name]);
       const [low, high] = [Math.max(...of('below'), DIGITS[name] ?? 0), Math.min(...of('above'))];
       const middle = Math.sqrt(Math.max(low, 0) * high);
-      const text = (x: number) => (Number.isFinite(x) ? x.toFixed(3) : '–');
-      return [name, `${text(middle)} (${text(low)} and ${text(high)})`];
+      const [at, from, to] = [middle, low, high].map((x) => formatNumber(x, 3));
+      return [name, `${at} (${from} and ${to})`];
     }),
   ) as Record<Name, string>;
   return { thresholds: THRESHOLDS, fitted };

@@ -1,16 +1,20 @@
 // Wang & Isola 2020, arXiv 2005.10242, Section 5: over many encoders, accuracy against alignment and uniformity.
 
+import { sampleRankCorrelation } from 'simple-statistics';
+import { linear, scale } from '../cli/axes.ts';
+import { chart, path, px } from '../cli/chart.ts';
+import { viridis } from '../cli/colours.ts';
 import { html } from '../cli/html.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
-import { formatNumber } from '../metrics/format.ts';
+import { formatMetric, formatNumber, significant } from '../metrics/format.ts';
 import { linearProbe } from '../metrics/linear_probe.ts';
 import { uniformityOptimum } from '../metrics/uniformity.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { represent } from '../train/images.ts';
-import { chart, colours, figure, linear, mark, path, px, type Shape } from './figure.ts';
-import { interval, partialSpearman, spearman } from './statistics.ts';
-import { type Lab, type Study, short, trained } from './study.ts';
+import { colours, figure, mark, type Shape } from './figure.ts';
+import { interval, partialSpearman } from './statistics.ts';
+import { type Lab, type Study, trained } from './study.ts';
 
 /** One trained encoder. Accuracies are shares; alignment and uniformity are of z, as evaluate() defines them. */
 export interface Run {
@@ -81,8 +85,8 @@ async function one(lab: Lab, args: string): Promise<Run> {
   freeVariables(device, [train, test, ...model.variables]);
   const run = {
     args,
-    alignment: short(found.alignment!),
-    uniformity: short(found.uniformity!),
+    alignment: significant(found.alignment!),
+    uniformity: significant(found.uniformity!),
     linearProbe: probe.accuracy,
     knn: found.knn!,
     knnZ: found.knnZ!,
@@ -93,7 +97,7 @@ async function one(lab: Lab, args: string): Promise<Run> {
   return run;
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const percent = (share: number) => formatMetric(share, 'accuracy');
 
 /** "temperature 0.2, batch 256" */
 const settings = (run: Run): string =>
@@ -112,9 +116,9 @@ export function correlations(runs: readonly Run[], outcome: keyof typeof outcome
     runs.map((run) => -run.alignment - run.uniformity),
   ];
   return {
-    alignment: spearman(accuracy, align),
-    uniformity: spearman(accuracy, uniform),
-    'their sum': spearman(accuracy, both),
+    alignment: sampleRankCorrelation(accuracy, align),
+    uniformity: sampleRankCorrelation(accuracy, uniform),
+    'their sum': sampleRankCorrelation(accuracy, both),
     'alignment, uniformity fixed': partialSpearman(accuracy, align, uniform),
     'uniformity, alignment fixed': partialSpearman(accuracy, uniform, align),
   };
@@ -157,26 +161,7 @@ function summary(runs: readonly Run[]): string {
 
 // ---- the picture ----
 
-/** Viridis (van der Walt & Smith): even steps of lightness, read in any colour blindness. */
-const VIRIDIS = [
-  '#440154',
-  '#472d7b',
-  '#3b528b',
-  '#2c728e',
-  '#21918c',
-  '#28ae80',
-  '#5ec962',
-  '#addc30',
-  '#fde725',
-];
-
-function viridis(share: number): string {
-  const at = Math.min(1, Math.max(0, share)) * (VIRIDIS.length - 1);
-  const [from, to] = [VIRIDIS[Math.floor(at)], VIRIDIS[Math.ceil(at)]];
-  const part = (color: string, i: number) => Number.parseInt(color.slice(1 + 2 * i, 3 + 2 * i), 16);
-  const mixed = [0, 1, 2].map((i) => Math.round(part(from, i) + (at % 1) * (part(to, i) - part(from, i))));
-  return `rgb(${mixed.join(' ')})`;
-}
+const colour = (share: number) => `rgb(${viridis(share).join(' ')})`;
 
 /** Larger batches are larger marks. */
 const radius = (run: Run) => 2.5 + Math.log2(Number(option(run, 'batch')) / 16);
@@ -188,18 +173,18 @@ function draw(runs: readonly Run[]): string {
   const x = linear('← alignment: better to the left', [0, ...all.map((run) => run.alignment)]);
   const y = linear('← uniformity: better below', [0, optimum, ...all.map((run) => run.uniformity)]);
   const { atX, atY, grid: lines } = chart(box, x, y);
-  const scale = linear(
+  const probe = linear(
     'linear probe on h, %',
     all.map((run) => 100 * run.linearProbe),
   );
-  const share = (percent: number) => (percent - scale.low) / (scale.high - scale.low);
+  const share = scale(probe, 0, 1);
   const place = (run: Run) => [atX(run.alignment), atY(run.uniformity)] as const;
   const rho = Object.entries(correlations(all))
     .slice(0, 3)
     .map(([name, value]) => `${name} ${signed(value)}`);
   const winners = (['simclr', 'alignUniform'] as const).flatMap((family) => best(runs, family) ?? []);
   const bar = { left: 640, top: 132, width: 18, height: 320 };
-  const atBar = (percent: number) => bar.top + bar.height * (1 - share(percent));
+  const atBar = scale(probe, bar.top + bar.height, bar.top);
   const used = (Object.keys(families) as Family[]).filter((family) =>
     all.some((run) => familyOf(run) === family),
   );
@@ -231,11 +216,11 @@ function draw(runs: readonly Run[]): string {
       html`${[...all]
         .sort((a, b) => radius(b) - radius(a))
         .map((run) =>
-          mark(families[familyOf(run)].shape, place(run), radius(run), viridis(share(100 * run.linearProbe))),
+          mark(families[familyOf(run)].shape, place(run), radius(run), colour(share(100 * run.linearProbe))),
         )}`,
       html`<text class="strong" x="${bar.left - 8}" y="${bar.top - 22}">linear probe</text><text x="${bar.left - 8}" y="${bar.top - 8}">on h, %</text>`,
-      html`${Array.from({ length: 40 }, (_, i) => html`<rect x="${bar.left}" y="${px(bar.top + (bar.height * i) / 40)}" width="${bar.width}" height="${px(bar.height / 40 + 0.5)}" style="fill:${viridis(1 - (i + 0.5) / 40)}"/>`)}`,
-      html`${scale.ticks.map(({ at, text }) => html`<text x="${bar.left + bar.width + 6}" y="${px(atBar(at) + 4)}">${text}</text>`)}`,
+      html`${Array.from({ length: 40 }, (_, i) => html`<rect x="${bar.left}" y="${px(bar.top + (bar.height * i) / 40)}" width="${bar.width}" height="${px(bar.height / 40 + 0.5)}" style="fill:${colour(1 - (i + 0.5) / 40)}"/>`)}`,
+      html`${probe.ticks.map(({ at, text }) => html`<text x="${bar.left + bar.width + 6}" y="${px(atBar(at) + 4)}">${text}</text>`)}`,
     ],
   );
 }

@@ -1,8 +1,9 @@
 // Engines on one work in turn: the same loss first, then rounds of timed steps, then what they ask of WebGPU.
-import { type Contender, type EngineName, open, Unsupported } from './engines/engine.ts';
+import { median } from 'simple-statistics';
+import { type Contender, type EngineName, Unsupported } from './engines/engine.ts';
+import { open } from './engines/open.ts';
 import { openPeak, type Peak } from './peak.ts';
 import type { Measured, Report, Task } from './protocol.ts';
-import { median } from './statistics.ts';
 import { type Counts, clockOf, countsOf, unwatch, type Watched, watch } from './watch.ts';
 import { HEADLINES, inputsOf, type NtXent, TEMPERATURE, type Work, works } from './works.ts';
 

@@ -1,12 +1,13 @@
 // The benchmark: npm run bench. build.mjs bundles this file for Node and runs it from the root of the project.
 import { writeFileSync } from 'node:fs';
+import { median } from 'simple-statistics';
 import type { EngineName } from './engines/engine.ts';
 import { pageOf } from './html.ts';
 import { firstWorks, help, type Options, parse } from './options.ts';
 import type { Adapter } from './protocol.ts';
 import { emptyResult, type Growth, type Machine, type Result, type Results } from './results.ts';
 import { chromium, chromiumOnGpu, coldCaches, deno, firefox, type Runtime } from './runtimes.ts';
-import { exponent, median } from './statistics.ts';
+import { exponent } from './statistics.ts';
 import { formatMs, tableOf } from './table.ts';
 import { bundleWorker, openTasks, type Tasks } from './tasks.ts';
 import { HEADLINES, series, type Work, works } from './works.ts';
@@ -147,11 +148,7 @@ async function growth(tasks: Tasks, target: Target, name: string, { effort }: Op
   const points = reports
     .flatMap((one) => (one.type === 'point' ? [one] : []))
     .map(({ size, ms, nextMs }) => ({ size, ms, ...(nextMs !== undefined && { nextMs }) }));
-  const fit = (some: typeof points) =>
-    exponent(
-      some.map((p) => p.size),
-      some.map((p) => p.ms),
-    );
+  const fit = (some: typeof points) => exponent(some.map(({ size, ms }) => [size, ms]));
   const least = Math.min(...points.map((p) => p.ms));
   const late = points.filter((p) => p.ms >= 10 * least);
   return {

@@ -1,11 +1,10 @@
 // The results as plain text.
+import { isNumber } from '../../src/metrics/format.ts';
 import type { Growth, Result, Results } from './results.ts';
 import { nextEven, works } from './works.ts';
 
-const has = (value: number | null): value is number => value !== null && Number.isFinite(value);
-
 export function formatMs(ms: number | null): string {
-  if (!has(ms)) return '-';
+  if (!isNumber(ms)) return '-';
   return ms >= 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0)} ms`;
 }
 
@@ -16,14 +15,14 @@ export const spreadOf = ({ runs }: Result): string =>
   runs.length > 1 ? `${formatMs(Math.min(...runs)).replace(/ .*/, '')}-${formatMs(Math.max(...runs))}` : '';
 
 /** Counts may be broken where an engine does something every few steps. */
-const formatCount = (value: number | null) => (has(value) ? String(Number(value.toFixed(1))) : '-');
+const formatCount = (value: number | null) => (isNumber(value) ? String(Number(value.toFixed(1))) : '-');
 
 /** How many times as long as ours it takes; '' for ours. */
 export function ratioOf({ engine, work, adapter, ms }: Result, all: Result[]): string {
   const ours = all.find(
     (one) => one.engine === 'hypersphere' && one.work === work && one.adapter === adapter,
   );
-  return engine === 'hypersphere' || !has(ms) || !ours || !has(ours.ms)
+  return engine === 'hypersphere' || !isNumber(ms) || !ours || !isNumber(ours.ms)
     ? ''
     : `x ${(ms / ours.ms).toFixed(2)}`;
 }
@@ -32,9 +31,9 @@ export const columns: { title: string; cell: (result: Result, all: Result[]) => 
   { title: 'a step', cell: ({ ms }) => formatMs(ms) },
   { title: 'least-most', cell: spreadOf },
   { title: 'to ours', cell: ratioOf },
-  { title: 'GFLOP/s', cell: ({ gflops }) => (has(gflops) ? gflops.toFixed(1) : '-') },
-  { title: 'of peak', cell: ({ fractionOfPeak: f }) => (has(f) ? `${(100 * f).toFixed(0)} %` : '-') },
-  { title: 'items', cell: ({ rate, unit }) => (has(rate) ? `${whole(rate)} ${unit}` : '-') },
+  { title: 'GFLOP/s', cell: ({ gflops }) => (isNumber(gflops) ? gflops.toFixed(1) : '-') },
+  { title: 'of peak', cell: ({ fractionOfPeak: f }) => (isNumber(f) ? `${(100 * f).toFixed(0)} %` : '-') },
+  { title: 'items', cell: ({ rate, unit }) => (isNumber(rate) ? `${whole(rate)} ${unit}` : '-') },
   {
     title: 'first step',
     cell: ({ firstMs, firstReason }) => (firstReason ? 'failed' : formatMs(firstMs)),
@@ -42,7 +41,10 @@ export const columns: { title: string; cell: (result: Result, all: Result[]) => 
   { title: 'dispatches', cell: ({ dispatches }) => formatCount(dispatches) },
   { title: 'submits', cell: ({ submits }) => formatCount(submits) },
   { title: 'objects', cell: ({ objects }) => formatCount(objects) },
-  { title: 'peak MiB', cell: ({ peakBytes }) => (has(peakBytes) ? (peakBytes / 2 ** 20).toFixed(1) : '-') },
+  {
+    title: 'peak MiB',
+    cell: ({ peakBytes }) => (isNumber(peakBytes) ? (peakBytes / 2 ** 20).toFixed(1) : '-'),
+  },
   { title: 'JS', cell: ({ jsMs }) => formatMs(jsMs) },
   { title: '+ WebGPU calls', cell: ({ callsMs }) => formatMs(callsMs) },
 ];
@@ -85,6 +87,6 @@ export function growthText({ title, adapter, points, exponent, tail, reason }: G
     })
     .join(', ');
   const late = tail ? `, from ${whole(tail.from)} on as size^${tail.exponent.toFixed(2)}` : '';
-  const fit = has(exponent) ? `; grows as size^${exponent.toFixed(2)}${late}` : '';
+  const fit = isNumber(exponent) ? `; grows as size^${exponent.toFixed(2)}${late}` : '';
   return `${title} (hypersphere, ${adapter}): ${list}${fit}${reason ? `; ended: ${reason}` : ''}`;
 }

@@ -1,10 +1,10 @@
 // Runs one task in this process or page, and reports to the server that gave it.
 // Deno: deno run -A test/bench/worker.ts URL. A page imports the bundle.
+import { median } from 'simple-statistics';
 import { compare } from './compare.ts';
-import { open } from './engines/engine.ts';
 import { open as openOurs, type Tuning } from './engines/hypersphere.ts';
+import { open } from './engines/open.ts';
 import type { Report, Task } from './protocol.ts';
-import { median } from './statistics.ts';
 import { installWatch } from './watch.ts';
 import { inputsOf, nextEven, type Series, series, works } from './works.ts';
 

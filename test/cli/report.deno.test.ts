@@ -252,7 +252,7 @@ test('the rows of the table stand in groups, and a missing number has its reason
   has(text, '>Accuracy on h</th>', '>Spread over the sphere, and collapse</th>');
   has(
     text,
-    '<li>invariance of h: undefined, all rows are equal (trained)</li>',
+    '<li>invariance of h: undefined',
     '<li>linear probe, 100 labels: 96, 12 of each of 8 classes (trained)</li>',
     '<small>k = 12</small>',
     '<small>96 labels</small>',

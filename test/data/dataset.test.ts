@@ -241,13 +241,7 @@ test('errors', () => {
   throws(() => cleanBatch(data, { rows: 1 }), /expected "start", "indices", or "seed" and "step"/);
   throws(() => batchIndices(data, { rows: 4, seed: 1, step: 0 }), /a batch of at most 3 samples, got 4/);
   throws(() => rows(data, input([2])), /rows: expected an? u32 tensor .* for "indices", got f32 \[2\]/);
-  throws(
-    () => dataset(images, { std: 0 }),
-    /expected a number above 0, for each of 1 channels for "std", got \[0\]/,
-  );
+  throws(() => dataset(images, { std: 0 }), /above 0, for each of 1 channels.*"std", got \[0\]/);
   throws(() => dataset({ ...images, count: 4 }), /expected pixels \[N, H, W, C\]/);
-  throws(
-    () => dataset({ ...images, labels: new Uint8Array(2) }),
-    /expected 3 labels, one for each image, got 2/,
-  );
+  throws(() => dataset({ ...images, labels: new Uint8Array(2) }), /3 labels.*got 2/);
 });

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { buildDemos, readDemos, serveDemos } from '../../demos.mjs';
+import { buildDemos, readDemos, serveDemos } from '../../tools/demos.mjs';
 import { launch, openDemo, until, wait } from './browser.mjs';
 import { assert, ofEach, ofOne, ofPresets } from './tests.mjs';
 

@@ -173,7 +173,7 @@ test('errors', async () => {
   throws(() => leJepaLoss(input([1, 8, 3]), A), /V >= 2/);
   for (const [hyperparameters, message] of [
     [{ localViews: 0.5 }, /whole number.*"localViews"/],
-    [{ directions: 0 }, /expected a whole number of 1 .*"directions"/],
+    [{ directions: 0 }, /"directions", got 0/],
   ] as const) {
     let said = '';
     await trainRecipe('leJepa', hyperparameters, 1).catch((error) => (said = String(error)));

@@ -92,10 +92,7 @@ test('a scalar input takes what all its uses allow', async () => {
       error = reason;
     });
     assert.instance(error, InputError);
-    assert.match(
-      (error as Error).message,
-      /^run: expected a number above 0 for "t", the "temperature" of ntXentLoss, got/,
-    );
+    assert.match((error as Error).message, /^run: .*above 0.*"t", the "temperature" of ntXentLoss, got/);
   }
   step.dispose();
 });

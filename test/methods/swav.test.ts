@@ -118,10 +118,7 @@ test('prototypes: cosines, whatever the lengths', async () => {
 
 test('errors', () => {
   throws(() => swavLoss(input([4, 3]), input([4, 2])), /swavLoss: expected two views/);
-  throws(
-    () => sinkhorn(input([4, 3]), { iterations: 0 }),
-    /sinkhorn: expected a whole number of 1 to 1000 for "iterations"/,
-  );
+  throws(() => sinkhorn(input([4, 3]), { iterations: 0 }), /sinkhorn: .*1 to 1000.*"iterations"/);
   throws(() => sinkhorn(input([4, 3]), { iterations: 1.5 }), /got 1.5/);
   throws(
     () => prototypes({ name: 'prototypes', count: 0, width: 4, seed: 0 }),

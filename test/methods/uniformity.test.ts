@@ -188,10 +188,7 @@ test('what is no embedding and no t is named', () => {
       /uniformityLoss: expected an f32 tensor of 2 dimensions for "z", got /,
     );
   for (const t of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '2', null])
-    throws(
-      () => uniformityLoss(z, { t: t as never }),
-      /uniformityLoss: expected a number above 0 .* for "t", got /,
-    );
+    throws(() => uniformityLoss(z, { t: t as never }), /uniformityLoss: .*above 0 .*"t", got /);
   throws(() => uniformityLoss(z, { tau: 1 } as never), /uniformityLoss: unknown option "tau"/);
 });
 

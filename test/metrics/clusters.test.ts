@@ -75,7 +75,7 @@ test('k-means: a cluster for each row, identical rows, wrong k', async () => {
   close([same.inertia], [0], { rel: 0, abs: 1e-4 });
   const one = await kMeans(gpu, x, { k: 1 });
   close(one.clusters, new Float32Array(5), { rel: 0, abs: 0 });
-  await throws(() => kMeans(gpu, x, { k: 6 }), /kMeans: expected a whole number of 1 to 5 for "k", got 6/);
+  await throws(() => kMeans(gpu, x, { k: 6 }), /kMeans: .*1 to 5.*"k", got 6/);
 });
 
 test("NMI and ARI: scikit-learn's examples, chance, names do not matter", () => {
@@ -103,10 +103,7 @@ test("NMI and ARI: scikit-learn's examples, chance, names do not matter", () => 
   }
   const [x, y] = [r.integers(5000, 0, 8), r.integers(5000, 0, 8)];
   close([adjustedRandIndex(x, y)], [0], { rel: 0, abs: 5e-3 });
-  throws(
-    () => adjustedRandIndex([0], [0, 1]),
-    /adjustedRandIndex: expected 1 labels, one for each row, for "b", got 2/,
-  );
+  throws(() => adjustedRandIndex([0], [0, 1]), /adjustedRandIndex: .*1 labels.*"b", got 2/);
 });
 
 test('accuracies of classes, and the worst', () => {
@@ -116,8 +113,5 @@ test('accuracies of classes, and the worst', () => {
   close([accuracyOf(predicted, labels)], [5 / 7], { rel: 1e-12 });
   const { label, accuracy } = worstClass(predicted, labels);
   close([label, accuracy], [2, 0.5], { rel: 0 });
-  throws(
-    () => classAccuracies([0], labels),
-    /classAccuracies: expected 7 labels, one for each row, for "predicted", got 1/,
-  );
+  throws(() => classAccuracies([0], labels), /classAccuracies: .*7 labels.*"predicted", got 1/);
 });

@@ -140,31 +140,19 @@ test('what is no number, no option, no views is named', async () => {
     if (typeof value === 'object' && value !== null)
       for (const name of ['lidar', 'equivariance']) delete calls[name];
     for (const [name, call] of Object.entries(calls)) await throws(call, new RegExp(`^${name}: expected `));
-    throws(
-      () => uniformityOptimum(value as never),
-      /^uniformityOptimum: expected a number of at least 1 for "d", got /,
-    );
+    throws(() => uniformityOptimum(value as never), /^uniformityOptimum: .*at least 1.*"d", got /);
     throws(() => liveMetrics(v, v), /^liveMetrics: expected an f32 tensor of 2 dimensions for "zA", got /);
     throws(
       () => liveMetrics(input([2, 3]), v),
       /^liveMetrics: expected an f32 tensor of 2 dimensions for "zB", got /,
     );
   }
-  await throws(
-    () => lidar(gpu, [x, y], { delta: -1 }),
-    /lidar: expected a number of at least 0 for "delta", got -1/,
-  );
-  await throws(() => uniformity(gpu, x, { t: 0 }), /uniformity: expected a number above 0 .* for "t", got 0/);
+  await throws(() => lidar(gpu, [x, y], { delta: -1 }), /lidar: .*at least 0.*"delta", got -1/);
+  await throws(() => uniformity(gpu, x, { t: 0 }), /uniformity: .*above 0 .*"t", got 0/);
   await throws(() => uniformity(gpu, x, { tau: 1 } as never), /uniformity: unknown option "tau"/);
-  throws(
-    () => uniformityOptimum(8, 1e9),
-    /uniformityOptimum: expected a number above 0 and at most 350 for "t"/,
-  );
+  throws(() => uniformityOptimum(8, 1e9), /uniformityOptimum: .*above 0 and at most 350.*"t"/);
   const pair = { fx: x, fgx: y };
-  await throws(
-    () => equivariance(gpu, pair, pair, { ridge: Number.NaN }),
-    /expected a number of at least 0 for "ridge", got NaN/,
-  );
+  await throws(() => equivariance(gpu, pair, pair, { ridge: Number.NaN }), /at least 0.*"ridge", got NaN/);
   await throws(
     () => equivariance(gpu, pair, pair, { rigde: 1 } as never),
     /equivariance: unknown option "rigde"/,

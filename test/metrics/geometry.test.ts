@@ -137,10 +137,7 @@ test('hubness: a hub, a circle without one, identical rows, too few rows', async
   close([even.skew], [0], { rel: 0, abs: 0 });
   const same = await hubness(gpu, rows(new Float32Array(60).fill(1), 2), { k: 10 });
   close(same.occurrences.subarray(0, 10), new Float32Array(10).fill(29), { rel: 0, abs: 0 });
-  await throws(
-    () => hubness(gpu, rows(new Float32Array(20), 2)),
-    /hubness: expected a whole number of 1 to 9 for "k", got 10/,
-  );
+  await throws(() => hubness(gpu, rows(new Float32Array(20), 2)), /hubness: .*1 to 9.*"k", got 10/);
 });
 
 test('analogies: d and not b, as in float64; what is wrong with them', async () => {

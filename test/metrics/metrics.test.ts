@@ -302,13 +302,10 @@ test('evaluate: raw pixels and an encoder on a small set; no memory is left behi
 test('errors: labels and shapes', async () => {
   const gpu = await device();
   const x = rows(new Float32Array(12), 3);
-  await throws(
-    () => knnPredict(gpu, x, [0, 1], x),
-    /knnPredict: expected 4 labels, one for each row, for "galleryLabels", got 2/,
-  );
+  await throws(() => knnPredict(gpu, x, [0, 1], x), /knnPredict: .*4 labels.*"galleryLabels", got 2/);
   await throws(
     () => knnAccuracy(gpu, x, [0, 1, 0, 1], x, [0]),
-    /knnAccuracy: expected 4 labels, one for each row, for "queryLabels", got 1/,
+    /knnAccuracy: .*4 labels.*"queryLabels", got 1/,
   );
   await throws(
     () => uniformity(gpu, { data: new Float32Array(4), shape: [4] }),

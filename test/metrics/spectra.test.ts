@@ -199,15 +199,9 @@ test('what is no spectrum, covariance or option is named', async () => {
       () => participationRatio(value as never),
       /participationRatio: expected an array of numbers for "spectrum", got /,
     );
-    throws(
-      () => spectrumSlope(value as never),
-      /spectrumSlope: expected an array of numbers for "spectrum", got /,
-    );
+    throws(() => spectrumSlope(value as never), /spectrumSlope: .*numbers.*"spectrum", got /);
     for (const [name, f] of Object.entries({ spectrumOf, effectiveRankOf, participationRatioOf }))
-      throws(
-        () => f(value as never),
-        new RegExp(`${name}: expected an array of numbers for "covariance", got `),
-      );
+      throws(() => f(value as never), new RegExp(`${name}: .*numbers.*"covariance", got `));
   }
   for (const value of [[], [1, 2], new Float32Array(5)])
     for (const [name, f] of Object.entries({ spectrumOf, effectiveRankOf, participationRatioOf }))
@@ -215,24 +209,15 @@ test('what is no spectrum, covariance or option is named', async () => {
         () => f(value),
         new RegExp(`${name}: expected a square matrix \\[D, D\\] for "covariance", got `),
       );
-  throws(
-    () => spectrumSlope([1, 2], { first: 0 }),
-    /spectrumSlope: expected a whole number of at least 1 for "first", got 0/,
-  );
-  throws(
-    () => spectrumSlope([1, 2], { last: 1.5 }),
-    /spectrumSlope: expected a whole number .* for "last", got 1.5/,
-  );
+  throws(() => spectrumSlope([1, 2], { first: 0 }), /spectrumSlope: .*at least 1.*"first", got 0/);
+  throws(() => spectrumSlope([1, 2], { last: 1.5 }), /spectrumSlope: .*"last", got 1.5/);
   throws(() => spectrumSlope([1, 2], { end: 1 } as never), /spectrumSlope: unknown option "end"/);
-  throws(
-    () => spectrumOf([1], { rows: -1 }),
-    /spectrumOf: expected a whole number of at least 1 for "rows", got -1/,
-  );
+  throws(() => spectrumOf([1], { rows: -1 }), /spectrumOf: .*at least 1.*"rows", got -1/);
   const gpu = await device();
   const x = lowRank(4, 3, 1);
   await throws(
     () => effectiveRank(gpu, x, { centered: true } as never),
     /effectiveRank: unknown option "centered"/,
   );
-  await throws(() => spectrum(gpu, x, null as never), /expected an object of options, got null/);
+  await throws(() => spectrum(gpu, x, null as never), /options, got null/);
 });

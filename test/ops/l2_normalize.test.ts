@@ -100,11 +100,8 @@ test('errors name the op', () => {
   for (const bad of [-1, Number.NaN, 1e300, '1', null])
     throws(
       () => l2Normalize(input([2, 3]), { epsilon: bad as never }),
-      /l2Normalize: expected a number of 0 to 1000000000000 for "epsilon", got /,
+      /l2Normalize: .*0 to 1000000000000.*"epsilon", got /,
     );
   throws(() => l2Normalize(input([2, 3]), { eps: 1 } as never), /l2Normalize: unknown option "eps"/);
-  throws(
-    () => l2Normalize(input([2, 3]), null as never),
-    /l2Normalize: expected an object of options, got null/,
-  );
+  throws(() => l2Normalize(input([2, 3]), null as never), /l2Normalize: .*options, got null/);
 });

@@ -155,10 +155,7 @@ test('a constant cotangent takes no dispatch and no buffer of its own', async ()
 test('errors name the op and the layer', () => {
   throws(() => ops.relu(input([3], 'u32')), /relu: expected an f32 tensor for "x", got u32 \[3\]/);
   throws(() => ops.clamp(input([3]), 1, 0), /clamp: expected lo <= hi/);
-  throws(
-    () => ops.power(input([3]), input([3])),
-    /power: expected a finite number, or an f32 scalar, for "exponent", got f32 \[3\]/,
-  );
+  throws(() => ops.power(input([3]), input([3])), /power: .*or an f32 scalar.*"exponent", got f32 \[3\]/);
   throws(
     () => ops.activationGradient(input([3]), input([4]), { activation: 'relu' }),
     /activationGradient: expected dy \[4\], got \[3\]/,

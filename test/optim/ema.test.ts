@@ -79,7 +79,7 @@ test('ema: errors', () => {
   const [t, o] = [make('t'), make('o')];
   throws(() => ema(t, o.slice(1), 0.5), /as many target as online variables, got 8 and 7/);
   throws(() => ema(t, [...o].reverse(), 0.5), /variables of one shape, got "t0" f32 \[3\] and "o7"/);
-  throws(() => ema(t, o, 1.5), /momentum: expected a number from 0 to 1, got 1.5/);
+  throws(() => ema(t, o, 1.5), /momentum: .*0 to 1, got 1.5/);
   throws(() => ema(t, o, input([2])), /momentum/);
   throws(() => ema(t, o, 0.5), /only inside compile/);
 });
@@ -87,5 +87,5 @@ test('ema: errors', () => {
 test('risingMomentum: from the first number to 1 along a cosine', () => {
   const at = risingMomentum(0.9);
   close([at(0), at(0.5), at(1)], [0.9, 0.95, 1], { abs: 1e-12 });
-  throws(() => risingMomentum(1.5), /risingMomentum: first: expected a number from 0 to 1, got 1.5/);
+  throws(() => risingMomentum(1.5), /risingMomentum: first: .*0 to 1, got 1.5/);
 });

@@ -99,11 +99,11 @@ test('errors', () => {
   const make = (options: object) => adam([variable([3])], { learningRate: 1, ...options });
   throws(() => adam([], { learningRate: 1 }), /adam: expected at least one parameter/);
   throws(() => adam([variable([3], { dtype: 'u32', name: 'ids' })], { learningRate: 1 }), /f32 .* u32 "ids"/);
-  throws(() => make({ learningRate: -1 }), /learningRate: expected a number of at least 0, got -1/);
+  throws(() => make({ learningRate: -1 }), /learningRate: .*at least 0, got -1/);
   throws(() => make({ learningRate: Number.NaN }), /learningRate/);
   throws(() => make({ learningRate: input([2]) }), /learningRate: .* scalar input, got a tensor \[2\]/);
-  throws(() => make({ beta1: 1 }), /beta1: expected a number below 1/);
-  throws(() => make({ beta2: 1.5 }), /beta2: expected a number from 0 to 1/);
+  throws(() => make({ beta1: 1 }), /beta1: .*below 1/);
+  throws(() => make({ beta2: 1.5 }), /beta2: .*0 to 1/);
   throws(() => make({ epsilon: 0 }), /epsilon/);
   throws(() => make({ clip: 0 }), /clip: expected a norm above 0/);
   make({ learningRate: scalar() });

@@ -20,6 +20,6 @@ test('cosineSchedule is the reference', () => {
 });
 
 test('cosineSchedule: errors', () => {
-  throws(() => cosineSchedule({ steps: 0, base: 1 }), /expected a number of at least 1 for "steps", got 0/);
+  throws(() => cosineSchedule({ steps: 0, base: 1 }), /at least 1.*"steps", got 0/);
   throws(() => cosineSchedule({ steps: 3, base: 1, warmup: 4 }), /of 0 to 3 for "warmup", got 4/);
 });

@@ -1,6 +1,7 @@
 // The studies' pictures: those in docs/ are what the numbers beside them give, and every file stands alone.
+import { decades, linear } from '../../src/cli/axes.ts';
 import { circle, density } from '../../src/studies/circle.ts';
-import { decades, figure, linear } from '../../src/studies/figure.ts';
+import { figure } from '../../src/studies/figure.ts';
 import { limit } from '../../src/studies/limit.ts';
 import type { Study } from '../../src/studies/study.ts';
 import { wangIsola } from '../../src/studies/wang_isola.ts';

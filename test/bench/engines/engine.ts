@@ -27,9 +27,3 @@ export const meanSquare = (values: ArrayLike<number>): number => {
   for (let i = 0; i < values.length; i++) sum += values[i] ** 2;
   return sum / values.length;
 };
-
-export const open: Record<EngineName, () => Promise<Engine>> = {
-  hypersphere: async () => (await import('./hypersphere.ts')).open(),
-  'jax-js': async () => (await import('./jax.ts')).open(),
-  tfjs: async () => (await import('./tfjs.ts')).open(),
-};

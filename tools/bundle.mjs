@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
 import { minifyWgsl } from './wgsl.mjs';
 
-const root = dirname(fileURLToPath(import.meta.url));
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const web = { bundle: true, format: 'esm', target: 'es2022', logLevel: 'warning', absWorkingDir: root };
 
 /** All shaders, by their paths from the root. */

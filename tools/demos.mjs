@@ -1,21 +1,12 @@
 // Makes dist/demos, a static folder, from the folders under demos/, and serves it: a demo is a folder with a meta.json.
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { createServer } from 'node:http';
-import { dirname, extname, join, normalize, sep } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
 import { minifiedShaders } from './bundle.mjs';
+import { filesOf, serve } from './serve.mjs';
 
-const root = dirname(fileURLToPath(import.meta.url));
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = join(root, 'demos');
 
 /** Nothing but the folder itself: no inline script, no eval, no other origin. */
@@ -109,48 +100,13 @@ export async function buildDemos(outdir) {
   cpSync(join(sources, 'data'), join(outdir, 'data'), { recursive: true });
 }
 
-const TYPES = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.json': 'application/json',
-  '.svg': 'image/svg+xml',
-  '.webp': 'image/webp',
-  '.gz': 'application/octet-stream',
-  '.md': 'text/plain; charset=utf-8',
-};
-
 /**
  * Serves a built folder on localhost under a path of its own.
  * @param {string} folder
  * @param {{ port?: number, path?: string }} options port 0: any
  */
-export async function serveDemos(folder, { port = 0, path = '/' } = {}) {
-  // Longer than any address that a browser sends: what is too long for a page, the page says.
-  const server = createServer({ maxHeaderSize: 1 << 22 }, ({ url }, response) => {
-    let pathname;
-    let inside = null;
-    try {
-      ({ pathname } = new URL(url, 'http://localhost'));
-      if (pathname.startsWith(path)) inside = decodeURIComponent(pathname.slice(path.length));
-    } catch {
-      return response.writeHead(400).end(); // No address.
-    }
-    let file = inside === null ? '' : normalize(join(folder, inside));
-    if (file !== folder && !file.startsWith(folder + sep)) return response.writeHead(404).end();
-    if (existsSync(file) && statSync(file).isDirectory()) {
-      // Relative addresses need the slash.
-      if (!pathname.endsWith('/')) return response.writeHead(301, { location: `${pathname}/` }).end();
-      file = join(file, 'index.html');
-    }
-    if (!existsSync(file)) return response.writeHead(404).end();
-    const type = TYPES[extname(file)] ?? 'application/octet-stream';
-    const headers = { 'content-type': type, 'content-security-policy': POLICY, 'cache-control': 'no-cache' };
-    response.writeHead(200, headers).end(readFileSync(file));
+export const serveDemos = (folder, options = {}) =>
+  serve(filesOf(folder), {
+    ...options,
+    headers: { 'content-security-policy': POLICY, 'cache-control': 'no-cache' },
   });
-  await new Promise((resolve, reject) => {
-    server.on('error', reject);
-    server.listen(port, 'localhost', resolve);
-  });
-  return { server, url: `http://localhost:${server.address().port}${path}` };
-}

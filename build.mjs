@@ -358,8 +358,10 @@ async function build() {
   const { buildLibrary, bundlePages, finishTypes } = await import('./bundle.mjs'); // now that esbuild is there
   await buildLibrary(inRoot('dist'));
   console.log('gzipped, in the bundle of a page that imports');
-  for (const [page, { gzipped }] of Object.entries(await bundlePages(root)))
-    console.log(`  ${page.padEnd(20)}${(gzipped / 1000).toFixed(1)} kB`);
+  for (const [page, { gzipped, software }] of Object.entries(await bundlePages(root)))
+    console.log(
+      `  ${page.padEnd(20)}${(gzipped / 1000).toFixed(1)} kB, without a GPU ${(software / 1000).toFixed(1)} kB more`,
+    );
   if (!tsc('--project', 'tsconfig.build.json')) return 1;
   finishTypes(inRoot('dist', 'types'));
   return 0;

@@ -132,7 +132,7 @@ function resourcesOf(
 function needs({ slots, textures }: Plan): string {
   const bytes =
     slots.reduce((sum, slot) => sum + align(slot.bytes), 0) +
-    textures.reduce((sum, { width, height, half }) => sum + (half ? 8 : 16) * width * height, 0);
+    textures.reduce((sum, texture) => sum + texture.bytes, 0);
   const largest = [...slots]
     .sort((a, b) => b.bytes - a.bytes)
     .slice(0, 5)

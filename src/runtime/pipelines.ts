@@ -40,15 +40,16 @@ function accessOf({ kernel, inPlace, inputs, state, outputs }: Dispatch): string
   const letters = (
     names: readonly string[] | undefined,
     tensors: readonly (Tensor | null)[],
-    [buffer, texture]: string,
+    buffer: string,
   ) =>
     tensors.map((x, i) => {
-      if (!names || !kernel.textures?.includes(names[i])) return buffer;
+      const texture = kernel.textures?.[names?.[i] ?? ''];
+      if (!texture) return buffer;
       return viewRoot(x!).half ? texture.toUpperCase() : texture;
     });
   return [
-    ...letters(kernel.inputs, inputs, kernel.sampled ? 'rl' : 'rt'),
+    ...letters(kernel.inputs, inputs, 'r'),
     ...letters(kernel.state, state, 'w'),
-    ...letters(kernel.outputs, outputs, 'ws'),
+    ...letters(kernel.outputs, outputs, 'w'),
   ].join('');
 }

@@ -1,9 +1,7 @@
 // Memory by liveness: what holds a tensor is free again after the last call that reads it.
 
-import type { Target } from '../../gpu/target.ts';
-import { type Kernel, kernelOf } from '../op.ts';
+import { type Kernel, kernelOf, type PlanTarget } from '../op.ts';
 import { home, labelOf, type Tensor, Variable, viewRoot } from '../tensor.ts';
-import { texelsOf } from '../texels.ts';
 import type { Dispatch, PlannedCall } from './call.ts';
 import type { Part } from './parts.ts';
 
@@ -21,11 +19,10 @@ export interface Slot {
 }
 
 /** A texture, in texels of a vec4. */
-export interface Texture {
+export interface Texture extends Slot {
   width: number;
   height: number;
   half: boolean;
-  label: string;
 }
 
 /** Dispatches in order, and where their tensors lie. */
@@ -44,7 +41,7 @@ export interface PlacementOptions {
   apart: Set<Tensor>;
   /** Whether a slot serves several tensors, one after the other. */
   reuse: boolean;
-  target: Target;
+  target: PlanTarget;
 }
 
 /** Gives each tensor a slot or a texture, and each call its kernel. */
@@ -89,7 +86,7 @@ export function assignSlots(calls: PlannedCall[], options: PlacementOptions): Pl
     for (const [o, y] of call.outputs.entries()) {
       const holder = holderOf(y);
       if (live.has(holder)) continue;
-      if (kernel.textures?.includes(kernel.outputs![o])) {
+      if (kernel.textures?.[kernel.outputs![o]]) {
         textureOf.set(y, textures.take(y, `texture of [${y.shape.join(', ')}]`));
         continue;
       }
@@ -152,18 +149,19 @@ function slotPool() {
   };
 }
 
-function texturePool(target: Target) {
+function texturePool({ software }: PlanTarget) {
   const textures: Texture[] = [];
   const free = new Set<number>();
   return {
     textures,
     /** A free texture of the size and format, or a new one. */
     take(x: Tensor, label: string): number {
-      const [width, height] = texelsOf(x, target);
+      const [width, height] = software!.texelsOf(x);
+      const bytes = (x.half ? 8 : 16) * width * height;
       const fits = (i: number) =>
         textures[i].width === width && textures[i].height === height && textures[i].half === x.half;
       const found = [...free].find(fits);
-      if (found === undefined) return textures.push({ width, height, half: x.half, label }) - 1;
+      if (found === undefined) return textures.push({ width, height, half: x.half, bytes, label }) - 1;
       free.delete(found);
       return found;
     },

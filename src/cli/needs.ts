@@ -6,6 +6,7 @@ import type { Device } from '../gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { VALUE } from '../gpu/values.ts';
 import type { Precision } from '../graph/mixed.ts';
+import { heldBy } from '../graph/plan/slots.ts';
 import { plan } from '../graph/plan.ts';
 import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
 import { methods } from '../methods/index.ts';
@@ -115,9 +116,9 @@ export async function checkPlan(
 
 /** The bytes of what a plan holds; each buffer is small enough. */
 async function bytesOf(device: Device, { outputs, effects }: Traced, precision?: Precision) {
-  const { slots, textures } = plan(outputs, effects, { target: await targetOf(device), precision });
-  for (const { label, bytes } of slots) fits(device, label, bytes);
-  return [...slots, ...textures].map(({ bytes }) => bytes);
+  const made = plan(outputs, effects, { target: await targetOf(device), precision });
+  for (const { label, bytes } of made.slots) fits(device, label, bytes);
+  return heldBy(made).map(({ bytes }) => bytes);
 }
 
 const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or smaller hyperparameters.';

@@ -46,8 +46,8 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
   outputs?: readonly string[];
   /** Inputs that only the gradient needs: their bindings hold zeros. */
   unread?: readonly string[];
-  /** The inputs and outputs that are bound as textures (src/software/textures.ts), with their letters in `PipelineKey.access`. */
-  textures?: Readonly<Record<string, string>>;
+  /** The inputs and outputs that are no storage buffers, with their letters in `PipelineKey.access` (src/software/textures.ts). */
+  access?: Readonly<Record<string, string>>;
   /** The fields of the struct that the WGSL binds as its uniform block, by their names. */
   uniform?: (call: Call<O, I>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
@@ -194,6 +194,23 @@ export interface PlannedCall extends Call {
   layer: string;
 }
 
+/** A texture, in texels of a vec4. */
+export interface Texture {
+  width: number;
+  height: number;
+  half: boolean;
+  bytes: number;
+  label: string;
+}
+
+/** Textures that hold several tensors, one after the other. */
+export interface TexturePool {
+  textures: Texture[];
+  /** The number of a free texture of the size and format of a tensor, or of a new one. */
+  take(x: Tensor): number;
+  release(texture: number): void;
+}
+
 /** What plans do otherwise where a processor plays GPU: src/software, which only such adapters load. */
 export interface Software {
   /** The kernels of a call in the place of the op's own, the default first. */
@@ -202,9 +219,9 @@ export interface Software {
    * A pass of the plan: gives kernels the textures that they read.
    * @param buffers tensors that must lie in a buffer; `null` for all
    */
-  throughTextures(calls: PlannedCall[], target: PlanTarget, buffers: Set<Tensor> | null): PlannedCall[];
-  /** How many texels wide and high a tensor is as a texture. */
-  texelsOf(x: Tensor): [width: number, height: number];
+  rewrite(calls: PlannedCall[], target: PlanTarget, buffers: Set<Tensor> | null): PlannedCall[];
+  /** The textures of a plan. */
+  pool(): TexturePool;
   /**
    * How many dispatches at the start of a plan are copies to textures that need no kernel: the GPU's own do.
    * @param external tensors whose buffers may not allow it

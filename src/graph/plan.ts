@@ -36,7 +36,7 @@ export function plan(
   const wanted = new Map(Object.entries(outputs).map(([name, x]) => [name, shared.canon(x)]));
   const roots = new Set([...wanted.values()].map(viewRoot));
   const safe = separateHazards(fuse(shared.calls, roots));
-  const ready = target.software?.throughTextures(safe, target, reuse ? roots : null) ?? safe;
+  const ready = target.software?.rewrite(safe, target, reuse ? roots : null) ?? safe;
   const { calls, parts } = placeParts(precision?.store(ready, roots, target) ?? ready, roots);
   const placement = assignSlots(calls, {
     parts,

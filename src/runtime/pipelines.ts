@@ -16,7 +16,7 @@ export async function buildPipelines(
   const pending = dispatches.map((d) => {
     const { kernel, inPlace, op } = d;
     const access = accessOf(d);
-    const buffers = access.replace(/[tls]/gi, '').length;
+    const buffers = access.replace(/[^rw]/g, '').length;
     if (buffers > most)
       throw new InputError(`${op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`);
     return device.pipelines.get({
@@ -43,9 +43,9 @@ function accessOf({ kernel, inPlace, inputs, state, outputs }: Dispatch): string
     buffer: string,
   ) =>
     tensors.map((x, i) => {
-      const texture = kernel.textures?.[names?.[i] ?? ''];
-      if (!texture) return buffer;
-      return viewRoot(x!).half ? texture.toUpperCase() : texture;
+      const other = kernel.access?.[names?.[i] ?? ''];
+      if (!other) return buffer;
+      return viewRoot(x!).half ? other.toUpperCase() : other;
     });
   return [
     ...letters(kernel.inputs, inputs, 'r'),

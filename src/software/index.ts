@@ -10,9 +10,9 @@ import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.
 import { probeProduct } from './logistic.ts';
 import { largeProduct } from './matmul.ts';
 import { isMadeOf } from './operands.ts';
+import { texturePool } from './pool.ts';
 import { rowsByQuads } from './rows.ts';
 import { type Abilities, type Settings, settingsOf } from './settings.ts';
-import { texelsOf } from './texels.ts';
 import { movesOf, throughTextures } from './textures.ts';
 import { largeTopK } from './top_k.ts';
 
@@ -50,8 +50,8 @@ export const softwareWith = (settings: Settings): Software & { settings: Setting
   settings,
   kernels: ({ name }, call, own) =>
     (isMadeOf(own[0], gridWgsl) && CHOICES.get(name)?.(own, call, settings)) || own,
-  throughTextures: (calls, target, buffers) => throughTextures(calls, target, buffers, settings),
-  texelsOf: (x) => texelsOf(x, settings),
+  rewrite: (calls, target, buffers) => throughTextures(calls, target, buffers, settings),
+  pool: () => texturePool(settings),
   movesOf: (dispatches, external) => movesOf(dispatches, external, settings),
 });
 

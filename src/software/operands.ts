@@ -72,7 +72,7 @@ export function onOperands(
     kernel: {
       ...own,
       source: share ? withQuads(source) : source,
-      textures: inTextures
+      access: inTextures
         ? Object.fromEntries(own.inputs!.slice(0, 2).map((name) => [name, sampled ? 'l' : 't']))
         : undefined,
     },
@@ -96,11 +96,11 @@ export function writingTexture(
   where: 'texture' | 'both',
 ): Kernel | null {
   if (!wholeVectors(y)) return null;
-  const { inputs = [], outputs = [], state = [], textures } = kernel;
+  const { inputs = [], outputs = [], state = [], access } = kernel;
   const both = where === 'both';
   if (isMadeOf(kernel, resultLanesWgsl)) {
     const source = replaced(kernel, new Map([[resultLanesWgsl, [resultLanesTextureWgsl]]]));
-    return both ? null : { ...kernel, source, textures: { ...textures, [outputs[0]]: 's' } };
+    return both ? null : { ...kernel, source, access: { ...access, [outputs[0]]: 's' } };
   }
   if (!isMadeOf(kernel, resultBufferWgsl)) return null;
   const place = `const BESIDE = ${inputs.length + state.length + outputs.length + 1}u;`;
@@ -109,6 +109,6 @@ export function writingTexture(
     ...kernel,
     source: replaced(kernel, new Map([[resultBufferWgsl, text]])),
     outputs: both ? [...outputs, 'beside'] : outputs,
-    textures: { ...textures, [both ? 'beside' : outputs[0]]: 's' },
+    access: { ...access, [both ? 'beside' : outputs[0]]: 's' },
   };
 }

@@ -16,7 +16,7 @@ interface Wanted {
 }
 
 /**
- * Gives kernels the textures that they read (`Kernel.textures`). A product may write its result as one.
+ * Gives kernels the textures that they read (`Kernel.access`). A product may write its result as one.
  * The rest is copied: what the step starts from at its beginning, else before the first reader, together where possible;
  * a copy serves until its variable changes.
  * @param buffers tensors that must lie in a buffer; `null` for all
@@ -30,7 +30,7 @@ export function throughTextures(
   const kernels: Kernels = new Map(
     calls.map((call) => [call, call.op ? kernelOf(call.op, call, target) : null]),
   );
-  if (![...kernels.values()].some((kernel) => kernel?.textures)) return calls;
+  if (![...kernels.values()].some((kernel) => kernel?.access)) return calls;
   const wanted = wantedForms(kernels, buffers);
   /** The textures there are at this point of the step, by what they show. */
   const textures = new Map<string, { source: Tensor; texture: Tensor }>();
@@ -75,7 +75,7 @@ const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.sh
 const readsOf = ({ inputs }: PlannedCall, kernel: Kernel | null) =>
   inputs.flatMap((x, i) =>
     x && !kernel?.unread?.includes(kernel.inputs![i])
-      ? [{ x, i, texture: kernel?.textures?.[kernel.inputs![i]] !== undefined }]
+      ? [{ x, i, texture: kernel?.access?.[kernel.inputs![i]] !== undefined }]
       : [],
   );
 

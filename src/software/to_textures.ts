@@ -24,7 +24,7 @@ export const toTextures: OpFunction<Settings, readonly Tensor[], Output[]> = op(
       entry: whole ? (xs[1] ? 'copy_to_textures' : 'copy_to_texture') : 'copy_numbers_to_texture',
       inputs: whole ? names : ['numbers'],
       outputs,
-      textures: Object.fromEntries(outputs.map((name) => [name, 's'])),
+      access: Object.fromEntries(outputs.map((name) => [name, 's'])),
       workgroupSize: 256,
       uniform: () => ({
         side: textureSide,

@@ -466,7 +466,7 @@ test('a gradient adds no dispatch for what it does not need', () => {
 
 test('a copy as a texture serves all its readers until its variable changes; its texture is used again', () => {
   const options = { target: processor() };
-  const seen = op({ name: 'seen', shape: ofX, kernel: { ...kernel(1), textures: { x: 't' } } });
+  const seen = op({ name: 'seen', shape: ofX, kernel: { ...kernel(1), access: { x: 't' } } });
   const x = input([8, 16]);
   const v = variable([8, 16], { name: 'v' });
   const made = planned(() => {

@@ -92,14 +92,14 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   // The plan. Other steps may move parts of flat variables while kernels are measured.
   const flats = flatsOf(outputs, effects);
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
-  const target = await targetOf(device);
+  const plain = await targetOf(device);
   const planFor = (target: PlanTarget): Plan => {
     for (const flat of flats) settle(flat);
     return plan(outputs, effects, { reuse: !check, target, apart, precision });
   };
   const made = variant
-    ? planFor({ ...target, choice: () => variant })
-    : await tuned(device, target, options.tune ?? device.tune, planFor, (call, name) =>
+    ? planFor({ ...plain, choice: () => variant })
+    : await tuned(device, plain, options.tune ?? device.tune, planFor, (call, name) =>
         alone(device, call, name),
       );
   for (const flat of flats) settle(flat);
@@ -107,7 +107,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
 
   // Pipelines, memory and bindings.
   const theirs = new Set(Object.keys(buffers).map((name) => inputs[name]));
-  const moved = target.software?.movesOf(made.dispatches, theirs) ?? 0;
+  const moved = plain.software?.movesOf(made.dispatches, theirs) ?? 0;
   const dispatches = made.dispatches.slice(moved);
   const pipelines = await buildPipelines(device, dispatches, options.onProgress);
   for (const { label, bytes } of made.slots) checkBindable(device, label, bytes);

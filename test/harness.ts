@@ -220,7 +220,10 @@ export function device(): Promise<Device> {
 
 async function openShared(): Promise<Device> {
   const { openDevice } = await import('../src/gpu/device.ts');
+  const { targetOf } = await import('../src/runtime/software.ts');
   const made = await openDevice();
+  // Plans that tests make by themselves are those of `compile`.
+  await targetOf(made);
   opened = made;
   made.gpu.lost.then(({ reason, message }) => {
     if (opened === made) forgetDevice();

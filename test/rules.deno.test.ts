@@ -9,17 +9,18 @@ const levels: Record<string, number> = {
   gpu: 0,
   graph: 1,
   ops: 2,
-  runtime: 3,
-  nn: 4,
-  optim: 4,
-  data: 4,
-  methods: 5,
-  metrics: 5,
-  train: 6,
-  'index.ts': 7,
-  'all.ts': 7,
-  cli: 8,
-  studies: 9,
+  software: 3,
+  runtime: 4,
+  nn: 5,
+  optim: 5,
+  data: 5,
+  methods: 6,
+  metrics: 6,
+  train: 7,
+  'index.ts': 8,
+  'all.ts': 8,
+  cli: 9,
+  studies: 10,
 };
 
 /** Paths from the root of all files under a folder with this ending; none where the folder does not exist. */
@@ -93,6 +94,14 @@ test('only cli and studies import packages', () => {
   none(core.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });
 
+test('what only processors that play GPU run is imported in one place, when a device is one', () => {
+  const inside = (path: string) => roomOf(path) === 'software';
+  const users = sources.filter((path) => !inside(path) && importsOf(path).some(inside));
+  none(users.filter((path) => path !== 'src/runtime/software.ts'));
+  if (!/await import\('\.\.\/software\/index\.ts'\)/.test(text('src/runtime/software.ts')))
+    throw new Error('src/runtime/software.ts does not load it');
+});
+
 /** The functions of a formatted file, by the line they start at, with their lengths in lines. */
 function functionsOf(path: string): { at: number; lines: number }[] {
   const lines = text(path).split('\n');
@@ -119,8 +128,8 @@ test('no function is longer than 80 lines', () => {
   );
 });
 
-test('graph and ops know no device', () => {
-  const pure = sources.filter((path) => /^src\/(graph|ops)\//.test(path));
+test('graph, ops and software know no device', () => {
+  const pure = sources.filter((path) => /^src\/(graph|ops|software)\//.test(path));
   const of = (path: string) =>
     importsOf(path).filter((target) => /^src\/gpu\/(?!check|errors|target)/.test(target));
   none(pure.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
@@ -169,11 +178,13 @@ test('GPU types stand in src/gpu and src/runtime only', () => {
 });
 
 test('entry points and ops are one to one', () => {
-  const users = sources.filter((path) => /^src\/(graph|ops|optim|data|metrics)\//.test(path)).map(codeOf);
+  const users = sources
+    .filter((path) => /^src\/(graph|ops|software|optim|data|metrics)\//.test(path))
+    .map(codeOf);
   const uses = (entry: string) =>
     users.reduce((sum, code) => sum + code.split(new RegExp(`'${entry}'|"${entry}"`)).length - 1, 0);
   const entries = shaders
-    .filter((path) => !path.startsWith('shaders/lib/'))
+    .filter((path) => !path.includes('/lib/'))
     .flatMap((path) =>
       [...codeOf(path).matchAll(/@compute\b[^{;]*?\bfn\s+(\w+)/g)].map(([, entry]) => ({ path, entry })),
     );

@@ -60,8 +60,8 @@ const FUNCTION = /(@compute\s*@workgroup_size\([^)]*\)\s*)?\bfn\s+\w+/;
 
 const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
 const shaders = await findShaders();
-const kernels = shaders.filter((path) => !path.startsWith('shaders/lib/'));
-const libs = shaders.filter((path) => path.startsWith('shaders/lib/'));
+const kernels = shaders.filter((path) => !path.includes('/lib/'));
+const libs = shaders.filter((path) => path.includes('/lib/'));
 const written: Record<string, string> = {};
 for (const path of shaders) written[path] = await text(path);
 const minified = minifyWgsl(written);
@@ -69,15 +69,20 @@ const minified = minifyWgsl(written);
 /** Ways to complete a kernel file: some move scalars or vec4s by a library file, some by a line of the host's. */
 function sourcesOf(path: string, files = written, quads = false): string[] {
   const convolution = (name: string) => name.includes('/conv2d');
+  const software = (name: string) => name.includes('/software/');
   const plain = libs.filter(
     (lib) =>
       !/\/(lanes|operands|fours|sums|rows|result|texels|images)/.test(lib) &&
-      (!convolution(lib) || convolution(path)),
+      (!convolution(lib) || convolution(path)) &&
+      (!software(lib) || software(path)),
   );
-  const parts = [path, ...plain];
+  // A file of shaders/software is joined to the one of its name.
+  const joined = kernels.filter((name) => software(path) && name === path.replace('software/', ''));
+  const parts = [path, ...joined, ...plain];
   const code = parts.map((name) => written[name]).join('\n');
   const shared = parts.map((name) => files[name]).join('\n');
-  const lib = (...names: string[]) => names.map((name) => files[`shaders/lib/${name}.wgsl`]);
+  const lib = (...names: string[]) =>
+    names.map((name) => files[`shaders/lib/${name}.wgsl`] ?? files[`shaders/software/lib/${name}.wgsl`]);
   const rows = lib('rows', quads ? 'sums_quad' : 'sums_workgroup').join('\n');
   const values = /\barray<lanes>/.test(code)
     ? lib('lanes1', 'lanes4').map((lanes) => (/\brow_of\(/.test(code) ? `${lanes}\n${rows}` : lanes))
@@ -126,7 +131,7 @@ for (const path of kernels) {
     async () => {
       const { gpu } = await device();
       const sources = sourcesOf(path);
-      if (gpu.features.has('subgroups' as GPUFeatureName) && /four_of_a|row_of/.test(written[path]))
+      if (gpu.features.has('subgroups' as GPUFeatureName) && /four_of_a|shared_by|row_of/.test(written[path]))
         sources.push(...sourcesOf(path, written, true).map((code) => QUADS + code));
       for (const [i, code] of sources.entries()) {
         const module = gpu.createShaderModule({ label: path, code });

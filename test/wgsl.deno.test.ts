@@ -65,6 +65,19 @@ test('a name that a file uses without declaring it stays in all', () => {
   assert.match(a, /\(length:u32\)->u32\{return length\+value;\}/);
 });
 
+test('what a file declares is renamed in the one under software/ that is joined to it, and alone with its name in both', () => {
+  const made = minifyWgsl({
+    'a.wgsl': 'struct Pair { left: f32 } fn helper(number: f32) -> f32 { return number; }',
+    'software/a.wgsl': 'fn user(p: Pair) -> f32 { let own = helper(p.left); return own; }',
+  });
+  const [, name] = /fn (\w+)/.exec(made['a.wgsl']) ?? [];
+  assert.is(name.length, 1);
+  const [, own, called] = /let (\w+)=(\w+)\(/.exec(made['software/a.wgsl']) ?? [];
+  assert.is(called, name);
+  assert.is.not(own, name);
+  assert.not.match(made['software/a.wgsl'], /Pair|left/);
+});
+
 test('what a library file declares is renamed where it is used', () => {
   const made = minifyWgsl({
     'a.wgsl': 'fn user() -> f32 { return helper(2.0); }',

@@ -51,7 +51,9 @@ const apart = {
   name: 'modules apart',
   setup({ onResolve }) {
     onResolve({ filter: /^\./ }, ({ path, kind }) =>
-      kind === 'import-statement' ? { path: path.replace(/\.(ts|wgsl)$/, '.js'), external: true } : null,
+      /^(import-statement|dynamic-import)$/.test(kind)
+        ? { path: path.replace(/\.(ts|wgsl)$/, '.js'), external: true }
+        : null,
     );
   },
 };
@@ -150,14 +152,25 @@ function pages(names) {
       export { ntXentLoss } from 'hypersphere/methods';`,
     losses,
     'losses and metrics': `${losses} export { ${metrics} } from 'hypersphere/metrics';`,
-    everything: "export * from 'hypersphere/hypersphere.js';",
+    everything: "export * from './dist/src/all.js';",
   };
 }
 
+/** What of a bundle is loaded with a file: that, and what it imports, but not what it imports only when it is asked to. */
+function loadedWith(path, outputs) {
+  const paths = new Set([path]);
+  for (const each of paths)
+    for (const { path: next, kind } of outputs[each].imports)
+      if (kind === 'import-statement') paths.add(next);
+  return [...paths];
+}
+
 /**
- * Bundles pages that import parts of a built library, as their authors would.
+ * Bundles pages that import parts of a built library, as their authors would: what only processors that play GPU run is in files
+ * of its own, which other pages never load.
  * @param {string} folder of the package: package.json and dist/
- * @returns {Promise<Record<string, { code: Uint8Array, gzipped: number }>>}
+ * @returns {Promise<Record<string, { code: Record<string, Uint8Array>, gzipped: number, software: number }>>} the files of each page by
+ *   their names, page.js the first, and bytes, gzipped: of what a page on a GPU loads, and of what a processor loads besides
  */
 export async function bundlePages(folder) {
   const namesOf = async (name) => {
@@ -168,11 +181,18 @@ export async function bundlePages(folder) {
   const names = Object.fromEntries(await Promise.all(['', ...NAMESPACES].map(namesOf)));
   const bundled = Object.entries(pages(names)).map(async ([page, contents]) => {
     const stdin = { contents, resolveDir: folder };
+    const split = { splitting: true, outdir: root, entryNames: 'page', chunkNames: '[name]', metafile: true };
     // The paths of this project's tsconfig.json lead to its sources, which no page gets.
-    const options = { ...web, stdin, minify: true, write: false, tsconfigRaw: {} };
-    const { outputFiles } = await esbuild.build(options);
-    const [{ contents: code }] = outputFiles;
-    return [page, { code, gzipped: gzipSync(code, { level: 9 }).length }];
+    const options = { ...web, ...split, stdin, minify: true, write: false, tsconfigRaw: {} };
+    const { outputFiles, metafile } = await esbuild.build(options);
+    const code = Object.fromEntries(
+      outputFiles.map(({ path, contents }) => [relative(root, path), contents]),
+    );
+    const bytes = Object.entries(code).map(([name, text]) => [name, gzipSync(text, { level: 9 }).length]);
+    const loaded = loadedWith('page.js', metafile.outputs);
+    const sum = (there) =>
+      bytes.reduce((total, [name, n]) => total + (loaded.includes(name) === there ? n : 0), 0);
+    return [page, { code, gzipped: sum(true), software: sum(false) }];
   });
   return Object.fromEntries(await Promise.all(bundled));
 }

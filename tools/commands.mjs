@@ -23,8 +23,10 @@ export async function build() {
   for (const part of parts) rmSync(inRoot('dist', part), { recursive: true, force: true });
   await buildLibrary(inRoot('dist'));
   console.log('gzipped, in the bundle of a page that imports');
-  for (const [page, { gzipped }] of Object.entries(await bundlePages(root)))
-    console.log(`  ${page.padEnd(20)}${(gzipped / 1000).toFixed(1)} kB`);
+  for (const [page, { gzipped, software }] of Object.entries(await bundlePages(root)))
+    console.log(
+      `  ${page.padEnd(20)}${(gzipped / 1000).toFixed(1)} kB, without a GPU ${(software / 1000).toFixed(1)} kB more`,
+    );
   if (!tsc('--project', 'tsconfig.build.json')) return 1;
   finishTypes(inRoot('dist', 'types'));
   return 0;

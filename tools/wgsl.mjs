@@ -85,10 +85,13 @@ function shortNames() {
   return ['', ...upper, ...'0123456789'].flatMap((last) => letters.map((first) => first + last));
 }
 
+/** The path of the file that one under software/ is joined to. */
+const nameOf = (path) => path.replace('software/', '');
+
 /**
- * Minifies WGSL files of which a shader is one, joined with any under lib/. Each word gets one new name in all files. Two
- * words may get the same one where no scope has both: what is declared outside of functions is alone with its name in its
- * file, or in all files if that is under lib/; what is declared in functions, in each of them; fields, in their types. A
+ * Minifies WGSL files of which a shader is one, joined with any under lib/; a file under software/ is joined with the one of its
+ * name besides. Each word gets one new name in all files. Two words may get the same one where no scope has both: what is
+ * declared outside of functions is alone with its name in its file and that joined to it, or in all files if that is under lib/; what is declared in functions, in each of them; fields, in their types. A
  * word keeps its name where the host says it (as it does the fields of uniform blocks), where it may be a swizzle, and where any file uses it without declaring it
  * (WGSL's own, or a line of the host's).
  * @param {Record<string, string>} files texts by their paths; what files under lib/ declare may be used in all others
@@ -116,9 +119,13 @@ export function minifyWgsl(files) {
   const uses = new Map();
   /** By word, the pieces in which it is to be alone with its name. */
   const places = new Map();
-  for (const { code, pieces, wide } of texts) {
-    const declared = new Set([...declaredIn(code), ...wideInLib, ...libs.flatMap(({ fields }) => fields)]);
-    for (const place of pieces) {
+  for (const text of texts) {
+    const joined = texts.filter(({ path }) => nameOf(path) === nameOf(text.path));
+    const wide = new Set(joined.flatMap((one) => [...one.wide]));
+    const pieces = joined.flatMap((one) => one.pieces);
+    const fields = [...joined, ...libs].flatMap((one) => one.fields);
+    const declared = new Set([...declaredIn(text.code), ...wide, ...wideInLib, ...fields]);
+    for (const place of text.pieces) {
       for (const { 0: word, index } of place.piece.matchAll(TOKEN)) {
         if (!WORD.test(word)) continue;
         uses.set(word, (uses.get(word) ?? 0) + 1);

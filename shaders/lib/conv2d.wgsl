@@ -14,8 +14,6 @@ struct Params {
 
 // All tiles are made of 4 x 4 blocks; the host puts zeros behind odd channels. A column of a block is a row of the result, so
 // block += b_block * a_block. Whoever comes after the last pixel or row does the last one's work again.
-// Tiles of 16 x 16 are for llvmpipe, where the tests of taps cost as much as loads: their rows are the same pixel of 16
-// images, so that a tap is tested once and those outside are never met; the last tile begins 16 images before the end.
 
 // Where a sum over taps (y, x) and channels stands.
 struct Walk { y: u32, x: u32, c: u32 }
@@ -55,14 +53,6 @@ fn grid_pixels(first: u32, height: u32, width: u32) -> Grid {
   return Grid(n + dn, y - dn * height, x - dy * width);
 }
 
-// The same pixel of four images.
-fn images(at: u32, pitch: u32) -> vec4u { return vec4u(at) + pitch * vec4u(0u, 1u, 2u, 3u); }
-
-// Vec4s of four images of an operand (lib/operands_*), which has an image a row.
-fn images_of_a(n: u32, image: u32, at: u32) -> mat4x4f {
-  return mat4x4f(a_at(n, image, at), a_at(n + 1u, image, at), a_at(n + 2u, image, at), a_at(n + 3u, image, at));
-}
-
 // ---- x, where the forward pass and the gradient of the filter have it ----
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -81,10 +71,4 @@ fn x_block(t: Taps, c: u32) -> mat4x4f {
 
 fn filter_block(at: u32, pitch: u32) -> mat4x4f {
   return mat4x4f(filter4[at], filter4[at + pitch], filter4[at + 2u * pitch], filter4[at + 3u * pitch]);
-}
-
-// filter_block() of operand b, the filter, with a line of taps a row.
-fn block_of_b(y: u32, at: u32, pitch: u32) -> mat4x4f {
-  let line = params.kernelWidth * params.channels * params.outChannels / 4u;
-  return mat4x4f(b_at(y, line, at), b_at(y, line, at + pitch), b_at(y, line, at + 2u * pitch), b_at(y, line, at + 3u * pitch));
 }

@@ -6,12 +6,14 @@ import type { Device } from '../gpu/device.ts';
 import { InputError, OutOfMemoryError } from '../gpu/errors.ts';
 import { VALUE } from '../gpu/values.ts';
 import type { Precision } from '../graph/mixed.ts';
+import { heldBy } from '../graph/plan/slots.ts';
 import { plan } from '../graph/plan.ts';
 import { type Scalar, scalar, type Tensor, trace, type Variable } from '../graph/tensor.ts';
 import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
 import { bindingLimit } from '../metrics/compute.ts';
 import { memoryNeeded } from '../metrics/memory.ts';
+import { targetOf } from '../runtime/software.ts';
 import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../train/images.ts';
 import { classesIn } from './files.ts';
 import type { ImageOptions } from './options.ts';
@@ -74,7 +76,7 @@ export async function checkRun(
     Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]),
   );
   const { result: outputs, effects } = trace(() => imageStep(run, model, scalar('u32'), scalars));
-  const planned = bytesOf(device, { outputs, effects }, run.precision);
+  const planned = await bytesOf(device, { outputs, effects }, run.precision);
   await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
   await checkEvaluation(device, data, model.encoder.outputs + run.embedding);
   return model;
@@ -109,17 +111,14 @@ export async function checkPlan(
   device: Device,
   { result: outputs, effects }: ReturnType<typeof trace<Record<string, Tensor>>>,
 ): Promise<void> {
-  await reserve(device, bytesOf(device, { outputs, effects }));
+  await reserve(device, await bytesOf(device, { outputs, effects }));
 }
 
-/** The buffers of a plan, each small enough. */
-function bytesOf(device: Device, { outputs, effects }: Traced, precision?: Precision) {
-  const { slots, textures } = plan(outputs, effects, { target: device.target, precision });
-  for (const { label, bytes } of slots) fits(device, label, bytes);
-  return [
-    ...slots.map(({ bytes }) => bytes),
-    ...textures.map(({ width, height, half }) => (half ? 8 : 16) * width * height),
-  ];
+/** The bytes of what a plan holds; each buffer is small enough. */
+async function bytesOf(device: Device, { outputs, effects }: Traced, precision?: Precision) {
+  const made = plan(outputs, effects, { target: await targetOf(device), precision });
+  for (const { label, bytes } of made.slots) fits(device, label, bytes);
+  return heldBy(made).map(({ bytes }) => bytes);
 }
 
 const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or smaller hyperparameters.';

@@ -129,17 +129,12 @@ function describe(info: GPUAdapterInfo | undefined): string {
   return [...new Set(words)].join(' ') || 'unnamed adapter';
 }
 
-/** Processors that play GPU want large tiles; where each reads fastest was measured (docs/decisions.md). */
 function targetOf(adapter: string, gpu: GPUDevice): Target {
-  const textureSide = gpu.limits.maxTextureDimension2D;
-  if (/swiftshader/i.test(adapter)) {
-    const quads = gpu.features.has('subgroups' as GPUFeatureName);
-    return { largeTiles: 2 ** 22, textures: 'sampled', quads, textureSide };
-  }
+  if (/swiftshader/i.test(adapter)) return { processor: 'swiftshader' };
   // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
   if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
-    return { largeTiles: 2 ** 25, textures: 'storage', textureSide, mostRounds: MOST_ROUNDS };
-  return { largeTiles: Number.POSITIVE_INFINITY, textureSide, workgroupTiles: true };
+    return { processor: 'llvmpipe', mostRounds: MOST_ROUNDS };
+  return { workgroupTiles: true };
 }
 
 function wrap(gpu: GPUDevice, adapter: string, adopted: boolean, options: TuningOptions): Device {

@@ -1,10 +1,8 @@
 import basicWgsl from '../../shaders/basic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import texturesWgsl from '../../shaders/textures.wgsl' with { type: 'text' };
 import { checkTensor, checkVariables } from './check.ts';
 import { type Kernel, type OpFunction, type Output, op } from './op.ts';
 import { constant, constantValue, fail, sameShape, show, type Tensor, type Variable } from './tensor.ts';
-import { sideOf } from './texels.ts';
 
 const source = [basicWgsl, gridWgsl];
 /** The number of 4-byte words of a tensor of any type. */
@@ -26,39 +24,6 @@ export const copy: OpFunction<unknown, [x: Tensor], Output> = op({
   shape: ([{ shape, dtype }]: [x: Tensor]) => ({ shape, dtype }),
   kernel: copyKernel,
   vjp: (dy) => [dy],
-});
-
-/** The most tensors of one {@link toTextures}. */
-export const TEXTURES = 2;
-
-/** Whether the rows of a tensor are whole vec4s; others are copied to textures one at a time. */
-export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
-
-/** Copies in textures: see `Kernel.textures`. */
-export const toTextures: OpFunction<unknown, readonly Tensor[], Output[]> = op({
-  name: 'toTextures',
-  shape: (xs: readonly Tensor[]) => xs.map(({ shape, dtype }) => ({ shape, dtype })),
-  kernel: ({ inputs: xs }, target) => {
-    const widthOf = (x: Tensor) => Math.ceil(x.size / x.shape[0] / 4);
-    const whole = wholeRows(xs[0]);
-    const names = ['x', 'b'].slice(0, xs.length);
-    const textures = names.map((name) => `${name}_of_${xs.length}`);
-    const two = (of: (x: Tensor) => number) => [0, 1].map((i) => (xs[i] ? of(xs[i]) : 0));
-    return {
-      source: [texturesWgsl, gridWgsl],
-      entry: whole ? (xs[1] ? 'copy_to_textures' : 'copy_to_texture') : 'copy_numbers_to_texture',
-      inputs: whole ? names : ['numbers'],
-      outputs: textures,
-      textures,
-      workgroupSize: 256,
-      uniform: () => ({
-        side: sideOf(target),
-        rows: two(({ shape }) => shape[0]),
-        columns: two((x) => (whole ? widthOf(x) : x.size / x.shape[0])),
-      }),
-      invocations: () => Math.max(...xs.map((x) => widthOf(x) * Math.ceil(x.shape[0] / 4) * 4)),
-    };
-  },
 });
 
 const assignOp = op({

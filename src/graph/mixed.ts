@@ -1,7 +1,5 @@
 import { InputError } from '../gpu/errors.ts';
-import type { Target } from '../gpu/target.ts';
-import { toTextures } from './basic.ts';
-import { type Kernel, kernelOf, sourceOf } from './op.ts';
+import { type Kernel, kernelOf, type PlanTarget, sourceOf } from './op.ts';
 import type { PlannedCall } from './plan/call.ts';
 import { reshape, Tensor, viewRoot } from './tensor.ts';
 
@@ -10,7 +8,7 @@ export interface Precision {
   /** @throws InputError on a device that cannot */
   check(features: { has(name: string): boolean }): void;
   /** The same calls on tensors that say how they are stored; `wanted` stay as they are. */
-  store(records: PlannedCall[], wanted: Set<Tensor>, target: Target): PlannedCall[];
+  store(records: PlannedCall[], wanted: Set<Tensor>, target: PlanTarget): PlannedCall[];
 }
 
 /**
@@ -32,25 +30,22 @@ export const mixed: Precision = {
     const halves = new Map<Tensor, Tensor>();
     for (const [rec, kernel] of kernels) {
       for (const [i, y] of rec.outputs.entries()) {
-        const tolerant =
-          rec.op === toTextures.op
-            ? halves.has(viewRoot(rec.inputs[i]!))
-            : rec.op?.half && (i === 0 || kernel!.outputs![i] === 'texels');
+        const tolerant = rec.op?.copies
+          ? halves.has(viewRoot(rec.inputs[i]!))
+          : rec.op?.half && (i === 0 || kernel!.outputs![i] === 'beside');
         if (tolerant && y.dtype === 'f32' && !wanted.has(y))
           halves.set(y, new Tensor(y.node, y.index, y.shape, 'f32', true));
       }
     }
     const halved = (rec: PlannedCall) =>
       bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
-    // A tensor stays whole where its writer, a reader, or the reader of its copy in a texture cannot do otherwise.
+    // A tensor stays whole where its writer, a reader, or the reader of its copy cannot do otherwise.
     for (let before = -1; before !== halves.size; ) {
       before = halves.size;
       for (const [rec, kernel] of kernels) {
         for (const [x, name] of halved(rec)) {
           const copied =
-            rec.op !== toTextures.op ||
-            rec.outputs.includes(x) ||
-            halves.has(rec.outputs[rec.inputs.indexOf(x)]);
+            !rec.op?.copies || rec.outputs.includes(x) || halves.has(rec.outputs[rec.inputs.indexOf(x)]);
           if (!kernel || !copied || !narrow(kernel, [name])) halves.delete(viewRoot(x));
         }
       }
@@ -93,7 +88,7 @@ const BOUND = /((?:@\w+\s*\([^)]*\)\s*)+)var\s*(?:<[^>]*>)?\s*(\w+)\s*:\s*([^;]+
  * point uses them in another way, or where its text cannot be parsed.
  */
 export function narrow(kernel: Kernel, names: readonly string[]): Kernel | null {
-  let text = sourceOf({ ...kernel, quads: false }).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+  let text = sourceOf(kernel).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
   const { inputs = [], state = [], outputs = [] } = kernel;
   const all = [...inputs, ...state, ...outputs];
   const known = new Map(

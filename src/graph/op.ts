@@ -46,21 +46,8 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
   outputs?: readonly string[];
   /** Inputs that only the gradient needs: their bindings hold zeros. */
   unread?: readonly string[];
-  /**
-   * The inputs and outputs that are bound as textures of vec4s. A row of texels is one element of the first axis; rows are
-   * padded with zeros, and up to three rows of zeros follow, so that whole blocks of 4 x 4 can be read. An input is bound
-   * as `texture_storage_2d<rgba32float, read>`, a copy that the plan makes once for all kernels that read it.
-   */
-  textures?: readonly string[];
-  /**
-   * The same kernel with its first output as a texture, laid out like those it reads: instead of the buffer, or
-   * beside it as one more output. Null: it has no such form.
-   */
-  toTexture?: (where: 'texture' | 'both') => Kernel<O, I> | null;
-  /** Its input textures are `texture_2d<f32>`. */
-  sampled?: boolean;
-  /** It exchanges values within a quad, in control flow that is uniform although the compiler cannot prove it. */
-  quads?: boolean;
+  /** The inputs and outputs that are no storage buffers, with their letters in `PipelineKey.access` (src/software/textures.ts). */
+  access?: Readonly<Record<string, string>>;
   /** The fields of the struct that the WGSL binds as its uniform block, by their names. */
   uniform?: (call: Call<O, I>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */
@@ -108,6 +95,8 @@ export interface Op<O = any, I extends Inputs = any, S extends Outputs = Outputs
   dtype?: DType;
   /** Mixed precision may store the first output as f16. Default false. */
   half?: boolean;
+  /** It copies each input to an output: mixed precision stores both alike. Default false. */
+  copies?: boolean;
   /**
    * One kernel, or a function that chooses by shape and adapter. The first of several is the default, and tuning may choose another:
    * they must add in the same order, so that the bits are equal.
@@ -195,9 +184,63 @@ export const outputsOf = (spec: Op, made: Outputs): Required<Output>[] =>
     return { shape: checkShape(spec.name, '', shape), dtype };
   });
 
+/** A call of an op on its way through the passes of a plan to a dispatch; a pack has no op. */
+export interface PlannedCall extends Call {
+  op: Op | null;
+  /** The kernel that it runs with, once that is decided. */
+  kernel?: Kernel;
+  inputs: (Tensor | null)[];
+  outputs: Tensor[];
+  layer: string;
+}
+
+/** A texture, in texels of a vec4. */
+export interface Texture {
+  width: number;
+  height: number;
+  half: boolean;
+  bytes: number;
+  label: string;
+}
+
+/** Textures that hold several tensors, one after the other. */
+export interface TexturePool {
+  textures: Texture[];
+  /** The number of a free texture of the size and format of a tensor, or of a new one. */
+  take(x: Tensor): number;
+  release(texture: number): void;
+}
+
+/** What plans do otherwise where a processor plays GPU: src/software, which only such adapters load. */
+export interface Software {
+  /** The kernels of a call in the place of the op's own, the default first. */
+  kernels(op: Op, c: Call, own: Kernel[]): Kernel[];
+  /**
+   * A pass of the plan: gives kernels the textures that they read.
+   * @param buffers tensors that must lie in a buffer; `null` for all
+   */
+  rewrite(calls: PlannedCall[], target: PlanTarget, buffers: Set<Tensor> | null): PlannedCall[];
+  /** The textures of a plan. */
+  pool(): TexturePool;
+  /**
+   * How many dispatches at the start of a plan are copies to textures that need no kernel: the GPU's own do.
+   * @param external tensors whose buffers may not allow it
+   */
+  movesOf(dispatches: readonly (Call & { op: Op })[], external: Set<Tensor>): number;
+}
+
+/** What a plan may know of its adapter. */
+export interface PlanTarget extends Target {
+  /** Loaded where the target is a processor. */
+  software?: Software;
+}
+
 /** The kernels that a call may run with, the default first. */
-export const kernelsOf = ({ kernel }: Op, c: Call, target: Target): Kernel[] =>
-  [typeof kernel === 'function' ? kernel(c, target) : kernel].flat();
+export function kernelsOf(spec: Op, c: Call, target: PlanTarget): Kernel[] {
+  const { kernel } = spec;
+  const own = [typeof kernel === 'function' ? kernel(c, target) : kernel].flat();
+  return target.software?.kernels(spec, c, own) ?? own;
+}
 
 /** The name of a kernel in a table of choices. */
 export const variantOf = ({ variant, entry }: Kernel): string => variant ?? entry;
@@ -211,16 +254,14 @@ export function keyOf({ name }: Op, { inputs, options }: Call, kernels: readonly
 }
 
 /** The kernel that a call runs with. */
-export function kernelOf(spec: Op, c: Call, target: Target): Kernel {
+export function kernelOf(spec: Op, c: Call, target: PlanTarget): Kernel {
   const kernels = kernelsOf(spec, c, target);
   const chosen = kernels.length > 1 && target.choice?.(keyOf(spec, c, kernels));
   return kernels.find((kernel) => variantOf(kernel) === chosen) ?? kernels[0];
 }
 
-const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
-
 /** The WGSL of a kernel, whole. Kernel first, so that a compiler's line numbers are those of its file. */
 export const sourceOf = (k: Kernel): string => {
   const text = [k.source].flat().join('\n');
-  return (k.quads ? QUADS : '') + (k.prelude ? `${text}\n${k.prelude}` : text);
+  return k.prelude ? `${text}\n${k.prelude}` : text;
 };

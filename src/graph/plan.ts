@@ -1,11 +1,10 @@
-import type { Target } from '../gpu/target.ts';
 import type { Precision } from './mixed.ts';
+import type { PlanTarget } from './op.ts';
 import { fuse } from './plan/fuse.ts';
 import { separateHazards } from './plan/hazards.ts';
 import { placeParts } from './plan/parts.ts';
 import { reachable, shareCommon } from './plan/share.ts';
 import { assignSlots, type Placement } from './plan/slots.ts';
-import { throughTextures } from './plan/textures.ts';
 import { checkRounds } from './rounds.ts';
 import { type Node, type Tensor, viewRoot } from './tensor.ts';
 
@@ -17,7 +16,7 @@ export interface Plan extends Placement {
 export interface PlanOptions {
   /** `false`: each tensor has its own slot. Default true. */
   reuse?: boolean;
-  target?: Target;
+  target?: PlanTarget;
   /** Outputs that share their slot with nothing: a caller's buffer takes its place. */
   apart?: readonly string[];
   precision?: Precision;
@@ -32,13 +31,13 @@ export function plan(
   effects: readonly Node[],
   options: PlanOptions = {},
 ): Plan {
-  const { reuse = true, target = { largeTiles: Number.POSITIVE_INFINITY }, apart = [], precision } = options;
+  const { reuse = true, target = {}, apart = [], precision } = options;
   const shared = shareCommon(reachable(Object.values(outputs), effects));
   const wanted = new Map(Object.entries(outputs).map(([name, x]) => [name, shared.canon(x)]));
   const roots = new Set([...wanted.values()].map(viewRoot));
   const safe = separateHazards(fuse(shared.calls, roots));
-  const copied = throughTextures(safe, target, reuse ? roots : null);
-  const { calls, parts } = placeParts(precision?.store(copied, roots, target) ?? copied, roots);
+  const ready = target.software?.rewrite(safe, target, reuse ? roots : null) ?? safe;
+  const { calls, parts } = placeParts(precision?.store(ready, roots, target) ?? ready, roots);
   const placement = assignSlots(calls, {
     parts,
     outputs: wanted.values(),

@@ -4,7 +4,7 @@ import { type Call, type Inputs, type Kernel, type Outputs, op } from '../graph/
 import { constant, reshape, type Shape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
 import { mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
-import { fromBuffers, operandsFrom } from '../ops/operands.ts';
+import { fromOperands } from '../ops/operands.ts';
 import { sum } from '../ops/reduce.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
@@ -27,7 +27,7 @@ interface Options extends Sizes {
   size?: number;
 }
 
-const source = fromBuffers(logisticWgsl);
+const source = fromOperands(logisticWgsl);
 const uniform = ({ options: o }: Call<Options>) => ({
   problems: o.problems,
   rows: o.rows,
@@ -139,7 +139,7 @@ const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) /
   workgroupSize: 256,
 });
 
-/** A product for 12 lanes, its operands read as textures where that is faster, as in matmul.ts. */
+/** A product for 12 lanes. */
 /* @__NO_SIDE_EFFECTS__ */
 function productOp(
   entry: string,
@@ -150,13 +150,11 @@ function productOp(
   return op({
     ...logisticOp(entry, invocations, () => [], {}).op,
     shape: (_: [x: Tensor, y: Tensor], o: Options) => shapeOf(o),
-    kernel: ({ inputs: [x, y] }, target) => ({
-      entry,
-      ...{ inputs: ['x', 'y'], outputs: ['product'], uniform },
+    kernel: {
+      ...{ source, entry, inputs: ['x', 'y'], outputs: ['product'], uniform },
       rounds: ({ options }) => rounds(options),
       invocations: ({ options }) => invocations(options),
-      ...operandsFrom(logisticWgsl, { x, y }, 12 * x.size, target),
-    }),
+    },
   });
 }
 
@@ -282,7 +280,7 @@ export async function fitLogistic(
     made.push(p);
     onProgress?.(0.1);
 
-    // Several iterations a step share what it copies into textures.
+    // Several iterations a step share what it copies.
     const together = largestDivisor(iterations, 10);
     const iterate = await compileOnce(() => {
       for (let i = 0; i < together; i++) descend(state, p, sizes, dual);

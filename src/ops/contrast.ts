@@ -6,15 +6,7 @@ import { stopGradient } from '../graph/gradient.ts';
 import { type Kernel, type OpFunction, op } from '../graph/op.ts';
 import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
-import {
-  fromBuffers,
-  type Operands,
-  operandsFrom,
-  type Result,
-  resultIn,
-  resultNames,
-  sharedBy,
-} from './operands.ts';
+import { fromOperands, resultIn } from './operands.ts';
 import { mean } from './reduce.ts';
 import { pad } from './shape.ts';
 
@@ -57,7 +49,7 @@ interface Slab extends Settings {
 }
 
 /** `put_c` writes the weights; kernels that have none need its text all the same. */
-const source = [...fromBuffers(contrastWgsl), ...resultIn('numbers', 7)];
+const source = [...fromOperands(contrastWgsl), ...resultIn('numbers', 7)];
 
 /**
  * Chunks of columns, so that there are enough invocations and none is too long; O(M) partial sums until N d reaches
@@ -73,30 +65,22 @@ function chunking(m: number, n: number, d: number): { chunks: number; width: num
 }
 
 /** How similarities are made: tiles of `side` rows of x and of y by an invocation, or by a workgroup of 64 together. */
-interface Tile extends Operands {
-  form: '8' | '16' | 'shared';
+interface Tile {
+  form: '8' | 'shared';
   side: number;
 }
 
 /** Rounds of all tiles over so many columns, for rows of d numbers: four numbers a round, or one where a workgroup shares them. */
 const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
   size: d,
-  rounds: (n: number) =>
-    Math.ceil(columns / (form === '16' ? 16 : 8)) * (Math.ceil(n / 4) * (form === 'shared' ? 4 : 1) + 32),
+  rounds: (n: number) => Math.ceil(columns / 8) * (Math.ceil(n / 4) * (form === 'shared' ? 4 : 1) + 32),
   expected: 'rows of at most N numbers',
 });
 
-/** The tiles to choose from for so many rows of x, the default first, and where they read x and y: as in matmul.ts. */
-function tilesOf(x: Tensor, y: Tensor, rows: number, target: Target): Tile[] {
-  const work = rows * y.size;
-  const source = fromBuffers(contrastWgsl);
-  const small: Tile = { form: '8', side: 8, source };
-  if (target.workgroupTiles && rows >= 64 && y.shape[0] >= 64)
-    return [{ form: 'shared', side: 64, source }, small];
-  if (rows < 64 || work < target.largeTiles) return [small];
-  // A copy pays later than in a product: the exponentials cost as much as the loads.
-  const operands = operandsFrom(contrastWgsl, { x, y }, work / 3, target, { quads: true });
-  return [{ form: '16', side: 16, ...operands }];
+/** The tiles to choose from for so many rows of x, the default first. */
+function tilesOf(y: Tensor, rows: number, { workgroupTiles }: Target): Tile[] {
+  const small: Tile = { form: '8', side: 8 };
+  return workgroupTiles && rows >= 64 && y.shape[0] >= 64 ? [{ form: 'shared', side: 64 }, small] : [small];
 }
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
@@ -121,8 +105,8 @@ const flags = (o: Settings, m: number, n: number) => ({
   FLAT: Number(o.flat ?? false),
 });
 
-const PARTIAL = { 8: 'contrast_partial_8', 16: 'contrast_partial_16', shared: 'contrast_partial_shared' };
-const WEIGHTS = { 8: 'contrast_weights_8', 16: 'contrast_weights_16', shared: 'contrast_weights_shared' };
+const PARTIAL = { 8: 'contrast_partial_8', shared: 'contrast_partial_shared' };
+const WEIGHTS = { 8: 'contrast_weights_8', shared: 'contrast_weights_shared' };
 
 /** Rows, and their labels where positives are those of the same label. */
 type Labelled = [a: Tensor, b: Tensor, labelsA: Tensor | null, labelsB: Tensor | null];
@@ -135,9 +119,8 @@ export const partialOp: OpFunction<Settings, Labelled> = op({
     4,
   ],
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) =>
-    tilesOf(a, b, a.shape[0], target).map(({ form, side, ...from }) => ({
-      ...from,
-      source: [...from.source, ...resultIn('numbers', 7)],
+    tilesOf(b, a.shape[0], target).map(({ form, side }) => ({
+      source,
       entry: PARTIAL[form],
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
       outputs: ['partial'],
@@ -149,7 +132,7 @@ export const partialOp: OpFunction<Settings, Labelled> = op({
       },
       invocations: () =>
         Math.ceil(a.shape[0] / side) *
-        (form === 'shared' ? 64 * Math.ceil(partial.shape[0] / 8) : sharedBy(from, partial.shape[0])),
+        (form === 'shared' ? 64 * Math.ceil(partial.shape[0] / 8) : partial.shape[0]),
     })),
 });
 
@@ -199,13 +182,12 @@ const weightsOp = op({
   shape: ([, y]: [...Labelled, statistics: Tensor, dy: Tensor], { rows }: Slab) => [rows, y.shape[0]],
   kernel: ({ inputs: [x, y], options: o }, target) => {
     const [m, n] = o.rowSide ? [x.shape[0], y.shape[0]] : [y.shape[0], x.shape[0]];
-    return tilesOf(x, y, o.rows, target).map(({ form, side, ...from }) => {
-      const kernel = (result: Result): Kernel<Slab> => ({
-        ...from,
-        source: [...from.source, ...resultIn(result, 7, 8)],
+    return tilesOf(y, o.rows, target).map(
+      ({ form, side }): Kernel<Slab> => ({
+        source: [...fromOperands(contrastWgsl), ...resultIn(y.shape[0] % 4 ? 'numbers' : 'vectors', 7)],
         entry: WEIGHTS[form],
         inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
-        ...resultNames(result, ['c'], from.textures),
+        outputs: ['c'],
         uniform: () => uniform(m, n, x.shape[1], o, o.first, o.rows),
         constants: () => ({
           ...flags(o, m, n),
@@ -214,13 +196,9 @@ const weightsOp = op({
         }),
         rounds: () => roundsFor(form, side, x.shape[1]),
         invocations: () =>
-          Math.ceil(o.rows / side) *
-          sharedBy(from, Math.ceil(y.shape[0] / side)) *
-          (form === 'shared' ? 64 : 1),
-        ...(result === 'buffer' && o.rows % 4 === 0 ? { toTexture: kernel } : {}),
-      });
-      return kernel(y.shape[0] % 4 ? 'numbers' : 'buffer');
-    });
+          Math.ceil(o.rows / side) * Math.ceil(y.shape[0] / side) * (form === 'shared' ? 64 : 1),
+      }),
+    );
   },
 });
 

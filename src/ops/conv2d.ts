@@ -3,12 +3,12 @@ import filterWgsl from '../../shaders/conv2d_filter_gradient.wgsl' with { type: 
 import inputWgsl from '../../shaders/conv2d_input_gradient.wgsl' with { type: 'text' };
 import commonWgsl from '../../shaders/lib/conv2d.wgsl' with { type: 'text' };
 import sharedWgsl from '../../shaders/lib/conv2d_shared.wgsl' with { type: 'text' };
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
-import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
+import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
-import { fromBuffers, operandsFrom, type Result, resultIn, resultNames } from './operands.ts';
 import { pad, slice } from './shape.ts';
 import { activationGradient } from './unary.ts';
 
@@ -103,9 +103,6 @@ const uniforms = (
 /** Fewer invocations leave a GPU idle: then smaller tiles are better. */
 const FEW = 4096;
 
-/** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
-const LARGE = 32768;
-
 /** How many more channels fill a tile: padded copies cost less than tiles for any shape, which took 2 to 11 times as long. */
 const missing = (channels: number, unit: number): number => {
   const tile = channels % unit === 0 || channels < unit ? unit : channels < 16 ? 8 : 16;
@@ -124,16 +121,11 @@ interface Tile {
   rows: number;
   columns: number;
   workgroup?: boolean;
-  /** It may read textures. */
-  textures?: boolean;
 }
-
-/** A large tile, whose rows are images: its operands may be textures. */
-const large = (entry: string): Tile => ({ entry, rows: 16, columns: 16, textures: true });
 
 /** How many tiles cover so many pixels of each image. */
 const tilesOver = (pixels: number, batch: number, { rows }: Tile): number =>
-  rows === 16 ? pixels * Math.ceil(batch / rows) : Math.ceil((batch * pixels) / rows);
+  Math.ceil((batch * pixels) / rows);
 
 /** A tile in workgroup memory: the default of GPUs where there is enough to do, beside the one in registers. */
 const shared = (entry: string): Tile => ({ entry, rows: 32, columns: 32, workgroup: true });
@@ -143,28 +135,13 @@ const withShared = (entry: string, worth: boolean | undefined, own: Tile): Tile[
 /** How many invocations make so many tiles. */
 const invocationsFor = (tiles: number, { workgroup }: Tile): number => tiles * (workgroup ? 64 : 1);
 
-/** The source of a pass: only the tiles of 16 x 16 read their operands, the first two inputs, by a_at and b_at. */
-const sourceOf = (
-  wgsl: string,
-  tile: Tile,
-  operands: Record<string, Tensor>,
-  work: number,
-  target: Target,
-) => {
-  const made = tile.textures ? operandsFrom(wgsl, operands, work, target) : { source: fromBuffers(wgsl) };
-  return { ...made, source: [...made.source, commonWgsl, sharedWgsl] };
-};
+/** The source of a pass. */
+const sourceOf = (wgsl: string) => [wgsl, gridWgsl, commonWgsl, sharedWgsl];
 
 // ---- forward ----
 
-function forwardTile(channels: number, { shape, size }: Tensor, target: Target): Tile {
-  const [batch, , , outChannels] = shape;
-  const narrow = channels % 4 !== 0;
-  if (target.largeTiles < Infinity && batch >= 16 && outChannels % 16 === 0 && size >= LARGE)
-    return narrow
-      ? { entry: 'conv2d_forward_narrow_16x16', rows: 16, columns: 16 }
-      : large('conv2d_forward_16x16');
-  if (narrow) return { entry: 'conv2d_forward_narrow_8x8', rows: 8, columns: 8 };
+function forwardTile(channels: number, size: number): Tile {
+  if (channels % 4) return { entry: 'conv2d_forward_narrow_8x8', rows: 8, columns: 8 };
   if (size / 64 >= FEW) return { entry: 'conv2d_forward_8x8', rows: 8, columns: 8 };
   return { entry: 'conv2d_forward_4x4', rows: 4, columns: 4 };
 }
@@ -194,15 +171,10 @@ const conv2dOp = op({
   kernel: ({ inputs: [x, filter], outputs: [y] }, target) => {
     const [, , C, O] = filter.shape;
     const worth = target.workgroupTiles && C % 8 === 0 && O % 4 === 0 && O >= 16;
-    const own = forwardTile(C, y, target);
-    const work = y.size * (filter.size / O);
-    const kernel = (tile: Tile, result: Result): Kernel<Conv2dOptions> => {
-      const from = sourceOf(forwardWgsl, tile, { x, filter }, work, target);
-      return {
-        ...from,
-        source: [...from.source, ...resultIn(result, 4, 5)],
-        ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'] },
-        ...resultNames(result, ['c'], from.textures),
+    return withShared('conv2d_forward_shared', worth, forwardTile(C, y.size)).map(
+      (tile): Kernel<Conv2dOptions> => ({
+        source: sourceOf(forwardWgsl),
+        ...{ entry: tile.entry, inputs: ['x', 'filter', 'bias'], outputs: ['y'] },
         uniform: ({ inputs: [, , bias], options }) =>
           uniforms(geometryOf(x.shape, filter.shape, options), O, {
             relu: Number(options.activation === 'relu'),
@@ -218,10 +190,8 @@ const conv2dOp = op({
             tilesOver(y.size / O / y.shape[0], y.shape[0], tile) * Math.ceil(O / tile.columns),
             tile,
           ),
-        ...(result === 'buffer' && tile.rows === 16 ? { toTexture: (how: Result) => kernel(tile, how) } : {}),
-      };
-    };
-    return withShared('conv2d_forward_shared', worth, own).map((tile) => kernel(tile, 'buffer'));
+      }),
+    );
   },
   vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options: { activation, ...window } }) => {
     const dz = activation === 'relu' ? activationGradient(dy, y, { activation }) : dy;
@@ -282,10 +252,7 @@ interface Backward extends WindowOptions {
   shape: Shape;
 }
 
-function inputTile({ shape, size }: Tensor, target: Target): Tile {
-  const [batch, , , channels] = shape;
-  if (target.largeTiles < Infinity && batch >= 16 && channels % 16 === 0 && size >= LARGE)
-    return large('conv2d_input_gradient_16x16');
+function inputTile({ shape: [, , , channels], size }: Tensor): Tile {
   if (channels % 8 === 0 && size / 64 >= FEW)
     return { entry: 'conv2d_input_gradient_8x8', rows: 8, columns: 8 };
   return { entry: 'conv2d_input_gradient_4x4', rows: 4, columns: 4 };
@@ -295,19 +262,14 @@ function inputTile({ shape, size }: Tensor, target: Target): Tile {
 const inputGradient = op({
   name: 'conv2dInputGradient',
   shape: (_: [dz: Tensor, filter: Tensor, gate: Tensor | null], { shape }: Backward) => shape,
-  kernel: ({ inputs: [dz, filter, gate], outputs: [dx] }, target) => {
+  kernel: ({ inputs: [, filter, gate], outputs: [dx] }, target) => {
     const [, , C, O] = filter.shape;
     const worth = target.workgroupTiles && O % 8 === 0 && C % 4 === 0 && C >= 16;
-    const own = inputTile(dx, target);
-    const work = dz.size * (filter.size / O);
     const geometry = ({ options }: Call<Backward>) => geometryOf(options.shape, filter.shape, options);
-    const kernel = (tile: Tile, result: Result): Kernel<Backward> => {
-      const from = sourceOf(inputWgsl, tile, { dz, filter }, work, target);
-      return {
-        ...from,
-        source: [...from.source, ...resultIn(result, 4, 5)],
-        ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'] },
-        ...resultNames(result, ['c'], from.textures),
+    return withShared('conv2d_input_gradient_shared', worth, inputTile(dx)).map(
+      (tile): Kernel<Backward> => ({
+        source: sourceOf(inputWgsl),
+        ...{ entry: tile.entry, inputs: ['dz', 'filter', 'gate'], outputs: ['dx'] },
         constants: () => ({ GATE: Number(gate !== null) }),
         uniform: (c) => uniforms(geometry(c), O),
         rounds: () => ({
@@ -328,10 +290,8 @@ const inputGradient = op({
           }
           return invocationsFor(tiles * Math.ceil(C / tile.columns), tile);
         },
-        ...(result === 'buffer' && tile.rows === 16 ? { toTexture: (how: Result) => kernel(tile, how) } : {}),
-      };
-    };
-    return withShared('conv2d_input_gradient_shared', worth, own).map((tile) => kernel(tile, 'buffer'));
+      }),
+    );
   },
   gated: ({ inputs: [dz, filter, gate] }, by) => (gate ? null : [dz, filter, by]),
 });
@@ -344,15 +304,10 @@ interface FilterBackward extends Backward {
 /** The most terms of one sum. */
 const MOST_TERMS = Math.ceil(MOST_ROUNDS / 4);
 
-function filterTile([batch, OH, OW, O]: Shape, channels: number, target: Target): Tile {
-  const sixteen = target.largeTiles < Infinity && O % 16 === 0;
-  // A split of the large tile is at least four images.
-  if (sixteen && channels % 16 === 0 && batch % 4 === 0 && OH * OW <= MOST_TERMS)
-    return large('conv2d_filter_gradient_16x16');
-  if (channels % 8 === 0) return { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 };
-  if (sixteen) return { entry: 'conv2d_filter_gradient_narrow_12x16', rows: 12, columns: 16 };
-  return { entry: 'conv2d_filter_gradient_narrow_8x8', rows: 8, columns: 8 };
-}
+const filterTile = (channels: number): Tile =>
+  channels % 8 === 0
+    ? { entry: 'conv2d_filter_gradient_8x8', rows: 8, columns: 8 }
+    : { entry: 'conv2d_filter_gradient_narrow_8x8', rows: 8, columns: 8 };
 
 const tilesOf = ([KH, KW, C, O]: Shape, { rows, columns }: Tile) =>
   Math.ceil((KH * KW * C) / rows) * Math.ceil(O / columns);
@@ -364,7 +319,7 @@ const PARTIAL_BYTES = 1 << 25;
 /** How the pixels are cut into sums: it follows from the shapes alone, and with it the order of additions. */
 function filterSplits(dz: Shape, filter: Shape): { splits: number; chunk: number } {
   const [batch, OH, OW] = dz;
-  const tiles = tilesOf(filter, filterTile(dz, filter[2], { largeTiles: Infinity }));
+  const tiles = tilesOf(filter, filterTile(filter[2]));
   const lines = batch * OH;
   const most = Math.min(256, Math.ceil((lines * OW) / 64), Math.floor(PARTIAL_BYTES / (4 * sizeOf(filter))));
   const least = Math.ceil((lines * OW) / MOST_TERMS);
@@ -382,19 +337,14 @@ const filterPartials = op({
   ],
   kernel: ({ inputs: [x, dz], options }, target) => {
     const { shape, bias } = options;
-    const [KH, KW, C, O] = shape;
+    const [, , C, O] = shape;
     const worth = target.workgroupTiles && C % 8 === 0 && O % 8 === 0 && O >= 16;
-    const own = filterTile(dz.shape, C, target);
     const split = filterSplits(dz.shape, shape);
-    return withShared('conv2d_filter_gradient_shared', worth, own).map((tile) => ({
-      ...sourceOf(filterWgsl, tile, { x, dz }, dz.size * KH * KW * C, target),
+    return withShared('conv2d_filter_gradient_shared', worth, filterTile(C)).map((tile) => ({
+      source: sourceOf(filterWgsl),
       ...{ entry: tile.entry, inputs: ['x', 'dz'], outputs: ['partials'] },
       uniform: () => uniforms(geometryOf(x.shape, shape, options), O, { ...split, hasBias: Number(bias) }),
-      rounds: () => {
-        const [batch, OH, OW] = dz.shape;
-        const images = Math.ceil(batch / 4 / split.splits) * (OH * (OW + 2) + 2);
-        return Math.max(Math.ceil((split.chunk * OW) / 4), tile.textures ? images : 0) + 32;
-      },
+      rounds: () => Math.ceil((split.chunk * dz.shape[2]) / 4) + 32,
       invocations: () =>
         invocationsFor(split.splits * tilesOf(shape, tile), tile) + split.splits * (bias ? O / 4 : 0),
     }));
@@ -409,7 +359,7 @@ const sumPartials = op({
     { shape: [bias ? shape[3] : 1] },
   ],
   kernel: {
-    source: [...fromBuffers(filterWgsl), commonWgsl, sharedWgsl],
+    source: sourceOf(filterWgsl),
     ...{ entry: 'conv2d_sum_partials', inputs: ['partials'], outputs: ['dfilter', 'dbias'] },
     uniform: ({ inputs: [partials], options: { shape, bias } }) => {
       const [kernelHeight, kernelWidth, channels, outChannels] = shape;

@@ -15,8 +15,8 @@ const crossEntropyOp = op({
     { shape: [logits.shape[0]] },
     { shape: [logits.shape[0], 2] },
   ],
-  kernel: ({ inputs: [logits] }, target) => ({
-    ...rowKernel(crossEntropyWgsl, logits, target),
+  kernel: ({ inputs: [logits] }) => ({
+    ...rowKernel(crossEntropyWgsl, logits),
     entry: 'cross_entropy_forward',
     inputs: ['logits', 'labels'],
     outputs: ['loss', 'statistics'],
@@ -31,8 +31,8 @@ const crossEntropyOp = op({
 const crossEntropyGradientOp = op({
   name: 'crossEntropyGradient',
   shape: ([, logits]: [dy: Tensor, logits: Tensor, labels: Tensor, statistics: Tensor]) => logits.shape,
-  kernel: ({ inputs: [, logits] }, target) => ({
-    ...rowKernel(crossEntropyWgsl, logits, target, 0),
+  kernel: ({ inputs: [, logits] }) => ({
+    ...rowKernel(crossEntropyWgsl, logits, 0),
     entry: 'cross_entropy_gradient',
     inputs: ['dy', 'logits', 'labels', 'statistics'],
     outputs: ['dx'],

@@ -2,11 +2,10 @@ import l2NormalizeWgsl from '../../shaders/l2_normalize.wgsl' with { type: 'text
 import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type: 'text' };
 import unitWgsl from '../../shaders/lib/unit.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';
-import type { Target } from '../gpu/target.ts';
 import { checkCall } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { type Tensor, where } from '../graph/tensor.ts';
-import { type Result, resultIn, resultNames } from './operands.ts';
+import { resultIn } from './operands.ts';
 import { checkRows, rowKernel, rowsOf } from './rows.ts';
 
 interface Options {
@@ -18,37 +17,24 @@ const uniform = ({ outputs: [y], options: { epsilon } }: Call<Options>) => {
   return { rows, width, epsilon: epsilon };
 };
 
-/** Rows of whole vec4s may go to a texture, unless a buffer is wanted too. */
-function kernel(x: Tensor, target: Target, wgsl: string, entry: string, inputs: string[]): Kernel<Options> {
+function kernel(x: Tensor, wgsl: string, entry: string, inputs: string[]): Kernel<Options> {
   // The squares once more where they leave f32, then the quotients.
-  const rows = rowKernel(wgsl, x, target, 3);
-  const make = (result: Result): Kernel<Options> => ({
-    ...rows,
-    source: [...rows.source, unitWgsl, ...resultIn(result, inputs.length + 1)],
-    entry,
-    inputs,
-    ...resultNames(result, ['c']),
-    uniform,
-  });
-  const whole = x.shape.length === 2 && x.shape.every((n) => n % 4 === 0);
-  return {
-    ...make('lanes'),
-    ...(whole ? { toTexture: (where) => (where === 'texture' ? make('lanesTexture') : null) } : {}),
-  };
+  const rows = rowKernel(wgsl, x, 3);
+  const source = [...rows.source, unitWgsl, ...resultIn('lanes', inputs.length + 1)];
+  return { ...rows, source, entry, inputs, outputs: ['c'], uniform };
 }
 
 const l2NormalizeOp = op({
   name: 'l2Normalize',
   shape: ([x]: [x: Tensor], _: Options) => x.shape,
-  kernel: ({ inputs: [x] }, target) => kernel(x, target, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
+  kernel: ({ inputs: [x] }) => kernel(x, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
   vjp: (dy, { inputs: [x], options }) => [l2NormalizeGradientOp([dy, x], options)],
 });
 
 const l2NormalizeGradientOp = op({
   name: 'l2NormalizeGradient',
   shape: ([, x]: [dy: Tensor, x: Tensor], _: Options) => x.shape,
-  kernel: ({ inputs: [, x] }, target) =>
-    kernel(x, target, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
+  kernel: ({ inputs: [, x] }) => kernel(x, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
 });
 
 /**

@@ -25,8 +25,8 @@ const layerNormOp = op({
     { shape: x.shape },
     { shape: [rowsOf(x).rows, 2] },
   ],
-  kernel: ({ inputs: [x, gamma, beta] }, target) => ({
-    ...rowKernel(layerNormWgsl, x, target, 3),
+  kernel: ({ inputs: [x, gamma, beta] }) => ({
+    ...rowKernel(layerNormWgsl, x, 3),
     entry: 'layer_norm_forward',
     inputs: ['x', 'gamma', 'beta'],
     outputs: ['y', 'statistics'],
@@ -44,8 +44,8 @@ const layerNormOp = op({
 const layerNormGradientOp = op({
   name: 'layerNormGradient',
   shape: ([, x]: [dy: Tensor, x: Tensor, statistics: Tensor, gamma: Tensor | null], _: Options) => x.shape,
-  kernel: ({ inputs: [, x, , gamma] }, target) => ({
-    ...rowKernel(layerNormWgsl, x, target),
+  kernel: ({ inputs: [, x, , gamma] }) => ({
+    ...rowKernel(layerNormWgsl, x),
     entry: 'layer_norm_gradient',
     inputs: ['dy', 'x', 'statistics', 'gamma'],
     outputs: ['dx'],
@@ -62,8 +62,8 @@ const parameterGradientOp = op({
     const shape = [segments(x), rowsOf(x).columns];
     return [{ shape }, { shape }];
   },
-  kernel: ({ inputs: [, x] }, target) => ({
-    ...rowKernel(layerNormWgsl, x, target),
+  kernel: ({ inputs: [, x] }) => ({
+    ...rowKernel(layerNormWgsl, x),
     entry: 'layer_norm_parameter_gradient',
     inputs: ['dy', 'x', 'statistics'],
     outputs: ['dgamma', 'dbeta'],

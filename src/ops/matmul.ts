@@ -3,15 +3,7 @@ import type { Target } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
-import {
-  fromBuffers,
-  type Operands,
-  operandsFrom,
-  type Result,
-  resultIn,
-  resultNames,
-  sharedBy,
-} from './operands.ts';
+import { fromOperands, resultIn } from './operands.ts';
 import { sum } from './reduce.ts';
 import { activationGradient } from './unary.ts';
 
@@ -69,12 +61,10 @@ interface Tile {
   layout?: { SIDE: number; BLOCKS: number };
 }
 
-/** Any shape; the others need whole vec4s on every load, and the large one makes them where it reads textures. */
+/** Any shape; the others need whole vec4s on every load. */
 const NARROW: Tile = { entry: 'matmul_4x4', rows: 4, columns: 4 };
 const ANY: Tile = { entry: 'matmul_any_8x8', rows: 8, columns: 8 };
 const SMALL: Tile = { entry: 'matmul_8x8', rows: 8, columns: 8 };
-const LARGE: Tile = { entry: 'matmul_16x16', rows: 16, columns: 16 };
-const TALL: Tile = { entry: 'matmul_32x16', rows: 32, columns: 16 };
 const shared = (entry: string, SIDE: number, BLOCKS: number): Tile => {
   const [rows, columns] = [4 * SIDE * BLOCKS, 4 * SIDE];
   const variant = `shared_${rows}x${columns}`;
@@ -86,54 +76,26 @@ SHARED.push(...[1, 2].map((blocks) => shared('matmul_shared_256', 16, blocks)));
 /** Fewer tiles than this leave parts of a GPU idle. */
 const ENOUGH = 16;
 
-/** Elements of a result from which TALL tiles keep two or more threads of a processor evenly busy. */
-const TALL_FROM = 2 ** 17;
-
-/** A tile of C, and where it reads A and B. */
-interface Candidate {
-  tile: Tile;
-  operands: Operands;
-}
-
-/**
- * The tiles of C to choose from, the default first; all of a list add in one order. The large one would spill the registers
- * of a GPU, but processors that play GPU want few loads, and cheap ones; a GPU wants workgroup memory (docs/decisions.md).
- */
+/** The tiles of C to choose from, the default first; all of a list add in one order. A GPU wants workgroup memory (docs/decisions.md). */
 function candidates(
-  { inputs: [a, b, , gate], options }: Call<ProductOptions, ProductInputs>,
-  target: Target,
-): Candidate[] {
+  { inputs: [a, b], options }: Call<ProductOptions, ProductInputs>,
+  { workgroupTiles }: Target,
+): Tile[] {
   const [batches, m, n, k] = sizes('matmul', a, b, options);
-  const inBuffers = { source: fromBuffers(matmulWgsl) };
-  const of = (...tiles: Tile[]) => tiles.map((tile) => ({ tile, operands: inBuffers }));
-  const whole = n % 4 === 0 && k % 4 === 0 && (!options.transposeA || m % 4 === 0);
-  const any = whole
-    ? of(SMALL)
-    : // Small results need all the invocations they can get, as do GPUs.
-      target.workgroupTiles || m * n < 4096
-      ? of(NARROW, ANY)
-      : of(ANY, NARROW);
-  if (target.workgroupTiles && whole) {
-    const busy = ({ rows, columns }: Tile) =>
-      batches * Math.ceil(m / rows) * Math.ceil(n / columns) >= ENOUGH;
-    const [first, ...larger] = SHARED;
-    return m <= 8 || n <= 8 ? of(SMALL, first) : of(first, ...larger.filter(busy), SMALL);
-  }
-  if (m * n * k < target.largeTiles || m * n < 32768) return any;
-  if (a.shape.length === 2 && (whole || !gate)) {
-    const operands = operandsFrom(matmulWgsl, { a, b }, m * n * k, target, { quads: true });
-    // Where quads share the rows of A, more of them cost little.
-    const tile = operands.quads && m * n >= TALL_FROM ? TALL : LARGE;
-    if (operands.textures) return [{ tile, operands }, ...any];
-  }
-  return whole ? [...of(LARGE), ...any] : any;
+  // Small results need all the invocations they can get, as do GPUs.
+  if (n % 4 || k % 4 || (options.transposeA && m % 4))
+    return workgroupTiles || m * n < 4096 ? [NARROW, ANY] : [ANY, NARROW];
+  if (!workgroupTiles) return [SMALL];
+  const busy = ({ rows, columns }: Tile) => batches * Math.ceil(m / rows) * Math.ceil(n / columns) >= ENOUGH;
+  const [first, ...larger] = SHARED;
+  return m <= 8 || n <= 8 ? [SMALL, first] : [first, ...larger.filter(busy), SMALL];
 }
 
-/** Rounds for an inner size of k: four steps each, and those that write a large tile. */
-function roundsFor({ layout, rows }: Tile, scalar: boolean, k: number): number {
+/** Rounds for an inner size of k, four steps each. */
+function roundsFor({ layout }: Tile, scalar: boolean, k: number): number {
   if (layout) return Math.ceil(k / layout.SIDE) * (2 + layout.SIDE / 4) + 1;
   if (scalar) return Math.floor(k / 4) + (k % 4) + 2;
-  return Math.ceil(k / 4) + 1 + (rows >= 16 ? 49 : 0);
+  return Math.ceil(k / 4) + 1;
 }
 
 function productKernel(c: Call<ProductOptions, ProductInputs>, target: Target): Kernel<ProductOptions>[] {
@@ -142,17 +104,16 @@ function productKernel(c: Call<ProductOptions, ProductInputs>, target: Target): 
     options,
   } = c;
   const [batches, m, n, k] = sizes('matmul', a, b, options);
-  return candidates(c, target).map(({ tile, operands }) => {
+  return candidates(c, target).map((tile) => {
     const { entry, rows, columns, variant, workgroupSize, layout } = tile;
     const scalar = tile === ANY || tile === NARROW;
-    const kernel = (result: Result): Kernel<ProductOptions> => ({
-      ...operands,
-      source: [...operands.source, ...resultIn(result, 5, 7)],
+    return {
+      source: [...fromOperands(matmulWgsl), ...resultIn(n % 4 || scalar ? 'numbers' : 'vectors', 5)],
       entry,
       variant,
       workgroupSize,
       inputs: ['a', 'b', 'bias', 'gate'],
-      ...resultNames(result, ['c', 'sums'], operands.textures),
+      outputs: ['c', 'sums'],
       uniform: () => ({ m, n, k, batches }),
       rounds: () => ({
         size: k,
@@ -168,11 +129,8 @@ function productKernel(c: Call<ProductOptions, ProductInputs>, target: Target): 
         SUMS: Number(options.sums ?? false),
         ...layout,
       }),
-      invocations: () =>
-        batches * Math.ceil(m / rows) * sharedBy(operands, Math.ceil(n / columns)) * (workgroupSize ?? 1),
-      ...(result === 'buffer' && batches === 1 && m % 4 === 0 && !scalar ? { toTexture: kernel } : {}),
-    });
-    return kernel(n % 4 || scalar ? 'numbers' : 'buffer');
+      invocations: () => batches * Math.ceil(m / rows) * Math.ceil(n / columns) * (workgroupSize ?? 1),
+    };
   });
 }
 

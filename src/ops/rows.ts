@@ -2,9 +2,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
-import quadWgsl from '../../shaders/lib/sums_quad.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
-import type { Target } from '../gpu/target.ts';
 import { checkTensor } from '../graph/check.ts';
 import { fail, show, type Tensor } from '../graph/tensor.ts';
 
@@ -22,24 +20,17 @@ export function rowsOf(x: Tensor): Rows {
 }
 
 /**
- * The fields of a kernel on rows of x: its file with the lanes that fit, and its invocations; a quad or eight share a row.
+ * The fields of a kernel on rows of x: its file with the lanes that fit, and its invocations; eight share a row.
  * @param loops how many loops over a row the kernel has, one after the other. Default 2.
  */
-export const rowKernel = (wgsl: string, x: Tensor, { quads }: Target, loops = 2) => ({
-  source: [
-    wgsl,
-    rowsWgsl,
-    quads ? quadWgsl : workgroupWgsl,
-    gridWgsl,
-    x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl,
-  ],
-  quads,
+export const rowKernel = (wgsl: string, x: Tensor, loops = 2) => ({
+  source: [wgsl, rowsWgsl, workgroupWgsl, gridWgsl, x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl],
   rounds: () => ({
     size: x.shape.at(-1)!,
-    rounds: (n: number) => loops * (1 + Math.ceil(n / (quads ? 4 : 8) / (x.shape.at(-1)! % 4 ? 1 : 4))),
+    rounds: (n: number) => loops * (1 + Math.ceil(n / 8 / (x.shape.at(-1)! % 4 ? 1 : 4))),
     expected: 'rows of at most N numbers',
   }),
-  invocations: () => rowsOf(x).rows * (quads ? 4 : 8),
+  invocations: () => 8 * rowsOf(x).rows,
 });
 
 /** One invocation for each lane. */

@@ -1,5 +1,4 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
-import type { Target } from '../gpu/target.ts';
 import { checkCall } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
@@ -12,8 +11,8 @@ const uniformOf = (x: Tensor) => {
 const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
 
 /** Kernels of softmax (`log` false) and logSoftmax. */
-const forwardKernel = (x: Tensor, log: boolean, target: Target): Kernel => ({
-  ...rowKernel(softmaxWgsl, x, target, 3),
+const forwardKernel = (x: Tensor, log: boolean): Kernel => ({
+  ...rowKernel(softmaxWgsl, x, 3),
   entry: 'softmax_forward',
   inputs: ['x'],
   outputs: ['y'],
@@ -26,11 +25,11 @@ const gradientOp = (name: string, log: boolean) =>
   op({
     name,
     shape: ([, y]: [dy: Tensor, y: Tensor]) => y.shape,
-    kernel: ({ inputs: [, y] }, target) => gradientKernel(y, log, target),
+    kernel: ({ inputs: [, y] }) => gradientKernel(y, log),
   });
 
-const gradientKernel = (y: Tensor, log: boolean, target: Target): Kernel => ({
-  ...rowKernel(softmaxWgsl, y, target),
+const gradientKernel = (y: Tensor, log: boolean): Kernel => ({
+  ...rowKernel(softmaxWgsl, y),
   entry: 'softmax_gradient',
   inputs: ['dy', 'y'],
   outputs: ['dx'],
@@ -44,7 +43,7 @@ const forwardOp = (name: string, log: boolean) => {
   return op({
     name,
     shape: ([x]: [x: Tensor]) => x.shape,
-    kernel: ({ inputs: [x] }, target) => forwardKernel(x, log, target),
+    kernel: ({ inputs: [x] }) => forwardKernel(x, log),
     vjp: (dy, { outputs: [y] }) => [gradient([dy, y])],
   });
 };
@@ -66,8 +65,8 @@ export function logSoftmax(x: Tensor): Tensor {
 const logSumExpOp = op({
   name: 'logSumExp',
   shape: ([x]: [x: Tensor]) => [{ shape: x.shape.slice(0, -1) }, { shape: [rowsOf(x).rows, 2] }],
-  kernel: ({ inputs: [x] }, target) => ({
-    ...rowKernel(softmaxWgsl, x, target),
+  kernel: ({ inputs: [x] }) => ({
+    ...rowKernel(softmaxWgsl, x),
     entry: 'log_sum_exp_forward',
     inputs: ['x'],
     outputs: ['y', 'statistics'],
@@ -79,8 +78,8 @@ const logSumExpOp = op({
 const logSumExpGradientOp = op({
   name: 'logSumExpGradient',
   shape: ([, , x]: [dy: Tensor, statistics: Tensor, x: Tensor]) => x.shape,
-  kernel: ({ inputs: [, , x] }, target) => ({
-    ...rowKernel(softmaxWgsl, x, target, 0),
+  kernel: ({ inputs: [, , x] }) => ({
+    ...rowKernel(softmaxWgsl, x, 0),
     entry: 'log_sum_exp_gradient',
     inputs: ['dy', 'statistics', 'x'],
     outputs: ['dx'],

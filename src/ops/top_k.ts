@@ -1,9 +1,9 @@
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
-import { fromBuffers, operandsFrom } from './operands.ts';
 import { pad } from './shape.ts';
 
 interface Options {
@@ -17,7 +17,7 @@ interface Options {
   chunk: number;
 }
 
-const source = fromBuffers(topKWgsl);
+const source = [topKWgsl, gridWgsl];
 /** Places in a list of the kernel. */
 const MOST = 32;
 /** Longer rows are read by fours, with zeros behind them: by ones they would need more than MOST_ROUNDS. */
@@ -31,12 +31,6 @@ const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call
   chunk,
 });
 const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
-/** Rounds of all tiles of gallery rows: `step` numbers of a row each, and up to `offers` to insert them. */
-const roundsOf = ({ size, chunk }: Options, rows: number, step: number, offers: number) => ({
-  size,
-  rounds: (n: number) => Math.ceil(chunk / rows) * (Math.ceil(n / step) + offers),
-  expected: 'rows of at most N numbers',
-});
 const lists = (...shape: number[]) => [{ shape }, { shape, dtype: 'u32' as const }];
 
 const chunkKernel: Kernel<Options> = {
@@ -46,29 +40,21 @@ const chunkKernel: Kernel<Options> = {
   outputs: ['similarities', 'indices'],
   uniform,
   constants,
-  rounds: ({ options }) => roundsOf(options, 8, options.size % 4 ? 1 : 4, 38),
+  // Of all tiles of eight gallery rows: a number or four of a row each, and up to 38 to insert them.
+  rounds: ({ options: { size, chunk } }) => ({
+    size,
+    rounds: (n) => Math.ceil(chunk / 8) * (Math.ceil(n / (size % 4 ? 1 : 4)) + 38),
+    expected: 'rows of at most N numbers',
+  }),
   invocations: ({ options }) => Math.ceil(options.queries / 4) * options.chunks,
-};
-
-const largeKernel: Kernel<Options> = {
-  ...chunkKernel,
-  entry: 'top_k_chunk_8x16',
-  // Few invocations: small workgroups share them out among the cores.
-  workgroupSize: 16,
-  rounds: ({ options }) => roundsOf(options, 16, 4, 146),
-  invocations: ({ options }) => Math.ceil(options.queries / 8) * options.chunks,
 };
 
 const topKChunk = op({
   name: 'topKSimilar',
   shape: (_: [queries: Tensor, gallery: Tensor], { chunks, queries, k }: Options) =>
     lists(chunks, queries, k),
-  kernel: ({ inputs: [queries, gallery], options }, target) => {
-    if (options.size % 4) return { ...chunkKernel, entry: 'top_k_chunk_scalar' };
-    if (target.largeTiles === Infinity || options.queries <= 4) return chunkKernel;
-    const work = options.queries * options.gallery * options.size;
-    return { ...largeKernel, ...operandsFrom(topKWgsl, { queries, gallery }, work, target) };
-  },
+  kernel: ({ options: { size } }) =>
+    size % 4 ? { ...chunkKernel, entry: 'top_k_chunk_scalar' } : chunkKernel,
 });
 
 const topKMerge = op({

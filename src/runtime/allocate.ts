@@ -1,6 +1,7 @@
 import type { Device } from '../gpu/device.ts';
 import { align } from '../gpu/memory.ts';
 import { type Range, VALUE } from '../gpu/values.ts';
+import { heldBy } from '../graph/plan/slots.ts';
 import type { Plan } from '../graph/plan.ts';
 import { type Tensor, type Variable, viewRoot } from '../graph/tensor.ts';
 import type { Uniforms } from '../graph/uniforms.ts';
@@ -129,11 +130,9 @@ function resourcesOf(
 }
 
 /** The memory that a plan needs, for a message. */
-function needs({ slots, textures }: Plan): string {
-  const bytes =
-    slots.reduce((sum, slot) => sum + align(slot.bytes), 0) +
-    textures.reduce((sum, { width, height, half }) => sum + (half ? 8 : 16) * width * height, 0);
-  const largest = [...slots]
+function needs(made: Plan): string {
+  const bytes = heldBy(made).reduce((sum, one) => sum + align(one.bytes), 0);
+  const largest = [...made.slots]
     .sort((a, b) => b.bytes - a.bytes)
     .slice(0, 5)
     .map((slot) => `${slot.label} (${slot.bytes} bytes)`)

@@ -55,12 +55,8 @@ export function record(
   pass.end();
 }
 
-/** The arguments of one copy of a tensor to a texture, without a kernel. */
-export type Move = [
-  source: GPUTexelCopyBufferInfo,
-  destination: GPUTexelCopyTextureInfo,
-  size: [width: number, height: number],
-];
+/** Copies a tensor without a kernel. */
+export type Move = (encoder: GPUCommandEncoder) => void;
 
 /** The copies without a kernel that take the place of dispatches which copy tensors to textures. */
 export const movesFor = (dispatches: readonly Dispatch[], { range, texture }: Allocation): Move[] =>
@@ -69,6 +65,7 @@ export const movesFor = (dispatches: readonly Dispatch[], { range, texture }: Al
       const { buffer, offset } = range(x!);
       const [rows] = x!.shape;
       const bytesPerRow = x!.bytes / rows;
-      return [{ buffer, offset, bytesPerRow }, { texture: texture(outputs[i])! }, [bytesPerRow / 16, rows]];
+      const [source, destination] = [{ buffer, offset, bytesPerRow }, { texture: texture(outputs[i])! }];
+      return (encoder) => encoder.copyBufferToTexture(source, destination, [bytesPerRow / 16, rows]);
     }),
   );

@@ -1,12 +1,10 @@
 import { checkFunction, checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import { assertAlive, type Device, reasonOf, type Tuning } from '../gpu/device.ts';
 import { HypersphereError, InputError, ValidationError } from '../gpu/errors.ts';
-import type { Target } from '../gpu/target.ts';
 import { shownTensor } from '../graph/check.ts';
 import type { Precision } from '../graph/mixed.ts';
-import { call } from '../graph/op.ts';
+import { call, type PlanTarget } from '../graph/op.ts';
 import type { Dispatch } from '../graph/plan/call.ts';
-import { movesOf } from '../graph/plan/textures.ts';
 import { type Plan, plan } from '../graph/plan.ts';
 import { input, settle, Tensor, trace } from '../graph/tensor.ts';
 import { layUniforms } from '../graph/uniforms.ts';
@@ -18,6 +16,7 @@ import { type Values, writeInputs } from './inputs.ts';
 import { buildPipelines } from './pipelines.ts';
 import { flatsOf, planVariables } from './plan_variables.ts';
 import { replayOf } from './replay.ts';
+import { targetOf } from './software.ts';
 import { type Step, type StepStats, stepOf } from './step.ts';
 import { warm } from './timing.ts';
 import { type Trial, tuned } from './tune.ts';
@@ -93,19 +92,22 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   // The plan. Other steps may move parts of flat variables while kernels are measured.
   const flats = flatsOf(outputs, effects);
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
-  const planFor = (target: Target): Plan => {
+  const plain = await targetOf(device);
+  const planFor = (target: PlanTarget): Plan => {
     for (const flat of flats) settle(flat);
     return plan(outputs, effects, { reuse: !check, target, apart, precision });
   };
   const made = variant
-    ? planFor({ ...device.target, choice: () => variant })
-    : await tuned(device, options.tune ?? device.tune, planFor, (call, name) => alone(device, call, name));
+    ? planFor({ ...plain, choice: () => variant })
+    : await tuned(device, plain, options.tune ?? device.tune, planFor, (call, name) =>
+        alone(device, call, name),
+      );
   for (const flat of flats) settle(flat);
   const variables = planVariables(device, made, flats);
 
   // Pipelines, memory and bindings.
   const theirs = new Set(Object.keys(buffers).map((name) => inputs[name]));
-  const moved = movesOf(made.dispatches, device.target, theirs);
+  const moved = plain.software?.movesOf(made.dispatches, theirs) ?? 0;
   const dispatches = made.dispatches.slice(moved);
   const pipelines = await buildPipelines(device, dispatches, options.onProgress);
   for (const { label, bytes } of made.slots) checkBindable(device, label, bytes);

@@ -15,7 +15,7 @@ export async function findNonFinite(
 ): Promise<string | null> {
   for (const { op, layer, outputs } of made.dispatches) {
     for (const y of outputs) {
-      if (y.dtype !== 'f32' || made.place(y).in === 'texture') continue;
+      if (y.dtype !== 'f32' || made.place(y).in !== 'slot') continue;
       const data = await readRange(device, range(y), y.half ? 'u32' : 'f32');
       const at = data.findIndex((value) => (y.half ? isBeyondHalf(value) : !Number.isFinite(value)));
       if (at < 0) continue;

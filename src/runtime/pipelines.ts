@@ -16,7 +16,7 @@ export async function buildPipelines(
   const pending = dispatches.map((d) => {
     const { kernel, inPlace, op } = d;
     const access = accessOf(d);
-    const buffers = access.replace(/[tls]/gi, '').length;
+    const buffers = access.replace(/[^rw]/g, '').length;
     if (buffers > most)
       throw new InputError(`${op.name}: needs ${buffers} buffers in one kernel, this device allows ${most}`);
     return device.pipelines.get({
@@ -40,15 +40,16 @@ function accessOf({ kernel, inPlace, inputs, state, outputs }: Dispatch): string
   const letters = (
     names: readonly string[] | undefined,
     tensors: readonly (Tensor | null)[],
-    [buffer, texture]: string,
+    buffer: string,
   ) =>
     tensors.map((x, i) => {
-      if (!names || !kernel.textures?.includes(names[i])) return buffer;
-      return viewRoot(x!).half ? texture.toUpperCase() : texture;
+      const other = kernel.access?.[names?.[i] ?? ''];
+      if (!other) return buffer;
+      return viewRoot(x!).half ? other.toUpperCase() : other;
     });
   return [
-    ...letters(kernel.inputs, inputs, kernel.sampled ? 'rl' : 'rt'),
+    ...letters(kernel.inputs, inputs, 'r'),
     ...letters(kernel.state, state, 'w'),
-    ...letters(kernel.outputs, outputs, 'ws'),
+    ...letters(kernel.outputs, outputs, 'w'),
   ].join('');
 }

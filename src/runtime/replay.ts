@@ -38,7 +38,7 @@ export function replayOf(
   const completion = completionOf(gpu.queue);
   let chunks: [from: number, to: number, ms: number][] = [[0, count, 0]];
   const move = (encoder: GPUCommandEncoder) => {
-    for (const each of moves) encoder.copyBufferToTexture(...each);
+    for (const each of moves) each(encoder);
   };
   const submitFrom = (i: number): void | Promise<void> => {
     if (i) variables.gather();

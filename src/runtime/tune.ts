@@ -1,7 +1,6 @@
 import type { Choices } from '../gpu/choices.ts';
 import { assertAlive, type Device, type Tuning } from '../gpu/device.ts';
-import type { Target } from '../gpu/target.ts';
-import { kernelsOf, keyOf, variantOf } from '../graph/op.ts';
+import { kernelsOf, keyOf, type PlanTarget, variantOf } from '../graph/op.ts';
 import type { Dispatch } from '../graph/plan/call.ts';
 import type { Plan } from '../graph/plan.ts';
 
@@ -27,15 +26,16 @@ type Attempt = (call: Dispatch, variant: string) => Promise<Trial>;
 /** A plan with tuned kernels, measured now or earlier. */
 export async function tuned(
   device: Device,
+  plain: PlanTarget,
   tuning: false | Tuning,
-  planFor: (target: Target) => Plan,
+  planFor: (target: PlanTarget) => Plan,
   attempt: Attempt,
 ): Promise<Plan> {
-  if (!tuning) return planFor(device.target);
+  if (!tuning) return planFor(plain);
   const choices = await device.choices.load();
-  const target = { ...device.target, choice: (key: string) => choices[key] };
+  const target = { ...plain, choice: (key: string) => choices[key] };
   const made = planFor(target);
-  if (!(await tune(made.dispatches, device.target, choices, tuning.budgetMs, attempt))) return made;
+  if (!(await tune(made.dispatches, plain, choices, tuning.budgetMs, attempt))) return made;
   assertAlive(device);
   await device.choices.save();
   return planFor(target);
@@ -48,7 +48,7 @@ export async function tuned(
  */
 export async function tune(
   dispatches: readonly Dispatch[],
-  target: Target,
+  target: PlanTarget,
   choices: Choices,
   budgetMs: number,
   attempt: Attempt,

@@ -17,6 +17,7 @@ import {
   variable,
 } from '../../src/graph/tensor.ts';
 import { test } from '../harness.ts';
+import { processor } from '../ops/tiles.ts';
 
 // Ops that are planned and never run.
 const kernel = (n: number, inPlace = false) => ({
@@ -464,7 +465,8 @@ test('a gradient adds no dispatch for what it does not need', () => {
 });
 
 test('a copy as a texture serves all its readers until its variable changes; its texture is used again', () => {
-  const seen = op({ name: 'seen', shape: ofX, kernel: { ...kernel(1), textures: ['x'] } });
+  const options = { target: processor() };
+  const seen = op({ name: 'seen', shape: ofX, kernel: { ...kernel(1), access: { x: 't' } } });
   const x = input([8, 16]);
   const v = variable([8, 16], { name: 'v' });
   const made = planned(() => {
@@ -472,7 +474,7 @@ test('a copy as a texture serves all its readers until its variable changes; its
     const before = seen([v]);
     assign(v, a[0]);
     return { a: a[0], b: a[1], before, after: seen([v], { k: 2 }) };
-  });
+  }, options);
   assert.is(names(made), 'toTextures seen seen seen assign toTextures seen');
   const places = made.dispatches.filter((d) => d.op.name === 'seen').map((d) => made.place(d.inputs[0]!));
   assert.ok(places.every((place) => place.in === 'texture'));
@@ -485,7 +487,7 @@ test('a copy as a texture serves all its readers until its variable changes; its
     ],
   );
   // Another shape of the same elements is another texture.
-  const two = planned(() => ({ a: seen([x]), b: seen([reshape(x, [16, 8])]) }));
+  const two = planned(() => ({ a: seen([x]), b: seen([reshape(x, [16, 8])]) }), options);
   assert.is(names(two), 'toTextures seen seen');
   assert.is(two.textures.length, 2);
 });

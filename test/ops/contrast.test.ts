@@ -8,7 +8,7 @@ import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate, type InputSpec } from './check.ts';
-import { withLargeTiles, withTarget } from './tiles.ts';
+import { GPU, processor, withLargeTiles, withTarget } from './tiles.ts';
 
 type Draw = ReturnType<typeof random>;
 type Options = Pick<ContrastOptions, 'excludeSelf' | 'pairOffset'> & { scale?: number; temperature?: number };
@@ -427,7 +427,7 @@ test('the tile is chosen by adapter and rows', async () => {
     const x = input([N, 8]);
     const { loss } = contrast(x, x, { excludeSelf: true });
     const [dx] = grad(loss, [x], constant(1, [N]));
-    return plan({ dx }, [], { target: { largeTiles: largeTiles ? 0 : Infinity } }).dispatches.map(
+    return plan({ dx }, [], { target: processor({ largeTiles: largeTiles ? 0 : Infinity }) }).dispatches.map(
       ({ kernel }) => kernel.entry,
     );
   };
@@ -565,8 +565,6 @@ test('what does not fit is named', () => {
 });
 
 // ---- tiles in workgroup memory, as GPUs have them ----
-
-const GPU = { largeTiles: Number.POSITIVE_INFINITY, workgroupTiles: true };
 
 test('workgroup tiles: against the reference, on edges of 64 rows, 8 chunks and 8 steps of k', () =>
   withTarget(GPU, async () => {

@@ -14,7 +14,7 @@ import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { withLargeTiles, withTarget } from './tiles.ts';
+import { GPU, ownSettings, processor, withLargeTiles, withTarget } from './tiles.ts';
 
 interface Case {
   /** N, H, W, C */
@@ -294,11 +294,11 @@ function cnnStep(batch: number, seed = freshSeed()) {
 }
 
 test('the step of a CNN: 25 dispatches, of which 8 are the way back through three convolutions', async () => {
-  const { target } = await device();
   const { inputs, build } = cnnStep(256);
+  const settings = await ownSettings();
   const { result, effects } = trace(() => build(inputs));
   for (const largeTiles of [1 << 25, Number.POSITIVE_INFINITY]) {
-    const made = plan(result, effects, { target: { ...target, largeTiles } });
+    const made = plan(result, effects, { target: processor({ ...settings, largeTiles }) });
     const names = made.dispatches.map(({ op }) => op.name).filter((name) => name !== 'toTextures');
     if (names.length !== 25) throw new Error(`expected 25 dispatches, got ${names.length}: ${names}`);
     const back = names.filter((name) => /^conv2d./.test(name)).join(' ');
@@ -346,8 +346,7 @@ test('conv2d with relu before a pool: its gate goes into the gradient of the poo
 // ---- tiles in workgroup memory, as GPUs have them ----
 
 const gpu = (choice?: string) => ({
-  largeTiles: Number.POSITIVE_INFINITY,
-  workgroupTiles: true,
+  ...GPU,
   choice: choice === undefined ? undefined : () => choice,
 });
 /** Both gradients and the forward pass: C and O of at least 16, on edges of 32 pixels, 32 channels and 8 steps of k. */

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
-import type { Target } from '../../src/gpu/target.ts';
 import { grad } from '../../src/graph/gradient.ts';
+import type { PlanTarget } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, reshape, type Tensor, variable } from '../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../src/methods/simclr.ts';
@@ -13,7 +13,7 @@ import { freeVariables, writeVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { withLargeTiles } from './tiles.ts';
+import { ownSettings, processor, withLargeTiles } from './tiles.ts';
 
 const FORMS = [false, true].flatMap((transposeA) =>
   [false, true].map((transposeB) => ({ transposeA, transposeB })),
@@ -30,7 +30,7 @@ function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: Matm
 
 /** The entry points that a graph runs. */
 const entries = (y: Tensor, large = false, from = large ? 0 : Infinity) =>
-  plan({ y }, [], { target: { largeTiles: from } }).dispatches.map(({ kernel }) => kernel.entry);
+  plan({ y }, [], { target: processor({ largeTiles: from }) }).dispatches.map(({ kernel }) => kernel.entry);
 
 function checkProduct(size: readonly number[], form: MatmulOptions, batch?: number) {
   return checkOp({
@@ -141,7 +141,7 @@ for (const form of FORMS) {
   test(`matmul, 32 x 16 tiles ${JSON.stringify(form)}`, () =>
     withLargeTiles(true, async () => {
       const { target } = await device();
-      const tile = target.quads ? 'matmul_32x16' : 'matmul_16x16';
+      const tile = (await ownSettings()).quads ? 'matmul_32x16' : 'matmul_16x16';
       for (const size of [
         [512, 4, 256],
         [332, 12, 396],
@@ -702,8 +702,7 @@ test('sizes that do not match are named', () => {
 
 test('a sum that llvmpipe would cut short is refused there', () => {
   const y = matmul(input([4, 262144]), input([262144, 4]));
-  const planned = (target: Partial<Target>) => () =>
-    plan({ y }, [], { target: { largeTiles: 2 ** 25, ...target } });
+  const planned = (target: PlanTarget) => () => plan({ y }, [], { target: { ...processor(), ...target } });
   throws(
     planned({ mostRounds: 65535 }),
     /matmul: expected inner sizes of at most 262136 on llvmpipe, got 262144/,

@@ -1,15 +1,15 @@
 // The kernels that a product may choose from: each against the reference, and bit by bit against the others.
 import * as assert from 'uvu/assert';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
-import type { Target } from '../../src/gpu/target.ts';
 import { grad } from '../../src/graph/gradient.ts';
+import type { PlanTarget } from '../../src/graph/op.ts';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { linear, type MatmulOptions, matmul } from '../../src/ops/matmul.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { withTarget } from './tiles.ts';
+import { GPU, ownSettings, processor, withTarget } from './tiles.ts';
 
 const FORMS = [false, true].flatMap((transposeA) =>
   [false, true].map((transposeB) => ({ transposeA, transposeB })),
@@ -18,12 +18,8 @@ const FORMS = [false, true].flatMap((transposeA) =>
 const SHARED = ['shared_32x32', 'shared_64x32', 'shared_64x64', 'shared_128x64'];
 
 /** A GPU that has chosen this kernel wherever there is a choice. */
-const chosen = (variant: string): Partial<Target> => ({
-  largeTiles: Number.POSITIVE_INFINITY,
-  workgroupTiles: true,
-  choice: () => variant,
-});
-const LARGE: Partial<Target> = { largeTiles: 0, workgroupTiles: false };
+const chosen = (variant: string): PlanTarget => ({ ...GPU, choice: () => variant });
+const large = async () => processor({ ...(await ownSettings()), largeTiles: 0 });
 
 function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: MatmulOptions, batches?: number) {
   const lead = batches ? [batches] : [];
@@ -87,7 +83,7 @@ for (const form of FORMS) {
     const values = { a: draw.normal(m * k), b: draw.normal(k * n) };
     const run = () => evaluate({ a: input(a), b: input(b) }, (t) => ({ c: matmul(t.a, t.b, form) }), values);
     const { c } = await withTarget(chosen('matmul_8x8'), run);
-    for (const target of [LARGE, ...SHARED.map(chosen)]) {
+    for (const target of [await large(), ...SHARED.map(chosen)]) {
       const other = await withTarget(target, run);
       close(other.c, c, { rel: 0, abs: 0, what: target.choice?.('') ?? 'matmul_16x16' });
     }
@@ -153,7 +149,7 @@ test('a tuned product has the bits of the untuned one, whichever kernel won', as
   const inputs = { a: input([260, 100]), b: input([100, 260]) };
   const draw = random(freshSeed());
   const values = { a: draw.normal(26_000), b: draw.normal(26_000) };
-  for (const target of [LARGE, { largeTiles: Number.POSITIVE_INFINITY, workgroupTiles: true }]) {
+  for (const target of [await large(), GPU]) {
     const gpu = await openDevice({ choices: null });
     Object.assign(gpu.target, target);
     const run = async (tune: false | { budgetMs: number }) => {

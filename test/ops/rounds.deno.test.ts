@@ -4,8 +4,8 @@ import { augment, plainViews } from '../../src/data/augment.ts';
 import { batchIndices, batchLabels, cleanBatch, dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
 import type { PipelineKey } from '../../src/gpu/kernel.ts';
-import type { Target } from '../../src/gpu/target.ts';
 import { grad } from '../../src/graph/gradient.ts';
+import type { PlanTarget } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
 import { fitLogistic } from '../../src/metrics/logistic.ts';
@@ -29,6 +29,7 @@ import { adam } from '../../src/optim/adam.ts';
 import { lars } from '../../src/optim/lars.ts';
 import { close, device, random, test, throws } from '../harness.ts';
 import { evaluate } from './check.ts';
+import { GPU, processor } from './tiles.ts';
 
 // ---- which entry points have loops ----
 
@@ -78,17 +79,23 @@ function withLoops(path: string, libs: string): string[] {
   return [...text.matchAll(/@compute[^{;]*?\bfn\s+(\w+)/g)].map(([, entry]) => entry).filter(loops);
 }
 
-const libs = filesIn('lib/').map(read).join('\n');
-const looping = filesIn('').flatMap((path) => withLoops(path, libs));
+const libs = [...filesIn('lib/'), ...filesIn('software/lib/')].map(read).join('\n');
+const kernels = filesIn('');
+const looping = kernels.flatMap((path) => withLoops(path, libs));
+/** A file of shaders/software is joined to the one of its name. */
+for (const path of filesIn('software/')) {
+  const name = path.replace('software/', '');
+  looping.push(...withLoops(path, `${libs}\n${kernels.includes(name) ? read(name) : ''}`));
+}
 
 // ---- graphs of all kernels ----
 
-const TARGETS: Target[] = [
-  { largeTiles: Number.POSITIVE_INFINITY, workgroupTiles: true },
-  { largeTiles: Number.POSITIVE_INFINITY },
-  { largeTiles: 0, textures: 'storage', textureSide: 0 },
-  { largeTiles: 0, textures: 'storage' },
-  { largeTiles: 0, textures: 'sampled', quads: true },
+const TARGETS: PlanTarget[] = [
+  GPU,
+  {},
+  processor({ largeTiles: 0, textureSide: 0 }),
+  processor({ largeTiles: 0 }),
+  processor({ largeTiles: 0, textures: 'sampled', quads: true }),
 ];
 
 const pixels = new Uint8Array(64 * 8 * 8);
@@ -264,7 +271,7 @@ test('every kernel with loops says how many rounds they make', async () => {
 
 // ---- what they say is true ----
 
-const LLVMPIPE: Target = { largeTiles: 2 ** 25, textures: 'storage', mostRounds: 65535 };
+const LLVMPIPE: PlanTarget = { ...processor(), mostRounds: 65535 };
 
 /** Ops on rows of ones, and what they give. */
 const ROWS: Record<string, [op: (x: Tensor) => Tensor, ones: (n: number) => number]> = {

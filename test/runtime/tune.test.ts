@@ -6,6 +6,7 @@ import * as hs from '../../src/index.ts';
 import { tune } from '../../src/runtime/tune.ts';
 import { counting } from '../gpu/count.ts';
 import { close, test } from '../harness.ts';
+import { processor } from '../ops/tiles.ts';
 
 const source = /* wgsl */ `
 struct Params { count: u32, rounds: u32 }
@@ -158,7 +159,7 @@ async function choose(times: Record<string, number>, budgetMs = 1000) {
   const { dispatches } = plan({ y: double(x, { rounds: 1 }) }, []);
   const choices: hs.Choices = {};
   const compiled: string[] = [];
-  await tune(dispatches, { largeTiles: 0 }, choices, budgetMs, async (_, variant) => {
+  await tune(dispatches, {}, choices, budgetMs, async (_, variant) => {
     compiled.push(variant);
     if (!(variant in times)) throw new Error('does not compile');
     return { time: async (runs) => runs * times[variant], dispose() {} };
@@ -272,13 +273,14 @@ test('a plan that adds textures asks for the choices that tuning would remember'
   const x = hs.input([256, 256]);
   const y = hs.matmul(x, x);
   // y is read as a buffer and as a texture, so its call has one output more in the plan.
-  const { dispatches } = plan({ y, z: hs.matmul(y, x) }, [], { target: { largeTiles: 0, choice } });
+  const target = { ...processor({ largeTiles: 0 }), choice };
+  const { dispatches } = plan({ y, z: hs.matmul(y, x) }, [], { target });
   const calls = dispatches.filter(({ op }) => op.name === 'matmul');
   assert.equal(
     calls.map(({ outputs }) => outputs.length),
     [3, 2],
   );
-  for (const c of calls) assert.ok(asked.has(keyOf(c.op, c, kernelsOf(c.op, c, { largeTiles: 0 }))));
+  for (const c of calls) assert.ok(asked.has(keyOf(c.op, c, kernelsOf(c.op, c, target))));
 });
 
 test(

@@ -1,16 +1,8 @@
 // A call of an op on its way through the passes of a plan, and what it becomes.
-import { type Call, call, type Kernel, type Op } from '../op.ts';
+import { type Call, call, type Kernel, type Op, type PlannedCall } from '../op.ts';
 import { home, type Node, type Tensor, trace, Variable, viewRoot } from '../tensor.ts';
 
-/** A call on its way to a dispatch; a pack has no op. */
-export interface PlannedCall extends Call {
-  op: Op | null;
-  /** The kernel that it runs with, once that is decided. */
-  kernel?: Kernel;
-  inputs: (Tensor | null)[];
-  outputs: Tensor[];
-  layer: string;
-}
+export type { PlannedCall };
 
 /** One dispatch of a plan. */
 export interface Dispatch extends Call {
@@ -40,7 +32,7 @@ export function showsAny(x: Tensor, owners: Set<Variable>): boolean {
 }
 
 /** A call that the plan adds for a layer. */
-export function addedCall(op: Op, inputs: Tensor[], layer: string): PlannedCall {
-  const node = trace(() => call(op, inputs, {})).result;
+export function addedCall(op: Op, inputs: Tensor[], layer: string, options: unknown = {}): PlannedCall {
+  const node = trace(() => call(op, inputs, options)).result;
   return { ...plannedCall(node, inputs), layer };
 }

@@ -1,9 +1,7 @@
 // Memory by liveness: what holds a tensor is free again after the last call that reads it.
 
-import type { Target } from '../../gpu/target.ts';
-import { type Kernel, kernelOf } from '../op.ts';
+import { type Kernel, kernelOf, type PlanTarget, type Texture } from '../op.ts';
 import { home, labelOf, type Tensor, Variable, viewRoot } from '../tensor.ts';
-import { texelsOf } from '../texels.ts';
 import type { Dispatch, PlannedCall } from './call.ts';
 import type { Part } from './parts.ts';
 
@@ -20,14 +18,6 @@ export interface Slot {
   label: string;
 }
 
-/** A texture, in texels of a vec4. */
-export interface Texture {
-  width: number;
-  height: number;
-  half: boolean;
-  label: string;
-}
-
 /** Dispatches in order, and where their tensors lie. */
 export interface Placement {
   dispatches: Dispatch[];
@@ -35,6 +25,9 @@ export interface Placement {
   slots: Slot[];
   textures: Texture[];
 }
+
+/** All that a plan holds. */
+export const heldBy = ({ slots, textures }: Placement): Slot[] => [...slots, ...textures];
 
 export interface PlacementOptions {
   parts: Map<Tensor, Part>;
@@ -44,7 +37,7 @@ export interface PlacementOptions {
   apart: Set<Tensor>;
   /** Whether a slot serves several tensors, one after the other. */
   reuse: boolean;
-  target: Target;
+  target: PlanTarget;
 }
 
 /** Gives each tensor a slot or a texture, and each call its kernel. */
@@ -55,7 +48,7 @@ export function assignSlots(calls: PlannedCall[], options: PlacementOptions): Pl
   const holderOf = (x: Tensor) => parts.get(viewRoot(x))?.pack ?? viewRoot(x);
   const lastUse = lastUses(calls, options.outputs, holderOf);
   const slots = slotPool();
-  const textures = texturePool(target);
+  const pool = target.software?.pool();
   const slotOf = new Map<Tensor, number>();
   const textureOf = new Map<Tensor, number>();
   /** What lies in a slot now. */
@@ -76,7 +69,7 @@ export function assignSlots(calls: PlannedCall[], options: PlacementOptions): Pl
     return reuse && !apart.has(x) ? slots.take(x.bytes, label) : slots.add(x.bytes, label);
   };
   const release = (x: Tensor) => {
-    if (textureOf.has(x)) textures.release(textureOf.get(x)!);
+    if (textureOf.has(x)) pool!.release(textureOf.get(x)!);
     if (!live.has(x) || packs.has(x)) return;
     slots.release(slotOf.get(x)!);
     live.delete(x);
@@ -89,8 +82,8 @@ export function assignSlots(calls: PlannedCall[], options: PlacementOptions): Pl
     for (const [o, y] of call.outputs.entries()) {
       const holder = holderOf(y);
       if (live.has(holder)) continue;
-      if (kernel.textures?.includes(kernel.outputs![o])) {
-        textureOf.set(y, textures.take(y, `texture of [${y.shape.join(', ')}]`));
+      if (kernel.access?.[kernel.outputs![o]]) {
+        textureOf.set(y, pool!.take(y));
         continue;
       }
       const x = overwritten(call, kernel, i);
@@ -114,7 +107,7 @@ export function assignSlots(calls: PlannedCall[], options: PlacementOptions): Pl
     if (slot !== undefined) return { in: 'slot', slot, offset: parts.get(root)?.offset ?? 0 };
     return { in: 'leaf', leaf: root, offset: 0 };
   };
-  return { dispatches, place, slots: slots.slots, textures: textures.textures };
+  return { dispatches, place, slots: slots.slots, textures: pool?.textures ?? [] };
 }
 
 /** The place of the last call that uses each tensor's memory; infinity for outputs. */
@@ -148,27 +141,6 @@ function slotPool() {
     },
     release(slot: number) {
       free.add(slot);
-    },
-  };
-}
-
-function texturePool(target: Target) {
-  const textures: Texture[] = [];
-  const free = new Set<number>();
-  return {
-    textures,
-    /** A free texture of the size and format, or a new one. */
-    take(x: Tensor, label: string): number {
-      const [width, height] = texelsOf(x, target);
-      const fits = (i: number) =>
-        textures[i].width === width && textures[i].height === height && textures[i].half === x.half;
-      const found = [...free].find(fits);
-      if (found === undefined) return textures.push({ width, height, half: x.half, label }) - 1;
-      free.delete(found);
-      return found;
-    },
-    release(texture: number) {
-      free.add(texture);
     },
   };
 }

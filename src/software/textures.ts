@@ -1,10 +1,10 @@
-import type { Target } from '../../gpu/target.ts';
-import { TEXTURES, toTextures, wholeRows } from '../basic.ts';
-import { type Kernel, kernelOf } from '../op.ts';
-import { home, reshape, Tensor, type Variable, viewRoot } from '../tensor.ts';
-
-import { isEven, isTall } from '../texels.ts';
-import { addedCall, type Dispatch, type PlannedCall, showsAny } from './call.ts';
+import { type Call, type Kernel, kernelOf, type Op, type PlannedCall, type PlanTarget } from '../graph/op.ts';
+import { addedCall, showsAny } from '../graph/plan/call.ts';
+import { home, reshape, Tensor, type Variable, viewRoot } from '../graph/tensor.ts';
+import { writingTexture } from './operands.ts';
+import type { Settings } from './settings.ts';
+import { isEven, isTall, wholeRows } from './texels.ts';
+import { MOST_COPIES, toTextures } from './to_textures.ts';
 
 /** Each call with its kernel; a pack has none. */
 type Kernels = Map<PlannedCall, Kernel | null>;
@@ -16,40 +16,41 @@ interface Wanted {
 }
 
 /**
- * Gives kernels the textures that they read (`Kernel.textures`). A product may write its result as one (`Kernel.toTexture`).
+ * Gives kernels the textures that they read (`Kernel.access`). A product may write its result as one.
  * The rest is copied: what the step starts from at its beginning, else before the first reader, together where possible;
  * a copy serves until its variable changes.
  * @param buffers tensors that must lie in a buffer; `null` for all
  */
 export function throughTextures(
   calls: PlannedCall[],
-  target: Target,
+  target: PlanTarget,
   buffers: Set<Tensor> | null,
+  settings: Settings,
 ): PlannedCall[] {
   const kernels: Kernels = new Map(
     calls.map((call) => [call, call.op ? kernelOf(call.op, call, target) : null]),
   );
-  if (![...kernels.values()].some((kernel) => kernel?.textures)) return calls;
+  if (![...kernels.values()].some((kernel) => kernel?.access)) return calls;
   const wanted = wantedForms(kernels, buffers);
   /** The textures there are at this point of the step, by what they show. */
   const textures = new Map<string, { source: Tensor; texture: Tensor }>();
   const copyAll = (xs: Tensor[], layer: string): PlannedCall[] =>
-    groupsOf(xs, target).map((sources) => {
-      const copy = addedCall(toTextures.op, sources, layer);
+    groupsOf(xs, settings).map((sources) => {
+      const copy = addedCall(toTextures.op, sources, layer, settings);
       for (const [i, x] of sources.entries()) textures.set(keyOf(x), { source: x, texture: copy.outputs[i] });
       return copy;
     });
   /** A call that can write its output as a texture does so. */
-  const writingTexture = (call: PlannedCall, kernel: Kernel): PlannedCall => {
+  const writing = (call: PlannedCall, kernel: Kernel): PlannedCall => {
     const y = call.outputs[0];
     const want = y && wanted.get(y);
-    if (!kernel.toTexture || !want?.rows.has(y.shape[0]) || isTall(y, target)) return call;
+    if (!want?.rows.has(y.shape[0]) || isTall(y, settings)) return call;
     const alone = !want.buffer && want.rows.size === 1;
-    const writing = kernel.toTexture(alone ? 'texture' : 'both');
-    if (!writing) return call;
+    const made = writingTexture(kernel, call, alone ? 'texture' : 'both');
+    if (!made) return call;
     const texture = alone ? y : new Tensor(y.node, call.outputs.length, y.shape, 'f32');
     textures.set(keyOf(y), { source: y, texture });
-    return { ...call, kernel: writing, outputs: alone ? call.outputs : [...call.outputs, texture] };
+    return { ...call, kernel: made, outputs: alone ? call.outputs : [...call.outputs, texture] };
   };
 
   const start = copyAll(startsOf(kernels), '');
@@ -62,7 +63,7 @@ export function throughTextures(
     for (const { x, i } of mine) inputs[i] = reshape(textures.get(keyOf(x))!.texture, x.shape);
     const changed = new Set(call.state.map(home));
     for (const [key, { source }] of textures) if (showsAny(source, changed)) textures.delete(key);
-    return [...copies, kernel ? writingTexture({ ...call, inputs, kernel }, kernel) : { ...call, inputs }];
+    return [...copies, kernel ? writing({ ...call, inputs, kernel }, kernel) : { ...call, inputs }];
   });
   return [...start, ...rest];
 }
@@ -74,7 +75,7 @@ const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.sh
 const readsOf = ({ inputs }: PlannedCall, kernel: Kernel | null) =>
   inputs.flatMap((x, i) =>
     x && !kernel?.unread?.includes(kernel.inputs![i])
-      ? [{ x, i, texture: kernel?.textures?.includes(kernel.inputs![i]) }]
+      ? [{ x, i, texture: kernel?.access?.[kernel.inputs![i]] !== undefined }]
       : [],
   );
 
@@ -107,11 +108,11 @@ function startsOf(kernels: Kernels): Tensor[] {
 }
 
 /** Tensors that one copy takes together. */
-function groupsOf(xs: Tensor[], target: Target): Tensor[][] {
+function groupsOf(xs: Tensor[], settings: Settings): Tensor[][] {
   const groups: Tensor[][] = [];
   for (const even of [true, false]) {
-    const whole = xs.filter((x) => wholeRows(x) && isEven(x, target) === even);
-    for (let i = 0; i < whole.length; i += TEXTURES) groups.push(whole.slice(i, i + TEXTURES));
+    const whole = xs.filter((x) => wholeRows(x) && isEven(x, settings) === even);
+    for (let i = 0; i < whole.length; i += MOST_COPIES) groups.push(whole.slice(i, i + MOST_COPIES));
   }
   return [...groups, ...xs.filter((x) => !wholeRows(x)).map((x) => [x])];
 }
@@ -120,11 +121,15 @@ function groupsOf(xs: Tensor[], target: Target): Tensor[][] {
  * How many dispatches at the start are copies to textures that need no kernel: the GPU's own do.
  * @param external tensors whose buffers may not allow it
  */
-export function movesOf(dispatches: readonly Dispatch[], target: Target, external: Set<Tensor>): number {
+export function movesOf(
+  dispatches: readonly (Call & { op: Op })[],
+  external: Set<Tensor>,
+  settings: Settings,
+): number {
   const needed = dispatches.findIndex(
     ({ op, inputs, outputs }) =>
       op !== toTextures.op ||
-      inputs.some((x, i) => outputs[i].half || !isEven(x!, target) || external.has(viewRoot(x!))),
+      inputs.some((x, i) => outputs[i].half || !isEven(x!, settings) || external.has(viewRoot(x!))),
   );
   return Math.max(0, needed);
 }

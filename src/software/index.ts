@@ -1,0 +1,60 @@
+/**
+ * What runs only where a processor plays GPU (lavapipe, SwiftShader): there loads cost more than registers, so products are made in
+ * large tiles and read their operands from textures, and invocations of a quad share them. Loaded by `runtime/software.ts`.
+ */
+import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import type { Processor } from '../gpu/target.ts';
+import type { Call, Kernel, Software } from '../graph/op.ts';
+import { largePartial, largeWeights } from './contrast.ts';
+import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
+import { probeProduct } from './logistic.ts';
+import { largeProduct } from './matmul.ts';
+import { isMadeOf } from './operands.ts';
+import { texturePool } from './pool.ts';
+import { rowsByQuads } from './rows.ts';
+import { type Abilities, type Settings, settingsOf } from './settings.ts';
+import { movesOf, throughTextures } from './textures.ts';
+import { largeTopK } from './top_k.ts';
+
+/** The kernels of a call, made of the op's own, the default first. */
+type Choice = (own: Kernel[], call: Call, settings: Settings) => Kernel[];
+
+const rows: Choice = (own, _, settings) => rowsByQuads(own, settings);
+
+/** By the names of ops. A user's op may have the name of one: its kernels lack the library's text. */
+const CHOICES = new Map<string, Choice>([
+  ['matmul', largeProduct],
+  ['linear', largeProduct],
+  ['conv2d', largeForward],
+  ['conv2dInputGradient', largeInputGradient],
+  ['conv2dFilterGradient', largeFilterGradient],
+  ['contrastPartial', largePartial],
+  ['contrastWeights', largeWeights],
+  ['topKSimilar', largeTopK],
+  ['logisticLogits', probeProduct],
+  ['logisticProducts', probeProduct],
+  ['softmax', rows],
+  ['softmaxGradient', rows],
+  ['logSoftmax', rows],
+  ['logSoftmaxGradient', rows],
+  ['logSumExp', rows],
+  ['crossEntropy', rows],
+  ['layerNorm', rows],
+  ['layerNormGradient', rows],
+  ['l2Normalize', rows],
+  ['l2NormalizeGradient', rows],
+]);
+
+/** What plans do otherwise under these settings. */
+export const softwareWith = (settings: Settings): Software & { settings: Settings } => ({
+  settings,
+  kernels: ({ name }, call, own) =>
+    (isMadeOf(own[0], gridWgsl) && CHOICES.get(name)?.(own, call, settings)) || own,
+  rewrite: (calls, target, buffers) => throughTextures(calls, target, buffers, settings),
+  pool: () => texturePool(settings),
+  movesOf: (dispatches, external) => movesOf(dispatches, external, settings),
+});
+
+/** What plans do otherwise on a device. */
+export const softwareOn = (processor: Processor, device: Abilities): Software =>
+  softwareWith(settingsOf(processor, device));

@@ -1,0 +1,114 @@
+// Kernels that read and write textures, made of kernels that use buffers: a library of WGSL takes the place of another.
+import aloneWgsl from '../../shaders/lib/fours_alone.wgsl' with { type: 'text' };
+import buffersWgsl from '../../shaders/lib/operands_buffer.wgsl' with { type: 'text' };
+import resultBufferWgsl from '../../shaders/lib/result_buffer.wgsl' with { type: 'text' };
+import resultLanesWgsl from '../../shaders/lib/result_lanes.wgsl' with { type: 'text' };
+import quadWgsl from '../../shaders/software/lib/fours_quad.wgsl' with { type: 'text' };
+import sampledWgsl from '../../shaders/software/lib/operands_sampled.wgsl' with { type: 'text' };
+import texturesWgsl from '../../shaders/software/lib/operands_texture.wgsl' with { type: 'text' };
+import resultBothWgsl from '../../shaders/software/lib/result_both.wgsl' with { type: 'text' };
+import resultLanesTextureWgsl from '../../shaders/software/lib/result_lanes_texture.wgsl' with {
+  type: 'text',
+};
+import resultTextureWgsl from '../../shaders/software/lib/result_texture.wgsl' with { type: 'text' };
+import texelsWgsl from '../../shaders/software/lib/texels.wgsl' with { type: 'text' };
+import foldedWgsl from '../../shaders/software/lib/texels_folded.wgsl' with { type: 'text' };
+import type { Call, Kernel } from '../graph/op.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import type { Settings } from './settings.ts';
+import { isTall, texelsOf } from './texels.ts';
+
+const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
+
+/** The source of a kernel that exchanges values within a quad, in control flow that is uniform although the compiler cannot prove it. */
+export const withQuads = ([first, ...rest]: readonly string[]): string[] => [QUADS + first, ...rest];
+
+/** The source of a kernel with texts in the places of others. */
+export const replaced = (kernel: Kernel, texts: ReadonlyMap<string, readonly string[]>): string[] =>
+  [kernel.source].flat().flatMap((text) => texts.get(text) ?? [text]);
+
+/** Whether a kernel is one of the library's, that is made of this text. */
+export const isMadeOf = (kernel: Kernel, text: string): boolean => [kernel.source].flat().includes(text);
+
+/** A kernel on its operands, and how many invocations stand side by side for so many tiles: some have none where quads share rows. */
+export interface OnOperands {
+  kernel: Kernel;
+  inTextures: boolean;
+  quads: boolean;
+  sharedBy: (tiles: number) => number;
+}
+
+/**
+ * A kernel that reads its first two inputs by `a_at` and `b_at`, from textures where a product of `work` multiply-adds (more than
+ * just worth a large tile) is worth the copies and they fit; else from buffers (docs/decisions.md).
+ * @param options.more WGSL that it gets besides
+ * @param options.quads whether four neighbouring invocations read the same rows of a by `four_of_a`
+ */
+export function onOperands(
+  own: Kernel,
+  { inputs }: Call,
+  work: number,
+  settings: Settings,
+  { more = [], quads = false }: { more?: readonly string[]; quads?: boolean } = {},
+): OnOperands {
+  const operands = inputs.slice(0, 2) as Tensor[];
+  const fits = (x: Tensor) => texelsOf(x, settings)[0] <= settings.textureSide;
+  const inTextures = work > settings.largeTiles && operands.every(fits);
+  const sampled = settings.textures === 'sampled';
+  const share = inTextures && quads && settings.quads;
+  const texels = operands.some((x) => isTall(x, settings))
+    ? [`const TALLEST = ${settings.textureSide}u;`, foldedWgsl]
+    : [texelsWgsl];
+  const reading = inTextures ? [sampled ? sampledWgsl : texturesWgsl, ...texels] : [buffersWgsl];
+  const plain = replaced(
+    own,
+    new Map([
+      [buffersWgsl, []],
+      [aloneWgsl, []],
+    ]),
+  );
+  const source = [...plain, ...more, ...reading, share ? quadWgsl : aloneWgsl];
+  return {
+    kernel: {
+      ...own,
+      source: share ? withQuads(source) : source,
+      access: inTextures
+        ? Object.fromEntries(own.inputs!.slice(0, 2).map((name) => [name, sampled ? 'l' : 't']))
+        : undefined,
+    },
+    inTextures,
+    quads: share,
+    sharedBy: (tiles) => (share ? Math.ceil(tiles / 4) * 4 : tiles),
+  };
+}
+
+/** Whether a first output is written by whole vec4s of rows: those of matrices, or images. */
+const wholeVectors = ({ shape }: Tensor) =>
+  shape.length === 4 || (shape.length === 2 && shape.every((n) => n % 4 === 0));
+
+/**
+ * A kernel with its first output as a texture, laid out like those that kernels read: instead of the buffer, or beside it as one
+ * more output. Null: it has no such form.
+ */
+export function writingTexture(
+  kernel: Kernel,
+  { outputs: [y] }: Call,
+  where: 'texture' | 'both',
+): Kernel | null {
+  if (!wholeVectors(y)) return null;
+  const { inputs = [], outputs = [], state = [], access } = kernel;
+  const both = where === 'both';
+  if (isMadeOf(kernel, resultLanesWgsl)) {
+    const source = replaced(kernel, new Map([[resultLanesWgsl, [resultLanesTextureWgsl]]]));
+    return both ? null : { ...kernel, source, access: { ...access, [outputs[0]]: 's' } };
+  }
+  if (!isMadeOf(kernel, resultBufferWgsl)) return null;
+  const place = `const BESIDE = ${inputs.length + state.length + outputs.length + 1}u;`;
+  const text = both ? [place, resultBothWgsl] : [resultTextureWgsl];
+  return {
+    ...kernel,
+    source: replaced(kernel, new Map([[resultBufferWgsl, text]])),
+    outputs: both ? [...outputs, 'beside'] : outputs,
+    access: { ...access, [both ? 'beside' : outputs[0]]: 's' },
+  };
+}

@@ -1,0 +1,24 @@
+import type { Tensor } from '../graph/tensor.ts';
+import type { Settings } from './settings.ts';
+
+// How a tensor lies in a texture of vec4s. A row of texels is one element of the first axis; rows are padded with zeros, and up
+// to three rows of zeros follow, so that whole blocks of 4 x 4 can be read.
+
+/** Whether a tensor has more rows than a texture: those from there on lie beside the first ones. */
+export const isTall = ({ shape: [rows] }: Tensor, { textureSide }: Settings): boolean => rows > textureSide;
+
+/** Whether the rows of a tensor are whole vec4s. */
+export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;
+
+/** Whether a GPU copies a tensor to a texture without a kernel: rows by fours, of whole 256 bytes, as many as one has. */
+export const isEven = (x: Tensor, settings: Settings): boolean =>
+  x.shape[0] % 4 === 0 && (x.size / x.shape[0]) % 64 === 0 && !isTall(x, settings);
+
+/** How many texels wide and high a tensor is as a texture. */
+export function texelsOf(
+  { shape: [rows], size }: Tensor,
+  { textureSide: side }: Settings,
+): [width: number, height: number] {
+  const width = Math.ceil(size / rows / 4);
+  return [width * Math.ceil(rows / side), Math.min(Math.ceil(rows / 4) * 4, side)];
+}

@@ -20,7 +20,7 @@ for (const [page, limit] of Object.entries(LIMITS)) {
   });
 }
 
-test('a page loads what only processors run when its device is one, in less than 9 kB', () => {
+test('a page loads what only software adapters run when its device is one, in less than 9 kB', () => {
   const { code, gzipped, software } = pages.core;
   const [page] = Object.keys(code);
   assert.is(page, 'page.js');

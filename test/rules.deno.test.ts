@@ -94,7 +94,7 @@ test('only cli and studies import packages', () => {
   none(core.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });
 
-test('what only processors that play GPU run is imported in one place, when a device is one', () => {
+test('what only software adapters run is imported in one place, when a device is one', () => {
   const inside = (path: string) => roomOf(path) === 'software';
   const users = sources.filter((path) => !inside(path) && importsOf(path).some(inside));
   none(users.filter((path) => path !== 'src/runtime/software.ts'));

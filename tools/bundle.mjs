@@ -166,11 +166,11 @@ function loadedWith(path, outputs) {
 }
 
 /**
- * Bundles pages that import parts of a built library, as their authors would: what only processors that play GPU run is in files
+ * Bundles pages that import parts of a built library, as their authors would: what only software adapters run is in files
  * of its own, which other pages never load.
  * @param {string} folder of the package: package.json and dist/
  * @returns {Promise<Record<string, { code: Record<string, Uint8Array>, gzipped: number, software: number }>>} the files of each page by
- *   their names, page.js the first, and bytes, gzipped: of what a page on a GPU loads, and of what a processor loads besides
+ *   their names, page.js the first, and bytes, gzipped: of what a page on a GPU loads, and of what a software adapter loads besides
  */
 export async function bundlePages(folder) {
   const namesOf = async (name) => {

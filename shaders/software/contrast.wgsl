@@ -1,4 +1,4 @@
-// Similarities in tiles of 16 x 16, for processors that play GPU: joined to ../contrast.wgsl.
+// Similarities in tiles of 16 x 16, for software adapters: joined to ../contrast.wgsl.
 struct Tile16 {
   s00: mat4x4f, s01: mat4x4f, s02: mat4x4f, s03: mat4x4f,
   s10: mat4x4f, s11: mat4x4f, s12: mat4x4f, s13: mat4x4f,

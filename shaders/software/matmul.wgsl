@@ -1,4 +1,4 @@
-// Large tiles of a product, for processors that play GPU: joined to ../matmul.wgsl.
+// Large tiles of a product, for software adapters: joined to ../matmul.wgsl.
 
 // c = act(a b + bias) or gate(a b)
 @compute @workgroup_size(64)

@@ -1,4 +1,4 @@
-// 8 queries x 16 gallery rows in 4 x 4 blocks (columns: queries), for processors that play GPU: joined to ../top_k.wgsl.
+// 8 queries x 16 gallery rows in 4 x 4 blocks (columns: queries), for software adapters: joined to ../top_k.wgsl.
 
 // Four rows of the queries or the gallery, over the four numbers from 4 d on.
 fn four_queries(row: u32, d: u32) -> mat4x4f {

@@ -130,10 +130,10 @@ function describe(info: GPUAdapterInfo | undefined): string {
 }
 
 function targetOf(adapter: string, gpu: GPUDevice): Target {
-  if (/swiftshader/i.test(adapter)) return { processor: 'swiftshader' };
-  // Firefox names no adapter, but tells one that is a processor: here llvmpipe.
+  if (/swiftshader/i.test(adapter)) return { softwareAdapter: 'swiftshader' };
+  // Firefox gives no name, but says that an adapter is a fallback: here it is llvmpipe.
   if (/llvmpipe/i.test(adapter) || gpu.adapterInfo?.isFallbackAdapter)
-    return { processor: 'llvmpipe', mostRounds: MOST_ROUNDS };
+    return { softwareAdapter: 'llvmpipe', mostRounds: MOST_ROUNDS };
   return { workgroupTiles: true };
 }
 

@@ -1,15 +1,15 @@
 /** llvmpipe silently ends an invocation after this many rounds of all its loops together: ops split their work to need fewer. */
 export const MOST_ROUNDS = 65_535;
 
-/** Processors that play GPU, by what plays it. */
-export type Processor = 'llvmpipe' | 'swiftshader';
+/** The software adapters that have kernels of their own: WebGPU on the CPU. */
+export type SoftwareAdapter = 'llvmpipe' | 'swiftshader';
 
-/** What a choice among kernel variants may know of the adapter. */
+/** What the choice of kernels depends on. */
 export interface Target {
-  /** Workgroup memory is fast, as on every GPU and on no processor that plays one. Default false. */
+  /** Workgroup memory is fast, as on every GPU and on no software adapter. Default false. */
   workgroupTiles?: boolean;
-  /** The adapter is a processor: it runs kernels of src/software in the place of the ops' own. */
-  processor?: Processor;
+  /** The adapter is one of these: it runs the kernels of src/software instead of the ops' own. Default: none. */
+  softwareAdapter?: SoftwareAdapter;
   /**
    * An invocation is silently ended after this many rounds of all its loops together: see `Kernel.rounds`. Default: never.
    */

@@ -211,7 +211,7 @@ export interface TexturePool {
   release(texture: number): void;
 }
 
-/** What plans do otherwise where a processor plays GPU: src/software, which only such adapters load. */
+/** What differs in plans for software adapters: src/software, which only they load. */
 export interface Software {
   /** The kernels of a call in the place of the op's own, the default first. */
   kernels(op: Op, c: Call, own: Kernel[]): Kernel[];
@@ -231,7 +231,7 @@ export interface Software {
 
 /** What a plan may know of its adapter. */
 export interface PlanTarget extends Target {
-  /** Loaded where the target is a processor. */
+  /** Set on software adapters, once it is loaded. */
   software?: Software;
 }
 

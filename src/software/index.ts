@@ -1,9 +1,9 @@
 /**
- * What runs only where a processor plays GPU (lavapipe, SwiftShader): there loads cost more than registers, so products are made in
- * large tiles and read their operands from textures, and invocations of a quad share them. Loaded by `runtime/software.ts`.
+ * Kernels and passes for software adapters (llvmpipe, SwiftShader). Loads cost more than registers there, so products use large
+ * tiles and read their operands from textures, and the invocations of a quad share rows. Loaded by `runtime/software.ts`.
  */
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
-import type { Processor } from '../gpu/target.ts';
+import type { SoftwareAdapter } from '../gpu/target.ts';
 import type { Call, Kernel, Software } from '../graph/op.ts';
 import { largePartial, largeWeights } from './contrast.ts';
 import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
@@ -16,12 +16,12 @@ import { type Abilities, type Settings, settingsOf } from './settings.ts';
 import { movesOf, throughTextures } from './textures.ts';
 import { largeTopK } from './top_k.ts';
 
-/** The kernels of a call, made of the op's own, the default first. */
+/** The kernels of a call, derived from the op's own; the default is first. */
 type Choice = (own: Kernel[], call: Call, settings: Settings) => Kernel[];
 
 const rows: Choice = (own, _, settings) => rowsByQuads(own, settings);
 
-/** By the names of ops. A user's op may have the name of one: its kernels lack the library's text. */
+/** By name of op. A user's op of the same name keeps its kernel: it does not contain the library's WGSL. */
 const CHOICES = new Map<string, Choice>([
   ['matmul', largeProduct],
   ['linear', largeProduct],
@@ -45,7 +45,7 @@ const CHOICES = new Map<string, Choice>([
   ['l2NormalizeGradient', rows],
 ]);
 
-/** What plans do otherwise under these settings. */
+/** Kernels and passes under these settings. */
 export const softwareWith = (settings: Settings): Software & { settings: Settings } => ({
   settings,
   kernels: ({ name }, call, own) =>
@@ -55,6 +55,6 @@ export const softwareWith = (settings: Settings): Software & { settings: Setting
   movesOf: (dispatches, external) => movesOf(dispatches, external, settings),
 });
 
-/** What plans do otherwise on a device. */
-export const softwareOn = (processor: Processor, device: Abilities): Software =>
-  softwareWith(settingsOf(processor, device));
+/** Kernels and passes for a device. */
+export const softwareOn = (softwareAdapter: SoftwareAdapter, device: Abilities): Software =>
+  softwareWith(settingsOf(softwareAdapter, device));

@@ -5,7 +5,7 @@ import type { Call, Kernel } from '../graph/op.ts';
 import { onOperands, replaced } from './operands.ts';
 import type { Settings } from './settings.ts';
 
-/** Elements of a result from which tiles of 32 x 16 keep two or more threads of a processor evenly busy. */
+/** Elements of a result from which tiles of 32 x 16 keep two or more threads of a CPU evenly busy. */
 const TALL_FROM = 2 ** 17;
 
 /** A product in large tiles where it has enough results and multiply-adds; these would spill the registers of a GPU. */
@@ -30,7 +30,7 @@ export function largeProduct(own: Kernel[], call: Call, settings: Settings): Ker
   });
   // Buffers are read by whole vec4s.
   if (!on.inTextures && !whole) return own;
-  // Where quads share the rows of A, more of them cost little.
+  // Where quads share the rows of A, more rows cost little.
   const rows = on.quads && m * n >= TALL_FROM ? 32 : 16;
   return [
     {

@@ -1,4 +1,4 @@
-// Kernels that read and write textures, made of kernels that use buffers: a library of WGSL takes the place of another.
+// Kernels that read and write textures, derived from kernels that use buffers: one WGSL library replaces another.
 import aloneWgsl from '../../shaders/lib/fours_alone.wgsl' with { type: 'text' };
 import buffersWgsl from '../../shaders/lib/operands_buffer.wgsl' with { type: 'text' };
 import resultBufferWgsl from '../../shaders/lib/result_buffer.wgsl' with { type: 'text' };
@@ -23,14 +23,14 @@ const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
 /** The source of a kernel that exchanges values within a quad, in control flow that is uniform although the compiler cannot prove it. */
 export const withQuads = ([first, ...rest]: readonly string[]): string[] => [QUADS + first, ...rest];
 
-/** The source of a kernel with texts in the places of others. */
+/** The source of a kernel with some texts replaced by others. */
 export const replaced = (kernel: Kernel, texts: ReadonlyMap<string, readonly string[]>): string[] =>
   [kernel.source].flat().flatMap((text) => texts.get(text) ?? [text]);
 
-/** Whether a kernel is one of the library's, that is made of this text. */
+/** Whether the source of a kernel contains this text, as those of the library do. */
 export const isMadeOf = (kernel: Kernel, text: string): boolean => [kernel.source].flat().includes(text);
 
-/** A kernel on its operands, and how many invocations stand side by side for so many tiles: some have none where quads share rows. */
+/** A kernel on its operands, and the number of invocations for so many tiles: some do nothing where quads share rows. */
 export interface OnOperands {
   kernel: Kernel;
   inTextures: boolean;
@@ -41,7 +41,7 @@ export interface OnOperands {
 /**
  * A kernel that reads its first two inputs by `a_at` and `b_at`, from textures where a product of `work` multiply-adds (more than
  * just worth a large tile) is worth the copies and they fit; else from buffers (docs/decisions.md).
- * @param options.more WGSL that it gets besides
+ * @param options.more WGSL that is added to it
  * @param options.quads whether four neighbouring invocations read the same rows of a by `four_of_a`
  */
 export function onOperands(
@@ -88,7 +88,7 @@ const wholeVectors = ({ shape }: Tensor) =>
 
 /**
  * A kernel with its first output as a texture, laid out like those that kernels read: instead of the buffer, or beside it as one
- * more output. Null: it has no such form.
+ * more output; null if it has no such form.
  */
 export function writingTexture(
   kernel: Kernel,

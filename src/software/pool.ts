@@ -2,7 +2,7 @@ import type { Texture, TexturePool } from '../graph/op.ts';
 import type { Settings } from './settings.ts';
 import { texelsOf } from './texels.ts';
 
-/** The textures of a plan, none yet. */
+/** An empty pool of textures for a plan. */
 export function texturePool(settings: Settings): TexturePool {
   const textures: Texture[] = [];
   const free = new Set<number>();

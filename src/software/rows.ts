@@ -12,7 +12,7 @@ export function rowsByQuads(own: Kernel[], { quads }: Settings): Kernel[] {
     {
       ...kernel,
       source: withQuads(replaced(kernel, new Map([[workgroupWgsl, [quadWgsl]]]))),
-      // Half as many invocations make twice as many rounds.
+      // Half as many invocations take twice as many rounds.
       rounds: (c) => {
         const stated = kernel.rounds!(c);
         if (typeof stated === 'number') return 2 * stated;

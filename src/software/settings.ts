@@ -1,6 +1,6 @@
-import type { Processor } from '../gpu/target.ts';
+import type { SoftwareAdapter } from '../gpu/target.ts';
 
-/** What the choices of this folder know of a processor that plays GPU. */
+/** What the kernels of this folder depend on. */
 export interface Settings {
   /**
    * Loads cost more than registers: tiles of 16 x 16 an invocation pay, for products of at least so many multiply-adds; for less
@@ -15,16 +15,16 @@ export interface Settings {
   textureSide: number;
 }
 
-/** What of a GPUDevice tells the settings. */
+/** The part of a GPUDevice that the settings depend on. */
 export interface Abilities {
   features: { has(name: string): boolean };
   limits: { maxTextureDimension2D: number };
 }
 
-/** Where each processor reads fastest was measured (docs/decisions.md). */
-export function settingsOf(processor: Processor, { features, limits }: Abilities): Settings {
+/** The fastest way to read, as measured (docs/decisions.md, "Large tiles on llvmpipe", "Large tiles on SwiftShader"). */
+export function settingsOf(softwareAdapter: SoftwareAdapter, { features, limits }: Abilities): Settings {
   const textureSide = limits.maxTextureDimension2D;
-  return processor === 'swiftshader'
+  return softwareAdapter === 'swiftshader'
     ? { largeTiles: 2 ** 22, textures: 'sampled', quads: features.has('subgroups'), textureSide }
     : { largeTiles: 2 ** 25, textures: 'storage', quads: false, textureSide };
 }

@@ -1,10 +1,10 @@
 import type { Tensor } from '../graph/tensor.ts';
 import type { Settings } from './settings.ts';
 
-// How a tensor lies in a texture of vec4s. A row of texels is one element of the first axis; rows are padded with zeros, and up
+// The layout of a tensor in a texture of vec4s. A row of texels is one element of the first axis; rows are padded with zeros, and up
 // to three rows of zeros follow, so that whole blocks of 4 x 4 can be read.
 
-/** Whether a tensor has more rows than a texture: those from there on lie beside the first ones. */
+/** Whether a tensor has more rows than a texture: the further rows are placed beside the first ones. */
 export const isTall = ({ shape: [rows] }: Tensor, { textureSide }: Settings): boolean => rows > textureSide;
 
 /** Whether the rows of a tensor are whole vec4s. */

@@ -6,10 +6,10 @@ import type { Settings } from './settings.ts';
 import { isEven, isTall, wholeRows } from './texels.ts';
 import { MOST_COPIES, toTextures } from './to_textures.ts';
 
-/** Each call with its kernel; a pack has none. */
+/** All calls with their kernels; a pack has none. */
 type Kernels = Map<PlannedCall, Kernel | null>;
 
-/** How a tensor is read: as textures of these numbers of rows, as a buffer. */
+/** How a tensor is read: as textures with these numbers of rows, or as a buffer. */
 interface Wanted {
   rows: Set<number>;
   buffer: boolean;
@@ -17,7 +17,7 @@ interface Wanted {
 
 /**
  * Gives kernels the textures that they read (`Kernel.access`). A product may write its result as one.
- * The rest is copied: what the step starts from at its beginning, else before the first reader, together where possible;
+ * All others are copied: what exists before the step, at its beginning; what the step makes, before its first reader, together where possible;
  * a copy serves until its variable changes.
  * @param buffers tensors that must lie in a buffer; `null` for all
  */
@@ -32,7 +32,7 @@ export function throughTextures(
   );
   if (![...kernels.values()].some((kernel) => kernel?.access)) return calls;
   const wanted = wantedForms(kernels, buffers);
-  /** The textures there are at this point of the step, by what they show. */
+  /** The textures that exist at this point of the step, by their contents. */
   const textures = new Map<string, { source: Tensor; texture: Tensor }>();
   const copyAll = (xs: Tensor[], layer: string): PlannedCall[] =>
     groupsOf(xs, settings).map((sources) => {
@@ -40,7 +40,7 @@ export function throughTextures(
       for (const [i, x] of sources.entries()) textures.set(keyOf(x), { source: x, texture: copy.outputs[i] });
       return copy;
     });
-  /** A call that can write its output as a texture does so. */
+  /** The call, which writes its output as a texture if it can. */
   const writing = (call: PlannedCall, kernel: Kernel): PlannedCall => {
     const y = call.outputs[0];
     const want = y && wanted.get(y);
@@ -71,7 +71,7 @@ export function throughTextures(
 /** A tensor as the rows of texels that a kernel reads. */
 const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.shape[0]}`;
 
-/** The inputs that a kernel reads, and whether it does as textures. */
+/** The inputs that a kernel reads, and which of them as textures. */
 const readsOf = ({ inputs }: PlannedCall, kernel: Kernel | null) =>
   inputs.flatMap((x, i) =>
     x && !kernel?.unread?.includes(kernel.inputs![i])
@@ -93,7 +93,7 @@ function wantedForms(kernels: Kernels, buffers: Set<Tensor> | null): Map<Tensor,
   return wanted;
 }
 
-/** What is read as a texture with the value that it has when the step starts. */
+/** Tensors that are read as textures with their value at the start of the step. */
 function startsOf(kernels: Kernels): Tensor[] {
   const starts = new Map<string, Tensor>();
   const made = new Set<Tensor>();
@@ -107,7 +107,7 @@ function startsOf(kernels: Kernels): Tensor[] {
   return [...starts.values()];
 }
 
-/** Tensors that one copy takes together. */
+/** Tensors that one dispatch copies. */
 function groupsOf(xs: Tensor[], settings: Settings): Tensor[][] {
   const groups: Tensor[][] = [];
   for (const even of [true, false]) {
@@ -118,7 +118,7 @@ function groupsOf(xs: Tensor[], settings: Settings): Tensor[][] {
 }
 
 /**
- * How many dispatches at the start are copies to textures that need no kernel: the GPU's own do.
+ * How many dispatches at the start are copies to textures that need no kernel (`copyBufferToTexture`).
  * @param external tensors whose buffers may not allow it
  */
 export function movesOf(

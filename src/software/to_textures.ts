@@ -5,7 +5,7 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { Settings } from './settings.ts';
 import { wholeRows } from './texels.ts';
 
-/** The most tensors of one copy; those whose rows are no whole vec4s are copied one at a time. */
+/** The most tensors of one copy; tensors whose rows are not whole vec4s are copied one at a time. */
 export const MOST_COPIES = 2;
 
 /** Copies tensors to textures. */

@@ -14,9 +14,9 @@ export function largeTopK(own: Kernel[], call: Call, settings: Settings): Kernel
     {
       ...kernel,
       entry: 'top_k_chunk_8x16',
-      // Few invocations: small workgroups share them out among the cores.
+      // Few invocations: small workgroups distribute them over the cores.
       workgroupSize: 16,
-      // Of all tiles of gallery rows: four numbers of a row each, and up to 146 to insert them.
+      // For all tiles of gallery rows: four numbers of each row, and up to 146 rounds to insert them.
       rounds: () => ({
         size,
         rounds: (n) => Math.ceil(chunk / 16) * (Math.ceil(n / 4) + 146),

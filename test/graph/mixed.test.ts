@@ -20,7 +20,7 @@ import { adam } from '../../src/optim/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
-import { processor, withLargeTiles } from '../ops/tiles.ts';
+import { softwareTarget, withLargeTiles } from '../ops/tiles.ts';
 
 const able = (await device()).gpu.features.has('shader-f16');
 
@@ -121,7 +121,7 @@ function job(batch: number) {
 test('the activations of the default job take half of their bytes', () => {
   const { inputs, build } = job(256);
   const { result, effects } = trace(() => build(inputs));
-  for (const target of [{}, processor()]) {
+  for (const target of [{}, softwareTarget()]) {
     const bytes = [undefined, mixed].map((precision) => {
       const made = plan(result, effects, { target, precision });
       const forward = made.dispatches.filter(({ op }) => /^(conv2d|linear|batchNorm)$/.test(op.name));

@@ -17,7 +17,7 @@ import {
   variable,
 } from '../../src/graph/tensor.ts';
 import { test } from '../harness.ts';
-import { processor } from '../ops/tiles.ts';
+import { softwareTarget } from '../ops/tiles.ts';
 
 // Ops that are planned and never run.
 const kernel = (n: number, inPlace = false) => ({
@@ -465,7 +465,7 @@ test('a gradient adds no dispatch for what it does not need', () => {
 });
 
 test('a copy as a texture serves all its readers until its variable changes; its texture is used again', () => {
-  const options = { target: processor() };
+  const options = { target: softwareTarget() };
   const seen = op({ name: 'seen', shape: ofX, kernel: { ...kernel(1), access: { x: 't' } } });
   const x = input([8, 16]);
   const v = variable([8, 16], { name: 'v' });

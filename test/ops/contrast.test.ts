@@ -8,7 +8,7 @@ import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate, type InputSpec } from './check.ts';
-import { GPU, processor, withLargeTiles, withTarget } from './tiles.ts';
+import { GPU, softwareTarget, withLargeTiles, withTarget } from './tiles.ts';
 
 type Draw = ReturnType<typeof random>;
 type Options = Pick<ContrastOptions, 'excludeSelf' | 'pairOffset'> & { scale?: number; temperature?: number };
@@ -427,9 +427,9 @@ test('the tile is chosen by adapter and rows', async () => {
     const x = input([N, 8]);
     const { loss } = contrast(x, x, { excludeSelf: true });
     const [dx] = grad(loss, [x], constant(1, [N]));
-    return plan({ dx }, [], { target: processor({ largeTiles: largeTiles ? 0 : Infinity }) }).dispatches.map(
-      ({ kernel }) => kernel.entry,
-    );
+    return plan({ dx }, [], {
+      target: softwareTarget({ largeTiles: largeTiles ? 0 : Infinity }),
+    }).dispatches.map(({ kernel }) => kernel.entry);
   };
   for (const [N, large, partial, weights] of [
     [63, true, 8, 8],

@@ -14,7 +14,7 @@ import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { GPU, ownSettings, processor, withLargeTiles, withTarget } from './tiles.ts';
+import { GPU, ownSettings, softwareTarget, withLargeTiles, withTarget } from './tiles.ts';
 
 interface Case {
   /** N, H, W, C */
@@ -298,7 +298,7 @@ test('the step of a CNN: 25 dispatches, of which 8 are the way back through thre
   const settings = await ownSettings();
   const { result, effects } = trace(() => build(inputs));
   for (const largeTiles of [1 << 25, Number.POSITIVE_INFINITY]) {
-    const made = plan(result, effects, { target: processor({ ...settings, largeTiles }) });
+    const made = plan(result, effects, { target: softwareTarget({ ...settings, largeTiles }) });
     const names = made.dispatches.map(({ op }) => op.name).filter((name) => name !== 'toTextures');
     if (names.length !== 25) throw new Error(`expected 25 dispatches, got ${names.length}: ${names}`);
     const back = names.filter((name) => /^conv2d./.test(name)).join(' ');

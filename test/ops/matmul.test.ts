@@ -13,7 +13,7 @@ import { freeVariables, writeVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { ownSettings, processor, withLargeTiles } from './tiles.ts';
+import { ownSettings, softwareTarget, withLargeTiles } from './tiles.ts';
 
 const FORMS = [false, true].flatMap((transposeA) =>
   [false, true].map((transposeB) => ({ transposeA, transposeB })),
@@ -30,7 +30,9 @@ function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: Matm
 
 /** The entry points that a graph runs. */
 const entries = (y: Tensor, large = false, from = large ? 0 : Infinity) =>
-  plan({ y }, [], { target: processor({ largeTiles: from }) }).dispatches.map(({ kernel }) => kernel.entry);
+  plan({ y }, [], { target: softwareTarget({ largeTiles: from }) }).dispatches.map(
+    ({ kernel }) => kernel.entry,
+  );
 
 function checkProduct(size: readonly number[], form: MatmulOptions, batch?: number) {
   return checkOp({
@@ -702,7 +704,8 @@ test('sizes that do not match are named', () => {
 
 test('a sum that llvmpipe would cut short is refused there', () => {
   const y = matmul(input([4, 262144]), input([262144, 4]));
-  const planned = (target: PlanTarget) => () => plan({ y }, [], { target: { ...processor(), ...target } });
+  const planned = (target: PlanTarget) => () =>
+    plan({ y }, [], { target: { ...softwareTarget(), ...target } });
   throws(
     planned({ mostRounds: 65535 }),
     /matmul: expected inner sizes of at most 262136 on llvmpipe, got 262144/,

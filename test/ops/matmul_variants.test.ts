@@ -9,7 +9,7 @@ import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { GPU, ownSettings, processor, withTarget } from './tiles.ts';
+import { GPU, ownSettings, softwareTarget, withTarget } from './tiles.ts';
 
 const FORMS = [false, true].flatMap((transposeA) =>
   [false, true].map((transposeB) => ({ transposeA, transposeB })),
@@ -19,7 +19,7 @@ const SHARED = ['shared_32x32', 'shared_64x32', 'shared_64x64', 'shared_128x64']
 
 /** A GPU that has chosen this kernel wherever there is a choice. */
 const chosen = (variant: string): PlanTarget => ({ ...GPU, choice: () => variant });
-const large = async () => processor({ ...(await ownSettings()), largeTiles: 0 });
+const large = async () => softwareTarget({ ...(await ownSettings()), largeTiles: 0 });
 
 function shapesOf([m, k, n]: readonly number[], { transposeA, transposeB }: MatmulOptions, batches?: number) {
   const lead = batches ? [batches] : [];

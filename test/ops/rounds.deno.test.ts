@@ -29,7 +29,7 @@ import { adam } from '../../src/optim/adam.ts';
 import { lars } from '../../src/optim/lars.ts';
 import { close, device, random, test, throws } from '../harness.ts';
 import { evaluate } from './check.ts';
-import { GPU, processor } from './tiles.ts';
+import { GPU, softwareTarget } from './tiles.ts';
 
 // ---- which entry points have loops ----
 
@@ -93,9 +93,9 @@ for (const path of filesIn('software/')) {
 const TARGETS: PlanTarget[] = [
   GPU,
   {},
-  processor({ largeTiles: 0, textureSide: 0 }),
-  processor({ largeTiles: 0 }),
-  processor({ largeTiles: 0, textures: 'sampled', quads: true }),
+  softwareTarget({ largeTiles: 0, textureSide: 0 }),
+  softwareTarget({ largeTiles: 0 }),
+  softwareTarget({ largeTiles: 0, textures: 'sampled', quads: true }),
 ];
 
 const pixels = new Uint8Array(64 * 8 * 8);
@@ -271,7 +271,7 @@ test('every kernel with loops says how many rounds they make', async () => {
 
 // ---- what they say is true ----
 
-const LLVMPIPE: PlanTarget = { ...processor(), mostRounds: 65535 };
+const LLVMPIPE: PlanTarget = { ...softwareTarget(), mostRounds: 65535 };
 
 /** Ops on rows of ones, and what they give. */
 const ROWS: Record<string, [op: (x: Tensor) => Tensor, ones: (n: number) => number]> = {

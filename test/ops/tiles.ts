@@ -4,12 +4,12 @@ import type { Settings } from '../../src/software/settings.ts';
 import { device } from '../harness.ts';
 
 /** A GPU. */
-export const GPU: PlanTarget = { processor: undefined, software: undefined, workgroupTiles: true };
+export const GPU: PlanTarget = { softwareAdapter: undefined, software: undefined, workgroupTiles: true };
 
 const LLVMPIPE: Settings = { largeTiles: 2 ** 25, textures: 'storage', quads: false, textureSide: 8192 };
 
-/** A processor that plays GPU: llvmpipe, unless told. */
-export const processor = (settings: Partial<Settings> = {}): PlanTarget => ({
+/** The target of a software adapter; by default llvmpipe. */
+export const softwareTarget = (settings: Partial<Settings> = {}): PlanTarget => ({
   software: softwareWith({ ...LLVMPIPE, ...settings }),
   workgroupTiles: false,
 });
@@ -50,5 +50,5 @@ export async function withLargeTiles<T>(
     ...(tiles === 'buffers' && { textureSide: 0 }),
     ...(typeof tiles === 'number' && { textureSide: tiles }),
   };
-  return withTarget(processor(settings), body);
+  return withTarget(softwareTarget(settings), body);
 }

@@ -6,7 +6,7 @@ import * as hs from '../../src/index.ts';
 import { tune } from '../../src/runtime/tune.ts';
 import { counting } from '../gpu/count.ts';
 import { close, test } from '../harness.ts';
-import { processor } from '../ops/tiles.ts';
+import { softwareTarget } from '../ops/tiles.ts';
 
 const source = /* wgsl */ `
 struct Params { count: u32, rounds: u32 }
@@ -273,7 +273,7 @@ test('a plan that adds textures asks for the choices that tuning would remember'
   const x = hs.input([256, 256]);
   const y = hs.matmul(x, x);
   // y is read as a buffer and as a texture, so its call has one output more in the plan.
-  const target = { ...processor({ largeTiles: 0 }), choice };
+  const target = { ...softwareTarget({ largeTiles: 0 }), choice };
   const { dispatches } = plan({ y, z: hs.matmul(y, x) }, [], { target });
   const calls = dispatches.filter(({ op }) => op.name === 'matmul');
   assert.equal(

@@ -1,4 +1,4 @@
-// Which kernels a processor that plays GPU runs in the place of the ops' own. No GPU here; what they compute, the tests of the ops see.
+// Which kernels a software adapter runs instead of the ops' own. No GPU here; the tests of the ops check their results.
 import * as assert from 'uvu/assert';
 import { grad } from '../../src/graph/gradient.ts';
 import { kernelsOf, op, sourceOf } from '../../src/graph/op.ts';
@@ -10,7 +10,7 @@ import { layerNorm } from '../../src/ops/layer_norm.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { logSoftmax, logSumExp, softmax } from '../../src/ops/softmax.ts';
 import { test } from '../harness.ts';
-import { GPU, processor } from '../ops/tiles.ts';
+import { GPU, softwareTarget } from '../ops/tiles.ts';
 
 const dispatchesOf = (build: () => Tensor[], target = GPU) => {
   const { result, effects } = trace(build);
@@ -33,13 +33,13 @@ test('quads share rows where a processor has them: every op that shares rows, as
   };
   const without = sharing(GPU, /\bworkgroupBarrier\(\)/);
   assert.is(without.length, 10);
-  assert.equal(sharing(processor({ quads: true })), without);
-  assert.equal(sharing(processor({ quads: false })), []);
+  assert.equal(sharing(softwareTarget({ quads: true })), without);
+  assert.equal(sharing(softwareTarget({ quads: false })), []);
   assert.equal(sharing(GPU), []);
 });
 
 test('a row has four invocations in the place of eight', () => {
-  const [eight, four] = [GPU, processor({ quads: true })].map((target) => dispatchesOf(rows, target));
+  const [eight, four] = [GPU, softwareTarget({ quads: true })].map((target) => dispatchesOf(rows, target));
   for (const [i, each] of four.entries()) {
     const { op, kernel } = each;
     if (!/\bquadSwap/.test(sourceOf(kernel))) continue;
@@ -54,7 +54,7 @@ test('large tiles, textures and copies are for processors alone', () => {
     return [matmul(linear(x, w), x)];
   };
   const entries = (target = GPU) => dispatchesOf(build, target).map(({ kernel }) => kernel.entry);
-  assert.equal(entries(processor()), ['copy_to_textures', 'matmul_16x16', 'matmul_16x16']);
+  assert.equal(entries(softwareTarget()), ['copy_to_textures', 'matmul_16x16', 'matmul_16x16']);
   for (const entry of entries(GPU)) assert.match(entry, /^matmul_shared/);
   assert.equal(entries({}), ['matmul_8x8', 'matmul_8x8']);
 });
@@ -64,7 +64,7 @@ test("a user's op with the name of one of the library's keeps its kernel", () =>
   const mine = op({ name: 'matmul', shape: ([a]: [a: Tensor, b: Tensor]) => a.shape, kernel });
   const [x, y] = [input([512, 512]), input([512, 512])];
   const call = { inputs: [x, y], outputs: [x], state: [], options: {} };
-  const kernels = kernelsOf(mine.op, call, processor({ largeTiles: 0, quads: true }));
+  const kernels = kernelsOf(mine.op, call, softwareTarget({ largeTiles: 0, quads: true }));
   assert.is(kernels.length, 1);
   assert.is(kernels[0], kernel);
 });

@@ -127,7 +127,7 @@ function partsOf(
   });
 }
 
-/** What kernels that read images share: WGSL, bindings and constants, for a data set of one part or of up to four. */
+/** The WGSL, bindings and constants that kernels need to read images, for a data set of one part or of up to four. */
 export const imageSource = ({
   inputs: [images, , ...more],
 }: Call): { lib: string; inputs: string[]; constants: Record<string, number> } =>
@@ -245,7 +245,7 @@ export const U32 = { least: 0, most: LARGEST_U32, whole: true };
 
 /**
  * Checks that an argument is a data set.
- * @throws ShapeError: `augment: expected a data set as dataset makes it, got null`
+ * @throws ShapeError: `augment: expected a data set made by dataset(), got null`
  */
 export function checkDataset(op: string, data: unknown, name?: string): asserts data is Dataset {
   const { images, more, labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
@@ -258,7 +258,7 @@ export function checkDataset(op: string, data: unknown, name?: string): asserts 
     sameShape(images.shape, [first, height, width, channels] as Shape) &&
     (labels === null || labels === undefined || labels instanceof Variable);
   const which = name === undefined ? '' : ` for "${name}"`;
-  if (!whole) fail(op, `expected a data set as dataset makes it${which}, got ${shownTensor(data)}`);
+  if (!whole) fail(op, `expected a data set made by dataset()${which}, got ${shownTensor(data)}`);
 }
 
 /** The shape of `rows` images. Kernels count elements in 32 bits. */

@@ -174,7 +174,7 @@ export function sameClasses(...sets: Images[]): Images[] {
  */
 export function checkImages(where: string, images: unknown): asserts images is Images {
   if (typeof images !== 'object' || images === null)
-    throw new InputError(`${where}: expected images as fromArrays makes them, got ${shown(images)}`);
+    throw new InputError(`${where}: expected images made by fromArrays(), got ${shown(images)}`);
   const { pixels, count, height, width, channels, classes = 0 } = images as Partial<Images>;
   checkNumber(where, 'classes', classes, { least: 0, most: LARGEST_U32, whole: true });
   const sizes = [count, height, width, channels];
@@ -264,7 +264,7 @@ function toBytes(pixels: Pixels, name: string): Uint8Array {
   return Uint8Array.from(pixels, (x) => Math.round(255 * x));
 }
 
-/** What {@link fromImageData} takes: RGBA pixels, or what a page can draw on a canvas. */
+/** The sources of {@link fromImageData}: RGBA pixels, or anything that a page can draw on a canvas. */
 export type PixelSource =
   | { width: number; height: number; data: Uint8ClampedArray | Uint8Array }
   | { width: number; height: number; getContext(kind: '2d'): unknown }

@@ -267,7 +267,7 @@ export function checkFinite(
 /** The variables of a list by name, with the members of flat variables in place of these. */
 function saved(where: string, device: Device, variables: readonly Variable[]): Map<string, Variable> {
   if (!isRecord(device) || !device.gpu)
-    throw new InputError(`${where}: expected a device as openDevice opens it, got ${shown(device)}`);
+    throw new InputError(`${where}: expected a device of openDevice or adoptDevice, got ${shown(device)}`);
   if (!Array.isArray(variables))
     throw new InputError(`${where}: expected an array of variables, got ${shown(variables)}`);
   const wrong = variables.find((v) => !(v instanceof Variable));

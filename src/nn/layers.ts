@@ -19,7 +19,7 @@ import { globalAveragePool as globalAveragePoolOp } from '../ops/pool.ts';
 import * as unary from '../ops/unary.ts';
 import { he, type Initializer } from './init.ts';
 
-/** How a layer is applied. */
+/** Options of an application of a layer. */
 export interface Mode {
   /** Batch norm normalises by the batch and updates its running statistics, instead of normalising by those. Default false. */
   training?: boolean;

@@ -45,7 +45,7 @@ export interface Optimizer {
   readonly parameters: Variable;
   /** Counters and the last gradient norm, f32 [8]: see {@link optimizerStatus}. */
   readonly header: Variable;
-  /** What a checkpoint must save besides the parameters: the header and the moments. */
+  /** The variables that a checkpoint must save besides the parameters: the header and the moments. */
   readonly state: readonly Variable[];
   /** Inside a step: updates the parameters to reduce `loss`, a scalar. */
   minimize(loss: Tensor): void;
@@ -65,7 +65,7 @@ interface Rule {
   update: (parts: Parts) => void;
 }
 
-/** What the kernels of one optimiser work on. */
+/** The variables and tensors of an optimiser's kernels. */
 export interface Parts {
   parameters: Variable;
   moments: readonly Variable[];

@@ -1,4 +1,4 @@
-// How InfoNCE minus log M tends to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
+// InfoNCE minus log M converges to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
 
 import { html } from '../cli/html.ts';
 import { evaluationViews } from '../data/augment.ts';
@@ -12,7 +12,7 @@ import { type Embeddings, infoNceLosses, limitOf } from './info_nce_limit.ts';
 import { slope } from './statistics.ts';
 import { type Lab, type Study, short, trained } from './study.ts';
 
-/** InfoNCE with M negatives over the draws, and what its two terms tend to. */
+/** InfoNCE with M negatives over the draws, and the limits of its two terms. */
 interface Row {
   embeddings: string;
   temperature: number;
@@ -45,7 +45,7 @@ const sets: Record<string, (lab: Lab) => Promise<Embeddings>> = {
       4,
     );
     const anchors = points.slice(0, PAIRS * D);
-    // Of the same clusters, by ten whole rounds.
+    // The same clusters in the same order, since 1,000 is a multiple of ten.
     return { D, anchors, positives: points.slice(1000 * D, (1000 + PAIRS) * D), points };
   },
   'trained encoder': async (lab) => {
@@ -111,7 +111,7 @@ const groups = (rows: readonly Row[]) =>
 const limitAt = ({ alignment, uniformity }: Row) => alignment + uniformity;
 const off = (row: Row) => Math.abs(row.mean - limitAt(row));
 
-/** The power of M with which a single draw comes nearer from 256 negatives on. */
+/** The power of M with which the distance of a single draw falls, from 256 negatives on. */
 const rate = (rows: readonly Row[]): number =>
   slope(
     rows

@@ -153,7 +153,7 @@ function labelsOf(where: string, images: Images): Pick<Images, 'labels' | 'class
     labels instanceof Uint32Array && labels.length === images.count && labels.every((c) => c < values.length);
   if (!numbered)
     throw new InputError(
-      `${where}: expected ${images.count} labels below ${values.length}, the length of "values", got ${shown(labels)}`,
+      `${where}: expected ${images.count} labels below ${values.length}, by "values", got ${shown(labels)}`,
     );
   return { labels, classes: values.length, values };
 }

@@ -38,7 +38,7 @@ export const barlowTwins = {
   title: 'Barlow Twins',
   paper: 'Zbontar et al., arXiv 2103.03230',
   year: 2021,
-  summary: 'each feature correlates with itself across the two views, and with no other feature',
+  summary: 'each feature correlates across the two views with itself only',
   data: 'images',
   hyperparameters,
   loss: barlowTwinsLoss,

@@ -40,7 +40,7 @@ export const dcl = {
   title: 'Decoupled contrastive learning (DCL)',
   paper: 'Yeh et al., arXiv 2110.06848',
   year: 2021,
-  summary: 'NT-Xent without the positive in the denominator: small batches do as well as large ones',
+  summary: 'NT-Xent without the positive in the denominator: small batches suffice',
   data: 'images',
   hyperparameters,
   loss: dclLoss,

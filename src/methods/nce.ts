@@ -59,7 +59,7 @@ export const nce = {
   title: 'Noise-contrastive estimation (NCE)',
   paper: 'Gutmann & Hyvärinen, AISTATS',
   year: 2010,
-  summary: 'fits a density on the plane by distinguishing data from noise, and learns its normaliser too',
+  summary: 'fits a density on the plane, and its normaliser, by distinguishing data from noise',
   data: 'plane',
   hyperparameters,
   spread: ({ noise }) => noise,

@@ -40,7 +40,7 @@ export const proxyNca = {
   title: 'Proxy-NCA++',
   paper: 'Teh et al., arXiv 2004.01113',
   year: 2020,
-  summary: 'rows are attracted by a learned proxy of their class and repelled by the others: no mining',
+  summary: 'a learned proxy of each class attracts its rows and repels the others: no mining',
   data: 'images',
   hyperparameters,
   supervised: true,

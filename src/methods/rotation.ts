@@ -29,7 +29,7 @@ export const rotation = {
   paper: 'Gidaris et al., arXiv 1803.07728',
   year: 2018,
   summary:
-    'predict which of four quarter turns was applied to an image: a pretext task without pairs of views',
+    'predict which quarter turn was applied to an image: a pretext task without pairs of views',
   data: 'images',
   hyperparameters: {},
   pointLoss: () => Math.log(4),

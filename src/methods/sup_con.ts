@@ -48,7 +48,7 @@ export const supCon = {
   title: 'SupCon',
   paper: 'Khosla et al., arXiv 2004.11362',
   year: 2020,
-  summary: 'all rows of one label attract: a supervised method, for comparison',
+  summary: 'all rows of one label attract: a supervised reference',
   data: 'images',
   hyperparameters,
   supervised: true,

@@ -28,8 +28,7 @@ export const rotation = {
   title: 'Rotation prediction',
   paper: 'Gidaris et al., arXiv 1803.07728',
   year: 2018,
-  summary:
-    'predict which quarter turn was applied to an image: a pretext task without pairs of views',
+  summary: 'predict which quarter turn was applied to an image: a pretext task without pairs of views',
   data: 'images',
   hyperparameters: {},
   pointLoss: () => Math.log(4),

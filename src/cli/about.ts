@@ -1,4 +1,4 @@
-// What a report says of its run besides the numbers: its title, its data, and the command that repeats it.
+// The facts about a run in its report: its title, its data, and the command that repeats it.
 import type { Dataset } from '../data/dataset.ts';
 import { allMethods } from '../methods/index.ts';
 import { type ImageOptions, parse, type RunOptions } from './options.ts';
@@ -8,31 +8,31 @@ import { defaultViews } from './views.ts';
 export interface DataFacts {
   /** Fashion-MNIST, or the file of the images. */
   name: string;
-  /** How many images there are to train on and to test with. */
+  /** Numbers of images for training and for testing. */
   train: number;
   test: number;
   height: number;
   width: number;
   channels: number;
-  /** How many labels occur; absent without labels. */
+  /** Number of labels that occur; absent without labels. */
   classes?: number;
-  /** Of each channel, with pixels in [0, 1]: the encoder takes (pixel - mean) / std. */
+  /** Mean and std of each channel, with pixels in [0, 1]: the encoder takes (pixel - mean) / std. */
   mean: readonly number[];
   std: readonly number[];
 }
 
-/** What tells a run from others. */
+/** What identifies a run. */
 export interface About {
   title: string;
   /** When the report was made, in ISO 8601. */
   date: string;
-  /** What repeats the run. */
+  /** The command that repeats the run. */
   command: string;
   data: DataFacts;
 }
 
 /**
- * What the report of a run says of it.
+ * The facts about a run for its report.
  * @param labels of all images, for the number of classes that occur
  */
 export function aboutRun(
@@ -57,13 +57,13 @@ export function aboutRun(
 }
 
 const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-/** In single quotes where a shell would read more than a word. */
+/** An argument, in single quotes unless a shell reads it as one word. */
 const quoted = (word: string) =>
   /^[\w./,:=+@%-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /**
  * The command line of a run: its method, and each option that is not the default.
- * @param channels of its images, which the default of `--views` hangs on; without them views are always named
+ * @param channels of its images, on which the default of `--views` depends; without it views are always named
  */
 export function commandOf(options: RunOptions, channels?: number): string {
   const { options: usual } = parse(['--method', options.method]);

@@ -1,8 +1,8 @@
 import { type Collapse, type CollapseKind, describeCollapse } from '../metrics/alarm.ts';
 
 /**
- * Turns what the alarm sees at each look into lines for the terminal: one when a collapse has been seen at two looks in a
- * row, and one when it is gone.
+ * Turns what the alarm sees at each evaluation into lines for the terminal: one when a collapse has been seen at two
+ * evaluations in a row, and one when it is gone.
  */
 export function createAlarmLines(): (seen: readonly Collapse[], step: number) => string[] {
   let told = new Map<CollapseKind, number>();

@@ -3,18 +3,18 @@ import { parseArgs } from 'node:util';
 import { oneLine } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 
-/** What a program takes. */
+/** The arguments that a program accepts. */
 export interface Grammar {
-  /** How it is called, for messages: `npm start`. */
+  /** The command, for messages: `npm start`. */
   command: string;
   /** Options with a value, and options without. */
   values: readonly string[];
   flags: readonly string[];
-  /** Flags that may stand alone without dashes, as in `npm start help`. `-h` is `--help` everywhere. */
+  /** Flags that may be the only argument, without dashes, as in `npm start help`. `-h` is `--help` everywhere. */
   words?: readonly string[];
   /** Whether other arguments are allowed. Default false. */
   positionals?: boolean;
-  /** What to add to the message about an option that does not exist. */
+  /** A hint that is added to the message about an unknown option. */
   hint?: string;
 }
 
@@ -22,22 +22,22 @@ export interface Grammar {
 export interface Given {
   text: (name: string) => string | undefined;
   flag: (name: string) => boolean;
-  /** How many options there are. */
+  /** Number of options that were given. */
   count: number;
   positionals: string[];
 }
 
 /**
  * Reads a command line. An option's value may be a negative number: `--x -1` is `--x=-1`.
- * @param environment where npm leaves the options that it took for its own
- * @throws InputError in one line for an unknown option, a missing value, an argument that has no place
+ * @param environment variables, which hold the options that npm took for itself
+ * @throws InputError in one line for an unknown option, a missing value or an unexpected argument
  */
 export function readArguments(
   args: readonly string[],
   { command, values, flags, words = [], positionals = false, hint = '' }: Grammar,
   environment: Record<string, string> = Deno.env.toObject(),
 ): Given {
-  // npm has an option --json of its own, which may be set for good.
+  // npm has its own option --json, which may be set in the user's configuration.
   const json = args.some((arg) => arg.endsWith('.json'));
   const names = [...values, ...flags].filter((name) => name !== 'json' || json);
   refuseSwallowed(command, names, args, environment);
@@ -82,7 +82,7 @@ function joined(args: readonly string[], values: readonly string[]): string[] {
   return result;
 }
 
-/** npm keeps options that come before a lone `--` for itself, and shows them to its scripts as variables only. */
+/** npm takes options for itself unless they come after `--`; its scripts see them only as environment variables. */
 function refuseSwallowed(
   command: string,
   names: readonly string[],
@@ -101,6 +101,6 @@ function refuseSwallowed(
   if (!swallowed.length) return;
   const given = swallowed.join(' ');
   throw new InputError(
-    `npm took ${oneLine(given)} for itself, since a lone -- is missing; expected: ${command} -- ${given}${rest.length ? ' ...' : ''}`,
+    `npm took ${oneLine(given)} for itself, because -- is missing before it; expected: ${command} -- ${given}${rest.length ? ' ...' : ''}`,
   );
 }

@@ -1,12 +1,12 @@
 import { type Html, html, inline } from './html.ts';
 
-/** A file beside this one. */
+/** The text of a file next to this one. */
 export const read = (path: string): string => Deno.readTextFileSync(new URL(path, import.meta.url));
 
 /** The style of all reports. */
 export const pageStyle = (): Html => inline(read('report_page.css'));
 
-// Nothing may be loaded from anywhere: even text that slipped through the escaping could not call home.
+// Nothing may be loaded: even markup that slipped through the escaping could not contact a server.
 const POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:";
 
 /** A report: one HTML file that needs no network and no other file. @param body the contents of its body element */

@@ -2,7 +2,7 @@
 import { decodeSafetensors } from '../data/safetensors.ts';
 import { InputError } from '../gpu/errors.ts';
 
-/** What the metadata of encoder.safetensors says. In the file each value is a string; all but `method` are JSON. */
+/** The metadata of encoder.safetensors. In the file each value is a string; all but `method` are JSON. */
 export interface EncoderRecord {
   /** How to build it: `cnnEncoder` (`cnn`: pool 'flatten', `cnn-average`: pool 'average') or `mlpEncoder` of these. */
   architecture: {
@@ -13,7 +13,7 @@ export interface EncoderRecord {
     /** Width of h. */
     outputs: number;
   };
-  /** Of each channel, with pixels in [0, 1]: the encoder expects (pixel - mean) / std. */
+  /** Mean and std of each channel, with pixels in [0, 1]: the encoder expects (pixel - mean) / std. */
   pixelMean: readonly number[];
   pixelStd: readonly number[];
   /** How its training views were drawn: their name, and all numbers of the augmentation. */
@@ -26,11 +26,11 @@ export interface EncoderRecord {
   dataDigest: string;
   /** The last line of metrics.jsonl; null before the first. */
   metrics: Record<string, unknown> | null;
-  /** Of the trained encoder: what report.json has as `metrics.trained`. Absent when the run was stopped before. */
+  /** The metrics of the trained encoder, `metrics.trained` in report.json. Absent when the run was stopped before. */
   evaluation?: Record<string, unknown>;
 }
 
-/** The metadata that holds a record. */
+/** A record as metadata. */
 export const encoderMetadata = ({ method, ...others }: EncoderRecord): Record<string, string> => ({
   method,
   ...Object.fromEntries(
@@ -41,8 +41,8 @@ export const encoderMetadata = ({ method, ...others }: EncoderRecord): Record<st
 });
 
 /**
- * Reads back what the metadata of an encoder.safetensors says.
- * @throws InputError for a file that is none, or whose metadata lacks an entry or has one that is no JSON
+ * Reads the record in the metadata of encoder.safetensors.
+ * @throws InputError for an invalid file, and for metadata that lack an entry or have one that is not JSON
  */
 export function readEncoderRecord(bytes: Uint8Array): EncoderRecord {
   const { metadata } = decodeSafetensors(bytes);

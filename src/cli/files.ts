@@ -5,7 +5,7 @@ import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 import { permutationArray } from '../ops/random.ts';
 
-/** Where the Fashion-MNIST that comes with the project lies. */
+/** The folder of the Fashion-MNIST that comes with the project. */
 const DATA = new URL('../../demos/data/', import.meta.url);
 
 /** The classes of Fashion-MNIST, in the order of its labels (Xiao et al. 2017, Table 2). */
@@ -77,11 +77,11 @@ async function readPair([images, labels]: readonly [string | URL, string | URL])
 
 const nameOf = (path: string | URL): string => String(path).split('/').at(-1)!;
 
-/** More than WebGPU lets a kernel see of one buffer. */
+/** More than a WebGPU kernel can bind of one buffer. */
 const LARGEST_FILE = 2 ** 32;
 
 /**
- * Reads a file whose size is known before: no pipe, no device, no folder.
+ * Reads a regular file, not a pipe, a device or a folder.
  * @throws InputError in one line that names the path
  */
 export function readRegular(path: string | URL): Uint8Array<ArrayBuffer> {
@@ -98,10 +98,10 @@ export function readRegular(path: string | URL): Uint8Array<ArrayBuffer> {
 
 /** The metrics compare test images with each other. */
 const LEAST_TEST = 2;
-/** A sixth is for testing, as 10,000 of Fashion-MNIST's 60,000 are. */
+/** One in six images is for testing. */
 const TEST_SHARE = 6;
 
-/** The test images are drawn, since files may be sorted by class. */
+/** Splits off random test images: files may be sorted by class. */
 function split(all: Images): [train: Images, test: Images] {
   const testing = Math.floor(all.count / TEST_SHARE);
   if (testing < LEAST_TEST)
@@ -112,7 +112,7 @@ function split(all: Images): [train: Images, test: Images] {
   return [chosen(all, order.slice(testing)), chosen(all, order.slice(0, testing))];
 }
 
-/** In an order of its own: the curves, and the alarm, look at the first images of a test set. */
+/** In random order: the curves and the alarm use the first images of a test set. */
 const shuffled = (all: Images): Images => chosen(all, permutationArray(all.count, { seed: 0 }));
 
 function chosen(all: Images, which: Uint32Array): Images {
@@ -123,7 +123,7 @@ function chosen(all: Images, which: Uint32Array): Images {
   return { ...all, count: which.length, pixels, labels: Uint32Array.from(which, (i) => all.labels![i]) };
 }
 
-/** SHA-256 of a run's images and labels, in hexadecimal: whether a resumed run sees the same data. */
+/** SHA-256 of a run's images and labels, in hexadecimal. It shows whether a resumed run has the same data. */
 export async function digestOf({ train, test }: Pick<RunData, 'train' | 'test'>): Promise<string> {
   const parts: unknown[] = [];
   for (const { pixels, labels, count, height, width, channels } of [train, test])
@@ -144,18 +144,18 @@ export async function sha256(data: Uint8Array | Uint32Array | Float32Array): Pro
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** How many different labels images have. */
+/** The number of different labels of images. */
 export const classesIn = (...sets: Pick<Images, 'labels'>[]): number =>
   new Set(sets.flatMap(({ labels }) => [...new Set<number>(labels)])).size;
 
-/** What the system says of a failed file operation, in a few words. */
+/** Why a file operation failed, in a few words. */
 export function reason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return 'no such file';
   if (error instanceof Deno.errors.PermissionDenied) return 'permission denied';
   return error instanceof Error ? error.message.split('\n')[0] : String(error);
 }
 
-/** A run's own folder. Files appear in it whole or not at all. */
+/** The folder of a run. Files are written to it whole or not at all. */
 export interface RunFolder {
   path: string;
   write(name: string, content: string | Uint8Array): void;
@@ -167,7 +167,7 @@ export function createRunFolder(out: string, method: string, time: Date): RunFol
   const stamp = time.toISOString().slice(0, 19).replaceAll(':', '-');
   try {
     Deno.mkdirSync(out, { recursive: true });
-    // Two runs in one second get folders of their own.
+    // Two runs in the same second get different folders.
     for (let copy = 1; ; copy++) {
       const name = `${stamp}-${method}${copy > 1 ? `-${copy}` : ''}`;
       try {
@@ -183,19 +183,19 @@ export function createRunFolder(out: string, method: string, time: Date): RunFol
   }
 }
 
-/** What the names of run folders begin with. */
+/** The names of run folders. */
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[^/]+$/;
 
 /**
- * Points `latest`, beside a run's folder, to it; called when there is something in the folder. Only a link to a run is
- * replaced: a file, a folder or a link of the user's that has this name stays.
- * @returns what to say when it stays, else nothing
+ * Links `latest`, next to a run's folder, to that folder; called when the folder has a checkpoint. Only a link to a run is
+ * replaced: the user's own file, folder or link of this name is kept.
+ * @returns a message when there is no new link, else nothing
  */
 export function pointLatest({ path }: RunFolder): string | undefined {
   const link = join(dirname(path), 'latest');
   const temporary = join(dirname(path), `.latest-${crypto.randomUUID()}`);
   try {
-    if (!isOurs(link)) return `${link} is no link to a run folder, so it stays as it is.`;
+    if (!isOurs(link)) return `${link} is not a link to a run folder, so it is kept.`;
     Deno.symlinkSync(basename(path), temporary);
     Deno.renameSync(temporary, link);
   } catch (error) {
@@ -204,7 +204,7 @@ export function pointLatest({ path }: RunFolder): string | undefined {
   }
 }
 
-/** Whether nothing is there, or a link that an earlier run left. */
+/** Whether a path is free, or a link that an earlier run made. */
 function isOurs(link: string): boolean {
   try {
     return Deno.lstatSync(link).isSymlink && STAMP.test(Deno.readLinkSync(link));
@@ -218,12 +218,12 @@ function remove(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // It was never made.
+    // It does not exist.
   }
 }
 
 /**
- * Writes a file whole or not at all: what could be written of it does not stay behind.
+ * Writes a file whole or not at all: after a failure no part of it remains.
  * @throws InputError
  */
 export function writeWhole(path: string, content: string | Uint8Array): void {
@@ -252,8 +252,8 @@ export function openRunFolder(path: string): RunFolder {
 }
 
 /**
- * Where a run finds and keeps the kernels that measuring chose: its folder records them beside the user's cache, and a
- * resumed run takes them from there alone.
+ * Stores the kernels that tuning chose, both in the run's folder and in the user's cache. A resumed run reads them only from
+ * its folder.
  */
 export function runChoices(folder: () => RunFolder, resumed: boolean): ChoiceStore {
   let latest: unknown;
@@ -263,7 +263,7 @@ export function runChoices(folder: () => RunFolder, resumed: boolean): ChoiceSto
   };
   return {
     async load(adapter) {
-      // Asked again after a lost device.
+      // Called again after a device was lost.
       if (latest) return latest;
       if (resumed) return JSON.parse(new TextDecoder().decode(folder().read('tune.json')));
       record((await fileChoices.load(adapter).catch(() => null)) ?? {});
@@ -281,9 +281,9 @@ export const lines = (values: readonly unknown[]): string =>
   values.map((value) => `${JSON.stringify(value)}\n`).join('');
 
 /**
- * The values of a file of {@link lines}. A last line that was cut off is left out: what comes before it counts.
+ * The values in a file of {@link lines}. A last line that was cut off is left out.
  * @param file for messages
- * @throws InputError for any other line that is no JSON
+ * @throws InputError for any other line that is not JSON
  */
 export function parseLines(bytes: Uint8Array, file: string): unknown[] {
   const all = new TextDecoder().decode(bytes).split('\n');
@@ -294,7 +294,7 @@ export function parseLines(bytes: Uint8Array, file: string): unknown[] {
       return [JSON.parse(line)];
     } catch {
       if (cutOff && i === whole.length - 1) return [];
-      throw new InputError(`${file}: line ${i + 1} is no JSON`);
+      throw new InputError(`${file}: line ${i + 1} is not JSON`);
     }
   });
 }

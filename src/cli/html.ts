@@ -1,4 +1,4 @@
-// Text that is safe as HTML: what goes through `html` is escaped, unless it went through it before.
+// Text that is safe as HTML: values in `html` templates are escaped, unless they are `Html` already.
 
 export class Html {
   readonly text: string;
@@ -25,31 +25,31 @@ function render(part: Part): string {
   return part === false || part === null || part === undefined ? '' : escapeHtml(String(part));
 }
 
-/** html`<p title="${text}">${text}</p>`: every value is escaped; attributes must stand in double quotes. */
+/** html`<p title="${text}">${text}</p>`: every value is escaped; attributes must be in double quotes. */
 export function html(strings: TemplateStringsArray, ...parts: Part[]): Html {
   return new Html(String.raw({ raw: strings }, ...parts.map(render)));
 }
 
-/** JSON that cannot end the script element it stands in; numbers that are not finite become null. */
+/** JSON that cannot end its script element; numbers that are not finite become null. */
 export function scriptJson(value: unknown): Html {
   const letter = (found: string) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return new Html(JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, letter));
 }
 
-/** Our own scripts and styles, as they are; refuses what would end their element. */
+/** A script or style of the project, unescaped. Throws if it would end its element. */
 export function inline(source: string): Html {
   if (/<\/(script|style)/i.test(source)) throw new Error('internal: inlined source ends its own element');
   return new Html(source);
 }
 
-/** A part of a page, by its heading. */
+/** A part of a page, with its heading. */
 export interface Section {
   id: string;
   title: string;
   body: Html;
 }
 
-/** A table that is folded: the numbers of a picture. */
+/** A table that is folded at first, with the numbers of a picture. */
 export function tableOf(title: string, columns: string[], rows: (string | number)[][]): Html {
   return html`<details><summary>${title}</summary><div class="scroll" tabindex="0" role="group" aria-label="${title}"><table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows.map(([first, ...cells]) => html`<tr><th scope="row">${first}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div></details>`;
 }

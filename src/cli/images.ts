@@ -58,7 +58,7 @@ export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
   };
 }
 
-/** Options as options.json has them: views by name, files by paths that hold from any folder. */
+/** Options for options.json: views by name, files by absolute paths. */
 function completed(options: ImageOptions, { train }: RunData): ImageOptions {
   const paths = (pair: ImageOptions['data']): ImageOptions['data'] =>
     pair && [resolve(pair[0]), resolve(pair[1])];
@@ -126,7 +126,7 @@ export async function imageJob(
       const { metrics } = finished;
       const { model } = finished.task;
       const { found } = judge;
-      // The numbers first: nothing that comes later may take them with it.
+      // The numbers first, so that no later failure loses them.
       await judge.measure(site, 'trained', model);
       const measured = found.trained !== UNMEASURED;
       if (measured) await save(site, finished, found.trained);
@@ -181,7 +181,7 @@ function writePage({ folder }: Site, page: RunReport, failures: readonly string[
   for (const line of [...failures, ...(failure ? [failure] : [])]) print(`Not drawn, ${line}\n`);
 }
 
-/** Measures raw pixels and the encoder before and after training; what fails is a line, and the run goes on. */
+/** Measures raw pixels and the encoder before and after training. A failure is reported in a line, and the run continues. */
 function createJudge(data: Sets) {
   const found: MetricSet = { raw: UNMEASURED, untrained: UNMEASURED, trained: UNMEASURED };
   const spectra = { untrained: [] as number[], trained: [] as number[] };
@@ -208,7 +208,7 @@ function createJudge(data: Sets) {
   return { found, spectra, similarities, measure };
 }
 
-/** What encoder.safetensors says about its encoder. */
+/** The record of an encoder for encoder.safetensors. */
 function recordOf(
   options: ImageOptions,
   run: ImageRun & { dataDigest: string },

@@ -5,11 +5,11 @@ import type { Finished, Logged, Task } from '../train/run.ts';
 import type { RunFolder } from './files.ts';
 import type { Progress, TrainingState } from './progress.ts';
 
-/** Where a job writes to, and how it reports. */
+/** The folder, the progress line and the device of a job. */
 export interface Site {
   folder: RunFolder;
   progress: Progress;
-  /** The device of now: another one after it was lost. */
+  /** The current device; a new one after a device was lost. */
   device: () => Device;
   /** Whether the user asked to stop. */
   stopped: () => boolean;
@@ -20,9 +20,9 @@ export interface Job<M extends object, T extends Task<M>> {
   /** What is trained, for the first line. */
   title: string;
   steps: number;
-  /** Images or points that a step sees, for the progress line. */
+  /** Images or points in a step, for the progress line. */
   samplesPerStep: number;
-  /** What options.json holds. */
+  /** The contents of options.json. */
   recorded: Record<string, unknown>;
   /** SHA-256 of the data. */
   dataDigest: string;
@@ -32,7 +32,7 @@ export interface Job<M extends object, T extends Task<M>> {
    */
   check(device: Device): Promise<readonly Variable[]>;
   task(): T;
-  /** What is measured before training. */
+  /** Measures before training. */
   before?(site: Site): Promise<void>;
   /** The numbers that the progress line shows. */
   shown(metrics: Logged<M>): Omit<TrainingState, 'step' | 'steps'>;
@@ -41,7 +41,7 @@ export interface Job<M extends object, T extends Task<M>> {
   /** Writes what was learned; called when training ends, complete or not. */
   save(site: Site, finished: Finished<M, T>): Promise<void>;
   /**
-   * Measures what was learned, writes report.json and report.html, prints.
+   * Measures what was learned, writes report.json and report.html, and prints a summary.
    * @returns the exit code
    */
   report(site: Site, finished: Finished<M, T>, seconds: number): Promise<number>;

@@ -13,7 +13,7 @@ async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-/** One clear line for what is expected to go wrong; the whole stack for what is not. */
+/** One line for an expected error; the whole stack for any other. */
 function explain(error: unknown): string {
   if (error instanceof HypersphereError) return `${error.name}: ${error.message}`;
   return `internal: ${error instanceof Error ? (error.stack ?? error.message) : reason(error)}`;

@@ -1,4 +1,4 @@
-// `npm run measure`: every metric that embeddings from anywhere allow.
+// `npm run measure`: the metrics of embeddings in files.
 import { npyLabels } from '../data/npy.ts';
 import { openDevice } from '../gpu/device.ts';
 import { HypersphereError, InputError } from '../gpu/errors.ts';
@@ -14,7 +14,7 @@ import { type Embeddings, readAnalogies, readNpy, readRows, writeJson } from './
 import { spreadText } from './table.ts';
 import { complain, print } from './terminal.ts';
 
-const HELP = `Measures how good embeddings are. They are a NumPy file: float32 or float64, one row for each sample.
+const HELP = `Measures how good embeddings are, from a NumPy file of float32 or float64, one row for each sample.
 
   npm run measure -- EMBEDDINGS.npy [LABELS.npy] [options]
 
@@ -60,7 +60,7 @@ const bars = (shares: Float64Array): string =>
 const hills = ({ positive, negative }: SimilarityHistogram) =>
   `\n\ncosines of two views            −1 ${bars(positive)} 1\n        of two samples          −1 ${bars(negative)} 1`;
 
-/** How many rows hold zeros only, as a part of the heading. */
+/** The number of rows of zeros, as a part of the heading. */
 function zeroRows({ data, shape: [N, D] }: Embeddings): string {
   let zeros = 0;
   for (let i = 0; i < N; i++) if (data.subarray(i * D, (i + 1) * D).every((v) => v === 0)) zeros++;
@@ -68,7 +68,7 @@ function zeroRows({ data, shape: [N, D] }: Embeddings): string {
   return `; ${zeros === N ? 'all rows are' : zeros === 1 ? '1 row is' : `${zeros} rows are`} zero, without a direction`;
 }
 
-/** Says on stderr, every 5 seconds, how far something is that takes long. */
+/** Prints the progress of slow metrics to stderr, every 5 seconds. */
 function progressLines() {
   let last = performance.now();
   return (name: string) => (fraction: number) => {

@@ -33,9 +33,9 @@ function ordered({ data, shape }: Embeddings, order: Uint32Array): Embeddings {
 }
 
 /**
- * The context of the metrics. Sorted by class, the last sixth of the rows would be one class: what is split is taken in a random
- * order, the same for all files.
- * @param note takes what is left out, or of fewer rows
+ * The context of the metrics. Rows are split in a random order, the same for all files: if they are sorted by class, the last
+ * sixth may be of one class.
+ * @param note called for metrics that are left out, or computed from fewer rows
  */
 export async function contextOf(
   device: Device,
@@ -53,7 +53,7 @@ export async function contextOf(
   const known = labels && knownLabels(labels, order, note);
   if (fitting.count < N)
     note(
-      `std, spectra, uniformity, anisotropy and what compares two files: of ${fitting.count} of ${N} rows, evenly spaced: what this device binds at once`,
+      `std, spectra, uniformity, anisotropy and comparisons of two files use ${fitting.count} of ${N} rows, evenly spaced: as many as this device can bind at once`,
     );
   const cut = N - Math.floor(N / 6);
   const h: Representation = {
@@ -71,13 +71,13 @@ export async function contextOf(
   };
 }
 
-/** Labels of the rows in their order, and the label that each number stands for. */
+/** Labels of the rows in their order, and the label of each class. */
 interface Known {
   labels: Uint32Array;
   values: Label[];
 }
 
-/** The labels in the order of the rows; nothing where they tell no classes apart. */
+/** The labels in the order of the rows; undefined where they do not distinguish classes. */
 function knownLabels(
   { path, labels, values }: NonNullable<Input['labels']>,
   order: Uint32Array,
@@ -85,9 +85,7 @@ function knownLabels(
 ): Known | undefined {
   const N = order.length;
   if (values.length === N && N > 1)
-    note(
-      `${path} has as many classes as rows, ${N}: as ids have; they tell no classes apart, and what needs labels is left out`,
-    );
+    note(`${path} has as many classes as rows, ${N}, like ids: the metrics that need labels are left out`);
   else if (values.length < 2) note(ONE_CLASS);
   else return { labels: Uint32Array.from(order, (row) => labels[row]), values };
   return undefined;
@@ -106,7 +104,7 @@ function clusteredOf(
 ): MetricContext['clustered'] {
   if (2 * classes <= labels.length) return { rows, labels, classes, restarts: 3 };
   note(
-    `clusters left out: ${classes} classes of ${labels.length} rows; with so many, NMI comes near 1 by chance alone`,
+    `clusters left out: ${classes} classes of ${labels.length} rows; with so many classes NMI is near 1 by chance`,
   );
   return undefined;
 }

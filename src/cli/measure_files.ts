@@ -10,7 +10,7 @@ export interface Embeddings {
   shape: [N: number, D: number];
 }
 
-/** The bytes of a .npy file. @throws InputError that says how to convert another */
+/** The bytes of a .npy file. @throws InputError that says how to convert a file of another format */
 export function readNpy(path: string): Uint8Array {
   const bytes = readRegular(path);
   const start = String.fromCharCode(...bytes.subarray(0, 64));
@@ -25,7 +25,7 @@ export function readNpy(path: string): Uint8Array {
   return bytes;
 }
 
-/** The rows of a file; as many as another file has, where that is given. @throws InputError that names the file */
+/** The rows of a file. @param other a file with the same number of rows @throws InputError that names the file */
 export function readRows(path: string, other?: { path: string; shape: [N: number, D: number] }): Embeddings {
   const rows = npyRows(readNpy(path), path);
   if (other && rows.shape[0] !== other.shape[0])
@@ -49,14 +49,14 @@ export function readAnalogies(file: string, path: string, N: number): Analogy[] 
   return Array.from({ length: shape[0] }, (_, i) => words.slice(4 * i, 4 * i + 4) as unknown as Analogy);
 }
 
-/** Writes a file whole or not at all; into a pipe or device as it comes. */
+/** Writes a file whole or not at all; writes to a pipe or device directly. */
 export function writeJson(path: string, content: string): void {
   try {
     let regular = true;
     try {
       regular = Deno.statSync(path).isFile;
     } catch {
-      // It is not there yet.
+      // It does not exist yet.
     }
     if (regular) writeWhole(path, content);
     else Deno.writeTextFileSync(path, content);

@@ -1,4 +1,4 @@
-// What a run will need, known before its folder is made.
+// What a run will need, checked before its folder is made.
 import { batchesPerEpoch, type Dataset } from '../data/dataset.ts';
 import type { Images } from '../data/idx.ts';
 import { LARGEST_U32 } from '../gpu/check.ts';
@@ -18,7 +18,7 @@ import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../t
 import { classesIn } from './files.ts';
 import type { ImageOptions } from './options.ts';
 
-/** How many updates a run has in all. @throws InputError when an epoch has none, or the run too many */
+/** The number of updates of a run. @throws InputError when an epoch has none, or the run too many */
 export function stepsOf({ batch, epochs }: Pick<ImageOptions, 'batch' | 'epochs'>, data: Dataset): number {
   const perEpoch = batchesPerEpoch(data, batch);
   if (perEpoch < 1)
@@ -31,22 +31,22 @@ export function stepsOf({ batch, epochs }: Pick<ImageOptions, 'batch' | 'epochs'
   return perEpoch * epochs;
 }
 
-/** A loss of labels has nothing to tell apart where there is only one. @throws InputError */
+/** Checks that a supervised method has at least two classes. @throws InputError */
 export function checkClasses({ method }: Pick<ImageOptions, 'method'>, images: Images): void {
   if (!(allMethods[method] as ImageMethod).supervised || classesIn(images) > 1) return;
   throw new InputError(`--method ${method}: expected labels of 2 classes or more, got ${classesIn(images)}`);
 }
 
-/** A graph that a plan is to be made of. */
+/** A graph from which a plan is made. */
 interface Traced {
   outputs: Record<string, Tensor>;
   effects: ReturnType<typeof trace>['effects'];
 }
 
 /**
- * Throws what the graph of a training step would, and unless the device can hold its data, its model and its plan. Nothing
- * is uploaded or compiled. Sizes are looked at before the step is traced, so that no array is made of a size that is refused.
- * @returns the model that was looked at
+ * Checks the graph of a training step, and that the device can hold its data, its model and its plan. Nothing is uploaded
+ * or compiled. Sizes are checked before the step is traced, so that no array of a refused size is made.
+ * @returns the model that was checked
  * @throws ShapeError or InputError of the method; OutOfMemoryError in one line
  */
 export async function checkRun(
@@ -84,7 +84,7 @@ export async function checkRun(
 
 /**
  * Throws unless the device can hold what `evaluate` keeps: `width` numbers for each training image, and for each test image as
- * it is and in two views. They lie in slabs of what the device binds.
+ * it is and in two views. They are stored in slabs that the device can bind.
  * @throws OutOfMemoryError in one line
  */
 export async function checkEvaluation(
@@ -105,7 +105,7 @@ export async function checkEvaluation(
 
 /**
  * Throws unless the device can hold a step.
- * @throws OutOfMemoryError in one line; what the graph throws
+ * @throws OutOfMemoryError in one line; errors of the graph
  */
 export async function checkPlan(
   device: Device,
@@ -114,7 +114,7 @@ export async function checkPlan(
   await reserve(device, await bytesOf(device, { outputs, effects }));
 }
 
-/** The bytes of what a plan holds; each buffer is small enough. */
+/** The sizes of the buffers and textures of a plan. @throws OutOfMemoryError for a buffer that is too large */
 async function bytesOf(device: Device, { outputs, effects }: Traced, precision?: Precision) {
   const made = plan(outputs, effects, { target: await targetOf(device), precision });
   for (const { label, bytes } of made.slots) fits(device, label, bytes);
@@ -126,17 +126,17 @@ const ADVICE = 'Use smaller images, a smaller batch, embedding or encoder, or sm
 function fits(device: Device, what: string, bytes: number): void {
   const most = bindingLimit(device);
   if (bytes <= most) return;
-  throw new OutOfMemoryError(`${what} needs ${bytes} bytes; this device binds ${most} at most. ${ADVICE}`);
+  throw new OutOfMemoryError(`${what} needs ${bytes} bytes; this device can bind at most ${most}. ${ADVICE}`);
 }
 
-/** Asks the device for all of it at once, and gives it back. */
+/** Allocates buffers of all these sizes at once, and frees them. */
 async function reserve(device: Device, sizes: readonly number[]): Promise<void> {
   const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
   const explain = () => `${total} bytes are needed at once. ${ADVICE}`;
-  // A software adapter promises more memory than there is.
+  // A software adapter may allocate more memory than there is.
   const { total: most } = Deno.systemMemoryInfo();
   if (!device.target.workgroupTiles && total > most)
-    throw new OutOfMemoryError(`out of memory, of which there are ${most} bytes: ${explain()}`);
+    throw new OutOfMemoryError(`out of memory: there are ${most} bytes, ${explain()}`);
   const buffers = await device.memory.scoped(
     () => sizes.map((bytes) => device.memory.create('reserved', bytes, VALUE)),
     explain,

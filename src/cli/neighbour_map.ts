@@ -2,20 +2,20 @@ import { multiply } from '../metrics/principal_axes.ts';
 import { dominantPair } from './principal_plane.ts';
 
 export interface NeighbourMapOptions {
-  /** About how many neighbours of each row count, at most a third of the rows. Default 30. */
+  /** Effective number of neighbours of each row, at most a third of the rows. Default 30. */
   perplexity?: number;
   /** Steps of gradient descent. Default 350. */
   iterations?: number;
 }
 
-/** Forces are exaggerated at first, so that clusters can pass each other (van der Maaten & Hinton 2008, section 3.4). */
+/** Attraction is exaggerated at first, so that clusters can pass each other (van der Maaten & Hinton 2008, section 3.4). */
 const EXAGGERATION = 12;
-/** For this share of the steps. */
+/** The share of the steps with exaggeration. */
 const EARLY = 0.25;
 
 /**
- * Rows on a plane such that near rows are near: exact t-SNE (van der Maaten & Hinton 2008), O(n^2) in each step, with
- * its first positions on the principal plane (Kobak & Berens 2019). The same rows give the same map; there is no random number in it.
+ * A map of rows on the plane that keeps neighbours together: exact t-SNE (van der Maaten & Hinton 2008), O(n^2) in each step,
+ * initialised on the principal plane (Kobak & Berens 2019). No random numbers: the same rows give the same map.
  *
  * @param rows [n, d]; squared Euclidean distances count, so give unit rows for cosine similarity
  * @throws Error when a number is not finite or the sizes do not fit together
@@ -30,7 +30,7 @@ export function neighbourMap(
   const distances = squaredDistances(rows, n, d);
   if (!distances.every(Number.isFinite)) throw new Error('neighbourMap: expected finite numbers');
   const [x, y] = principalStart(distances, n);
-  // Three points have no neighbourhood to preserve, and coinciding ones none either.
+  // Neither three points nor coinciding points have neighbourhoods to preserve.
   const spread = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / n);
   if (n < 4 || spread === 0) return { x: [...x], y: [...y] };
   for (const axis of [x, y]) axis.forEach((value, i) => (axis[i] = (1e-4 * value) / spread));
@@ -80,7 +80,7 @@ function setForces(p: Float32Array, x: Float64Array, y: Float64Array, forces: Fo
   let total = 0;
   let pair = 0;
   for (let i = 0; i < n; i++) {
-    // Plain numbers: this is the inner loop of all.
+    // Plain numbers, since the inner loop takes most of the time.
     const xi = x[i];
     const yi = y[i];
     let ax = 0;
@@ -112,10 +112,10 @@ function setForces(p: Float32Array, x: Float64Array, y: Float64Array, forces: Fo
   return 2 * total;
 }
 
-/** How often the start is improved: it need only be about the principal plane. */
+/** Iterations for the initial positions, which only need to be near the principal plane. */
 const START_STEPS = 50;
 
-/** Coordinates on about the principal plane, from distances alone (classical scaling): whatever the rows' width. */
+/** Approximate coordinates on the principal plane, from distances (classical scaling), at the same cost for any width of rows. */
 function principalStart(distances: Float64Array, n: number): [Float64Array, Float64Array] {
   const means = Float64Array.from({ length: n }, (_, i) => {
     let sum = 0;
@@ -133,7 +133,7 @@ function principalStart(distances: Float64Array, n: number): [Float64Array, Floa
   }) as [Float64Array, Float64Array];
 }
 
-/** [n, n], by (a - b)^2 summed: the difference of large numbers would lose what near rows differ by. */
+/** Squared distances [n, n] as sums of (a - b)^2: |a|^2 + |b|^2 - 2 a.b would lose small distances to rounding. */
 function squaredDistances(rows: ArrayLike<number>, n: number, d: number): Float64Array {
   const data = Float32Array.from(rows);
   const result = new Float64Array(n * n);
@@ -150,8 +150,8 @@ function squaredDistances(rows: ArrayLike<number>, n: number, d: number): Float6
 }
 
 /**
- * The share that each pair has of all neighbourhood: a Gaussian around every row, as wide as its perplexity asks for. The
- * pairs i < j in order; twice their sum is 1.
+ * The affinities of the pairs i < j, in order: Gaussians around every row, of the width that gives the perplexity. Twice
+ * their sum is 1.
  */
 function affinities(distances: Float64Array, n: number, perplexity: number): Float32Array {
   const result = new Float64Array(n * n);
@@ -166,7 +166,7 @@ function affinities(distances: Float64Array, n: number, perplexity: number): Flo
         nearest = Math.min(nearest, own[j]);
         mean += own[j] / (n - 1);
       }
-    // Bisection of the precision, from one that suits the scale of the rows.
+    // Bisection of the precision, starting at the scale of the rows.
     let [low, high, precision] = [0, Number.POSITIVE_INFINITY, mean > 0 ? 1 / mean : 0];
     let sum = 1;
     for (let step = 0; step < 64; step++) {

@@ -23,7 +23,7 @@ export interface CommonOptions {
   seed: number;
   /** The method's own hyperparameters, with their values. */
   hyperparameters: Record<string, number>;
-  /** The folder that run folders are made in. */
+  /** The folder in which run folders are made. */
   out: string;
   /** Milliseconds to choose kernels in; false: the default kernels. Absent: depends on the adapter. */
   tune?: number | false;
@@ -67,25 +67,25 @@ export interface Command {
 
 /** An option: its value in the command line and in options.json. */
 interface Option {
-  /** What stands for its value in the help. */
+  /** The placeholder for its value in the help. */
   argument: string;
   help: readonly string[];
   /** Without a default the option may be absent. */
   default?: unknown;
   /** Reads the text of a command line. @throws InputError */
   read: (text: string, name: string) => unknown;
-  /** Whether a value of options.json is one; else what is expected. */
+  /** Null for a valid value in options.json, otherwise what is expected. */
   expects: (value: unknown) => string | null;
 }
 
-/** The largest number that fits into an f32, with room to spare. */
+/** The largest number that is accepted, below the largest f32. */
 const LARGE = 1e38;
-/** What is 0 in f32, or makes exponentials overflow, fails at the first step: the command line refuses it at once. */
+/** The smallest number where one above 0 is needed: smaller ones are 0 in f32 or make exponentials overflow, in the first step. */
 const SMALL = 1e-3;
 const REAL: NumberRange = { least: 0, most: LARGE };
 const count = (least: number, most: number = LARGEST_U32): NumberRange => ({ least, most, whole: true });
 
-/** Reads a number. @throws InputError that names the limit which it is beyond */
+/** Reads a number. @throws InputError that names the limit it exceeds */
 function readNumber(text: string, name: string, range: NumberRange): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (inRange(value, range)) return value;
@@ -123,7 +123,7 @@ const files = (help: readonly string[]): Option => ({
 
 /** The options that every run has. */
 const COMMON: Record<string, Option> = {
-  learningRate: number(REAL, ['of Adam; it falls to 0 along a cosine (default 0.002; 0.01 on the plane)']),
+  learningRate: number(REAL, ['of Adam; decays to 0 along a cosine (default 0.002; 0.01 on the plane)']),
   seed: number(count(0), [`of all random numbers, 0 to ${LARGEST_U32} (default 0)`], 0),
   out: {
     ...{ argument: 'FOLDER', help: ['folder for the run folders (default runs)'], default: 'runs' },
@@ -143,7 +143,7 @@ const COMMON: Record<string, Option> = {
   },
 };
 
-/** What the runs of a kind of data have besides. */
+/** The further options of runs on each kind of data. */
 const KINDS: Record<Method['data'], { what: string; learningRate: number; options: Record<string, Option> }> =
   {
     images: {
@@ -215,7 +215,7 @@ const HYPERPARAMETERS = [
 ];
 const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** The range of a hyperparameter of a method, with limits that a number of the command line needs. */
+/** The range of a hyperparameter of a method, with the limits of the command line. */
 function rangeOf(method: string, name: string): NumberRange {
   const range = allMethods[method].hyperparameters[name][1] as NumberRange;
   const { above, least = 0, most = LARGE, whole = 'live' in range } = range;
@@ -265,7 +265,7 @@ ${rows(KINDS.plane.options).join('\n')}
 
 Hyperparameters of single methods, with their defaults. --chunks passes a batch through the network in
 parts, to save memory: the gradient is that of the whole batch, except that batch norm, which every
-encoder has, sees one part at a time.
+encoder has, normalises each part by itself.
 
 ${hyperparameters.join('\n')}
 `;
@@ -324,7 +324,7 @@ export function parse(args: string[]): Command {
     throw new InputError(
       `--${dashed(wrong)}: ${method} has no such hyperparameter; it has ${hyperparametersOf(method)}`,
     );
-  if (flag('no-tune') && text('tune') !== undefined) throw new InputError('--tune: it contradicts --no-tune');
+  if (flag('no-tune') && text('tune') !== undefined) throw new InputError('--tune conflicts with --no-tune');
   const values = Object.entries(own).flatMap(([name, option]) => {
     const asked = given(name);
     const value = asked === undefined ? option.default : option.read(asked, dashed(name));
@@ -350,8 +350,8 @@ function oneOf(name: string, value: string, allowed: readonly string[]): string 
 }
 
 /**
- * The options of a run as its options.json has them, each checked: its type, its range.
- * @param value what JSON.parse gave; other names than those of options must be in `others`
+ * Checks the types and ranges of the options in an options.json.
+ * @param value the parsed JSON; names that are not options must be in `others`
  * @param file for messages
  * @throws InputError in one line
  */

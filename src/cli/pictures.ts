@@ -15,26 +15,26 @@ import { principalPlane } from './principal_plane.ts';
 import type { EmbeddingMap, Neighbours, RunReport } from './report.ts';
 import { type Encoder, encoderNames, encoders } from './table.ts';
 
-/** How many queries the report shows, and how many neighbours of each. */
+/** Number of queries that the report shows, and of neighbours of each. */
 const SHOWN_QUERIES = 10;
 const SHOWN_NEIGHBOURS = 5;
-/** How many neighbours are listed without labels, which limit the number otherwise. */
+/** Number of neighbours of images without labels; with labels it depends on the sizes of the classes. */
 const UNLABELLED = 20;
-/** At most so many queries are counted, among so many images; fewer where their pixels as f32 take more bytes. */
+/** The largest numbers of queries and of gallery images; fewer where their pixels as f32 take more bytes. */
 const QUERIES = { count: 2000, bytes: 2 ** 26 };
 const GALLERY = { count: 10_000, bytes: 2 ** 28 };
-/** Images on the map, whose time and memory grow with the square; fewer where their differences are more numbers. */
+/** Images on the map, whose time and memory grow with the square of their number; fewer where the pairs have more pixel differences. */
 const MAPPED = { count: 1000, differences: 4e9 };
-/** The longest side of a picture in the report, and bytes of all on one sheet. */
+/** The longest side of a picture in the report, and the bytes of one sheet. */
 const TILE = 64;
 const SHEET = 2 ** 22;
 
-/** The pictures that worked, and why the others did not, a line each. */
+/** The pictures that could be made, and why the others could not, a line each. */
 export interface Pictures extends Pick<RunReport, 'map' | 'gallery' | 'neighbours'> {
   failures: string[];
 }
 
-/** Unit rows [count, d] of the images that the pictures are about. */
+/** Unit rows [count, d] of the images in the pictures. */
 interface Encoded {
   d: number;
   test: Float32Array;
@@ -44,14 +44,14 @@ interface Encoded {
 export interface PictureOptions {
   /** Makes another untrained encoder; its variables are freed here. Default: it is not shown. */
   untrained?: () => Promise<ImageModel>;
-  /** What is done now, and which share of the whole is done. */
+  /** Called with the current stage and the share of all work that is done. */
   onProgress?: (stage: string, fraction: number) => void;
 }
 
 /**
- * What the report draws: maps of the test images, and how often their neighbours are of their class, with a few to look
- * at; by h of the trained and the untrained encoder and by raw pixels. Each is made on its own: what fails is left out, and named in
- * `failures`. Throws nothing.
+ * The pictures of a report: maps of the test images, how often their neighbours are of the same class, and a few of these; by h of
+ * the trained and the untrained encoder and by raw pixels. A picture that fails is left out and named in `failures`; nothing is
+ * thrown.
  */
 export async function pictures(
   device: Device,
@@ -81,7 +81,7 @@ export async function pictures(
   const layouts: EmbeddingMap['layouts'] = [];
   const k = countedOf(images.train.labels, gallery);
   const found: Partial<Record<Encoder, Uint32Array>> = {};
-  // The trained encoder first: its map is the one that the report opens with.
+  // The trained encoder first: the report shows its map first.
   for (const [i, name] of (['trained', 'untrained', 'raw'] as const).entries()) {
     const source = sources[name];
     if (!source) continue;
@@ -125,7 +125,7 @@ export async function pictures(
   return { map, ...neighbours, failures };
 }
 
-/** How to encode the chosen images, by each representation there is. */
+/** Functions that encode the chosen images, one for each available representation. */
 function sourcesOf(
   device: Device,
   model: ImageModel,
@@ -159,7 +159,7 @@ function sourcesOf(
   };
 }
 
-/** How many neighbours are counted, as many as vote in k-NN where all training images are the gallery. */
+/** The number of neighbours that are counted: as many as vote in k-NN. */
 const countedOf = (labels: ArrayLike<number> | undefined, gallery: Uint32Array): number =>
   labels ? knnNeighbours(Array.from(gallery, (i) => labels[i])) : Math.min(UNLABELLED, gallery.length);
 
@@ -178,14 +178,14 @@ async function encode(
   }
 }
 
-/** The rows that are asked for. */
+/** The rows at some indices. */
 function picked(data: ArrayLike<number>, d: number, which: ArrayLike<number>): Float32Array {
   const rows = new Float32Array(which.length * d);
   for (let i = 0; i < which.length; i++) for (let j = 0; j < d; j++) rows[i * d + j] = data[which[i] * d + j];
   return rows;
 }
 
-/** Brings rows of d numbers to length 1, in place; rows of zeros stay. */
+/** Normalises rows of d numbers to length 1, in place; rows of zeros stay zero. */
 function unit(rows: Float32Array, d: number): Float32Array {
   for (let at = 0; at < rows.length; at += d) {
     let largest = 0;
@@ -199,7 +199,7 @@ function unit(rows: Float32Array, d: number): Float32Array {
   return rows;
 }
 
-/** The share of right neighbours of all queries, and a few queries to look at. */
+/** The share of neighbours of the same class over all queries, and a few queries to show. */
 function neighbourPictures(
   found: Partial<Record<Encoder, Uint32Array>>,
   k: number,
@@ -245,7 +245,7 @@ function neighbourPictures(
     set,
     picks: shown.filter((one) => one.set === set).map(({ index }) => index),
   }));
-  // Of both sets in the order of `shown`.
+  // The tiles of each set, in the order of `shown`.
   const tiles = sets.map(({ set, picks }) => thumbnails(images[set], picks, shown.length));
   const size = tiles[0].height * tiles[0].width * tiles[0].channels;
   const data = new Uint8Array(shown.length * size);
@@ -286,7 +286,7 @@ function meanOf(values: number[]): { mean: number; error: number } {
   };
 }
 
-/** The first query of each class, then the next ones until there are enough: places in `queries`. */
+/** The first query of each class, then the next ones until there are enough: indices into `queries`. */
 function shownQueries(labels: ArrayLike<number> | undefined, queries: Uint32Array): number[] {
   const all = Array.from(queries, (_, i) => i);
   const seen = new Set<number>();
@@ -297,7 +297,7 @@ function shownQueries(labels: ArrayLike<number> | undefined, queries: Uint32Arra
   return [...first, ...all.filter((i) => !first.includes(i))].slice(0, SHOWN_QUERIES);
 }
 
-/** Pictures of some images, as small as a sheet of `count` of them can bear. */
+/** Thumbnails of some images, small enough for a sheet of `count` of them. */
 function thumbnails(from: Pixels, which: number[], count = which.length): Images {
   const { height, width, channels } = from;
   const size = height * width * channels;

@@ -27,10 +27,10 @@ import type { PlaneOptions } from './options.ts';
 import { curvesPanel, heatMapsPanel } from './panels.ts';
 import { print } from './terminal.ts';
 
-/** Points of a run. */
+/** Number of points of a run. */
 const POINTS = 4000;
 
-/** What report.json holds. */
+/** The contents of report.json. */
 export interface PlaneReport extends PlaneMetrics {
   method: string;
   density: string;
@@ -39,7 +39,7 @@ export interface PlaneReport extends PlaneMetrics {
   seconds: number;
   adapter: string;
   loss: number;
-  /** The constant of the true density in the model's form, and its mean, where these are known: a Gaussian's. */
+  /** The constant and the mean of the true density in the model's form, where these are known: for a Gaussian. */
   trueC?: number;
   mean?: [number, number];
   trueMean?: [number, number];
@@ -103,7 +103,7 @@ export async function planeJob(
         folder.write('report.html', renderPage(report, metrics, mapsOf(points, grid, learned, truth)));
         print(` Look at ${folder.path}/report.html\n`);
       } catch (error) {
-        print(` The numbers are in ${folder.path}; there is no report.html: ${reason(error)}\n`);
+        print(` The numbers are in ${folder.path}; report.html could not be written: ${reason(error)}\n`);
       }
       return 0;
     },
@@ -174,14 +174,14 @@ function renderPage(report: PlaneReport, metrics: readonly Logged<PlaneMetrics>[
         : [{ name: 'truth', style: 'dotted' as const, values: metrics.map(() => trueC) }]),
     ],
     caption:
-      'The model is an energy plus a free constant c. Distinguishing data from noise drives c (the thick line) to minus the logarithm of the energy’s integral (dashed; summed over a grid, for this picture only): the model normalises itself. The energy changes as well, so the two may meet from both sides.',
+      'The model is an energy plus a free constant c. Distinguishing data from noise drives c (the thick line) to minus the logarithm of the energy’s integral (dashed; summed over a grid, for this picture only): the model normalises itself. The energy changes as well, so both curves may move.',
   });
   const loss = curvesPanel({
     title: 'loss',
     steps,
     series: [{ name: 'loss', style: 'line', values: metrics.map(({ loss }) => loss) }],
     caption:
-      'The loss of one batch: how well data and noise can be told apart. It ends well above 0, since the noise lies where the data lie.',
+      'The loss of one batch: how well data and noise are distinguished. It stays well above 0, since data and noise overlap.',
   });
   const body = html`<header>
 <p class="eyebrow">Hypersphere · ${allMethods[report.method].title}</p>

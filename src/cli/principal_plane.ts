@@ -31,6 +31,6 @@ export function principalPlane(data: ArrayLike<number>, n: number, d: number): {
 export const dominantPair = (matrix: Float64Array, d: number, rounds?: number): Float64Array[] =>
   principalAxes(matrix, [start(d, 1), start(d, 2)], rounds === undefined ? {} : { rounds });
 
-/** Any vector that no data set is orthogonal to by design. */
+/** An arbitrary vector, to which no data set is orthogonal by design. */
 const start = (d: number, salt: number) =>
   Float64Array.from({ length: d }, (_, j) => Math.sin(salt * 12.9898 + (j + 1) * 78.233 * salt));

@@ -1,4 +1,4 @@
-// What the terminal shows while a run is busy: one line rewritten in place, or plain lines where it is no terminal.
+// The progress of a run: one line that is rewritten in place, or plain lines where the output is not a terminal.
 import { type CurveKey, curves } from '../metrics/curves.ts';
 import { formatNumber } from '../metrics/format.ts';
 
@@ -15,30 +15,30 @@ export interface Pace {
 }
 
 export interface ProgressOptions {
-  /** Where text goes: (text) => Deno.stdout.writeSync(encoder.encode(text)). */
+  /** Writes text: (text) => Deno.stdout.writeSync(encoder.encode(text)). */
   write: (text: string) => void;
-  /** Deno.stdout.isTerminal(): without a terminal each update is a line of its own. */
+  /** Deno.stdout.isTerminal(): without a terminal each update is a separate line. */
   terminal: boolean;
-  /** Columns of the terminal, asked at every update, since a window can be resized. Default 80. */
+  /** Columns of the terminal, read at every update, since a window can be resized. Default 80. */
   columns?: () => number;
-  /** Images that one step sees, for images/s; 0 leaves it out. */
+  /** Images in one step, for images/s; 0 leaves it out. */
   imagesPerStep?: number;
-  /** Milliseconds; for tests. Default performance.now. */
+  /** The time in milliseconds, for tests. Default performance.now. */
   now?: () => number;
 }
 
 export interface Progress {
   /** Call after as many steps as you like: most calls write nothing. */
   training(state: TrainingState): void;
-  /** A stage with a known share done, 0 to 1; `note` stands behind its name. */
+  /** A stage with a known share done, 0 to 1; `note` follows its name. */
   stage(name: string, fraction: number, note?: string): void;
-  /** A line of its own that stays, above the bar. */
+  /** A separate line that stays, above the bar. */
   say(line: string): void;
   /** Ends the line that is being rewritten; call it before anything else writes. */
   end(): void;
 }
 
-/** 75 -> "1:15", 3675 -> "1:01:15"; "–" for what is no duration. */
+/** 75 -> "1:15", 3675 -> "1:01:15"; "–" for anything but a duration. */
 export function formatSeconds(seconds: number | undefined): string {
   if (seconds === undefined || !Number.isFinite(seconds) || seconds < 0) return '–';
   const whole = Math.round(seconds);
@@ -47,13 +47,13 @@ export function formatSeconds(seconds: number | undefined): string {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** 950 -> "950", 12345 -> "12,345": no locale, so that logs are the same everywhere. */
+/** 950 -> "950", 12345 -> "12,345": the same in every locale. */
 export function formatCount(n: number): string {
   if (!Number.isFinite(n)) return '–';
   return String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** "━━━━━╸────": `width` cells, half cells counted. */
+/** "━━━━━╸────": `width` cells, with a resolution of half a cell. */
 export function bar(fraction: number, width: number): string {
   const share = Math.min(1, Math.max(0, Number.isFinite(fraction) ? fraction : 0));
   const halves = Math.floor(share * width * 2);
@@ -70,7 +70,7 @@ function fit(parts: string[], columns: number): string {
     if (longer.length > columns) break;
     line = longer;
   }
-  // Not even the first part fits: better cut than wrapped, since a wrapped line cannot be rewritten.
+  // A first part that does not fit is cut, since a wrapped line cannot be rewritten.
   return line || (parts[0] ?? '').slice(0, Math.max(0, columns));
 }
 
@@ -104,9 +104,9 @@ export function stageLine(name: string, fraction: number, columns = 80, note = '
   return fit([width ? `${bar(fraction, width)} ${percent}` : percent.trim(), name, note], columns);
 }
 
-/** Rewritten at most so often, in milliseconds: faster only flickers. */
+/** The shortest time between two updates of the line, in milliseconds: shorter ones only flicker. */
 const interval = 100;
-/** Without a terminal a line for every such share of the way. */
+/** Without a terminal, each such share of the work gets a line. */
 const lineShare = 0.05;
 
 export function createProgress(options: ProgressOptions): Progress {
@@ -118,12 +118,12 @@ export function createProgress(options: ProgressOptions): Progress {
   let stageName: string | undefined;
   const pace = createPace(imagesPerStep, now);
 
-  // The last column stays free: some terminals wrap as soon as it is written.
+  // The last column is left free: some terminals wrap as soon as it is written.
   const width = () => Math.max(1, (terminal ? columns() || 80 : 120) - 1);
 
   function show(line: string) {
     if (line === shown && open) return;
-    // One write: carriage return, text, erase what the longer line before left over.
+    // One write: carriage return, text, and an escape sequence that erases the rest of the previous line.
     write(`\r${line}\x1b[K`);
     open = true;
     shown = line;

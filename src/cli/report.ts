@@ -1,4 +1,4 @@
-// What a report is made of: the numbers of a run, and the pictures that were made of it.
+// The contents of a report: the numbers of a run, and its pictures.
 import type { Collapse } from '../metrics/alarm.ts';
 import type { CurveKey } from '../metrics/curves.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
@@ -6,7 +6,7 @@ import type { About } from './about.ts';
 import type { Images } from './png.ts';
 import type { Encoder, MetricSet } from './table.ts';
 
-/** What report.json holds: `title`, `date`, `command` and `data` are of newer runs only. */
+/** The contents of report.json; older runs lack `title`, `date`, `command` and `data`. */
 export interface Report extends Partial<About> {
   method: string;
   seed: number;
@@ -20,7 +20,7 @@ export interface Report extends Partial<About> {
   options: Record<string, unknown>;
   /** A few sentences: see verdict.ts. */
   verdict: string;
-  /** What the alarm sees at the end; empty: nothing. */
+  /** The collapses that the alarm sees at the end. */
   alarm: readonly Collapse[];
   metrics: MetricSet;
 }
@@ -37,11 +37,11 @@ export interface MapLayout {
   y: ArrayLike<number>;
 }
 
-/** A choice of layouts of the same images, the first of which is shown at first; labels and thumbnails in their order. */
+/** Layouts of the same images to choose from, of which the first is shown first. Labels and thumbnails are in the order of the images. */
 export interface EmbeddingMap {
   layouts: MapLayout[];
   label: ArrayLike<number>;
-  /** Places of the images in the test set. Default: the first ones. */
+  /** Indices of the images in the test set. Default: the first ones. */
   image?: ArrayLike<number>;
   thumbnails: Images;
 }
@@ -52,17 +52,18 @@ export interface Estimate {
   error: number;
 }
 
-/** How often neighbours are of the class of their query, and a few queries to look at. */
+/** How often neighbours are of the class of their query, and a few queries to show. */
 export interface Neighbours {
-  /** How many nearest images of each query are counted. */
+  /** Number of nearest images of each query that are counted. */
   k: number;
-  /** How many test images are asked for, among how many of the training images. */
+  /** Number of test images. */
   queries: number;
+  /** Number of training images among which neighbours are searched, of all `of`. */
   gallery: number;
   of: number;
   /** Mean share of the k nearest that are of the query's class, over queries. */
   shares: Partial<Record<Encoder, Estimate>>;
-  /** What the trained encoder has more than each baseline; the error is that of paired differences. */
+  /** The gain of the trained encoder over each baseline; the error is that of paired differences. */
   gains: Partial<Record<'raw' | 'untrained', Estimate>>;
   /** Indices into the gallery of pictures, nearest first. */
   shown: ({ query: number } & Partial<Record<Encoder, number[]>>)[];
@@ -76,7 +77,7 @@ export interface RunReport {
   similarities?: Partial<Record<'untrained' | 'trained', SimilarityHistogram>>;
   map?: EmbeddingMap;
   classNames: string[];
-  /** The images that `neighbours` speaks of, no others, and their classes. */
+  /** The images that `neighbours` refers to, and their classes. */
   gallery?: Images & { label: ArrayLike<number> };
   neighbours?: Neighbours;
   /** Pictures that could not be made, a line each. */

@@ -27,7 +27,7 @@ export function renderReport(run: RunReport): string {
   };
   const mapSheet = attempt('map', () => sheetRule('map', run.map?.thumbnails));
   const gallerySheet = attempt('pictures of neighbours', () => sheetRule('gallery', run.gallery));
-  // Without their pictures there is nothing to look at; the counts of neighbours stay.
+  // Without its pictures the map is left out, and so are examples of neighbours; the counts of neighbours are kept.
   const shown: RunReport = {
     ...run,
     ...(!mapSheet && { map: undefined }),
@@ -57,7 +57,7 @@ ${failures.length > 0 && html`<p class="note">Not in this report: ${failures.joi
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>
 </header>
 <main>
-<noscript><p class="note">The curves and the map are drawn by a script, which this browser does not run; their tables are below each of them.</p></noscript>
+<noscript><p class="note">The curves and the map are drawn by a script, which this browser does not run; tables below them have the numbers.</p></noscript>
 ${sections.map(({ id, title, body }) => html`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>\n${body}</section>\n`)}
 </main>
 <script type="application/json" id="data">${data}</script>

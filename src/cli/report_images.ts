@@ -2,7 +2,7 @@
 import { Html } from './html.ts';
 import { type Images, sheetOf, shownImages, spriteSheet } from './png.ts';
 
-/** Where a tile lies on its sheet, in percent, so that it can be shown at any size. */
+/** The position of a tile on its sheet, in percent, so that it can be shown at any size. */
 export function place(images: Images, i: number): string {
   const { columns, rows } = sheetOf(images);
   const percent = (at: number, of: number) => (of > 1 ? ((100 * at) / (of - 1)).toFixed(4) : '0');

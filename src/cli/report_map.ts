@@ -37,7 +37,7 @@ ${choice.length > 1 && html`<div class="choice" role="group" aria-label="Represe
 <div class="canvas" id="map-area"><canvas tabindex="0" role="application" aria-roledescription="scatter plot" aria-label="Map of ${n} test images. The arrow keys move from image to image, Escape leaves." aria-describedby="map-caption"></canvas><div class="card" hidden><span class="tile sheet-map"></span><span class="name"></span></div><p class="visually-hidden" id="map-status" role="status"></p></div>
 <fieldset class="classes"><legend>Classes <small>(press to hide or show)</small></legend>${present.map((label) => html`<button type="button" aria-pressed="true" data-label="${label}"><svg viewBox="-8 -8 16 16" aria-hidden="true"></svg><span>${name(label)}</span></button>`)}<button type="button" class="all" id="map-all">show all</button></fieldset>
 </div>
-<figcaption id="map-caption">Each mark is one of ${n} test images. ${mapWords(map.layouts)} Labels only colour the marks, they place none. Point at a mark to see its image.</figcaption>
+<figcaption id="map-caption">Each mark is one of ${n} test images. ${mapWords(map.layouts)} Labels only colour the marks; they do not move them. Point at a mark to see its image.</figcaption>
 ${tableOf(
   'The map as numbers',
   [
@@ -56,16 +56,16 @@ function mapWords(layouts: MapLayout[]): string {
   const words: string[] = [];
   if (layouts.some(({ kind }) => kind === 'neighbours'))
     words.push(
-      'A map of neighbours (t-SNE) puts images side by side whose representations h (or raw pixels) are alike: classes that form islands of their own are separable without labels. Sizes of islands, and distances between them, say nothing.',
+      'A map of neighbours (t-SNE) places images next to each other if their representations h (or raw pixels) are similar: classes that form separate islands are separable without labels. The sizes of islands and the distances between them mean nothing.',
     );
   if (layouts.some(({ kind }) => kind === 'plane'))
     words.push(
-      'The principal plane shows the two directions of largest variance and nothing of the others: clouds that overlap there may be apart.',
+      'The principal plane shows the two directions of largest variance and no others: clouds that overlap there may be separate in another direction.',
     );
   return words.join(' ');
 }
 
-/** For each class, what its five nearest marks on the map are: the map's text alternative. */
+/** The classes of the five nearest marks on the map, for each class: the text alternative of the map. */
 function mapNeighbours({ x, y }: MapLayout, label: ArrayLike<number>) {
   const n = x.length;
   const k = Math.min(5, n - 1);

@@ -39,7 +39,7 @@ ${groups.map(
 ${rows.map((row) => metricLine(set, row))}</tbody>
 `,
 )}</table></div>
-<figcaption>Compare each row from left to right: training is worth what the last number gains over <em>both</em> baselines. <b class="best">★</b> marks the best of a row, <b>≈</b> an accuracy within ${(100 * noise).toFixed(1)} points of it, which is noise. Rows without a mark have no better end of their own; the <a href="#glossary">glossary</a> says how to read them. <span class="key" aria-hidden="true">${key}</span></figcaption>${
+<figcaption>Compare each row from left to right: the value of training is what the last number gains over <em>both</em> baselines. <b class="best">★</b> marks the best of a row, <b>≈</b> an accuracy within ${(100 * noise).toFixed(1)} points of it, which is within noise. In rows without a mark neither high nor low is better; the <a href="#glossary">glossary</a> explains how to read them. <span class="key" aria-hidden="true">${key}</span></figcaption>${
     notes.length > 0 &&
     html`
 <ul class="notes">${notes.map((note) => html`<li>${note}</li>`)}</ul>`
@@ -86,8 +86,8 @@ export function glossarySection(set: MetricSet): Section {
     ({ key, name, text }) => html`<div id="metric-${key}"><dt>${name}</dt><dd>${text}</dd></div>\n`,
   );
   const body = html`<dl class="glossary">
-<div><dt>raw pixels, untrained, trained</dt><dd>The image itself as its representation; the encoder as it was initialised; the encoder after training. A gain over raw pixels alone may be the architecture's merit, not the training's.</dd></div>
-<div><dt>h, z, d</dt><dd>The encoder's representation h is what you keep. The projector turns it into the embedding z of d numbers, which the loss is about. Alignment, uniformity, std, rank and cosines take z at unit length; rows that say otherwise take it as it is.</dd></div>
+<div><dt>raw pixels, untrained, trained</dt><dd>The image itself as its representation; the encoder as it was initialised; the encoder after training. A gain over raw pixels alone may come from the architecture, not from training.</dd></div>
+<div><dt>h, z, d</dt><dd>The encoder's representation h is what you keep. The projector turns it into the embedding z of d numbers, on which the loss is computed. Alignment, uniformity, std, rank and cosines are of z at unit length, unless a row says otherwise.</dd></div>
 ${terms}</dl>`;
   return { id: 'glossary', title: 'Glossary', body };
 }

@@ -11,12 +11,12 @@ const percentOf = ({ mean, error }: Estimate): string =>
 
 const baselineNames = { raw: 'raw pixels', untrained: 'the untrained encoder' };
 
-/** "5.8 ± 0.5 points more than raw pixels"; what two standard errors explain is no difference. */
+/** "5.8 ± 0.5 points more than raw pixels"; up to two standard errors there is no clear difference. */
 function gainWords(name: 'raw' | 'untrained', { mean, error }: Estimate): string {
   const [points, spread] = [Math.abs(100 * mean).toFixed(1), (100 * error).toFixed(1)];
   if (!isNumber(mean) || !isNumber(error)) return '';
   if (Math.abs(mean) <= 2 * error)
-    return `no clear difference to ${baselineNames[name]} (${formatNumber(100 * mean, 1)} ± ${spread} points)`;
+    return `no clear difference from ${baselineNames[name]} (${formatNumber(100 * mean, 1)} ± ${spread} points)`;
   return `${points} ± ${spread} points ${mean > 0 ? 'more' : 'fewer'} than ${baselineNames[name]}`;
 }
 
@@ -32,7 +32,7 @@ export function neighbourSection({ gallery, neighbours, classNames }: RunReport)
   const counts =
     known.length > 0 &&
     html`<dl class="shares">${known.map((encoder) => html`<div><dt class="${encoder}"><span aria-hidden="true">${symbols[encoder]}</span> ${encoderNames[encoder]}</dt><dd>${percentOf(shares[encoder]!)}</dd></div>`)}</dl>
-<p class="note">Share of the ${k} nearest of ${among} training images that are of the class of the test image, the mean over ${thousands(queries)} test images ± its standard error.${gained.filter(Boolean).length > 0 && ` The trained encoder: ${gained.filter(Boolean).join('; ')}.`}</p>`;
+<p class="note">Share of the ${k} nearest of ${among} training images that are of the class of the test image: the mean over ${thousands(queries)} test images ± its standard error.${gained.filter(Boolean).length > 0 && ` The trained encoder: ${gained.filter(Boolean).join('; ')}.`}</p>`;
   const body = html`<figure>${counts}${gallery && neighbourLines(gallery, shown, classNames)}</figure>`;
   return { id: 'neighbours', title: 'Nearest neighbours', body };
 }
@@ -65,5 +65,5 @@ function neighbourLines(
 <div class="query">${image(line.query)}<span>${name(line.query)}</span></div>
 ${columns.map((encoder) => html`<div class="picks" role="group" aria-label="${nearestBy[encoder]}"><span class="caption ${encoder}" aria-hidden="true">${encoderNames[encoder]}</span>${(line[encoder] ?? []).map((i) => image(i, line.query))}</div>\n`)}</li>\n`,
   )}</ul></div>
-<figcaption>A few of the test images, the first of each class, each followed by the training images nearest to it: an outline with <b class="cross">✕</b> is an image of another class. So few say little about an encoder; the shares above are of all.</figcaption>`;
+<figcaption>A few of the test images, the first of each class, each followed by the training images nearest to it; an outline with <b class="cross">✕</b> marks an image of another class. So few images say little about an encoder; the shares above are over all of them.</figcaption>`;
 }

@@ -39,17 +39,17 @@ const dateOf = (date: string | undefined): string | undefined => {
   });
 };
 
-/** Options in words, and in their order. */
+/** The names of options in a report, in their order. */
 const optionNames: Record<string, string> = {
   encoder: 'encoder',
-  embedding: 'numbers in z',
+  embedding: 'dimension of z',
   epochs: 'epochs',
   batch: 'batch',
   learningRate: 'learning rate',
   views: 'training views',
   viewNoise: 'noise of training views',
   precision: 'precision',
-  tune: 'tuning of kernels, ms',
+  tune: 'kernel tuning, ms',
   data: 'data',
   test: 'test data',
   dataDigest: 'SHA-256 of the data',
@@ -70,7 +70,7 @@ export function runSection(report: Report): Section {
             ? value.map(given).join(', ')
             : (JSON.stringify(value) ?? '–');
   const { hyperparameters, ...others } = report.options;
-  // What the facts say already, and what was not given, is left out.
+  // Options that are among the facts, and those that were not given, are left out.
   const said = ['method', 'seed', 'out', 'pixels'];
   const pairs = (of: Record<string, unknown>, names: Record<string, string> = {}) =>
     Object.entries(of)
@@ -86,7 +86,7 @@ export function runSection(report: Report): Section {
     ['steps', thousands(report.steps)],
     ['training time', minutes],
     ['last loss', formatNumber(report.loss, 4)],
-    // The driver's name, without the number of its vendor.
+    // The driver's name, without the id of the vendor.
     ['GPU', report.adapter.replace(/^\d+ /, '')],
     ...(report.data ? ([['data set', report.data.name]] as [string, string][]) : []),
   ];
@@ -97,7 +97,7 @@ export function runSection(report: Report): Section {
   const options = pairs(others, optionNames);
   const list = (pairs: [string, string][]) =>
     html`<dl class="facts">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
-  const body = html`${report.command !== undefined && html`<p>This repeats the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${list(ofMethod)}`}`;
+  const body = html`${report.command !== undefined && html`<p>To repeat the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${list(ofMethod)}`}`;
   return { id: 'run', title: 'The run', body };
 }
 
@@ -108,7 +108,7 @@ const code = (text: string, label: string) =>
 export function nextSection({ data, options }: Report): Section | undefined {
   if (!data || typeof options.encoder !== 'string') return undefined;
   const program = loadingCode(options as Pick<ImageOptions, 'encoder'>, data);
-  const body = html`<p class="prose"><code>encoder.safetensors</code> in the folder of this report holds the encoder; its metadata say how it is built and how pixels are scaled. This program for Deno loads it and turns images into vectors; a page fetches the file, all else is the same:</p>
+  const body = html`<p class="prose"><code>encoder.safetensors</code> in the folder of this report holds the encoder; its metadata say how it is built and how pixels are scaled. This program for Deno loads it and turns images into vectors; a page only has to fetch the file instead of reading it:</p>
 ${code(program, 'Program that loads the encoder')}`;
   return { id: 'next', title: 'Use the encoder', body };
 }

@@ -50,7 +50,7 @@ ${spaced(places, 9)
 <circle class="start" cx="${px(start[0])}" cy="${px(start[1])}" r="5.5"/>${label(start, 'start')}
 <rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(end[0])} ${px(end[1])}) rotate(45)"/>${label(end, 'end')}
 </svg>
-<figcaption>Follow the path from the circle (start) to the diamond (end): a run that goes down and left gains in both, one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; single steps are averaged.</figcaption></figure>`;
+<figcaption>Follow the path from the circle (start) to the diamond (end): a run that moves down and left improves in both; one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; neighbouring steps are averaged.</figcaption></figure>`;
 }
 
 /** The first point, and the means of at most `count` equal parts: the noise of single batches would hide the path. */
@@ -77,7 +77,7 @@ function spectrumFigure({ spectrum }: RunReport): Html | undefined {
   return html`<figure><h3>singular values of z</h3>
 <p class="legend"><span class="trained">━━ trained</span> <span class="untrained">╍╍ untrained</span></p>
 <div class="plot tall" id="spectrum" role="img" aria-label="Singular values of the test embeddings: trained ${span(trained)}, untrained ${span(untrained)}"></div>
-<figcaption>A flat line uses all ${d} dimensions; where it falls off a cliff (the scale is logarithmic), the dimensions behind are unused: dimensional collapse.</figcaption>
+<figcaption>A flat line means that all ${d} dimensions are used; where it falls off a cliff (the scale is logarithmic), the dimensions to the right are unused: dimensional collapse.</figcaption>
 ${tableOf(
   'The spectrum as numbers',
   ['index', 'trained', 'untrained'],
@@ -120,7 +120,7 @@ ${drawn}
 ${ticks.map((x) => html`<text x="${px(at(x))}" y="${foot + 18}" text-anchor="middle">${formatNumber(x, x % 1 ? 1 : 0)}</text>`)}
 <text x="${(left + width - right) / 2}" y="${foot + 38}" text-anchor="middle">cosine of embeddings z</text>
 </svg>
-<figcaption>Where the two hills are apart, any view of an image is nearer to its other views than to other images. Both at 1 is complete collapse; two images around 0 are what an even spread gives.</figcaption>
+<figcaption>Where the two distributions do not overlap, every view of an image is nearer to its other views than to other images. Both at 1 mean complete collapse; with evenly spread embeddings the cosines of two images are around 0.</figcaption>
 ${tableOf(
   'The cosines as numbers',
   ['cosine from', ...panels.flatMap((name) => [`${name}, two views`, `${name}, two images`])],

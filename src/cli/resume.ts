@@ -1,4 +1,4 @@
-// What a run folder needs to hold so that its run can go on, each file checked when it is read back.
+// Reads and checks the files of a run folder from which its run resumes.
 import { decodeSafetensors } from '../data/safetensors.ts';
 import { checkNumber, LARGEST_U32, shown } from '../gpu/check.ts';
 import { isTable } from '../gpu/choices.ts';
@@ -12,13 +12,13 @@ import type { Saved } from '../train/session.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
 
-/** A line of timing.jsonl: seconds of training until after `step`, in all legs of a run. */
+/** A line of timing.jsonl: seconds of training up to and including `step`, over all sessions of a run. */
 export interface Timing {
   step: number;
   seconds: number;
 }
 
-/** A run folder that was read back. */
+/** The state of a run that its folder holds. */
 export interface Earlier {
   folder: RunFolder;
   options: RunOptions;
@@ -27,21 +27,21 @@ export interface Earlier {
   resume: { saved: Saved; metrics: Metrics[]; timing: Timing[] };
 }
 
-/** What options.json holds besides the options. */
+/** The keys of options.json that are not options. */
 export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 
 /** A line of metrics.jsonl. */
 export type Metrics = Logged<Record<string, number>>;
 
-/** The numbers that every line of metrics.jsonl has; the alarm can do without a participation ratio. */
+/** The numbers that every line of metrics.jsonl has; the participation ratio may be missing. */
 const METRICS: Record<Method['data'], readonly string[]> = {
   images: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key])),
   plane: ['loss', 'c', 'minusLogZ'],
 };
 
 /**
- * Reads back where an interrupted run had got to.
- * @throws InputError in one line that names the file which is missing, cut off or of another program
+ * Reads the state of an interrupted run.
+ * @throws InputError in one line that names the file which is missing, cut off or from another program
  */
 export function reopen(path: string): Earlier {
   const folder = openRunFolder(path);
@@ -57,7 +57,7 @@ export function reopen(path: string): Earlier {
   if (!/^\d{1,10}$/.test(metadata.step ?? ''))
     throw new InputError(`${file('checkpoint.safetensors')}: its metadata has no step`);
   if (dataDigest !== undefined && metadata.dataDigest !== undefined && metadata.dataDigest !== dataDigest)
-    throw new InputError(`${file('checkpoint.safetensors')} and options.json are of different runs`);
+    throw new InputError(`${file('checkpoint.safetensors')} and options.json belong to different runs`);
   const step = Number(metadata.step);
   const until = <T extends { step: number }>(name: string, check: (line: unknown, where: string) => T) =>
     linesOf(folder, name)
@@ -75,7 +75,7 @@ export function reopen(path: string): Earlier {
 }
 
 /**
- * Throws unless a checkpoint fits the model of its run and its step lies within the run.
+ * Checks that a checkpoint fits the model of its run, and that its step is within the run.
  * @throws InputError in one line
  */
 export function checkCheckpoint(
@@ -104,7 +104,7 @@ function json(bytes: Uint8Array, file: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw new InputError(`${file} is no JSON: it is cut off, or of another program`);
+    throw new InputError(`${file} is not JSON: it is cut off or from another program`);
   }
 }
 
@@ -116,7 +116,7 @@ function decoded(bytes: Uint8Array, file: string): ReturnType<typeof decodeSafet
   }
 }
 
-/** The chosen kernels, which a run with --no-tune does not have. */
+/** Checks the tuned kernels, which a run with --no-tune does not have. */
 function checkChoices(folder: RunFolder): void {
   if (!has(folder, 'tune.json')) return;
   const file = `${folder.path}/tune.json`;
@@ -124,7 +124,7 @@ function checkChoices(folder: RunFolder): void {
     throw new InputError(`${file}: expected the names of kernels by call`);
 }
 
-/** None where a run was stopped before the first. */
+/** The lines of a file; none where a run was stopped before the first. */
 const linesOf = (folder: RunFolder, name: string): unknown[] =>
   has(folder, name) ? parseLines(folder.read(name), `${folder.path}/${name}`) : [];
 
@@ -137,7 +137,7 @@ function has({ path }: RunFolder, name: string): boolean {
   }
 }
 
-/** Numbers by name, these at least; JSON has null for those that were not finite. */
+/** The numbers of a line by name, at least those of `names`; JSON has null for those that were not finite. */
 function numbersOf<K extends string>(line: unknown, where: string, names: readonly K[]): Record<K, number> {
   if (typeof line !== 'object' || !line || Array.isArray(line))
     throw new InputError(`${where}: expected an object with ${names.join(', ')}, got ${shown(line)}`);

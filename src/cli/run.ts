@@ -12,7 +12,7 @@ import { createProgress } from './progress.ts';
 import { checkCheckpoint, type Earlier, reopen } from './resume.ts';
 import { columns, print } from './terminal.ts';
 
-/** The signals that end a run with saving, and the exit codes that shells give to them. */
+/** The signals at which a run saves and ends, and the exit codes that shells use for them. */
 const SIGNALS: [signal: Deno.Signal, code: number][] =
   Deno.build.os === 'windows'
     ? [['SIGINT', 130]]
@@ -31,10 +31,10 @@ export async function run(command: Command): Promise<number> {
     : runJob(await imageJob(options), options, earlier);
 }
 
-/** Opens the device of a run, and again after it was lost. */
+/** Returns a function that opens the device of a run, at first and after a device was lost. */
 function opener({ tune: given }: RunOptions, folder: () => RunFolder, resumed: boolean) {
   const asked = given === undefined || given === false ? given : { budgetMs: given };
-  // A resumed run measures no kernels: it has the choices and the defaults that it began with.
+  // A resumed run tunes no kernels: it uses those with which it began.
   const tune = resumed && asked !== false ? { budgetMs: 0 } : asked;
   const choices = runChoices(folder, resumed);
   return () => openDevice({ tune, choices });
@@ -130,7 +130,7 @@ async function runJob<M extends object, T extends Task<M>>(
   }
 }
 
-/** @throws InputError where a resumed run would see other data than it began with */
+/** Checks that a resumed run has the data with which it began. @throws InputError */
 function checkData({ folder, dataDigest, options }: Earlier, now: string): void {
   if (dataDigest === undefined || dataDigest === now) return;
   const given = 'data' in options ? [...(options.data ?? []), ...(options.test ?? [])] : [];

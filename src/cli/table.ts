@@ -17,7 +17,7 @@ export const encoderNames: Record<Encoder, string> = {
   trained: 'trained',
 };
 
-/** Accuracies closer than this are called equal: it is about what another seed changes. */
+/** Accuracies closer than this count as equal: about the difference between seeds. */
 export const noise = 0.015;
 
 /** The metrics in the order of the tables, group by group. */
@@ -25,11 +25,11 @@ export const metricRows: readonly MetricRow[] = Object.keys(metricGroups).flatMa
   evaluationMetrics.filter(({ group }) => group === name),
 );
 
-/** The rows that apply to an encoder at least. */
+/** The rows that apply to at least one encoder. */
 export const measuredRows = (set: MetricSet): MetricRow[] =>
   metricRows.filter(({ key }) => encoders.some((encoder) => set[encoder][key] !== undefined));
 
-/** 'best' for the best encoder of a row, 'near' for one that is only noise behind it. */
+/** 'best' for the best encoder of a row, 'near' for one that is within noise of it. */
 export type Mark = 'best' | 'near' | '';
 
 /** Marks one row. Only accuracies have a 'near'; a single number is not the best, and neither are equal ones. */
@@ -49,8 +49,8 @@ export function marks(set: MetricSet, { key, kind, better }: MetricRow): Record<
 }
 
 /**
- * What was measured otherwise than usual, and why a number of these rows is missing: each note once, with its encoders unless
- * they are all.
+ * Notes on what was measured differently, and on why numbers of these rows are missing: each once, with its encoders unless it
+ * applies to all.
  */
 export function notesOf(set: MetricSet, rows: readonly MetricRow[] = measuredRows(set)): string[] {
   const notes = new Map<string, Encoder[]>();
@@ -68,7 +68,7 @@ export function notesOf(set: MetricSet, rows: readonly MetricRow[] = measuredRow
   );
 }
 
-/** The number of a companion of a row, which all encoders that have it share. */
+/** A number that belongs to a row, and is the same for all encoders that have it. */
 const sharedBy = (set: MetricSet, key: MetricKey): number | undefined =>
   encoders.map((encoder) => set[encoder][key]).findLast(isNumber);
 
@@ -86,7 +86,7 @@ export const targetOf = (set: MetricSet, { target }: MetricRow): number | undefi
 export const spreadText = (spread: number): string => `±${(100 * spread).toFixed(1)}`;
 
 /**
- * The plain-text table for the terminal, without the details: 78 columns, best marked with *, as good as the best (noise) with ~,
+ * The plain-text table for the terminal, without the details: 78 columns, the best marked with *, those within noise of it with ~,
  * and below it why numbers are missing.
  */
 export function metricTable(set: MetricSet): string {

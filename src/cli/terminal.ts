@@ -1,4 +1,4 @@
-// Standard output and standard error, either of which may go away while a run goes on: `| head`, a closed terminal.
+// Standard output and standard error, either of which may be closed during a run: `| head`, a closed terminal.
 
 const text = new TextEncoder();
 const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -12,7 +12,7 @@ export function writer(stream: { writeSync(bytes: Uint8Array): number }): (text:
       try {
         bytes = bytes.subarray(stream.writeSync(bytes));
       } catch (error) {
-        // A pipe that is full for the moment.
+        // The pipe is full; wait.
         if (error instanceof Deno.errors.WouldBlock) Atomics.wait(pause, 0, 0, 10);
         else gone = true;
       }
@@ -20,12 +20,12 @@ export function writer(stream: { writeSync(bytes: Uint8Array): number }): (text:
   };
 }
 
-/** To standard output. */
+/** Writes to standard output. */
 export const print = writer(Deno.stdout);
-/** To standard error. */
+/** Writes to standard error. */
 export const complain = writer(Deno.stderr);
 
-/** Columns of the terminal; 80 where there is none, or none any more. */
+/** Columns of the terminal; 80 without a terminal. */
 export function columns(): number {
   try {
     return Deno.consoleSize().columns || 80;

@@ -1,12 +1,12 @@
-// What a training was worth, in a few honest sentences.
+// The verdict on a run: what training gained, in a few sentences.
 import { type Collapse, REMEDIES } from '../metrics/alarm.ts';
 import { formatMetric, isNumber } from '../metrics/format.ts';
 import type { MetricKey } from '../metrics/table.ts';
 import { encoderNames, encoders, type MetricSet, metricRows, noise, type ReportedMetrics } from './table.ts';
 
-/** The accuracies that a verdict compares: those on the representation h, which is what one keeps. */
+/** The accuracies that a verdict compares: those on the representation h, which is what users keep. */
 const compared = metricRows.filter(({ phrase }) => phrase !== undefined);
-/** Those that it gives in numbers even where nothing is wrong with them. */
+/** The accuracies that a verdict always gives in numbers. */
 const NAMED: readonly MetricKey[] = ['augKnn', 'knn', 'linearProbe1000'];
 
 type Baseline = 'raw' | 'untrained';
@@ -25,11 +25,11 @@ const named = ({ name, value }: { name: Baseline; value: number }) =>
   `${encoderNames[name]} ${percent(value)}`;
 
 /**
- * What the training was worth, in a few sentences: on how many accuracies it beat the baselines, which are worse than a baseline
- * by 1.5 points or more, three of them in numbers, and whether the embedding collapses.
- * @param method how the text names the method
+ * What training gained, in a few sentences: on how many accuracies it beat the baselines, which accuracies are worse than a
+ * baseline by 1.5 points or more, three of them in numbers, and whether the embedding collapses.
+ * @param method the method's name in the text
  * @param collapses what the alarm sees
- * @param classes how many labels occur, where known: with one class no accuracy means anything
+ * @param classes number of labels that occur, if known: with one class no accuracy means anything
  */
 export function verdict(
   set: MetricSet,
@@ -79,7 +79,7 @@ function whyMeaningless(set: MetricSet, classes: number | undefined): string | u
   if (classes !== undefined && classes < 2) return 'the labels have one class, so no accuracy means anything';
   const values = compared.flatMap(({ key }) => encoders.map((encoder) => set[encoder][key])).filter(isNumber);
   return values.length > 1 && values.every((value) => value === 1)
-    ? 'every accuracy is 100 % for every representation, so none of them means anything: the labels have one class, or classes that anything can tell apart'
+    ? 'every accuracy is 100 % for every representation, so none of them means anything: the labels have one class, or the classes are trivial to separate'
     : undefined;
 }
 
@@ -136,13 +136,13 @@ function summary(found: readonly Comparison[]): string {
   return `training beat both baselines on ${won || 'none'} of ${all}, and is ${parts.filter(Boolean).join(', ')}`;
 }
 
-/** The share of an even spread below which the embeddings coincide. */
-const POINT = 0.01;
+/** Embeddings whose std is below this share of an even spread count as one point. */
+const POINT = 0.1;
 
 /**
- * Adds a collapse that the looks of the training cannot show: they see views, which differ by their noise even where all images
- * are the same. Embeddings of the clean test images that coincide are a complete collapse, whatever the looks show.
- * @param collapses what the alarm sees in the looks
+ * Adds a collapse that the evaluations during training cannot show: they use views, which differ by their noise even where all
+ * images are the same. If the embeddings of the clean test images coincide, that is a complete collapse.
+ * @param collapses what the alarm sees in the evaluations during training
  * @param step the last one
  */
 export function withPoint(
@@ -154,7 +154,7 @@ export function withPoint(
     isNumber(stdZ) && isNumber(stdIsotropic) ? stdZ / stdIsotropic : 1;
   if (share(trained) >= POINT || collapses.some(({ kind }) => kind === 'complete')) return collapses;
   const evidence = [
-    `the embeddings of all test images coincide: their std is ${percent(share(trained))} of an even spread`,
+    `the embeddings of the test images nearly coincide: their std is ${percent(share(trained))} of an even spread`,
   ];
   const alike = share(untrained) < POINT;
   if (alike) evidence.push('those of the untrained encoder coincide too');

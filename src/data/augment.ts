@@ -21,8 +21,8 @@ import {
 } from './dataset.ts';
 
 /**
- * How views differ from their image. Each is drawn anew for each sample and view; numbers may be scalar inputs, so a
- * knob can change them from step to step. What is left out does not happen. In this order: geometry (one bilinear
+ * The random changes that make a view of an image, drawn for each sample and view. Numbers may be scalar inputs, which
+ * can change from step to step. Changes that are left out are not applied. Their order: geometry (one bilinear
  * sample, black outside), gamma, brightness, contrast, hue and saturation, clamp, grayscale, gain, noise, erase, blur.
  */
 export interface Augmentation {
@@ -32,13 +32,13 @@ export interface Augmentation {
   scale?: Scalar;
   /** Pixels along each axis, uniform on plus or minus this. */
   shift?: Scalar;
-  /** A part of the image, stretched to its size: uniform share of the area, log-uniform width / height in pixels. */
+  /** A random part of the image, resized to the image's size: uniform share of the area, log-uniform width / height in pixels. */
   crop?: { area: readonly [Scalar, Scalar]; aspect?: readonly [Scalar, Scalar] };
   /** Probability of a mirrored view. */
   flip?: Scalar;
   /** Factor on all pixels, uniform, not clipped. */
   gain?: readonly [Scalar, Scalar];
-  /** Probability that the next five apply to a view (it is then clamped to [0, 1]). Default 1. */
+  /** Probability that the next five options apply to a view (it is then clamped to [0, 1]). Default 1. */
   jitter?: Scalar;
   /** Factor on all pixels, uniform on 1 - b to 1 + b. */
   brightness?: Scalar;
@@ -53,8 +53,8 @@ export interface Augmentation {
   /** RGB: probability of a gray view. */
   grayscale?: Scalar;
   /**
-   * Standard deviation of Gaussian noise on each pixel and channel: one for all views, or low and high, between which
-   * each view draws its own (uniform).
+   * Standard deviation of Gaussian noise on each pixel and channel: one for all views, or a range from which each view
+   * draws its own, uniformly.
    */
   noise?: Scalar | readonly [low: Scalar, high: Scalar];
   /** Sets one rectangle to 0: height and width are whole and uniform, its centre is uniform over the image. */
@@ -69,7 +69,7 @@ const AUGMENTATION: readonly (keyof Augmentation)[] = [
   ...(['gamma', 'saturation', 'hue', 'grayscale', 'noise', 'erase', 'blur'] as const),
 ];
 
-/** Training views of small gray images, without noise; {@link noisyViews} has it. */
+/** Training views of small gray images, without noise; {@link noisyViews} adds it. */
 export const plainViews = {
   rotation: 8,
   scale: 1.1,
@@ -85,14 +85,14 @@ export const plainViews = {
  */
 export const noisyViews = { ...plainViews, noise: [0, 0.2] } as const satisfies Augmentation;
 
-/** Zoomed-in views beside those of {@link plainViews}: the local crops of multi-crop. */
+/** Zoomed-in views, used together with {@link plainViews}: the local crops of multi-crop. */
 export const localCropViews = {
   crop: { area: [0.3, 0.6] },
   rotation: 8,
   gain: [0.5, 1.5],
 } as const satisfies Augmentation;
 
-/** Wider than {@link plainViews}: for a pretext that is told nothing about views belonging together, and learns from them alone what does not matter. */
+/** Stronger than {@link plainViews}: for a pretext task without pairs of views, which learns its invariances from the augmentation alone. */
 export const wideViews = {
   rotation: 15,
   scale: 1.2,
@@ -112,8 +112,8 @@ export const evaluationViews = {
 } as const satisfies Augmentation;
 
 /**
- * Views as given for 28 x 28 pixels ({@link plainViews}, {@link evaluationViews}), their lengths in proportion for images of another size.
- * @throws InputError for sizes that are none, and for lengths that are scalar inputs, whose values are not known yet
+ * Scales the lengths of views that are given for 28 x 28 pixels ({@link plainViews}, {@link evaluationViews}) to images of another size.
+ * @throws InputError for invalid sizes, and for lengths that are scalar inputs, whose values are not known yet
  */
 export function scaledTo(images: { height: number; width: number }, views: Augmentation): Augmentation {
   if (typeof images !== 'object' || images === null)
@@ -146,7 +146,7 @@ export function scaledTo(images: { height: number; width: number }, views: Augme
 
 /**
  * SimCLR's views of colour images (Chen et al. 2020, appendix A; jitter strength .5 as on CIFAR-10, no blur). Contrast
- * turns about .5 instead of the image's mean, and hue about the gray axis instead of in HSV.
+ * is scaled about .5 instead of the image's mean, and hue is rotated about the gray axis instead of in HSV.
  */
 export const colorViews = {
   crop: { area: [0.08, 1], aspect: [3 / 4, 4 / 3] },
@@ -162,9 +162,9 @@ export const colorViews = {
 export interface AugmentOptions extends Augmentation, Sampling {
   /** Samples in a view. */
   batch: number;
-  /** How many views of each sample. Default 2. */
+  /** Number of views of each sample. Default 2. */
   views?: number;
-  /** (pixel - mean) / std, as the data set says. Default true; else pixels stay on the scale of [0, 1]. */
+  /** Whether pixels become (pixel - mean) / std of the data set; otherwise they keep the scale of [0, 1]. Default true. */
   normalize?: boolean;
 }
 
@@ -182,7 +182,7 @@ interface Options {
 }
 
 const isOn = (x: Scalar | undefined, neutral = 0): number => Number(x !== undefined && x !== neutral);
-/** Invocations that share a view: more would only draw the same parameters again. */
+/** Invocations that share a view. Each of them draws the parameters of the view again, so more would cost time. */
 const threadsFor = (area: number): number => 2 ** Math.min(8, Math.max(3, Math.ceil(Math.log2(area / 64))));
 
 /** The range that the noise of a view is drawn from. */
@@ -247,7 +247,7 @@ const kernel = (call: Call<Options>): Kernel<Options> => ({
   }),
   rounds: ({ options: { shape } }) => ({
     size: shape[1] * shape[2],
-    // And those of the permutation that a random epoch takes.
+    // 500 for the permutation of a random epoch.
     rounds: (n) => Math.ceil(n / threadsFor(n)) + 500,
     expected: 'images of at most N pixels',
   }),
@@ -263,10 +263,10 @@ const augmentOp = op({
 
 /**
  * Random views of a batch, f32 [views * batch, H, W, C], view A first: samples are gathered, changed and normalised in
- * one dispatch. A random epoch takes `seed` and `step`; `start` or `indices` take fixed samples (seed and step, 0 unless
- * given, still say how they are changed: in order a sample has the same view in whatever batch it comes).
+ * one dispatch. `seed` and `step` select a batch of a random epoch; `start` or `indices` select fixed samples, and `seed`
+ * and `step` (default 0) then only determine their views. With `start` the view of a sample does not depend on the batch.
  *
- * @throws ShapeError for options that the images cannot have, or outside their range
+ * @throws ShapeError for options that do not apply to the images, or are out of range
  */
 export function augment(data: Dataset, options: AugmentOptions): Tensor {
   checkDataset('augment', data);
@@ -297,7 +297,7 @@ export function augment(data: Dataset, options: AugmentOptions): Tensor {
   return blur(y, { batch, start: mode === IN_ORDER ? call1.start : 0, seed, step, ...a.blur });
 }
 
-/** Throws unless the numbers among the options lie where their names say. */
+/** Checks that the options are in their ranges. @throws ShapeError */
 function check(data: Dataset, a: Augmentation): void {
   const within = (name: string, value: unknown, least: number, most: number) => {
     if (value !== undefined) checkScalar('augment', name, value, { least, most });

@@ -43,6 +43,6 @@ const blurOp = op({
   },
 });
 
-/** Blurs some of the views [views * batch, H, W, C]: horizontally, then vertically. Drawn as the rest of `augment` is. */
+/** Blurs some of the views [views * batch, H, W, C]: horizontally, then vertically. Random numbers are drawn as in `augment`. */
 export const blur = (x: Tensor, options: Options): Tensor =>
   [0, 1].reduce((y, vertical) => blurOp([y], { ...options, vertical }), x);

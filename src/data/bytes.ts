@@ -2,8 +2,8 @@ import { oneLine, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 
 /**
- * The bytes that a caller gives: a buffer, or any view of one. Shared memory is copied, since the decoders and queues of
- * browsers refuse it.
+ * The bytes of an argument: a buffer, or any view of one. Shared memory is copied, since the decoders and queues of
+ * browsers reject it.
  * @throws InputError: `parseNpy: expected an ArrayBuffer or a Uint8Array, got null`
  */
 export function bytesFrom(where: string, source: unknown): Uint8Array<ArrayBuffer> {
@@ -18,5 +18,5 @@ export function bytesFrom(where: string, source: unknown): Uint8Array<ArrayBuffe
   return (shared ? bytes.slice() : bytes) as Uint8Array<ArrayBuffer>;
 }
 
-/** The name of a file for messages, whatever a caller gave. */
+/** A file name for messages, from any value. */
 export const nameText = (name: unknown): string => (typeof name === 'string' ? oneLine(name) : shown(name));

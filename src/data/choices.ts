@@ -2,7 +2,7 @@ import { shown } from '../gpu/check.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
 
-/** Keeps choices in Deno: a file per adapter in the user's cache directory. */
+/** Stores the kernels that were chosen by tuning, in Deno: one file for each adapter, in the user's cache directory. */
 export const fileChoices: ChoiceStore = {
   async load(adapter) {
     const path = pathOf(adapter);

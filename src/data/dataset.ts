@@ -30,11 +30,11 @@ import { randomLib } from '../ops/random.ts';
 import { checkImages, checkLabels, type Images } from './idx.ts';
 import type { Label } from './labels.ts';
 
-/** Images that lie on the GPU, in bytes; they are uploaded when a step first uses them. */
+/** Images on the GPU, stored as bytes. They are uploaded when a step first uses them. */
 export interface Dataset {
-  /** u8 [count, height, width, channels]; of a data set above 128 MiB its first part, of as many images as that holds. */
+  /** u8 [count, height, width, channels]. A data set above 128 MiB is split; these are the images of its first part. */
   readonly images: Variable;
-  /** The other parts of a data set above 128 MiB, 3 at most: a binding holds no more on many adapters. */
+  /** The other parts of a data set above 128 MiB, at most 3: many adapters limit a binding to that size. */
   readonly more: readonly Variable[];
   /** u32 [count], or null. */
   readonly labels: Variable | null;
@@ -43,10 +43,11 @@ export interface Dataset {
   readonly width: number;
   readonly channels: number;
   readonly classes: number;
-  /** The label that each class stands for; left out where labels are the classes' numbers themselves. */
+  /** The label of each class; absent where the labels are class numbers already. */
   readonly values?: readonly Label[];
-  /** Of each channel, with pixels in [0, 1]: what networks see is (pixel - mean) / std. */
+  /** Mean of each channel, with pixels in [0, 1]. Networks get (pixel - mean) / std. */
   readonly mean: readonly number[];
+  /** Standard deviation of each channel. */
   readonly std: readonly number[];
 }
 
@@ -54,13 +55,13 @@ export interface Dataset {
 export const MOST_NORMALIZED = 1e4;
 
 /**
- * Puts images where steps can sample them.
- * @param options.mean one for each channel, or one for all, of 0 to 1. Default: that of the images, by {@link pixelStatistics}.
- * @param options.std biased standard deviation, as `mean`, above 0. Default: that of the images. Test images take both from the
- * training images: `dataset(testImages, { mean: train.mean, std: train.std })`.
- * @param options.name what the variables are called. Default "images".
- * @param partBytes the most bytes of a part. Default 128 MiB
- * @throws InputError when the sizes do not fit together, for more than 4 parts, and for a mean and std that make of pixels numbers above 10,000
+ * Makes a data set from which steps can sample.
+ * @param options.mean from 0 to 1, one for each channel or one for all. Default: measured by {@link pixelStatistics}.
+ * @param options.std biased standard deviation, above 0, one for each channel or one for all. Default: measured. Test images need
+ * those of the training images: `dataset(testImages, { mean: train.mean, std: train.std })`.
+ * @param options.name name of the variables. Default "images".
+ * @param partBytes largest size of a part. Default 128 MiB
+ * @throws InputError for inconsistent sizes, for more than 4 parts, and for a mean and std that normalise pixels to numbers above 10,000
  */
 export function dataset(
   images: Images,
@@ -98,11 +99,11 @@ export function dataset(
   };
 }
 
-/** What one binding holds on every adapter, and the most parts that kernels read. */
+/** The size of a binding that every adapter supports, and the number of parts that kernels can read. */
 const PART_BYTES = 2 ** 27;
 const MOST_PARTS = 4;
 
-/** The images in variables of at most so many bytes each, whole images and whole words. */
+/** The images in variables of at most `bytes` bytes, each with whole images and whole 32-bit words. */
 function partsOf(
   where: string,
   { pixels, count, height, width, channels }: Images,
@@ -126,7 +127,7 @@ function partsOf(
   });
 }
 
-/** What kernels that read the bytes of a data set have in common: their bindings, in one part or in up to four. */
+/** The WGSL, bindings and constants that kernels need to read images, for a data set of one part or of up to four. */
 export const imageSource = ({
   inputs: [images, , ...more],
 }: Call): { lib: string; inputs: string[]; constants: Record<string, number> } =>
@@ -138,12 +139,12 @@ export const imageSource = ({
       }
     : { lib: onePartWgsl, inputs: ['images', 'indices'], constants: {} };
 
-/** The tensors that such a kernel is called with. */
+/** The inputs of such a kernel. */
 export const imageInputs = ({ images, more }: Dataset, indices?: Tensor): (Tensor | null)[] =>
   more.length ? [images, indices ?? null, ...more, ...EMPTY.slice(more.length)] : [images, indices ?? null];
 const EMPTY = [null, null, null];
 
-/** Labels that were numbered already stay as they are. */
+/** The labels of images as classes. Labels that are numbered already are kept. */
 function labelsOf(where: string, images: Images): Pick<Images, 'labels' | 'classes' | 'values'> {
   const { labels, values } = images;
   if (!labels) return { classes: 0 };
@@ -152,13 +153,13 @@ function labelsOf(where: string, images: Images): Pick<Images, 'labels' | 'class
     labels instanceof Uint32Array && labels.length === images.count && labels.every((c) => c < values.length);
   if (!numbered)
     throw new InputError(
-      `${where}: expected ${images.count} labels below ${values.length}, as "values" tells, got ${shown(labels)}`,
+      `${where}: expected ${images.count} labels below ${values.length}, by "values", got ${shown(labels)}`,
     );
   return { labels, classes: values.length, values };
 }
 
 /**
- * Checks that a mean and a standard deviation for each channel make of pixels numbers that can be trained on.
+ * Checks that mean and standard deviation normalise the pixels of each channel to numbers that can be trained on.
  * @throws InputError: `dataset "images": expected a normalised pixel of at most 10000, got 8.1e+7 in channel 2 ...`
  */
 export function checkStatistics(
@@ -192,16 +193,15 @@ export function checkStatistics(
 }
 
 /**
- * Mean and biased standard deviation (divided by n) of each channel, with pixels in [0, 1]. They are exact up to the rounding of float64. A
- * channel that is the same everywhere, or nearly so (a std below 1e-4, a fortieth of a step of a byte), has no scale of
- * its own: its std is 1.
- * @throws InputError for what are no images
+ * Mean and biased standard deviation (divided by n) of each channel, with pixels in [0, 1], exact up to the rounding of float64.
+ * A channel that is constant or nearly so (a std below 1e-4, 1/40 of the step of a byte) gets a std of 1.
+ * @throws InputError unless `images` are images
  */
 export function pixelStatistics(images: Images): { mean: number[]; std: number[] } {
   checkImages('pixelStatistics', images);
   const { pixels, channels } = images;
   const n = pixels.length / channels;
-  // How often each byte occurs: what is summed is exact, and deviations are taken from the mean.
+  // A histogram of the bytes: sums of it are exact, and deviations are taken from the mean.
   const counts = Array.from({ length: channels }, () => new Float64Array(256));
   for (let i = 0; i < pixels.length; i += channels)
     for (let c = 0; c < channels; c++) counts[c][pixels[i + c]]++;
@@ -216,8 +216,8 @@ export function pixelStatistics(images: Images): { mean: number[]; std: number[]
 }
 
 /**
- * Checks that two data sets mean the same class by the same number.
- * @throws InputError that tells how to make them
+ * Checks that two data sets number their classes alike.
+ * @throws InputError that says how to make them agree
  */
 export function checkSameClasses(where: string, a: Dataset, b: Dataset): void {
   const [x, y] = [a.values, b.values];
@@ -228,8 +228,8 @@ export function checkSameClasses(where: string, a: Dataset, b: Dataset): void {
 }
 
 /**
- * Checks that two data sets are normalised alike: an encoder sees other numbers otherwise.
- * @throws InputError that says how to make them so
+ * Checks that two data sets are normalised alike, as an encoder needs it.
+ * @throws InputError that says how to make them agree
  */
 export function checkSameStatistics(where: string, a: Dataset, b: Dataset): void {
   const same = (x: readonly number[], y: readonly number[]) =>
@@ -240,12 +240,12 @@ export function checkSameStatistics(where: string, a: Dataset, b: Dataset): void
   );
 }
 
-/** Numbers that a u32 of the uniform block can have. */
+/** The range of a u32 in the uniform block. */
 export const U32 = { least: 0, most: LARGEST_U32, whole: true };
 
 /**
- * Checks that an argument is a data set, before anything of it is read.
- * @throws ShapeError: `augment: expected a data set as dataset makes it, got null`
+ * Checks that an argument is a data set.
+ * @throws ShapeError: `augment: expected a data set made by dataset(), got null`
  */
 export function checkDataset(op: string, data: unknown, name?: string): asserts data is Dataset {
   const { images, more, labels, count, height, width, channels } = (data ?? {}) as Partial<Dataset>;
@@ -258,7 +258,7 @@ export function checkDataset(op: string, data: unknown, name?: string): asserts 
     sameShape(images.shape, [first, height, width, channels] as Shape) &&
     (labels === null || labels === undefined || labels instanceof Variable);
   const which = name === undefined ? '' : ` for "${name}"`;
-  if (!whole) fail(op, `expected a data set as dataset makes it${which}, got ${shownTensor(data)}`);
+  if (!whole) fail(op, `expected a data set made by dataset()${which}, got ${shownTensor(data)}`);
 }
 
 /** The shape of `rows` images. Kernels count elements in 32 bits. */
@@ -270,8 +270,8 @@ export function batchShape(op: string, { height, width, channels }: Dataset, row
 }
 
 /**
- * How many whole batches an epoch has; the rest of its permutation is left out.
- * @throws ShapeError for what is no data set, or no positive whole number
+ * The number of whole batches in an epoch; the samples that remain are left out.
+ * @throws ShapeError unless `data` is a data set and `batch` a positive whole number
  */
 export function batchesPerEpoch(data: Dataset, batch: number): number {
   checkDataset('batchesPerEpoch', data);
@@ -280,15 +280,15 @@ export function batchesPerEpoch(data: Dataset, batch: number): number {
   return Math.floor(data.count / batch);
 }
 
-/** Which samples rows show: exactly one of `start`, `indices`, or `seed` with `step`. */
+/** The samples of a batch: exactly one of `start`, `indices`, or `seed` with `step`. */
 export interface Sampling {
-  /** Rows in order from this sample on; rows past the last sample show the last one again. */
+  /** Samples in order from this one on; rows past the last sample repeat it. */
   start?: Scalar;
   /** u32 [rows]. */
   indices?: Tensor;
-  /** Random epochs without replacement: a u32; needs `step`. */
+  /** Seed of random epochs without replacement, a u32; needs `step`. */
   seed?: Scalar;
-  /** Counts batches, over the epochs: epoch = step / batches an epoch, rounded down. */
+  /** Counts batches over all epochs: epoch = floor(step / batches per epoch). */
   step?: Scalar;
 }
 
@@ -308,7 +308,7 @@ export const IN_ORDER = 0;
 export const BY_INDEX = 1;
 export const RANDOM_EPOCH = 2;
 
-/** Checks a sampling and tells its mode. */
+/** Checks a sampling. @returns its mode */
 export function samplingMode(
   op: string,
   { count }: Dataset,
@@ -352,7 +352,7 @@ const kernel = (entry: string, invocations: (options: Options) => number): Kerne
   inputs: ['source', 'indices'],
   outputs: ['y'],
   uniform,
-  // Eight elements, and the permutation that a random epoch takes.
+  // Eight elements, and the permutation of a random epoch.
   rounds: () => 500,
   invocations: ({ options }) => invocations(options),
 });
@@ -406,7 +406,7 @@ function optionsOf(op: string, data: Dataset, batch: number, views: number, samp
 
 const UNUSED = [0, 0, 0, 0];
 
-/** For each of four channels, the numbers that make (byte / 255 - mean) / std one multiplication and one addition. */
+/** The factor and offset of each of four channels: (byte / 255 - mean) / std = factor byte + offset. */
 export function normalization({ images, channels, mean, std }: Dataset, normalize: boolean) {
   if (normalize) checkStatistics(`data set "${images.name}"`, channels, { mean, std });
   return {
@@ -418,9 +418,9 @@ export function normalization({ images, channels, mean, std }: Dataset, normaliz
 const SAMPLING = ['start', 'indices', 'seed', 'step'] as const;
 
 /**
- * Images as they are, f32 [rows, H, W, C]: `rows` of them from `start` on, or those of `indices`, or a random batch.
- * @param options.normalize (pixel - mean) / std; else pixels in [0, 1]. Default true.
- * @throws ShapeError for rows and samplings that the data set does not have
+ * Images without augmentation, f32 [rows, H, W, C]: `rows` of them from `start` on, or those of `indices`, or a random batch.
+ * @param options.normalize whether pixels become (pixel - mean) / std; otherwise they are in [0, 1]. Default true.
+ * @throws ShapeError for rows or a sampling that do not fit the data set
  */
 export function cleanBatch(data: Dataset, options: Sampling & { rows: number; normalize?: boolean }): Tensor {
   checkDataset('cleanBatch', data);
@@ -433,7 +433,7 @@ export function cleanBatch(data: Dataset, options: Sampling & { rows: number; no
 }
 
 /**
- * The images of `indices` (u32 [N]), f32 [N, H, W, C]; an index past the last image shows the last.
+ * The images of `indices` (u32 [N]), f32 [N, H, W, C]; an index past the last image selects the last.
  * @throws ShapeError for other indices
  */
 export function rows(data: Dataset, indices: Tensor, options: { normalize?: boolean } = {}): Tensor {
@@ -443,8 +443,8 @@ export function rows(data: Dataset, indices: Tensor, options: { normalize?: bool
 }
 
 /**
- * Which samples a batch has: u32 [rows]. The same that `augment` and `cleanBatch` take for the same options.
- * @throws ShapeError for rows and samplings that the data set does not have
+ * The indices of the samples in a batch, u32 [rows]: those that `augment` and `cleanBatch` use with the same options.
+ * @throws ShapeError for rows or a sampling that do not fit the data set
  */
 export function batchIndices(data: Dataset, options: Sampling & { rows: number }): Tensor {
   checkDataset('batchIndices', data);
@@ -456,7 +456,7 @@ export function batchIndices(data: Dataset, options: Sampling & { rows: number }
 
 /**
  * The labels of a batch, u32 [rows * views]: those of view A, then the same again for view B.
- * @throws ShapeError when the data set has no labels, and for rows and samplings that it does not have
+ * @throws ShapeError when the data set has no labels, and for rows or a sampling that do not fit it
  */
 export function batchLabels(data: Dataset, options: Sampling & { rows: number; views?: number }): Tensor {
   checkDataset('batchLabels', data);

@@ -2,18 +2,18 @@ import { InputError } from '../gpu/errors.ts';
 
 /** The most bytes that a file may expand to: more than a buffer of WebGPU holds. */
 export const MOST_EXPANDED = 2 ** 32;
-/** DEFLATE expands a byte to 1032 at most: 258 bytes take two bits at least. */
+/** DEFLATE expands a byte to at most 1032: a run of 258 bytes takes at least two bits. */
 const MOST_RATIO = 1032;
-/** Some platforms expand all that they are given at once: a piece of this many bytes makes at most 17 MB. */
+/** Size of the pieces that are expanded: some platforms expand a whole piece at once, here to at most 17 MB. */
 const PIECE = 2 ** 14;
-/** How much is expanded before the size of the whole has to be known. */
+/** Bytes that are expanded before the total size must be known. */
 const BEGINNING = 2 ** 16;
-/** A member has a header of 10 bytes, a part of 2 at least, and 8 bytes of checksum and size. */
+/** A member has a header of 10 bytes, at least 2 bytes of data, and 8 bytes of checksum and size. */
 const SHORTEST_MEMBER = 20;
-/** How many wrong ends of members are tried before a file is called damaged. */
+/** Number of wrong ends of members that are tried before a file counts as damaged. */
 const MOST_WRONG_ENDS = 64;
 
-/** Whether bytes begin as a gzip file does. */
+/** Whether bytes start like a gzip file. */
 export const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
 /** Whether a member of a gzip file may begin here (RFC 1952): its magic number, DEFLATE, no reserved flag. */
@@ -24,7 +24,7 @@ const mayBegin = (bytes: Uint8Array, at: number): boolean =>
 class Output {
   readonly chunks: Uint8Array[] = [];
   length = 0;
-  /** How many bytes the whole may have; not known before the beginning is there. */
+  /** Largest total size; NaN until the beginning is expanded. */
   size = Number.NaN;
   push(chunk: Uint8Array): void {
     this.chunks.push(chunk);
@@ -71,7 +71,7 @@ export async function gunzip(
         `${name}: it expands to more than the ${output.size} bytes that its beginning announces`,
       );
   };
-  /** Adds what bytes[from, to) expand to, if they are one whole member; else changes nothing. */
+  /** Appends the expansion of bytes[from, to) if they are one whole member; otherwise changes nothing. */
   const member = async (output: Output, from: number, to: number): Promise<boolean> => {
     const before = { chunks: output.chunks.length, length: output.length };
     let at = from;

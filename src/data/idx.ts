@@ -14,19 +14,19 @@ export interface Images {
   channels: number;
   /** The class of each image. */
   labels?: Uint32Array | Uint16Array | Uint8Array;
-  /** How many classes there are; 0 without labels. */
+  /** Number of classes; 0 without labels. */
   classes: number;
-  /** The label that each class stands for; left out where labels are the classes' numbers themselves. */
+  /** The label of each class; absent where the labels are class numbers already. */
   values?: readonly Label[];
 }
 
-/** What an IDX file holds: bytes or whole numbers, and their sizes. */
+/** The contents of an IDX file: bytes or whole numbers, and their shape. */
 export interface Idx {
   shape: number[];
   data: Uint8Array | Int8Array | Int16Array | Int32Array;
 }
 
-/** Types of an IDX file that can be read. Its numbers are big-endian. */
+/** The types of IDX files that can be read. Their numbers are big-endian. */
 const TYPES = new Map([
   [0x08, { make: Uint8Array, bytes: 1 }],
   [0x09, { make: Int8Array, bytes: 1 }],
@@ -59,8 +59,8 @@ function idxHeader(bytes: Uint8Array, name: string) {
 }
 
 /**
- * Reads an IDX file (MNIST's format) of bytes or whole numbers, gzipped or not. What gzip may expand to is what the
- * header of the file announces.
+ * Reads an IDX file (MNIST's format) of bytes or whole numbers, gzipped or not. A gzipped file may expand to the size
+ * that the IDX header gives, and no more.
  * @param name for messages.
  * @throws InputError when it is neither gzip nor IDX, is damaged, truncated or too long, or holds other numbers
  */
@@ -119,14 +119,14 @@ export async function parseLabels(
   return data;
 }
 
-/** Whole numbers below this may be the numbers of classes themselves. */
+/** Whole numbers below this are used as class numbers. */
 export const MOST_CLASSES = 65_536;
 
 /**
- * Images with labels, one for each. Whole numbers of 0 to 65,535 are the numbers of classes as they are, so that sets
- * that are loaded one by one agree; any other labels (words, BigInts, fractions, numbers below 0) are numbered in their
- * order, and `values` names them: {@link sameClasses} then makes several sets agree.
- * @throws InputError for another count of labels, and for a label that is none (NaN, null, an object)
+ * Images with labels, one for each. Whole numbers of 0 to 65,535 are used as class numbers, so that sets that are loaded
+ * one by one agree. Any other labels (strings, large BigInts, fractions, numbers below 0) are numbered in sorted order and
+ * listed in `values`; {@link sameClasses} then makes several sets agree.
+ * @throws InputError for another number of labels, and for an invalid label (NaN, null, an object)
  */
 export function checkLabels(images: Images, labels: Labels, name = 'labels'): Images {
   name = nameText(name);
@@ -147,7 +147,7 @@ export function checkLabels(images: Images, labels: Labels, name = 'labels'): Im
 }
 
 /**
- * Image sets that were labelled one by one, with one number for each class in all of them.
+ * Renumbers the labels of image sets that were labelled one by one, so that a class has the same number in all of them.
  * @returns the sets in their order, all with the same `classes` and `values`
  * @throws InputError for a set without labels
  */
@@ -169,12 +169,12 @@ export function sameClasses(...sets: Images[]): Images[] {
 }
 
 /**
- * Checks that images are what {@link Images} says.
+ * Checks that an argument is a record of {@link Images}.
  * @throws InputError
  */
 export function checkImages(where: string, images: unknown): asserts images is Images {
   if (typeof images !== 'object' || images === null)
-    throw new InputError(`${where}: expected images as fromArrays makes them, got ${shown(images)}`);
+    throw new InputError(`${where}: expected images made by fromArrays(), got ${shown(images)}`);
   const { pixels, count, height, width, channels, classes = 0 } = images as Partial<Images>;
   checkNumber(where, 'classes', classes, { least: 0, most: LARGEST_U32, whole: true });
   const sizes = [count, height, width, channels];
@@ -186,7 +186,7 @@ export function checkImages(where: string, images: unknown): asserts images is I
 }
 
 /**
- * An IDX file from the web, or from bytes that were read elsewhere.
+ * Reads an IDX file from a URL or from bytes.
  * @throws InputError as {@link parseIdx}, and when the URL cannot be read
  */
 export async function loadIdx(source: string | URL | ArrayBuffer | Uint8Array): Promise<Idx> {
@@ -206,11 +206,11 @@ export async function loadIdx(source: string | URL | ArrayBuffer | Uint8Array): 
 export type Pixels = Uint8Array | Uint8ClampedArray | Float32Array | Float64Array | readonly number[];
 
 /**
- * Images of your own.
+ * Images from arrays.
  * @param pixels bytes (a Uint8Array, or the Uint8ClampedArray of an ImageData), or numbers of [0, 1] (a Float32Array,
  * Float64Array, Float16Array or array), which are rounded to bytes
  * @param shape [N, H, W] or [N, H, W, C], C of 1 to 4
- * @param labels one for each image, any numbers or words: see {@link checkLabels}
+ * @param labels one for each image, any numbers or strings: see {@link checkLabels}
  * @throws InputError
  */
 export function fromArrays(
@@ -243,7 +243,7 @@ export function fromArrays(
   return labels === undefined || labels === null ? images : checkLabels(images, labels, name);
 }
 
-/** Float16Array is not everywhere yet. */
+/** By name, since not every runtime has Float16Array. */
 const isFloats = (pixels: object): boolean =>
   Array.isArray(pixels) || /^Float(16|32|64)Array$/.test(Object.prototype.toString.call(pixels).slice(8, -1));
 
@@ -264,7 +264,7 @@ function toBytes(pixels: Pixels, name: string): Uint8Array {
   return Uint8Array.from(pixels, (x) => Math.round(255 * x));
 }
 
-/** What {@link fromImageData} takes: RGBA pixels, or what a page can draw on a canvas. */
+/** The sources of {@link fromImageData}: RGBA pixels, or anything that a page can draw on a canvas. */
 export type PixelSource =
   | { width: number; height: number; data: Uint8ClampedArray | Uint8Array }
   | { width: number; height: number; getContext(kind: '2d'): unknown }
@@ -276,9 +276,9 @@ export type PixelSource =
  * @param sources of one size: ImageData of bytes, canvases with any context, and where there is an OffscreenCanvas also
  * ImageBitmap, `<img>`, SVG `<image>`, `<video>` and VideoFrame, at their natural sizes
  * @param options.gray one channel instead of three. Default false.
- * @param options.labels as of {@link fromArrays}
- * @throws InputError for none, for different sizes, and for what cannot be read: not loaded yet, of another origin, of
- * another type
+ * @param options.labels see {@link fromArrays}
+ * @throws InputError for an empty list, for different sizes, and for a source that cannot be read: not loaded yet,
+ * cross-origin, or of another type
  */
 export function fromImageData(
   sources: readonly PixelSource[],
@@ -369,7 +369,7 @@ function drawn(source: object): Rgba {
   return { width, height, data: data as Uint8ClampedArray };
 }
 
-/** Natural sizes where there are some: those of an `<img>` on the page are how large it is shown. */
+/** The natural size where there is one: width and height of an `<img>` are its size on the page. */
 function sizesOf(source: object): [width: number, height: number] {
   const of = source as Record<string, unknown>;
   for (const [width, height] of [

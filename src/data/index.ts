@@ -1,5 +1,5 @@
 /**
- * Data sets on the GPU, views of their images, and what reads and writes files: `hypersphere/data`, or `data` of `hypersphere`.
+ * Data sets on the GPU, views of their images, and file formats: `hypersphere/data`, or `data` of `hypersphere`.
  * @module
  */
 export {

@@ -1,18 +1,18 @@
 import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 
-/** What a row may be labelled with: any finite number, a BigInt, a boolean or a word. */
+/** The label of a row: any finite number, a BigInt, a boolean or a string. */
 export type Label = number | bigint | boolean | string;
 
 /** Labels of rows: an array, a typed array, a BigInt array, or anything like them. */
 export type Labels<L extends Label = Label> = ArrayLike<L>;
 
-/** The number of a row whose label is ignored. */
+/** The class number of rows whose label is ignored. */
 export const IGNORED = 0xffffffff;
 
-/** Which labels count. */
+/** Which labels are ignored. */
 export interface LabelOptions {
-  /** A label, or several, whose rows are left out, such as -1 where that marks rows without a label. Default: none. */
+  /** One or more labels whose rows are left out, such as a -1 that marks unlabelled rows. Default: none. */
   ignore?: Label | readonly Label[];
 }
 
@@ -20,7 +20,7 @@ export interface LabelOptions {
 export interface Numbered<L extends Label = Label> {
   /** The class of each row; {@link IGNORED} where its label is ignored. */
   labels: Uint32Array;
-  /** The label that each class stands for: numbers ascending, then false and true, then words by code point. */
+  /** The label of each class: numbers ascending, then false and true, then strings by code point. */
   values: L[];
 }
 
@@ -29,12 +29,12 @@ export interface LabelList<L extends Label = Label> {
   /** The argument's name, for messages. */
   name: string;
   labels: Labels<L>;
-  /** How many labels there must be. Default: as many as there are. */
+  /** The number of labels that there must be. Default: at least one. */
   rows?: number;
 }
 
 /**
- * Numbers labels from 0. Numbers and BigInts of equal value are the same label, BigInts beyond 2^53 are told apart;
+ * Numbers labels from 0. Numbers and BigInts of equal value are the same label, BigInts beyond 2^53 stay distinct;
  * `1`, `true` and `'1'` are three labels.
  * @throws InputError for a row whose label is NaN, infinite, null, undefined or an object
  */
@@ -45,10 +45,10 @@ export function numberLabels<L extends Label>(labels: Labels<L>, options: LabelO
 }
 
 /**
- * Numbers lists that speak of the same classes, so that a class has one number in all of them.
+ * Numbers several lists of labels together, so that a class has the same number in all of them.
  * @param where the function that is called, for messages
- * @param options.classes how many different labels there may be, ignored ones aside
- * @returns the numbers of each list, and the label that each number stands for
+ * @param options.classes the largest number of different labels, without ignored ones
+ * @returns the class numbers of each list, and the label of each class
  * @throws InputError as {@link numberLabels}, for a list of another length, and for more classes
  */
 export function numberTogether<L extends Label>(
@@ -67,7 +67,7 @@ export function numberTogether<L extends Label>(
   const [numbers, values] = numberByTable(lists, ignored) ?? numberByMap(where, lists, ignored);
   if (classes !== undefined && values.length > classes)
     throw new InputError(
-      `${where}: expected labels of at most ${classes} classes, as "classes" tells, got ${values.length} different labels`,
+      `${where}: expected at most ${classes} different labels, the number of "classes", got ${values.length}`,
     );
   return [numbers, values];
 }
@@ -98,7 +98,7 @@ function keyOf(label: Label): Label {
     : label;
 }
 
-/** Whole numbers that lie close together need no search: what labels nearly always are. Null for any others. */
+/** The fast path for whole numbers in a small range, as labels nearly always are. Null for any others. */
 function numberByTable<L extends Label>(
   lists: readonly LabelList<L>[],
   ignored: ReadonlySet<Label>,
@@ -143,7 +143,7 @@ function numberByMap<L extends Label>(
       const label: unknown = labels[i];
       if (!isLabel(label))
         throw new InputError(
-          `${where}: expected a finite number, a BigInt, a boolean or a word for row ${i} of "${name}", got ${shown(label)}`,
+          `${where}: expected a finite number, a BigInt, a boolean or a string for row ${i} of "${name}", got ${shown(label)}`,
         );
       const key = keyOf(label);
       if (!found.has(key)) found.set(key, label as L);
@@ -171,23 +171,23 @@ function inOrder(a: Label, b: Label): number {
 function byCodePoint(a: string, b: string): number {
   let i = 0;
   while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
-  // Where only the second half of a pair differs, that of the code points is the same order.
+  // If only the low surrogates differ, the code points read from them have the same order.
   return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
 }
 
-/** The rows whose label is not ignored; null when none is. */
+/** The rows whose label is not ignored; null when no label is. */
 export function rowsKept(numbers: Uint32Array): Uint32Array | null {
   if (!numbers.includes(IGNORED)) return null;
   return Uint32Array.from(numbers.keys()).filter((i) => numbers[i] !== IGNORED);
 }
 
-/** How many rows each class has. */
+/** The number of rows of each class. */
 export function classSizes(numbers: ArrayLike<number>, classes: number): Uint32Array {
   const sizes = new Uint32Array(classes);
   for (let i = 0; i < numbers.length; i++) if (numbers[i] !== IGNORED) sizes[numbers[i]]++;
   return sizes;
 }
 
-/** The same label: a BigInt as a number where that is exact. */
+/** The same label, with a BigInt as a number where that is exact. */
 export const plainLabel = (label: Label): Label =>
   typeof label === 'bigint' && Number.isSafeInteger(Number(label)) ? Number(label) : label;

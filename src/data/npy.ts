@@ -3,7 +3,7 @@ import { InputError } from '../gpu/errors.ts';
 import { bytesFrom, nameText } from './bytes.ts';
 import { type Label, numberTogether, plainLabel } from './labels.ts';
 
-/** What a NumPy .npy file holds, in C order and in the byte order of this machine. */
+/** The contents of a NumPy .npy file, in C order and in the byte order of this machine. */
 export interface Npy {
   /** NumPy's name of the type in the file: `<f4`, `|u1`, `>i8`, `<U12` ... */
   dtype: string;
@@ -22,7 +22,7 @@ type Integers =
   | BigInt64Array
   | BigUint64Array;
 
-/** Types of numbers, by what follows the sign of the byte order. */
+/** The number types, by the part of a dtype after the sign of the byte order. */
 const NUMBERS = new Map<string, NumberType>([
   ['f2', Uint16Array],
   ['f4', Float32Array],
@@ -43,7 +43,7 @@ interface NumberType {
   BYTES_PER_ELEMENT: number;
 }
 
-/** What to do about a type that cannot be read, by its letter. */
+/** Advice for types that cannot be read, by their letter. */
 const HELP = new Map([
   ['O', 'Python objects; save numbers or text: astype("float32") or astype("str")'],
   ['c', 'complex numbers; save their real parts, or both side by side'],
@@ -53,9 +53,9 @@ const HELP = new Map([
   ['f', 'floats of another size; save astype("float32")'],
 ]);
 
-/** A header of numpy.save has some hundred bytes. */
+/** The longest header that is read; numpy.save writes a few hundred bytes. */
 const LONGEST_HEADER = 1_000_000;
-/** Longest text of one element, in letters. */
+/** The longest text of one element, in characters. */
 const LONGEST_TEXT = 1_000_000;
 
 /** The header's Python dictionary: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } */
@@ -63,7 +63,7 @@ function headerOf(bytes: Uint8Array, bad: (what: string) => InputError) {
   const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
   if (!magic.every((byte, i) => bytes[i] === byte)) {
     const zip = bytes[0] === 0x50 && bytes[1] === 0x4b ? ' (is it an .npz? Unzip it first)' : '';
-    throw bad(`this is no .npy file: it does not start with "\\x93NUMPY"${zip}`);
+    throw bad(`not a .npy file: it does not start with "\\x93NUMPY"${zip}`);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wide = bytes[6] > 1;
@@ -97,7 +97,7 @@ function headerOf(bytes: Uint8Array, bad: (what: string) => InputError) {
  * Reads a NumPy .npy file (numpy.lib.format, versions 1 to 3): floats of 16, 32 and 64 bits, integers of 8 to 64 bits,
  * booleans and text, in either byte order and in C or Fortran order.
  * @param name for messages
- * @throws InputError when it is no .npy file, is cut off or too long, or is of another type
+ * @throws InputError for a file that is not a .npy file, is cut off or too long, or has another type
  */
 export function parseNpy(source: ArrayBuffer | Uint8Array, name = 'npy'): Npy {
   name = nameText(name);
@@ -120,7 +120,7 @@ export function parseNpy(source: ArrayBuffer | Uint8Array, name = 'npy'): Npy {
     const what = held < expected ? 'cut off' : 'too long';
     throw bad(`the file is ${what}: [${shape.join(', ')}] needs ${expected} bytes, it holds ${held}`);
   }
-  // A copy: what lies in the file need not be aligned.
+  // A copy, since the data need not be aligned in the file.
   const copy = bytes.slice(start);
   if (sign === '>') swap(copy, make?.BYTES_PER_ELEMENT ?? (type[0] === 'U' ? 4 : 1));
   let data: Npy['data'];
@@ -155,7 +155,7 @@ function moveToC(shape: readonly number[], from: ArrayLike<unknown>, to: unknown
   }
 }
 
-/** The number that 16 bits are (IEEE 754 binary16). */
+/** The number that 16 bits encode (IEEE 754 binary16). */
 export function halfOf(word: number): number {
   const [exponent, fraction] = [(word >> 10) & 31, word & 1023];
   const size =
@@ -169,7 +169,7 @@ export function halfOf(word: number): number {
   return word & 0x8000 ? -size : size;
 }
 
-/** Text of UTF-32, `length` letters an element, filled up with zeros. */
+/** Decodes UTF-32 text: `length` code points for each element, padded with zeros. */
 function wideText(
   bytes: Uint8Array<ArrayBuffer>,
   length: number,
@@ -179,12 +179,12 @@ function wideText(
   return Array.from({ length: letters.length / length }, (_, i) => {
     const one = letters.subarray(i * length, (i + 1) * length);
     const wrong = one.find((letter) => letter > 0x10ffff);
-    if (wrong !== undefined) throw bad(`element ${i} has ${wrong}, which is no letter`);
+    if (wrong !== undefined) throw bad(`element ${i} has ${wrong}, which is not a code point`);
     return textOf(one, (letter) => String.fromCodePoint(letter));
   });
 }
 
-/** Text of bytes: UTF-8 where all of it is, else Latin-1, so that no two texts become one. */
+/** Decodes text of bytes: as UTF-8 if all elements are valid, else as Latin-1, so that different texts stay different. */
 function narrowText(bytes: Uint8Array<ArrayBuffer>, length: number): string[] {
   const texts = Array.from({ length: bytes.length / length }, (_, i) =>
     bytes.subarray(i * length, (i + 1) * length),
@@ -197,7 +197,7 @@ function narrowText(bytes: Uint8Array<ArrayBuffer>, length: number): string[] {
   }
 }
 
-/** How many letters there are before the zeros that fill an element up. */
+/** The length of an element without its padding of zeros. */
 function endOf(letters: ArrayLike<number>): number {
   let end = letters.length;
   while (end && !letters[end - 1]) end--;
@@ -228,14 +228,15 @@ export function npyRows(
   const rows = data instanceof Float32Array ? data : Float32Array.from(data as Float64Array, Number);
   const wrong = rows.findIndex((value) => !Number.isFinite(value));
   if (wrong >= 0)
-    throw new InputError(`${name}: row ${Math.floor(wrong / D)} has ${data[wrong]}, which is no finite f32`);
+    throw new InputError(
+      `${name}: row ${Math.floor(wrong / D)} has ${data[wrong]}, which is not finite in f32`,
+    );
   return { data: rows, shape: [N, D] };
 }
 
 /**
- * Labels of a .npy file, [N] or [N, 1] of integers, booleans, text or whole floats: whatever they are, numbered in their
- * order from 0.
- * @returns the number of each, and the label that each number stands for: a BigInt where a number would not be exact
+ * Labels of a .npy file, [N] or [N, 1] of integers, booleans, text or whole floats, numbered from 0 in sorted order.
+ * @returns the class number of each row, and the label of each class: a BigInt where a number would not be exact
  * @throws InputError as {@link parseNpy}, for another shape, and for floats that are not whole
  */
 export function npyLabels(

@@ -15,23 +15,23 @@ export interface FileTensor {
   data: Data;
 }
 
-/** What a safetensors file holds. */
+/** The contents of a safetensors file. */
 export interface FileContents {
   /** F32, U32 and U8 as they are; F16 and BF16 as f32. */
   tensors: Map<string, FileTensor>;
   metadata: Record<string, string>;
-  /** Tensors of other types, which are left alone: type as in the file (`I64`, `BOOL` ...) and shape. */
+  /** Tensors of other types, which are not decoded: type as in the file (`I64`, `BOOL` ...) and shape. */
   others: Map<string, { type: string; shape: Shape }>;
 }
 
 const fileTypes = { f32: 'F32', u32: 'U32', u8: 'U8' } as const;
 const arrays = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 const bytesOf = (dtype: DType) => arrays[dtype].BYTES_PER_ELEMENT;
-/** More than the reference implementation reads. */
+/** The longest header that is read, as in the reference implementation. */
 const LONGEST_HEADER = 100_000_000;
 const METADATA = '__metadata__';
 
-/** Bits of an element of each type of the format; files may have types that are not among them. */
+/** Bits of an element of each type of the format; a file may also have unknown types. */
 const BITS = new Map<string, number>(
   Object.entries({
     ...{ BOOL: 8, U8: 8, I8: 8, F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8, F4: 4, F6_E2M3: 6, F6_E3M2: 6 },
@@ -39,7 +39,7 @@ const BITS = new Map<string, number>(
   }),
 );
 
-/** How the types that can be read become ours. */
+/** The types that can be read, and how they are converted. */
 const READERS = new Map<unknown, { dtype: DType; read: (buffer: ArrayBuffer) => Data }>([
   ['F32', { dtype: 'f32', read: (buffer) => new Float32Array(buffer) }],
   ['U32', { dtype: 'u32', read: (buffer) => new Uint32Array(buffer) }],
@@ -57,7 +57,7 @@ const READERS = new Map<unknown, { dtype: DType; read: (buffer: ArrayBuffer) => 
 ]);
 
 /**
- * Writes a safetensors file: the same contents give the same bytes, in whatever order they come.
+ * Writes a safetensors file: the same contents give the same bytes, in any order.
  * @throws InputError for data that does not fit its shape and type, for two tensors of one name, and for the name
  * "__metadata__", which is reserved
  */
@@ -87,7 +87,7 @@ export function encodeSafetensors(
       throw bad(`${quoted(name)}: expected a ${make.name} of ${sizeOf(shape)} elements, got ${shown(data)}`);
   }
   if (!isRecord(metadata)) throw bad(`expected an object of strings as metadata, got ${shown(metadata)}`);
-  // Words before bytes, so that everything is aligned; then by name.
+  // 32-bit types before bytes, so that everything is aligned; then by name.
   list.sort(([a, x], [b, y]) => bytesOf(y.dtype) - bytesOf(x.dtype) || (a < b ? -1 : Number(a > b)));
   // Written by hand: an object would sort keys like "0" first, and lose "__proto__".
   const entries: string[] = [];
@@ -124,7 +124,7 @@ export function encodeSafetensors(
 /**
  * Reads a safetensors file: F32, U32 and U8 tensors, and F16 and BF16 ones as f32. Tensors of other types are listed in
  * `others`.
- * @throws InputError that says what is wrong with a file that is cut off or is none
+ * @throws InputError that says what is wrong with a file that is cut off or invalid
  */
 export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContents {
   const bad = (what: string) => new InputError(oneLine(`safetensors: ${what}`));
@@ -132,7 +132,7 @@ export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContent
   if (bytes.length < 8) throw bad(`the file is cut off: it has ${bytes.length} bytes, a header needs 8`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(0, true);
-  if (length > LONGEST_HEADER) throw bad('this is no safetensors file: its header would be too long');
+  if (length > LONGEST_HEADER) throw bad('not a safetensors file: its header would be too long');
   const start = 8 + Number(length);
   if (start > bytes.length)
     throw bad(`the file is cut off: its header ends at byte ${start}, the file at ${bytes.length}`);
@@ -142,9 +142,9 @@ export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContent
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start));
     header = JSON.parse(text);
   } catch (error) {
-    throw bad(`this is no safetensors file: its header is not JSON (${(error as Error).message})`);
+    throw bad(`not a safetensors file: its header is not JSON (${(error as Error).message})`);
   }
-  if (!isRecord(header)) throw bad('this is no safetensors file: its header is not a JSON object');
+  if (!isRecord(header)) throw bad('not a safetensors file: its header is not a JSON object');
   const twice = repeatedKey(text);
   if (twice !== undefined) throw bad(`its header has ${quoted(twice)} twice`);
 
@@ -177,7 +177,7 @@ export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContent
     ranges.push([from, to, name]);
     const reader = READERS.get(type);
     if (!reader) others.set(key, { type, shape });
-    // A copy: what lies in the file need not be aligned.
+    // A copy, since the data need not be aligned in the file.
     else
       tensors.set(key, {
         dtype: reader.dtype,
@@ -187,8 +187,7 @@ export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContent
   }
   let end = 0;
   for (const [from, to, name] of ranges.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
-    if (from !== end)
-      throw bad(`${name} starts at ${from}, expected ${end}: tensors overlap or leave a hole`);
+    if (from !== end) throw bad(`${name} starts at ${from}, expected ${end}: tensors overlap or leave a gap`);
     end = to;
   }
   if (start + end !== bytes.length)
@@ -196,7 +195,7 @@ export function decodeSafetensors(source: ArrayBuffer | Uint8Array): FileContent
   return { tensors, metadata, others };
 }
 
-/** A key that an object of a JSON text has twice: names of tensors, and what describes one. JSON.parse keeps the last. */
+/** A key that occurs twice in a header: the name of a tensor, or a field of its description. JSON.parse keeps the last. */
 function repeatedKey(json: string): string | undefined {
   const open: (Set<string> | null)[] = [];
   let text = '';
@@ -220,7 +219,7 @@ function repeatedKey(json: string): string | undefined {
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-/** A shape, or offsets; more dimensions than 64 no library has. */
+/** Whether a value is a shape or offsets; no library has more than 64 dimensions. */
 const isSizes = (value: unknown): value is number[] =>
   Array.isArray(value) &&
   value.length <= 64 &&
@@ -229,10 +228,10 @@ const quoted = (name: string): string =>
   JSON.stringify(name.length > 200 ? `${name.slice(0, 200)} ...` : name);
 
 /**
- * Checks the values of a file, before anything is done with it.
- * @param file its bytes, or what {@link decodeSafetensors} read
+ * Checks the values of a file before it is used.
+ * @param file its bytes, or the result of {@link decodeSafetensors}
  * @param options.most the largest magnitude allowed. Default 1e12: products of two such values are finite in f32.
- * @returns what the file holds
+ * @returns the contents of the file
  * @throws InputError that names the first f32 tensor with a value that is NaN, infinite or larger, or that says that
  * all weights (f32 tensors of two dimensions or more, else all f32 tensors) are 0
  */
@@ -265,10 +264,10 @@ export function checkFinite(
   return read;
 }
 
-/** The variables that are saved for a list: the parts of a flat one, under their own names. */
+/** The variables of a list by name, with the members of flat variables in place of these. */
 function saved(where: string, device: Device, variables: readonly Variable[]): Map<string, Variable> {
   if (!isRecord(device) || !device.gpu)
-    throw new InputError(`${where}: expected a device as openDevice opens it, got ${shown(device)}`);
+    throw new InputError(`${where}: expected a device of openDevice or adoptDevice, got ${shown(device)}`);
   if (!Array.isArray(variables))
     throw new InputError(`${where}: expected an array of variables, got ${shown(variables)}`);
   const wrong = variables.find((v) => !(v instanceof Variable));
@@ -285,8 +284,8 @@ function saved(where: string, device: Device, variables: readonly Variable[]): M
 }
 
 /**
- * The values of variables as a safetensors file, by their names. A flat variable stands for its parts; one readback for
- * each flat buffer. All are of one moment: steps submitted later do not show.
+ * The values of variables as a safetensors file, by their names. A flat variable is saved as its members, with one
+ * readback for each flat buffer. All values are from one moment: steps submitted later do not change them.
  */
 export async function saveVariables(
   device: Device,
@@ -315,8 +314,8 @@ export async function saveVariables(
 }
 
 /**
- * Sets variables from a safetensors file, by their names; what else is in the file is left alone, of whatever type. F16
- * and BF16 become f32.
+ * Sets variables from a safetensors file, by their names. Other tensors in the file are ignored, whatever their type.
+ * F16 and BF16 become f32.
  * @param options.finite whether the values of the whole file are checked first, see {@link checkFinite}. Default false.
  * @returns the metadata of the file
  * @throws InputError, before anything is changed, that lists what is missing or of another shape

@@ -2,10 +2,10 @@ import { checkTensor } from '../graph/check.ts';
 import { constant, fail, reshape, show, type Tensor } from '../graph/tensor.ts';
 import { gather, transpose } from '../ops/shape.ts';
 
-/** Sides for which the indices take 64 MiB. */
+/** The largest side: its indices take 64 MiB. */
 const LARGEST = 2048;
 
-/** Of each of the four quarter turns of a square, counter-clockwise: from which pixel each pixel comes. u32 [4, H^2] */
+/** The pixel that each pixel comes from, for the four quarter turns of a square, counter-clockwise. u32 [4, H^2] */
 function turns(H: number): Uint32Array {
   const from = [
     (i: number, j: number) => i * H + j,
@@ -20,7 +20,7 @@ function turns(H: number): Uint32Array {
 }
 
 /**
- * Square images by 0, 90, 180 and 270 degrees counter-clockwise; pixels are moved, not mixed. x: [N, H, H, C] -> [4N, H, H, C], turn by turn
+ * Rotates square images by 0, 90, 180 and 270 degrees counter-clockwise, without interpolation. x: [N, H, H, C] -> [4N, H, H, C], turn by turn
  * @throws ShapeError for images that are not square, or larger than 2048 x 2048
  */
 export function quarterTurns(x: Tensor): Tensor {

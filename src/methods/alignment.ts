@@ -18,7 +18,7 @@ const EPSILON = 1e-12;
  * @param zA embeddings of view A, [N, D]; normalised here
  * @param zB embeddings of view B, [N, D]
  * @param alpha default 2 (the paper's)
- * @returns a scalar. A row of zeros stays at 0, 1 away from all unit rows
+ * @returns a scalar. A row of zeros stays zero, at distance 1 from all unit rows
  * @throws ShapeError unless both views are [N, D]; InputError
  */
 export function alignmentLoss(zA: Tensor, zB: Tensor, options: { alpha?: number } = {}): Tensor {
@@ -35,7 +35,7 @@ export const alignment = {
   title: 'Alignment only',
   paper: 'Wang & Isola, arXiv 2005.10242',
   year: 2020,
-  summary: 'collapses completely: every sample to one point',
+  summary: 'collapses completely: all samples to one point',
   data: 'images',
   hyperparameters: {},
   loss: (zA, zB) => alignmentLoss(zA, zB),

@@ -12,8 +12,8 @@ const hyperparameters = { lambda: [0.05, WEIGHT], chunks: CHUNKS } as const;
 
 /**
  * Barlow Twins: Zbontar et al. 2021, arXiv 2103.03230, Equations 1 and 2. C is the correlation of the D features of one view
- * with those of the other over the batch; it is pulled to the identity: `sum_i (C_ii - 1)^2 + lambda sum_{i != j} C_ij^2`.
- * The diagonal makes views agree, the rest makes features say different things. At best 0.
+ * with those of the other over the batch; it is driven to the identity: `sum_i (C_ii - 1)^2 + lambda sum_{i != j} C_ij^2`.
+ * The diagonal makes views agree, the other elements decorrelate features. The minimum is 0.
  *
  * @param zA embeddings of view A, [N, D], N >= 2; standardised over the batch here (biased variance, as in the paper's code)
  * @param zB embeddings of view B, [N, D]
@@ -38,7 +38,7 @@ export const barlowTwins = {
   title: 'Barlow Twins',
   paper: 'Zbontar et al., arXiv 2103.03230',
   year: 2021,
-  summary: 'features of the two views correlate with themselves and with no other',
+  summary: 'each feature correlates across the two views with itself only',
   data: 'images',
   hyperparameters,
   loss: barlowTwinsLoss,

@@ -11,8 +11,8 @@ import { checkViews, halves } from './parts/views.ts';
 const hyperparameters = { momentum: [0.99, FIXED_SHARE], predictor: [1, LIVE_SWITCH] } as const;
 
 /**
- * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the prediction from one view meets the target's
- * projection of the other, as |p - t|^2 = 2 - 2 cos of unit vectors, summed over both directions. 0 to 8; at best 0.
+ * BYOL's loss: Grill et al. 2020, arXiv 2006.07733, Equations 2 and 3: the distance of the prediction from one view to the
+ * target's projection of the other, |p - t|^2 = 2 - 2 cos of unit vectors, summed over both directions. From 0 to 8.
  *
  * @param pA predictions from view A, [N, D]; normalised here
  * @param pB predictions from view B, [N, D]
@@ -58,7 +58,7 @@ export const byol = {
         const [tA, tB] = halves(target.embed(x, training));
         return byolLoss(pA, pB, tA, tB);
       },
-      // Parameters alone: the target's batch norms see the same batches and keep their own statistics.
+      // Only the parameters: the target's batch norms compute their own statistics from the same batches.
       after: ({ momentum }) => ema(target.parameters, network.parameters, momentum),
     };
   },

@@ -12,8 +12,8 @@ import { checkViews, dots } from './parts/views.ts';
 const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as const;
 
 /**
- * Decoupled contrastive learning: Yeh et al. 2021, arXiv 2110.06848, Equation 6: NT-Xent whose positive is no candidate, so
- * that an easy positive does not weaken the push of the negatives, and small batches do as well.
+ * Decoupled contrastive learning: Yeh et al. 2021, arXiv 2110.06848, Equation 6: NT-Xent without the positive in the
+ * denominator, so that an easy positive does not weaken the gradient of the negatives, and small batches suffice.
  * `1/(2N) sum_i [ log sum_{k not i, p(i)} exp(u_i.u_k / temperature) - u_i.u_p(i) / temperature ]`
  *
  * @param zA embeddings of view A, [N, D], N >= 2; normalised here
@@ -25,7 +25,7 @@ export function dclLoss(zA: Tensor, zB: Tensor, options: { temperature?: Scalar 
   checkViews('dclLoss', zA, zB);
   const { temperature } = scalarsOf('dclLoss', options, { temperature: hyperparameters.temperature });
   const [uA, uB] = [l2Normalize(zA), l2Normalize(zB)];
-  // Of either view all rows but the anchor's own: in the other view that is its positive.
+  // Excludes row i of both views: it is the anchor in its own view, and the positive in the other.
   const against = (u: Tensor, of: Tensor) =>
     reshape(contrast(u, of, { temperature, excludeSelf: true }).loss, [-1, 1]);
   const negatives = (u: Tensor, other: Tensor) =>
@@ -40,7 +40,7 @@ export const dcl = {
   title: 'Decoupled contrastive learning (DCL)',
   paper: 'Yeh et al., arXiv 2110.06848',
   year: 2021,
-  summary: 'NT-Xent whose positive is no candidate: small batches do as well as large ones',
+  summary: 'NT-Xent without the positive in the denominator: small batches suffice',
   data: 'images',
   hyperparameters,
   loss: dclLoss,

@@ -11,7 +11,7 @@ const hyperparameters = { temperature: [0.3, POSITIVE], chunks: CHUNKS } as cons
 
 /**
  * Decoupled hypersphere energy loss: Koromilas et al. 2024, arXiv 2405.18045: alignment of pairs, and a log-sum-exp over the other
- * rows of the same view in place of candidates from both, so that alignment and uniformity do not depend on each other.
+ * rows of the same view instead of candidates from both, so that alignment and uniformity do not depend on each other.
  * `1/N sum_i [ -u_i.v_i / temperature + log sum_{j != i} exp(u_i.u_j / temperature) + log sum_{j != i} exp(v_i.v_j / temperature) ]`
  *
  * @param zA embeddings of view A, [N, D], N >= 2; normalised here (u)

@@ -22,11 +22,11 @@ const hyperparameters = {
 } as const;
 
 /**
- * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts what the teacher
- * says of the other whole views, its logits centred and sharpened; the mean over the pairs.
+ * DINO's loss: Caron et al. 2021, arXiv 2104.14294, Equation 3 and Algorithm 1: from each view the student predicts the teacher's
+ * outputs for the other global views, centred and sharpened; the mean over the pairs.
  *
  * @param students logits of each view, [N, K]; the teacher's views come first
- * @param teachers logits of the whole views, [N, K]; no gradient flows into them
+ * @param teachers logits of the global views, [N, K]; no gradient flows into them
  * @param centre [K], the mean of the teacher's logits: against collapse to one output
  * @param temperature of the student, default 0.1
  * @param teacherTemperature default 0.04; below the student's: against collapse to equal outputs
@@ -51,8 +51,8 @@ export function dinoLoss(
 }
 
 /**
- * DINO: prototypes behind the projector, and a teacher that follows as a moving average (Section 3.1). `outputs` prototypes;
- * `localViews` crops for the student alone; `momentum` of the teacher at first; `centre` 0 leaves the centring out.
+ * DINO: prototypes behind the projector, and a teacher that is a moving average of the student (Section 3.1). `outputs`: number of
+ * prototypes; `localViews`: crops for the student only; `momentum`: the teacher's at the start; `centre` 0 leaves out the centring.
  */
 export const dino = {
   title: 'DINO',
@@ -77,7 +77,7 @@ export const dino = {
       schedules: { momentum: risingMomentum(momentum) },
       loss({ x, views }) {
         const z = network.embed(x, { training: true });
-        // Running statistics are those of whole views, which the encoder will be used on.
+        // Local crops leave the running statistics as they are: the encoder will be used on whole images.
         const crops = () => network.embed(views(localViews, localCropViews), { training: true, momentum: 0 });
         const local = localViews ? parts(student(crops()), localViews) : [];
         latest = teacher(target.embed(x, { training: true }));

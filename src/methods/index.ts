@@ -1,5 +1,5 @@
 /**
- * Methods, each with its loss under a name that ends in `Loss`, and what they are made of. `hypersphere/methods`, or `methods` of
+ * Methods, each with its loss under a name that ends in `Loss`, and their building blocks: `hypersphere/methods`, or `methods` of
  * `hypersphere`.
  * @module
  */

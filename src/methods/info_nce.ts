@@ -10,7 +10,7 @@ const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as cons
 
 /**
  * InfoNCE: van den Oord et al. 2018, arXiv 1807.03748, Equation 4; symmetric as in CLIP (Radford et al. 2021, Figure 3).
- * Row i of A and row i of B are a pair; the other rows of B are the negatives of A's, and the other way round.
+ * Row i of A and row i of B are a pair; the other rows of B are the negatives of row i of A, and vice versa.
  *
  * @param zA embeddings [N, D]; normalised here
  * @param zB embeddings [N, D] of the pairs

@@ -13,12 +13,12 @@ import { checkDirections, sigReg } from './parts/sigreg.ts';
 const hyperparameters = { lambda: [0.05, SHARE], directions: [256, COUNT], localViews: [0, VIEWS] } as const;
 
 /**
- * LeJEPA: Balestriero and LeCun 2025, arXiv 2511.08544: views lie near their centre, and all of them like an isotropic Gaussian:
+ * LeJEPA: Balestriero and LeCun 2025, arXiv 2511.08544: views are pulled to their centre, and all embeddings to an isotropic Gaussian:
  * `lambda SIGReg + (1 - lambda) mean_v |z_v - c|^2 / D`. No target network, no stop-gradient, no predictor. The centre
  * c is that of the first two views, which are global. As in the authors' code the distance is a mean over features too.
  *
  * @param z [V, N, D], V >= 2
- * @param directions unit rows [K, D], drawn anew each step
+ * @param directions unit rows [K, D], drawn in each step
  * @param lambda default 0.05 (the paper's)
  * @throws ShapeError unless z is [V, N, D], V >= 2
  */
@@ -33,7 +33,7 @@ export function leJepaLoss(z: Tensor, directions: Tensor, options: { lambda?: Sc
   return add(distance, mul(sub(sigReg(z, directions), distance), lambda));
 }
 
-/** LeJEPA: a step draws so many `directions`, and so many `localViews` besides the two global ones. */
+/** LeJEPA. `directions`: random directions in each step; `localViews`: local crops besides the two global views. */
 export const leJepa = {
   title: 'LeJEPA (SIGReg)',
   paper: 'Balestriero & LeCun, arXiv 2511.08544',
@@ -46,7 +46,7 @@ export const leJepa = {
     return {
       loss({ x, step, views }) {
         const whole = network.embed(x, { training: true });
-        // Running statistics are those of whole views, which the encoder will be used on.
+        // Local crops leave the running statistics as they are: the encoder will be used on whole images.
         const crops = () => network.embed(views(localViews, localCropViews), { training: true, momentum: 0 });
         const z = localViews ? concatenate([whole, crops()]) : whole;
         const drawn = l2Normalize(normal([directions, width], { seed, stream: step }));

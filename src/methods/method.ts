@@ -1,4 +1,4 @@
-// The form of a method: what it takes, what it trains, its loss, and what it says about itself.
+// The interface of methods: what a method is built from, what it trains, its loss and its description.
 import type { Augmentation } from '../data/augment.ts';
 import {
   checkFunction,
@@ -24,8 +24,8 @@ export type { Network } from './parts/network.ts';
 export type Hyperparameters = Record<string, readonly [value: number, range: NumberRange]>;
 
 /**
- * Values of hyperparameters: numbers, or scalar inputs of the step, so that they can change during training, except for those
- * that shape the graph: whole numbers, and those whose range has `fixed`.
+ * Values of hyperparameters: numbers, or scalar inputs of the step, which can change during training. Hyperparameters that shape
+ * the graph (whole numbers, and those whose range has `fixed`) are always numbers.
  */
 export type Values<H extends Hyperparameters> = {
   [K in keyof H]: H[K][1] extends { whole: true } | { fixed: true } ? number : Scalar;
@@ -37,7 +37,7 @@ export const SWITCH = { least: 0, most: 1, whole: true } as const satisfies Numb
 /** A share, 0 to 1. */
 export const SHARE: NumberRange = { least: 0, most: 1 };
 
-/** A switch that may be turned while training runs, as a scalar input: see `either`. In between it blends. */
+/** A switch that may change during training, as a scalar input: see `either`. Values between 0 and 1 blend. */
 export const LIVE_SWITCH = { least: 0, most: 1, live: true } as const satisfies NumberRange & { live: true };
 
 /** A number of rows, prototypes or the like, which shapes the graph. */
@@ -55,11 +55,11 @@ export const CHUNKS = [1, { least: 1, most: 1000, whole: true }] as const;
 /** Remembers this many embeddings of past batches as further candidates: see `crossBatchMemory`. */
 export const MEMORY = [0, { least: 0, most: 2 ** 24, whole: true }] as const;
 
-/** What a method of images is built from. */
+/** The arguments from which a method of images is built. */
 export interface ImageSetting<V = Record<string, number>> {
   /** The network that is trained. */
   network: Network;
-  /** Makes another network with variables of its own, under a name of its own, and the same initial values. */
+  /** Makes a network with separate variables, under the given name, and the same initial values. */
   copy: (name: string) => Network;
   /** Embedding dimension D. */
   width: number;
@@ -69,7 +69,7 @@ export interface ImageSetting<V = Record<string, number>> {
   hyperparameters: V;
 }
 
-/** What a method of points on the plane is built from. */
+/** The arguments from which a method of points on the plane is built. */
 export interface PlaneSetting<V = Record<string, number>> {
   /** Whether the points are known to come from one Gaussian. */
   gaussian: boolean;
@@ -82,7 +82,7 @@ export interface ImageBatch {
   x: Tensor;
   /** The samples' labels, u32 [N]; null for a method that takes none. */
   labels: Tensor | null;
-  /** The step of the run, u32: for random numbers that each step draws anew. */
+  /** The step of the run, u32, for random numbers that differ in each step. */
   step: Scalar;
   /** More views of the same samples under another augmentation, [count N, H, W, C], view by view. */
   views: (count: number, augmentation: Augmentation) => Tensor;
@@ -91,14 +91,14 @@ export interface ImageBatch {
 /** A batch of points on the plane, [N, 2]. */
 export interface PlaneBatch {
   x: Tensor;
-  /** The step of the run, u32: for random numbers that each step draws anew. */
+  /** The step of the run, u32, for random numbers that differ in each step. */
   step: Scalar;
 }
 
-/** A method that is built: its loss, and what it trains and keeps besides the network that it was given. */
+/** A built method: its loss, and what it trains and stores besides the given network. */
 export interface Recipe<B> {
   loss: (batch: B) => Tensor;
-  /** The loss with gradients that are made in another way than by `grad`, in the order of the network's parameters and `parameters`. */
+  /** The loss and its gradients, if not by `grad`: in the order of the network's parameters, then `parameters`. */
   gradients?: (batch: B) => { loss: Tensor; gradients: readonly Tensor[] };
   /** Parameters that are trained with the network: a predictor, proxies. */
   parameters?: readonly Variable[];
@@ -108,9 +108,9 @@ export interface Recipe<B> {
   statistics?: readonly Variable[];
   /** Everything else that changes and that a checkpoint must hold: a target network, a queue. */
   state?: readonly Variable[];
-  /** Numbers that change with the share of the training that is done, 0 to 1. */
+  /** Numbers as functions of the share of training that is done, 0 to 1. */
   schedules?: Record<string, (done: number) => number>;
-  /** What follows the optimiser's update, given the current values of `schedules`. */
+  /** Called after the optimiser's update, with the current values of `schedules`. */
   after?: (scalars: Record<string, Scalar>) => void;
 }
 
@@ -124,10 +124,10 @@ export interface PlaneRecipe extends Recipe<PlaneBatch> {
   mean?: Variable;
 }
 
-/** What all methods say about themselves. */
+/** The description of a method. */
 interface About<H extends Hyperparameters> {
   title: string;
-  /** Authors and archive number. */
+  /** Authors, and arXiv number or venue. */
   paper: string;
   year: number;
   /** One sentence: what it does. */
@@ -135,7 +135,7 @@ interface About<H extends Hyperparameters> {
   hyperparameters: H;
 }
 
-/** What a loss of two views may need besides their embeddings. */
+/** The further arguments of a two-view loss, besides the embeddings. */
 export interface LossContext {
   /** Labels of the N samples, u32 [N], of a supervised method. */
   labels: Tensor | null;
@@ -152,7 +152,7 @@ export type PairLoss<H extends Hyperparameters> = (
 ) => Tensor;
 
 /**
- * A method that trains an encoder on two views of each image: by a `loss` of these alone, or by what it `build`s.
+ * A method that trains an encoder on two views of each image: either a `loss` of their embeddings, or `build`, which returns a recipe.
  * @example
  * export const vicReg = {
  *   title: 'VICReg', paper: 'Bardes et al., arXiv 2105.04906', year: 2021, summary: '...',
@@ -166,7 +166,7 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
   /** It needs labels. */
   supervised?: boolean;
   /**
-   * The least loss of a batch whose embeddings all coincide, where that is not the optimum: the collapse alarm compares the loss with it.
+   * The smallest loss of a batch whose embeddings all coincide, where that is not the optimum: the collapse alarm compares the loss with it.
    * @param about `rows` of a batch, and the `shares` of the classes in the data
    */
   pointLoss?: (
@@ -174,18 +174,18 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
     about: { rows: number; shares: readonly number[] },
   ) => number | undefined;
   /**
-   * The loss of a method that needs nothing around it. Hyperparameters named `chunks` and `memory` work without its doing: the
-   * batch passes through the network in parts ({@link gradCache}), past batches are remembered ({@link crossBatchMemory}).
+   * The loss of a method that needs nothing else. Hyperparameters named `chunks` and `memory` are handled for it: the batch
+   * passes through the network in parts ({@link gradCache}), past batches are remembered ({@link crossBatchMemory}).
    */
   loss?: PairLoss<H>;
-  /** Else: what is trained, the loss, what follows the update. */
+  /** Builds the recipe of a method without `loss`: what is trained, the loss, what follows the update. */
   build?: (setting: ImageSetting<Values<H>>) => Recipe<ImageBatch>;
 }
 
 /** A method that fits a density to points on the plane. */
 export interface PlaneMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
   data: 'plane';
-  /** Standard deviation of the region that the model covers, which densities are drawn over. */
+  /** Standard deviation of the region that the model covers, over which densities are drawn. */
   spread: (values: Record<keyof H, number>) => number;
   build: (setting: PlaneSetting<Values<H>>) => PlaneRecipe;
 }
@@ -194,7 +194,7 @@ export interface PlaneMethod<H extends Hyperparameters = Hyperparameters> extend
 // biome-ignore lint/suspicious/noExplicitAny: see above.
 export type Method = ImageMethod<any> | PlaneMethod<any>;
 
-/** Whether a value has what a method needs of a {@link Network}. */
+/** Whether a value is a {@link Network}. */
 export const isNetwork = (value: unknown): value is Network => {
   const { embed, parameters, statistics } = (value ?? {}) as Partial<Network>;
   return isFunction(embed) && Array.isArray(parameters) && Array.isArray(statistics);
@@ -219,7 +219,7 @@ export function checkValues<H extends Hyperparameters>(
 }
 
 /**
- * Builds a method: checks what it is given, and gives what it trains and its loss.
+ * Builds a method: checks the setting and returns the recipe.
  * @param method a method of images, or of points on the plane
  * @throws InputError for a setting without a network, hyperparameters outside their ranges, and a supervised method with fewer than
  * two classes
@@ -255,7 +255,7 @@ export const isMethod = (value: unknown): value is Method => {
   );
 };
 
-/** What a method of images is built from, checked; `copy` is checked when it is called. */
+/** Checks what a method of images is built from; `copy` is checked when it is called. */
 function checkSetting(
   { title, supervised }: ImageMethod,
   setting: ImageSetting<Record<string, never>>,
@@ -274,7 +274,7 @@ function checkSetting(
   return { ...setting, copy };
 }
 
-/** A loss of two views, with its memory of past batches, and in chunks. */
+/** The recipe of a two-view loss, with its memory of past batches and its chunks. */
 function buildPair(
   { loss: lossOf }: ImageMethod,
   { network, width, seed, hyperparameters }: ImageSetting<Record<string, never>>,

@@ -24,7 +24,7 @@ const hyperparameters = {
  *
  * @param q queries, [N, D]; normalised here
  * @param k the key of each: the momentum encoder's embedding of the other view, [N, D]; normalised here, no gradient flows into it
- * @param keys those of earlier batches, unit rows [K, D], the negatives; no gradient
+ * @param keys the negatives: keys of earlier batches, unit rows [K, D]; no gradient
  * @param temperature default 0.2 (MoCo v2, arXiv 2003.04297; the first paper's is 0.07)
  * @throws ShapeError unless q and k are [N, D] and keys is [K, D]
  */
@@ -42,9 +42,8 @@ export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperat
 }
 
 /**
- * MoCo: the keys come from a network that follows the trained one as a moving average, so that keys of many batches go
- * together. Both views are queries, as in version 3 (arXiv 2104.02057). `momentum` .99 (.999 is for 200 epochs); `queue`:
- * how many keys it holds.
+ * MoCo: the keys come from a moving average of the trained network, so that keys of many batches are consistent. Both views
+ * are queries, as in version 3 (arXiv 2104.02057). `momentum` .99 (the paper's .999 is for 200 epochs); `queue`: number of keys.
  */
 export const moco = {
   title: 'MoCo',

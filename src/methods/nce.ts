@@ -16,14 +16,14 @@ const hyperparameters = {
 /**
  * Noise-contrastive estimation: Gutmann and Hyvarinen 2010 (AISTATS), Equations 3 to 5, with k noise points for each data point (2012, JMLR 13,
  * Equation 8): distinguish data from noise by `G = log p - log q - log k`. The model need not be normalised: where its log density has a free
- * constant c, telling them apart makes c the logarithm of 1 / Z, which likelihood alone could not.
+ * constant c, distinguishing data from noise drives c to the logarithm of 1 / Z, which maximum likelihood cannot do.
  * `-mean_data log sigmoid(G) - k mean_noise log(1 - sigmoid(G))`; (k + 1) log(k + 1) - k log k where model and noise agree.
  *
  * @param logModelOnData log density of the model, its constant included, at data points, [N]
  * @param logModelOnNoise at noise points, [M]
  * @param logNoiseOnData log density of the noise at data points, [N]
  * @param logNoiseOnNoise at noise points, [M]
- * @param k how many times as much noise as data there is; default M / N
+ * @param k number of noise points for each data point; default M / N
  * @throws ShapeError unless the shapes are those
  */
 export function nceLoss(
@@ -59,7 +59,7 @@ export const nce = {
   title: 'Noise-contrastive estimation (NCE)',
   paper: 'Gutmann & Hyvärinen, AISTATS',
   year: 2010,
-  summary: 'fits a density on the plane by telling data from noise; its normaliser is learned with it',
+  summary: 'fits a density on the plane, and its normaliser, by distinguishing data from noise',
   data: 'plane',
   hyperparameters,
   spread: ({ noise }) => noise,

@@ -20,7 +20,7 @@ const hyperparameters = { temperature: [0.1, POSITIVE], queue: [4096, COUNT] } a
  *
  * @param pA predictions from view A, [N, D]; normalised here
  * @param pB predictions from view B, [N, D]
- * @param zA embeddings of view A, [N, D], whose neighbours are looked for; no gradient flows into them
+ * @param zA embeddings of view A, [N, D], whose nearest neighbours are the anchors; no gradient flows into them
  * @param zB those of view B, [N, D]
  * @param past embeddings of earlier batches, unit rows [K, D]; no gradient
  * @param temperature default 0.1, the paper's
@@ -45,7 +45,7 @@ export function nnclrLoss(
   return mul(add(toward(zA, pB), toward(zB, pA)), 0.5);
 }
 
-/** NNCLR: a predictor behind the projector, and a `queue` of that many embeddings of view A. */
+/** NNCLR: a predictor behind the projector, and a queue of the latest embeddings of view A. `queue`: how many. */
 export const nnclr = {
   title: 'NNCLR',
   paper: 'Dwibedi et al., arXiv 2104.14548',

@@ -20,12 +20,12 @@ const identity = (C: number) =>
     [C, C],
   );
 
-/** exp of it is 0; an infinity would be taken for an error where a run looks for one. */
+/** Its exp is 0. An infinity would fail the checks for numbers that are not finite. */
 const NOTHING = -1e30;
 
 /**
  * Proxy-Anchor: Kim et al. 2020, arXiv 2003.13911, Equation 4: each proxy is an anchor that pulls the batch's rows of its class, the
- * farthest most, and pushes the others, the nearest most. The pull is a mean over the classes that the batch has, the push over all.
+ * farthest most, and pushes the others, the nearest most. The pull is a mean over the classes in the batch, the push over all classes.
  *
  * @param z embeddings [M, D]; normalised here
  * @param labels u32 [M], each below C
@@ -56,8 +56,8 @@ export function proxyAnchorLoss(
 }
 
 /**
- * The least loss where all embeddings are one point u and a class has n of the M rows: `(1 + a exp(-alpha s)) (1 + b exp(alpha s))`
- * is least, `(1 + sqrt(a b))^2`, at the best cosine s of u and proxy; a = n exp(alpha delta), b = (M - n) exp(alpha delta).
+ * The smallest loss where all embeddings are one point u and a class has n of the M rows: `(1 + a exp(-alpha s)) (1 + b exp(alpha s))`
+ * has the minimum `(1 + sqrt(a b))^2` over the cosine s of u and proxy; a = n exp(alpha delta), b = (M - n) exp(alpha delta).
  */
 function pointLoss(
   { alpha, delta }: Record<string, number>,

@@ -13,7 +13,7 @@ const hyperparameters = { scale: [9, POSITIVE], proxyRate: PROXY_RATE } as const
 
 /**
  * Proxy-NCA: Movshovitz-Attias et al. 2017, arXiv 1703.07464, in the form of Proxy-NCA++, Teh et al. 2020, arXiv 2004.01113,
- * Equation 6: the probability of the own class's proxy among all, `softmax_c(-scale |u - p_c|^2)`. No mining: there are few proxies.
+ * Equation 6: the probability of the proxy of the row's class among all, `softmax_c(-scale |u - p_c|^2)`. No mining: there are few proxies.
  *
  * @param z embeddings [M, D]; normalised here
  * @param labels u32 [M], each below C
@@ -40,11 +40,11 @@ export const proxyNca = {
   title: 'Proxy-NCA++',
   paper: 'Teh et al., arXiv 2004.01113',
   year: 2020,
-  summary: 'rows attract to a learned proxy of their class, away from those of the others: no mining',
+  summary: 'a learned proxy of each class attracts its rows and repels the others: no mining',
   data: 'images',
   hyperparameters,
   supervised: true,
-  // The proxies then say how often each class occurs, and no more.
+  // The proxies can then only encode how often each class occurs.
   pointLoss: (_, { shares }) => shares.reduce((sum, p) => sum - p * Math.log(p), 0),
   build: (setting) =>
     aroundProxies(setting, (z, labels, proxies) => {

@@ -8,10 +8,10 @@ import { mean } from '../ops/reduce.ts';
 import type { ImageMethod } from './method.ts';
 
 /**
- * Rotation prediction: Gidaris et al. 2018, arXiv 1803.07728, Equations 2 and 3: predict by which of four quarter turns an image was
- * turned. log 4 by guessing; at best 0.
+ * Rotation prediction: Gidaris et al. 2018, arXiv 1803.07728, Equations 2 and 3: predict which of four quarter turns was applied to an
+ * image. log 4 at chance; the minimum is 0.
  *
- * @param logits of the turns, [4N, 4], turn by turn as {@link quarterTurns} gives them
+ * @param logits of the turns, [4N, 4], turn by turn as from {@link quarterTurns}
  * @throws ShapeError unless they are [4N, 4]
  */
 export function rotationLoss(logits: Tensor): Tensor {
@@ -28,7 +28,7 @@ export const rotation = {
   title: 'Rotation prediction',
   paper: 'Gidaris et al., arXiv 1803.07728',
   year: 2018,
-  summary: 'predict by which of four quarter turns an image was turned: a pretext, no pairs of views',
+  summary: 'predict which quarter turn was applied to an image: a pretext task without pairs of views',
   data: 'images',
   hyperparameters: {},
   pointLoss: () => Math.log(4),

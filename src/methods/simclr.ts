@@ -11,7 +11,7 @@ const hyperparameters = { temperature: [0.2, POSITIVE], chunks: CHUNKS } as cons
 /**
  * NT-Xent, the loss of SimCLR: Chen et al. 2020, arXiv 2002.05709, Equation 1 and Algorithm 1.
  * Each of the 2N rows is an anchor; its positive is the other view, the other 2N - 2 rows are negatives.
- * `1/(2N) sum_i [ log sum_{k != i} exp(u_i.u_k / temperature) - u_i.u_p(i) / temperature ]`, at first about log(2N - 1).
+ * `1/(2N) sum_i [ log sum_{k != i} exp(u_i.u_k / temperature) - u_i.u_p(i) / temperature ]`, initially about log(2N - 1).
  *
  * @param zA embeddings of view A, [N, D]; normalised here
  * @param zB embeddings of view B, [N, D]

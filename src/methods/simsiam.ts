@@ -13,13 +13,13 @@ const hyperparameters = { stopGradient: [1, LIVE_SWITCH], standardize: [1, SWITC
 
 /**
  * SimSiam's loss: Chen and He 2020, arXiv 2011.10566, Equations 1 to 4: minus the cosine of the prediction from one view and the
- * projection of the other, the mean of both directions. -1 to 1; at best -1.
+ * projection of the other, the mean of both directions. From -1 (the best) to 1.
  *
  * @param pA predictions from view A, [N, D]; normalised here
  * @param pB predictions from view B, [N, D]
  * @param zA projections of view A, [N, D]
  * @param zB projections of view B, [N, D]
- * @param stop whether the projections are constants to the gradient (the paper's); without, the embedding loses its rank
+ * @param stop whether no gradient flows into the projections, as in the paper; with gradient the embedding loses its rank
  * @throws ShapeError unless all are [N, D]
  */
 export function simSiamLoss(
@@ -40,9 +40,9 @@ export function simSiamLoss(
 }
 
 /**
- * SimSiam: a predictor with a narrow middle behind the projector, no target, no negatives. `stopGradient` 0 lets the gradient
- * into the projections too; `standardize` 0 leaves out the batch norm that the projector ends in, which hides the collapse
- * from the std.
+ * SimSiam: a bottleneck predictor behind the projector, no target network, no negatives. `stopGradient` 0 lets the gradient flow
+ * into the projections too; `standardize` 0 leaves out the batch norm at the end of the projector, with which a collapse does
+ * not show in the std.
  */
 export const simSiam = {
   title: 'SimSiam',
@@ -54,7 +54,7 @@ export const simSiam = {
   build({ network, width, seed, hyperparameters }) {
     const hidden = Math.ceil(width / 2);
     const predict = projector({ name: 'predictor', seed, inputs: width, hidden, outputs: width });
-    /** A constant to the gradient, unless the switch is off. */
+    /** Stops the gradient, unless the switch is off. */
     const stopped = (z: Tensor) =>
       either(
         hyperparameters.stopGradient,

@@ -12,12 +12,12 @@ const hyperparameters = { temperature: [0.1, POSITIVE], memory: MEMORY, chunks: 
 
 /**
  * Supervised contrastive loss: Khosla et al. 2020, arXiv 2004.11362, Equation 2 (the mean over positives outside the log).
- * Anchors whose label nobody else has contribute nothing and are not counted.
+ * Anchors whose label no other row has contribute nothing and are not counted.
  *
  * @param z embeddings [M, D], all views together; normalised here
  * @param labels u32 [M]
  * @param temperature default 0.1 (the paper's)
- * @param memory further candidates from past batches. Default none
+ * @param memory additional candidates, from past batches. Default none
  */
 export function supConLoss(
   z: Tensor,
@@ -48,7 +48,7 @@ export const supCon = {
   title: 'SupCon',
   paper: 'Khosla et al., arXiv 2004.11362',
   year: 2020,
-  summary: 'all rows of one label attract: the supervised upper reference',
+  summary: 'all rows of one label attract: a supervised reference',
   data: 'images',
   hyperparameters,
   supervised: true,

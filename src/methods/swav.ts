@@ -18,14 +18,14 @@ const hyperparameters = {
 } as const;
 
 /**
- * The codes of a batch: of all assignments that use every prototype equally, nearly the one with the largest scores (Equation 3;
- * Sinkhorn and Knopp's rounds on logarithms, so that no exponential overflows). Each row sums to 1, each column nearly to N / K.
+ * The codes of a batch: approximately the assignment with the largest scores among those that use all prototypes equally (Equation 3;
+ * Sinkhorn-Knopp iterations on logarithms, so that no exponential overflows). Each row sums to 1, each column nearly to N / K.
  *
  * @param scores [N, K]
  * @param epsilon default 0.05; the larger, the softer the codes
- * @param iterations rounds of columns and rows, default 3
+ * @param iterations each normalises the columns, then the rows; default 3
  * @returns [N, K]
- * @throws InputError for less than one round, or more than 1,000
+ * @throws InputError for less than one iteration, or more than 1,000
  */
 export function sinkhorn(scores: Tensor, options: { epsilon?: Scalar; iterations?: number } = {}): Tensor {
   checkTensor('sinkhorn', 'scores', scores, { dtype: 'f32', rank: 2 });
@@ -34,8 +34,8 @@ export function sinkhorn(scores: Tensor, options: { epsilon?: Scalar; iterations
   checkNumber(where('sinkhorn'), 'iterations', iterations, { least: 1, most: 1000, whole: true });
   let logs = div(scores, epsilon);
   for (let i = 0; i < iterations; i++) {
-    logs = sub(logs, logSumExp(transpose(logs))); // columns: of each prototype, [K]
-    logs = sub(logs, logSumExp(logs, { keepDims: true })); // rows: of each sample, [N, 1]
+    logs = sub(logs, logSumExp(transpose(logs))); // columns, for each prototype: [K]
+    logs = sub(logs, logSumExp(logs, { keepDims: true })); // rows, for each sample: [N, 1]
   }
   return exp(logs);
 }
@@ -64,7 +64,7 @@ export function swavLoss(
   return mul(add(predict(sA, sB), predict(sB, sA)), 0.5);
 }
 
-/** SwAV: so many `prototypes`, trained with the network. */
+/** SwAV. `prototypes`: their number; they are trained with the network. */
 export const swav = {
   title: 'SwAV',
   paper: 'Caron et al., arXiv 2006.09882',

@@ -14,14 +14,14 @@ import { candidatesOf, checkLabelled, type Memory } from './parts/cross_batch_me
 const hyperparameters = { margin: [0.2, WEIGHT], hard: [0, SWITCH], memory: MEMORY, chunks: CHUNKS } as const;
 
 /**
- * Squared distances below are rounding, and have no gradient: that of a root at 0 is infinite. Of the unit rows in f32, and of
- * |a|^2 + |b|^2 - 2 a.b, relative to |a|^2 + |b|^2.
+ * Smaller squared distances are rounding errors, and get no gradient: that of a root at 0 is infinite. `OF_ROWS` is for unit rows
+ * in f32, `OF_SUMS` for |a|^2 + |b|^2 - 2 a.b, relative to |a|^2 + |b|^2.
  */
 const OF_ROWS = 1e-13;
 const OF_SUMS = 5e-7;
 
 /**
- * Distances [M, N] of rows a [M, D] and b [N, D], of one cluster. About their mean, so that the rows of a narrow cone keep their digits.
+ * Distances [M, N] between rows a [M, D] and b [N, D]. Their mean is subtracted first, so that rows in a narrow cone keep their precision.
  */
 function distancesOf(a: Tensor, b: Tensor): Tensor {
   const centre = stopGradient(mean(a, { axes: 0, keepDims: true }));
@@ -38,13 +38,13 @@ function distancesOf(a: Tensor, b: Tensor): Tensor {
  * Semi-hard: Schroff et al. 2015 (FaceNet), arXiv 1503.03832, Section 3.2: for every anchor and positive the nearest negative that
  * is farther than the positive; the mean over the triplets within the margin. Hard: Hermans et al. 2017, arXiv 1703.07737,
  * Equation 5: the farthest positive and the nearest negative of each anchor; the mean over all anchors. Distances are
- * Euclidean, of unit rows (FaceNet squares them); a row of zeros stays at 0, 1 away from all others.
+ * Euclidean, between unit rows (FaceNet squares them); a row of zeros stays zero, at distance 1 from all others.
  *
  * @param z embeddings f32 [M, D], all views together; normalised here
  * @param labels u32 [M]
  * @param margin default 0.2 (FaceNet's)
  * @param hard default false; a loss that stays at the margin means that all embeddings coincide
- * @param memory further candidates from past batches. Default none
+ * @param memory additional candidates, from past batches. Default none
  * @returns a scalar; 0 where no anchor has a negative: with labels of one class it trains nothing
  * @throws ShapeError unless z is [M, D]; InputError
  */
@@ -73,7 +73,7 @@ export const triplet = {
   data: 'images',
   hyperparameters,
   supervised: true,
-  // At a point no triplet is semi-hard, and the loss is 0.
+  // Where all embeddings coincide, no triplet is semi-hard, and the loss is 0.
   pointLoss: ({ margin, hard }) => (hard ? margin : undefined),
   loss: (zA, zB, { margin, hard }, { labels, memory }) =>
     tripletLoss(concatenate([zA, zB]), twice(labels!), { margin, hard: hard !== 0, memory }),

@@ -8,9 +8,9 @@ import type { ImageMethod } from './method.ts';
 
 /**
  * Uniformity: Wang & Isola 2020, arXiv 2005.10242, Equation 2: `log mean_{i<j} exp(-t |u_i - u_j|^2)` within one view.
- * 0 when all embeddings coincide; at best `-2t + log 0F1(; D/2; t^2)`, near -2t in many dimensions.
- * Distances are taken about the mean of the rows, so that embeddings in a narrow cone, where a collapse begins, keep their
- * digits. A row of zeros stays at 0: it coincides with others like it, and is 1 away from all unit rows.
+ * 0 when all embeddings coincide; the minimum is `-2t + log 0F1(; D/2; t^2)`, near -2t in many dimensions.
+ * The mean of the rows is subtracted before distances are taken, so that embeddings in a narrow cone, where a collapse begins,
+ * keep their precision. A row of zeros stays zero: it coincides with other zero rows, at distance 1 from all unit rows.
  *
  * @param z embeddings f32 [N, D], N >= 2; normalised here
  * @param t default 2 (the paper's)

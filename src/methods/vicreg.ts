@@ -18,7 +18,7 @@ const hyperparameters = {
 /** Keeps the gradient of the standard deviation finite at 0 (the paper's). */
 const EPSILON = 1e-4;
 
-/** How far the features' standard deviations are below 1, on average. z: [N, D] */
+/** The mean over features of how far the standard deviation is below 1. z: [N, D] */
 const varianceTerm = (z: Tensor) =>
   mean(relu(sub(1, std(z, { axes: [0], unbiased: true, epsilon: EPSILON }))));
 

@@ -25,7 +25,7 @@ export function wMseLoss(zA: Tensor, zB: Tensor, options: { iterations?: number 
   return alignmentLoss(wA, wB);
 }
 
-/** W-MSE on two views of each image. `standardize` 0 leaves out the batch norm that the projector ends in. */
+/** W-MSE on two views of each image. `standardize` 0 leaves out the batch norm at the end of the projector. */
 export const wMse = {
   title: 'W-MSE',
   paper: 'Ermolov et al., arXiv 2007.06346',

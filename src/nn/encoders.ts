@@ -13,7 +13,7 @@ import {
   sequential,
 } from './layers.ts';
 
-/** Checks the options of an encoder: a name, a seed, whole sizes, and others that are checked by themselves. */
+/** Checks the options of an encoder: its name, seed and sizes. `others` names options that the caller checks. */
 function checkEncoder(kind: string, options: unknown, sizes: string, others = ''): void {
   checkOptions(where(kind), options, `name seed ${sizes} ${others}`.split(' ').filter(Boolean));
   const { name = '', seed = 0, ...rest } = options as Record<string, unknown>;
@@ -23,16 +23,16 @@ function checkEncoder(kind: string, options: unknown, sizes: string, others = ''
     checkNumber(where(kind), size, rest[size] ?? 1, { least: 1, most: 2 ** 31, whole: true });
 }
 
-/** Linear without bias, batch norm, ReLU: what comes before a batch norm needs no bias. */
+/** Linear without bias, batch norm, ReLU: a layer before batch norm needs no bias. */
 const block = (inputs: number, outputs: number, seed: number): Layer[] => [
   linear({ inputs, outputs, bias: false, seed }),
   batchNorm({ features: outputs, activation: 'relu' }),
 ];
 
-/** An encoder: a layer that knows the width of the representation it gives. */
+/** An encoder: a layer with the width of its representation. */
 export type Encoder = Layer & { readonly outputs: number };
 
-/** Lets an encoder take its input in any shape [N, ...] of the right size. */
+/** Makes an encoder that accepts inputs of any shape [N, ...] of the right size. */
 function encoder(name: string, shape: readonly number[], outputs: number, layers: Layer[]): Encoder {
   const inner = sequential(name, layers);
   const size = shape.reduce((a, b) => a * b, 1);
@@ -51,8 +51,8 @@ function encoder(name: string, shape: readonly number[], outputs: number, layers
 }
 
 /**
- * The default encoder: for each of `widths` a 3x3 convolution of stride 2, batch norm and ReLU; then
- * `flatten`: a linear layer, batch norm and ReLU; `average`: a mean over places, then the same.
+ * The default encoder: for each of `widths` a 3x3 convolution with stride 2, batch norm and ReLU; then a linear
+ * layer, batch norm and ReLU, on the flattened feature map (`flatten`) or on its mean over positions (`average`).
  * With a 28x28 image: 28 -> 14 -> 7, 1568 -> 256. He initialisation, no bias before batch norm.
  * x: [N, height, width, channels] or [N, height * width * channels] -> h: [N, outputs]
  */
@@ -109,7 +109,7 @@ export function projector(
   return sequential(name, [...block(inputs, hidden, seed), linear({ inputs: hidden, outputs, seed })]);
 }
 
-/** Linear layers with biases and an activation between them, nothing else. x: [..., widths[0]] -> [..., last width] */
+/** Linear layers with biases, and an activation between them. x: [..., widths[0]] -> [..., last width] */
 export function mlp(
   widths: readonly number[],
   options: { name?: string; seed?: number; activation?: Activation } = {},

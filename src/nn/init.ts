@@ -3,23 +3,23 @@ import { checkVariables } from '../graph/check.ts';
 import { fail, initialOf, sameShape, show, type Variable } from '../graph/tensor.ts';
 import { MOST_ON_CPU, normalArray, uniformArray } from '../ops/random.ts';
 
-/** What the initial weights of a layer are drawn from: the seed and the variable's name, not the order of creation. */
+/** The arguments of an initialiser. Weights depend on the seed and the variable's name, not on the order of creation. */
 export interface Draw {
-  /** How many weights. */
+  /** Number of weights. */
   size: number;
   /** Inputs and outputs of one unit. */
   fanIn: number;
   fanOut: number;
   /** u32 */
   seed: number;
-  /** Name of the variable: the stream of random numbers. */
+  /** Name of the variable; it selects the stream of random numbers. */
   name: string;
 }
 
 /** Makes the initial weights of a layer. */
 export type Initializer = (draw: Draw) => Float32Array;
 
-/** Checks what an initialiser is told. @throws InputError */
+/** Checks the arguments of an initialiser. @throws InputError */
 function checkDraw(where: string, draw: Draw): void {
   checkOptions(where, draw, ['size', 'fanIn', 'fanOut', 'seed', 'name']);
   const { size, fanIn, fanOut, seed, name } = draw;
@@ -29,7 +29,7 @@ function checkDraw(where: string, draw: Draw): void {
   checkName(where, name);
 }
 
-/** FNV-1a: a stream of random numbers for a name. */
+/** The stream of random numbers for a name: its FNV-1a hash. */
 function streamOf(name: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
@@ -59,7 +59,7 @@ export const xavier: Initializer = (draw) => {
   return uniformArray(size, { seed, stream: streamOf(name) }).map((x) => bound * (2 * x - 1));
 };
 
-/** Lets each target variable start from what its source starts from: the target network of BYOL. */
+/** Gives each target variable the initial value of its source, as for the target network of BYOL. */
 export function copyInitial(targets: readonly Variable[], sources: readonly Variable[]): void {
   checkVariables('copyInitial', 'targets', targets);
   checkVariables('copyInitial', 'sources', sources);

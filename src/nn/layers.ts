@@ -19,21 +19,21 @@ import { globalAveragePool as globalAveragePoolOp } from '../ops/pool.ts';
 import * as unary from '../ops/unary.ts';
 import { he, type Initializer } from './init.ts';
 
-/** How a layer is applied. */
+/** Options of an application of a layer. */
 export interface Mode {
-  /** Batch norm uses the batch and updates its running statistics, instead of using those. Default false. */
+  /** Batch norm normalises by the batch and updates its running statistics, instead of normalising by those. Default false. */
   training?: boolean;
-  /** Weight of the batch in the running statistics, for this use of batch norms instead of their own. */
+  /** Weight of the batch in the running statistics, in place of each batch norm's own. */
   momentum?: Scalar;
 }
 
-/** A function of tensors with its variables. Applied twice, it shares them. */
+/** A function of tensors, with its variables. All its applications share them. */
 export type Layer = ((x: Tensor, mode?: Mode) => Tensor) & {
   /** The layer's name; '' if unnamed. Inside a sequential, names are joined with dots. */
   readonly name: string;
-  /** What an optimiser trains, in order. */
+  /** The variables that an optimiser trains, in order. */
   readonly parameters: Variable[];
-  /** What training changes besides: running means and variances. */
+  /** The variables that training changes without an optimiser: running means and variances. */
   readonly statistics: Variable[];
 };
 
@@ -47,10 +47,10 @@ const activations = {
   softplus: (x: Tensor) => unary.softplus(x),
 };
 
-/** What a layer applies to its result. */
+/** The function that a layer applies to its result. */
 export type Activation = 'none' | keyof typeof activations;
 
-/** The part that an op does itself, and the rest as a function. */
+/** Splits an activation into the part that the op computes itself and the rest, as a function. */
 function split(name: string, activation: Activation) {
   if (typeof activation !== 'string' || (activation !== 'none' && !Object.hasOwn(activations, activation)))
     fail(
@@ -65,7 +65,7 @@ function split(name: string, activation: Activation) {
 /** Options of layers with weights. */
 export interface WeightOptions {
   activation?: Activation;
-  /** Names its variables: `name.weight`. Not needed inside a sequential, which names it by its place. */
+  /** Prefix of its variables' names: `name.weight`. Not needed inside a sequential, which names layers by position. */
   name?: string;
   /** Default 0. */
   seed?: number;
@@ -87,7 +87,7 @@ function checkLayer(kind: string, options: unknown, names: string, sizes: string
 
 const joined = (...names: string[]) => names.filter(Boolean).join('.');
 
-/** Makes a layer of a function and its variables; for layers of your own too. Errors inside it name the layer. */
+/** Makes a layer from a function and its variables, also for custom layers. Errors inside it name the layer. */
 export function makeLayer(
   name: string,
   forward: (x: Tensor, mode: Mode) => Tensor,
@@ -106,7 +106,7 @@ export function makeLayer(
   return Object.assign(apply, { parameters: [...parameters], statistics: [...statistics] }) as Layer;
 }
 
-/** A variable of a layer. Its initial value is drawn when it is first needed: its name is settled by then. */
+/** The weights of a layer. They are drawn when first needed, since a sequential may still change their name before. */
 function weights(
   kind: string,
   shape: number[],
@@ -118,7 +118,7 @@ function weights(
   const v: Variable = variable(shape, {
     name: joined(name, 'weight'),
     initial: () => {
-      // Else two such layers would start equal.
+      // Otherwise two unnamed layers of one seed would get the same weights.
       if (v.name === 'weight')
         fail(
           kind,
@@ -195,7 +195,7 @@ export function conv2d(
 
 /**
  * Batch normalisation over all axes but the last. x: [..., features]
- * In training it uses the batch and updates its running statistics; otherwise it uses those.
+ * In training it normalises by the batch and updates its running statistics; otherwise it normalises by those.
  * @param options.affine With gamma and beta. Default true.
  * @param options.momentum Weight of the new batch in the running statistics. Default .1 (PyTorch).
  * @param options.epsilon Default 1e-5.
@@ -250,19 +250,19 @@ export function layerNorm(options: {
   return makeLayer(name, (x) => layerNormOp(x, gamma, beta, { epsilon }), gamma && beta ? [gamma, beta] : []);
 }
 
-/** [N, ...] -> [N, D]; no work. */
+/** [N, ...] -> [N, D]; costs no dispatch. */
 export const flatten = (): Layer => makeLayer('', (x) => reshape(x, [x.shape[0], -1]));
 
 /** [N, H, W, C] -> [N, C] */
 export const globalAveragePool = (): Layer => makeLayer('', (x) => globalAveragePoolOp(x));
 
-/** An activation as a layer of its own: `activation('gelu')`. */
+/** An activation as a layer: `activation('gelu')`. */
 export function activation(kind: Activation): Layer {
   split('activation', kind);
   return makeLayer('', (x) => (kind === 'none' ? x : activations[kind](x)));
 }
 
-/** ReLU as a layer of its own. */
+/** ReLU as a layer. */
 export const relu = (): Layer => activation('relu');
 
 /** Whether a value is a {@link Layer}. */
@@ -273,7 +273,7 @@ const isLayer = (value: unknown): value is Layer =>
 const named = new WeakSet<Layer>();
 
 /**
- * One layer after the other. Variables are named by place, or by the layer's own name, joined with dots:
+ * Layers in sequence. Variables are named by the layer's name, or else its position, joined with dots:
  * `encoder.0.weight`, `encoder.head.bias`. A layer that occurs twice shares its variables.
  */
 export function sequential(name: string, layers: readonly Layer[]): Layer {

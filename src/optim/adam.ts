@@ -15,9 +15,9 @@ import {
 export interface AdamOptions extends OptimizerOptions {
   /** Decay of the mean of gradients. Default .9 (Kingma & Ba 2015). */
   beta1?: number;
-  /** Decay of the mean of their squares. Default .999. */
+  /** Decay of the mean of squared gradients. Default .999. */
   beta2?: number;
-  /** Added to the root of that. Default 1e-8. */
+  /** Added to the square root of that mean. Default 1e-8. */
   epsilon?: number;
 }
 
@@ -66,7 +66,7 @@ function make(
     checkNumber(`${name}: ${key}`, beta, 0, 1);
     if (beta === 1) throw new InputError(`${name}: ${key}: expected a number below 1, got 1`);
   }
-  // The gaps of flat buffers divide 0 by it.
+  // In the padding of flat buffers 0 is divided by it.
   checkNumber(`${name}: epsilon`, epsilon, 1e-30);
   return makeOptimizer(parameters, options, {
     name,
@@ -82,7 +82,7 @@ function make(
 
 /**
  * Adam, Kingma & Ba 2015, as in PyTorch: weight decay is added to the gradient.
- * An update whose gradient is not finite is left out and counted. Three dispatches.
+ * An update whose gradient is not finite is skipped and counted. Three dispatches.
  */
 export const adam = (parameters: readonly Variable[], options: AdamOptions): Optimizer =>
   make('adam', parameters, options, false);

@@ -32,15 +32,15 @@ const emaOp = op({
   },
 });
 
-/** A flat variable stands for its parts. */
+/** The variables of an argument: a list, the members of a flat variable, or a single variable. */
 const partsOf = (x: Variable | readonly Variable[]): readonly Variable[] =>
   'node' in x ? (x.members.length ? x.members : [x]) : x;
 
 /**
- * Inside a step: target = momentum target + (1 - momentum) online, for two lists of variables alike, or two flat
- * variables. One dispatch for each run of variables that lie one after the other in both flat buffers: one, when the
- * target mirrors what one optimiser trains. Variables that lie in no flat buffer yet are given one.
- * Call it after the optimiser's update (BYOL), and with `statistics` too if those should follow.
+ * Inside a step: target = momentum target + (1 - momentum) online, for two lists of variables of the same shapes, or two
+ * flat variables. One dispatch for each run of variables that are adjacent in both flat buffers: a single one when the
+ * target mirrors the parameters of one optimiser. Variables in no flat buffer yet are put into a new one.
+ * Call it after the optimiser's update (BYOL), and for `statistics` too if those should be averaged.
  */
 export function ema(
   target: Variable | readonly Variable[],
@@ -78,13 +78,13 @@ export function ema(
       if (tNext.offset !== t.offset + count || oNext.offset !== o.offset + count) break;
       count += blocksOf(targets[i]) * PART;
     }
-    // A variable on its own has no whole last block.
+    // The last block of a variable in no flat buffer is not padded.
     const whole = Math.ceil(Math.min(count, t.flat.size - t.offset, o.flat.size - o.offset) / 4) * 4;
     emaOp([o.flat], { momentum, count: whole, onlineStart: o.offset, targetStart: t.offset }, [t.flat]);
   }
 }
 
-/** The momentum of a target network over the share of training that is done: from `first` to 1 along a cosine (BYOL, Section 3.3). */
+/** The momentum of a target network by the share of training that is done: from `first` to 1 along a cosine (BYOL, Section 3.3). */
 export function risingMomentum(first: number): (done: number) => number {
   checkNumber('risingMomentum: first', first, 0, 1);
   return (done) => 1 - ((1 - first) * (Math.cos(Math.PI * done) + 1)) / 2;

@@ -51,7 +51,7 @@ const larsNorm = op({
     inputs: ['gradient', 'chunks', 'old_weight'],
     outputs: ['gradient_sums', 'weight_sums'],
     uniform: ({ outputs }) => uniforms(outputs[0].size),
-    // A chunk has at most a 512th of a variable, and 16 blocks.
+    // A chunk has at most 16 blocks, or a 512th of a variable if that is more.
     rounds: ({ inputs: [gradient] }) => (Math.max(16, Math.ceil(gradient.size / PART / 512)) * BLOCK) / LANES,
     invocations: ({ outputs }) => outputs[0].size,
   },
@@ -110,7 +110,7 @@ export function lars(parameters: readonly Variable[], options: LarsOptions): Opt
   });
 }
 
-/** Cuts each variable into at most 512 chunks of at least 16 blocks: threads for a GPU, short sums for the second pass. */
+/** Cuts each variable into at most 512 chunks of at least 16 blocks: enough threads for a GPU, and short sums in the second pass. */
 function segmentTables(
   variables: readonly Variable[],
   { exclude = excludedByDefault, learningRateFactor = () => 1 }: OptimizerOptions,

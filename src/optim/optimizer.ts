@@ -24,7 +24,7 @@ import {
 import { checkOn } from '../runtime/check.ts';
 import { readVariable } from '../runtime/variables.ts';
 
-/** What all optimisers take. */
+/** Options of all optimisers. */
 export interface OptimizerOptions {
   /** Size of a step: a number, or a scalar input of the step, so that a schedule can change it. */
   learningRate: Scalar;
@@ -34,29 +34,29 @@ export interface OptimizerOptions {
   exclude?: (variable: Variable) => boolean;
   /** Factor of the learning rate for a variable; 0 freezes it. Default 1. */
   learningRateFactor?: (variable: Variable) => number;
-  /** Names its state, where a checkpoint holds the states of several. Default: the rule's name. */
+  /** Prefix of the names of its state, for a checkpoint with several optimisers. Default: the rule's name. */
   name?: string;
   /** Largest norm of the whole gradient; a longer one is scaled down to it. Default: no clipping. */
   clip?: number;
 }
 
 export interface Optimizer {
-  /** The flat variable that the parameters lie in. */
+  /** The flat variable that holds the parameters. */
   readonly parameters: Variable;
   /** Counters and the last gradient norm, f32 [8]: see {@link optimizerStatus}. */
   readonly header: Variable;
-  /** What a checkpoint must save besides the parameters: the header and the moments. */
+  /** The variables that a checkpoint must save besides the parameters: the header and the moments. */
   readonly state: readonly Variable[];
-  /** Inside a step: changes the parameters so that `loss` (a scalar) falls. */
+  /** Inside a step: updates the parameters to reduce `loss`, a scalar. */
   minimize(loss: Tensor): void;
-  /** Inside a step: the same with gradients of your own, in the order of the parameters, or packed into one tensor. */
+  /** Inside a step: updates the parameters with given gradients, in the order of the parameters, or packed into one tensor. */
   update(gradients: readonly Tensor[] | Tensor): void;
 }
 
-/** What sets one optimiser apart from another. */
+/** What differs between optimisers. */
 interface Rule {
   name: string;
-  /** One flat variable each, laid out like the parameters. */
+  /** Names of the moments, each a flat variable that is laid out like the parameters. */
   moments: readonly string[];
   /** Adam's, for the bias correction. */
   betas?: readonly [number, number];
@@ -65,7 +65,7 @@ interface Rule {
   update: (parts: Parts) => void;
 }
 
-/** What the kernels of one optimiser work on. */
+/** The variables and tensors of an optimiser's kernels. */
 export interface Parts {
   parameters: Variable;
   moments: readonly Variable[];
@@ -77,7 +77,7 @@ export interface Parts {
 }
 
 const source = [optimizerWgsl, gridWgsl];
-/** How many threads sum squares: enough for a GPU, few enough for the one workgroup that adds their sums up. */
+/** The number of threads that sum squares: enough for a GPU, few enough for the one workgroup that adds up their sums. */
 const normThreads = (vectors: number) => Math.min(16384, 256 * Math.ceil(vectors / (256 * 16)));
 
 const gradientNorm = op({
@@ -110,7 +110,7 @@ const updateHeader = op({
       count: inputs[0].size,
       stride: 0,
       clip: clip,
-      // beta = 0 would be -infinity
+      // log(0) would be -infinity
       first: Math.log(Math.max(betas[0], 1e-30)),
       second: Math.log(Math.max(betas[1], 1e-30)),
     }),
@@ -121,7 +121,7 @@ const updateHeader = op({
 
 export const excludedByDefault = (v: Variable): boolean => v.shape.length <= 1;
 
-/** Throws unless a number lies in a range; scalar inputs are not known yet. */
+/** Checks that a number is in a range; the values of scalar inputs are not known yet. @throws InputError */
 export function checkNumber(what: string, value: Scalar, low: number, high = Number.POSITIVE_INFINITY): void {
   if (value instanceof Tensor) {
     if (value.node.kind !== 'scalar')
@@ -133,9 +133,9 @@ export function checkNumber(what: string, value: Scalar, low: number, high = Num
 }
 
 /**
- * Checks the arguments of an optimiser, before anything of them is read.
- * @param own the options of its own, with spaces between
- * @throws ShapeError for parameters that are no variables; InputError for another option
+ * Checks the arguments of an optimiser.
+ * @param own its additional options, separated by spaces
+ * @throws ShapeError unless the parameters are variables; InputError for an unknown option
  */
 export function checkOptimizer(name: string, parameters: unknown, options: unknown, own: string): void {
   checkVariables(name, 'parameters', parameters);
@@ -145,7 +145,7 @@ export function checkOptimizer(name: string, parameters: unknown, options: unkno
 }
 const COMMON = ['learningRate', 'weightDecay', 'exclude', 'learningRateFactor', 'name', 'clip'];
 
-/** The flat variable whose members these are; made when they lie in none yet. */
+/** The flat variable with exactly these members; made if there is none. */
 export function flatOf(variables: readonly Variable[], name: string): Variable {
   const flat = variables[0]?.home?.flat;
   if (flat && flat.members.length === variables.length && variables.every((v, i) => v === flat.members[i]))
@@ -154,8 +154,8 @@ export function flatOf(variables: readonly Variable[], name: string): Variable {
 }
 
 /**
- * Builds an optimiser from its rule: the parameters in one flat variable, the moments laid out like them. Parameters of another
- * optimiser move, with their values, to the one whose step runs.
+ * Builds an optimiser from its rule: the parameters in one flat variable, the moments laid out like them. Parameters that
+ * several optimisers share move, with their values, to the optimiser whose step runs.
  */
 export function makeOptimizer(
   parameters: readonly Variable[],
@@ -219,7 +219,7 @@ function packed(name: string, gradients: readonly Tensor[], variables: readonly 
   return pack(gradients);
 }
 
-/** How many blocks of 64 elements a variable takes in a flat buffer. */
+/** The number of blocks of 64 elements that a variable takes in a flat buffer. */
 export const blocksOf = (v: Variable): number => Math.ceil(v.size / PART);
 
 function blockTable(
@@ -232,11 +232,11 @@ function blockTable(
   );
 }
 
-/** What the header of an optimiser holds. */
+/** The counters in the header of an optimiser. */
 export interface OptimizerStatus {
   /** Updates done; what Adam calls t. Counted in f32: exact up to 16,777,216. */
   updates: number;
-  /** Updates left out because the gradient was not finite. */
+  /** Updates skipped because the gradient was not finite. */
   skipped: number;
   /** Euclidean norm of the last gradient, before clipping; not finite when that update was skipped. */
   gradientNorm: number;

@@ -13,7 +13,7 @@ import {
 
 /** Options of {@link sgd}. */
 export interface SgdOptions extends OptimizerOptions {
-  /** Default 0: none, and no velocity is kept. */
+  /** Default 0: no momentum, and no velocity is stored. */
   momentum?: number;
   /** Nesterov's momentum. Default false. */
   nesterov?: boolean;
@@ -54,7 +54,7 @@ const plainSgdOp = op({
 
 /**
  * Stochastic gradient descent as in PyTorch: v = momentum v + g + weightDecay w; w -= learningRate v.
- * An update whose gradient is not finite is left out and counted. Three dispatches.
+ * An update whose gradient is not finite is skipped and counted. Three dispatches.
  */
 export function sgd(parameters: readonly Variable[], options: SgdOptions): Optimizer {
   checkOptimizer('sgd', parameters, options, 'momentum nesterov');

@@ -18,7 +18,7 @@ interface Row {
   uniformity: number;
   uniformityOptimum: number;
   knnZ: number;
-  /** Of the test images of each class, in radians. */
+  /** The angles of the test images of each class, in radians. */
   angles: number[][];
 }
 
@@ -76,14 +76,14 @@ function summary(rows: readonly Row[]): string {
 
 // ---- the picture ----
 
-/** The classes that have a column of their own: one that stands apart, two that look alike. */
+/** The classes with a separate column: one that is unlike the others, and two that look alike. */
 const SHOWN = [1, 7, 9];
 /** Concentration of the von Mises kernel: about 6 degrees. */
 const KAPPA = 90;
 const PARTS = 180;
 const RADIUS = 40;
 
-/** Density of angles around the circle, in units of the even one: `PARTS` values. */
+/** Density of angles around the circle, relative to the uniform density: `PARTS` values. */
 export function density(angles: readonly number[]): number[] {
   const at = Array.from({ length: PARTS }, (_, i) => (2 * Math.PI * i) / PARTS);
   const kernel = (turn: number) => Math.exp(KAPPA * (Math.cos(turn) - 1));
@@ -92,7 +92,7 @@ export function density(angles: readonly number[]): number[] {
   return sums.map((sum) => (sum * PARTS) / total);
 }
 
-/** Points on the circle, and around it how densely they lie: the area's height is the density, its peak as high as there is room. */
+/** Points on the circle, and their density as the height of an area around it; the peak always has the same height. */
 function ring([cx, cy]: readonly [number, number], angles: readonly number[], colour: string) {
   const dense = density(angles);
   const height = 26 / Math.max(...dense);
@@ -102,7 +102,7 @@ function ring([cx, cy]: readonly [number, number], angles: readonly number[], co
   };
   const around = (radius: (i: number) => number) =>
     `M${Array.from({ length: PARTS }, (_, i) => at(radius(i), i)).join('L')}Z`;
-  // Dots lie a little apart inwards, so that many in one place are seen as many.
+  // Dots are spread a little inwards, so that many in one place are visible as many.
   const dots = angles
     .slice(0, 600)
     .map((angle, i) => {
@@ -136,12 +136,12 @@ function draw(rows: readonly Row[]): string {
   return figure(
     {
       title: 'Test images on the circle: encoders with a 2-D embedding',
-      description: `After Figure 3 of Wang and Isola: for each encoder the directions of the embeddings of 2,000 test images, as dots and as a density around the circle, of all classes and of ${SHOWN.map((c) => FASHION_CLASSES[c]).join(', ')}; the dashed circle is the even density. ${rows.map((row) => `${row.encoder}: ${words(row).join(', ')}`).join('. ')}.`,
+      description: `After Figure 3 of Wang and Isola: for each encoder the directions of the embeddings of 2,000 test images, as dots and as a density around the circle, of all classes and of ${SHOWN.map((c) => FASHION_CLASSES[c]).join(', ')}; the dashed circle marks the uniform density. ${rows.map((row) => `${row.encoder}: ${words(row).join(', ')}`).join('. ')}.`,
       width: first + width * columns.length + 10,
       height: 78 + height * rows.length + 14,
     },
     [
-      html`<text x="20" y="50">dots: images; area: how densely they lie; dashed: evenly spread</text>`,
+      html`<text x="20" y="50">dots: images; area: their density; dashed: the uniform density</text>`,
       html`${columns.map(({ name }, column) => html`<text class="strong" x="${px(centre(0, column)[0])}" y="76" text-anchor="middle">${name}</text>`)}`,
       html`${rows.map((row, r) => {
         const top = centre(r, 0)[1] - 30;
@@ -155,7 +155,7 @@ ${columns.map(({ of, colour }, column) => ring(centre(r, column), of(row), colou
   );
 }
 
-/** The classes by turns: the first few hundred are then of all of them. */
+/** The classes interleaved, so that the first few hundred angles are of all classes. */
 const interleaved = (angles: readonly number[][]): number[] =>
   Array.from({ length: Math.max(...angles.map(({ length }) => length)) }, (_, i) =>
     angles.flatMap((some) => (i < some.length ? [some[i]] : [])),

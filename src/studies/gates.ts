@@ -1,13 +1,13 @@
 import { type Beside, type Bound, type Case, over, within } from './method_study.ts';
 import type { Result } from './result.ts';
 
-/** A promise about a run, and whether it is kept. */
+/** A requirement on a run, and whether it is met. */
 export interface Gate {
   text: string;
   ok: boolean;
 }
 
-/** The calibrated gates of what is not trained. */
+/** The calibrated gates of representations that are not trained. */
 export const BASELINES: Readonly<Record<string, readonly Bound[]>> = {
   'raw pixels': [
     ...[within('knn', 0.8035, 0.8075), within('linearProbe', 0.8465, 0.8545)],
@@ -16,7 +16,7 @@ export const BASELINES: Readonly<Record<string, readonly Bound[]>> = {
   untrained: [within('augKnn', 0.55, 0.62), within('linearProbe', 0.77, 0.83)],
 };
 
-/** A healthy run of a method that was not calibrated. */
+/** The gates of healthy runs of methods without calibrated gates. */
 export const DEFAULT: readonly Bound[] = [over('untrained', 'augKnn', 0.05)];
 
 /** The gates that a run is held to, by its method and variant. */
@@ -39,7 +39,7 @@ export function judge(bounds: readonly Bound[], run: Result, beside: Beside): Ga
   });
 }
 
-/** Every gate of every run, the alarm's word included. */
+/** Every gate of every run, including what the alarm must report. */
 export function gatesOf(results: readonly Result[], cases: readonly Case[]): Gate[] {
   const find = (method: string, variant: string, seed: number) =>
     results.find((r) => r.method === method && r.variant === variant && r.seed === seed);

@@ -38,14 +38,14 @@ const positiveLogits = ({ anchors, positives, D }: Embeddings, temperature: numb
   div(sum(mul(rowsOf(anchors, D), rowsOf(positives, D)), { axes: [1] }), temperature);
 
 /**
- * What InfoNCE minus log M tends to as the number M of negatives grows, for fixed embeddings. On the even sphere
- * E exp(u.y / temperature) = 0F1(; D/2; 1 / (4 temperature^2)), whatever u; else it is a finite mean.
+ * The limit of InfoNCE minus log M as the number M of negatives grows, for fixed embeddings. For negatives that are uniform on
+ * the sphere E exp(u.y / temperature) = 0F1(; D/2; 1 / (4 temperature^2)) for every u; otherwise it is a finite mean.
  */
 export async function limitOf(device: Device, embeddings: Embeddings, temperature: number): Promise<Limit> {
   const { anchors, points, D } = embeddings;
   const { alignment, logSum } = await compute(device, () => ({
     alignment: mean(positiveLogits(embeddings, temperature)),
-    // The closed form has no use for it.
+    // Not used by the closed form.
     logSum: mean(contrast(rowsOf(anchors, D), rowsOf(points ?? anchors, D), { temperature }).loss),
   }));
   return {
@@ -60,7 +60,7 @@ export interface LossesOptions {
   temperature: number;
   /** Numbers of negatives. */
   counts: readonly number[];
-  /** How often negatives are drawn. */
+  /** Number of draws of the negatives. */
   draws: number;
   seed: number;
 }

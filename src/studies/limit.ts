@@ -1,4 +1,4 @@
-// How InfoNCE minus log M tends to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
+// InfoNCE minus log M converges to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
 
 import { linearRegression, meanSimple, rootMeanSquare, sampleStandardDeviation } from 'simple-statistics';
 import { decades, linear } from '../cli/axes.ts';
@@ -14,7 +14,7 @@ import { colours, figure, mark, type Shape } from './figure.ts';
 import { type Embeddings, infoNceLosses, limitOf } from './info_nce_limit.ts';
 import { type Lab, type Study, trained } from './study.ts';
 
-/** InfoNCE with M negatives over the draws, and what its two terms tend to. */
+/** InfoNCE with M negatives over the draws, and the limits of its two terms. */
 interface Row {
   embeddings: string;
   temperature: number;
@@ -47,7 +47,7 @@ const sets: Record<string, (lab: Lab) => Promise<Embeddings>> = {
       4,
     );
     const anchors = points.slice(0, PAIRS * D);
-    // Of the same clusters, by ten whole rounds.
+    // The same clusters in the same order, since 1,000 is a multiple of ten.
     return { D, anchors, positives: points.slice(1000 * D, (1000 + PAIRS) * D), points };
   },
   'trained encoder': async (lab) => {
@@ -112,7 +112,7 @@ const groups = (rows: readonly Row[]) =>
 const limitAt = ({ alignment, uniformity }: Row) => alignment + uniformity;
 const off = (row: Row) => Math.abs(row.mean - limitAt(row));
 
-/** The power of M with which a single draw comes nearer from 256 negatives on. */
+/** The power of M with which the distance of a single draw falls, from 256 negatives on. */
 const rate = (rows: readonly Row[]): number =>
   linearRegression(
     rows

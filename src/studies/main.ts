@@ -22,18 +22,18 @@ const studies = new Map<string, { study: Study<object>; text: string }>(
 );
 const names = [...studies.keys()];
 
-const HELP = `Measures and draws what the papers say, into docs/studies: NAME.json and NAME.svg.
+const HELP = `Measures and plots theoretical predictions of papers, into docs/studies: NAME.json and NAME.svg.
 
   npm run studies -- [options]
 
   --only NAME,NAME   some of the studies (default: all)
-  --draw             draw the numbers in docs/studies again, measure nothing
+  --draw             only redraw the plots, from the numbers in docs/studies
   -h, --help         show this text
 
 ${[...studies].map(([name, { text }]) => `  ${name.padEnd(18)} ${text}`).join('\n')}
 
-Numbers that are in docs/studies already, as they are in a fresh clone, are not measured again. Delete NAME.json to
-measure a study anew.
+Numbers that are in docs/studies already, as they are in a fresh clone, are not measured again. To repeat a study,
+delete NAME.json.
 `;
 
 /** One row a line. */
@@ -65,7 +65,7 @@ async function run(name: string, lab: Lab | null): Promise<void> {
     }
     if (rows.length === before)
       print(
-        `Nothing was measured: docs/studies/${file} has all ${before} rows. Delete it to measure them anew.\n`,
+        `Nothing was measured: docs/studies/${file} has all ${before} rows. Delete it to measure them again.\n`,
       );
   }
   if (!rows.length) throw new InputError(`${path}/${file}: no numbers yet; run without --draw`);

@@ -1,4 +1,4 @@
-// What the test of a method says about its training: which variants are trained, what comes of them, and the gates they are held to.
+// The study of a method, which its test defines: the variants that are trained, their expected outcomes, and their gates.
 
 import { InputError } from '../gpu/errors.ts';
 import { allMethods } from '../methods/index.ts';
@@ -6,7 +6,7 @@ import type { Method } from '../methods/method.ts';
 import type { CollapseKind } from '../metrics/alarm.ts';
 import type { Result } from './result.ts';
 
-/** What a run is compared with, where there is such a run. */
+/** The runs with which a run is compared, if they exist. */
 export interface Beside {
   /** Raw pixels. */
   raw?: Result;
@@ -16,7 +16,7 @@ export interface Beside {
   own?: Result;
 }
 
-/** A calibrated gate: a number of a run, and where it must lie. */
+/** A calibrated gate: a number of a run, and its allowed range. */
 export type Bound = [
   metric: string,
   value: (run: Result, beside: Beside) => number,
@@ -52,10 +52,10 @@ export const under = (other: keyof Beside, name: string, by: number): Bound =>
 interface Variant<H> {
   /** Its name; without one, the method itself. */
   variant?: string;
-  /** Those that are not the defaults. */
+  /** Values that differ from the defaults. */
   hyperparameters?: { readonly [K in keyof H]?: number };
   seeds: readonly number[];
-  /** The collapses that are known to come of it; without them it is healthy. */
+  /** The collapses that it is known to cause; without them it is healthy. */
   expected?: readonly CollapseKind[];
   /** Calibrated gates; without them, a healthy method has the default gate. */
   gates?: readonly Bound[];
@@ -67,7 +67,7 @@ export interface DigitsCase<H = Record<string, number>> {
   epochs?: number;
   learningRate?: number;
   seeds: readonly number[];
-  /** What the alarm says, exactly; default: nothing. */
+  /** Exactly the collapses that the alarm must report. Default: none. */
   alarm?: readonly CollapseKind[] | 'any';
   gates: readonly Bound[];
   /** Whether gates compare it with the method's first run here, on the same seed. */
@@ -78,7 +78,7 @@ export interface DigitsCase<H = Record<string, number>> {
 export type MethodStudy<M extends Method = Method> =
   | {
       method: M;
-      /** Place in the tables of docs/results.md, from the least to the largest. */
+      /** Sort key in the tables of docs/results.md, ascending. */
       order: number;
       /** Also fit a linear probe of z, where gates ask for it. */
       probeZ?: boolean;
@@ -88,10 +88,10 @@ export type MethodStudy<M extends Method = Method> =
   /** A method that is not trained by the small protocol, and why. */
   | { method: M; without: string };
 
-/** What is trained, and which collapse is known to come of it. */
+/** A run configuration, and the collapse that it is known to cause. */
 export interface Case {
   method: string;
-  /** '' with the defaults. */
+  /** The name of the variant; '' with the defaults. */
   variant: string;
   hyperparameters?: Readonly<Record<string, number>>;
   seeds: readonly number[];

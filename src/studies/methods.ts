@@ -21,10 +21,10 @@ const HELP = `Trains every method by the small protocol and measures it, into do
   --only METHOD,...   some of the methods (default: all)
   --again             train again what docs/results.json has already, which is everything in a fresh clone
                       (without it an interrupted command continues)
-  --draw              draw the numbers in docs/results.json again, train nothing
+  --draw              only redraw the tables and pictures, from docs/results.json
   -h, --help          show this text`;
 
-/** What earlier runs left; nothing without a file. @throws InputError for a file that cannot be read */
+/** The results of earlier runs; none without a file. @throws InputError for a file that cannot be read */
 function read(): Result[] {
   let text: string;
   try {
@@ -111,7 +111,7 @@ async function study(args: string[], studies: readonly MethodStudy[]): Promise<v
   Deno.exitCode = missed.length ? 1 : 0;
 }
 
-/** The program: trains and judges what the studies ask for, and ends the process. */
+/** The program: trains and judges the cases of the studies, and ends the process. */
 export async function main(args: string[], studies: readonly MethodStudy[]): Promise<never> {
   try {
     await study(args, studies);

@@ -1,4 +1,4 @@
-// The small protocol: what `npm run methods` trains and judges, and what the slow tests train again.
+// The small protocol, by which `npm run methods` and the slow tests train and judge.
 
 import { FASHION_STATISTICS, readData } from '../cli/files.ts';
 import { principalPlane } from '../cli/principal_plane.ts';
@@ -35,7 +35,7 @@ import type { Result } from './result.ts';
 /** Test samples in a picture. */
 const POINTS = 300;
 
-/** What of a case says how it is trained. */
+/** The part of a case that determines its training. */
 type Trained = Pick<Case, 'method' | 'hyperparameters'>;
 
 /** The small protocol as calibrated: MLP 784-256-128 -> h, 128-128-64 -> z, noise on the views, 10 epochs of 39 steps of 256. */
@@ -56,7 +56,7 @@ const data = {
 
 type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
 
-/** An encoder as a run of this seed begins, whatever its method. */
+/** The initial encoder of runs with this seed, which is the same for all methods. */
 async function untrainedModel(device: Device, seed: number): Promise<ImageModel> {
   const run = runOf({ method: 'simclr' }, seed);
   const model = buildImageModel(run, 0);
@@ -64,7 +64,7 @@ async function untrainedModel(device: Device, seed: number): Promise<ImageModel>
   return model;
 }
 
-/** Linear CKA of h of the test images with what it was before training, and with their pixels. */
+/** Linear CKA of h of the test images with h before training, and with their pixels. */
 async function ckaOf(device: Device, model: ImageModel, untrained: ImageModel) {
   const rowsOf = async (forward: (x: Tensor) => Tensor) =>
     (await embed(device, data.test, (x) => ({ rows: forward(x) }))).rows;
@@ -79,7 +79,7 @@ async function ckaOf(device: Device, model: ImageModel, untrained: ImageModel) {
   return cka;
 }
 
-/** What a model makes of the test set: metrics, CKA, Barlow's correlation, a picture of z. */
+/** Evaluates a model on the test set: metrics, CKA, Barlow's correlation, a picture of z. */
 async function judge(device: Device, model: ImageModel, untrained: ImageModel, { probeZ = false } = {}) {
   const forward: Forward = (x) => represent(model, x);
   const { spectrumZ, similaritiesZ: _, notes: __, ...metrics } = await evaluate(device, data, forward);
@@ -116,7 +116,7 @@ async function judge(device: Device, model: ImageModel, untrained: ImageModel, {
   };
 }
 
-/** Linear probe of z with all labels: where a collapse of dimensions shows that h hides. */
+/** Linear probe of z with all labels: it shows a dimensional collapse that h hides. */
 async function probeOfZ(device: Device, forward: Forward): Promise<number> {
   const sets = [data.train, data.test];
   const embedded = await Promise.all(sets.map((set) => embed(device, set, forward)));
@@ -161,7 +161,7 @@ export async function runCase(
   );
 }
 
-/** A run as the alarm of now judges it; one without looks keeps the judgement that it has. */
+/** A run as the current alarm judges it; without saved evaluations the earlier judgement is kept. */
 export function withAlarm(
   run: Result,
   untrained: Result,

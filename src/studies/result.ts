@@ -1,6 +1,6 @@
 import type { CollapseKind, Look, THRESHOLDS } from '../metrics/alarm.ts';
 
-/** One run, as it stands in docs/results.json; metrics by their keys in report.json. */
+/** One run in docs/results.json; metrics by their keys in report.json. */
 export interface Result {
   method: string;
   variant: string;
@@ -11,13 +11,13 @@ export interface Result {
   alarm: readonly CollapseKind[];
   /** The sentences of the alarm. */
   words: readonly string[];
-  /** Steps at which it sounded, though the run is healthy. */
+  /** Steps with a false alarm: the run is healthy. */
   falseAlarmSteps?: readonly number[];
-  /** The shares that it judges by, at the end. */
+  /** The shares by which the alarm judges, at the end. */
   shares?: typeof THRESHOLDS;
-  /** The looks that it judged, so that they can be judged again. */
+  /** The evaluations that the alarm judged, so that they can be judged again. */
   looks?: readonly Look[];
-  /** The look of an untrained encoder, which the alarm compares with. */
+  /** The evaluation of an untrained encoder, with which the alarm compares. */
   look?: Omit<Look, 'step'>;
   picture?: { x: number[]; y: number[]; spectrum: number[] };
 }

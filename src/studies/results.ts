@@ -31,7 +31,7 @@ const columnsOf = (...groups: MetricGroup[]): Column[] =>
         value: ({ metrics }) => metrics[key],
       })),
   );
-/** A number that only studies have. */
+/** A metric that only studies have. */
 const ofStudy = (key: string, name: string, digits = 3): Column => ({
   ...{ name, digits },
   value: ({ metrics }) => metrics[key],
@@ -121,7 +121,7 @@ function alarmSection(results: readonly Result[], cases: readonly Case[]): strin
 Seed 0, on which the thresholds were fitted: ${outcome(judged.filter(({ seed }) => seed === 0))}.
 Seeds 1 and 2: ${outcome(judged.filter(({ seed }) => seed > 0))}.
 
-| share of | threshold | middle between the worst healthy and the best collapsed run of seed 0 (their values) |
+| share of | threshold | geometric mean of the worst healthy and the best collapsed run of seed 0 (their values) |
 | --- | --: | --- |
 ${rows.join('\n')}
 
@@ -145,7 +145,7 @@ const COLOURS = [
   '#8a8a8a',
 ];
 
-/** Test embeddings on their principal plane, coloured by class, above the singular values; one cell a method. */
+/** Test embeddings on their principal plane, coloured by class, above the singular values; one cell for each method. */
 function picturesOf(groups: readonly Group[], labels: ArrayLike<number>): string {
   const shown = groups
     .map(({ runs }) => runs.find(({ seed }) => seed === 0) ?? runs[0])
@@ -186,7 +186,7 @@ ${cells.join('\n')}
 `;
 }
 
-/** Writes the table and the pictures. @returns the gates that are missed, a line each */
+/** Writes docs/results.md and its pictures. @returns the gates that are missed, a line each */
 export async function render(
   results: readonly Result[],
   cases: readonly Case[],
@@ -215,7 +215,7 @@ ${table(groups, ACCURACIES, ['alarm', alarmOf])}
 
 ## Robustness
 
-k-NN on h of test images under shifts that the training views lack, or have in a weaker form (noise). Invariance: how little augmentation moves h.
+k-NN on h of test images under shifts that the training views lack, or have in a weaker form (noise). Invariance: how little augmentation changes h.
 Equivariance: R² of a linear map from h of an image to h of the image turned by 90 degrees. Wrong turn: R² of the same prediction against the image turned by 180 degrees.
 
 ${table(groups, ROBUSTNESS)}

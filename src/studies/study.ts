@@ -5,20 +5,20 @@ import type { Device } from '../gpu/device.ts';
 import { type ImageModel, type ImageRun, imageTask } from '../train/images.ts';
 import { run } from '../train/run.ts';
 
-/** What a study works with. */
+/** The device and the data of a study. */
 export interface Lab {
   device: Device;
   data: { train: Dataset; test: Dataset };
   say: (line: string) => void;
 }
 
-/** Something that a paper says, measured: rows of numbers, and a picture of them. */
+/** A measurement of a paper's prediction: rows of numbers, and a picture of them. */
 export interface Study<Row> {
-  /** Gives rows one by one; `rows` are those of earlier runs and all given so far, which are not measured again. */
+  /** Yields rows one by one. `rows` has those of earlier runs and all yielded so far, which are not measured again. */
   measure(lab: Lab, rows: readonly Row[]): AsyncIterable<Row>;
   /** The picture, an SVG file. */
   draw(rows: readonly Row[]): string;
-  /** What the rows say, for the terminal. */
+  /** The result in a few lines, for the terminal. */
   summary(rows: readonly Row[]): string;
 }
 

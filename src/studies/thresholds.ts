@@ -7,7 +7,7 @@ type Name = keyof typeof THRESHOLDS;
 const fewDimensions = (kinds: readonly CollapseKind[]) =>
   kinds.includes('dimensional') ? 'below' : kinds.length ? undefined : 'above';
 
-/** Which runs a threshold stands between: those that must be above, and those that must be below. */
+/** The side of each threshold on which a run must be, by its collapses; undefined where it may be on either. */
 const SIDES: Record<Name, (kinds: readonly CollapseKind[]) => 'above' | 'below' | undefined> = {
   uniformity: (kinds) =>
     kinds.includes('complete') || kinds.includes('dimensional')
@@ -15,19 +15,19 @@ const SIDES: Record<Name, (kinds: readonly CollapseKind[]) => 'above' | 'below' 
       : kinds.length
         ? undefined
         : 'above',
-  // Whether a low uniformity is a point or few dimensions.
+  // Distinguishes a point from few dimensions, where uniformity is low.
   std: (kinds) =>
     kinds.includes('complete') ? 'below' : kinds.includes('dimensional') ? 'above' : undefined,
-  // Where uniformity is low and std is not.
+  // Used where uniformity is low and std is not.
   rank: fewDimensions,
   participation: fewDimensions,
   length: (kinds) => (kinds.includes('scale') ? 'below' : 'above'),
 };
 
-/** The best collapsed run of seed 0 on the 8 x 8 digits, where it asks for more: VICReg without covariance (test/methods/vicreg.test.ts). */
+/** The best collapsed run of seed 0 on the 8 x 8 digits, where it is a tighter limit: VICReg without covariance (test/methods/vicreg.test.ts). */
 const DIGITS: Partial<Record<Name, number>> = { participation: 0.055 };
 
-/** What the runs of seed 0 ask of each threshold: "low .. high -> middle", in the logarithm. */
+/** For each threshold the geometric mean of the nearest runs of seed 0 on both sides, with their values. */
 export function fit(runs: readonly Result[]): {
   thresholds: typeof THRESHOLDS;
   fitted: Record<Name, string>;

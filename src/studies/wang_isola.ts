@@ -18,11 +18,11 @@ import { type Lab, type Study, trained } from './study.ts';
 
 /** One trained encoder. Accuracies are shares; alignment and uniformity are of z, as evaluate() defines them. */
 export interface Run {
-  /** What `npm start` would be given. */
+  /** The arguments of `npm start` that train it. */
   args: string;
   alignment: number;
   uniformity: number;
-  /** Of h, with all labels. */
+  /** Accuracy of a linear probe of h, with all labels. */
   linearProbe: number;
   knn: number;
   knnZ: number;
@@ -34,7 +34,7 @@ const contrastive = (temperature: number, batch = 256) =>
 const alignUniform = (align: number, uniform: number, batch = 256) =>
   `--method alignUniform --align-weight ${align} --uniform-weight ${uniform} --batch ${batch}`;
 
-/** The runs, by what tells them apart. */
+/** The runs, by the options in which they differ. */
 const GRID = [
   ...[0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2].map((temperature) => contrastive(temperature)),
   ...[0.1, 0.25, 0.5, 1, 2, 3, 5, 10].map((weight) => alignUniform(weight, 1)),
@@ -43,7 +43,7 @@ const GRID = [
   ...[0.2, 0.5].flatMap((temperature) => [64, 128, 512].map((batch) => contrastive(temperature, batch))),
   ...[1, 2].flatMap((weight) => [64, 128, 512].map((batch) => alignUniform(weight, 1, batch))),
 ];
-/** Of the best run of each family: the best of many with one seed was also lucky. */
+/** More seeds of the best run of each family: the best of many runs with one seed was also lucky. */
 const FRESH_SEEDS = [1, 2, 3];
 
 const families = {
@@ -107,7 +107,7 @@ const settings = (run: Run): string =>
 
 const outcomes = { linearProbe: 'linear probe on h', knn: 'k-NN on h', knnZ: 'k-NN on z' } as const;
 
-/** Rank correlations of an accuracy: positive where better goes with more accurate. */
+/** Rank correlations of an accuracy, positive where a better metric goes with a higher accuracy. */
 export function correlations(runs: readonly Run[], outcome: keyof typeof outcomes = 'linearProbe') {
   const [accuracy, align, uniform, both] = [
     runs.map((run) => run[outcome]),

@@ -40,7 +40,7 @@ test('latest points to a run, but never in the place of what the user has there'
     Deno.removeSync(`${out}/latest`, { recursive: true });
     make(`${out}/latest`);
     const before = Deno.lstatSync(`${out}/latest`);
-    assert.match(pointLatest(second)!, /latest is no link to a run folder, so it stays/, what);
+    assert.match(pointLatest(second)!, /latest is not a link to a run folder, so it is kept/, what);
     const after = Deno.lstatSync(`${out}/latest`);
     assert.equal(
       [after.isFile, after.isDirectory, after.ino],
@@ -141,8 +141,8 @@ test('a last line that was cut off is left out; any other bad line is named', ()
   for (let cut = 1; cut < '{"step":3}'.length; cut++)
     assert.equal(of(text.slice(0, -1 - cut)), [{ step: 1 }, { step: 2 }], text.slice(0, -1 - cut));
   assert.equal(of(''), []);
-  assert.throws(() => of(text.replace('{"step":2}', '{"st')), /metrics\.jsonl: line 2 is no JSON/);
-  assert.throws(() => of(`${text}{"st\n`), /metrics\.jsonl: line 4 is no JSON/);
+  assert.throws(() => of(text.replace('{"step":2}', '{"st')), /metrics\.jsonl: line 2 is not JSON/);
+  assert.throws(() => of(`${text}{"st\n`), /metrics\.jsonl: line 4 is not JSON/);
 });
 
 const look = { loss: 1, alignment: 1, uniformity: -1, std: 0.1, rank: 9, length: 1, knn: 0.5, probe: 0.5 };

@@ -201,7 +201,7 @@ test('the share of right neighbours is of all queries, and a gain within two sta
     page(-0.0275),
     '2.8 ± 0.4 points fewer than raw pixels; 5.8 ± 0.4 points more than the untrained encoder',
   );
-  has(page(-0.008), 'no clear difference to raw pixels (−0.8 ± 0.4 points)');
+  has(page(-0.008), 'no clear difference from raw pixels (−0.8 ± 0.4 points)');
 });
 
 function has(text: string, ...parts: string[]): void {

@@ -28,7 +28,7 @@ test('test images whose embeddings coincide are a collapse, though the views of 
   const set = setOf({ stdZ: 0.0002, uniformity: 0, effectiveRankZ: 0 });
   const [seen, ...more] = withPoint([], set, 16);
   equal([seen.kind, seen.since, more.length], ['complete', 16, 0]);
-  has(seen.evidence.join('; '), 'all test images coincide: their std is 0.2 % of an even spread');
+  has(seen.evidence.join('; '), 'the test images nearly coincide: their std is 0.2 % of an even spread');
   has(seen.remedy, 'pushes embeddings apart');
   const text = verdict(set, 'simclr', [seen]);
   has(text, 'simclr: the embedding is collapsing (complete): uniformity 0.000');
@@ -41,7 +41,9 @@ test('test images whose embeddings coincide are a collapse, though the views of 
   // Told once; a narrow cone is left to the looks.
   const told = [{ ...seen, since: 4 }];
   equal(withPoint(told, set, 16), told);
-  equal(withPoint([], setOf({ stdZ: 0.01 }), 16), []);
+  // 4 % of an even spread: the alarm may have been silent, since these images are others.
+  equal(withPoint([], setOf({ stdZ: 0.005 }), 16)[0].kind, 'complete');
+  equal(withPoint([], setOf({ stdZ: 0.02 }), 16), []);
   equal(withPoint([], setOf({ stdZ: null }), 16), []);
 });
 

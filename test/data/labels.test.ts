@@ -139,7 +139,7 @@ test('what is no label is told with its row; wrong lengths, classes and lists ar
   );
   throws(
     () => numberTogether('knnAccuracy', [list], { classes: 2 }),
-    /expected labels of at most 2 classes, as "classes" tells, got 3 different labels/,
+    /expected at most 2 different labels, the number of "classes", got 3/,
   );
   for (const classes of [0, -1, 1.5, Number.NaN, '3' as never])
     throws(() => numberTogether('f', [list], { classes }), /f: expected a whole number .* for "classes"/);

@@ -57,9 +57,9 @@ test('bad files say what is wrong, and which file', () => {
   const six = new Float32Array(6);
   const good = npyFile('<f4', [3, 2], six);
   const bad = (bytes: Uint8Array, pattern: RegExp) => throws(() => npyRows(bytes, 'x.npy'), pattern);
-  bad(text('PK\x03\x04, an .npz file'), /^x.npy: this is no .npy file/);
+  bad(text('PK\x03\x04, an .npz file'), /^x.npy: not a .npy file/);
   for (let length = 0; length < good.length; length++)
-    bad(good.subarray(0, length), length < 6 ? /no .npy file/ : /cut off/);
+    bad(good.subarray(0, length), length < 6 ? /not a .npy file/ : /cut off/);
   bad(npyFile('<f4', [3, 2], new Float32Array(7)), /too long: \[3, 2\] needs 24 bytes, it holds 28/);
   bad(text('PK\x03\x04'), /is it an .npz\?/);
   bad(npyFile("[('x', '<f4')]", [3, 2], six), /got records; save one field/);
@@ -73,7 +73,7 @@ test('bad files say what is wrong, and which file', () => {
   bad(npyFile('<f4', [1, 3, 2], six), /got <f4 \[1, 3, 2\]/);
   bad(npyFile('<f4', [0, 2], new Float32Array(0)), /got <f4 \[0, 2\]/);
   bad(npyFile('<U1', [3, 2], six), /expected embeddings .* of numbers, got <U1 \[3, 2\]/);
-  bad(npyFile('<f2', [1, 1], Uint16Array.of(0x7c00)), /row 0 has Infinity, which is no finite f32/);
+  bad(npyFile('<f2', [1, 1], Uint16Array.of(0x7c00)), /row 0 has Infinity, which is not finite in f32/);
   bad(npyFile('<f4', [3, 2], six, { sizes: '3, x' }), /its header cannot be read/);
   bad(
     npyFile('<f4', [3, 2], six, { sizes: '9'.repeat(30) }),
@@ -84,13 +84,13 @@ test('bad files say what is wrong, and which file', () => {
     /cut off: .* needs 73786976294838210000 bytes/,
   );
   bad(npyFile('<f4', [3, 2], Float32Array.of(1, 2, 3, Number.NaN, 5, 6)), /row 1 has NaN/);
-  bad(npyFile('<f8', [1, 2], Float64Array.of(1, 1e300)), /row 0 has 1e\+300, which is no finite f32/);
+  bad(npyFile('<f8', [1, 2], Float64Array.of(1, 1e300)), /row 0 has 1e\+300, which is not finite in f32/);
   const label = (bytes: Uint8Array, pattern: RegExp) => throws(() => npyLabels(bytes, 'y.npy'), pattern);
   label(good, /^y.npy: expected labels \[N\] or \[N, 1\] of integers or text, got <f4 \[3, 2\]/);
   label(npyFile('<i4', [3, 2], six), /got <i4 \[3, 2\]/);
   label(npyFile('<i4', [0], new Int32Array()), /got <i4 \[0\]/);
   label(npyFile('<f4', [2], Float32Array.of(1, 0.5)), /labels of integers or text, got 0.5 in row 1/);
-  label(npyFile('<U1', [1], Uint32Array.of(0x110000)), /element 0 has 1114112, which is no letter/);
+  label(npyFile('<U1', [1], Uint32Array.of(0x110000)), /element 0 has 1114112, which is not a code point/);
 });
 
 test('float16, booleans, and integers of all sizes are embeddings too', () => {

@@ -85,7 +85,7 @@ test('bad files say what is wrong', () => {
   const eight = new Uint8Array(8);
   const bad = (bytes: Uint8Array, pattern: RegExp) => throws(() => decodeSafetensors(bytes), pattern);
   decodeSafetensors(file(x({}), eight));
-  bad(new TextEncoder().encode('\x89PNG and so on, more than eight bytes'), /no safetensors file/);
+  bad(new TextEncoder().encode('\x89PNG and so on, more than eight bytes'), /not a safetensors file/);
   bad(file('{"x":'), /header is not JSON/);
   bad(file('[1]'), /not a JSON object/);
   bad(file({ x: 3 }), /"x" is not described/);

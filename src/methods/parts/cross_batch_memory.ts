@@ -5,7 +5,7 @@ import { l2Normalize } from '../../ops/l2_normalize.ts';
 import { concatenate, slice } from '../../ops/shape.ts';
 import { queue } from './queue.ts';
 
-/** Label of an empty place: no class has it, and it is no candidate. */
+/** Label of an empty slot: no class has it, and an empty slot is not a candidate. */
 const EMPTY = 0xffffffff;
 
 /** Embeddings of past batches, unit rows [K, D], and their labels, u32 [K]. */
@@ -16,7 +16,7 @@ export interface Memory {
 
 /**
  * Cross-batch memory: Wang et al. 2020, arXiv 1912.06798, Section 3.3: embeddings drift slowly, so those of past batches serve
- * as candidates, without a gradient. Empty at first. Push a batch after it was compared, else its rows would meet themselves.
+ * as candidates, without a gradient. Empty at first. Push a batch after its loss, otherwise its rows are compared with themselves.
  *
  * @throws ShapeError unless `rows` is a positive whole number
  */

@@ -28,8 +28,8 @@ export function gaussianEnergy(): Energy {
 }
 
 /**
- * A network of two hidden layers of 64, less |x|^2 / (2 spread^2), which makes its integral finite. The last layer has no bias:
- * the constant is learned apart.
+ * A network with two hidden layers of 64, minus |x|^2 / (2 spread^2), which makes its integral finite. The last layer has no
+ * bias: the constant is learned separately.
  */
 export function networkEnergy(seed: number, spread: number): Energy {
   const hidden = (inputs: number) => linear({ inputs, outputs: 64, activation: 'silu', seed });

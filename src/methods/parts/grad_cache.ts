@@ -7,8 +7,8 @@ import type { Network } from './network.ts';
 /**
  * GradCache: Gao et al. 2021, arXiv 2101.06983, Section 3.2: the gradients of a loss of the whole batch, with the activations of one
  * chunk at a time. First the embeddings alone, chunk by chunk, and the loss's gradient on them; then each chunk forward
- * again, and backward from its part of that gradient. Exact where a sample's embedding does not depend on its chunk: batch
- * norm then normalises by the chunk, and the result is another; its running statistics follow the second pass only.
+ * again, and backward from its part of that gradient. Exact where a sample's embedding does not depend on its chunk. Batch norm
+ * normalises by the chunk, so with it the result differs; its running statistics are updated in the second pass only.
  *
  * @param x images of all views [M, ...]
  * @param chunks 1 to M
@@ -38,7 +38,8 @@ export function gradCache(
   const [dz] = grad(y, [z]);
   let gradients: Tensor[] = [];
   for (let i = 0; i < chunks; i++) {
-    // Cut from another view of x: the plan would share a cut, and all that follows from it, and keep it from pass to pass.
+    // Sliced from another view of x: otherwise the plan would share the slices of both passes, with all that is computed from
+    // them, and keep these in memory between the passes.
     const again = embed(chunk(x, i, [1]), { training: true });
     const next = grad(again, parameters, chunk(dz, i));
     gradients = i ? gradients.map((sum, k) => add(sum, next[k])) : next;

@@ -10,7 +10,7 @@ import { logSoftmax } from '../../ops/softmax.ts';
 import { dots } from './views.ts';
 
 /**
- * Learnt directions, and how near embeddings are to them: cosines. z: [N, width] -> [N, count]
+ * Learned prototypes: the cosines of embeddings with each. z: [N, width] -> [N, count]
  * @throws ShapeError unless count and width are positive whole numbers
  */
 export function prototypes(options: { name: string; count: number; width: number; seed: number }): Layer {

@@ -7,7 +7,7 @@ import { concatenate, slice } from '../../ops/shape.ts';
 export interface Queue {
   /** [K, D]; a checkpoint must hold it. */
   readonly rows: Variable;
-  /** Inside a step: x [N, D] comes in front, the oldest rows fall out. Any N; ops built later read the new rows. */
+  /** Inside a step: prepends x [N, D] and drops the oldest rows. Any N; ops built later read the new rows. */
   push(x: Tensor): void;
 }
 

@@ -6,7 +6,7 @@ import { matmul } from '../../ops/matmul.ts';
 import { sum } from '../../ops/reduce.ts';
 import { square } from '../../ops/unary.ts';
 
-/** Knots of the integral over t from -3 to 3, of which the integrand is even; by trapezoids, weighed with exp(-t^2 / 2). */
+/** Knots of the trapezoidal rule on [0, 3], with weight exp(-t^2 / 2): the integrand is even, so the integral over [-3, 3] is twice that. */
 const KNOTS = 17;
 const STEP = 3 / (KNOTS - 1);
 const gaussian = Array.from({ length: KNOTS }, (_, j) => Math.exp(-((j * STEP) ** 2) / 2));

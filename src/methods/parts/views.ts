@@ -4,7 +4,7 @@ import { mul } from '../../ops/binary.ts';
 import { sum } from '../../ops/reduce.ts';
 import { slice } from '../../ops/shape.ts';
 
-/** The shape, and the type where it is another. */
+/** The shape of a tensor, and its type if that is not f32. */
 const shownIn = (z: Tensor) => (z.dtype === 'f32' ? show(z.shape) : shownTensor(z));
 
 /** Throws a ShapeError unless two views are embeddings of the same samples. */

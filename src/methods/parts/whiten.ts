@@ -6,9 +6,9 @@ import { matmul } from '../../ops/matmul.ts';
 import { mean, sum } from '../../ops/reduce.ts';
 import { sqrt, square } from '../../ops/unary.ts';
 
-/** Added to the correlations, relative to their size: what bounds the factor of a direction without variance. */
+/** Added to the correlations, relative to their size: it bounds the factor of a direction without variance. */
 const RIDGE = 1e-5;
-/** Added to the variance of a feature, relative to the mean of all: likewise. */
+/** Added to the variance of a feature, relative to the mean variance: it bounds the factor of a constant feature. */
 const LEAST = 1e-7;
 
 const identity = (D: number, value: number) =>
@@ -18,11 +18,11 @@ const identity = (D: number, value: number) =>
   );
 
 /**
- * Rows of mean 0 whose covariance is the identity: features of variance 1 each, turned by the inverse square root of their
- * correlations (ZCA-cor: Kessy et al. 2018, arXiv 1512.00809, Table 1), so that the scale of a feature does not matter. The
- * root is Newton's iteration of IterNorm (Huang et al. 2019, arXiv 1904.03441, Equation 5), which needs products only, in its
- * coupled form, which rounding does not drive apart (Higham 2008, Section 6.3); the correlations are first divided by their
- * Frobenius norm. A direction whose variance is below 1.5^(-2 iterations) of that is whitened in part.
+ * Rows of mean 0 whose covariance is the identity: features are scaled to variance 1 and multiplied by the inverse square root
+ * of their correlations (ZCA-cor: Kessy et al. 2018, arXiv 1512.00809, Table 1), so that the scale of a feature does not matter.
+ * The root is by the Newton iteration of IterNorm (Huang et al. 2019, arXiv 1904.03441, Equation 5), which needs only products,
+ * in its coupled form, which is stable under rounding (Higham 2008, Section 6.3); the correlations are first divided by their
+ * Frobenius norm. A direction whose variance is below 1.5^(-2 iterations) of that is whitened only in part.
  *
  * @param z [B, N, D]: batches, each whitened by itself
  * @param iterations default 12

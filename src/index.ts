@@ -44,7 +44,7 @@ export { type Call, type Kernel, type Op, type OpFunction, op } from './graph/op
 export {
   constant,
   type DType,
-  fail as throwShapeError,
+  throwShapeError,
   flatten,
   input,
   layer,

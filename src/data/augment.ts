@@ -4,7 +4,7 @@ import { checkNumber, checkOptions, inRange, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
-import { fail, type Scalar, type Shape, type Tensor } from '../graph/tensor.ts';
+import { type Scalar, type Shape, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { randomLib } from '../ops/random.ts';
 import { blur } from './blur.ts';
 import {
@@ -276,7 +276,7 @@ export function augment(data: Dataset, options: AugmentOptions): Tensor {
   ]);
   const { batch, views = 2, normalize = true, start, indices, seed = 0, step = 0, ...a } = options;
   if (!inRange(views, { least: 1, whole: true }))
-    fail('augment', `expected a positive whole number of views, got ${shown(views)}`);
+    throwShapeError('augment', `expected a positive whole number of views, got ${shown(views)}`);
   const mode = samplingMode('augment', data, batch, options);
   checkScalar('augment', 'seed', seed, U32, 'u32');
   checkScalar('augment', 'step', step, U32, 'u32');
@@ -305,17 +305,17 @@ function check(data: Dataset, a: Augmentation): void {
   const range = (name: string, values: unknown, least: number, most: number, dtype?: 'u32') => {
     if (values === undefined) return;
     if (!Array.isArray(values) || values.length !== 2)
-      fail('augment', `expected [low, high] for "${name}", got ${shown(values)}`);
+      throwShapeError('augment', `expected [low, high] for "${name}", got ${shown(values)}`);
     for (const value of values) checkScalar('augment', name, value, { least, most, whole: !!dtype }, dtype);
     const [from, to] = values;
     if (typeof from === 'number' && typeof to === 'number' && from > to)
-      fail('augment', `expected "${name}" from low to high, got ${from} to ${to}`);
+      throwShapeError('augment', `expected "${name}" from low to high, got ${from} to ${to}`);
   };
   const group = <T extends object>(name: string, value: T | undefined, needed: (keyof T & string)[]) => {
     if (value === undefined) return;
     checkOptions(`augment: ${name}`, value, name === 'crop' ? ['area', 'aspect'] : needed);
     for (const key of needed)
-      if (value[key] === undefined) fail('augment', `expected "${name}.${key}", got none`);
+      if (value[key] === undefined) throwShapeError('augment', `expected "${name}.${key}", got none`);
   };
   group('crop', a.crop, ['area']);
   group('erase', a.erase, ['probability', 'size']);
@@ -340,6 +340,6 @@ function check(data: Dataset, a: Augmentation): void {
   range('erase.size', a.erase?.size, 1, 65535, 'u32');
   for (const name of ['saturation', 'hue', 'grayscale'] as const) {
     if (isOn(a[name]) && data.channels !== 3)
-      fail('augment', `expected RGB images for "${name}", got ${data.channels} channels`);
+      throwShapeError('augment', `expected RGB images for "${name}", got ${data.channels} channels`);
   }
 }

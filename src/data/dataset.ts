@@ -16,13 +16,13 @@ import { InputError } from '../gpu/errors.ts';
 import { checkScalar, checkTensor, shownTensor } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import {
-  fail,
   type Scalar,
   type Shape,
   sameShape,
   show,
   sizeOf,
   Tensor,
+  throwShapeError,
   Variable,
   variable,
 } from '../graph/tensor.ts';
@@ -258,14 +258,14 @@ export function checkDataset(op: string, data: unknown, name?: string): asserts 
     sameShape(images.shape, [first, height, width, channels] as Shape) &&
     (labels === null || labels === undefined || labels instanceof Variable);
   const which = name === undefined ? '' : ` for "${name}"`;
-  if (!whole) fail(op, `expected a data set made by dataset()${which}, got ${shownTensor(data)}`);
+  if (!whole) throwShapeError(op, `expected a data set made by dataset()${which}, got ${shownTensor(data)}`);
 }
 
 /** The shape of `rows` images. Kernels count elements in 32 bits. */
 export function batchShape(op: string, { height, width, channels }: Dataset, rows: number): Shape {
   const shape = [rows, height, width, channels];
   if (sizeOf(shape) > LARGEST_U32)
-    fail(op, `expected a batch of at most ${LARGEST_U32} numbers, got ${show(shape)}`);
+    throwShapeError(op, `expected a batch of at most ${LARGEST_U32} numbers, got ${show(shape)}`);
   return shape;
 }
 
@@ -276,7 +276,7 @@ export function batchShape(op: string, { height, width, channels }: Dataset, row
 export function batchesPerEpoch(data: Dataset, batch: number): number {
   checkDataset('batchesPerEpoch', data);
   if (!inRange(batch, { least: 1, whole: true }))
-    fail('batchesPerEpoch', `expected a positive whole number of samples, got ${shown(batch)}`);
+    throwShapeError('batchesPerEpoch', `expected a positive whole number of samples, got ${shown(batch)}`);
   return Math.floor(data.count / batch);
 }
 
@@ -316,20 +316,21 @@ export function samplingMode(
   { start, indices, seed, step }: Sampling,
 ): number {
   if (!inRange(rows, { least: 1, whole: true }))
-    fail(op, `expected a positive whole number of rows, got ${shown(rows)}`);
+    throwShapeError(op, `expected a positive whole number of rows, got ${shown(rows)}`);
   if (indices !== undefined) {
     const fits = indices instanceof Tensor && indices.dtype === 'u32' && sameShape(indices.shape, [rows]);
-    if (!fits) fail(op, `expected indices u32 [${rows}], got ${shownTensor(indices)}`);
+    if (!fits) throwShapeError(op, `expected indices u32 [${rows}], got ${shownTensor(indices)}`);
     return BY_INDEX;
   }
   if (start !== undefined) {
     checkScalar(op, 'start', start, U32, 'u32');
     return IN_ORDER;
   }
-  if (seed === undefined || step === undefined) fail(op, 'expected "start", "indices", or "seed" and "step"');
+  if (seed === undefined || step === undefined)
+    throwShapeError(op, 'expected "start", "indices", or "seed" and "step"');
   checkScalar(op, 'seed', seed, U32, 'u32');
   checkScalar(op, 'step', step, U32, 'u32');
-  if (rows > count) fail(op, `expected a batch of at most ${count} samples, got ${rows}`);
+  if (rows > count) throwShapeError(op, `expected a batch of at most ${count} samples, got ${rows}`);
   return RANDOM_EPOCH;
 }
 
@@ -388,7 +389,8 @@ const labelsOp = op({
 function optionsOf(op: string, data: Dataset, batch: number, views: number, sampling: Sampling): Options {
   const { start, seed, step } = sampling;
   const mode = samplingMode(op, data, batch, sampling);
-  if (batch * views > LARGEST_U32) fail(op, `expected at most ${LARGEST_U32} rows, got ${batch * views}`);
+  if (batch * views > LARGEST_U32)
+    throwShapeError(op, `expected at most ${LARGEST_U32} rows, got ${batch * views}`);
   return {
     mode,
     rows: batch * views,
@@ -462,9 +464,9 @@ export function batchLabels(data: Dataset, options: Sampling & { rows: number; v
   checkDataset('batchLabels', data);
   checkOptions('batchLabels', options, ['rows', 'views', ...SAMPLING]);
   const { rows, views = 1, ...sampling } = options;
-  if (!data.labels) fail('batchLabels', `data set "${data.images.name}" has no labels`);
+  if (!data.labels) throwShapeError('batchLabels', `data set "${data.images.name}" has no labels`);
   if (!inRange(views, { least: 1, whole: true }))
-    fail('batchLabels', `expected a positive whole number of views, got ${shown(views)}`);
+    throwShapeError('batchLabels', `expected a positive whole number of views, got ${shown(views)}`);
   const drawn = optionsOf('batchLabels', data, rows, views, sampling);
   return labelsOp([data.labels, sampling.indices ?? null], drawn);
 }

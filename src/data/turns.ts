@@ -1,5 +1,5 @@
 import { checkTensor } from '../graph/check.ts';
-import { constant, fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+import { constant, reshape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { gather, transpose } from '../ops/shape.ts';
 
 /** The largest side: its indices take 64 MiB. */
@@ -27,8 +27,9 @@ export function quarterTurns(x: Tensor): Tensor {
   checkTensor('quarterTurns', 'x', x);
   const [N, H, W, C] = x.shape;
   if (x.shape.length !== 4 || H !== W)
-    fail('quarterTurns', `expected square images [N, H, H, C], got ${show(x.shape)}`);
-  if (H > LARGEST) fail('quarterTurns', `expected sides of at most ${LARGEST}, got ${show(x.shape)}`);
+    throwShapeError('quarterTurns', `expected square images [N, H, H, C], got ${show(x.shape)}`);
+  if (H > LARGEST)
+    throwShapeError('quarterTurns', `expected sides of at most ${LARGEST}, got ${show(x.shape)}`);
   const pixels = transpose(reshape(x, [N, H * H, C]), { permutation: [1, 0, 2] }); // [H^2, N, C]
   const turned = gather(pixels, constant(turns(H), [4, H * H], 'u32')); // [4, H^2, N, C]
   return reshape(transpose(turned, { permutation: [0, 2, 1, 3] }), [4 * N, H, H, C]);

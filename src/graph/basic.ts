@@ -2,7 +2,15 @@ import basicWgsl from '../../shaders/basic.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkTensor, checkVariables } from './check.ts';
 import { type Kernel, type OpFunction, type Output, op } from './op.ts';
-import { constant, constantValue, fail, sameShape, show, type Tensor, type Variable } from './tensor.ts';
+import {
+  constant,
+  constantValue,
+  sameShape,
+  show,
+  type Tensor,
+  throwShapeError,
+  type Variable,
+} from './tensor.ts';
 
 const source = [basicWgsl, gridWgsl];
 /** The number of 4-byte words of a tensor of any type. */
@@ -37,7 +45,7 @@ export function assign(target: Variable, value: Tensor): void {
   checkVariables('assign', 'target', [target]);
   checkTensor('assign', 'value', value);
   if (!sameShape(target.shape, value.shape) || target.dtype !== value.dtype) {
-    fail(
+    throwShapeError(
       'assign',
       `expected ${target.dtype} ${show(target.shape)} for "${target.name}", got ${value.dtype} ${show(value.shape)}`,
     );

@@ -1,6 +1,6 @@
 import { checkOptions, inRange, type NumberRange, rangeText, shown, shownList } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
-import { type DType, fail, type Scalar, show, Tensor, Variable, where } from './tensor.ts';
+import { type DType, type Scalar, show, Tensor, throwShapeError, Variable, where } from './tensor.ts';
 
 /** Describes a value for messages; a tensor by its type and shape. */
 export const shownTensor = (value: unknown): string =>
@@ -23,7 +23,7 @@ export function checkTensor(
   if (ok) return;
   const type = dtype ? `${dtype === 'f32' ? 'an' : 'a'} ${dtype}` : 'a';
   const kind = `${type} tensor${rank === undefined ? '' : ` of ${rank} dimension${rank === 1 ? '' : 's'}`}`;
-  fail(op, `expected ${kind} for "${name}", got ${shownTensor(value)}`);
+  throwShapeError(op, `expected ${kind} for "${name}", got ${shownTensor(value)}`);
 }
 
 /**
@@ -45,7 +45,7 @@ export function checkScalar(
     return;
   }
   const article = dtype === 'f32' ? 'an' : 'a';
-  fail(
+  throwShapeError(
     op,
     `expected ${rangeText(range)}, or ${article} ${dtype} scalar, for "${name}", got ${shownTensor(value)}`,
   );
@@ -86,7 +86,8 @@ export function checkTensors(
   list: unknown,
   nullable = false,
 ): asserts list is readonly Tensor[] {
-  if (!Array.isArray(list)) fail(op, `expected an array of tensors for "${name}", got ${shownTensor(list)}`);
+  if (!Array.isArray(list))
+    throwShapeError(op, `expected an array of tensors for "${name}", got ${shownTensor(list)}`);
   for (const x of list) if (!nullable || x !== null) checkTensor(op, name, x);
 }
 
@@ -96,7 +97,7 @@ export function checkVariables(op: string, name: string, list: unknown): asserts
   const wrong = listed ? list.find((x) => !(x instanceof Variable)) : list;
   if (listed && [...list].every((x) => x instanceof Variable)) return;
   const hint = (list as { parameters?: unknown } | null)?.parameters ? '; give its `parameters`' : '';
-  fail(
+  throwShapeError(
     op,
     `expected an array of variables for "${name}", got ${listed ? 'one with ' : ''}${shownTensor(wrong)}${hint}`,
   );
@@ -105,7 +106,7 @@ export function checkVariables(op: string, name: string, list: unknown): asserts
 /** Checks one of a few strings. @throws ShapeError */
 export function checkChoice(op: string, name: string, value: unknown, choices: readonly string[]): void {
   if (!choices.includes(value as string))
-    fail(
+    throwShapeError(
       op,
       `expected ${choices.map((each) => `'${each}'`).join(' or ')} for "${name}", got ${shownTensor(value)}`,
     );
@@ -113,13 +114,14 @@ export function checkChoice(op: string, name: string, value: unknown, choices: r
 
 /** Checks a flag. @throws ShapeError */
 export function checkFlag(op: string, name: string, value: unknown): void {
-  if (typeof value !== 'boolean') fail(op, `expected true or false for "${name}", got ${shownTensor(value)}`);
+  if (typeof value !== 'boolean')
+    throwShapeError(op, `expected true or false for "${name}", got ${shownTensor(value)}`);
 }
 
 /** Checks a list of numbers. @throws ShapeError */
 export function checkNumbers(op: string, name: string, list: unknown, range: NumberRange = {}): void {
   if (!Array.isArray(list) || ![...list].every((n) => inRange(n, range)))
-    fail(op, `expected an array, each ${rangeText(range)}, for "${name}", got ${shownList(list)}`);
+    throwShapeError(op, `expected an array, each ${rangeText(range)}, for "${name}", got ${shownList(list)}`);
 }
 
 /** Checks an f32 tensor of any shape. @throws ShapeError */

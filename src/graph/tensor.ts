@@ -63,7 +63,7 @@ const mistyped = (data: unknown, dtype: DType) =>
 
 function checkDType(op: string, dtype: unknown, types: readonly string[] = Object.keys(ARRAYS)): void {
   if (!types.includes(dtype as string))
-    fail(op, `expected a type of ${types.join(', ')}, got ${shown(dtype)}`);
+    throwShapeError(op, `expected a type of ${types.join(', ')}, got ${shown(dtype)}`);
 }
 
 /**
@@ -118,7 +118,7 @@ export const labelOf = (op: string, layer: string): string => (layer ? `${op} "$
 export const where = (op: string): string => labelOf(op, layers.join('.'));
 
 /** Throws a ShapeError that names the op and the layer: `matmul "encoder.1": expected ...`. */
-export function fail(op: string, message: string): never {
+export function throwShapeError(op: string, message: string): never {
   throw new ShapeError(`${where(op)}: ${message}`.slice(0, 1500));
 }
 
@@ -162,7 +162,7 @@ export function trace<T>(build: () => T): { result: T; effects: Node[] } {
 
 /** Throws a ShapeError outside of a step, where variables cannot be changed. */
 export function assertInStep(op: string): void {
-  if (!effects) fail(op, 'a variable can be changed only inside compile(device, step)');
+  if (!effects) throwShapeError(op, 'a variable can be changed only inside compile(device, step)');
 }
 
 /** Records a node that changes variables. */
@@ -191,7 +191,7 @@ export function variable(
   checkName(where('variable'), name);
   checkDType(`variable "${name}"`, dtype);
   if (typeof initial !== 'number' && typeof initial !== 'function' && !ArrayBuffer.isView(initial))
-    fail(
+    throwShapeError(
       `variable "${name}"`,
       `expected a number, elements or a function for "initial", got ${shown(initial)}`,
     );
@@ -214,10 +214,10 @@ export function scalar(dtype: 'f32' | 'u32' = 'f32'): Tensor {
 export function constant(value: number | TypedArray, shape: Shape = [], dtype: DType = 'f32'): Tensor {
   checkDType('constant', dtype);
   if (typeof value !== 'number') {
-    if (!(value instanceof ARRAYS[dtype])) fail('constant', mistyped(value, dtype));
+    if (!(value instanceof ARRAYS[dtype])) throwShapeError('constant', mistyped(value, dtype));
     const size = sizeOf(checkShape('constant', '', shape));
     if (value.length !== size)
-      fail('constant', `expected ${size} elements for ${show(shape)}, got ${value.length}`);
+      throwShapeError('constant', `expected ${size} elements for ${show(shape)}, got ${value.length}`);
   }
   return single('constant', shape, dtype, { options: { value } });
 }
@@ -244,14 +244,14 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     !sizes.every((n) => Number.isInteger(n)) ||
     sizes.filter((n) => n === -1).length > 1
   )
-    fail(
+    throwShapeError(
       'reshape',
       `expected a tensor and a shape with at most one -1, got ${x instanceof Tensor ? show(x.shape) : shown(x)} and ${shownList(shape)}`,
     );
   const known = sizeOf(shape.filter((n) => n !== -1));
   const full = shape.map((n) => (n === -1 ? x.size / known : n));
   if (sizeOf(full) !== x.size || full.some((n) => !Number.isInteger(n))) {
-    fail('reshape', `expected ${x.size} elements as in ${show(x.shape)}, got ${show(shape)}`);
+    throwShapeError('reshape', `expected ${x.size} elements as in ${show(x.shape)}, got ${show(shape)}`);
   }
   if (sameShape(full, x.shape)) return x;
   const value = constantValue(x);
@@ -285,7 +285,7 @@ export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
     (parts.slice(0, -1).some((part) => part.size % PART) ||
       sizeOf(shape) !== parts.reduce((n, part) => n + part.size, 0))
   ) {
-    fail('pack', `internal: the parts do not fill ${show(shape)} without gaps`);
+    throwShapeError('pack', `internal: the parts do not fill ${show(shape)} without gaps`);
   }
   return single('pack', shape ?? [length], parts[0].dtype, { inputs: [...parts], options: { length } });
 }

@@ -1,6 +1,6 @@
 import { localCropViews } from '../data/augment.ts';
 import { checkTensor, scalarsOf } from '../graph/check.ts';
-import { fail, reshape, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { reshape, type Scalar, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { normal } from '../ops/random.ts';
@@ -27,7 +27,7 @@ export function leJepaLoss(z: Tensor, directions: Tensor, options: { lambda?: Sc
   const { lambda } = scalarsOf('leJepaLoss', options, { lambda: hyperparameters.lambda });
   checkDirections('leJepaLoss', z, directions);
   if (z.shape.length !== 3 || z.shape[0] < 2)
-    fail('leJepaLoss', `expected views [V, N, D] with V >= 2, got ${show(z.shape)}`);
+    throwShapeError('leJepaLoss', `expected views [V, N, D] with V >= 2, got ${show(z.shape)}`);
   const globals = slice(z, { starts: [0, 0, 0], sizes: [2, -1, -1] });
   const distance = mean(square(sub(z, mean(globals, { axes: [0], keepDims: true }))));
   return add(distance, mul(sub(sigReg(z, directions), distance), lambda));

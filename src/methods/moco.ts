@@ -1,6 +1,6 @@
 import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
-import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { type Scalar, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { div, sub } from '../ops/binary.ts';
 import { contrast } from '../ops/contrast.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
@@ -33,7 +33,7 @@ export function mocoLoss(q: Tensor, k: Tensor, keys: Tensor, options: { temperat
   const { temperature } = scalarsOf('mocoLoss', options, { temperature: hyperparameters.temperature });
   checkTensor('mocoLoss', 'keys', keys, { dtype: 'f32' });
   if (keys.shape.length !== 2 || keys.shape[1] !== q.shape[1])
-    fail('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
+    throwShapeError('mocoLoss', `expected keys [K, ${q.shape[1]}], got ${show(keys.shape)}`);
   const u = l2Normalize(q);
   const positive = div(dots(u, l2Normalize(stopGradient(k))), temperature); // [N]
   const negatives = contrast(u, stopGradient(keys), { temperature }).loss; // [N], log-sum-exp

@@ -1,6 +1,6 @@
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
-import { fail, sameShape, show, type Tensor, variable, where } from '../graph/tensor.ts';
+import { sameShape, show, type Tensor, throwShapeError, variable, where } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { normal } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
@@ -42,7 +42,7 @@ export function nceLoss(
   ] as const;
   for (const [model, noise] of pairs)
     if (model.shape.length !== 1 || !sameShape(model.shape, noise.shape))
-      fail(
+      throwShapeError(
         'nceLoss',
         `expected log densities [N] and [N], got ${show(model.shape)} and ${show(noise.shape)}`,
       );

@@ -1,7 +1,7 @@
 import { wideViews } from '../data/augment.ts';
 import { quarterTurns } from '../data/turns.ts';
 import { checkTensor } from '../graph/check.ts';
-import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
+import { constant, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { linear } from '../nn/layers.ts';
 import { crossEntropy } from '../ops/cross_entropy.ts';
 import { mean } from '../ops/reduce.ts';
@@ -18,7 +18,7 @@ export function rotationLoss(logits: Tensor): Tensor {
   checkTensor('rotationLoss', 'logits', logits);
   const [rows, columns] = logits.shape;
   if (logits.shape.length !== 2 || columns !== 4 || rows % 4)
-    fail('rotationLoss', `expected logits [4N, 4], got ${show(logits.shape)}`);
+    throwShapeError('rotationLoss', `expected logits [4N, 4], got ${show(logits.shape)}`);
   const labels = Uint32Array.from({ length: rows }, (_, i) => Math.floor((4 * i) / rows));
   return mean(crossEntropy(logits, constant(labels, [rows], 'u32')));
 }

@@ -1,6 +1,6 @@
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall, checkTensor } from '../graph/check.ts';
-import { fail, show, type Tensor, where } from '../graph/tensor.ts';
+import { show, type Tensor, throwShapeError, where } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { logMeanKernel } from '../ops/log_mean_kernel.ts';
@@ -22,7 +22,7 @@ export function uniformityLoss(z: Tensor, options: { t?: number } = {}): Tensor 
   const { t = 2 } = options;
   checkNumber(where('uniformityLoss'), 't', t, { above: 0, most: 1e6 });
   checkTensor('uniformityLoss', 'z', z, { dtype: 'f32', rank: 2 });
-  if (z.shape[0] < 2) fail('uniformityLoss', `expected 2 rows at least, got ${show(z.shape)}`);
+  if (z.shape[0] < 2) throwShapeError('uniformityLoss', `expected 2 rows at least, got ${show(z.shape)}`);
   return logMeanKernel(l2Normalize(z), { t });
 }
 

@@ -1,5 +1,5 @@
 import { checkCall } from '../graph/check.ts';
-import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+import { reshape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { concatenate } from '../ops/shape.ts';
 import { alignmentLoss } from './alignment.ts';
 import { type ImageMethod, SWITCH } from './method.ts';
@@ -19,7 +19,8 @@ export function wMseLoss(zA: Tensor, zB: Tensor, options: { iterations?: number 
   checkViews('wMseLoss', zA, zB);
   checkCall('wMseLoss', {}, options, 'iterations');
   const [N, D] = zA.shape;
-  if (N <= D) fail('wMseLoss', `expected more rows than features, to whiten them, got ${show(zA.shape)}`);
+  if (N <= D)
+    throwShapeError('wMseLoss', `expected more rows than features, to whiten them, got ${show(zA.shape)}`);
   const white = whiten(reshape(concatenate([zA, zB]), [2, N, D]), options);
   const [wA, wB] = halves(reshape(white, [2 * N, D]));
   return alignmentLoss(wA, wB);

@@ -1,7 +1,7 @@
 import { checkNumber, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { constant, fail, sameShape, show, Tensor, Variable } from '../graph/tensor.ts';
+import { constant, sameShape, show, Tensor, throwShapeError, Variable } from '../graph/tensor.ts';
 import { gather, slice } from '../ops/shape.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
@@ -23,7 +23,7 @@ const isSlabs = (rows: Rows): rows is Slabs => 'slabs' in rows;
  * @throws ShapeError that names the function
  */
 export function checkRows(where: string, rows: unknown): readonly [number, number] {
-  const bad = (got: string): never => fail(where, `expected f32 rows [N, D], got ${got}`);
+  const bad = (got: string): never => throwShapeError(where, `expected f32 rows [N, D], got ${got}`);
   if (rows instanceof Tensor) {
     if (!(rows instanceof Variable) || rows.shape.length !== 2 || rows.dtype !== 'f32')
       bad(
@@ -64,7 +64,7 @@ export function tensorOf(where: string, rows: Rows): Tensor {
   if (rows instanceof Variable) return rows;
   if (!isSlabs(rows)) return constant(rows.data, shape);
   if (rows.slabs.length > 1)
-    fail(where, `expected rows in one variable, got ${show(shape)} in ${rows.slabs.length} slabs`);
+    throwShapeError(where, `expected rows in one variable, got ${show(shape)} in ${rows.slabs.length} slabs`);
   return rows.slabs[0];
 }
 
@@ -72,7 +72,8 @@ export function tensorOf(where: string, rows: Rows): Tensor {
 export function sameShapes(where: string, ...[first, ...others]: readonly Rows[]): void {
   for (const rows of [first, ...others]) checkRows(where, rows);
   const other = others.find(({ shape }) => !sameShape(shape, first.shape));
-  if (other) fail(where, `expected rows of one shape, got ${show(first.shape)} and ${show(other.shape)}`);
+  if (other)
+    throwShapeError(where, `expected rows of one shape, got ${show(first.shape)} and ${show(other.shape)}`);
 }
 
 /** `count` of N rows, evenly spaced. */

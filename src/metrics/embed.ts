@@ -10,12 +10,12 @@ import { InputError } from '../gpu/errors.ts';
 import { shownTensor } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
 import {
-  fail,
   reshape,
   type Scalar,
   scalar,
   show,
   Tensor,
+  throwShapeError,
   type Variable,
   variable,
 } from '../graph/tensor.ts';
@@ -129,7 +129,7 @@ async function embedAll<K extends string>(
         : cleanBatch(data, { rows: batch, start, normalize });
       for (const [name, y] of Object.entries(forward(x)) as [K, unknown][]) {
         if (!(y instanceof Tensor) || y.shape[0] !== batch || y.dtype !== 'f32')
-          fail(where, `expected f32 [${batch}, ...] for "${name}", got ${shownTensor(y)}`);
+          throwShapeError(where, `expected f32 [${batch}, ...] for "${name}", got ${shownTensor(y)}`);
         const width = y.size / batch;
         const shape = [data.count, width];
         const held = ranges(where, data.count, rowsInBinding(device, width));

@@ -1,7 +1,7 @@
 import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { constant, fail, show } from '../graph/tensor.ts';
+import { constant, show, throwShapeError } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
@@ -47,7 +47,7 @@ export async function equivariance(
   sameShapes('equivariance', test.fx, test.fgx, ...(test.wrong ? [test.wrong] : []));
   const [N, D] = train.fx.shape;
   if (test.fx.shape[1] !== D)
-    fail('equivariance', `expected test rows of ${D} as in training, got ${show(test.fx.shape)}`);
+    throwShapeError('equivariance', `expected test rows of ${D} as in training, got ${show(test.fx.shape)}`);
   const fit = await compute(device, () => {
     const [ofX, ofY] = [train.fx, train.fgx].map((rows) => inUnits(tensorOf('equivariance', rows)));
     const [x, y] = [ofX.in[0], ofY.in[0]];

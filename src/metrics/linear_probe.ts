@@ -10,7 +10,7 @@ import {
 import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { constant, fail, show, Variable, variable } from '../graph/tensor.ts';
+import { constant, show, throwShapeError, Variable, variable } from '../graph/tensor.ts';
 import { linear } from '../ops/matmul.ts';
 import { permutationArray } from '../ops/random.ts';
 import { checkOn } from '../runtime/check.ts';
@@ -107,7 +107,7 @@ export async function linearProbe(
   const where = 'linearProbe';
   checkOn(where, device);
   const [[N, D], [M, E]] = [checkRows(where, train), checkRows(where, test)];
-  if (D !== E) fail(where, `expected rows of one length, got ${show([N, D])} and ${show([M, E])}`);
+  if (D !== E) throwShapeError(where, `expected rows of one length, got ${show([N, D])} and ${show([M, E])}`);
   checkOptions(where, options, OPTIONS);
   const { labels = 'all', draws = 10, iterations = 200, onProgress } = options;
   if (labels !== 'all') {

@@ -1,5 +1,5 @@
 import type { Device } from '../gpu/device.ts';
-import { constant, fail, show } from '../graph/tensor.ts';
+import { constant, show, throwShapeError } from '../graph/tensor.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { gather } from '../ops/shape.ts';
 import { topKSimilar } from '../ops/top_k.ts';
@@ -41,7 +41,7 @@ export async function nearest(
   { k, kept = null, unitQueries = true }: Options,
 ): Promise<Nearest> {
   const [[M, D], [N, E]] = [checkRows(where, queries), checkRows(where, gallery)];
-  if (D !== E) fail(where, `expected rows of one length, got ${show([M, D])} and ${show([N, E])}`);
+  if (D !== E) throwShapeError(where, `expected rows of one length, got ${show([M, D])} and ${show([N, E])}`);
   const slabs = partsOf(where, device, gallery);
   const rows = Math.max(...slabs.map(({ from, to }) => to - from));
   let most = M;

@@ -2,7 +2,7 @@ import { IGNORED, type LabelOptions, type Labels, numberTogether, rowsKept } fro
 import { checkOptions, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { checkTensor } from '../graph/check.ts';
-import { constant, fail, show, type Tensor } from '../graph/tensor.ts';
+import { constant, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { sub } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { matmul } from '../ops/matmul.ts';
@@ -53,7 +53,10 @@ export function onlineMetrics(gallery: Tensor, queries: Tensor, labels: OnlineLa
   checkTensor(where, 'gallery', gallery, { dtype: 'f32', rank: 2 });
   checkTensor(where, 'queries', queries, { dtype: 'f32', rank: 2 });
   if (gallery.shape[1] !== queries.shape[1])
-    fail(where, `expected rows of one length, got ${show(gallery.shape)} and ${show(queries.shape)}`);
+    throwShapeError(
+      where,
+      `expected rows of one length, got ${show(gallery.shape)} and ${show(queries.shape)}`,
+    );
   const known = numbered(where, labels, { gallery: gallery.shape[0], queries: queries.shape[0] });
   const { classes, k } = known;
   const [g, q] = [gallery, queries].map((x, i) => {

@@ -1,6 +1,6 @@
 import { checkFunction, checkOptions, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
-import { fail, type Tensor } from '../graph/tensor.ts';
+import { type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { halves } from '../methods/parts/views.ts';
 import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
@@ -52,7 +52,7 @@ export async function compileWatch(device: Device, options: WatchOptions): Promi
   const trace = () => {
     const made: unknown = views();
     if (typeof made !== 'object' || made === null)
-      fail(where, `expected "views" to return { z, h }, got ${shown(made)}`);
+      throwShapeError(where, `expected "views" to return { z, h }, got ${shown(made)}`);
     const { z, h } = made as ReturnType<typeof views>;
     const live = liveMetrics(...halves(z));
     if (!labelled) return live;

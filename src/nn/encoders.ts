@@ -1,6 +1,6 @@
 import { checkName, checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkChoice, checkNumbers } from '../graph/check.ts';
-import { fail, reshape, show, where } from '../graph/tensor.ts';
+import { reshape, show, throwShapeError, where } from '../graph/tensor.ts';
 import {
   type Activation,
   batchNorm,
@@ -40,7 +40,7 @@ function encoder(name: string, shape: readonly number[], outputs: number, layers
     '',
     (x, mode) => {
       if (x.size !== x.shape[0] * size || x.shape.length < 2)
-        fail(name, `expected images [N, ${shape.join(', ')}], got ${show(x.shape)}`);
+        throwShapeError(name, `expected images [N, ${shape.join(', ')}], got ${show(x.shape)}`);
       return inner(reshape(x, [x.shape[0], ...shape]), mode);
     },
     inner.parameters,
@@ -94,7 +94,7 @@ export function mlpEncoder(
   checkEncoder('mlpEncoder', options, 'inputs', 'widths');
   const { name = 'encoder', seed = 0, inputs = 784, widths = [512, 256] } = options;
   checkNumbers('mlpEncoder', 'widths', widths, { least: 1, whole: true });
-  if (!widths.length) fail('mlpEncoder', 'expected at least one width, got none');
+  if (!widths.length) throwShapeError('mlpEncoder', 'expected at least one width, got none');
   const sizes = [inputs, ...widths];
   const layers = widths.flatMap((width, i) => block(sizes[i], width, seed));
   return encoder(name, [inputs], sizes[sizes.length - 1], layers);
@@ -117,7 +117,8 @@ export function mlp(
   checkEncoder('mlp', options, '', 'activation');
   const { name = 'mlp', seed = 0, activation = 'relu' } = options;
   checkNumbers('mlp', 'widths', widths, { least: 1, whole: true });
-  if (widths.length < 2) fail(`mlp "${name}"`, `expected at least 2 widths, got [${widths.join(', ')}]`);
+  if (widths.length < 2)
+    throwShapeError(`mlp "${name}"`, `expected at least 2 widths, got [${widths.join(', ')}]`);
   return sequential(
     name,
     widths

@@ -1,6 +1,6 @@
 import { checkName, checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkVariables } from '../graph/check.ts';
-import { fail, initialOf, sameShape, show, type Variable } from '../graph/tensor.ts';
+import { initialOf, sameShape, show, throwShapeError, type Variable } from '../graph/tensor.ts';
 import { MOST_ON_CPU, normalArray, uniformArray } from '../ops/random.ts';
 
 /** The arguments of an initialiser. Weights depend on the seed and the variable's name, not on the order of creation. */
@@ -64,11 +64,17 @@ export function copyInitial(targets: readonly Variable[], sources: readonly Vari
   checkVariables('copyInitial', 'targets', targets);
   checkVariables('copyInitial', 'sources', sources);
   if (targets.length !== sources.length)
-    fail('copyInitial', `expected as many targets as sources, got ${targets.length} and ${sources.length}`);
+    throwShapeError(
+      'copyInitial',
+      `expected as many targets as sources, got ${targets.length} and ${sources.length}`,
+    );
   for (const [i, target] of targets.entries()) {
     const source = sources[i];
     if (!sameShape(target.shape, source.shape))
-      fail('copyInitial', `expected ${show(source.shape)} for "${target.name}", got ${show(target.shape)}`);
+      throwShapeError(
+        'copyInitial',
+        `expected ${show(source.shape)} for "${target.name}", got ${show(target.shape)}`,
+      );
     (target as { initial: Variable['initial'] }).initial =
       typeof source.initial === 'number' ? source.initial : () => initialOf(source) as Float32Array;
   }

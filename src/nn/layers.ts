@@ -2,11 +2,11 @@ import { checkFunction, checkName, checkNumber, checkOptions, LARGEST_U32, shown
 import { checkCall, checkFlag, checkVariables } from '../graph/check.ts';
 import {
   checkShape,
-  fail,
   reshape,
   type Scalar,
   layer as scope,
   type Tensor,
+  throwShapeError,
   type Variable,
   variable,
   where,
@@ -53,7 +53,7 @@ export type Activation = 'none' | keyof typeof activations;
 /** Splits an activation into the part that the op computes itself and the rest, as a function. */
 function split(name: string, activation: Activation) {
   if (typeof activation !== 'string' || (activation !== 'none' && !Object.hasOwn(activations, activation)))
-    fail(
+    throwShapeError(
       name,
       `expected an activation of none, ${Object.keys(activations).join(', ')}, got ${shown(activation)}`,
     );
@@ -120,7 +120,7 @@ function weights(
     initial: () => {
       // Otherwise two unnamed layers of one seed would get the same weights.
       if (v.name === 'weight')
-        fail(
+        throwShapeError(
           kind,
           'expected a `name` for a layer outside of a sequential: its weights are drawn by seed and name',
         );
@@ -280,7 +280,7 @@ export function sequential(name: string, layers: readonly Layer[]): Layer {
   checkName(where('sequential'), name);
   const wrong = Array.isArray(layers) ? layers.findIndex((each) => !isLayer(each)) : -2;
   if (wrong !== -1)
-    fail(
+    throwShapeError(
       `sequential "${name}"`,
       `expected an array of layers, got ${wrong < 0 ? shown(layers) : `one with ${shown(layers[wrong])}`}`,
     );

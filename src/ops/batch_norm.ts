@@ -11,12 +11,12 @@ import {
 } from '../graph/check.ts';
 import { type Kernel, op } from '../graph/op.ts';
 import {
-  fail,
   type Scalar,
   type Shape,
   show,
   sizeOf,
   type Tensor,
+  throwShapeError,
   type Variable,
   where,
 } from '../graph/tensor.ts';
@@ -263,7 +263,7 @@ const normalizeOp = op({
 const checkColumn = (what: string, v: Tensor | null | undefined, C: number) => {
   const shape: Shape | undefined = v?.shape;
   if (shape && (shape.length !== 1 || shape[0] !== C))
-    fail('batchNorm', `expected ${what} [${C}], got ${show(shape)}`);
+    throwShapeError('batchNorm', `expected ${what} [${C}], got ${show(shape)}`);
 };
 
 /**
@@ -296,7 +296,7 @@ export function batchNorm(
   checkNumber(where('batchNorm'), 'epsilon', epsilon, { least: 0 });
   const running = [runningMean, runningVariance].filter((v) => v !== undefined);
   checkVariables('batchNorm', 'running statistics', running);
-  if (x.shape.length < 2) fail('batchNorm', `expected x [..., C], got ${show(x.shape)}`);
+  if (x.shape.length < 2) throwShapeError('batchNorm', `expected x [..., C], got ${show(x.shape)}`);
   const C = x.shape.at(-1)!;
   checkColumn('gamma', gamma, C);
   checkColumn('beta', beta, C);
@@ -304,16 +304,17 @@ export function batchNorm(
   checkColumn('runningVariance', runningVariance, C);
   checkChoice('batchNorm', 'activation', activation, ['none', 'relu']);
   if (!runningMean !== !runningVariance)
-    fail('batchNorm', 'expected both of runningMean and runningVariance, or neither');
+    throwShapeError('batchNorm', 'expected both of runningMean and runningVariance, or neither');
   const hasGamma = gamma !== null;
   const hasBeta = beta !== null;
   const settings: Settings = { training, epsilon, relu: activation === 'relu', hasGamma, hasBeta };
   if (!training) {
     if (!runningMean || !runningVariance)
-      fail('batchNorm', 'expected runningMean and runningVariance when training is false');
+      throwShapeError('batchNorm', 'expected runningMean and runningVariance when training is false');
     return normalizeOp([x, runningMean, runningVariance, gamma, beta], settings);
   }
-  if (x.size === C) fail('batchNorm', `expected two rows or more in training, got ${show(x.shape)}`);
+  if (x.size === C)
+    throwShapeError('batchNorm', `expected two rows or more in training, got ${show(x.shape)}`);
   const [mean, variance] = statistics(x);
   const y = normalizeOp([x, mean, variance, gamma, beta], settings);
   if (runningMean && runningVariance)

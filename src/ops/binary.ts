@@ -5,12 +5,12 @@ import { type Call, type Kernel, op, type UniformValue } from '../graph/op.ts';
 import {
   constant,
   constantValue,
-  fail,
   type Scalar,
   type Shape,
   show,
   sizeOf,
   type Tensor,
+  throwShapeError,
 } from '../graph/tensor.ts';
 import { sumTo } from './reduce.ts';
 import { broadcastTo, mergeAxes, stridesTo } from './shape.ts';
@@ -47,7 +47,7 @@ export function broadcastShape(op: string, a: Shape, b: Shape): Shape {
   return Array.from({ length: rank }, (_, axis) => {
     const [m, n] = [a, b].map((s) => s[axis - rank + s.length] ?? 1);
     if (m !== n && m !== 1 && n !== 1)
-      fail(op, `expected shapes that broadcast, got ${show(a)} and ${show(b)}`);
+      throwShapeError(op, `expected shapes that broadcast, got ${show(a)} and ${show(b)}`);
     return Math.max(m, n);
   });
 }
@@ -272,7 +272,7 @@ export function select(condition: Tensor, a: Tensor | number, b: Tensor | number
   checkTensor('select', 'condition', condition);
   checkOperand('select', 'a', a);
   checkOperand('select', 'b', b);
-  if (condition.dtype === 'u8') fail('select', 'expected an f32 or u32 condition, got u8');
+  if (condition.dtype === 'u8') throwShapeError('select', 'expected an f32 or u32 condition, got u8');
   const values = [a, b].map((x) => (typeof x === 'number' ? x : constantValue(x)));
   let { shape } = condition;
   for (const x of [a, b]) {

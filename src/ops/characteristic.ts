@@ -2,7 +2,7 @@ import characteristicWgsl from '../../shaders/characteristic.wgsl' with { type: 
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkCall } from '../graph/check.ts';
 import { type Kernel, op } from '../graph/op.ts';
-import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+import { reshape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { randomLib } from './random.ts';
 
 /** Knots at 0, step, 2 step, ... */
@@ -64,9 +64,9 @@ export function characteristic(p: Tensor, options: CharacteristicOptions): Tenso
   const { knots, step } = options;
   const { dtype, shape } = p;
   if (dtype !== 'f32' || (shape.length !== 2 && shape.length !== 3))
-    fail('characteristic', `expected f32 [N, K] or [B, N, K], got ${dtype} ${show(shape)}`);
+    throwShapeError('characteristic', `expected f32 [N, K] or [B, N, K], got ${dtype} ${show(shape)}`);
   if (!Number.isInteger(knots) || knots < 1 || !(Number.isFinite(step) && step > 0))
-    fail('characteristic', `expected whole knots and a step above 0, got ${knots} and ${step}`);
+    throwShapeError('characteristic', `expected whole knots and a step above 0, got ${knots} and ${step}`);
   const batches = reshape(p, [shape.length === 3 ? shape[0] : 1, ...shape.slice(-2)]);
   const phi = characteristicOp([batches], { knots, step });
   return shape.length === 3 ? phi : reshape(phi, phi.shape.slice(1));

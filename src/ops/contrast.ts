@@ -4,7 +4,7 @@ import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { type Kernel, type OpFunction, op } from '../graph/op.ts';
-import { fail, pack, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { pack, type Scalar, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { matmul } from './matmul.ts';
 import { fromOperands, resultIn } from './operands.ts';
 import { mean } from './reduce.ts';
@@ -259,16 +259,16 @@ export function contrast(
   checkFlag('contrast', 'mean', options.mean ?? false);
   if (labels !== null) checkTensors('contrast', 'labels', labels);
   if (labels !== null && labels.length !== 2)
-    fail('contrast', `expected two lists of labels, got ${shown(labels)}`);
+    throwShapeError('contrast', `expected two lists of labels, got ${shown(labels)}`);
   if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[1]) {
-    fail('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
+    throwShapeError('contrast', `expected [M, D] and [N, D], got ${show(a.shape)} and ${show(b.shape)}`);
   }
   for (const { dtype, shape } of [a, b])
-    if (dtype !== 'f32') fail('contrast', `expected f32, got ${dtype} ${show(shape)}`);
+    if (dtype !== 'f32') throwShapeError('contrast', `expected f32, got ${dtype} ${show(shape)}`);
   if (pairOffset !== null && !(Number.isInteger(pairOffset) && pairOffset >= 0))
-    fail('contrast', `expected a whole pairOffset of at least 0, got ${shown(pairOffset)}`);
+    throwShapeError('contrast', `expected a whole pairOffset of at least 0, got ${shown(pairOffset)}`);
   if (excludeSelf && b.shape[0] < Math.max(2, a.shape[0])) {
-    fail(
+    throwShapeError(
       'contrast',
       `expected the same 2 rows or more to exclude self, got ${show(a.shape)} and ${show(b.shape)}`,
     );
@@ -276,9 +276,10 @@ export function contrast(
   for (const [i, x] of (labels ?? []).entries()) {
     const rows = [a, b][i].shape[0];
     if (x.dtype !== 'u32' || x.size !== rows)
-      fail('contrast', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
+      throwShapeError('contrast', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
   }
-  if (labels && pairOffset !== null) fail('contrast', 'expected positives by pair or by label, got both');
+  if (labels && pairOffset !== null)
+    throwShapeError('contrast', 'expected positives by pair or by label, got both');
   const [M, N] = [a.shape[0], b.shape[0]];
   const few = M * chunking(M, N, a.shape[1]).chunks <= FEW;
   const settings: Settings = {

@@ -8,7 +8,7 @@ import { shown } from '../gpu/check.ts';
 import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
-import { fail, type Shape, show, sizeOf, type Tensor } from '../graph/tensor.ts';
+import { type Shape, show, sizeOf, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { pad, slice } from './shape.ts';
 import { activationGradient } from './unary.ts';
 
@@ -52,14 +52,14 @@ export function windowGeometry(
 ): Geometry {
   for (const [what, value] of Object.entries({ stride, padding, kernel: [kernelHeight, kernelWidth] }))
     if (value !== 'same' && ![value].flat().every((n) => typeof n === 'number'))
-      fail(name, `expected numbers for "${what}", got ${[value].flat().map(shown).join(', ')}`);
-  if (x.length !== 4) fail(name, `expected images [N, H, W, C], got ${show(x)}`);
+      throwShapeError(name, `expected numbers for "${what}", got ${[value].flat().map(shown).join(', ')}`);
+  if (x.length !== 4) throwShapeError(name, `expected images [N, H, W, C], got ${show(x)}`);
   const [batch, height, width, channels] = x;
   const strides = typeof stride === 'number' ? [stride, stride] : stride;
   if (strides.length !== 2 || !strides.every((s) => whole(s, 1)))
-    fail(name, `expected a stride of 1 or more, or [y, x], got ${JSON.stringify(stride)}`);
+    throwShapeError(name, `expected a stride of 1 or more, or [y, x], got ${JSON.stringify(stride)}`);
   if (!whole(kernelHeight, 1) || !whole(kernelWidth, 1))
-    fail(name, `expected a window of 1 or more pixels, got ${show([kernelHeight, kernelWidth])}`);
+    throwShapeError(name, `expected a window of 1 or more pixels, got ${show([kernelHeight, kernelWidth])}`);
   const [strideY, strideX] = strides;
   const same = (size: number, kernel: number, s: number) => {
     const total = Math.max(0, (Math.ceil(size / s) - 1) * s + kernel - size);
@@ -72,7 +72,7 @@ export function windowGeometry(
         ? [padding, padding, padding, padding]
         : padding;
   if (sides.length !== 4 || !sides.every((p) => whole(p, 0)))
-    fail(
+    throwShapeError(
       name,
       `expected a padding of 0 or more, [top, bottom, left, right] or 'same', got ${JSON.stringify(padding)}`,
     );
@@ -80,7 +80,7 @@ export function windowGeometry(
   const outHeight = Math.floor((height + top + bottom - kernelHeight) / strideY) + 1;
   const outWidth = Math.floor((width + left + right - kernelWidth) / strideX) + 1;
   if (outHeight < 1 || outWidth < 1)
-    fail(
+    throwShapeError(
       name,
       `expected a window no larger than the padded image, got ${show([kernelHeight, kernelWidth])} on ${show([height + top + bottom, width + left + right])}`,
     );
@@ -151,16 +151,16 @@ function outputShape(
   options: Conv2dOptions,
 ): Shape {
   if (filter.shape.length !== 4)
-    fail('conv2d', `expected a filter [KH, KW, C, O], got ${show(filter.shape)}`);
+    throwShapeError('conv2d', `expected a filter [KH, KW, C, O], got ${show(filter.shape)}`);
   const [, , C, O] = filter.shape;
   const g = geometryOf(x.shape, filter.shape, options);
   if (C !== g.channels)
-    fail(
+    throwShapeError(
       'conv2d',
       `expected a filter for ${g.channels} channels of ${show(x.shape)}, got ${show(filter.shape)}`,
     );
   if (bias && (bias.shape.length !== 1 || bias.shape[0] !== O))
-    fail('conv2d', `expected a bias [${O}], got ${show(bias.shape)}`);
+    throwShapeError('conv2d', `expected a bias [${O}], got ${show(bias.shape)}`);
   return [g.batch, g.outHeight, g.outWidth, O];
 }
 

@@ -1,7 +1,7 @@
 import crossEntropyWgsl from '../../shaders/cross_entropy.wgsl' with { type: 'text' };
 import { checkTensor } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
-import { fail, show, type Tensor } from '../graph/tensor.ts';
+import { show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
 
 const uniformOf = (logits: Tensor) => {
@@ -48,10 +48,11 @@ const crossEntropyGradientOp = op({
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   checkRows('crossEntropy', logits);
-  if (logits.shape.length !== 2) fail('crossEntropy', `expected logits [N, C], got ${show(logits.shape)}`);
+  if (logits.shape.length !== 2)
+    throwShapeError('crossEntropy', `expected logits [N, C], got ${show(logits.shape)}`);
   checkTensor('crossEntropy', 'labels', labels);
   if (labels.dtype !== 'u32' || labels.shape.length !== 1 || labels.shape[0] !== logits.shape[0])
-    fail(
+    throwShapeError(
       'crossEntropy',
       `expected labels u32 [${logits.shape[0]}] for logits ${show(logits.shape)}, got ${labels.dtype} ${show(labels.shape)}`,
     );

@@ -2,7 +2,7 @@ import layerNormWgsl from '../../shaders/layer_norm.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall, checkTensor } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
-import { fail, show, type Tensor, where } from '../graph/tensor.ts';
+import { show, type Tensor, throwShapeError, where } from '../graph/tensor.ts';
 import { sum } from './reduce.ts';
 import { checkRows, rowKernel, rowsOf } from './rows.ts';
 
@@ -92,7 +92,7 @@ export function layerNorm(
   for (const [name, v] of Object.entries({ gamma, beta })) {
     if (v !== null) checkTensor('layerNorm', name, v);
     if (v && (v.dtype !== 'f32' || v.shape.length !== 1 || v.shape[0] !== columns))
-      fail(
+      throwShapeError(
         'layerNorm',
         `expected ${name} [${columns}] for x ${show(x.shape)}, got ${v.dtype} ${show(v.shape)}`,
       );

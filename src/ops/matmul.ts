@@ -2,7 +2,7 @@ import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
 import type { Target } from '../gpu/target.ts';
 import { checkCall, checkChoice } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
-import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+import { reshape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { fromOperands, resultIn } from './operands.ts';
 import { sum } from './reduce.ts';
 import { activationGradient } from './unary.ts';
@@ -32,10 +32,13 @@ function sizes(
   { transposeA = false, transposeB = false }: MatmulOptions,
 ): [number, number, number, number] {
   for (const { dtype, shape } of [a, b])
-    if (dtype !== 'f32') fail(name, `expected f32, got ${dtype} ${show(shape)}`);
+    if (dtype !== 'f32') throwShapeError(name, `expected f32, got ${dtype} ${show(shape)}`);
   const rank = a.shape.length;
   if (rank !== b.shape.length || (rank !== 2 && rank !== 3) || (rank === 3 && a.shape[0] !== b.shape[0])) {
-    fail(name, `expected two matrices, or two batches of as many, got ${show(a.shape)} and ${show(b.shape)}`);
+    throwShapeError(
+      name,
+      `expected two matrices, or two batches of as many, got ${show(a.shape)} and ${show(b.shape)}`,
+    );
   }
   const [p, q] = a.shape.slice(-2);
   const [r, s] = b.shape.slice(-2);
@@ -43,7 +46,7 @@ function sizes(
   const [k2, n] = transposeB ? [s, r] : [r, s];
   if (k !== k2) {
     const form = `${transposeA ? ' (transposed)' : ''}`;
-    fail(
+    throwShapeError(
       name,
       `expected inner sizes to match, got ${show(a.shape)}${form} and ${show(b.shape)}${transposeB ? ' (transposed)' : ''}`,
     );
@@ -218,10 +221,10 @@ export function linear(
   const { activation = 'none' } = options;
   checkChoice('linear', 'activation', activation, ['none', 'relu']);
   if (w.shape.length !== 2 || x.shape.at(-1) !== w.shape[0]) {
-    fail('linear', `expected x [..., I] and w [I, O], got ${show(x.shape)} and ${show(w.shape)}`);
+    throwShapeError('linear', `expected x [..., I] and w [I, O], got ${show(x.shape)} and ${show(w.shape)}`);
   }
   if (b && (b.shape.length !== 1 || b.shape[0] !== w.shape[1])) {
-    fail('linear', `expected a bias [${w.shape[1]}] for w ${show(w.shape)}, got ${show(b.shape)}`);
+    throwShapeError('linear', `expected a bias [${w.shape[1]}] for w ${show(w.shape)}, got ${show(b.shape)}`);
   }
   const rows = x.size / w.shape[0];
   const [y] = linearOp([reshape(x, [rows, w.shape[0]]), w, b, null], { activation });

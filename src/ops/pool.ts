@@ -2,7 +2,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import poolWgsl from '../../shaders/pool.wgsl' with { type: 'text' };
 import { checkCall, checkFlag, checkTensor } from '../graph/check.ts';
 import { type Call, op } from '../graph/op.ts';
-import { fail, reshape, type Shape, show, type Tensor } from '../graph/tensor.ts';
+import { reshape, type Shape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { type Geometry, type WindowOptions, windowGeometry } from './conv2d.ts';
 import { mean } from './reduce.ts';
 
@@ -32,7 +32,10 @@ const geometryOf = (name: string, { kernel, shape, ...window }: Settings): Geome
     last(g.outHeight, g.strideY, g.top) >= g.height ||
     last(g.outWidth, g.strideX, g.left) >= g.width
   )
-    fail(name, `expected less padding than the window ${show(sizes)}, got ${JSON.stringify(window.padding)}`);
+    throwShapeError(
+      name,
+      `expected less padding than the window ${show(sizes)}, got ${JSON.stringify(window.padding)}`,
+    );
   return g;
 };
 
@@ -147,7 +150,8 @@ export const averagePool2d = (x: Tensor, options: AveragePoolOptions): Tensor =>
 /** The mean over all pixels: [N, H, W, C] -> [N, C]. */
 export function globalAveragePool(x: Tensor): Tensor {
   checkTensor('globalAveragePool', 'x', x);
-  if (x.shape.length !== 4) fail('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
+  if (x.shape.length !== 4)
+    throwShapeError('globalAveragePool', `expected images [N, H, W, C], got ${show(x.shape)}`);
   const [N, H, W, C] = x.shape;
   // One invocation would exceed MOST_ROUNDS.
   if (H * W > 60_000) return mean(x, { axes: [1, 2] });

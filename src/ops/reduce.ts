@@ -8,11 +8,11 @@ import { type Call, type Kernel, type Op, op } from '../graph/op.ts';
 import {
   constant,
   constantValue,
-  fail,
   reshape,
   type Shape,
   sizeOf,
   type Tensor,
+  throwShapeError,
   where,
 } from '../graph/tensor.ts';
 
@@ -171,7 +171,10 @@ export function normalizeAxes(op: string, rank: number, axes?: number | readonly
   const list = [axes].flat().map((axis) => (typeof axis === 'number' && axis < 0 ? axis + rank : axis));
   const valid = [...list].every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank);
   if (!valid || new Set(list).size !== list.length)
-    fail(op, `expected different axes of a tensor of rank ${rank}, got ${shownList([axes].flat())}`);
+    throwShapeError(
+      op,
+      `expected different axes of a tensor of rank ${rank}, got ${shownList([axes].flat())}`,
+    );
   return list.sort((a, b) => a - b);
 }
 

@@ -4,7 +4,7 @@ import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
 import { checkTensor } from '../graph/check.ts';
-import { fail, show, type Tensor } from '../graph/tensor.ts';
+import { show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 
 /** A tensor as rows of its last axis, read as vec4s if the row length is a multiple of four. */
 export interface Rows {
@@ -39,5 +39,5 @@ export const laneInvocations = (x: Tensor): number => rowsOf(x).rows * rowsOf(x)
 export function checkRows(op: string, x: Tensor): void {
   checkTensor(op, 'x', x);
   if (x.dtype !== 'f32' || x.shape.length === 0)
-    fail(op, `expected an f32 tensor with rows, got ${x.dtype} ${show(x.shape)}`);
+    throwShapeError(op, `expected an f32 tensor with rows, got ${x.dtype} ${show(x.shape)}`);
 }

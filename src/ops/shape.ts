@@ -9,13 +9,13 @@ import {
   checkShape,
   constant,
   constantValue,
-  fail,
   reshape,
   type Shape,
   sameShape,
   show,
   sizeOf,
   type Tensor,
+  throwShapeError,
 } from '../graph/tensor.ts';
 import { normalizeAxes, repeat, sumTo } from './reduce.ts';
 
@@ -66,7 +66,10 @@ export function mergeAxes(shape: Shape, strides: readonly (readonly number[])[],
     } else axes.push({ size, steps });
   }
   if (axes.length > 4)
-    fail(op, `expected at most 4 axes that cannot be joined, got ${axes.length} in ${show(shape)}`);
+    throwShapeError(
+      op,
+      `expected at most 4 axes that cannot be joined, got ${axes.length} in ${show(shape)}`,
+    );
   const lead = Array(4 - axes.length).fill(null);
   const full: (typeof axes)[number][] = [
     ...lead.map(() => ({ size: 1, steps: strides.map(() => 0) })),
@@ -76,7 +79,7 @@ export function mergeAxes(shape: Shape, strides: readonly (readonly number[])[],
 }
 
 function checkWords(op: string, x: Tensor): void {
-  if (x.dtype === 'u8') fail(op, `expected an f32 or u32 tensor, got u8 ${show(x.shape)}`);
+  if (x.dtype === 'u8') throwShapeError(op, `expected an f32 or u32 tensor, got u8 ${show(x.shape)}`);
 }
 
 interface Strided {
@@ -165,7 +168,10 @@ export function transpose(x: Tensor, options: { permutation?: readonly number[] 
     ? permutation.map((axis) => (axis < 0 ? axis + rank : axis))
     : x.shape.map((_, axis) => rank - 1 - axis);
   if (order.length !== rank)
-    fail('transpose', `expected a permutation of ${rank} axes for ${show(x.shape)}, got ${show(order)}`);
+    throwShapeError(
+      'transpose',
+      `expected a permutation of ${rank} axes for ${show(x.shape)}, got ${show(order)}`,
+    );
   normalizeAxes('transpose', rank, order);
   const strides = stridesOf(x.shape);
   const shape = order.map((axis) => x.shape[axis]);
@@ -194,7 +200,7 @@ export function slice(x: Tensor, options: { starts: readonly number[]; sizes: re
   checkNumbers('slice', 'sizes', sizes);
   const rank = x.shape.length;
   if (starts.length !== rank || sizes.length !== rank)
-    fail(
+    throwShapeError(
       'slice',
       `expected ${rank} starts and sizes for ${show(x.shape)}, got ${show(starts)} and ${show(sizes)}`,
     );
@@ -206,7 +212,10 @@ export function slice(x: Tensor, options: { starts: readonly number[]; sizes: re
     starts[axis] >= 0 &&
     starts[axis] + n <= x.shape[axis];
   if (!shape.every(inside))
-    fail('slice', `expected a block inside ${show(x.shape)}, got ${show(shape)} from ${show(starts)}`);
+    throwShapeError(
+      'slice',
+      `expected a block inside ${show(x.shape)}, got ${show(shape)} from ${show(starts)}`,
+    );
   if (sameShape(shape, x.shape)) return x;
   const strides = stridesOf(x.shape);
   const offset = starts.reduce((total, start, axis) => total + start * strides[axis], 0);
@@ -222,7 +231,10 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   const lead = shape.length - x.shape.length;
   if (lead < 0 || !x.shape.every((n, axis) => n === 1 || n === shape[lead + axis]))
-    fail('broadcastTo', `expected a shape that broadcasts to ${show(shape)}, got ${show(x.shape)}`);
+    throwShapeError(
+      'broadcastTo',
+      `expected a shape that broadcasts to ${show(shape)}, got ${show(x.shape)}`,
+    );
   const value = constantValue(x);
   if (value !== null) return constant(value, shape, x.dtype);
   if (x.size === sizeOf(shape)) return reshape(x, shape);
@@ -277,13 +289,13 @@ export function pad(
   const { before, after, value = 0 } = options;
   checkNumbers('pad', 'before', before);
   checkNumbers('pad', 'after', after);
-  if (typeof value !== 'number') fail('pad', `expected a number for "value", got ${shown(value)}`);
+  if (typeof value !== 'number') throwShapeError('pad', `expected a number for "value", got ${shown(value)}`);
   checkWords('pad', x);
   const rank = x.shape.length;
   const valid = (list: readonly number[]) =>
     list.length === rank && [...list].every((n) => Number.isInteger(n) && n >= 0);
   if (!valid(before) || !valid(after))
-    fail(
+    throwShapeError(
       'pad',
       `expected ${rank} counts before and after ${show(x.shape)}, got ${show(before)} and ${show(after)}`,
     );
@@ -300,7 +312,8 @@ export function pad(
       last.shape *= size;
     } else axes.push({ size, before: before[axis], shape: outer[axis] });
   }
-  if (axes.length > 4) fail('pad', `expected at most 4 padded axes, got ${show(before)} and ${show(after)}`);
+  if (axes.length > 4)
+    throwShapeError('pad', `expected at most 4 padded axes, got ${show(before)} and ${show(after)}`);
   while (axes.length < 4) axes.unshift({ size: 1, before: 0, shape: 1 });
   const bits = x.dtype === 'f32' ? new Uint32Array(new Float32Array([value]).buffer)[0] : value;
   const settings = {
@@ -367,7 +380,7 @@ export function concatenate(xs: readonly Tensor[], options: { axis?: number } = 
   checkTensors('concatenate', 'xs', xs);
   checkCall('concatenate', {}, options, 'axis');
   const { axis = 0 } = options;
-  if (xs.length === 0) fail('concatenate', 'expected at least one tensor, got none');
+  if (xs.length === 0) throwShapeError('concatenate', 'expected at least one tensor, got none');
   const [first] = xs;
   const [at] = normalizeAxes('concatenate', first.shape.length, axis);
   for (const x of xs) {
@@ -375,7 +388,7 @@ export function concatenate(xs: readonly Tensor[], options: { axis?: number } = 
     const fits =
       x.shape.length === first.shape.length && x.shape.every((n, k) => k === at || n === first.shape[k]);
     if (!fits || x.dtype !== first.dtype)
-      fail(
+      throwShapeError(
         'concatenate',
         `expected ${first.dtype} ${show(first.shape)} but for axis ${at}, got ${x.dtype} ${show(x.shape)}`,
       );
@@ -451,7 +464,7 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
   checkTensor('gather', 'table', table);
   checkTensor('gather', 'ids', ids);
   checkWords('gather', table);
-  if (ids.dtype !== 'u32') fail('gather', `expected u32 ids, got ${ids.dtype} ${show(ids.shape)}`);
-  if (table.shape.length < 1) fail('gather', 'expected a table of rows, got a scalar');
+  if (ids.dtype !== 'u32') throwShapeError('gather', `expected u32 ids, got ${ids.dtype} ${show(ids.shape)}`);
+  if (table.shape.length < 1) throwShapeError('gather', 'expected a table of rows, got a scalar');
   return gatherOp([table, ids]);
 }

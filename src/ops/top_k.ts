@@ -3,7 +3,7 @@ import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
-import { fail, reshape, show, type Tensor } from '../graph/tensor.ts';
+import { reshape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { pad } from './shape.ts';
 
 interface Options {
@@ -89,14 +89,17 @@ export function topKSimilar(
   checkCall('topKSimilar', { queries, gallery }, options, 'k');
   const { k = 20 } = options;
   const bad = [queries, gallery].find((x) => x.shape.length !== 2 || x.dtype !== 'f32');
-  if (bad) fail('topKSimilar', `expected two f32 matrices, got ${bad.dtype} ${show(bad.shape)}`);
+  if (bad) throwShapeError('topKSimilar', `expected two f32 matrices, got ${bad.dtype} ${show(bad.shape)}`);
   const [[M, D], [N, E]] = [queries.shape, gallery.shape];
   if (D !== E) {
-    fail('topKSimilar', `expected rows of one length, got ${show(queries.shape)} and ${show(gallery.shape)}`);
+    throwShapeError(
+      'topKSimilar',
+      `expected rows of one length, got ${show(queries.shape)} and ${show(gallery.shape)}`,
+    );
   }
   const most = Math.min(N, MOST);
   if (!Number.isInteger(k) || k < 1 || k > most) {
-    fail('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${shown(k)}`);
+    throwShapeError('topKSimilar', `expected k of 1 to ${most} for a gallery of ${N}, got ${shown(k)}`);
   }
   if (D % 4 && D > MOST_SCALARS) {
     const after = [0, -D & 3];

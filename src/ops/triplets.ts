@@ -3,7 +3,7 @@ import tripletsWgsl from '../../shaders/triplets.wgsl' with { type: 'text' };
 import { MOST_ROUNDS } from '../gpu/target.ts';
 import { checkScalar, checkTensor } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
-import { fail, type Scalar, show, type Tensor } from '../graph/tensor.ts';
+import { type Scalar, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 
 interface Options {
   margin: Scalar;
@@ -67,9 +67,9 @@ export function triplets(
   checkScalar('triplets', 'margin', margin, { least: 0 });
   const [M, N] = distances.shape;
   if (distances.shape.length !== 2 || M > N || N > MOST)
-    fail('triplets', `expected distances [M, N], M <= N <= ${MOST}, got ${show(distances.shape)}`);
+    throwShapeError('triplets', `expected distances [M, N], M <= N <= ${MOST}, got ${show(distances.shape)}`);
   for (const [x, rows] of [[anchors, M] as const, [candidates, N] as const])
     if (x.dtype !== 'u32' || x.size !== rows)
-      fail('triplets', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
+      throwShapeError('triplets', `expected u32 labels [${rows}], got ${x.dtype} ${show(x.shape)}`);
   return tripletsOp([distances, anchors, candidates], { margin, hard })[0];
 }

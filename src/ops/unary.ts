@@ -6,11 +6,11 @@ import { type Kernel, type Op, op } from '../graph/op.ts';
 import {
   constant,
   constantValue,
-  fail,
   type Scalar,
   sameShape,
   show,
   type Tensor,
+  throwShapeError,
   where,
 } from '../graph/tensor.ts';
 
@@ -59,7 +59,7 @@ function gradientOf(
   });
   return (dy: Tensor, saved: Tensor, numbers: Numbers): Tensor => {
     if (!sameShape(dy.shape, saved.shape))
-      fail(gradientName, `expected dy ${show(saved.shape)}, got ${show(dy.shape)}`);
+      throwShapeError(gradientName, `expected dy ${show(saved.shape)}, got ${show(dy.shape)}`);
     const value = constantValue(dy);
     if (value === 0) return dy;
     return apply([value === null ? dy : null, saved], { ...numbers, dy: value ?? 0 });
@@ -145,7 +145,7 @@ export function clamp(x: Tensor, lo: Scalar, hi: Scalar): Tensor {
   for (const [name, n] of Object.entries({ lo, hi }))
     if (typeof n !== 'number' || Number.isNaN(n)) checkScalar('clamp', name, n);
   if (typeof lo === 'number' && typeof hi === 'number' && !(lo <= hi))
-    fail('clamp', `expected lo <= hi, got ${lo} and ${hi}`);
+    throwShapeError('clamp', `expected lo <= hi, got ${lo} and ${hi}`);
   return clampOp(x, { a: lo, b: hi });
 }
 

@@ -1,6 +1,6 @@
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall, checkFlag, checkFloat } from '../graph/check.ts';
-import { fail, show, type Tensor, where } from '../graph/tensor.ts';
+import { show, type Tensor, throwShapeError, where } from '../graph/tensor.ts';
 import { add, mul, sub } from './binary.ts';
 import { mean, type ReduceOptions } from './reduce.ts';
 import { sqrt, square } from './unary.ts';
@@ -20,7 +20,8 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   const y = mean(square(centred), { axes, keepDims });
   const count = x.size / y.size;
   if (!unbiased) return y;
-  if (count < 2) fail('variance', `expected at least 2 elements to be unbiased, got ${show(x.shape)}`);
+  if (count < 2)
+    throwShapeError('variance', `expected at least 2 elements to be unbiased, got ${show(x.shape)}`);
   return mul(y, count / (count - 1));
 }
 

@@ -2,7 +2,15 @@ import emaWgsl from '../../shaders/ema.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkVariables } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
-import { fail, PART, type Scalar, sameShape, show, type Tensor, type Variable } from '../graph/tensor.ts';
+import {
+  PART,
+  type Scalar,
+  sameShape,
+  show,
+  type Tensor,
+  throwShapeError,
+  type Variable,
+} from '../graph/tensor.ts';
 import { blocksOf, checkNumber, flatOf } from './optimizer.ts';
 
 interface Uniform {
@@ -52,11 +60,14 @@ export function ema(
     checkVariables('ema', name, Array.isArray(v) ? v : [v]);
   const [targets, onlines] = [partsOf(target), partsOf(online)];
   if (targets.length !== onlines.length)
-    fail('ema', `expected as many target as online variables, got ${targets.length} and ${onlines.length}`);
+    throwShapeError(
+      'ema',
+      `expected as many target as online variables, got ${targets.length} and ${onlines.length}`,
+    );
   for (const [i, t] of targets.entries()) {
     const o = onlines[i];
     if (!sameShape(t.shape, o.shape) || t.dtype !== 'f32' || o.dtype !== 'f32') {
-      fail(
+      throwShapeError(
         'ema',
         `expected f32 variables of one shape, got "${t.name}" ${t.dtype} ${show(t.shape)} and "${o.name}" ${o.dtype} ${show(o.shape)}`,
       );

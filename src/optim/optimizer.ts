@@ -9,7 +9,6 @@ import { op } from '../graph/op.ts';
 import {
   assertInStep,
   constant,
-  fail,
   flatten,
   PART,
   pack,
@@ -18,6 +17,7 @@ import {
   settle,
   show,
   Tensor,
+  throwShapeError,
   type Variable,
   variable,
 } from '../graph/tensor.ts';
@@ -190,7 +190,7 @@ export function makeOptimizer(
     settle(flat);
     const gradient = gradients instanceof Tensor ? gradients : packed(name, gradients, variables);
     if (!sameShape(gradient.shape, flat.shape))
-      fail(name, `expected packed gradients ${show(flat.shape)}, got ${show(gradient.shape)}`);
+      throwShapeError(name, `expected packed gradients ${show(flat.shape)}, got ${show(gradient.shape)}`);
     const parts: Parts = { parameters: flat, moments, gradient, header, table, sums: [] };
     const sums = norm ? norm(parts) : [gradientNorm([gradient])];
     updateHeader([sums[0]], { clip: clip ?? 0, betas }, [header]);
@@ -203,7 +203,8 @@ export function makeOptimizer(
     update,
     minimize(loss) {
       checkTensor(`${name}.minimize`, 'loss', loss);
-      if (loss.size !== 1) fail(`${name}.minimize`, `expected a scalar loss, got ${show(loss.shape)}`);
+      if (loss.size !== 1)
+        throwShapeError(`${name}.minimize`, `expected a scalar loss, got ${show(loss.shape)}`);
       update(grad(loss, variables));
     },
   };
@@ -211,10 +212,16 @@ export function makeOptimizer(
 
 function packed(name: string, gradients: readonly Tensor[], variables: readonly Variable[]): Tensor {
   if (gradients.length !== variables.length)
-    fail(name, `expected ${variables.length} gradients, one for each parameter, got ${gradients.length}`);
+    throwShapeError(
+      name,
+      `expected ${variables.length} gradients, one for each parameter, got ${gradients.length}`,
+    );
   for (const [i, v] of variables.entries()) {
     if (!sameShape(gradients[i].shape, v.shape))
-      fail(name, `expected a gradient ${show(v.shape)} for "${v.name}", got ${show(gradients[i].shape)}`);
+      throwShapeError(
+        name,
+        `expected a gradient ${show(v.shape)} for "${v.name}", got ${show(gradients[i].shape)}`,
+      );
   }
   return pack(gradients);
 }

@@ -6,7 +6,7 @@ import { InputError } from '../gpu/errors.ts';
 import type { Data } from '../gpu/values.ts';
 import { checkVariables } from '../graph/check.ts';
 import type { Precision } from '../graph/mixed.ts';
-import { fail, Tensor, type Variable } from '../graph/tensor.ts';
+import { Tensor, throwShapeError, type Variable } from '../graph/tensor.ts';
 import { type AlarmOptions, type Collapse, collapseAlarm, type Look } from '../metrics/alarm.ts';
 import type { Watched } from '../metrics/curves.ts';
 import { checkWatch, compileWatch, type WatchOptions } from '../metrics/watch.ts';
@@ -102,7 +102,7 @@ export async function compileTraining<
       const made: unknown = train(all as Parameters<typeof train>[0]);
       const { loss } = (made ?? {}) as Partial<O>;
       if (!(loss instanceof Tensor) || loss.size !== 1)
-        fail(WHERE, `expected "train" to return { loss }, one number, got ${shown(made)}`);
+        throwShapeError(WHERE, `expected "train" to return { loss }, one number, got ${shown(made)}`);
       return made as O;
     },
     watch: () => compileWatch(device, watch),

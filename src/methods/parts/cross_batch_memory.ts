@@ -1,6 +1,6 @@
 import { assign } from '../../graph/basic.ts';
 import { checkTensor } from '../../graph/check.ts';
-import { fail, show, type Tensor, type Variable, variable } from '../../graph/tensor.ts';
+import { show, type Tensor, throwShapeError, type Variable, variable } from '../../graph/tensor.ts';
 import { l2Normalize } from '../../ops/l2_normalize.ts';
 import { concatenate, slice } from '../../ops/shape.ts';
 import { queue } from './queue.ts';
@@ -48,7 +48,10 @@ export function checkLabelled(op: string, z: unknown, labels: unknown, memory: u
   checkTensor(op, 'z', z, { dtype: 'f32', rank: 2 });
   checkTensor(op, 'labels', labels, { dtype: 'u32', rank: 1 });
   if (z.shape[0] !== labels.shape[0])
-    fail(op, `expected labels [${z.shape[0]}] for embeddings ${show(z.shape)}, got ${show(labels.shape)}`);
+    throwShapeError(
+      op,
+      `expected labels [${z.shape[0]}] for embeddings ${show(z.shape)}, got ${show(labels.shape)}`,
+    );
   if (memory === null) return;
   const { rows, labels: of } = memory as Partial<Memory>;
   checkTensor(op, 'memory.rows', rows, { dtype: 'f32', rank: 2 });

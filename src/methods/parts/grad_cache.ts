@@ -1,5 +1,5 @@
 import { grad, stopGradient } from '../../graph/gradient.ts';
-import { fail, reshape, type Tensor } from '../../graph/tensor.ts';
+import { reshape, type Tensor, throwShapeError } from '../../graph/tensor.ts';
 import { add } from '../../ops/binary.ts';
 import { concatenate, slice } from '../../ops/shape.ts';
 import type { Network } from './network.ts';
@@ -24,7 +24,7 @@ export function gradCache(
 ): { loss: Tensor; gradients: Tensor[] } {
   const [M] = x.shape;
   if (!Number.isInteger(chunks) || chunks < 1 || chunks > M)
-    fail('gradCache', `expected 1 to ${M} chunks, got ${chunks}`);
+    throwShapeError('gradCache', `expected 1 to ${M} chunks, got ${chunks}`);
   const bounds = Array.from({ length: chunks + 1 }, (_, i) => Math.floor((i * M) / chunks));
   const chunk = (y: Tensor, i: number, lead: number[] = []) => {
     const rows = bounds[i + 1] - bounds[i];

@@ -1,5 +1,5 @@
 import { checkTensor } from '../../graph/check.ts';
-import { constant, fail, reshape, show, type Tensor } from '../../graph/tensor.ts';
+import { constant, reshape, show, type Tensor, throwShapeError } from '../../graph/tensor.ts';
 import { mul, sub } from '../../ops/binary.ts';
 import { characteristic } from '../../ops/characteristic.ts';
 import { matmul } from '../../ops/matmul.ts';
@@ -19,7 +19,7 @@ export function checkDirections(op: string, z: Tensor, directions: unknown): voi
   checkTensor(op, 'directions', directions, { dtype: 'f32', rank: 2 });
   const D = z.shape.at(-1)!;
   if (directions.shape[1] !== D)
-    fail(op, `expected directions [K, ${D}] for ${show(z.shape)}, got ${show(directions.shape)}`);
+    throwShapeError(op, `expected directions [K, ${D}] for ${show(z.shape)}, got ${show(directions.shape)}`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { checkTensor, checkTensors, shownTensor } from '../../graph/check.ts';
-import { fail, sameShape, show, type Tensor } from '../../graph/tensor.ts';
+import { sameShape, show, type Tensor, throwShapeError } from '../../graph/tensor.ts';
 import { mul } from '../../ops/binary.ts';
 import { sum } from '../../ops/reduce.ts';
 import { slice } from '../../ops/shape.ts';
@@ -11,7 +11,7 @@ const shownIn = (z: Tensor) => (z.dtype === 'f32' ? show(z.shape) : shownTensor(
 export function checkViews(method: string, zA: Tensor, zB: Tensor): void {
   for (const [name, z] of Object.entries({ zA, zB })) checkTensor(method, name, z);
   if (zA.dtype !== 'f32' || zB.dtype !== 'f32' || zA.shape.length !== 2 || !sameShape(zA.shape, zB.shape))
-    fail(method, `expected two views [N, D], got ${shownIn(zA)} and ${shownIn(zB)}`);
+    throwShapeError(method, `expected two views [N, D], got ${shownIn(zA)} and ${shownIn(zB)}`);
 }
 
 /** Checks logits [N, K] of students and teachers, and their centre [K]. @throws ShapeError */
@@ -20,7 +20,10 @@ export function checkPairs(op: string, students: unknown, teachers: unknown, cen
   checkTensors(op, 'teachers', teachers);
   checkTensor(op, 'centre', centre, { dtype: 'f32' });
   if (!teachers.length || students.length < 2)
-    fail(op, `expected 2 students or more and a teacher, got ${students.length} and ${teachers.length}`);
+    throwShapeError(
+      op,
+      `expected 2 students or more and a teacher, got ${students.length} and ${teachers.length}`,
+    );
   for (const view of [...students, ...teachers]) checkViews(op, view, teachers[0]);
 }
 
@@ -32,7 +35,7 @@ export function parts(x: Tensor, count: number, op = 'parts'): Tensor[] {
   checkTensor(op, 'x', x);
   const [rows, ...rest] = x.shape;
   if (x.dtype === 'u8' || !(rows % count === 0))
-    fail(op, `expected ${count} equal parts of f32 or u32 rows, got ${shownTensor(x)}`);
+    throwShapeError(op, `expected ${count} equal parts of f32 or u32 rows, got ${shownTensor(x)}`);
   const sizes = [rows / count, ...rest];
   const from = (start: number) => slice(x, { starts: [start, ...rest.map(() => 0)], sizes });
   return Array.from({ length: count }, (_, i) => from(i * sizes[0]));

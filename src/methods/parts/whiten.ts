@@ -1,6 +1,6 @@
 import { checkNumber } from '../../gpu/check.ts';
 import { checkCall, checkTensor } from '../../graph/check.ts';
-import { constant, fail, show, type Tensor, where } from '../../graph/tensor.ts';
+import { constant, show, type Tensor, throwShapeError, where } from '../../graph/tensor.ts';
 import { add, div, mul, sub } from '../../ops/binary.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { mean, sum } from '../../ops/reduce.ts';
@@ -32,7 +32,7 @@ export function whiten(z: Tensor, options: { iterations?: number } = {}): Tensor
   checkTensor('whiten', 'z', z, { dtype: 'f32', rank: 3 });
   const { iterations = 12 } = options;
   checkNumber(where('whiten'), 'iterations', iterations, { least: 1, most: 1000, whole: true });
-  if (z.shape[1] < 2) fail('whiten', `expected 2 rows or more, got ${show(z.shape)}`);
+  if (z.shape[1] < 2) throwShapeError('whiten', `expected 2 rows or more, got ${show(z.shape)}`);
   const [, N, D] = z.shape;
   const centred = sub(z, mean(z, { axes: [1], keepDims: true }));
   const variance = mul(sum(square(centred), { axes: [1], keepDims: true }), 1 / (N - 1)); // [B, 1, D]

@@ -61,15 +61,15 @@ function importsOf(path: string): string[] {
 const sources = filesIn('src', '.ts').filter((path) => !path.endsWith('.d.ts'));
 const demos = filesIn('demos', '.ts');
 const shaders = filesIn('shaders', '.wgsl');
-const roomOf = (path: string) => path.split('/')[1];
+const folderOf = (path: string) => path.split('/')[1];
 
 /** Fails with one line for each breach. */
 function none(breaches: string[]): void {
   if (breaches.length) throw new Error(breaches.join('\n'));
 }
 
-test('every source file is in a room', () => {
-  none(sources.filter((path) => !(roomOf(path) in levels)).map((path) => `${path} is in no room`));
+test('every source file is in a known folder', () => {
+  none(sources.filter((path) => !(folderOf(path) in levels)).map((path) => `${path} is in no known folder`));
 });
 
 test('a method is one short file', () => {
@@ -79,10 +79,10 @@ test('a method is one short file', () => {
   none(long.map((path) => `${path} has ${lines(path)} lines`));
 });
 
-test('rooms import only the rooms before them', () => {
+test('folders import only folders of lower layers', () => {
   const breach = (path: string, target: string) =>
     target.startsWith('src/')
-      ? levels[roomOf(target)] > levels[roomOf(path)]
+      ? levels[folderOf(target)] > levels[folderOf(path)]
       : target.startsWith('demos/') || target.startsWith('test/');
   const of = (path: string) => importsOf(path).filter((target) => breach(path, target));
   none(sources.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
@@ -95,7 +95,7 @@ test('only cli and studies import packages', () => {
 });
 
 test('what only software adapters run is imported in one place, when a device is one', () => {
-  const inside = (path: string) => roomOf(path) === 'software';
+  const inside = (path: string) => folderOf(path) === 'software';
   const users = sources.filter((path) => !inside(path) && importsOf(path).some(inside));
   none(users.filter((path) => path !== 'src/runtime/software.ts'));
   if (!/await import\('\.\.\/software\/index\.ts'\)/.test(text('src/runtime/software.ts')))
@@ -139,7 +139,7 @@ test('demos import the entry points of the library only', () => {
   const fine = (path: string, target: string) =>
     target.startsWith('demos/') ||
     /^hypersphere(\/(data|methods|metrics|nn|optim))?$/.test(target) ||
-    (target === 'uplot' && roomOf(path) === 'shared');
+    (target === 'uplot' && folderOf(path) === 'shared');
   const of = (path: string) => importsOf(path).filter((target) => !fine(path, target));
   none(demos.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));
 });

@@ -45,7 +45,7 @@ serve(({ images, seed, settings, inputs }) => {
     ...{ width, optimizer, train, embed: network.embed, network: [encoder, projector] },
     represent: (x: Tensor) => encoder(x),
     // What follows the network, such as BYOL's target, becomes equal to it.
-    catchUp: () => after?.({ momentum: 0 }),
+    syncTarget: () => after?.({ momentum: 0 }),
     state: [...(statistics ?? []), ...(state ?? [])],
   };
 });

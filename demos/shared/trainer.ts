@@ -45,7 +45,7 @@ export interface Model {
   /** What changes otherwise: a target network, statistics of a predictor. */
   state?: readonly Variable[];
   /** Traced once: lets what follows the network, as a target does, catch up with one that was loaded. */
-  catchUp?: () => void;
+  syncTarget?: () => void;
 }
 
 /** Pairs of views that are shown. */
@@ -112,9 +112,9 @@ export async function makeTrainer(
 
     /** Lets what follows the network catch up. */
     async function follow(): Promise<void> {
-      if (!model.catchUp) return;
+      if (!model.syncTarget) return;
       const trace = () => {
-        model.catchUp!();
+        model.syncTarget!();
         return {};
       };
       const following = await compile(device, trace, { warmUp: false });

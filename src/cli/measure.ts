@@ -5,7 +5,7 @@ import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { formatMetric } from '../metrics/format.ts';
 import { applies, type Measured, type Metric, measured, metricGroups } from '../metrics/metric.ts';
 import { type SimilarityHistogram, similarityHistogram } from '../metrics/similarity_histogram.ts';
-import { spectrumOfH } from '../metrics/spectrum.ts';
+import { spectrumOfH } from '../metrics/singular_values.ts';
 import { allMetrics } from '../metrics/table.ts';
 import { readArguments } from './arguments.ts';
 import { reason } from './files.ts';
@@ -142,7 +142,7 @@ async function main(args: string[]): Promise<void> {
       ...{ file: path, rows: N, dimensions: D },
       ...Object.fromEntries(shown.map(({ row, one }) => [keyOf(row), one.value])),
       ...(notes.length && { notes }),
-      spectrum: Array.from((await spectrumOfH(context)).values),
+      spectrum: Array.from(await spectrumOfH(context)),
       ...(cosines && {
         cosines: Object.fromEntries(Object.entries(cosines).map(([name, of]) => [name, Array.from(of)])),
       }),

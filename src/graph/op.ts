@@ -108,20 +108,20 @@ export interface Op<O = any, I extends Inputs = any, S extends Outputs = Outputs
    */
   vjp?: (dy: Tensor, call: Call<O, I>) => (Tensor | null)[];
   /** A cheaper call that computes one of the inputs and this call together, if there is one. */
-  fuse?: (call: Call<O, I>, look: Look) => Instead | null;
+  fuse?: (call: Call<O, I>, context: FusionContext) => Replacement | null;
   /** Fuses the gradient of a ReLU: the inputs with which the first output is 0 wherever `gate` <= 0; null if the op cannot. */
   gated?: (call: Call<O, I>, gate: Tensor) => Inputs | null;
 }
 
 /** A call that replaces another. */
-export interface Instead {
+export interface Replacement {
   op: Op;
   inputs: Inputs;
   options: unknown;
 }
 
 /** The context of `fuse`. */
-export interface Look {
+export interface FusionContext {
   /** The call that makes a tensor, if nothing else reads that tensor; else null. */
   only(x: Tensor | null): (Call & { op: Op }) | null;
 }

@@ -32,12 +32,19 @@ export function plan(
   options: PlanOptions = {},
 ): Plan {
   const { reuse = true, target = {}, apart = [], precision } = options;
+  // Only what outputs and effects need, equal calls once.
   const shared = shareCommon(reachable(Object.values(outputs), effects));
   const wanted = new Map(Object.entries(outputs).map(([name, x]) => [name, shared.canon(x)]));
   const roots = new Set([...wanted.values()].map(viewRoot));
-  const safe = separateHazards(fuse(shared.calls, roots));
-  const ready = target.software?.rewrite(safe, target, reuse ? roots : null) ?? safe;
-  const { calls, parts } = placeParts(precision?.store(ready, roots, target) ?? ready, roots);
+  const fused = fuse(shared.calls, roots);
+  // Copies where a dispatch would read a buffer that it writes.
+  const safe = separateHazards(fused);
+  // Textures, on software adapters.
+  const rewritten = target.software?.rewrite(safe, target, reuse ? roots : null) ?? safe;
+  // f16, with mixed precision.
+  const stored = precision?.store(rewritten, roots, target) ?? rewritten;
+  // Parts of packs are written in place; every other tensor gets a slot, and slots are used again.
+  const { calls, parts } = placeParts(stored, roots);
   const placement = assignSlots(calls, {
     parts,
     outputs: wanted.values(),

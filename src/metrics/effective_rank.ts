@@ -6,9 +6,9 @@ import { matmul } from '../ops/matmul.ts';
 import { mean } from '../ops/reduce.ts';
 import type { Rows } from './compute.ts';
 import { symmetricEigenvalues } from './eigen.ts';
-import { type MetricContext, metricsOf } from './metric.ts';
+import { metricsOf } from './metric.ts';
 import { checkSquare } from './numbers.ts';
-import { type RowOptions, singularValues } from './singular_values.ts';
+import { type RowOptions, singularValues, spectrumOfH, spectrumOfZ } from './singular_values.ts';
 
 export type EffectiveRankOptions = RowOptions;
 
@@ -51,9 +51,7 @@ export function spectrumOf(covariance: ArrayLike<number>, options: { rows?: numb
 
 /**
  * The effective rank of embeddings, exp of the entropy of their singular values, and those values over sqrt(N), largest first: D of them,
- * min(N, D) of which may be above 0. Not centred and of z as it is, it is RankMe (Garrido et al. 2023, arXiv 2210.02885), which adds
- * 1e-7 to each share: that is 2e-6 D of the rank at most, and left out. Precise to about 1e-7 of the largest value; what is rounding is cut
- * to 0. 0 where all rows are equal (not centred: zero); NaN if a number is not finite.
+ * min(N, D) of which may be above 0. Precise to about 1e-7 of the largest value; values that are only rounding are set to 0. 0 where all rows are equal (not centred: zero); NaN if a number is not finite.
  * @param x f32 [N, D]
  * @throws ShapeError, InputError
  */
@@ -67,24 +65,26 @@ export async function effectiveRank(
   return { rank: entropyRank(spectrum), spectrum };
 }
 
-export const rankMeMetrics = /* @__PURE__ */ metricsOf({ group: 'spectrum', kind: 'rank', detail: true }, [
+export const effectiveRankMetrics = /* @__PURE__ */ metricsOf({ group: 'spread', kind: 'rank', cost: 1 }, [
   {
-    key: 'rankMeZ',
-    name: 'RankMe of z',
+    key: 'effectiveRankZ',
+    name: 'effective rank of z',
+    short: 'rank of z',
     needs: ['z'],
-    text: 'The effective rank without subtracting the mean first, of z as it is (Garrido et al. 2023). A large mean lowers it.',
-    compute: ({ z, ...context }) => rankMe(z.fit, context),
+    measure: { key: 'effectiveRankUnit', name: 'effective rank of unit rows' },
+    text: 'Exponential of the entropy of the normalised singular values: how many dimensions the embedding really uses. Far fewer than d is dimensional collapse.',
+    compute: async (context) => entropyRank(await spectrumOfZ(context)),
   },
   {
-    key: 'rankMeH',
-    name: 'RankMe of h',
+    key: 'effectiveRankH',
+    name: 'effective rank of h',
+    short: 'rank of h',
     needs: ['encoder'],
-    measure: { key: 'rankMe', name: 'RankMe (not centred)' },
-    text: 'The same for the representation h.',
-    compute: ({ h, ...context }) => rankMe(h.fit, context),
+    measure: { key: 'effectiveRank', name: 'effective rank' },
+    text: 'The same for the representation h in front of the projector.',
+    async compute(context) {
+      const values = await spectrumOfH(context);
+      return { value: entropyRank(values), remark: `of ${values.length}` };
+    },
   },
 ]);
-
-async function rankMe(x: Rows, { device, progress }: Pick<MetricContext, 'device' | 'progress'>) {
-  return (await effectiveRank(device, x, { centred: false, onProgress: progress })).rank;
-}

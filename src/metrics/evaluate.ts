@@ -26,7 +26,7 @@ import {
 } from './metric.ts';
 import { accuracyUnder, checkSets, labelsOf } from './shifts.ts';
 import { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
-import { spectrumOfZ } from './spectrum.ts';
+import { spectrumOfZ } from './singular_values.ts';
 import { evaluationMetrics, type MetricRow, type MetricValues } from './table.ts';
 
 /**
@@ -125,7 +125,7 @@ export async function evaluate(
     const result: Evaluation = { ...valuesOf(found), notes };
     if (context.views) {
       const [zA, zB] = context.views;
-      result.spectrumZ = (await spectrumOfZ(context as Required<MetricContext>)).values;
+      result.spectrumZ = await spectrumOfZ(context as Required<MetricContext>);
       result.similaritiesZ = await similarityHistogram(device, zA, zB);
     }
     onProgress?.('done', 1);

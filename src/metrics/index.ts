@@ -31,12 +31,13 @@ export { linearProbe, type ProbeOptions, type ProbeResult } from './linear_probe
 export { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
 export type { Metric } from './metric.ts';
 export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './online.ts';
+export { participationRatio } from './participation_ratio.ts';
 export { accuracyOf, classAccuracies, worstClass } from './per_class.ts';
 export { principalAxes } from './principal_axes.ts';
 export { SHIFTS, type ShiftOptions, shiftAccuracies } from './shifts.ts';
 export { type SimilarityHistogram, similarityHistogram } from './similarity_histogram.ts';
-export type { Spectrum } from './singular_values.ts';
-export { participationRatio, spectrum, spectrumSlope } from './spectrum.ts';
+export { type Spectrum, spectrum } from './spectrum.ts';
+export { spectrumSlope } from './spectrum_slope.ts';
 export { embeddingStd } from './std.ts';
 export { evaluationMetrics, type MetricKey, type MetricRow, type MetricValues } from './table.ts';
 export { uniformity, uniformityOptimum } from './uniformity.ts';

@@ -8,6 +8,7 @@ import { slice, transpose } from '../ops/shape.ts';
 import { abs, square } from '../ops/unary.ts';
 import { compute, type Rows, readRows, tensorOf } from './compute.ts';
 import { invertLower, pivotedCholesky, symmetricEigenvalues } from './eigen.ts';
+import type { MetricContext } from './metric.ts';
 
 /** How rows are preprocessed. */
 export interface RowOptions {
@@ -17,15 +18,6 @@ export interface RowOptions {
   normalized?: boolean;
   /** Called with the share of the work that is done. */
   onProgress?: (fraction: number) => void;
-}
-
-/** Singular values over sqrt(N), largest first, and what they say. */
-export interface Spectrum {
-  values: Float64Array;
-  /** exp of their entropy: see `effectiveRank`. */
-  rank: number;
-  participationRatio: number;
-  slope: number;
 }
 
 /** Multiply-adds up to which the Gram matrix is made on the CPU in f64: a second or two. */
@@ -235,3 +227,18 @@ async function onGpu(
   const noise = 2 ** -19 * Math.sqrt(Math.max(1, Math.max(N, D) / 4096));
   return { values: rootsOf(whole, n).map((value) => value * unit), size, noise };
 }
+
+/** The singular values of the unit embeddings z, computed once for all metrics. */
+export const spectrumOfZ = ({
+  device,
+  z,
+  shared,
+  progress,
+}: Required<MetricContext>): Promise<Float64Array> =>
+  shared('spectrum of z', () =>
+    singularValues(device, 'effectiveRank', z.fit, { normalized: true, onProgress: progress }),
+  );
+
+/** The singular values of h as it is, computed once for all metrics. */
+export const spectrumOfH = ({ device, h, shared, progress }: MetricContext): Promise<Float64Array> =>
+  shared('spectrum of h', () => singularValues(device, 'effectiveRank', h.fit, { onProgress: progress }));

@@ -89,7 +89,8 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const given = { inputs, outputs, buffers };
   checkBuffers(given);
 
-  // The plan. Other steps may move parts of flat variables while kernels are measured.
+  // The plan. An optimiser keeps its parameters in one buffer, a flat variable. While kernels are measured another step may claim
+  // parameters for its own, so they are claimed before and after.
   const flats = flatsOf(outputs, effects);
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
   const plain = await targetOf(device);
@@ -107,8 +108,8 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
 
   // Pipelines, memory and bindings.
   const theirs = new Set(Object.keys(buffers).map((name) => inputs[name]));
-  const moved = plain.software?.movesOf(made.dispatches, theirs) ?? 0;
-  const dispatches = made.dispatches.slice(moved);
+  const copied = plain.software?.movesOf(made.dispatches, theirs) ?? 0; // by copyBufferToTexture
+  const dispatches = made.dispatches.slice(copied);
   const pipelines = await buildPipelines(device, dispatches, options.onProgress);
   for (const { label, bytes } of made.slots) checkBindable(device, label, bytes);
   const uniforms = layUniforms(dispatches, inputs);
@@ -116,7 +117,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const caller = watchCaller(device.gpu, Object.keys(buffers), Object.keys(outputs));
   variables.gather();
   const bindings = caller.watch(() => bindDispatches(device, dispatches, pipelines, uniforms, allocation));
-  const moves = movesFor(made.dispatches.slice(0, moved), allocation);
+  const moves = movesFor(made.dispatches.slice(0, copied), allocation);
   const replay = replayOf(device, made, bindings, moves, allocation, variables);
 
   // The step.
@@ -149,7 +150,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   return { step: stepOf(ready), time: replay.time };
 }
 
-/** Compiles one call with one of its kernels, on new inputs, with 1 for each scalar input; copies that the kernel needs are included. */
+/** For tuning: builds a step of one call alone with one of its kernels, on new inputs, with 1 for each scalar input. It includes the copies that the kernel needs. */
 async function alone(device: Device, c: Dispatch, variant: string): Promise<Trial> {
   const own = c.inputs.map((x) => x && input(x.shape, x.dtype));
   const options = Object.fromEntries(

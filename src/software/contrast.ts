@@ -1,7 +1,7 @@
 import largeWgsl from '../../shaders/software/contrast.wgsl' with { type: 'text' };
 import type { Call, Kernel } from '../graph/op.ts';
-import { onOperands } from './operands.ts';
 import type { Settings } from './settings.ts';
+import { onOperands } from './texture_operands.ts';
 
 /** A slab of similarities of rows of x and of y in tiles of 16 x 16, where there are enough of them. */
 function inLargeTiles(

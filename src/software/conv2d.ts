@@ -6,8 +6,8 @@ import imagesWgsl from '../../shaders/software/lib/conv2d_images.wgsl' with { ty
 import { MOST_ROUNDS } from '../gpu/target.ts';
 import type { Call, Kernel } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { onOperands } from './operands.ts';
 import type { Settings } from './settings.ts';
+import { onOperands } from './texture_operands.ts';
 
 /** Results from which tiles of 16 x 16 still give every core of llvmpipe work. */
 const LARGE = 32768;

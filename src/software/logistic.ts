@@ -1,6 +1,6 @@
 import type { Call, Kernel } from '../graph/op.ts';
-import { onOperands } from './operands.ts';
 import type { Settings } from './settings.ts';
+import { onOperands } from './texture_operands.ts';
 
 /** A product of the logistic probe, for 12 lanes, its operands read as textures where that is worth it. */
 export const probeProduct = (own: Kernel[], call: Call, settings: Settings): Kernel[] => [

@@ -2,8 +2,8 @@ import resultBufferWgsl from '../../shaders/lib/result_buffer.wgsl' with { type:
 import resultNumbersWgsl from '../../shaders/lib/result_numbers.wgsl' with { type: 'text' };
 import largeWgsl from '../../shaders/software/matmul.wgsl' with { type: 'text' };
 import type { Call, Kernel } from '../graph/op.ts';
-import { onOperands, replaced } from './operands.ts';
 import type { Settings } from './settings.ts';
+import { onOperands, replaced } from './texture_operands.ts';
 
 /** Elements of a result from which tiles of 32 x 16 keep two or more threads of a CPU evenly busy. */
 const TALL_FROM = 2 ** 17;

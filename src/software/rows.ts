@@ -1,8 +1,8 @@
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
 import quadWgsl from '../../shaders/software/lib/sums_quad.wgsl' with { type: 'text' };
 import type { Kernel } from '../graph/op.ts';
-import { replaced, withQuads } from './operands.ts';
 import type { Settings } from './settings.ts';
+import { replaced, withQuads } from './texture_operands.ts';
 
 /** A kernel whose rows are each shared by eight invocations, with a quad for each row where quads are fast. */
 export function rowsByQuads(own: Kernel[], { quads }: Settings): Kernel[] {

@@ -1,9 +1,9 @@
 import { type Call, type Kernel, kernelOf, type Op, type PlannedCall, type PlanTarget } from '../graph/op.ts';
-import { addedCall, showsAny } from '../graph/plan/call.ts';
+import { addedCall, aliasesAny } from '../graph/plan/call.ts';
 import { home, reshape, Tensor, type Variable, viewRoot } from '../graph/tensor.ts';
-import { writingTexture } from './operands.ts';
 import type { Settings } from './settings.ts';
 import { isEven, isTall, wholeRows } from './texels.ts';
+import { writingTexture } from './texture_operands.ts';
 import { MOST_COPIES, toTextures } from './to_textures.ts';
 
 /** All calls with their kernels; a pack has none. */
@@ -62,7 +62,7 @@ export function throughTextures(
     const inputs = [...call.inputs];
     for (const { x, i } of mine) inputs[i] = reshape(textures.get(keyOf(x))!.texture, x.shape);
     const changed = new Set(call.state.map(home));
-    for (const [key, { source }] of textures) if (showsAny(source, changed)) textures.delete(key);
+    for (const [key, { source }] of textures) if (aliasesAny(source, changed)) textures.delete(key);
     return [...copies, kernel ? writing({ ...call, inputs, kernel }, kernel) : { ...call, inputs }];
   });
   return [...start, ...rest];
@@ -98,7 +98,7 @@ function startsOf(kernels: Kernels): Tensor[] {
   const starts = new Map<string, Tensor>();
   const made = new Set<Tensor>();
   const changed = new Set<Variable>();
-  const isStart = (x: Tensor) => !made.has(viewRoot(x)) && !showsAny(x, changed);
+  const isStart = (x: Tensor) => !made.has(viewRoot(x)) && !aliasesAny(x, changed);
   for (const [call, kernel] of kernels) {
     for (const { x, texture } of readsOf(call, kernel)) if (texture && isStart(x)) starts.set(keyOf(x), x);
     for (const y of call.outputs) made.add(y);

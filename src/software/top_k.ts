@@ -1,7 +1,7 @@
 import largeWgsl from '../../shaders/software/top_k.wgsl' with { type: 'text' };
 import type { Call, Kernel } from '../graph/op.ts';
-import { onOperands } from './operands.ts';
 import type { Settings } from './settings.ts';
+import { onOperands } from './texture_operands.ts';
 
 /** The most similar rows in tiles of 8 queries x 16 gallery rows, where rows are whole vec4s. */
 export function largeTopK(own: Kernel[], call: Call, settings: Settings): Kernel[] {

@@ -1,4 +1,4 @@
-// A model in training on one device, driven from outside one update at a time: it has neither a loop nor a clock.
+// A model in training on one device. The caller decides when each update runs: a session has no loop of its own.
 import { decodeSafetensors, loadVariables, saveVariables } from '../data/safetensors.ts';
 import type { Device } from '../gpu/device.ts';
 import { HypersphereError } from '../gpu/errors.ts';
@@ -51,7 +51,7 @@ export interface SessionOptions<M> {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** What a look finds. */
+/** The result of a look: the metrics at a step. */
 export interface Seen<M> {
   step: number;
   /** The outputs of the last update, `loss` among them; none before the first one of a state that was set. */
@@ -79,7 +79,7 @@ export interface Session<M> {
   save(metadata?: Record<string, string>): Promise<Saved>;
   /** Sets the step and all variables, or only some of them. @throws InputError for a file of another model */
   restore(saved: Saved, only?: readonly Variable[]): Promise<void>;
-  /** Calls `act` between two updates; the next one waits for its promise. */
+  /** Queues `act`, during which no update runs. */
   between<T>(act: () => T | Promise<T>): Promise<T>;
   /** Frees what was compiled; variables stay. */
   dispose(): void;
@@ -91,15 +91,17 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
   if (from) loadVariables(device, from.bytes, variables);
   const update = await compileUpdate(device, options);
   const watch = lazily(options.watch);
-  const between = inTurn();
+  const between = makeQueue();
   const skipped = async () => (await optimizerStatus(device, optimizer)).skipped > 0;
   let step = from?.step ?? 0;
-  let kept = step; // of the last state that was saved or set
+  let lastSaved = step; // or the step of the last state that was restored
   let failure: Promise<never> | null = null;
 
   const nonFinite = (what: string, at: number, where = '') =>
-    new NonFiniteError(`${what} is not finite at step ${at}${where}. The state of step ${kept} is kept.`);
-  const refuse = (at: number): Promise<never> =>
+    new NonFiniteError(
+      `${what} is not finite at step ${at}${where}. The state of step ${lastSaved} is kept.`,
+    );
+  const failNonFinite = (at: number): Promise<never> =>
     (failure ??= between(() => update.firstNonFinite(at)).then((first) => {
       throw nonFinite('The loss or its gradient', at, `: first ${first}`);
     }));
@@ -123,7 +125,7 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
         reading: [update.read(), skipped(), look()] as const,
       }));
       const [outputs, bad, metrics] = await Promise.all(reading);
-      if (bad || outputs.loss?.some((value) => !Number.isFinite(value))) await refuse(at);
+      if (bad || outputs.loss?.some((value) => !Number.isFinite(value))) await failNonFinite(at);
       update.forget(at);
       return { step: at, outputs, metrics };
     },
@@ -145,15 +147,15 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
         return { at: step, bad, bytes };
       });
       // The optimiser skipped an update since the last look.
-      if (bad) await refuse(at);
+      if (bad) await failNonFinite(at);
       if (at > 0 && !allFinite(bytes)) throw nonFinite('A parameter', at);
-      kept = at;
+      lastSaved = at;
       return { step: at, bytes };
     },
     restore: (saved, only = variables) =>
       between(() => {
         loadVariables(device, saved.bytes, only);
-        step = kept = saved.step;
+        step = lastSaved = saved.step;
         update.reset();
         failure = null;
       }),
@@ -164,8 +166,8 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
   };
 }
 
-/** Runs actions one after the other: an update may be several submits, and nothing may read or change variables in between. */
-function inTurn() {
+/** A queue of actions: an update may take several submits, and no other action may read or change variables meanwhile. */
+function makeQueue() {
   let turn: Promise<unknown> = Promise.resolve();
   return <T>(act: () => T | Promise<T>): Promise<T> => {
     const done = turn.then(act);
@@ -234,8 +236,8 @@ async function compileUpdate<M>(device: Device, options: SessionOptions<M>) {
       recent = [];
     },
     /**
-     * Repeats the runs before a step on the current state, the latest first, in a plan that keeps every tensor; names the first
-     * non-finite value of the first run that has one.
+     * Names the first non-finite value: repeats the inputs of the runs before a step, the latest first, in a plan that keeps every
+     * tensor. The optimiser skipped the updates that were not finite, so the current state still shows where they come from.
      */
     async firstNonFinite(until: number): Promise<string> {
       const check = await compile(device, build, { inputs, precision, check: true, warmUp: false });

@@ -73,7 +73,7 @@ export interface Training<O = Record<string, Tensor>>
  * const training = await compileTraining(device, {
  *   inputs: { temperature },
  *   train({ step, temperature }) {
- *     const x = augment(data, { ...S1, batch: 128, step });
+ *     const x = augment(data, { ...plainViews, batch: 128, step });
  *     const [zA, zB] = halves(encoder(x, { training: true }));
  *     const loss = ntXentLoss(zA, zB, { temperature });
  *     optimizer.minimize(loss);
@@ -81,7 +81,7 @@ export interface Training<O = Record<string, Tensor>>
  *   },
  *   optimizer,
  *   state: encoder.statistics,
- *   watch: { views: () => { const z = encoder(augment(test, { ...EVAL, batch: 256, start: 0 })); return { z, h: z }; } },
+ *   watch: { views: () => { const z = encoder(augment(test, { ...evaluationViews, batch: 256, start: 0 })); return { z, h: z }; } },
  * });
  * while (playing) {
  *   await training.advance({ temperature: slider.valueAsNumber });

@@ -3,8 +3,10 @@ import { anisotropy } from '../../src/metrics/anisotropy.ts';
 import { linearCka } from '../../src/metrics/cka.ts';
 import { effectiveRank, entropyRank } from '../../src/metrics/effective_rank.ts';
 import { hubness } from '../../src/metrics/hubness.ts';
+import { participationRatio } from '../../src/metrics/participation_ratio.ts';
 import { similarityHistogram } from '../../src/metrics/similarity_histogram.ts';
-import { participationRatio, spectrum, spectrumSlope } from '../../src/metrics/spectrum.ts';
+import { spectrum } from '../../src/metrics/spectrum.ts';
+import { spectrumSlope } from '../../src/metrics/spectrum_slope.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

@@ -9,7 +9,7 @@ import { embed } from '../../src/metrics/embed.ts';
 import { evaluate } from '../../src/metrics/evaluate.ts';
 import { knnAccuracy, knnPredict } from '../../src/metrics/knn.ts';
 import { effectiveRankOf, liveMetrics, participationRatioOf } from '../../src/metrics/live.ts';
-import { participationRatio } from '../../src/metrics/spectrum.ts';
+import { participationRatio } from '../../src/metrics/participation_ratio.ts';
 import { embeddingStd } from '../../src/metrics/std.ts';
 import { uniformity, uniformityOptimum } from '../../src/metrics/uniformity.ts';
 import { matmul } from '../../src/ops/matmul.ts';

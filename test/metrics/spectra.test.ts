@@ -1,8 +1,10 @@
 import { effectiveRank, spectrumOf } from '../../src/metrics/effective_rank.ts';
 import { pivotedCholesky, symmetricEigenvalues } from '../../src/metrics/eigen.ts';
 import { effectiveRankOf, participationRatioOf } from '../../src/metrics/live.ts';
+import { participationRatio } from '../../src/metrics/participation_ratio.ts';
 import { singularValues } from '../../src/metrics/singular_values.ts';
-import { participationRatio, spectrum, spectrumSlope } from '../../src/metrics/spectrum.ts';
+import { spectrum } from '../../src/metrics/spectrum.ts';
+import { spectrumSlope } from '../../src/metrics/spectrum_slope.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 

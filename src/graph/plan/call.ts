@@ -26,7 +26,7 @@ export const rootsOf = (tensors: readonly (Tensor | null)[]): Tensor[] =>
   tensors.flatMap((x) => (x ? [viewRoot(x)] : []));
 
 /** Whether a tensor shows what lies in the buffer of one of these variables. */
-export function showsAny(x: Tensor, owners: Set<Variable>): boolean {
+export function aliasesAny(x: Tensor, owners: Set<Variable>): boolean {
   const root = viewRoot(x);
   return root instanceof Variable && owners.has(home(root));
 }

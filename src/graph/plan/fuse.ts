@@ -1,19 +1,19 @@
-import { type Instead, type Look, type Op, outputsOf } from '../op.ts';
+import { type FusionContext, type Op, outputsOf, type Replacement } from '../op.ts';
 import { home, Tensor, Variable } from '../tensor.ts';
 import { type PlannedCall, rootsOf } from './call.ts';
 
-/** Lets ops take over the making of their inputs (`Op.fuse`), then drops what nobody reads any more. */
+/** Replaces two calls by one cheaper call where an op knows one (`Op.fuse`), then drops calls that are no longer read. */
 export function fuse(calls: PlannedCall[], outputs: Set<Tensor>): PlannedCall[] {
   const uses = countUses(calls, outputs);
   const makers = new Map<Tensor, PlannedCall>();
-  /** When each call is made and each variable last changed: what a call reads may not have changed since. */
+  /** When each call is made and each variable last changed: the inputs of a call may not have changed since. */
   const madeAt = new Map<PlannedCall, number>();
   const changedAt = new Map<Variable, number>();
   const unchanged = (call: PlannedCall) =>
     rootsOf(call.inputs).every(
       (x) => !(x instanceof Variable) || (changedAt.get(home(x)) ?? -1) < madeAt.get(call)!,
     );
-  const look: Look = {
+  const context: FusionContext = {
     only(x) {
       const call = x && x.node.kind === 'op' && uses.get(x) === 1 ? makers.get(x) : undefined;
       const alone = call?.outputs.every((y) => y === x || !uses.get(y));
@@ -23,8 +23,8 @@ export function fuse(calls: PlannedCall[], outputs: Set<Tensor>): PlannedCall[] 
     },
   };
   const rewritten = calls.map((call, i) => {
-    const better = call.op?.fuse?.(call, look);
-    const result = better ? instead(call, better) : call;
+    const better = call.op?.fuse?.(call, context);
+    const result = better ? replaced(call, better) : call;
     for (const y of result.outputs) makers.set(y, result);
     madeAt.set(result, i);
     for (const v of result.state) changedAt.set(home(v), i);
@@ -41,8 +41,8 @@ function countUses(calls: PlannedCall[], outputs: Set<Tensor>): Map<Tensor, numb
   return uses;
 }
 
-/** The cheaper call in the place of another: its first output is that of the other, what else it makes nobody reads. */
-function instead(call: PlannedCall, { op, inputs, options }: Instead): PlannedCall {
+/** The cheaper call that replaces another: its first output is that of the other; its other outputs are not read. */
+function replaced(call: PlannedCall, { op, inputs, options }: Replacement): PlannedCall {
   const [y] = call.outputs;
   const outputs = outputsOf(op, op.shape(inputs, options)).map(({ shape, dtype }, i) =>
     i ? new Tensor(y.node, i, shape, dtype) : y,
@@ -50,10 +50,10 @@ function instead(call: PlannedCall, { op, inputs, options }: Instead): PlannedCa
   return { ...call, op, inputs: [...inputs], options, outputs };
 }
 
-/** The calls without those that change nothing and make what nobody reads. */
+/** The calls without those that change nothing and whose outputs are not read. */
 function withoutUnread(calls: PlannedCall[], outputs: Set<Tensor>): PlannedCall[] {
   const uses = countUses(calls, outputs);
-  // Latest first, so that a chain of unread makers falls in one sweep.
+  // Latest first, so that one sweep removes a whole chain.
   const kept = calls.toReversed().filter((call) => {
     if (call.state.length || call.outputs.some((y) => uses.get(y))) return true;
     for (const x of rootsOf(call.inputs)) uses.set(x, uses.get(x)! - 1);

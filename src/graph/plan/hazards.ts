@@ -1,6 +1,6 @@
 import { copy } from '../basic.ts';
 import { home } from '../tensor.ts';
-import { addedCall, type PlannedCall, showsAny } from './call.ts';
+import { addedCall, aliasesAny, type PlannedCall } from './call.ts';
 
 /** No dispatch may read a buffer that it also changes: such an input is copied first. */
 export function separateHazards(calls: PlannedCall[]): PlannedCall[] {
@@ -8,7 +8,7 @@ export function separateHazards(calls: PlannedCall[]): PlannedCall[] {
     const changed = new Set(call.state.map(home));
     const copies: PlannedCall[] = [];
     const inputs = call.inputs.map((x) => {
-      if (!x || !showsAny(x, changed)) return x;
+      if (!x || !aliasesAny(x, changed)) return x;
       copies.push(addedCall(copy.op, [x], call.layer));
       return copies.at(-1)!.outputs[0];
     });

@@ -39,11 +39,11 @@ export function placeParts(
     }
     return copies;
   });
-  return { calls: placed.flatMap((call) => throughDetour(call, parts)), parts };
+  return { calls: placed.flatMap((call) => copyViaTemporary(call, parts)), parts };
 }
 
 /** A copy of one part out of a pack that it is itself placed in reads and writes that pack: it needs two steps. */
-function throughDetour(call: PlannedCall, parts: Map<Tensor, Part>): PlannedCall[] {
+function copyViaTemporary(call: PlannedCall, parts: Map<Tensor, Part>): PlannedCall[] {
   const target = call.outputs[0] && parts.get(call.outputs[0]);
   const source = call.op === copy.op && call.inputs[0] && parts.get(viewRoot(call.inputs[0]));
   if (!target || !source || target.pack !== source.pack) return [call];

@@ -39,7 +39,7 @@ export const mixed: Precision = {
     }
     const halved = (rec: PlannedCall) =>
       bound(rec, kernels.get(rec)).filter(([x]) => halves.has(viewRoot(x)));
-    // A tensor stays whole where its writer, a reader, or the reader of its copy cannot do otherwise.
+    // A tensor stays f32 if its writer, a reader, or a reader of its copy cannot be rewritten for f16.
     for (let before = -1; before !== halves.size; ) {
       before = halves.size;
       for (const [rec, kernel] of kernels) {

@@ -46,7 +46,7 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
   outputs?: readonly string[];
   /** Inputs that only the gradient needs: their bindings hold zeros. */
   unread?: readonly string[];
-  /** The inputs and outputs that are no storage buffers, with their letters in `PipelineKey.access` (src/software/textures.ts). */
+  /** The inputs and outputs that are not storage buffers, with their letters in `PipelineKey.access` (src/gpu/kernel.ts). */
   access?: Readonly<Record<string, string>>;
   /** The fields of the struct that the WGSL binds as its uniform block, by their names. */
   uniform?: (call: Call<O, I>) => Record<string, UniformValue>;
@@ -89,7 +89,7 @@ export type Outputs = Shape | Output | readonly Output[];
 // biome-ignore lint/suspicious/noExplicitAny: each op knows its own inputs and options
 export interface Op<O = any, I extends Inputs = any, S extends Outputs = Outputs> {
   name: string;
-  /** The output, or a list of outputs; `[]` for an op that only changes variables. Throws ShapeError through `fail`. */
+  /** The output, or a list of outputs; `[]` for an op that only changes variables. Throws with `throwShapeError`. */
   shape: (inputs: I, options: O) => S;
   /** The type of the outputs. Default f32. */
   dtype?: DType;

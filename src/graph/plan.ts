@@ -39,7 +39,7 @@ export function plan(
   const fused = fuse(shared.calls, roots);
   // Copies where a dispatch would read a buffer that it writes.
   const safe = separateHazards(fused);
-  // Textures, on software adapters.
+  // Textures, on software adapters. Without reuse every tensor stays in a buffer, so that it can be read.
   const rewritten = target.software?.rewrite(safe, target, reuse ? roots : null) ?? safe;
   // f16, with mixed precision.
   const stored = precision?.store(rewritten, roots, target) ?? rewritten;

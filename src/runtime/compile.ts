@@ -18,14 +18,14 @@ import { flatsOf, planVariables } from './plan_variables.ts';
 import { replayOf } from './replay.ts';
 import { targetOf } from './software.ts';
 import { type Step, type StepStats, stepOf } from './step.ts';
-import { warm } from './timing.ts';
+import { runAndRestore } from './timing.ts';
 import { type Trial, tuned } from './tune.ts';
 
 /** Options of {@link compile}. */
 export interface CompileOptions<I> {
   /** The inputs of every run, made with `input` and `scalar`. */
   inputs?: I;
-  /** Buffers of the caller, by the name of an input (read from) or an output (written to, also by the warm-up); f32 or u32. */
+  /** Buffers of the caller, by the name of an input (read from) or an output (written to, also by the runAndRestore-up); f32 or u32. */
   buffers?: Record<string, GPUBuffer>;
   /** Called after each pipeline is ready. */
   onProgress?: (done: number, total: number) => void;
@@ -72,7 +72,7 @@ export async function compile<I extends Record<string, Tensor>, O extends Record
   }
 }
 
-/** The work of {@link compile}. @param variant the kernel that calls with several run with; default: what tuning chooses */
+/** The work of {@link compile}. @param variant only for tuning: the kernel to use instead of the tuned one */
 async function build<I extends Record<string, Tensor>, O extends Record<string, Tensor>>(
   device: Device,
   step: (inputs: I) => O,
@@ -89,8 +89,8 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
   const given = { inputs, outputs, buffers };
   checkBuffers(given);
 
-  // The plan. An optimiser keeps its parameters in one buffer, a flat variable. While kernels are measured another step may claim
-  // parameters for its own, so they are claimed before and after.
+  // The plan. An optimiser keeps its parameters in one buffer, a flat variable. While kernels are measured another step may move
+  // parameters into its own, so `settle` moves them back before and after.
   const flats = flatsOf(outputs, effects);
   const apart = Object.keys(buffers).filter((name) => outputs[name]);
   const plain = await targetOf(device);
@@ -136,7 +136,7 @@ async function build<I extends Record<string, Tensor>, O extends Record<string, 
     writeInputs(device, given, uniforms, allocation, values);
   };
   try {
-    if (warmUp && bindings.length) await caller.watch(() => warm(device, made, replay.submit));
+    if (warmUp && bindings.length) await caller.watch(() => runAndRestore(device, made, replay.submit));
     await caller.settled();
     if (options.maxSubmitMs && bindings.length > 1) {
       await replay.cut(options.maxSubmitMs);

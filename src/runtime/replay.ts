@@ -5,7 +5,7 @@ import type { Allocation } from './allocate.ts';
 import { type Binding, type Move, record } from './bind.ts';
 import type { PlanVariables } from './plan_variables.ts';
 import { completionOf } from './poll.ts';
-import { cut, dispatchTimes, type Recorder, timeDispatches, warm } from './timing.ts';
+import { cut, dispatchTimes, type Recorder, runAndRestore, timeDispatches } from './timing.ts';
 
 /** A plan on its device as submits that can be repeated; only command encoders are created. */
 export interface Replay {
@@ -67,7 +67,7 @@ export function replayOf(
         submit(gpu, move);
         times = await timeDispatches(device, count, recorder);
       };
-      await (restore ? warm(device, made, run) : run());
+      await (restore ? runAndRestore(device, made, run) : run());
       return bindings.map(({ name }, i) => ({ name, ms: times[i] }));
     },
     async time(runs) {

@@ -9,7 +9,7 @@ import type { CallerWatch } from './caller.ts';
 import type { Values } from './inputs.ts';
 import { findNonFinite } from './non_finite.ts';
 import type { Replay } from './replay.ts';
-import { warm } from './timing.ts';
+import { runAndRestore } from './timing.ts';
 
 /** Exact counts of one run of a step. */
 export interface StepStats {
@@ -93,7 +93,7 @@ export function stepOf<I, O>(ready: Ready): Step<I, O> {
       const next = async () => {
         const rest = caller.watch(() => {
           write(values);
-          return check ? warm(device, made, replay.submit) : replay.submit();
+          return check ? runAndRestore(device, made, replay.submit) : replay.submit();
         });
         if (rest) await rest;
         await waitForEarlier();

@@ -11,12 +11,16 @@ import { bufferOf } from './variables.ts';
 export type Recorder = (pass: GPUComputePassEncoder, from: number, to: number) => void;
 
 /** Runs something that changes variables, then restores them. */
-export async function warm(device: Device, made: Plan, run: () => void | Promise<void>): Promise<void> {
+export async function runAndRestore(
+  device: Device,
+  made: Plan,
+  run: () => void | Promise<void>,
+): Promise<void> {
   const { gpu, memory } = device;
   const changed = new Set(made.dispatches.flatMap((d) => d.state.map(home)));
   const saved = [...changed].map((v) => {
     const buffer = bufferOf(device, v);
-    return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };
+    return { buffer, copy: memory.create('runAndRestore-up', buffer.size, VALUE) };
   });
   const move = (restore: boolean) =>
     submit(gpu, (encoder) => {
@@ -47,7 +51,7 @@ export async function dispatchTimes(
   record: Recorder,
 ): Promise<number[]> {
   let times: number[] = [];
-  await warm(device, made, async () => {
+  await runAndRestore(device, made, async () => {
     if (device.gpu.features.has('timestamp-query')) {
       times = await timeDispatches(device, count, record);
       return;

@@ -9,10 +9,10 @@ import { largePartial, largeWeights } from './contrast.ts';
 import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
 import { probeProduct } from './logistic.ts';
 import { largeProduct } from './matmul.ts';
-import { texturePool } from './pool.ts';
 import { rowsByQuads } from './rows.ts';
 import { type Abilities, type Settings, settingsOf } from './settings.ts';
 import { isMadeOf } from './texture_operands.ts';
+import { texturePool } from './texture_pool.ts';
 import { movesOf, throughTextures } from './textures.ts';
 import { largeTopK } from './top_k.ts';
 

@@ -39,8 +39,8 @@ export interface OnOperands {
 }
 
 /**
- * A kernel that reads its first two inputs by `a_at` and `b_at`, from textures where a product of `work` multiply-adds (more than
- * just worth a large tile) is worth the copies and they fit; else from buffers (docs/decisions.md).
+ * A kernel that reads its first two inputs by `a_at` and `b_at`, from textures if `work`, in multiply-adds, exceeds
+ * `settings.largeTiles` and both fit into textures; else from buffers (docs/decisions.md, "Large tiles on llvmpipe").
  * @param options.more WGSL that is added to it
  * @param options.quads whether four neighbouring invocations read the same rows of a by `four_of_a`
  */

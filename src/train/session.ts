@@ -54,7 +54,7 @@ export interface SessionOptions<M> {
 /** The result of a look: the metrics at a step. */
 export interface Seen<M> {
   step: number;
-  /** The outputs of the last update, `loss` among them; none before the first one of a state that was set. */
+  /** The outputs of the last update, `loss` among them; empty until the first update after a start or a `restore`. */
   outputs: Record<string, Data>;
   metrics: M;
 }

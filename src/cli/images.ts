@@ -92,11 +92,6 @@ export async function imageJob(
   let untrained: ImageMetrics;
   const alarm = (looks: readonly Look[]) =>
     collapseAlarm(looks, { ...alarmOptionsOf(imageRun, images.train.labels ?? null), untrained });
-  const makeUntrained = async (site: Site) => {
-    const model = buildImageModel(imageRun, 0);
-    await settleStatistics(site.device(), imageRun, model.network);
-    return model;
-  };
   const save = async (site: Site, { task: { model }, saved, metrics }: Done, measured?: ReportedMetrics) => {
     const record = recordOf(options, { ...imageRun, dataDigest }, model, saved.step, metrics, measured);
     const bytes = await saveVariables(site.device(), model.encoderVariables, encoderMetadata(record));
@@ -113,7 +108,7 @@ export async function imageJob(
         site.progress.say('All labels are the same: the accuracies of this run mean nothing.');
       await judge.measure(site, 'raw', null);
       if (site.stopped()) return;
-      const model = await makeUntrained(site);
+      const model = await makeUntrained(site, imageRun);
       await judge.measure(site, 'untrained', model);
       untrained = await lookOnce(site.device(), imageRun, model);
       freeVariables(site.device(), model.variables);
@@ -125,7 +120,7 @@ export async function imageJob(
       const { folder, progress } = site;
       const { metrics } = finished;
       const { model } = finished.task;
-      const { found } = judge;
+      const { found, spectra, similarities } = judge;
       // The numbers first, so that no later failure loses them.
       await judge.measure(site, 'trained', model);
       const measured = found.trained !== UNMEASURED;
@@ -142,31 +137,48 @@ export async function imageJob(
       };
       folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
       progress.end();
-      const alarms = collapses.map((each) => `Alarm: ${describeCollapse(each)}`);
-      print(
-        `\n${metricTable(found)}\n\n${[report.verdict, ...alarms].join('\n\n')}\n\nTrained in ${seconds.toFixed(0)} s.\n`,
-      );
-      const drawn: Partial<RunReport> & { failures: readonly string[] } = await pictures(
-        site.device(),
-        model,
-        data,
-        images,
-        {
-          untrained: () => makeUntrained(site),
-          onProgress: (stage, fraction) => progress.stage(stage, fraction),
-        },
-      ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
-      progress.end();
-      const { spectra, similarities } = judge;
-      const { classNames } = images;
-      writePage(
-        site,
-        { report, curves: metrics, spectrum: spectra, similarities, classNames, ...drawn },
-        drawn.failures,
+      print(`\n${metricTable(found)}\n\n${conclusion(report)}\n\nTrained in ${seconds.toFixed(0)} s.\n`);
+      const page = {
+        report,
+        curves: metrics,
+        spectrum: spectra,
+        similarities,
+        classNames: images.classNames,
+      };
+      await draw(site, page, (onProgress) =>
+        pictures(site.device(), model, data, images, {
+          untrained: () => makeUntrained(site, imageRun),
+          onProgress,
+        }),
       );
       return measured ? 0 : 1;
     },
   };
+}
+
+/** An untrained model whose batch norms have true statistics. */
+async function makeUntrained(site: Site, imageRun: ImageRun): Promise<ImageModel> {
+  const model = buildImageModel(imageRun, 0);
+  await settleStatistics(site.device(), imageRun, model.network);
+  return model;
+}
+
+/** The verdict and the alarms of a report. */
+const conclusion = ({ verdict, alarm }: Report): string =>
+  [verdict, ...alarm.map((each) => `Alarm: ${describeCollapse(each)}`)].join('\n\n');
+
+/** Draws the pictures of a report and writes the page. A failure becomes a line, and the rest is written. */
+async function draw(
+  site: Site,
+  page: RunReport,
+  makePictures: (onProgress: (stage: string, fraction: number) => void) => ReturnType<typeof pictures>,
+): Promise<void> {
+  const { progress } = site;
+  const drawn: Partial<RunReport> & { failures: readonly string[] } = await makePictures((stage, fraction) =>
+    progress.stage(stage, fraction),
+  ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
+  progress.end();
+  writePage(site, { ...page, ...drawn }, drawn.failures);
 }
 
 /** Writes report.html, and prints what could not be drawn. */

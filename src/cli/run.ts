@@ -65,21 +65,12 @@ async function runJob<M extends object, T extends Task<M>>(
   progress.say(
     resume ? `Resuming from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
   );
-  let stopped = 0;
-  for (const [signal, code] of SIGNALS)
-    Deno.addSignalListener(signal, () => {
-      if (!stopped) progress.say('Stopping after this step; the checkpoint will be saved.');
-      stopped ||= code;
-    });
-  const site: Site = { folder, progress, device: () => device, stopped: () => stopped !== 0 };
+  const exitCode = watchSignals(progress);
+  const site: Site = { folder, progress, device: () => device, stopped: () => exitCode() !== 0 };
   const stoppedAt = (step?: number) => {
     progress.end();
-    print(
-      step === undefined
-        ? 'Stopped before the first step: nothing was trained.\n'
-        : `Stopped at step ${step} of ${steps}: ${folder.path} has the checkpoint and the metrics.\nResume with: npm start -- --resume ${folder.path}\n`,
-    );
-    return stopped;
+    print(stoppedText(folder, steps, step));
+    return exitCode();
   };
 
   const timing = resume?.timing ?? [];
@@ -90,7 +81,7 @@ async function runJob<M extends object, T extends Task<M>>(
   let pointed = resume !== null;
   try {
     await job.before?.(site);
-    if (stopped) return stoppedAt(resume?.saved.step);
+    if (site.stopped()) return stoppedAt(resume?.saved.step);
     const finished = await train<M, T>({
       task: job.task,
       resume: resume && { saved: resume.saved, metrics: resume.metrics as Logged<M>[] },
@@ -128,6 +119,23 @@ async function runJob<M extends object, T extends Task<M>>(
     progress.end();
     device.dispose();
   }
+}
+
+/** The last lines of a run that was stopped. */
+const stoppedText = ({ path }: RunFolder, steps: number, step?: number): string =>
+  step === undefined
+    ? 'Stopped before the first step: nothing was trained.\n'
+    : `Stopped at step ${step} of ${steps}: ${path} has the checkpoint and the metrics.\nResume with: npm start -- --resume ${path}\n`;
+
+/** Listens for the signals that end a run after its current step. Returns the exit code, which is 0 until one arrives. */
+function watchSignals(progress: Site['progress']): () => number {
+  let exitCode = 0;
+  for (const [signal, code] of SIGNALS)
+    Deno.addSignalListener(signal, () => {
+      if (!exitCode) progress.say('Stopping after this step; the checkpoint will be saved.');
+      exitCode ||= code;
+    });
+  return () => exitCode;
 }
 
 /** Checks that a resumed run has the data with which it began. @throws InputError */

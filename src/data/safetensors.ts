@@ -79,7 +79,7 @@ export function encodeSafetensors(
     if (seen.has(name)) throw bad(`two tensors are called ${quoted(name)}`);
     seen.add(name);
     const { dtype, shape, data } = tensor;
-    if (!Object.hasOwn(arrays, dtype as DType))
+    if (typeof dtype !== 'string' || !Object.hasOwn(arrays, dtype))
       throw bad(`${quoted(name)}: expected a dtype of f32, u32 or u8, got ${shown(dtype)}`);
     if (!isSizes(shape)) throw bad(`${quoted(name)}: expected a shape, got ${shownList(shape)}`);
     const make = arrays[dtype as DType];

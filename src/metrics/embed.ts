@@ -127,7 +127,10 @@ async function embedAll<K extends string>(
       const x = augmentation
         ? augment(data, { ...augmentation, batch, views: 1, start, seed, normalize })
         : cleanBatch(data, { rows: batch, start, normalize });
-      for (const [name, y] of Object.entries(forward(x)) as [K, unknown][]) {
+      const made: unknown = forward(x);
+      if (typeof made !== 'object' || made === null)
+        throw new InputError(`${where}: expected an object of tensors from "forward", got ${shown(made)}`);
+      for (const [name, y] of Object.entries(made) as [K, unknown][]) {
         if (!(y instanceof Tensor) || y.shape[0] !== batch || y.dtype !== 'f32')
           throwShapeError(where, `expected f32 [${batch}, ...] for "${name}", got ${shownTensor(y)}`);
         const width = y.size / batch;

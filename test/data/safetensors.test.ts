@@ -132,6 +132,8 @@ test('encode: errors', () => {
   const data = Float32Array.of(1, 2);
   const x: [string, FileTensor] = ['x', { dtype: 'f32', shape: [2], data }];
   throws(() => encodeSafetensors([x, x]), /two tensors are called "x"/);
+  for (const dtype of [Object.create(null), 'i8', null])
+    throws(() => encodeSafetensors([['x', { ...x[1], dtype }]]), /"x": expected a dtype of f32, u32 or u8/);
   throws(
     () => encodeSafetensors([['__metadata__', x[1]]]),
     /"__metadata__" is reserved for the metadata; give the tensor another name/,

@@ -258,6 +258,20 @@ test('slabs and arrays that are no rows are told with the name of the function',
     );
   }
   await throws(() => embed(gpu, null as never, () => ({})), /embed: expected a data set/);
+  const images = dataset({
+    pixels: new Uint8Array(16),
+    count: 4,
+    height: 2,
+    width: 2,
+    channels: 1,
+    classes: 0,
+  });
+  for (const made of [null, 3]) {
+    const forward = () => made as never;
+    await throws(() => embed(gpu, images, forward), /embed: expected an object of tensors from "forward"/);
+    await throws(() => embedSlabs(gpu, images, forward), /embedSlabs: expected an object of tensors/);
+  }
+  freeVariables(gpu, [images.images, ...images.more]);
   await throws(() => evaluate(gpu, null as never, null), /evaluate: expected { train, test }/);
   await throws(
     () => readVariable(gpu, slab).then(() => kMeans(gpu, slab, null as never)),

@@ -33,10 +33,13 @@ export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 /** A line of metrics.jsonl. */
 export type Metrics = Logged<Record<string, number>>;
 
-/** The numbers that every line of metrics.jsonl has; the participation ratio may be missing. */
-const METRICS: Record<Method['data'], readonly string[]> = {
-  images: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key])),
-  plane: ['loss', 'c', 'minusLogZ'],
+/** The numbers that every line of metrics.jsonl has besides the step, and those that it may have: some need labels. */
+const METRICS: Record<Method['data'], { always: readonly string[]; sometimes: readonly string[] }> = {
+  images: {
+    always: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key])),
+    sometimes: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [key] : [])),
+  },
+  plane: { always: ['loss', 'c', 'minusLogZ'], sometimes: [] },
 };
 
 /**
@@ -63,8 +66,14 @@ export function reopen(path: string): Earlier {
     linesOf(folder, name)
       .map((line, i) => check(line, `${file(name)}: line ${i + 1}`))
       .filter((line) => line.step <= step);
-  const names = ['step', ...METRICS[allMethods[options.method].data]];
-  const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
+  const { always, sometimes } = METRICS[allMethods[options.method].data];
+  // Every line has what the first one has.
+  let names: string[] | undefined;
+  const metricsOf = (line: unknown, where: string) => {
+    const found = numbersOf(line, where, names ?? ['step', ...always]) as Metrics;
+    names ??= ['step', ...always, ...sometimes.filter((name) => name in found)];
+    return found;
+  };
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
   return {
     folder,

@@ -193,11 +193,11 @@ export async function loadIdx(source: string | URL | ArrayBuffer | Uint8Array): 
   if (typeof source !== 'string' && !(source instanceof URL)) return parseIdx(source, 'loadIdx');
   const name = nameText(String(source));
   const response = await fetch(source).catch((error: Error) => {
-    throw new InputError(`loadIdx: ${name} cannot be read: ${oneLine(error.message)}`);
+    throw new InputError(`loadIdx: "${name}" cannot be read: ${oneLine(error.message)}`);
   });
-  if (!response.ok) throw new InputError(`loadIdx: ${name} cannot be read: HTTP ${response.status}`);
+  if (!response.ok) throw new InputError(`loadIdx: "${name}" cannot be read: HTTP ${response.status}`);
   const bytes = await response.arrayBuffer().catch((error: Error) => {
-    throw new InputError(`loadIdx: ${name} cannot be read: ${oneLine(error.message)}`);
+    throw new InputError(`loadIdx: "${name}" cannot be read: ${oneLine(error.message)}`);
   });
   return parseIdx(bytes, name);
 }

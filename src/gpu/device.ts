@@ -85,7 +85,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const api = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (!api) throw new WebGPUMissingError();
   const { powerPreference } = options;
-  if (powerPreference && !/^(low-power|high-performance)$/.test(powerPreference))
+  if (powerPreference !== undefined && !['low-power', 'high-performance'].includes(powerPreference))
     throw new InputError(
       `openDevice: expected low-power or high-performance for "powerPreference", got ${shown(powerPreference)}`,
     );

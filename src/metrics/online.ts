@@ -72,6 +72,11 @@ export function onlineMetrics(gallery: Tensor, queries: Tensor, labels: OnlineLa
   return { neighbours: indices, covariance: covarianceOf(g), cross, queries: sub(q, centre) };
 }
 
+const areNumbers = (values: ArrayLike<unknown>): boolean =>
+  Array.isArray(values)
+    ? values.every((value) => typeof value === 'number')
+    : typeof (values[0] ?? 0) === 'number';
+
 /**
  * Accuracies of k-NN in cosine, 20 neighbours or as many as the smallest class has rows (see `knnNeighbours`), and of a linear
  * probe by least squares on the classes (ridge regression), which unlike logistic regression is solved at once: some
@@ -95,7 +100,8 @@ export function onlineAccuracies(
   };
   for (const [name, length] of Object.entries(lengths)) {
     const values = read?.[name as keyof typeof lengths];
-    if (!(D >= 1) || !Number.isInteger(D) || values?.length !== length)
+    // A list of the right length may still hold something else, such as 64-bit integers.
+    if (!(D >= 1) || !Number.isInteger(D) || values?.length !== length || !areNumbers(values))
       throw new InputError(
         `${where}: expected the values of onlineMetrics for these labels, got ${shown(values)} for "${name}"`,
       );

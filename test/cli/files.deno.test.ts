@@ -189,6 +189,14 @@ test('a run folder is read back up to its checkpoint, and gives the same lines a
     runFolder('half', { 'metrics.jsonl': `${lines([{ step: 2, ...look }])}{"step":4,"lo` }),
   );
   assert.is(half.resume.metrics.length, 1);
+  const gap = lines([
+    { step: 2, ...look },
+    { step: 4, ...look },
+  ]);
+  assert.throws(
+    () => reopen(runFolder('gap', { 'metrics.jsonl': gap })),
+    /metrics.jsonl: line 2: "probe" is missing/,
+  );
 });
 
 test('each file of a run folder that is cut off or of another program is one line that names it', () => {

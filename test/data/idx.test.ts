@@ -69,10 +69,11 @@ test('loadIdx reads bytes and URLs', async () => {
 test(
   'loadIdx says which URL cannot be read',
   async () => {
-    await throws(() => loadIdx('blob:null/none'), /^loadIdx: blob:null\/none cannot be read/);
+    await throws(() => loadIdx('blob:null/none'), /^loadIdx: "blob:null\/none" cannot be read/);
+    await throws(() => loadIdx(''), /^loadIdx: "" cannot be read/);
     await throws(
       () => loadIdx(new URL('missing.gz', import.meta.url)),
-      /^loadIdx: .*missing.gz cannot be read/,
+      /^loadIdx: ".*missing.gz" cannot be read/,
     );
   },
   { only: 'deno' },

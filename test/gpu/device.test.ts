@@ -208,6 +208,8 @@ test('no adapter: AdapterMissingError says what to install or switch on', async 
     assert.match(error.message, /chrome:\/\/gpu.*mesa-vulkan-drivers/s);
     assert.equal(asked, { powerPreference: 'low-power' });
   });
+  for (const powerPreference of [Object.create(null), null, 'low'])
+    await withGpu(gpu, () => thrown(InputError, () => openDevice({ powerPreference })));
 });
 
 test(

@@ -1,8 +1,9 @@
+import * as assert from 'uvu/assert';
 import { input } from '../../src/graph/tensor.ts';
 import { knnNeighbours } from '../../src/metrics/knn.ts';
 import { onlineAccuracies, onlineMetrics } from '../../src/metrics/online.ts';
 import { compile } from '../../src/runtime/compile.ts';
-import { close, device, freshSeed, random, test } from '../harness.ts';
+import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 
 /** Both accuracies on the GPU. */
@@ -47,6 +48,17 @@ for (const [N, M, D, classes] of [
     close([found.knn, found.probe], [knn, right / M], { rel: 0, abs: 1.01 / M });
   });
 }
+
+test('values that are not numbers are refused by name', () => {
+  const labels = { gallery: [0, 1, 1], queries: [1], classes: 2 };
+  const read = { neighbours: [0], covariance: [1], cross: [1, 1], queries: [1] };
+  assert.ok(onlineAccuracies(read, labels).knn >= 0);
+  for (const cross of [new BigInt64Array(2), ['1', '2']])
+    throws(
+      () => onlineAccuracies({ ...read, cross: cross as never }, labels),
+      /onlineAccuracies: expected the values of onlineMetrics .* for "cross"/,
+    );
+});
 
 test('online metrics of a collapsed representation: chance, and no NaN', async () => {
   const labels = { gallery: [0, 1, 1, 1], queries: [1, 1, 0], classes: 2 };

@@ -338,12 +338,12 @@ export function initialOf(v: Variable): TypedArray | number {
     return data;
   }
   const data = typeof v.initial === 'function' ? v.initial() : v.initial;
-  if (typeof data !== 'number' && data.length !== v.size) {
+  if (typeof data === 'number') return data;
+  if (!(data instanceof ARRAYS[v.dtype]))
+    throw new ShapeError(`variable "${v.name}": ${mistyped(data, v.dtype)}`);
+  if (data.length !== v.size)
     throw new ShapeError(
       `variable "${v.name}": expected ${v.size} elements for ${show(v.shape)}, got ${data.length}`,
     );
-  }
-  if (typeof data !== 'number' && !(data instanceof ARRAYS[v.dtype]))
-    throw new ShapeError(`variable "${v.name}": ${mistyped(data, v.dtype)}`);
   return data;
 }

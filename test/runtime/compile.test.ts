@@ -352,6 +352,11 @@ test('writeVariable checks its data', async () => {
     async () => readVariable(gpu, typed),
     /variable "typed": expected a Float32Array for f32, got a Uint8Array/,
   );
+  const nothing = variable([3], { name: 'nothing', initial: () => undefined as never });
+  await throws(
+    async () => readVariable(gpu, nothing),
+    /variable "nothing": expected a Float32Array for f32, got undefined/,
+  );
   freeVariables(gpu, [v]);
 });
 

@@ -103,3 +103,14 @@ test('hostile arguments end in typed errors that name what was called', async ()
   const lines = [...wrong].map(([what, args]) => `${what} <- ${args}`);
   if (lines.length) throw new Error(`${lines.length} wrong:\n${lines.join('\n')}`);
 });
+
+test('flags are true or false', () => {
+  const [x, w] = [input([4, 3]), [variable([4, 3], { name: 'v' })]];
+  const calls: Record<string, (flag: never) => unknown> = {
+    'sum: .*"keepDims"': (keepDims) => all.sum(x, { keepDims }),
+    'logSumExp: .*"keepDims"': (keepDims) => all.logSumExp(x, { keepDims }),
+    'sgd: .*"nesterov"': (nesterov) => all.sgd(w, { learningRate: 1, momentum: 0.9, nesterov }),
+  };
+  for (const [message, call] of Object.entries(calls))
+    for (const flag of [1, 'yes', 7n]) assert.throws(() => call(flag as never), new RegExp(message));
+});

@@ -1,6 +1,6 @@
 import matmulWgsl from '../../shaders/matmul.wgsl' with { type: 'text' };
 import type { Target } from '../gpu/target.ts';
-import { checkCall, checkChoice } from '../graph/check.ts';
+import { checkCall, checkChoice, checkFlag } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { reshape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { fromOperands, resultIn } from './operands.ts';
@@ -177,6 +177,8 @@ function splitsOf([batches, m, n, k]: number[], { transposeA, transposeB }: Matm
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   checkCall('matmul', { a, b }, options, 'transposeA transposeB');
+  checkFlag('matmul', 'transposeA', options.transposeA ?? false);
+  checkFlag('matmul', 'transposeB', options.transposeB ?? false);
   const all = sizes('matmul', a, b, options);
   const [, m, n, k] = all;
   const splits = splitsOf(all, options);

@@ -3,7 +3,7 @@ import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import reduceWgsl from '../../shaders/reduce.wgsl' with { type: 'text' };
 import { checkOptions, shownList } from '../gpu/check.ts';
-import { checkFloat } from '../graph/check.ts';
+import { checkFlag, checkFloat } from '../graph/check.ts';
 import { type Call, type Kernel, type Op, op } from '../graph/op.ts';
 import {
   constant,
@@ -181,6 +181,7 @@ export function normalizeAxes(op: string, rank: number, axes?: number | readonly
 function reduction(name: string, apply: Reduction, x: Tensor, options: ReduceOptions): Tensor {
   checkFloat(name, x);
   checkOptions(where(name), options, ['axes', 'keepDims']);
+  checkFlag(name, 'keepDims', options.keepDims ?? false);
   const axes = normalizeAxes(name, x.shape.length, options.axes);
   const kept = x.shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
   const shape = options.keepDims ? kept : x.shape.filter((_, axis) => !axes.includes(axis));

@@ -1,5 +1,5 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
-import { checkCall } from '../graph/check.ts';
+import { checkCall, checkFlag } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
@@ -93,6 +93,7 @@ export function logSumExp(x: Tensor, options: { keepDims?: boolean } = {}): Tens
   checkRows('logSumExp', x);
   checkCall('logSumExp', {}, options, 'keepDims');
   const { keepDims = false } = options;
+  checkFlag('logSumExp', 'keepDims', keepDims);
   const { rows, columns } = rowsOf(x);
   const outer = x.shape.slice(0, -1);
   // Few long rows would leave a GPU idle: sums of parts first, where the length divides.

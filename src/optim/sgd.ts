@@ -1,6 +1,7 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import sgdWgsl from '../../shaders/sgd.wgsl' with { type: 'text' };
 import { InputError } from '../gpu/errors.ts';
+import { checkFlag } from '../graph/check.ts';
 import { type Kernel, op } from '../graph/op.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
 import {
@@ -60,6 +61,7 @@ export function sgd(parameters: readonly Variable[], options: SgdOptions): Optim
   checkOptimizer('sgd', parameters, options, 'momentum nesterov');
   const { learningRate, weightDecay = 0, momentum = 0, nesterov = false } = options;
   checkNumber('sgd: momentum', momentum, 0, 1);
+  checkFlag('sgd', 'nesterov', nesterov);
   if (nesterov && momentum === 0) throw new InputError('sgd: nesterov needs a momentum above 0');
   return makeOptimizer(parameters, options, {
     name: 'sgd',

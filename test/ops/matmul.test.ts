@@ -679,6 +679,12 @@ test('its memory does not grow with the square of the batch', async () => {
 test('sizes that do not match are named', () => {
   const [a, b] = [input([3, 4]), input([5, 6])];
   throws(() => matmul(a, b), /matmul: expected inner sizes to match, got \[3, 4\] and \[5, 6\]/);
+  for (const name of ['transposeA', 'transposeB'])
+    for (const flag of [1, 'yes', new BigInt64Array(2)])
+      throws(
+        () => matmul(a, a, { [name]: flag }),
+        new RegExp(`matmul: expected true or false for "${name}"`),
+      );
   throws(
     () => matmul(a, input([4, 5]), { transposeA: true, transposeB: true }),
     /got \[3, 4\] \(transposed\) and \[4, 5\] \(transposed\)/,

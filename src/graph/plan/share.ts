@@ -66,11 +66,11 @@ export function shareCommon(nodes: Node[]): { calls: PlannedCall[]; canon: (x: T
   return { calls, canon };
 }
 
-/** JSON knows neither tensors nor non-finite numbers. */
+/** JSON has neither tensors nor non-finite numbers nor 64-bit integers. */
 const distinct = (_: string, value: unknown) =>
   value instanceof Tensor
     ? `#${value.node.id}`
-    : typeof value === 'number' && !Number.isFinite(value)
+    : typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))
       ? `${value}`
       : value;
 

@@ -67,13 +67,10 @@ export function reopen(path: string): Earlier {
       .map((line, i) => check(line, `${file(name)}: line ${i + 1}`))
       .filter((line) => line.step <= step);
   const { always, sometimes } = METRICS[allMethods[options.method].data];
-  // Every line has what the first one has.
-  let names: string[] | undefined;
-  const metricsOf = (line: unknown, where: string) => {
-    const found = numbersOf(line, where, names ?? ['step', ...always]) as Metrics;
-    names ??= ['step', ...always, ...sometimes.filter((name) => name in found)];
-    return found;
-  };
+  // What one line has, every line has.
+  const all = linesOf(folder, 'metrics.jsonl');
+  const names = ['step', ...always, ...sometimes.filter((name) => all.some((line) => hasKey(line, name)))];
+  const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
   return {
     folder,
@@ -132,6 +129,9 @@ function checkChoices(folder: RunFolder): void {
   if (!isTable(json(folder.read('tune.json'), file)))
     throw new InputError(`${file}: expected the names of kernels by call`);
 }
+
+const hasKey = (line: unknown, name: string): boolean =>
+  typeof line === 'object' && line !== null && Object.hasOwn(line, name);
 
 /** The lines of a file; none where a run was stopped before the first. */
 const linesOf = (folder: RunFolder, name: string): unknown[] =>

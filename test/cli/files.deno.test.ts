@@ -197,6 +197,14 @@ test('a run folder is read back up to its checkpoint, and gives the same lines a
     () => reopen(runFolder('gap', { 'metrics.jsonl': gap })),
     /metrics.jsonl: line 2: "probe" is missing/,
   );
+  const late = lines([
+    { step: 2, ...look, probe: undefined },
+    { step: 4, ...look },
+  ]);
+  assert.throws(
+    () => reopen(runFolder('late', { 'metrics.jsonl': late })),
+    /metrics.jsonl: line 1: "probe" is missing/,
+  );
 });
 
 test('each file of a run folder that is cut off or of another program is one line that names it', () => {

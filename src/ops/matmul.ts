@@ -177,8 +177,9 @@ function splitsOf([batches, m, n, k]: number[], { transposeA, transposeB }: Matm
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   checkCall('matmul', { a, b }, options, 'transposeA transposeB');
-  checkFlag('matmul', 'transposeA', options.transposeA ?? false);
-  checkFlag('matmul', 'transposeB', options.transposeB ?? false);
+  const { transposeA = false, transposeB = false } = options;
+  checkFlag('matmul', 'transposeA', transposeA);
+  checkFlag('matmul', 'transposeB', transposeB);
   const all = sizes('matmul', a, b, options);
   const [, m, n, k] = all;
   const splits = splitsOf(all, options);

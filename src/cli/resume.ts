@@ -33,13 +33,10 @@ export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 /** A line of metrics.jsonl. */
 export type Metrics = Logged<Record<string, number>>;
 
-/** The numbers that every line of metrics.jsonl has besides the step, and those that it may have: some need labels. */
-const METRICS: Record<Method['data'], { always: readonly string[]; sometimes: readonly string[] }> = {
-  images: {
-    always: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [] : [key])),
-    sometimes: curves.flatMap(({ key, needs }) => (needs || key === 'participation' ? [key] : [])),
-  },
-  plane: { always: ['loss', 'c', 'minusLogZ'], sometimes: [] },
+/** The numbers that every line of metrics.jsonl has, since the program takes no images without labels; participation may be missing. */
+const METRICS: Record<Method['data'], readonly string[]> = {
+  images: curves.flatMap(({ key }) => (key === 'participation' ? [] : [key])),
+  plane: ['loss', 'c', 'minusLogZ'],
 };
 
 /**
@@ -66,10 +63,7 @@ export function reopen(path: string): Earlier {
     linesOf(folder, name)
       .map((line, i) => check(line, `${file(name)}: line ${i + 1}`))
       .filter((line) => line.step <= step);
-  const { always, sometimes } = METRICS[allMethods[options.method].data];
-  // What one line has, every line has.
-  const all = linesOf(folder, 'metrics.jsonl');
-  const names = ['step', ...always, ...sometimes.filter((name) => all.some((line) => hasKey(line, name)))];
+  const names = ['step', ...METRICS[allMethods[options.method].data]];
   const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
   return {
@@ -129,9 +123,6 @@ function checkChoices(folder: RunFolder): void {
   if (!isTable(json(folder.read('tune.json'), file)))
     throw new InputError(`${file}: expected the names of kernels by call`);
 }
-
-const hasKey = (line: unknown, name: string): boolean =>
-  typeof line === 'object' && line !== null && Object.hasOwn(line, name);
 
 /** The lines of a file; none where a run was stopped before the first. */
 const linesOf = (folder: RunFolder, name: string): unknown[] =>

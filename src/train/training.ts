@@ -143,18 +143,18 @@ const NAMES = [
 ];
 
 /** Checks what `compile` does not. @throws InputError or ShapeError */
-function checkTraining(device: unknown, options: unknown, where = WHERE): void {
-  checkOn(where, device);
-  checkOptions(where, options, NAMES);
+function checkTraining(device: unknown, options: unknown): void {
+  checkOn(WHERE, device);
+  checkOptions(WHERE, options, NAMES);
   const given = options as TrainingOptions<Record<string, Tensor>, unknown>;
   const { inputs = {}, train, optimizer, state = [], watch, alarm = {} } = given;
-  checkFunction(where, 'train', train);
+  checkFunction(WHERE, 'train', train);
   if (typeof inputs !== 'object' || inputs === null || 'step' in inputs)
-    throw new InputError(`${where}: expected scalar inputs, none called "step", got ${shown(inputs)}`);
+    throw new InputError(`${WHERE}: expected scalar inputs, none called "step", got ${shown(inputs)}`);
   const { parameters, header, state: moments } = (optimizer ?? {}) as Partial<Optimizer>;
-  checkVariables(where, 'optimizer', Array.isArray(moments) ? [parameters, header, ...moments] : optimizer);
-  checkVariables(where, 'state', state);
-  checkWatch(where, watch);
-  checkOptions(where, alarm, ['untrained', 'classes', 'pointLoss']);
+  checkVariables(WHERE, 'optimizer', Array.isArray(moments) ? [parameters, header, ...moments] : optimizer);
+  checkVariables(WHERE, 'state', state);
+  checkWatch(WHERE, watch);
+  checkOptions(WHERE, alarm, ['untrained', 'classes', 'pointLoss']);
   collapseAlarm([], { ...alarm, width: 1 });
 }

@@ -19,8 +19,6 @@ const FILES = [
 type Name = (typeof FILES)[number];
 type Folder = Record<Name, Bytes>;
 
-/** Those that need labels. */
-const ACCURACIES = ['knn', 'probe'];
 const METRICS = ['loss', 'alignment', 'uniformity', 'std', 'rank', 'participation', 'length', 'knn', 'probe'];
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
 
@@ -136,10 +134,8 @@ function checkEarlier({ options, resume: { saved, metrics, timing } }: Earlier):
   for (const line of [...metrics, ...timing])
     if (!Number.isSafeInteger(line.step) || line.step < 0 || line.step > saved.step)
       throw new Wrong('a line of another step', JSON.stringify(line));
-  // Without labels no line has an accuracy.
-  const known = METRICS.filter((name) => !ACCURACIES.includes(name) || metrics.some((look) => name in look));
   for (const look of metrics)
-    for (const name of known)
+    for (const name of METRICS)
       if (!(typeof look[name as keyof typeof look] === 'number' || name === 'participation'))
         throw new Wrong('a metric that is no number', JSON.stringify(look));
   if (timing.some(({ seconds }) => !(seconds >= 0))) throw new Wrong('odd seconds', JSON.stringify(timing));

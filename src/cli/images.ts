@@ -28,6 +28,7 @@ import { createAlarmLines } from './alarm_lines.ts';
 import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
 import { classesIn, digestOf, FASHION_STATISTICS, type RunData, readData, reason } from './files.ts';
 import type { Job, Site } from './job.ts';
+import { drawPanels } from './method_panels.ts';
 import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import type { ImageOptions } from './options.ts';
 import { pictures } from './pictures.ts';
@@ -138,14 +139,9 @@ export async function imageJob(
       folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
       progress.end();
       print(`\n${metricTable(found)}\n\n${conclusion(report)}\n\nTrained in ${seconds.toFixed(0)} s.\n`);
-      const page = {
-        report,
-        curves: metrics,
-        spectrum: spectra,
-        similarities,
-        classNames: images.classNames,
-      };
-      await draw(site, page, (onProgress) =>
+      const { curves: methodCurves } = imageRun.method;
+      const page = { report, curves: metrics, methodCurves, spectrum: spectra, similarities };
+      await draw(site, { ...page, classNames: images.classNames }, [model, data.test], (onProgress) =>
         pictures(site.device(), model, data, images, {
           untrained: () => makeUntrained(site, imageRun),
           onProgress,
@@ -167,18 +163,21 @@ async function makeUntrained(site: Site, imageRun: ImageRun): Promise<ImageModel
 const conclusion = ({ verdict, alarm }: Report): string =>
   [verdict, ...alarm.map((each) => `Alarm: ${describeCollapse(each)}`)].join('\n\n');
 
-/** Draws the pictures of a report and writes the page. A failure becomes a line, and the rest is written. */
+/** Draws the panels and the pictures of a report and writes the page. A failure becomes a line, and the rest is written. */
 async function draw(
   site: Site,
   page: RunReport,
+  [{ recipe }, test]: [ImageModel, Dataset],
   makePictures: (onProgress: (stage: string, fraction: number) => void) => ReturnType<typeof pictures>,
 ): Promise<void> {
   const { progress } = site;
+  const { panels, failures } = await drawPanels(site.device(), recipe.panels ?? [], test);
   const drawn: Partial<RunReport> & { failures: readonly string[] } = await makePictures((stage, fraction) =>
     progress.stage(stage, fraction),
   ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
   progress.end();
-  writePage(site, { ...page, ...drawn }, drawn.failures);
+  failures.push(...drawn.failures);
+  writePage(site, { ...page, panels, ...drawn, failures }, failures);
 }
 
 /** Writes report.html, and prints what could not be drawn. */

@@ -1,8 +1,11 @@
 // The contents of a report: the numbers of a run, and its pictures.
+
+import type { MethodCurve } from '../methods/panel.ts';
 import type { Collapse } from '../metrics/alarm.ts';
 import type { CurveKey } from '../metrics/curves.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import type { About } from './about.ts';
+import type { DrawnPanel } from './method_panels.ts';
 import type { Images } from './png.ts';
 import type { Encoder, MetricSet } from './table.ts';
 
@@ -25,8 +28,11 @@ export interface Report extends Partial<About> {
   metrics: MetricSet;
 }
 
-/** The metrics of the curves after `step` updates. */
-export type LoggedStep = { step: number } & { [K in CurveKey]?: number | null };
+/** The metrics of the curves after `step` updates, and the method's own numbers. */
+export type LoggedStep = { step: number } & { [K in CurveKey]?: number | null } & Record<
+    string,
+    number | null | undefined
+  >;
 
 /** Test images on a plane: image i at (x[i], y[i]), by its representation in some encoder. */
 export interface MapLayout {
@@ -72,6 +78,9 @@ export interface Neighbours {
 export interface RunReport {
   report: Report;
   curves: LoggedStep[];
+  /** The method's own curves and panels. */
+  methodCurves?: readonly MethodCurve[];
+  panels?: readonly DrawnPanel[];
   /** Singular values of z, largest first. */
   spectrum: { untrained: ArrayLike<number>; trained: ArrayLike<number> };
   similarities?: Partial<Record<'untrained' | 'trained', SimilarityHistogram>>;

@@ -1,5 +1,5 @@
 // The training curves of a report.
-import { type CurveRow, curves } from '../metrics/curves.ts';
+import { type Curve, type CurveRow, curves } from '../metrics/curves.ts';
 import { formatNumber, isNumber, significant } from '../metrics/format.ts';
 import { least, most, spaced } from './axes.ts';
 import { html, type Section, tableOf } from './html.ts';
@@ -9,21 +9,27 @@ import type { LoggedStep, RunReport } from './report.ts';
 export const sorted = (steps: readonly LoggedStep[]): LoggedStep[] =>
   [...new Map(steps.map((one) => [one.step, one])).values()].sort((a, b) => a.step - b.step);
 
-/** The curves that a run has. */
-const shownCurves = (steps: readonly LoggedStep[]) =>
-  curves.filter(({ key, shown }) => shown.includes('report') && steps.some((one) => isNumber(one[key])));
+/** A curve of all reports, or of the method. */
+type Shown = Pick<Curve, 'key' | 'name' | 'long' | 'kind' | 'digits'> & Pick<CurveRow, 'target'>;
 
-const titleOf = ({ name, long = name }: CurveRow) => long;
+/** The curves that a run has; the method's own come last. */
+const shownCurves = ({ curves: steps, methodCurves = [] }: RunReport): Shown[] =>
+  [
+    ...curves.filter(({ shown }) => shown.includes('report')),
+    ...methodCurves.map((curve) => ({ ...curve, kind: 'number' as const })),
+  ].filter(({ key }) => steps.some((one) => isNumber(one[key])));
+
+const titleOf = ({ name, long = name }: Shown) => long;
 
 export function curveSection(run: RunReport): Section | undefined {
   const steps = sorted(run.curves);
-  const shown = shownCurves(steps);
+  const shown = shownCurves(run);
   if (!shown.length) return undefined;
   const d = run.spectrum.trained.length;
   const quick = shown.some(({ kind }) => kind === 'accuracy');
   const body = html`<figure>
 <div class="curves">${shown.map((row) => html`<div class="chart"><h3 id="curve-${row.key}-title">${titleOf(row)}</h3><p class="readout" id="curve-${row.key}-value" aria-hidden="true"></p><div class="plot" id="curve-${row.key}" role="img" aria-label="${describeCurve(steps, row)}"></div></div>\n`)}</div>
-<figcaption>Each curve is one number over the training steps (point at a step to read all of them): in a healthy run alignment ends low and uniformity comes close to its dashed optimum${d > 0 && html`, while the effective rank stays far above 1 (the most it can be is ${d})`}.${quick && ' The two quick accuracies are of a few augmented test images, by a part of the training images: they show the course, and lie below the table’s, which are of all.'} The thick loss line is smoothed, the thin one is not.</figcaption>
+<figcaption>Each curve is one number over the training steps (point at a step to read all of them): in a healthy run alignment ends low and uniformity comes close to its dashed optimum${d > 0 && html`, while the effective rank stays far above 1 (the most it can be is ${d})`}.${quick && ' The two quick accuracies are of a few augmented test images, by a part of the training images: they show the course, and lie below the table’s, which are of all.'} The thick loss line is smoothed, the thin one is not.${(run.methodCurves ?? []).map(({ name, hint }) => ` The curve “${name}” is the method’s own: ${hint}.`)}</figcaption>
 ${tableOf(
   'The curves as numbers',
   ['step', ...shown.map(titleOf)],
@@ -36,7 +42,7 @@ ${tableOf(
   return { id: 'training', title: 'Training', body };
 }
 
-function describeCurve(steps: readonly LoggedStep[], row: CurveRow): string {
+function describeCurve(steps: readonly LoggedStep[], row: Shown): string {
   const { key } = row;
   const known = steps.filter((one) => isNumber(one[key]));
   const at = (one: LoggedStep) => `${formatNumber(one[key], 3)} at step ${one.step}`;
@@ -54,7 +60,7 @@ export function curveData(run: RunReport) {
   const { trained } = run.report.metrics;
   return {
     steps: steps.map(({ step }) => step),
-    curves: shownCurves(steps).map(({ key, digits, target }) => {
+    curves: shownCurves(run).map(({ key, digits, target }) => {
       const value = target && short(trained[target.key]);
       return {
         key,

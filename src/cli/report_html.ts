@@ -2,6 +2,7 @@
 import { describeCollapse } from '../metrics/alarm.ts';
 import { documentOf, pageStyle, read } from './document.ts';
 import { html, inline, scriptJson } from './html.ts';
+import { panelSection, panelSheets } from './method_panels.ts';
 import type { RunReport } from './report.ts';
 import { curveData, curveSection, short, sorted } from './report_curves.ts';
 import { sheetRule } from './report_images.ts';
@@ -26,17 +27,21 @@ export function renderReport(run: RunReport): string {
     }
   };
   const mapSheet = attempt('map', () => sheetRule('map', run.map?.thumbnails));
+  const panels = run.panels ?? [];
+  const sheets = attempt('pictures of the method', () => panelSheets(panels));
   const gallerySheet = attempt('pictures of neighbours', () => sheetRule('gallery', run.gallery));
   // Without its pictures the map is left out, and so are examples of neighbours; the counts of neighbours are kept.
   const shown: RunReport = {
     ...run,
     ...(!mapSheet && { map: undefined }),
     ...(!gallerySheet && { gallery: undefined }),
+    ...(!sheets && { panels: panels.filter(({ kind }) => kind !== 'pictures') }),
   };
   const data = attempt('curves and map', () => scriptJson(pageData(shown))) ?? scriptJson(NOTHING_DRAWN);
   const sections = [
     metricSection(report.metrics),
     attempt('curves', () => curveSection(shown)),
+    attempt('panels of the method', () => panelSection(shown.panels ?? [])),
     attempt('pictures of the sphere', () => sphereSection(shown, sorted(shown.curves))),
     attempt('map', () => mapSection(shown)),
     attempt('neighbours', () => neighbourSection(shown)),
@@ -45,7 +50,7 @@ export function renderReport(run: RunReport): string {
     glossarySection(report.metrics),
   ].filter((section) => section !== undefined);
   const title = report.title ?? report.method;
-  const styles = [inline(uplot('uPlot.min.css')), pageStyle(), html`${mapSheet}${gallerySheet}`];
+  const styles = [inline(uplot('uPlot.min.css')), pageStyle(), html`${mapSheet}${gallerySheet}${sheets}`];
   const body = html`<a class="skip" href="#${sections[0].id}">Skip to the results</a>
 <header>
 <p class="eyebrow">Hypersphere · self-supervised training report</p>

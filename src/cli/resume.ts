@@ -33,7 +33,7 @@ export const BESIDE_OPTIONS = ['dataDigest', 'pixels'];
 /** A line of metrics.jsonl. */
 export type Metrics = Logged<Record<string, number>>;
 
-/** The numbers that every line of metrics.jsonl has, since the program takes no images without labels; participation may be missing. */
+/** The numbers that every line of metrics.jsonl has besides the method's own, since the program takes no images without labels; participation may be missing. */
 const METRICS: Record<Method['data'], readonly string[]> = {
   images: curves.flatMap(({ key }) => (key === 'participation' ? [] : [key])),
   plane: ['loss', 'c', 'minusLogZ'],
@@ -63,7 +63,8 @@ export function reopen(path: string): Earlier {
     linesOf(folder, name)
       .map((line, i) => check(line, `${file(name)}: line ${i + 1}`))
       .filter((line) => line.step <= step);
-  const names = ['step', ...METRICS[allMethods[options.method].data]];
+  const { data, curves: own = [] } = allMethods[options.method];
+  const names = ['step', ...METRICS[data], ...own.map(({ key }) => key)];
   const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
   return {

@@ -9,7 +9,7 @@ import { mean } from '../ops/reduce.ts';
 import { softmax } from '../ops/softmax.ts';
 import { ema, risingMomentum } from '../optim/ema.ts';
 import { COUNT, FIXED_SHARE, type ImageMethod, SWITCH, VIEWS } from './method.ts';
-import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
+import { prototypeCurve, prototypes, prototypeUse, softCrossEntropy } from './parts/prototypes.ts';
 import { checkPairs, parts } from './parts/views.ts';
 
 const hyperparameters = {
@@ -58,10 +58,10 @@ export const dino = {
   title: 'DINO',
   paper: 'Caron et al., arXiv 2104.14294',
   year: 2021,
-  summary:
-    'predict the centred and sharpened outputs of a slowly following teacher, from crops too: no negatives',
+  summary: 'predict the centred, sharpened outputs of a slowly following teacher, from crops too',
   data: 'images',
   hyperparameters,
+  curves: [prototypeCurve],
   build({ network, copy, width, seed, hyperparameters: own }) {
     const { outputs, localViews, momentum, centre, ...values } = own;
     const student = prototypes({ name: 'prototypes', count: outputs, width, seed });
@@ -70,6 +70,7 @@ export const dino = {
     const target = copy('target');
     const followers = [...target.parameters, ...teacher.parameters];
     const mid = variable([outputs], { name: 'centre' });
+    const outputsOf = (logits: Tensor) => softmax(div(sub(logits, mid), values.teacherTemperature));
     let latest: Tensor;
     return {
       parameters: student.parameters,
@@ -83,6 +84,7 @@ export const dino = {
         latest = teacher(target.embed(x, { training: true }));
         return dinoLoss([...parts(student(z), 2), ...local], parts(latest, 2), mid, values);
       },
+      ...prototypeUse(teacher, target.embed, outputsOf, () => latest),
       after({ momentum }) {
         ema(followers, [...network.parameters, ...student.parameters], momentum);
         const moved = sub(mean(latest, { axes: [0] }), mid);

@@ -13,6 +13,7 @@ import { InputError } from '../gpu/errors.ts';
 import { checkScalar } from '../graph/check.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
 import { concatenate } from '../ops/shape.ts';
+import type { MethodCurve, Panel } from './panel.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import { gradCache } from './parts/grad_cache.ts';
 import type { Network } from './parts/network.ts';
@@ -112,6 +113,10 @@ export interface Recipe<B> {
   schedules?: Record<string, (done: number) => number>;
   /** Called after the optimiser's update, with the current values of `schedules`. */
   after?: (scalars: Record<string, Scalar>) => void;
+  /** The values of the method's `curves` for the batch of the last call of `loss`: scalars, by their keys. */
+  curves?: () => Record<string, Tensor>;
+  /** What the report shows of this method, besides what all reports show. */
+  panels?: readonly Panel[];
 }
 
 /** A recipe for points on the plane, with the log density that it learns. */
@@ -133,6 +138,8 @@ interface About<H extends Hyperparameters> {
   /** One sentence: what it does. */
   summary: string;
   hyperparameters: H;
+  /** Numbers of a training batch that metrics.jsonl has and the report draws, besides the loss; the recipe's `curves` computes them. */
+  curves?: readonly MethodCurve[];
 }
 
 /** The further arguments of a two-view loss, besides the embeddings. */

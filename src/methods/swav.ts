@@ -4,10 +4,10 @@ import { stopGradient } from '../graph/gradient.ts';
 import { type Scalar, type Tensor, where } from '../graph/tensor.ts';
 import { add, div, mul, sub } from '../ops/binary.ts';
 import { transpose } from '../ops/shape.ts';
-import { logSumExp } from '../ops/softmax.ts';
+import { logSumExp, softmax } from '../ops/softmax.ts';
 import { exp } from '../ops/unary.ts';
 import { COUNT, type ImageMethod } from './method.ts';
-import { prototypes, softCrossEntropy } from './parts/prototypes.ts';
+import { prototypeCurve, prototypes, prototypeUse, softCrossEntropy } from './parts/prototypes.ts';
 import { checkViews, halves } from './parts/views.ts';
 
 const hyperparameters = {
@@ -72,11 +72,18 @@ export const swav = {
   summary: 'predict which of the prototypes, all equally used, the other view is assigned to',
   data: 'images',
   hyperparameters,
+  curves: [prototypeCurve],
   build({ network, width, seed, hyperparameters: { prototypes: count, ...values } }) {
     const score = prototypes({ name: 'prototypes', count, width, seed });
+    const assign = (scores: Tensor) => softmax(div(scores, values.temperature));
+    let latest: Tensor;
     return {
       parameters: score.parameters,
-      loss: ({ x }) => swavLoss(...halves(score(network.embed(x, { training: true }))), values),
+      loss({ x }) {
+        latest = score(network.embed(x, { training: true }));
+        return swavLoss(...halves(latest), values);
+      },
+      ...prototypeUse(score, network.embed, assign, () => latest),
     };
   },
 } satisfies ImageMethod<typeof hyperparameters>;

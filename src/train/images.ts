@@ -149,13 +149,16 @@ export function represent({ encoder, projector: head }: ImageModel, x: Tensor): 
 const withNoise = (views: Augmentation, noise?: number): Augmentation =>
   noise === undefined ? views : { ...views, noise };
 
-/** One update: two views of each sample, the method's loss, the optimiser, what follows it. */
+/**
+ * One update: two views of each sample, the method's loss, the optimiser, what follows it.
+ * @returns the loss and the values of the method's curves
+ */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise }: ImageRun,
   { recipe, optimizer }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
-): { loss: Tensor } {
+): { loss: Tensor } & Record<string, Tensor> {
   const views = withNoise(own, viewNoise);
   const x = augment(data, { ...views, batch, seed, step });
   const drawn: ImageBatch = {
@@ -173,10 +176,11 @@ export function imageStep(
     },
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
+  const curves = recipe.curves?.();
   if (gradients) optimizer.update(gradients);
   else optimizer.minimize(loss);
   recipe.after?.(scalars);
-  return { loss };
+  return { loss, ...curves };
 }
 
 /** How often the metrics are taken in an epoch. */

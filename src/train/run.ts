@@ -23,8 +23,11 @@ export interface Task<M> {
   schedules: Record<string, (done: number) => number>;
   /** What a checkpoint holds: all that changes. */
   variables: readonly Variable[];
-  /** Builds one update. `at` is the number of the step, u32; `scalars` hold the current values of `schedules`. */
-  build: (at: Tensor, scalars: Record<string, Scalar>) => { loss: Tensor };
+  /**
+   * Builds one update. `at` is the number of the step, u32; `scalars` hold the current values of `schedules`.
+   * @returns the loss, and other numbers to be logged
+   */
+  build: (at: Tensor, scalars: Record<string, Scalar>) => { loss: Tensor } & Record<string, Tensor>;
   /** Compiles what is measured between steps. */
   watch: (device: Device) => Promise<Watch<M>>;
   precision?: Precision;
@@ -117,7 +120,8 @@ async function runOn<M, T extends Task<M>>(
   };
   const look = async () => {
     const { step, outputs, metrics: seen } = await session.look();
-    metrics.push({ step, loss: outputs.loss[0], ...seen });
+    const numbers = Object.entries(outputs).map(([name, [value]]) => [name, value]);
+    metrics.push({ step, ...(Object.fromEntries(numbers) as { loss: number }), ...seen });
     options.onMetrics?.(metrics);
   };
   try {

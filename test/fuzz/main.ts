@@ -235,6 +235,14 @@ function grown(before: Held, after: Held): string {
     .join(', ');
 }
 
+/** Writes all failures to a file of their own, so that none is lost with the terminal. @returns its path */
+function keep(results: readonly Result[]): string {
+  const path = Deno.makeTempFileSync({ prefix: 'hypersphere-fuzz-failures-', suffix: '.json' });
+  const failures = results.flatMap(({ failures }) => failures);
+  Deno.writeTextFileSync(path, `${JSON.stringify(failures, null, 2)}\n`);
+  return path;
+}
+
 async function main(args: string[]): Promise<number> {
   const text = { type: 'string' as const };
   const { values, positionals } = parseArgs({
@@ -288,6 +296,7 @@ async function main(args: string[]): Promise<number> {
   const sum = (of: (result: Result) => number) => results.reduce((n, each) => n + of(each), 0);
   const failed = sum(({ failures }) => failures.length);
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  if (failed) console.log(`failures, whole: ${keep(results)}`);
   console.log(
     `${sum(({ inputs }) => inputs).toLocaleString('en')} inputs in ${seconds} s, ${sum(({ failures }) => failures.reduce((n, { times }) => n + times, 0))} failures of ${failed} kinds`,
   );

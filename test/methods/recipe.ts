@@ -1,5 +1,6 @@
 // A method at work on a small network: what stands around its loss in a step.
 
+import * as assert from 'uvu/assert';
 import { input, scalar, type Tensor, type Variable } from '../../src/graph/tensor.ts';
 import { allMethods } from '../../src/methods/index.ts';
 import {
@@ -62,10 +63,16 @@ export async function trainRecipe(
       const views = (count: number) => concatenate(new Array(count).fill(halves(x)[0]));
       const drawn: ImageBatch = { x, labels, step, views };
       const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
+      const curves = recipe.curves?.() ?? {};
+      assert.equal(
+        Object.keys(curves),
+        (method.curves ?? []).map(({ key }) => key),
+        `curves of ${name}`,
+      );
       if (gradients) optimizer.update(gradients);
       else optimizer.minimize(loss);
       recipe.after?.(scalars);
-      return { loss };
+      return { loss, ...curves };
     },
     { inputs },
   );

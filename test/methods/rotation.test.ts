@@ -2,6 +2,7 @@ import * as assert from 'uvu/assert';
 import { quarterTurns } from '../../src/data/turns.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { buildMethod } from '../../src/methods/method.ts';
+import type { TablePanel } from '../../src/methods/panel.ts';
 import { rotation, rotationLoss } from '../../src/methods/rotation.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { linear } from '../../src/ops/matmul.ts';
@@ -67,7 +68,7 @@ test('the recipe learns to tell the turns of images that have an upside', async 
   const [N, H, WIDTH] = [32, 6, 8];
   const net = mlpEncoder({ name: 'net', inputs: H * H, widths: [32, WIDTH], seed: 2 });
   const network = { embed: net, parameters: net.parameters, statistics: net.statistics };
-  const { loss, parameters } = buildMethod(rotation, {
+  const { loss, parameters, panels } = buildMethod(rotation, {
     ...{ network, width: WIDTH, classes: 0, seed: 1, hyperparameters: {} },
     copy: () => network,
   });
@@ -92,6 +93,8 @@ test('the recipe learns to tell the turns of images that have an upside', async 
     ({ x }) => ({ logits: linear(net(quarterTurns(x), { training: true }), weight, bias) }),
     { inputs },
   );
+  const [panel] = panels as [TablePanel];
+  const table = await compile(gpu, ({ x }) => ({ cells: panel.cells(x) }), { inputs });
   const accuracy = async () => {
     await judge.run({ x: batch() });
     const logits = await judge.read('logits');
@@ -104,6 +107,14 @@ test('the recipe learns to tell the turns of images that have an upside', async 
   const before = await accuracy();
   for (let i = 0; i < 30; i++) await step.run({ x: batch() });
   const after = await accuracy();
+  await table.run({ x: batch() });
+  const cells = await table.read('cells');
+  for (let turn = 0; turn < 4; turn++) {
+    const row = cells.subarray(4 * turn, 4 * turn + 4);
+    close([row.reduce((a, b) => a + b)], [1], { rel: 1e-5, what: `row ${turn} of the panel` });
+    assert.ok(row[turn] > 0.7, `turn ${turn} has ${row} on the panel`);
+  }
+  table.dispose();
   step.dispose();
   judge.dispose();
   assert.ok(before < 0.6 && after > 0.9, `accuracy ${before} before, ${after} after 30 steps`);

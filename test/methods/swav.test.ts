@@ -1,7 +1,9 @@
 import * as assert from 'uvu/assert';
-import { input, type Tensor } from '../../src/graph/tensor.ts';
-import { prototypes } from '../../src/methods/parts/prototypes.ts';
+import { input, reshape, type Tensor } from '../../src/graph/tensor.ts';
+import { perplexity, prototypes, prototypeUse } from '../../src/methods/parts/prototypes.ts';
 import { sinkhorn, swav, swavLoss } from '../../src/methods/swav.ts';
+import { mul } from '../../src/ops/binary.ts';
+import { softmax } from '../../src/ops/softmax.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
@@ -114,6 +116,51 @@ test('prototypes: cosines, whatever the lengths', async () => {
   step.dispose();
   const unit = (data: ArrayLike<number>) => reference.l2Normalize(reference.leaf([data.length / D, D], data));
   close(s, reference.matmul(unit(z), unit(w), { transposeB: true }).data, { rel: 1e-5 });
+});
+
+test('prototypes in use: the perplexity of the mean assignment', async () => {
+  const K = 6;
+  const used = async (rows: number[][]) => {
+    const inputs = { p: input([rows.length, K]) };
+    const step = await compile(await device(), ({ p }) => ({ n: perplexity(p) }), { inputs });
+    await step.run({ p: Float32Array.from(rows.flat()) });
+    const [n] = await step.read('n');
+    step.dispose();
+    return n;
+  };
+  const one = (k: number) => Array.from({ length: K }, (_, i) => Number(i === k));
+  close([await used([one(2), one(2)])], [1], { rel: 1e-5 });
+  close([await used([one(0), one(1), one(5)])], [3], { rel: 1e-5 });
+  const [a, b] = [random(freshSeed()).uniform(K, 0, 1), random(freshSeed()).uniform(K, 0, 1)];
+  const share = (row: Float32Array) => [...row].map((x) => x / row.reduce((sum, y) => sum + y));
+  const mean = share(a).map((x, k) => (x + share(b)[k]) / 2);
+  const entropy = mean.reduce((sum, p) => sum - p * Math.log(p), 0);
+  close([await used([share(a), share(b)])], [Math.exp(entropy)], { rel: 1e-5 });
+});
+
+test('the panel: the images nearest to the prototypes that are used most', async () => {
+  // Images are directions on a plane; two of four prototypes point where images are.
+  const layer = prototypes({ name: 'prototypes', count: 4, width: 2, seed: 0 });
+  const toward = [1, 0, 0, 1, -1, 0, 0, -1];
+  Object.assign(layer.parameters[0], { initial: Float32Array.from(toward) });
+  const images = [1, 0.1, 1, 0.3, 1, -0.2, 0.1, 1, 0.2, 1];
+  const [panel] = prototypeUse(
+    layer,
+    (x) => reshape(x, [x.shape[0], 2]),
+    (cosines) => softmax(mul(cosines, 50)),
+    () => layer.parameters[0],
+  ).panels;
+  assert.is(panel.kind, 'pictures');
+  assert.is(panel.rows.length, 4);
+  const inputs = { x: input([5, 1, 2, 1]) };
+  const build = ({ x }: typeof inputs) => ({ y: panel.pictures(x) });
+  const step = await compile(await device(), build, { inputs });
+  await step.run({ x: Float32Array.from(images) });
+  const y = [...(await step.read('y'))];
+  step.dispose();
+  const shown = (row: number) => y.slice(10 * row, 10 * row + 10);
+  close(shown(0), [1, 0.1, 1, -0.2, 1, 0.3, 0.2, 1, 0.1, 1], { rel: 1e-6, what: 'the right' });
+  close(shown(1), [0.1, 1, 0.2, 1, 1, 0.3, 1, 0.1, 1, -0.2], { rel: 1e-6, what: 'up' });
 });
 
 test('errors', () => {

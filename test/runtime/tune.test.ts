@@ -27,6 +27,9 @@ fn double_slow(@builtin(global_invocation_id) id: vec3u) { double(id.x, params.r
 fn double_fast(@builtin(global_invocation_id) id: vec3u) { double(id.x, 1u); }
 `;
 
+/** Rounds of the slow kernel: so many milliseconds that other load on the machine adds fewer to each run of the fast one. */
+const ROUNDS = 5000;
+
 /** An op with two kernels, one of which is as slow as requested, or does not compile. */
 const doubleOp = hs.op({
   name: 'double',
@@ -67,7 +70,7 @@ const x = hs.input([512]);
 const values = Float32Array.from({ length: 512 }, (_, i) => i);
 
 /** Opens a device, runs the op on it, and returns how many passes its compilation took. */
-async function run(options: hs.TuningOptions, { tune, broken = false, rounds = 1000 }: Run = {}) {
+async function run(options: hs.TuningOptions, { tune, broken = false, rounds = ROUNDS }: Run = {}) {
   const device = await hs.openDevice(options);
   let step!: hs.Step<{ x: hs.Tensor }, { y: hs.Tensor }>;
   const compile = async () => {
@@ -107,7 +110,7 @@ test('the faster kernel is chosen, remembered, and reused without measuring', as
   assert.equal(await run({ choices: store, tune: budget }), ONE);
   assert.is(store.saves, 1);
   // Another shape or option is another choice.
-  await run({ choices: store, tune: budget }, { rounds: 1001 });
+  await run({ choices: store, tune: budget }, { rounds: ROUNDS + 1 });
   assert.equal(store.chosen(), ['double_fast', 'double_fast']);
 });
 
@@ -123,7 +126,7 @@ test('a choice is what the step then runs with, at any budget; `tune: false` tak
   };
   const compile = (tune?: false | hs.Tuning) => {
     entries.length = 0;
-    return hs.compile(device, ({ x }) => ({ y: double(x, { rounds: 1000 }) }), { inputs: { x }, tune });
+    return hs.compile(device, ({ x }) => ({ y: double(x, { rounds: ROUNDS }) }), { inputs: { x }, tune });
   };
   await compile();
   assert.is(entries.at(-1), 'double_fast');
@@ -224,7 +227,7 @@ test('what another device chose meanwhile is kept', async () => {
   const device = await hs.openDevice({ choices: store, tune: budget });
   await device.choices.load();
   await run({ choices: store, tune: budget });
-  const build = () => hs.compile(device, ({ x }) => ({ y: double(x, { rounds: 1001 }) }), { inputs: { x } });
+  const build = () => hs.compile(device, ({ x }) => ({ y: double(x, { rounds: ROUNDS + 1 }) }), { inputs: { x } });
   (await build()).dispose();
   device.dispose();
   assert.equal(store.chosen(), ['double_fast', 'double_fast']);

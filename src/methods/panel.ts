@@ -1,0 +1,49 @@
+// What the report of a run shows of its method, besides what all reports show.
+import type { Tensor } from '../graph/tensor.ts';
+
+/** A number that a method reports of its training batches besides the loss. */
+export interface MethodCurve {
+  /** Its name in metrics.jsonl. */
+  key: string;
+  name: string;
+  /** Decimals. */
+  digits: number;
+  /** A short explanation. */
+  hint: string;
+}
+
+interface Titled {
+  title: string;
+  /** One or two sentences: what it shows, and how to read it. */
+  caption: string;
+  /** The names of the rows. */
+  rows: readonly string[];
+}
+
+/** Pictures in rows. */
+export interface PicturePanel extends Titled {
+  kind: 'pictures';
+  /**
+   * Draws them in the graph, from held-out images x [N, H, W, C] as an encoder takes them, in inference mode.
+   * @returns [rows, columns, H', W', C], in the units of x
+   */
+  pictures: (x: Tensor) => Tensor;
+}
+
+/** A table of numbers. */
+export interface TablePanel extends Titled {
+  kind: 'table';
+  /** What the rows are, at the head of their names. */
+  corner: string;
+  columns: readonly string[];
+  /** Decimals. */
+  digits: number;
+  /**
+   * Computes it in the graph, from held-out images x [N, H, W, C] as an encoder takes them, in inference mode.
+   * @returns [rows, columns]
+   */
+  cells: (x: Tensor) => Tensor;
+}
+
+/** A part of a report that one method adds. It is drawn after training. */
+export type Panel = PicturePanel | TablePanel;

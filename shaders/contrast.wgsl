@@ -29,8 +29,6 @@ const NO_LABEL = 0xffffffffu;        // of what is no candidate
 @group(0) @binding(3) var<storage, read> labels_x: array<u32>;
 @group(0) @binding(4) var<storage, read> labels_y: array<u32>;
 
-// Similarities of 8 rows of x (operand a) and 8 of y (operand b) in 4 x 4 blocks, whose columns are rows of x.
-struct Tile8 { s00: mat4x4f, s01: mat4x4f, s10: mat4x4f, s11: mat4x4f }
 
 fn rows_of_x(row: u32, count: u32, k: u32) -> mat4x4f {
   return four_of_a(0u, row, count - 1u, params.d / 4u, k);

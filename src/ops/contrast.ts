@@ -1,4 +1,5 @@
 import contrastWgsl from '../../shaders/contrast.wgsl' with { type: 'text' };
+import tile8Wgsl from '../../shaders/lib/tile8.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
 import { MOST_ROUNDS, type Target } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkScalar, checkTensors, POSITIVE } from '../graph/check.ts';
@@ -49,7 +50,8 @@ interface Slab extends Settings {
 }
 
 /** `put_c` writes the weights; kernels that have none need its text all the same. */
-const source = [...fromOperands(contrastWgsl), ...resultIn('numbers', 7)];
+const operands = [...fromOperands(contrastWgsl), tile8Wgsl];
+const source = [...operands, ...resultIn('numbers', 7)];
 
 /**
  * Chunks of columns, so that there are enough invocations and none is too long; O(M) partial sums until N d reaches
@@ -184,7 +186,7 @@ const weightsOp = op({
     const [m, n] = o.rowSide ? [x.shape[0], y.shape[0]] : [y.shape[0], x.shape[0]];
     return tilesOf(y, o.rows, target).map(
       ({ form, side }): Kernel<Slab> => ({
-        source: [...fromOperands(contrastWgsl), ...resultIn(y.shape[0] % 4 ? 'numbers' : 'vectors', 7)],
+        source: [...operands, ...resultIn(y.shape[0] % 4 ? 'numbers' : 'vectors', 7)],
         entry: WEIGHTS[form],
         inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
         outputs: ['c'],

@@ -398,3 +398,39 @@ export function characteristic(p: Ref, { knots, step }: { knots: number; step: n
     -1,
   );
 }
+
+/** Scaled dot-product attention of [N, T, D], [N, S, D], [N, S, D]: dense, a head and a sample at a time. */
+export function attention(
+  q: Ref,
+  k: Ref,
+  v: Ref,
+  options: { heads?: number; scale?: number; causal?: boolean; lengths?: ArrayLike<number> } = {},
+): Ref {
+  const [N, T, D] = q.shape;
+  const S = k.shape[1];
+  const { heads = 1, causal = false, lengths } = options;
+  const width = D / heads;
+  const { scale = 1 / Math.sqrt(width) } = options;
+  const part = (x: Ref, n: number, h: number) =>
+    reshape(slice(x, [n, 0, h * width], [1, x.shape[1], width]), [x.shape[1], width]);
+  const samples: Ref[] = [];
+  for (let n = 0; n < N; n++) {
+    const parts: Ref[] = [];
+    for (let h = 0; h < heads; h++) {
+      const rows: Ref[] = [];
+      for (let i = 0; i < T; i++) {
+        const count = Math.min(lengths ? lengths[n] : S, causal ? i + 1 : S);
+        if (count === 0) rows.push(leaf([1, width], new Float64Array(width)));
+        else {
+          const query = slice(part(q, n, h), [i, 0], [1, width]);
+          const seen = (x: Ref) => slice(part(x, n, h), [0, 0], [count, width]);
+          const weights = softmax(mul(matmul(query, seen(k), { transposeB: true }), scale));
+          rows.push(matmul(weights, seen(v)));
+        }
+      }
+      parts.push(concatenate(rows, 0));
+    }
+    samples.push(reshape(concatenate(parts, 1), [1, T, D]));
+  }
+  return concatenate(samples, 0);
+}

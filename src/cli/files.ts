@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fileChoices } from '../data/choices.ts';
 import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
@@ -124,25 +125,16 @@ function chosen(all: Images, which: Uint32Array): Images {
 }
 
 /** SHA-256 of a run's images and labels, in hexadecimal. It shows whether a resumed run has the same data. */
-export async function digestOf({ train, test }: Pick<RunData, 'train' | 'test'>): Promise<string> {
-  const parts: unknown[] = [];
-  for (const { pixels, labels, count, height, width, channels } of [train, test])
-    parts.push([
-      count,
-      height,
-      width,
-      channels,
-      await sha256(pixels),
-      await sha256(Uint32Array.from(labels!)),
-    ]);
-  return sha256(new TextEncoder().encode(JSON.stringify(parts)));
+export function digestOf({ train, test }: Pick<RunData, 'train' | 'test'>): string {
+  const parts = [train, test].map(({ pixels, labels, count, height, width, channels }) => {
+    return [count, height, width, channels, sha256(pixels), sha256(Uint32Array.from(labels!))];
+  });
+  return sha256(JSON.stringify(parts));
 }
 
-/** SHA-256 of the bytes of an array, in hexadecimal. */
-export async function sha256(data: Uint8Array | Uint32Array | Float32Array): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
+/** SHA-256 of a text or of the bytes of an array, in hexadecimal. */
+export const sha256 = (data: string | Uint8Array | Uint32Array | Float32Array): string =>
+  createHash('sha256').update(data).digest('hex');
 
 /** The number of different labels of images. */
 export const classesIn = (...sets: Pick<Images, 'labels'>[]): number =>

@@ -80,7 +80,7 @@ export async function imageJob(
 ): Promise<Job<ImageMetrics, ReturnType<typeof imageTask>>> {
   const images = await readData(asked.data, asked.test);
   const options = completed(asked, images);
-  const dataDigest = await digestOf(images);
+  const dataDigest = digestOf(images);
   const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
   const steps = stepsOf(options, data.train);
   checkClasses(options, images.train);

@@ -66,7 +66,7 @@ export async function planeJob(
   return {
     title: `${title}, ${paper} ${year}: the density "${name}"`,
     ...{ steps, samplesPerStep: 0, recorded: { ...options } },
-    dataDigest: await sha256(points),
+    dataDigest: sha256(points),
     async check(device) {
       const { build, schedules, variables } = planeTask(planeRun);
       const scalars = Object.keys(schedules).map((key): [string, Scalar] => [key, scalar()]);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fileChoices } from '../data/choices.ts';
+import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
@@ -68,6 +69,21 @@ export async function readData(
     test: asked,
     classNames: Array.from({ length: known.classes }, (_, i) => String(known.values?.[i] ?? i)),
     builtIn: false,
+  };
+}
+
+/** The data sets of a run. */
+export interface Sets {
+  train: Dataset;
+  test: Dataset;
+}
+
+/** Makes the data sets of a run. Mean and std of Fashion-MNIST are known; those of other images are measured. */
+export function datasetsOf({ train, test, builtIn }: RunData): Sets {
+  const statistics = builtIn ? FASHION_STATISTICS : pixelStatistics(train);
+  return {
+    train: dataset(train, { ...statistics, name: 'train' }),
+    test: dataset(test, { ...statistics, name: 'test' }),
   };
 }
 

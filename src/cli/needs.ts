@@ -15,7 +15,7 @@ import { bindingLimit } from '../metrics/compute.ts';
 import { memoryNeeded } from '../metrics/memory.ts';
 import { targetOf } from '../runtime/software.ts';
 import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../train/images.ts';
-import { classesIn } from './files.ts';
+import { classesIn, type Sets } from './files.ts';
 import type { ImageOptions } from './options.ts';
 
 /** The number of updates of a run. @throws InputError when an epoch has none, or the run too many */
@@ -49,11 +49,7 @@ interface Traced {
  * @returns the model that was checked
  * @throws ShapeError or InputError of the method; OutOfMemoryError in one line
  */
-export async function checkRun(
-  device: Device,
-  run: ImageRun,
-  data: { train: Dataset; test: Dataset },
-): Promise<ImageModel> {
+export async function checkRun(device: Device, run: ImageRun, data: Sets): Promise<ImageModel> {
   const sizes = ({ count, height, width, channels }: Dataset) => ({ count, height, width, channels });
   const allFit = (variables: readonly Variable[]) => {
     for (const v of variables) fits(device, `"${v.name}"`, v.bytes);
@@ -87,11 +83,7 @@ export async function checkRun(
  * it is and in two views. They are stored in slabs that the device can bind.
  * @throws OutOfMemoryError in one line
  */
-export async function checkEvaluation(
-  device: Device,
-  { train, test }: { train: Dataset; test: Dataset },
-  width: number,
-): Promise<void> {
+export async function checkEvaluation(device: Device, { train, test }: Sets, width: number): Promise<void> {
   const most = bindingLimit(device);
   const sizes = [train, test, test, test].flatMap(({ count }) => {
     const bytes = 4 * count * width;

@@ -8,7 +8,7 @@ import { knnNeighbours } from '../metrics/knn.ts';
 import { nearest } from '../metrics/nearest.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import { type ImageModel, represent } from '../train/images.ts';
-import { reason } from './files.ts';
+import { reason, type Sets } from './files.ts';
 import { neighbourMap } from './neighbour_map.ts';
 import { type Images, shownImages, shrunk } from './png.ts';
 import { principalPlane } from './principal_plane.ts';
@@ -56,7 +56,7 @@ export interface PictureOptions {
 export async function pictures(
   device: Device,
   model: ImageModel,
-  data: { train: Dataset; test: Dataset },
+  data: Sets,
   images: { train: Pixels; test: Pixels },
   { untrained, onProgress }: PictureOptions = {},
 ): Promise<Pictures> {
@@ -130,7 +130,7 @@ function sourcesOf(
   device: Device,
   model: ImageModel,
   untrained: PictureOptions['untrained'],
-  data: { train: Dataset; test: Dataset },
+  data: Sets,
   images: { train: Pixels; test: Pixels },
   { size, queries, gallery }: { size: number; queries: Uint32Array; gallery: Uint32Array },
 ): Record<Encoder, (() => Encoded | Promise<Encoded>) | undefined> {

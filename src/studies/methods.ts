@@ -3,9 +3,9 @@
 import { fileURLToPath } from 'node:url';
 import { readArguments } from '../cli/arguments.ts';
 import { writeWhole } from '../cli/files.ts';
-import { complain, print as say } from '../cli/terminal.ts';
+import { runProgram, print as say } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
-import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { InputError } from '../gpu/errors.ts';
 import { type Case, casesOf, type MethodStudy } from './method_study.ts';
 import { baseline, rawPixels, runCase, withAlarm } from './protocol.ts';
 import type { Result } from './result.ts';
@@ -112,13 +112,5 @@ async function study(args: string[], studies: readonly MethodStudy[]): Promise<v
 }
 
 /** The program: trains and judges the cases of the studies, and ends the process. */
-export async function main(args: string[], studies: readonly MethodStudy[]): Promise<never> {
-  try {
-    await study(args, studies);
-    Deno.exit();
-  } catch (error) {
-    if (!(error instanceof HypersphereError)) throw error;
-    complain(`${error.name}: ${error.message}\n`);
-    Deno.exit(1);
-  }
-}
+export const main = (args: string[], studies: readonly MethodStudy[]): Promise<never> =>
+  runProgram(() => study(args, studies));

@@ -32,7 +32,7 @@ import { concatenate } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
 import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
-import { readVariable } from '../runtime/variables.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 import type { Task } from './run.ts';
 import type { Watch } from './session.ts';
 
@@ -269,6 +269,16 @@ export async function lookOnce(
   } finally {
     watch.dispose();
   }
+}
+
+/** The model of a run before training, its batch norms settled. Free its variables. */
+export async function untrainedModel(device: Device, run: ImageRun): Promise<ImageModel> {
+  const model = buildImageModel(run, 0);
+  await settleStatistics(device, run, model.network).catch((error) => {
+    freeVariables(device, model.variables);
+    throw error;
+  });
+  return model;
 }
 
 /** Batches whose statistics the running statistics of an untrained encoder are the mean of. */

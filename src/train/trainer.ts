@@ -11,14 +11,13 @@ import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from './encoders.ts';
 import {
   alarmOptionsOf,
-  buildImageModel,
   defaultViewsOf,
   type ImageMetrics,
   type ImageModel,
   type ImageRun,
   imageTask,
   lookOnce,
-  settleStatistics,
+  untrainedModel,
 } from './images.ts';
 import { type Logged, run } from './run.ts';
 
@@ -200,11 +199,10 @@ async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports)
   };
 }
 
-/** The metrics of the model before training, its batch norms settled. */
+/** The metrics of the model before training. */
 async function untrainedLook(device: Device, imageRun: ImageRun): Promise<ImageMetrics> {
-  const model = buildImageModel(imageRun, 0);
+  const model = await untrainedModel(device, imageRun);
   try {
-    await settleStatistics(device, imageRun, model.network);
     return await lookOnce(device, imageRun, model);
   } finally {
     freeVariables(device, model.variables);

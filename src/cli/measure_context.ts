@@ -2,7 +2,7 @@
 import type { Label } from '../data/labels.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Analogy } from '../metrics/analogy.ts';
-import { rowsThatFit } from '../metrics/compute.ts';
+import { partOf, rowsThatFit } from '../metrics/compute.ts';
 import { neighboursOf } from '../metrics/knn.ts';
 import { type MetricContext, makeShared, ONE_CLASS, type Representation } from '../metrics/metric.ts';
 import { permutationArray } from '../ops/random.ts';
@@ -19,12 +19,6 @@ export interface Input {
   other?: Embeddings;
   analogies?: Analogy[];
 }
-
-/** Rows [from, to). */
-const part = ({ data, shape: [, D] }: Embeddings, from: number, to: number): Embeddings => ({
-  data: data.subarray(from * D, to * D),
-  shape: [to - from, D],
-});
 
 /** Rows in another order. */
 function ordered({ data, shape }: Embeddings, order: Uint32Array): Embeddings {
@@ -57,8 +51,8 @@ export async function contextOf(
     );
   const cut = N - Math.floor(N / 6);
   const h: Representation = {
-    ...{ clean: x, fit: fit(x), gallery: part(a, 0, cut), queries: part(a, cut, N) },
-    transformed: b ? [part(b, cut, N)] : [],
+    ...{ clean: x, fit: fit(x), gallery: partOf(a, 0, cut), queries: partOf(a, cut, N) },
+    transformed: b ? [partOf(b, cut, N)] : [],
   };
   return {
     ...{ device, where, h, z: h, encoder: true, note, shared: makeShared(), progress: () => {} },

@@ -106,17 +106,14 @@ export async function pictures(
   }
   onProgress?.('pictures', 1);
 
-  const labelOf = ({ labels }: Pixels, i: number) => labels?.[i] ?? 0;
+  const marks = Array.from(mapped, (i): Chosen => ({ from: images.test, index: queries[i] }));
   const map =
     layouts.length > 0
       ? await attempt('map', () => ({
           layouts,
-          label: Array.from(mapped, (i) => labelOf(images.test, queries[i])),
-          image: Array.from(mapped, (i) => queries[i]),
-          thumbnails: thumbnails(
-            images.test,
-            Array.from(mapped, (i) => queries[i]),
-          ),
+          label: marks.map(({ from, index }) => labelOf(from, index)),
+          image: marks.map(({ index }) => index),
+          thumbnails: thumbnails(marks),
         }))
       : undefined;
   const neighbours = Object.keys(found).length
@@ -225,35 +222,22 @@ function neighbourPictures(
           ]),
         )
       : {};
-  const shown: { set: 'train' | 'test'; index: number }[] = [];
-  const place = (set: 'train' | 'test', index: number) => {
-    const at = shown.findIndex((one) => one.set === set && one.index === index);
-    return at >= 0 ? at : shown.push({ set, index }) - 1;
+  const shown: Chosen[] = [];
+  const place = (from: Pixels, index: number) => {
+    const at = shown.findIndex((one) => one.from === from && one.index === index);
+    return at >= 0 ? at : shown.push({ from, index }) - 1;
   };
   const lines = shownQueries(asked, queries).map((i) => ({
-    query: place('test', queries[i]),
+    query: place(images.test, queries[i]),
     ...Object.fromEntries(
       known.map((name) => [
         name,
         Array.from(found[name]!.subarray(i * k, i * k + Math.min(k, SHOWN_NEIGHBOURS)), (j) =>
-          place('train', gallery[j]),
+          place(images.train, gallery[j]),
         ),
       ]),
     ),
   }));
-  const sets = (['test', 'train'] as const).map((set) => ({
-    set,
-    picks: shown.filter((one) => one.set === set).map(({ index }) => index),
-  }));
-  // The tiles of each set, in the order of `shown`.
-  const tiles = sets.map(({ set, picks }) => thumbnails(images[set], picks, shown.length));
-  const size = tiles[0].height * tiles[0].width * tiles[0].channels;
-  const data = new Uint8Array(shown.length * size);
-  const next = { test: 0, train: 0 };
-  for (const [i, { set }] of shown.entries()) {
-    const from = next[set]++ * size;
-    data.set(tiles[set === 'test' ? 0 : 1].data.subarray(from, from + size), i * size);
-  }
   return {
     neighbours: {
       k,
@@ -270,10 +254,7 @@ function neighbourPictures(
       ),
       shown: lines,
     },
-    gallery: {
-      ...{ ...tiles[0], data },
-      label: shown.map(({ set, index }) => images[set].labels?.[index] ?? 0),
-    },
+    gallery: { ...thumbnails(shown), label: shown.map(({ from, index }) => labelOf(from, index)) },
   };
 }
 
@@ -297,13 +278,21 @@ function shownQueries(labels: ArrayLike<number> | undefined, queries: Uint32Arra
   return [...first, ...all.filter((i) => !first.includes(i))].slice(0, SHOWN_QUERIES);
 }
 
-/** Thumbnails of some images, small enough for a sheet of `count` of them. */
-function thumbnails(from: Pixels, which: number[], count = which.length): Images {
-  const { height, width, channels } = from;
+/** An image of a data set. */
+interface Chosen {
+  from: Pixels;
+  index: number;
+}
+
+const labelOf = ({ labels }: Pixels, index: number) => labels?.[index] ?? 0;
+
+/** Thumbnails of images of one size, small enough for one sheet. */
+function thumbnails(picks: readonly Chosen[]): Images {
+  const { height, width, channels } = picks[0].from;
   const size = height * width * channels;
-  const data = new Uint8Array(which.length * size);
-  for (const [i, index] of which.entries())
+  const data = new Uint8Array(picks.length * size);
+  for (const [i, { from, index }] of picks.entries())
     data.set(from.pixels.subarray(index * size, (index + 1) * size), i * size);
   const shown = shownImages({ data, height, width, channels });
-  return shrunk(shown, Math.min(TILE, Math.floor(Math.sqrt(SHEET / (count * shown.channels)))));
+  return shrunk(shown, Math.min(TILE, Math.floor(Math.sqrt(SHEET / (picks.length * shown.channels)))));
 }

@@ -38,10 +38,7 @@ export function checkClasses({ method }: Pick<ImageOptions, 'method'>, images: I
 }
 
 /** A graph from which a plan is made. */
-interface Traced {
-  outputs: Record<string, Tensor>;
-  effects: ReturnType<typeof trace>['effects'];
-}
+type Traced = ReturnType<typeof trace<Record<string, Tensor>>>;
 
 /**
  * Checks the graph of a training step, and that the device can hold its data, its model and its plan. Nothing is uploaded
@@ -71,8 +68,8 @@ export async function checkRun(device: Device, run: ImageRun, data: Sets): Promi
   const scalars: Record<string, Scalar> = Object.fromEntries(
     Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]),
   );
-  const { result: outputs, effects } = trace(() => imageStep(run, model, scalar('u32'), scalars));
-  const planned = await bytesOf(device, { outputs, effects }, run.precision);
+  const step = trace(() => imageStep(run, model, scalar('u32'), scalars));
+  const planned = await bytesOf(device, step, run.precision);
   await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
   await checkEvaluation(device, data, model.encoder.outputs + run.embedding);
   return model;
@@ -99,15 +96,12 @@ export async function checkEvaluation(device: Device, { train, test }: Sets, wid
  * Throws unless the device can hold a step.
  * @throws OutOfMemoryError in one line; errors of the graph
  */
-export async function checkPlan(
-  device: Device,
-  { result: outputs, effects }: ReturnType<typeof trace<Record<string, Tensor>>>,
-): Promise<void> {
-  await reserve(device, await bytesOf(device, { outputs, effects }));
+export async function checkPlan(device: Device, step: Traced): Promise<void> {
+  await reserve(device, await bytesOf(device, step));
 }
 
 /** The sizes of the buffers and textures of a plan. @throws OutOfMemoryError for a buffer that is too large */
-async function bytesOf(device: Device, { outputs, effects }: Traced, precision?: Precision) {
+async function bytesOf(device: Device, { result: outputs, effects }: Traced, precision?: Precision) {
   const made = plan(outputs, effects, { target: await targetOf(device), precision });
   for (const { label, bytes } of made.slots) fits(device, label, bytes);
   return heldBy(made).map(({ bytes }) => bytes);

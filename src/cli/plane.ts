@@ -20,7 +20,7 @@ import {
 import type { Logged } from '../train/run.ts';
 import { documentOf, pageStyle } from './document.ts';
 import { reason, sha256 } from './files.ts';
-import { type Html, html } from './html.ts';
+import { factsList, type Html, html } from './html.ts';
 import type { Job } from './job.ts';
 import { checkPlan } from './needs.ts';
 import type { PlaneOptions } from './options.ts';
@@ -203,5 +203,5 @@ function factsOf({ options, verdict: _, ...report }: PlaneReport): Html {
     return Array.isArray(value) ? value.map((x: number) => significant(x)).join(', ') : String(value);
   };
   const all = [...Object.entries(report), ...Object.entries(options.hyperparameters as object)];
-  return html`<dl class="facts">${all.map(([name, value]) => html`<div><dt>${name}</dt><dd>${text(value)}</dd></div>`)}</dl>`;
+  return factsList(all.map(([name, value]) => [name, text(value)]));
 }

@@ -14,7 +14,7 @@ import { checkOn } from '../runtime/check.ts';
 import { checkNeighbours, checkRows, type Rows } from './compute.ts';
 import { type MetricContext, metricsOf, type Representation } from './metric.ts';
 import { nearest } from './nearest.ts';
-import { agreeing, agreeingPerClass, worstOf } from './per_class.ts';
+import { agreeing, agreeingPerClass, indexOfLargest, worstOf } from './per_class.ts';
 
 export interface KnnOptions extends LabelOptions {
   /** Neighbours that vote. Default: see {@link knnNeighbours}. */
@@ -111,9 +111,7 @@ export function vote(
   return Uint32Array.from({ length: neighbours.length / k }, (_, i) => {
     votes.fill(0);
     for (let j = 0; j < k; j++) votes[numbers[neighbours[i * k + j]]]++;
-    let most = 0;
-    for (let c = 1; c < classes; c++) if (votes[c] > votes[most]) most = c;
-    return most;
+    return indexOfLargest(votes);
   });
 }
 

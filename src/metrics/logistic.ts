@@ -189,8 +189,13 @@ export interface LogisticOptions {
 const CURVATURE = 0.01;
 const NEWTON_STEPS = 3;
 const largestDivisor = (n: number, most: number): number => (n % most ? largestDivisor(n, most - 1) : most);
-const multipleOf16 = (n: number) => Math.ceil(n / 16) * 16;
-const multipleOf4 = (n: number) => Math.ceil(n / 4) * 4;
+
+/** The sizes to which a fit of `used` rows of D features pads its arrays. */
+export function paddedSizes(used: number, D: number, classes: number) {
+  const splits = Math.ceil(used / 1024);
+  const [width, lanes] = [D + 1, classes].map((n) => 4 * Math.ceil(n / 4));
+  return { splits, rows: splits * 16 * Math.ceil(used / splits / 16), width, lanes };
+}
 
 /**
  * Multinomial logistic regression of several subsets of the same rows at once, on features standardised over each
@@ -212,10 +217,8 @@ export async function fitLogistic(
   const used = indices.length / problems;
   const lambda = options.lambda ?? 10 / used;
   const [, D] = features.shape;
-  const splits = Math.ceil(used / 1024);
-  const rows = splits * multipleOf16(Math.ceil(used / splits));
-  const [width, lanes] = [multipleOf4(D + 1), multipleOf4(classes)];
-  const sizes: Sizes = { problems, rows, used, features: D, width, classes, lanes, splits, lambda };
+  const sizes: Sizes = { problems, used, features: D, classes, lambda, ...paddedSizes(used, D, classes) };
+  const { rows, width } = sizes;
 
   const state = stateOf(sizes, indices, labels);
   const { x, y, w, search } = state;

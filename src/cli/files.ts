@@ -5,6 +5,7 @@ import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
+import { picked } from '../metrics/compute.ts';
 import { permutationArray } from '../ops/random.ts';
 
 /** The folder of the Fashion-MNIST that comes with the project. */
@@ -134,9 +135,7 @@ const shuffled = (all: Images): Images => chosen(all, permutationArray(all.count
 
 function chosen(all: Images, which: Uint32Array): Images {
   const size = all.height * all.width * all.channels;
-  const pixels = new Uint8Array(which.length * size);
-  for (const [i, image] of which.entries())
-    pixels.set(all.pixels.subarray(image * size, (image + 1) * size), i * size);
+  const pixels = picked(all.pixels, size, which);
   return { ...all, count: which.length, pixels, labels: Uint32Array.from(which, (i) => all.labels![i]) };
 }
 

@@ -2,7 +2,7 @@
 import type { Label } from '../data/labels.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Analogy } from '../metrics/analogy.ts';
-import { partOf, rowsThatFit } from '../metrics/compute.ts';
+import { partOf, picked, rowsThatFit } from '../metrics/compute.ts';
 import { neighboursOf } from '../metrics/knn.ts';
 import { type MetricContext, makeShared, ONE_CLASS, type Representation } from '../metrics/metric.ts';
 import { permutationArray } from '../ops/random.ts';
@@ -21,10 +21,9 @@ export interface Input {
 }
 
 /** Rows in another order. */
-function ordered({ data, shape }: Embeddings, order: Uint32Array): Embeddings {
-  const [, D] = shape;
-  return { data: Float32Array.from(data, (_, i) => data[order[Math.floor(i / D)] * D + (i % D)]), shape };
-}
+const ordered = ({ data, shape }: Embeddings, order: Uint32Array): Embeddings => ({
+  ...{ data: picked(data, shape[1], order), shape },
+});
 
 /**
  * The context of the metrics. Rows are split in a random order, the same for all files: if they are sorted by class, the last

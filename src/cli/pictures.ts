@@ -2,7 +2,7 @@ import { meanSimple, sampleStandardDeviation } from 'simple-statistics';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
-import { freeRows, rowsAt, spacedRows } from '../metrics/compute.ts';
+import { freeRows, picked, rowsAt, spacedRows } from '../metrics/compute.ts';
 import { embedSlabs } from '../metrics/embed.ts';
 import { knnNeighbours } from '../metrics/knn.ts';
 import { nearest } from '../metrics/nearest.ts';
@@ -139,8 +139,8 @@ function sourcesOf(
   return {
     raw: () => ({
       d: size,
-      test: unit(picked(images.test.pixels, size, queries), size),
-      train: unit(picked(images.train.pixels, size, gallery), size),
+      test: unit(Float32Array.from(picked(images.test.pixels, size, queries)), size),
+      train: unit(Float32Array.from(picked(images.train.pixels, size, gallery)), size),
     }),
     untrained:
       untrained &&
@@ -173,13 +173,6 @@ async function encode(
   } finally {
     freeRows(device, [h]);
   }
-}
-
-/** The rows at some indices. */
-function picked(data: ArrayLike<number>, d: number, which: ArrayLike<number>): Float32Array {
-  const rows = new Float32Array(which.length * d);
-  for (let i = 0; i < which.length; i++) for (let j = 0; j < d; j++) rows[i * d + j] = data[which[i] * d + j];
-  return rows;
 }
 
 /** Normalises rows of d numbers to length 1, in place; rows of zeros stay zero. */

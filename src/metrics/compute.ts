@@ -140,6 +140,18 @@ export const partOf = (
   to: number,
 ) => ({ data: data.subarray(from * D, to * D), shape: [to - from, D] as [number, number] });
 
+/** The rows of an array at some indices. */
+export function picked<T extends Float32Array | Uint8Array>(
+  data: T,
+  width: number,
+  ids: ArrayLike<number>,
+): T {
+  const rows = new (data.constructor as new (length: number) => T)(ids.length * width);
+  for (let i = 0; i < ids.length; i++)
+    rows.set(data.subarray(ids[i] * width, (ids[i] + 1) * width), i * width);
+  return rows;
+}
+
 /** All rows, read back. */
 export async function readRows(where: string, device: Device, rows: Rows): Promise<Float32Array> {
   const [N, D] = checkRows(where, rows);
@@ -163,13 +175,8 @@ export async function rowsAt(
   ids: Uint32Array,
 ): Promise<{ data: Float32Array; shape: [number, number] }> {
   const [, D] = checkRows(where, rows);
+  if ('data' in rows) return { data: picked(rows.data, D, ids), shape: [ids.length, D] };
   const data = new Float32Array(ids.length * D);
-  const put = (at: number, from: Float32Array, row: number) =>
-    data.set(from.subarray(row * D, (row + 1) * D), at * D);
-  if ('data' in rows) {
-    for (const [at, id] of ids.entries()) put(at, rows.data, id);
-    return { data, shape: [ids.length, D] };
-  }
   for (const { from, to, tensor } of partsOf(where, device, rows)) {
     const places = Uint32Array.from(ids.keys()).filter((at) => ids[at] >= from && ids[at] < to);
     for (const [first, last] of ranges(where, places.length, rowsInBinding(device, D))) {
@@ -182,7 +189,7 @@ export async function rowsAt(
         );
         return { found: gather(tensor(), wanted) };
       });
-      for (const [row, at] of some.entries()) put(at, found, row);
+      for (const [row, at] of some.entries()) data.set(found.subarray(row * D, (row + 1) * D), at * D);
     }
   }
   return { data, shape: [ids.length, D] };

@@ -10,8 +10,7 @@ import { variance } from '../ops/variance.ts';
 import { compute, partOf, type Rows, readRows, sameShapes, tensorOf } from './compute.ts';
 import { ridgeRegression } from './eigen.ts';
 import { type MetricContext, metricsOf } from './metric.ts';
-import { isRounding } from './numbers.ts';
-import { fromFirst, inUnits } from './relative.ts';
+import { fromFirst, inUnits, isRounding } from './relative.ts';
 
 /** Embeddings of the same samples without and with a transformation g, f32 [N, D] each. */
 export interface Pair {

@@ -1,8 +1,7 @@
 // InfoNCE minus log M converges to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
 
 import { linearRegression, meanSimple, rootMeanSquare, sampleStandardDeviation } from 'simple-statistics';
-import { decades, linear } from '../cli/axes.ts';
-import { chart, path, px } from '../cli/chart.ts';
+import { chart, decades, linear, path, px } from '../cli/chart.ts';
 import { html } from '../cli/html.ts';
 import { evaluationViews } from '../data/augment.ts';
 import { formatNumber, significant } from '../metrics/format.ts';

@@ -6,9 +6,8 @@ import { writeWhole } from '../cli/files.ts';
 import { runProgram, print as say } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { type Case, casesOf, type MethodStudy } from './method_study.ts';
+import { type Case, casesOf, type MethodStudy, type Result } from './method_study.ts';
 import { baseline, rawPixels, runCase, withAlarm } from './protocol.ts';
-import type { Result } from './result.ts';
 import { render } from './results.ts';
 
 const FOLDER = new URL('../../docs/', import.meta.url);

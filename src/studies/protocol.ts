@@ -27,8 +27,7 @@ import {
 } from '../train/images.ts';
 import { run as train } from '../train/run.ts';
 import { correlationOf } from './correlation.ts';
-import type { Case } from './method_study.ts';
-import type { Result } from './result.ts';
+import type { Case, Result } from './method_study.ts';
 import { probeOf, readZ } from './study.ts';
 
 /** Test samples in a picture. */

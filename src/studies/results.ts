@@ -8,8 +8,7 @@ import { formatNumber, isNumber } from '../metrics/format.ts';
 import type { metricGroups } from '../metrics/metric.ts';
 import { evaluationMetrics } from '../metrics/table.ts';
 import { gatesOf } from './gates.ts';
-import type { Case } from './method_study.ts';
-import type { Result } from './result.ts';
+import type { Case, Result } from './method_study.ts';
 import { fit } from './thresholds.ts';
 
 interface Column {

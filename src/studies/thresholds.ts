@@ -1,6 +1,6 @@
 import { type CollapseKind, THRESHOLDS } from '../metrics/alarm.ts';
 import { formatNumber } from '../metrics/format.ts';
-import type { Result } from './result.ts';
+import type { Result } from './method_study.ts';
 
 type Name = keyof typeof THRESHOLDS;
 

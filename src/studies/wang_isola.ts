@@ -1,9 +1,7 @@
 // Wang & Isola 2020, arXiv 2005.10242, Section 5: over many encoders, accuracy against alignment and uniformity.
 
 import { sampleRankCorrelation } from 'simple-statistics';
-import { linear, scale } from '../cli/axes.ts';
-import { chart, path, px } from '../cli/chart.ts';
-import { viridis } from '../cli/colours.ts';
+import { chart, linear, path, px, scale, viridis } from '../cli/chart.ts';
 import { html } from '../cli/html.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { formatMetric, formatNumber, significant } from '../metrics/format.ts';

@@ -125,25 +125,17 @@ export function trainer(options: TrainerOptions): Trainer {
     },
     async *[Symbol.asyncIterator]() {
       let ended = false;
-      const running = finish().finally(() => {
-        ended = true;
-        wake();
-      });
-      running.catch(() => {});
+      const end = finish()
+        .catch(() => {})
+        .then(() => (ended = true));
       try {
-        for (let i = 0; ; ) {
+        for (let i = 0; i < looks.length || !ended; )
           if (i < looks.length) yield looks[i++];
-          else if (ended) break;
-          else
-            await new Promise<void>((resolve) => {
-              wake = resolve;
-              if (ended) resolve();
-            });
-        }
-        await running;
+          else await Promise.race([end, new Promise<void>((resolve) => (wake = resolve))]);
+        await finish();
       } finally {
         stopped = true;
-        await running.catch(() => {});
+        await end;
       }
     },
   };

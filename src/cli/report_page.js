@@ -151,37 +151,14 @@
 
   // ---- map ----
 
-  /** Ten shapes within a radius of one: [outline, filled]; stroked ones are crosses. */
-  const polygon = (n, turn = 0, inner = 1) =>
-    `${Array.from({ length: inner < 1 ? 2 * n : n }, (_, i) => {
-      const angle = (2 * Math.PI * i) / (inner < 1 ? 2 * n : n) - Math.PI / 2 + turn;
-      const r = inner < 1 && i % 2 ? inner : 1;
-      return `${i ? 'L' : 'M'}${(r * Math.cos(angle)).toFixed(3)} ${(r * Math.sin(angle)).toFixed(3)}`;
-    }).join('')}Z`;
-  const circle = 'M-.85 0A.85 .85 0 1 1 .85 0A.85 .85 0 1 1 -.85 0Z';
-  const shapes = [
-    [circle, true],
-    ['M-.78 -.78H.78V.78H-.78Z', true],
-    [polygon(3), true],
-    ['M-.75 -.75L.75 .75M.75 -.75L-.75 .75', false],
-    [polygon(4), true],
-    [polygon(3, Math.PI), true],
-    [polygon(5, 0, 0.42), true],
-    ['M0 -.95V.95M-.95 0H.95', false],
-    [circle, false],
-    ['M-.72 -.72H.72V.72H-.72Z', false],
-  ];
-  const shapeOf = (label) => shapes[label % shapes.length];
-  const colourOf = (label) => colour(`c${label % 10}`);
-
-  function startMap({ layouts, label, image, sheet }) {
+  function startMap({ layouts, label, image, sheet, shapes }) {
     const area = find('#map-area');
     const canvas = find('canvas', area);
     const card = find('.card', area);
     const status = find('#map-status');
     const buttons = [...document.querySelectorAll('.classes button[data-label]')];
     const context = canvas.getContext('2d');
-    const paths = shapes.map(([outline]) => new Path2D(outline));
+    const marks = shapes.map(({ outline, filled }) => ({ path: new Path2D(outline), filled }));
     const known = label
       .map((_, i) => i)
       .filter((i) => layouts.every(({ x, y }) => x[i] != null && y[i] != null));
@@ -232,12 +209,11 @@
         return [fx + (tx - fx) * eased, fy + (ty - fy) * eased];
       };
       const radius = known.length > 800 ? (width < 500 ? 2.9 : 3.9) : 5;
-      const inks = new Map([...new Set(label)].map((each) => [each, colourOf(each)]));
+      const inks = new Map([...new Set(label)].map((each) => [each, colour(`c${each % 10}`)]));
       const paint = (i, size) => {
         const [px, py] = place(i);
         context.setTransform(ratio * size, 0, 0, ratio * size, ratio * px, ratio * py);
-        const filled = shapeOf(label[i])[1];
-        const path = paths[label[i] % paths.length];
+        const { path, filled } = marks[label[i] % marks.length];
         if (filled) {
           context.fillStyle = inks.get(label[i]);
           context.fill(path);
@@ -341,21 +317,6 @@
       if (next !== null) select(next, true);
     });
 
-    function inkButtons() {
-      for (const button of buttons) {
-        const mark = Number(button.dataset.label);
-        const [outline, filled] = shapeOf(mark);
-        const path = document.createElementNS(find('svg', button).namespaceURI, 'path');
-        path.setAttribute('d', outline);
-        path.setAttribute('transform', 'scale(6.5)');
-        path.setAttribute('fill', filled ? colourOf(mark) : 'none');
-        if (!filled) {
-          path.setAttribute('stroke', colourOf(mark));
-          path.setAttribute('stroke-width', '.42');
-        }
-        find('svg', button).replaceChildren(path);
-      }
-    }
     for (const button of buttons) {
       const mark = Number(button.dataset.label);
       const emphasise = (which) => () => {
@@ -402,17 +363,13 @@
       select(null);
       redraw();
     }).observe(canvas);
-    const ink = () => {
-      inkButtons();
-      redraw();
-    };
-    ink();
-    return ink;
+    redraw();
+    return redraw;
   }
 
-  const inkMap = run.map ? startMap(run.map) : () => {};
+  const redrawMap = run.map ? startMap(run.map) : () => {};
   dark.addEventListener('change', () => {
     for (const plot of charts) plot.redraw();
-    inkMap();
+    redrawMap();
   });
 })();

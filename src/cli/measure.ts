@@ -8,8 +8,15 @@ import { type SimilarityHistogram, similarityHistogram } from '../metrics/simila
 import { spectrumOfH } from '../metrics/singular_values.ts';
 import { allMetrics } from '../metrics/table.ts';
 import { readArguments } from './arguments.ts';
-import { contextOf, type Input } from './measure_context.ts';
-import { type Embeddings, readAnalogies, readNpy, readRows, writeJson } from './measure_files.ts';
+import {
+  contextOf,
+  type Embeddings,
+  type Input,
+  readAnalogies,
+  readNpy,
+  readRows,
+  writeJson,
+} from './measure_input.ts';
 import { spreadText } from './table.ts';
 import { complain, print, runProgram } from './terminal.ts';
 

@@ -19,12 +19,18 @@
   });
   const sign = (values) => values.map((value) => (value == null ? value : minus(String(value))));
 
+  const ink = (name, more) => ({ stroke: () => colour(name), points: { show: false }, ...more });
+
   /** Makes a chart that follows its element's width; theme changes only need new ink. */
   const charts = [];
   function chart(element, options, data) {
     const size = () => ({ width: element.clientWidth, height: element.clientHeight });
     const plot = new uPlot(
-      { ...size(), legend: { show: false }, padding: [12, 12, 0, 0], ...options },
+      {
+        ...{ ...size(), legend: { show: false }, padding: [12, 12, 0, 0], ...options },
+        scales: { x: { time: false }, ...options.scales },
+        cursor: { drag: { x: false, y: false }, ...options.cursor },
+      },
       data,
       element,
     );
@@ -77,20 +83,14 @@
       readout.textContent = `${text(values[i], digits)} at step ${run.steps[i]}`;
     };
     say();
-    const line = { stroke: () => colour('trained'), width: 1.75, points: { show: values.length < 3 } };
-    const series = [{}, smooth ? { ...line, alpha: 0.35, width: 1 } : line];
-    const data = [run.steps, values];
-    if (smooth) {
-      series.push({ ...line, width: 2.25 });
-      data.push(smoothed(values));
-    }
-    if (target) {
-      series.push({ stroke: () => colour('muted'), width: 1, dash: [5, 4], points: { show: false } });
-      data.push(run.steps.map(() => target.value));
-    }
+    const line = (more) => ink('trained', { width: 1.75, points: { show: values.length < 3 }, ...more });
+    const lines = [
+      [line(smooth && { alpha: 0.35, width: 1 }), values],
+      ...(smooth ? [[line({ width: 2.25 }), smoothed(values)]] : []),
+      ...(target ? [[ink('muted', { width: 1, dash: [5, 4] }), run.steps.map(() => target.value)]] : []),
+    ];
     const options = {
-      series,
-      scales: { x: { time: false } },
+      series: [{}, ...lines.map(([series]) => series)],
       axes: [
         axis({
           size: 28,
@@ -99,13 +99,13 @@
         }),
         axis({ size: 52, space: 34, values: (_, ticks) => sign(ticks) }),
       ],
-      cursor: { sync: { key: 'steps' }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
+      cursor: { sync: { key: 'steps' }, y: false, points: { size: 7 } },
       hooks: {
         setCursor: [(plot) => say(plot.cursor.idx)],
         draw: target ? [named(target.name)] : [],
       },
     };
-    chart(find(`#curve-${key}`), options, data);
+    chart(find(`#curve-${key}`), options, [run.steps, ...lines.map(([, data]) => data)]);
   }
 
   const spectrum = find('#spectrum');
@@ -118,12 +118,8 @@
     const values = (list) =>
       Array.from({ length: d }, (_, i) => (list[i] == null ? null : Math.max(list[i], floor)));
     const options = {
-      series: [
-        {},
-        { stroke: () => colour('untrained'), width: 2, dash: [6, 4], points: { show: false } },
-        { stroke: () => colour('trained'), width: 2, points: { show: false } },
-      ],
-      scales: { x: { time: false }, y: { distr: 3 } },
+      series: [{}, ink('untrained', { width: 2, dash: [6, 4] }), ink('trained', { width: 2 })],
+      scales: { y: { distr: 3 } },
       axes: [
         axis({ size: 28, label: 'dimension', labelSize: 18, labelFont: font, labelGap: 0 }),
         axis({
@@ -140,7 +136,6 @@
             ),
         }),
       ],
-      cursor: { drag: { x: false, y: false } },
     };
     chart(spectrum, options, [
       Array.from({ length: d }, (_, i) => i + 1),

@@ -75,9 +75,5 @@ export const proxyAnchor = {
   hyperparameters,
   supervised: true,
   pointLoss,
-  build: (setting) =>
-    aroundProxies(setting, (z, labels, proxies) => {
-      const { alpha, delta } = setting.hyperparameters;
-      return proxyAnchorLoss(z, labels, proxies, { alpha, delta });
-    }),
+  build: (setting) => aroundProxies(setting, proxyAnchorLoss),
 } satisfies ImageMethod<typeof hyperparameters>;

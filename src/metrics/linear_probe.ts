@@ -279,7 +279,7 @@ function spread(values: number[]): { accuracy: number; std: number } {
 const countText = (count: number) => `${count.toLocaleString('en')} labels`;
 
 export const probeMetrics = /* @__PURE__ */ metricsOf(
-  { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'] },
+  { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'], stage: 'few labels' },
   [
     {
       stage: 'linear probe',
@@ -294,7 +294,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
       compute: allLabels,
     },
     {
-      stage: 'few labels',
       cost: 22,
       key: 'linearProbe1000',
       name: 'linear probe, 1,000 labels',
@@ -306,7 +305,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
       compute: (context) => fewLabels(context, { name: 'linear probe, 1,000 labels', labels: 1000 }),
     },
     {
-      stage: 'few labels',
       cost: 6,
       key: 'linearProbe100',
       name: 'linear probe, 100 labels',
@@ -319,7 +317,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
     },
     {
       only: 'measure',
-      stage: 'few labels',
       key: 'linearProbe100PerClass',
       name: 'linear probe, 100 a class',
       text: 'The same with 100 labels for each class.',
@@ -327,7 +324,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
     },
     {
       only: 'measure',
-      stage: 'few labels',
       key: 'linearProbe10PerClass',
       name: 'linear probe, 10 a class',
       text: 'The same with 10 labels for each class.',

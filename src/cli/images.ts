@@ -155,24 +155,20 @@ async function draw(
   page: RunReport,
   makePictures: (onProgress: (stage: string, fraction: number) => void) => ReturnType<typeof pictures>,
 ): Promise<void> {
-  const { progress } = site;
+  const { folder, progress } = site;
   const drawn: Partial<RunReport> & { failures: readonly string[] } = await makePictures((stage, fraction) =>
     progress.stage(stage, fraction),
   ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
   progress.end();
-  writePage(site, { ...page, ...drawn }, drawn.failures);
-}
-
-/** Writes report.html, and prints what could not be drawn. */
-function writePage({ folder }: Site, page: RunReport, failures: readonly string[]): void {
-  let failure: string | undefined;
+  const failures = [...drawn.failures];
   try {
-    folder.write('report.html', renderReport(page));
+    folder.write('report.html', renderReport({ ...page, ...drawn }));
+    print(`Look at ${folder.path}/report.html\n`);
   } catch (error) {
-    failure = `report.html: ${reason(error)}`;
+    print(`The numbers are in ${folder.path}\n`);
+    failures.push(`report.html: ${reason(error)}`);
   }
-  print(failure ? `The numbers are in ${folder.path}\n` : `Look at ${folder.path}/report.html\n`);
-  for (const line of [...failures, ...(failure ? [failure] : [])]) print(`Not drawn, ${line}\n`);
+  for (const line of failures) print(`Not drawn, ${line}\n`);
 }
 
 /** Measures raw pixels and the encoder before and after training. A failure is reported in a line, and the run continues. */

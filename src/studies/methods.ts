@@ -46,18 +46,13 @@ function write(results: readonly Result[]): void {
   writeWhole(fileURLToPath(JSON_FILE), `{"results": [\n${all}\n]}\n`);
 }
 
-/** @throws InputError for an unknown option */
-function parse(args: string[]) {
+async function study(args: string[], studies: readonly MethodStudy[]): Promise<void> {
   const { text, flag } = readArguments(args, {
     ...{ command: 'npm run methods', values: ['only'], flags: ['again', 'draw', 'help'], words: ['help'] },
   });
-  const [help, again, draw] = ['help', 'again', 'draw'].map(flag);
-  return { help, again, draw, only: text('only')?.split(',') };
-}
-
-async function study(args: string[], studies: readonly MethodStudy[]): Promise<void> {
-  const { help, again, draw, only } = parse(args);
-  if (help) return say(`${HELP}\n`);
+  if (flag('help')) return say(`${HELP}\n`);
+  const [again, draw] = [flag('again'), flag('draw')];
+  const only = text('only')?.split(',');
   const cases = casesOf(studies);
   const strange = only?.find((name) => !cases.some(({ method }) => method === name));
   if (strange !== undefined)

@@ -108,11 +108,7 @@ export function trainer(options: TrainerOptions): Trainer {
   let wake = () => {};
   let result: Promise<Trained> | null = null;
   const finish = () => {
-    result ??= go(options, imageRun, {
-      looks,
-      stopped: () => stopped,
-      onLook: () => wake(),
-    });
+    result ??= go(options, imageRun, { looks, stopped: () => stopped, onLook: () => wake() });
     // A failure is thrown to whoever iterates or waits.
     result.catch(() => {});
     return result;
@@ -141,24 +137,18 @@ export function trainer(options: TrainerOptions): Trainer {
   };
 }
 
-/** What a run reports while it trains. */
-interface Reports {
-  looks: TrainerLook[];
-  stopped: () => boolean;
-  onLook: () => void;
-}
-
-async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports): Promise<Trained> {
+/** Trains. @param looks grows by each look, before `onLook` is called */
+async function go(
+  options: TrainerOptions,
+  imageRun: ImageRun,
+  { looks, stopped, onLook }: { looks: TrainerLook[]; stopped: () => boolean; onLook: () => void },
+): Promise<Trained> {
   const { device: given, resume, onStep, onCheckpoint } = options;
   const { data } = imageRun;
   let device = isDevice(given) ? given : await given();
   const untrained = await untrainedLook(device, imageRun);
   const labels = data.labels && (await readVariable(device, data.labels));
   const alarmOptions = { ...alarmOptionsOf(imageRun, labels), untrained };
-  const resumed = resume && {
-    saved: { step: stepOf(resume), bytes: resume },
-    metrics: [] as Logged<ImageMetrics>[],
-  };
   let task: ReturnType<typeof imageTask> | undefined;
   const finished = await run<ImageMetrics, ReturnType<typeof imageTask>>({
     task: () => (task = imageTask(imageRun)),
@@ -166,16 +156,16 @@ async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports)
       if (device.lost && !isDevice(given)) device = await given();
       return device;
     },
-    resume: resumed,
+    resume: resume && { saved: { step: stepOf(resume), bytes: resume }, metrics: [] },
     onStep,
-    stopped: reports.stopped,
+    stopped,
     onSave: ({ bytes, step }) => onCheckpoint?.(bytes, step),
     onMetrics(metrics) {
       const latest = metrics.at(-1)!;
       // After a lost device the run goes back to its last checkpoint.
-      while ((reports.looks.at(-1)?.step ?? -1) >= latest.step) reports.looks.pop();
-      reports.looks.push({ ...latest, alarm: collapseAlarm(metrics, alarmOptions) });
-      reports.onLook();
+      while ((looks.at(-1)?.step ?? -1) >= latest.step) looks.pop();
+      looks.push({ ...latest, alarm: collapseAlarm(metrics, alarmOptions) });
+      onLook();
     },
   }).catch((error) => {
     // Nobody gets the model of a run that failed.
@@ -184,7 +174,7 @@ async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports)
   });
   const { model } = finished.task;
   return {
-    ...{ encoder: model.encoder, projector: model.projector, device: finished.device, looks: reports.looks },
+    ...{ encoder: model.encoder, projector: model.projector, device: finished.device, looks },
     ...{ step: finished.saved.step, complete: finished.complete, checkpoint: finished.saved.bytes },
     saveEncoder: (metadata = {}) => saveVariables(finished.device, model.encoderVariables, metadata),
     dispose: () => freeVariables(finished.device, model.variables),

@@ -1,6 +1,7 @@
 // A run on images: the baselines before training, the numbers and the report after it.
 import { resolve } from 'node:path';
 import { scaledTo } from '../data/augment.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';

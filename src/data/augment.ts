@@ -211,15 +211,8 @@ const kernel = (call: Call<Options>): Kernel<Options> => ({
       ERASE: isOn(a.erase?.probability),
     };
   },
-  uniform: ({ options: { shape, count, batch, start, seed, step, factors, offsets, a } }) => ({
-    count,
-    batch,
-    rows: shape[0],
-    height: shape[1],
-    width: shape[2],
-    start,
-    seed,
-    step,
+  uniform: ({ options: { shape, mode: _, a, ...drawn } }) => ({
+    ...{ ...drawn, rows: shape[0], height: shape[1], width: shape[2] },
     rotation: a.rotation ?? 0,
     scale: a.scale ?? 1,
     shift: a.shift ?? 0,
@@ -242,8 +235,6 @@ const kernel = (call: Call<Options>): Kernel<Options> => ({
     erase: a.erase?.probability ?? 0,
     eraseLow: a.erase?.size[0] ?? 1,
     eraseHigh: a.erase?.size[1] ?? 1,
-    factors,
-    offsets,
   }),
   rounds: ({ options: { shape } }) => ({
     size: shape[1] * shape[2],

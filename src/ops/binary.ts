@@ -17,18 +17,12 @@ import { broadcastTo, mergeAxes, stridesTo } from './shape.ts';
 import { neg } from './unary.ts';
 
 const source = [binaryWgsl, gridWgsl];
-type Operation = 'add' | 'sub' | 'mul' | 'div' | 'minimum' | 'maximum' | 'greater' | 'greaterEqual' | 'equal';
-const OPERATIONS: Operation[] = [
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'minimum',
-  'maximum',
-  'greater',
-  'greaterEqual',
-  'equal',
+/** The operations of binary.wgsl, in the order of its cases. */
+const OPERATIONS = [
+  ...(['add', 'sub', 'mul', 'div', 'minimum', 'maximum'] as const),
+  ...(['greater', 'greaterEqual', 'equal'] as const),
 ];
+type Operation = (typeof OPERATIONS)[number];
 
 /** How the kernel reads an operand, with the numbers that the shader uses. */
 const FORMS = { whole: 0, number: 1, element: 2, row: 3, column: 4 } as const;

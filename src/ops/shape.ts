@@ -23,24 +23,10 @@ const source = [shapeWgsl, gridWgsl, lanes1Wgsl];
 const ONES = [1, 1, 1, 1];
 const NONE = [0, 0, 0, 0];
 
-/** The uniform block of shape.wgsl. */
-const block = (fields: {
-  count: number;
-  offset?: number;
-  value?: number;
-  shape?: number[];
-  strides?: number[];
-  before?: number[];
-  sizes?: number[];
-}) => ({
-  count: fields.count,
-  offset: fields.offset ?? 0,
-  value: fields.value ?? 0,
-  unused: 0,
-  shape: fields.shape ?? ONES,
-  strides: fields.strides ?? NONE,
-  before: fields.before ?? NONE,
-  sizes: fields.sizes ?? ONES,
+/** The uniform block of shape.wgsl; each entry point uses some of its fields. */
+const block = (fields: Record<string, number | number[]>) => ({
+  ...{ count: 0, offset: 0, value: 0, shape: ONES, strides: NONE, before: NONE, sizes: ONES },
+  ...fields,
 });
 
 /** The distance between neighbours along each axis, in elements. */

@@ -1,4 +1,5 @@
 import { assertAlive, type Device } from '../gpu/device.ts';
+import { memo } from '../gpu/memo.ts';
 import { submit } from '../gpu/submit.ts';
 import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
 import { checkVariables } from '../graph/check.ts';
@@ -11,14 +12,8 @@ interface Store {
   places: Map<Variable, Variable[]>;
 }
 const stores = new WeakMap<Device, Store>();
-function storeOf(device: Device): Store {
-  let store = stores.get(device);
-  if (!store) {
-    store = { buffers: new Map(), places: new Map() };
-    stores.set(device, store);
-  }
-  return store;
-}
+const storeOf = (device: Device): Store =>
+  memo(stores, device, () => ({ buffers: new Map(), places: new Map() }));
 
 /** The buffer of a variable, unless it was freed: a plan that runs out of memory frees what it created. */
 function aliveIn(device: Device, owner: Variable): GPUBuffer | undefined {

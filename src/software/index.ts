@@ -7,11 +7,10 @@ import type { SoftwareAdapter } from '../gpu/target.ts';
 import type { Call, Kernel, Software } from '../graph/op.ts';
 import { largePartial, largeWeights } from './contrast.ts';
 import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
-import { probeProduct } from './logistic.ts';
 import { largeProduct } from './matmul.ts';
 import { rowsByQuads } from './rows.ts';
 import { type Abilities, type Settings, settingsOf } from './settings.ts';
-import { isMadeOf } from './texture_operands.ts';
+import { isMadeOf, onOperands } from './texture_operands.ts';
 import { texturePool } from './texture_pool.ts';
 import { movesOf, throughTextures } from './textures.ts';
 import { largeTopK } from './top_k.ts';
@@ -20,6 +19,11 @@ import { largeTopK } from './top_k.ts';
 type Choice = (own: Kernel[], call: Call, settings: Settings) => Kernel[];
 
 const rows: Choice = (own, _, settings) => rowsByQuads(own, settings);
+
+/** A product of the logistic probe, for 12 lanes, its operands read as textures where that is worth it. */
+const probe: Choice = (own, call, settings) => [
+  onOperands(own[0], call, 12 * call.inputs[0]!.size, settings).kernel,
+];
 
 /** By name of op. A user's op of the same name keeps its kernel: it does not contain the library's WGSL. */
 const CHOICES = new Map<string, Choice>([
@@ -31,8 +35,8 @@ const CHOICES = new Map<string, Choice>([
   ['contrastPartial', largePartial],
   ['contrastWeights', largeWeights],
   ['topKSimilar', largeTopK],
-  ['logisticLogits', probeProduct],
-  ['logisticProducts', probeProduct],
+  ['logisticLogits', probe],
+  ['logisticProducts', probe],
   ['softmax', rows],
   ['softmaxGradient', rows],
   ['logSoftmax', rows],

@@ -137,8 +137,8 @@ const runningOp = op({
 
 // ---- gradients ----
 
-/** The inputs of the gradient; y only where a ReLU was applied. */
-type GradientInputs = [x: Tensor, dy: Tensor, y: Tensor | null, mean: Tensor, variance: Tensor];
+/** The inputs of the gradient; y only where a ReLU was applied. After partial sums these stand for x, and dy and y are null. */
+type GradientInputs = [x: Tensor, dy: Tensor | null, y: Tensor | null, mean: Tensor, variance: Tensor];
 const GRADIENT_INPUTS = ['x', 'dy', 'y', 'mean', 'variance'];
 
 const partialGradient = op({
@@ -153,18 +153,14 @@ const partialGradient = op({
 /** The gradients of gamma and beta, and what the gradient of x needs of each column; as `statisticsOp`. */
 const parameterGradientOp = op({
   name: 'batchNormParameterGradient',
-  shape: (
-    _: GradientInputs | [partials: Tensor, mean: Tensor, variance: Tensor],
-    { shape }: Settings & { shape: Shape },
-  ) => {
+  shape: (_: GradientInputs, { shape }: Settings & { shape: Shape }) => {
     const C = shape.at(-1)!;
     return [{ shape: [C] }, { shape: [C] }, { shape: [4, C] }];
   },
   kernel: ({ options: { shape, ...settings } }) => {
-    const few = isFew(shape);
-    const inputs = few ? GRADIENT_INPUTS : ['partials', 'mean', 'variance'];
-    const names = { inputs, outputs: ['dgamma', 'dbeta', 'factors'] };
-    return kernel(shape, `${few ? 'few_' : ''}parameter_gradient`, PER_COLUMN, names, settings);
+    const entry = isFew(shape) ? 'few_parameter_gradient' : 'parameter_gradient';
+    const names = { inputs: GRADIENT_INPUTS, outputs: ['dgamma', 'dbeta', 'factors'] };
+    return kernel(shape, entry, PER_COLUMN, names, settings);
   },
 });
 
@@ -182,10 +178,12 @@ const inputGradient = op({
 
 const inferenceGradient = op({
   name: 'batchNormInferenceGradient',
-  shape: ([dy]: [dy: Tensor, y: Tensor | null, variance: Tensor, gamma: Tensor | null], _: Settings) =>
-    dy.shape,
-  kernel: ({ inputs: [dy], options }) => {
-    const names = { inputs: ['dy', 'y', 'variance', 'gamma'], outputs: ['dx'] };
+  shape: (
+    [, dy]: [x: null, dy: Tensor, y: Tensor | null, variance: Tensor, gamma: Tensor | null],
+    _: Settings,
+  ) => dy.shape,
+  kernel: ({ inputs: [, dy], options }) => {
+    const names = { inputs: ['x', 'dy', 'y', 'variance', 'gamma'], outputs: ['dx'] };
     return kernel(dy.shape, 'inference_gradient', PER_ROWS, names, options);
   },
 });
@@ -207,12 +205,12 @@ const normalizeOp = op({
     const y = options.relu ? outputs[0] : null;
     const sums: GradientInputs = [x, dy, y, mean, variance];
     const [dgamma, dbeta, factors] = parameterGradientOp(
-      isFew(x.shape) ? sums : [partialGradient(sums, options), mean, variance],
+      isFew(x.shape) ? sums : [partialGradient(sums, options), null, null, mean, variance],
       { ...options, shape: x.shape },
     );
     const dx = options.training
       ? inputGradient([x, dy, y, factors, gamma], options)
-      : inferenceGradient([dy, y, variance, gamma], options);
+      : inferenceGradient([null, dy, y, variance, gamma], options);
     // dx includes the gradient through the statistics.
     return [dx, null, null, options.hasGamma ? dgamma : null, options.hasBeta ? dbeta : null];
   },

@@ -109,9 +109,9 @@ export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
 
 const averageGradient = op({
   name: 'averagePool2dGradient',
-  shape: (_: [dy: Tensor, gate: Tensor | null], { shape }: Settings) => shape,
-  kernel: (c) => kernel('averagePool2d', c, 'average_pool_2d_gradient', ['dy', 'gate'], ['dx']),
-  gated: ({ inputs: [dy, gate] }, by) => (gate ? null : [dy, by]),
+  shape: (_: [dy: Tensor, winner: null, gate: Tensor | null], { shape }: Settings) => shape,
+  kernel: (c) => kernel('averagePool2d', c, 'average_pool_2d_gradient', ['dy', 'winner', 'gate'], ['dx']),
+  gated: ({ inputs: [dy, , gate] }, by) => (gate ? null : [dy, null, by]),
 });
 
 const averageOp = op({
@@ -119,7 +119,7 @@ const averageOp = op({
   half: true,
   shape: (_: [x: Tensor], options: Settings) => outputShape('averagePool2d', options),
   kernel: (c) => kernel('averagePool2d', c, 'average_pool_2d_forward', ['x'], ['y']),
-  vjp: (dy, { options }) => [averageGradient([dy, null], options)],
+  vjp: (dy, { options }) => [averageGradient([dy, null, null], options)],
 });
 
 /**

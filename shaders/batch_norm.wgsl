@@ -27,7 +27,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> mean_saved: array<value>;
 @group(0) @binding(4) var<storage, read_write> running_variance: array<value>;
 @group(0) @binding(4) var<storage, read> factors: array<value>;
-@group(0) @binding(4) var<storage, read> running_variance_read: array<value>;
+@group(0) @binding(4) var<storage, read> fixed_variance: array<value>;
 @group(0) @binding(5) var<storage, read> beta: array<value>;
 @group(0) @binding(5) var<storage, read> variance_saved: array<value>;
 @group(0) @binding(5) var<storage, read> gamma_last: array<value>;
@@ -55,6 +55,150 @@ fn sum_of_lanes(local: u32, mine: value) -> value {
 struct Share { c: u32, lane: u32, writes: bool }
 
 fn share_of(group: Group, local: u32) -> Share {
+  let column = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
+  let lane = local / 4u;
+  return Share(min(column, params.columns - 1u), lane, lane == 0u && column < params.columns);
+}
+
+// The column of an invocation that goes through rows `row`, row + step, ... of it, eight at most.
+struct Strip { c: u32, row: u32, step: u32 }
+
+fn strip_of(group: Group, local: u32) -> Strip {
+  let index = linear_index(group, local, 256u);
+  return Strip(index % params.columns, index / params.columns, (params.rows + 7u) / 8u);
+}
+
+fn rows_in(split: u32) -> f32 { return f32(min((split + 1u) * params.chunk, params.rows) - split * params.chunk); }
+
+// partials[s] = mean and sum of squared deviations of the rows of split s
+@compute @workgroup_size(64)
+fn batch_norm_partial_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let split = index / params.columns;
+  if (split >= params.splits) { return; }
+  let c = index % params.columns;
+  let start = split * params.chunk;
+  let end = min(start + params.chunk, params.rows);
+  // Sums about the first row: no cancellation where the mean is far from 0.
+  let pivot = x[start * params.columns + c];
+  var sum = value(0.0);
+  var squares = value(0.0);
+  for (var r = start + 1u; r < end; r++) {
+    let d = x[r * params.columns + c] - pivot;
+    sum += d;
+    squares += d * d;
+  }
+  let shift = sum / f32(end - start);
+  partials_out[2u * split * params.columns + c] = pivot + shift;
+  partials_out[(2u * split + 1u) * params.columns + c] = max(squares - sum * shift, value(0.0));
+}
+
+// mean, variance (biased) of all rows from those of the splits: M2 = sum of M2_s + n_s (mean_s - mean)^2, Chan et al. 1983
+@compute @workgroup_size(64)
+fn batch_norm_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let own = share_of(group, local);
+  let c = own.c;
+  let origin = partials[c]; // sums about it, as above
+  var sum = value(0.0);
+  for (var s = own.lane; s < params.splits; s += LANES) { sum += rows_in(s) * (partials[2u * s * params.columns + c] - origin); }
+  let mu = origin + sum_of_lanes(local, sum) / f32(params.rows);
+  var squares = value(0.0);
+  for (var s = own.lane; s < params.splits; s += LANES) {
+    let d = partials[2u * s * params.columns + c] - mu;
+    squares += partials[(2u * s + 1u) * params.columns + c] + rows_in(s) * d * d;
+  }
+  put_statistics(own, mu, sum_of_lanes(local, squares));
+}
+
+fn put_statistics(own: Share, mu: value, squares: value) {
+  if (!own.writes) { return; }
+  mean_out[own.c] = mu;
+  variance_out[own.c] = squares / f32(params.rows);
+}
+
+// mean, variance (biased) of few rows, in one step
+@compute @workgroup_size(64)
+fn batch_norm_few_statistics(group: Group, @builtin(local_invocation_index) local: u32) {
+  let own = share_of(group, local);
+  let c = own.c;
+  let pivot = x[c];
+  var sum = value(0.0);
+  for (var r = own.lane; r < params.rows; r += LANES) { sum += x[r * params.columns + c] - pivot; }
+  let mu = pivot + sum_of_lanes(local, sum) / f32(params.rows);
+  var squares = value(0.0);
+  for (var r = own.lane; r < params.rows; r += LANES) {
+    let d = x[r * params.columns + c] - mu;
+    squares += d * d;
+  }
+  put_statistics(own, mu, sum_of_lanes(local, squares));
+}
+
+// running = (1 - momentum) running + momentum batch, with the unbiased variance
+@compute @workgroup_size(64)
+fn batch_norm_running(group: Group, @builtin(local_invocation_index) local: u32) {
+  let c = linear_index(group, local, 64u);
+  if (c >= params.columns) { return; }
+  let unbiased = batch_variance[c] * (f32(params.rows) / f32(params.rows - 1u));
+  running_mean[c] += params.momentum * (batch_mean[c] - running_mean[c]);
+  running_variance[c] += params.momentum * (unbiased - running_variance[c]);
+}
+
+// y = act((x - mean) / sqrt(variance + epsilon) gamma + beta), eight rows of a column
+@compute @workgroup_size(256)
+fn batch_norm_forward(group: Group, @builtin(local_invocation_index) local: u32) {
+  let strip = strip_of(group, local);
+  let c = strip.c;
+  if (strip.row >= strip.step) { return; }
+  let mu = mean[c];
+  var scale = inverse_deviation(variance[c]);
+  if (params.hasGamma != 0u) { scale *= gamma[c]; }
+  let shift = select(value(0.0), beta[select(0u, c, params.hasBeta != 0u)], params.hasBeta != 0u);
+  for (var r = strip.row; r < params.rows; r += strip.step) {
+    let at = r * params.columns + c;
+    let v = (x[at] - mu) * scale + shift;
+    // Not max(): a NaN must come through.
+    y[at] = select(v, value(0.0), (v < value(0.0)) & (value(f32(params.relu)) > value(0.0)));
+  }
+}
+
+fn inverse_deviation(v: value) -> value { return value(1.0) / sqrt(v + value(params.epsilon)); }
+
+// dy before the activation.
+fn dy_at(at: u32) -> value {
+  if (params.relu == 0u) { return dy[at]; }
+  return select(dy[at], value(0.0), y_read[at] <= value(0.0));
+}
+
+// The sums over rows first, first + step ... before `end` of dy (x - mean) and of dy.
+struct Sums { products: value, dy: value }
+
+fn sums_of(c: u32, first: u32, end: u32, step: u32) -> Sums {
+  let mu = mean_saved[c];
+  var sums: Sums;
+  for (var r = first; r < end; r += step) {
+    let at = r * params.columns + c;
+    let d = dy_at(at);
+    sums.products += d * (x[at] - mu);
+    sums.dy += d;
+  }
+  return sums;
+}
+
+// partial_sums[s] = sum over the rows of split s of dy xhat, and of dy
+@compute @workgroup_size(64)
+fn batch_norm_partial_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = linear_index(group, local, 64u);
+  let split = index / params.columns;
+  if (split >= params.splits) { return; }
+  let c = index % params.columns;
+  let sums = sums_of(c, split * params.chunk, min((split + 1u) * params.chunk, params.rows), 1u);
+  partial_sums[2u * split * params.columns + c] = sums.products / sqrt(variance_saved[c] + value(params.epsilon));
+  partial_sums[(2u * split + 1u) * params.columns + c] = sums.dy;
+}
+
+// dgamma = sum of dy xhat, dbeta = sum of dy, and what the gradient of x needs of a column
+@compute @workgroup_size(64)
+fn batch_norm_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
   let own = share_of(group, local);
   var products = value(0.0);
   var sum = value(0.0);
@@ -110,7 +254,7 @@ fn batch_norm_inference_gradient(group: Group, @builtin(local_invocation_index) 
   let strip = strip_of(group, local);
   let c = strip.c;
   if (strip.row >= strip.step) { return; }
-  var scale = inverse_deviation(running_variance_read[c]);
+  var scale = inverse_deviation(fixed_variance[c]);
   if (params.hasGamma != 0u) { scale *= gamma_last[c]; }
   for (var r = strip.row; r < params.rows; r += strip.step) {
     let at = r * params.columns + c;

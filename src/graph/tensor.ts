@@ -1,6 +1,5 @@
 import { checkFunction, checkName, checkOptions, shown, shownList } from '../gpu/check.ts';
 import { ShapeError } from '../gpu/errors.ts';
-import { ARRAYS, type Data } from '../gpu/values.ts';
 
 /** f32 for arithmetic; u32 for indices and labels; u8 for data, packed four to a 32-bit word. */
 export type DType = 'f32' | 'u32' | 'u8';
@@ -57,6 +56,8 @@ export class Tensor {
   }
 }
 
+export type TypedArray = Float32Array | Uint32Array | Uint8Array;
+const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 const mistyped = (data: unknown, dtype: DType) =>
   `expected a ${ARRAYS[dtype].name} for ${dtype}, got ${shown(data)}`;
 
@@ -73,7 +74,7 @@ export class Variable extends Tensor {
   static override readonly name: string = 'Variable';
   readonly name: string;
   /** Its initial value: one number for all elements, the elements, or a function that makes them. */
-  readonly initial: number | Data | (() => Data);
+  readonly initial: number | TypedArray | (() => TypedArray);
   /** Its place if it is part of a flat variable; offset in elements. It changes when another flat variable takes it over. */
   home: { flat: Variable; offset: number } | null = null;
   /** The parts of a flat variable, in order; some may be in another flat variable at the moment. */
@@ -210,7 +211,7 @@ export function scalar(dtype: 'f32' | 'u32' = 'f32'): Tensor {
 }
 
 /** A tensor whose elements are known: one number for all of them, or an array. */
-export function constant(value: number | Data, shape: Shape = [], dtype: DType = 'f32'): Tensor {
+export function constant(value: number | TypedArray, shape: Shape = [], dtype: DType = 'f32'): Tensor {
   checkDType('constant', dtype);
   if (typeof value !== 'number') {
     if (!(value instanceof ARRAYS[dtype])) throwShapeError('constant', mistyped(value, dtype));
@@ -325,7 +326,7 @@ export function flatten(variables: readonly Variable[], name = 'parameters'): Va
 }
 
 /** The initial elements of a variable. */
-export function initialOf(v: Variable): Data | number {
+export function initialOf(v: Variable): TypedArray | number {
   if (v.members.length) {
     const data = new Float32Array(v.size);
     for (const member of v.members) {

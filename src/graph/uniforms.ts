@@ -1,5 +1,4 @@
 import { InputError } from '../gpu/errors.ts';
-import { memo } from '../gpu/memo.ts';
 import { shownTensor } from './check.ts';
 import type { Dispatch } from './plan/call.ts';
 import { labelOf, Tensor } from './tensor.ts';
@@ -20,10 +19,10 @@ const blocks = new Map<string, Map<string, Field>>();
  * The fields of the struct that WGSL binds as `var<uniform>`, by name, laid out as WGSL does.
  * @throws InputError for a field that is neither a number nor a vector
  */
-export const fieldsOf = (source: string): Map<string, Field> => memo(blocks, source, () => parsed(source));
-
-function parsed(source: string): Map<string, Field> {
-  const fields = new Map<string, Field>();
+export function fieldsOf(source: string): Map<string, Field> {
+  let fields = blocks.get(source);
+  if (fields) return fields;
+  fields = new Map<string, Field>();
   const code = source.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
   const [, variable = '', type] = /var<uniform>\s*(\w+\s*:\s*([\w<>]+))/.exec(code) ?? [];
   const struct = new RegExp(`struct\\s+${type}\\s*{([^}]*)}`).exec(code)?.[1] ?? variable;
@@ -40,6 +39,7 @@ function parsed(source: string): Map<string, Field> {
       );
     fields.set(name, { type: `${letter}32`, size, offset });
   }
+  blocks.set(source, fields);
   return fields;
 }
 

@@ -84,7 +84,7 @@ function kernel(
   const l = layoutOf(shape);
   return {
     ...names,
-    ...{ source: [batchNormWgsl, gridWgsl], entry: `batch_norm_${entry}`, workgroupSize: size },
+    ...{ source: [batchNormWgsl, gridWgsl], entry, workgroupSize: size },
     prelude: `alias value = ${shape.at(-1)! % 4 ? 'f32' : 'vec4f'};`,
     uniform: () => ({
       ...l,
@@ -107,7 +107,7 @@ const partialStatistics = op({
   name: 'batchNormPartialStatistics',
   shape: ([x]: [x: Tensor]) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
   kernel: ({ inputs: [x] }) =>
-    kernel(x.shape, 'partial_statistics', PER_SPLIT, { inputs: ['x'], outputs: ['partials'] }),
+    kernel(x.shape, 'batch_norm_partial_statistics', PER_SPLIT, { inputs: ['x'], outputs: ['partials'] }),
 });
 
 /** Mean and biased variance of each column of a tensor of this shape: from x if it has few rows, else from partial statistics. */
@@ -118,7 +118,7 @@ const statisticsOp = op({
     return [column, column];
   },
   kernel: ({ options: { shape } }) => {
-    const entry = isFew(shape) ? 'few_statistics' : 'statistics';
+    const entry = isFew(shape) ? 'batch_norm_few_statistics' : 'batch_norm_statistics';
     return kernel(shape, entry, PER_COLUMN, { inputs: ['x'], outputs: ['mean', 'variance'] });
   },
 });
@@ -131,7 +131,14 @@ const runningOp = op({
   shape: (_: [mean: Tensor, variance: Tensor], _options: { shape: Shape; momentum: Scalar }) => [],
   kernel: ({ options: { shape, momentum } }) => {
     const names = { inputs: ['mean', 'variance'], state: ['runningMean', 'runningVariance'] };
-    return kernel(shape, 'running', { size: 64, invocations: (l) => l.columns }, names, {}, momentum);
+    return kernel(
+      shape,
+      'batch_norm_running',
+      { size: 64, invocations: (l) => l.columns },
+      names,
+      {},
+      momentum,
+    );
   },
 });
 
@@ -146,7 +153,7 @@ const partialGradient = op({
   shape: ([x]: GradientInputs, _: Settings) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
   kernel: ({ inputs: [x], options }) => {
     const names = { inputs: GRADIENT_INPUTS, outputs: ['partials'] };
-    return kernel(x.shape, 'partial_gradient', PER_SPLIT, names, options);
+    return kernel(x.shape, 'batch_norm_partial_gradient', PER_SPLIT, names, options);
   },
 });
 
@@ -158,7 +165,7 @@ const parameterGradientOp = op({
     return [{ shape: [C] }, { shape: [C] }, { shape: [4, C] }];
   },
   kernel: ({ options: { shape, ...settings } }) => {
-    const entry = isFew(shape) ? 'few_parameter_gradient' : 'parameter_gradient';
+    const entry = isFew(shape) ? 'batch_norm_few_parameter_gradient' : 'batch_norm_parameter_gradient';
     const names = { inputs: GRADIENT_INPUTS, outputs: ['dgamma', 'dbeta', 'factors'] };
     return kernel(shape, entry, PER_COLUMN, names, settings);
   },
@@ -172,7 +179,7 @@ const inputGradient = op({
   ) => x.shape,
   kernel: ({ inputs: [x], options }) => {
     const names = { inputs: ['x', 'dy', 'y', 'factors', 'gamma'], outputs: ['dx'] };
-    return kernel(x.shape, 'gradient', PER_ROWS, names, options);
+    return kernel(x.shape, 'batch_norm_gradient', PER_ROWS, names, options);
   },
 });
 
@@ -184,7 +191,7 @@ const inferenceGradient = op({
   ) => dy.shape,
   kernel: ({ inputs: [, dy], options }) => {
     const names = { inputs: ['x', 'dy', 'y', 'variance', 'gamma'], outputs: ['dx'] };
-    return kernel(dy.shape, 'inference_gradient', PER_ROWS, names, options);
+    return kernel(dy.shape, 'batch_norm_inference_gradient', PER_ROWS, names, options);
   },
 });
 
@@ -199,7 +206,7 @@ const normalizeOp = op({
   ) => x.shape,
   kernel: ({ inputs: [x], options }) => {
     const names = { inputs: ['x', 'mean', 'variance', 'gamma', 'beta'], outputs: ['y'] };
-    return kernel(x.shape, 'forward', PER_ROWS, names, options);
+    return kernel(x.shape, 'batch_norm_forward', PER_ROWS, names, options);
   },
   vjp: (dy, { inputs: [x, mean, variance, gamma], outputs, options }) => {
     const y = options.relu ? outputs[0] : null;

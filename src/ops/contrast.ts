@@ -101,6 +101,9 @@ const flags = (o: Settings, m: number, n: number) => ({
   FLAT: Number(o.flat ?? false),
 });
 
+const PARTIAL = { 8: 'contrast_partial_8', shared: 'contrast_partial_shared' };
+const WEIGHTS = { 8: 'contrast_weights_8', shared: 'contrast_weights_shared' };
+
 /** Rows, and their labels where positives are those of the same label. */
 type Labelled = [a: Tensor, b: Tensor, labelsA: Tensor | null, labelsB: Tensor | null];
 
@@ -114,7 +117,7 @@ export const partialOp: OpFunction<Settings, Labelled> = op({
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) =>
     tilesOf(b, a.shape[0], target).map(({ form, side, makers }) => ({
       source,
-      entry: `contrast_partial_${form}`,
+      entry: PARTIAL[form],
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
       outputs: ['partial'],
       uniform: ({ options }) => uniform(a.shape[0], b.shape[0], a.shape[1], options),
@@ -176,7 +179,7 @@ const weightsOp = op({
     return tilesOf(y, o.rows, target).map(
       ({ form, side, makers }): Kernel<Slab> => ({
         source: [...fromOperands(contrastWgsl), ...resultIn(y.shape[0] % 4 ? 'numbers' : 'vectors', 7)],
-        entry: `contrast_weights_${form}`,
+        entry: WEIGHTS[form],
         inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
         outputs: ['c'],
         uniform: () => uniform(m, n, x.shape[1], o, o.first, o.rows),

@@ -1,4 +1,3 @@
-import { memo } from '../../gpu/memo.ts';
 import type { Op } from '../op.ts';
 import { home, type Node, Tensor, Variable, viewRoot } from '../tensor.ts';
 import { type PlannedCall, plannedCall } from './call.ts';
@@ -77,4 +76,7 @@ const distinct = (_: string, value: unknown) =>
 
 const opIds = new WeakMap<Op, number>();
 let ops = 0;
-const opId = (op: Op): string => `${op.name}#${memo(opIds, op, () => ops++)}`;
+function opId(op: Op): string {
+  if (!opIds.has(op)) opIds.set(op, ops++);
+  return `${op.name}#${opIds.get(op)}`;
+}

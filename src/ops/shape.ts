@@ -56,12 +56,8 @@ export function mergeAxes(shape: Shape, strides: readonly (readonly number[])[],
       op,
       `expected at most 4 axes that cannot be joined, got ${axes.length} in ${show(shape)}`,
     );
-  const lead = Array(4 - axes.length).fill(null);
-  const full: (typeof axes)[number][] = [
-    ...lead.map(() => ({ size: 1, steps: strides.map(() => 0) })),
-    ...axes,
-  ];
-  return { shape: full.map((a) => a.size), strides: strides.map((_, k) => full.map((a) => a.steps[k])) };
+  while (axes.length < 4) axes.unshift({ size: 1, steps: strides.map(() => 0) });
+  return { shape: axes.map((a) => a.size), strides: strides.map((_, k) => axes.map((a) => a.steps[k])) };
 }
 
 function checkWords(op: string, x: Tensor): void {
@@ -164,13 +160,8 @@ export function transpose(x: Tensor, options: { permutation?: readonly number[] 
   // All axes of size above 1 keep their order: no element moves.
   const moved = order.filter((axis) => x.shape[axis] !== 1);
   if (moved.every((axis, i) => i === 0 || axis > moved[i - 1])) return reshape(x, shape);
-  return transposeCopy(
-    x,
-    shape,
-    order.map((axis) => strides[axis]),
-    0,
-    order,
-  );
+  const moves = order.map((axis) => strides[axis]);
+  return transposeCopy(x, shape, moves, 0, order);
 }
 
 const sliceCopy = stridedCopy('slice', (starts: number[]) => (dy, x) => {
@@ -230,12 +221,9 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   const [first, last] = [axes[0], axes.at(-1)!];
   const together = shape.every((n, axis) => axis < first || axis > last || n === 1 || repeats(axis));
   if (together && x.dtype === 'f32') {
-    const [outer, count, inner] = [
-      shape.slice(0, first),
-      shape.slice(first, last + 1),
-      shape.slice(last + 1),
-    ];
-    return reshape(repeat(x, sizeOf(outer), sizeOf(count), sizeOf(inner)), shape);
+    const parts = [shape.slice(0, first), shape.slice(first, last + 1), shape.slice(last + 1)];
+    const [outer, count, inner] = parts.map(sizeOf);
+    return reshape(repeat(x, outer, count, inner), shape);
   }
   return broadcastCopy(x, shape, strides, 0, 0);
 }

@@ -12,16 +12,16 @@ const forwardOp = (name: string, log: boolean) => {
     name: `${name}Gradient`,
     shape: ([, y]: [dy: Tensor, y: Tensor]) => y.shape,
     kernel: ({ inputs: [, y] }) => ({
-      ...{ ...rowKernel(softmaxWgsl, y), constants },
-      ...{ entry: 'softmax_gradient', inputs: ['dy', 'y'], outputs: ['dx'] },
+      ...rowKernel(softmaxWgsl, y),
+      ...{ entry: 'softmax_gradient', inputs: ['dy', 'y'], outputs: ['dx'], constants },
     }),
   });
   return op({
     name,
     shape: ([x]: [x: Tensor]) => x.shape,
     kernel: ({ inputs: [x] }) => ({
-      ...{ ...rowKernel(softmaxWgsl, x, 3), constants },
-      ...{ entry: 'softmax_forward', inputs: ['x'], outputs: ['y'] },
+      ...rowKernel(softmaxWgsl, x, 3),
+      ...{ entry: 'softmax_forward', inputs: ['x'], outputs: ['y'], constants },
     }),
     vjp: (dy, { outputs: [y] }) => [gradient([dy, y])],
   });

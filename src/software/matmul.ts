@@ -22,10 +22,7 @@ export function largeProduct(own: Kernel[], call: Call, settings: Settings): Ker
     kernel,
     new Map([resultNumbersWgsl, resultBufferWgsl].map((text) => [text, [result]])),
   );
-  const on = onOperands({ ...kernel, source }, call, work, settings, {
-    more: [largeWgsl],
-    quads: true,
-  });
+  const on = onOperands({ ...kernel, source }, call, work, settings, { more: [largeWgsl], quads: true });
   // Buffers are read by whole vec4s.
   if (!on.inTextures && !whole) return own;
   // Where quads share the rows of A, more rows cost little.

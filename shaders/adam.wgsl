@@ -1,5 +1,5 @@
 // Adam and AdamW over flat buffers. table holds, for each 64 elements: decay or not, factor of the learning rate.
-struct Params { count: u32, decoupled: u32, rate: f32, decay: f32, first: f32, second: f32, epsilon: f32 }
+struct Params { count: u32, decoupled: u32, learningRate: f32, weightDecay: f32, first: f32, second: f32, epsilon: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> gradient: array<vec4f>;
 @group(0) @binding(2) var<storage, read> header: array<vec4f>;
@@ -29,8 +29,8 @@ fn adam_update(group: Group, @builtin(local_invocation_index) local: u32) {
   if (i >= params.count || header[0].w == 0.0) { return; }
   let h = header[1];
   let entry = table[i / 16u];
-  let rate = params.rate * entry.y;
-  let decay = params.decay * entry.x;
+  let rate = params.learningRate * entry.y;
+  let decay = params.weightDecay * entry.x;
   update(i, h, rate, decay);
   update(i + 1u, h, rate, decay);
 }

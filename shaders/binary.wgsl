@@ -16,13 +16,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> a_and_y: array<vec4f>;
 @group(0) @binding(1) var<storage, read> a_scalars: array<f32>;
 @group(0) @binding(2) var<storage, read> b_scalars: array<f32>;
-// where: the condition first
-@group(0) @binding(1) var<storage, read> condition: array<vec4u>;
-@group(0) @binding(1) var<storage, read> condition_scalars: array<u32>;
-@group(0) @binding(2) var<storage, read> yes: array<vec4f>;
-@group(0) @binding(3) var<storage, read> no: array<vec4f>;
-@group(0) @binding(2) var<storage, read> yes_scalars: array<f32>;
-@group(0) @binding(3) var<storage, read> no_scalars: array<f32>;
+// select
+@group(0) @binding(3) var<storage, read> condition: array<vec4u>;
+@group(0) @binding(3) var<storage, read> condition_scalars: array<u32>;
 @group(0) @binding(4) var<storage, read_write> chosen: array<vec4f>;
 
 override OPERATION: u32 = 0u;
@@ -83,6 +79,18 @@ fn offsets(c: Coordinates, strides: vec4u) -> vec4u {
   return c.x * strides.x + c.y * strides.y + c.z * strides.z + c.w * strides.w;
 }
 
+fn strided_a(at: Coordinates) -> vec4f {
+  if (A_FORM == 1u) { return vec4f(params.a); }
+  let p = offsets(at, params.aStrides);
+  return vec4f(a_scalars[p.x], a_scalars[p.y], a_scalars[p.z], a_scalars[p.w]);
+}
+
+fn strided_b(at: Coordinates) -> vec4f {
+  if (B_FORM == 1u) { return vec4f(params.b); }
+  let p = offsets(at, params.bStrides);
+  return vec4f(b_scalars[p.x], b_scalars[p.y], b_scalars[p.z], b_scalars[p.w]);
+}
+
 // y = a op b, operands of y's shape, one number, one element, a row or a column
 @compute @workgroup_size(256)
 fn binary_forward(group: Group, @builtin(local_invocation_index) local: u32) {
@@ -103,11 +111,7 @@ fn binary_strided(group: Group, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
   let at = coordinates(i);
-  let p = offsets(at, params.aStrides);
-  let q = offsets(at, params.bStrides);
-  let va = vec4f(a_scalars[p.x], a_scalars[p.y], a_scalars[p.z], a_scalars[p.w]);
-  let vb = vec4f(b_scalars[q.x], b_scalars[q.y], b_scalars[q.z], b_scalars[q.w]);
-  y[i] = zero_tail(apply(va, vb), i, params.count);
+  y[i] = zero_tail(apply(strided_a(at), strided_b(at)), i, params.count);
 }
 
 // y = condition ? a : b, where a or b may be one number
@@ -115,12 +119,8 @@ fn binary_strided(group: Group, @builtin(local_invocation_index) local: u32) {
 fn select_forward(group: Group, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, local, 256u);
   if (4u * i >= params.count) { return; }
-  var p = vec4f(params.a);
-  var q = vec4f(params.b);
-  if (A_FORM == 0u) { p = yes[i]; }
-  if (B_FORM == 0u) { q = no[i]; }
   // -0 is no truth either.
-  chosen[i] = zero_tail(select(q, p, (condition[i] << vec4u(1u)) != vec4u(0u)), i, params.count);
+  chosen[i] = zero_tail(select(operand_b(i), operand_a(i), (condition[i] << vec4u(1u)) != vec4u(0u)), i, params.count);
 }
 
 // y[i, j, k, l] = condition[...] ? a[...] : b[...], any strides
@@ -131,15 +131,5 @@ fn select_strided(group: Group, @builtin(local_invocation_index) local: u32) {
   let at = coordinates(i);
   let c = offsets(at, params.cStrides);
   let bits = vec4u(condition_scalars[c.x], condition_scalars[c.y], condition_scalars[c.z], condition_scalars[c.w]);
-  var p = vec4f(params.a);
-  var q = vec4f(params.b);
-  if (A_FORM == 0u) {
-    let o = offsets(at, params.aStrides);
-    p = vec4f(yes_scalars[o.x], yes_scalars[o.y], yes_scalars[o.z], yes_scalars[o.w]);
-  }
-  if (B_FORM == 0u) {
-    let o = offsets(at, params.bStrides);
-    q = vec4f(no_scalars[o.x], no_scalars[o.y], no_scalars[o.z], no_scalars[o.w]);
-  }
-  chosen[i] = zero_tail(select(q, p, (bits << vec4u(1u)) != vec4u(0u)), i, params.count);
+  chosen[i] = zero_tail(select(strided_b(at), strided_a(at), (bits << vec4u(1u)) != vec4u(0u)), i, params.count);
 }

@@ -1,5 +1,5 @@
 // LARS over flat buffers: each variable (segment) has its own rate, from the norms of its weights and gradient.
-struct Params { count: u32, decay: f32, trust: f32, rate: f32, momentum: f32 }
+struct Params { count: u32, weightDecay: f32, trust: f32, learningRate: f32, momentum: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 
 @group(0) @binding(1) var<storage, read> gradient: array<vec4f>;
@@ -63,7 +63,7 @@ fn lars_rates(group: Group, @builtin(local_invocation_index) local: u32) {
   }
   g = sqrt(g) * norm_header[1].x;
   w = sqrt(w);
-  rates[s] = vec2f(segment.z * select(1.0, params.trust * w / (g + params.decay * w), w > 0.0 && g > 0.0), params.decay);
+  rates[s] = vec2f(segment.z * select(1.0, params.trust * w / (g + params.weightDecay * w), w > 0.0 && g > 0.0), params.weightDecay);
 }
 
 // v = momentum v + rate (g + decay w); w -= v
@@ -73,7 +73,7 @@ fn lars_update(group: Group, @builtin(local_invocation_index) local: u32) {
   if (i >= params.count || header[0].w == 0.0) { return; }
   let own = local_rates[segment_of[i / 16u]];
   let w = weight[i];
-  let v = params.momentum * velocity[i] + params.rate * own.x * (header[1].x * gradient[i] + own.y * w);
+  let v = params.momentum * velocity[i] + params.learningRate * own.x * (header[1].x * gradient[i] + own.y * w);
   velocity[i] = v;
   weight[i] = w - v;
 }

@@ -10,12 +10,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<value>;
 @group(0) @binding(1) var<storage, read> dy: array<value>;
 @group(0) @binding(2) var<storage, read_write> y: array<value>;
-@group(0) @binding(2) var<storage, read> average_gate: array<value>;
 @group(0) @binding(2) var<storage, read> chosen: array<choice>;
 @group(0) @binding(3) var<storage, read_write> winner: array<choice>;
-@group(0) @binding(3) var<storage, read_write> average_dx: array<value>;
-@group(0) @binding(3) var<storage, read> max_gate: array<value>;
-@group(0) @binding(4) var<storage, read_write> max_dx: array<value>;
+@group(0) @binding(3) var<storage, read> gate: array<value>;
+@group(0) @binding(4) var<storage, read_write> dx: array<value>;
 
 override GATE: bool = false; // dx = gate > 0 ? dx : 0, the gradient of a ReLU whose output is the gate
 
@@ -66,6 +64,12 @@ fn max_pool_2d_forward(group: Group, @builtin(local_invocation_index) local: u32
   winner[index] = which;
 }
 
+fn put_dx(index: u32, total: value) {
+  var d = total;
+  if (GATE) { d = select(value(0.0), total, gate[index] > value(0.0)); }
+  dx[index] = d;
+}
+
 // dx = sum of dy over the windows that chose this pixel
 @compute @workgroup_size(64)
 fn max_pool_2d_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
@@ -82,8 +86,7 @@ fn max_pool_2d_gradient(group: Group, @builtin(local_invocation_index) local: u3
       total += select(value(0.0), dy[at], chosen[at] == choice(tap_row - ox * params.strideX));
     }
   }
-  if (GATE) { total = select(value(0.0), total, max_gate[index] > value(0.0)); }
-  max_dx[index] = total;
+  put_dx(index, total);
 }
 
 // y = mean of x over the window
@@ -122,6 +125,5 @@ fn average_pool_2d_gradient(group: Group, @builtin(local_invocation_index) local
       total += d / f32(select(inside, params.kernelHeight * params.kernelWidth, params.countPadding != 0u));
     }
   }
-  if (GATE) { total = select(value(0.0), total, average_gate[index] > value(0.0)); }
-  average_dx[index] = total;
+  put_dx(index, total);
 }

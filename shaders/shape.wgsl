@@ -3,7 +3,6 @@ struct Params {
   count: u32, // of y, in what one invocation writes a lane of
   offset: u32,
   value: u32, // what padding holds, as bits
-  unused: u32,
   shape: vec4u, // of y
   strides: vec4u, // of x, for each axis of y; concatenate: the width of each part
   before: vec4u,

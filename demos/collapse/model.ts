@@ -8,23 +8,20 @@ import { serve } from '../shared/worker.ts';
 serve(({ images, seed, settings, inputs }) => {
   const width = 64;
   const method = allMethods[settings.method] as ImageMethod;
-  const encoder = nn.mlpEncoder({ seed, widths: [128, 64] });
-  const projector = nn.projector({ seed, inputs: 64, hidden: 64, outputs: width });
-  const networkOf = (...layers: [nn.Layer, nn.Layer]): Network => ({
-    embed: (x, mode) => layers[1](layers[0](x, mode), mode),
-    parameters: layers.flatMap((layer) => layer.parameters),
-    statistics: layers.flatMap((layer) => layer.statistics),
+  const make = (): [nn.Layer, nn.Layer] => [
+    nn.mlpEncoder({ seed, widths: [128, 64] }),
+    nn.projector({ seed, inputs: 64, hidden: 64, outputs: width }),
+  ];
+  const networkOf = ([encoder, projector]: [nn.Layer, nn.Layer]): Network => ({
+    embed: (x, mode) => projector(encoder(x, mode), mode),
+    parameters: [...encoder.parameters, ...projector.parameters],
+    statistics: [...encoder.statistics, ...projector.statistics],
   });
-  const copy = (name: string) => {
-    const layers = [
-      nn.mlpEncoder({ seed, widths: [128, 64] }),
-      nn.projector({ seed, inputs: 64, hidden: 64, outputs: width }),
-    ] as const;
-    return copyNetwork(network, networkOf(...layers), name);
-  };
+  const layers = make();
+  const copy = (name: string) => copyNetwork(network, networkOf(make()), name);
 
   // code: a method of the library, whose switches and weights change while it trains
-  const network = networkOf(encoder, projector);
+  const network = networkOf(layers);
   const switches = Object.keys(inputs).filter((name) => name in method.hyperparameters);
   const { loss, parameters, statistics, state, after } = buildMethod(method, {
     ...{ network, copy, width, classes: 0, seed },
@@ -42,8 +39,8 @@ serve(({ images, seed, settings, inputs }) => {
   // code.
 
   return {
-    ...{ width, optimizer, train, embed: network.embed, network: [encoder, projector] },
-    represent: (x: Tensor) => encoder(x),
+    ...{ width, optimizer, train, embed: network.embed, network: layers },
+    represent: (x: Tensor) => layers[0](x),
     // What follows the network, such as BYOL's target, becomes equal to it.
     syncTarget: () => after?.({ momentum: 0 }),
     state: [...(statistics ?? []), ...(state ?? [])],

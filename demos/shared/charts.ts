@@ -1,5 +1,6 @@
 import { type CurveKey, curves, formatNumber } from 'hypersphere/metrics';
 import uPlot from 'uplot';
+import { element } from './dom.ts';
 import type { Metrics } from './protocol.ts';
 import { colorOf, cssOf } from './theme.ts';
 
@@ -75,10 +76,11 @@ export function makeCharts(box: HTMLElement, charts: readonly Chart[]) {
   let looks: readonly Metrics[] = [];
   let plots: uPlot[] = [];
   const panels = [...charts.map(overSteps), SPECTRUM].map((panel) => {
-    const figure = document.createElement('figure');
-    figure.innerHTML = `<figcaption><strong>${panel.title}</strong> ${panel.note}</figcaption><div class="plot" aria-hidden="true"></div><p class="visually-hidden"></p>`;
-    box.append(figure);
-    return { ...panel, place: figure.querySelector('div')!, text: figure.querySelector('p')! };
+    const place = element('div', { className: 'plot', ariaHidden: 'true' });
+    const text = element('p', { className: 'visually-hidden' });
+    const caption = element('figcaption', {}, element('strong', {}, panel.title), ` ${panel.note}`);
+    box.append(element('figure', {}, caption, place, text));
+    return { ...panel, place, text };
   });
   const sizeOf = (place: HTMLElement) => ({ width: place.clientWidth || 300, height: HEIGHT });
 

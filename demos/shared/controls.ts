@@ -1,3 +1,4 @@
+import { element } from './dom.ts';
 import type { Choice, Settings } from './protocol.ts';
 
 /** Where a setting has an effect; elsewhere it is hidden. */
@@ -107,6 +108,18 @@ export function toAddress(declared: Declared, { settings, seed, pictures }: Addr
   return query.size ? `?${query}` : location.pathname;
 }
 
+function inputOf(setting: Setting): HTMLInputElement | HTMLSelectElement {
+  if (setting.kind === 'switch') return element('input', { type: 'checkbox' });
+  if (setting.kind === 'choice')
+    return element(
+      'select',
+      {},
+      ...Object.entries(setting.options).map(([value, text]) => new Option(text, value)),
+    );
+  const [min, max, step] = [setting.min, setting.max, setting.step].map(String);
+  return element('input', { type: 'range', min, max, step });
+}
+
 /**
  * Makes the controls of declared settings.
  * @returns what shows other settings in them
@@ -117,31 +130,18 @@ export function makeControls(
   changed: (name: string, value: number | string) => void,
 ): (settings: Settings) => void {
   const rows = Object.entries(declared).map(([name, setting]) => {
-    const row = document.createElement('div');
-    row.className = `setting ${setting.kind}`;
-    const label = document.createElement('label');
-    label.htmlFor = `set-${name}`;
-    label.textContent = setting.label;
-    const output = document.createElement('output');
-    const input = document.createElement(setting.kind === 'choice' ? 'select' : 'input');
-    input.id = label.htmlFor;
-    const hint = document.createElement('small');
-    hint.id = `hint-${name}`;
-    hint.textContent = setting.hint;
+    const id = `set-${name}`;
+    const label = element('label', { htmlFor: id, textContent: setting.label });
+    const hint = element('small', { id: `hint-${name}`, textContent: setting.hint });
+    const output = element('output');
+    const input = inputOf(setting);
+    input.id = id;
     input.setAttribute('aria-describedby', hint.id);
-    if (setting.kind === 'choice')
-      for (const [value, text] of Object.entries(setting.options))
-        (input as HTMLSelectElement).add(new Option(text, value));
-    else if (setting.kind === 'switch') Object.assign(input, { type: 'checkbox' });
-    else Object.assign(input, { type: 'range', min: setting.min, max: setting.max, step: setting.step });
-    const read = () =>
-      setting.kind === 'choice'
-        ? input.value
-        : setting.kind === 'switch'
-          ? Number((input as HTMLInputElement).checked)
-          : Number(input.value);
-    input.addEventListener(setting.kind === 'range' ? 'input' : 'change', () => changed(name, read()));
-    row.append(label, output, input, hint);
+    input.addEventListener(setting.kind === 'range' ? 'input' : 'change', () => {
+      const value = setting.kind === 'switch' ? (input as HTMLInputElement).checked : input.value;
+      changed(name, setting.kind === 'choice' ? String(value) : Number(value));
+    });
+    const row = element('div', { className: `setting ${setting.kind}` }, label, output, input, hint);
     form.append(row);
     return (settings: Settings) => {
       row.hidden = setting.when ? !setting.when(settings) : false;

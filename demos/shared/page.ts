@@ -2,6 +2,7 @@
 import { curves, formatMetric, formatNumber } from 'hypersphere/metrics';
 import { type Chart, makeCharts } from './charts.ts';
 import { type Declared, defaultsOf, fromAddress, isTooLong, makeControls, toAddress } from './controls.ts';
+import { $, element } from './dom.ts';
 import { listen } from './pointer.ts';
 import {
   CLASSES,
@@ -37,8 +38,6 @@ export interface Demo {
 /** Bytes of a file that is looked at: an encoder has a few hundred thousand. */
 const LARGEST_FILE = 100e6;
 
-const $ = <T extends HTMLElement = HTMLElement>(id: string) => document.querySelector<T>(`#${id}`)!;
-
 /** A label begins with a capital, but k-NN is written small everywhere. */
 const capital = (text: string) => (text.startsWith('k-NN') ? text : text[0].toUpperCase() + text.slice(1));
 
@@ -64,8 +63,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
       box.prepend(`${text} `);
       return;
     }
-    const button = document.createElement('button');
-    Object.assign(button, { type: 'button', textContent: action });
+    const button = element('button', { type: 'button', textContent: action });
     button.addEventListener('click', () => {
       box.hidden = true;
       run();
@@ -106,8 +104,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
     showChoice();
   });
   const buttons = presets.map((preset) => {
-    const button = document.createElement('button');
-    Object.assign(button, { type: 'button', textContent: preset.name });
+    const button = element('button', { type: 'button', textContent: preset.name });
     button.addEventListener('click', () => {
       settings = { ...defaultsOf(declared), ...preset.settings };
       showChoice();
@@ -180,20 +177,18 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
 
   // Charts and tables.
   for (const [i, label] of CLASSES.entries()) {
-    const item = document.createElement('li');
-    item.innerHTML = `<i class="dot c${i}"></i>${label}`;
-    $('legend').append(item);
+    $('legend').append(element('li', {}, element('i', { className: `dot c${i}` }), label));
   }
   const shownNumbers = curves.filter(({ shown }) => shown.includes('demo'));
   const numbers = shownNumbers.map(({ key, name, hint, kind, digits }) => {
-    const item = document.createElement('p');
-    item.innerHTML = `<span>${capital(name)}</span><data id="metric-${key}">–</data><small>${hint}</small>`;
-    $('numbers').append(item);
-    const element = item.querySelector('data')!;
+    const shown = element('data', { id: `metric-${key}` }, '–');
+    $('numbers').append(
+      element('p', {}, element('span', {}, capital(name)), shown, element('small', {}, hint)),
+    );
     return (metrics: Metrics) => {
       const value = metrics[key];
-      element.value = value === undefined ? '' : String(value);
-      element.textContent = kind === 'accuracy' ? formatMetric(value, kind) : formatNumber(value, digits);
+      shown.value = value === undefined ? '' : String(value);
+      shown.textContent = kind === 'accuracy' ? formatMetric(value, kind) : formatNumber(value, digits);
     };
   });
   const charts = makeCharts($('charts'), declaredCharts);
@@ -305,9 +300,7 @@ export function show({ settings: declared, presets, charts: declaredCharts, extr
 }
 
 function download(blob: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
+  const link = element('a', { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

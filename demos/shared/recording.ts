@@ -1,4 +1,5 @@
 // What a page shows that cannot compute: why, what to do, and a recorded run.
+import { $ } from './dom.ts';
 import { CLASSES, type Metrics, type Obstacle } from './protocol.ts';
 import { colorOf, cssOf } from './theme.ts';
 
@@ -33,8 +34,6 @@ const WHAT_TO_DO: Record<Obstacle, string> = {
 const ALIVE = ['theme', 'start'];
 /** From one frame of a recording to the next. */
 const SECONDS = 0.25;
-
-const $ = <T extends HTMLElement>(id: string) => document.querySelector<T>(`#${id}`)!;
 
 /** Says why nothing can be computed, and plays the demo's recording over and over, or as often as Start is pressed. */
 export async function showRecording(why: Obstacle, page: Audience): Promise<void> {

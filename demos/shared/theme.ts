@@ -1,10 +1,12 @@
+import { $, element } from './dom.ts';
+
 /** Light, dark, or as the system has it: a button goes through the three, and the choice is remembered here. */
 const MODES = ['auto', 'light', 'dark'] as const;
 type Mode = (typeof MODES)[number];
 
 /** Sets the theme up; `changed` is called whenever colours may be others. */
 export function theme(changed: (mode: Mode) => void): void {
-  const button = document.querySelector<HTMLButtonElement>('#theme')!;
+  const button = $('theme');
   let at = 0;
   try {
     at = Math.max(0, MODES.indexOf(localStorage.getItem('theme') as Mode));
@@ -31,7 +33,7 @@ export function theme(changed: (mode: Mode) => void): void {
 
 /** A colour of the style sheet, as rgb of 0 to 1. */
 export function colorOf(name: string): number[] {
-  const probe = document.createElement('i');
+  const probe = element('i');
   probe.style.color = `var(--${name})`;
   document.body.append(probe);
   const rgb = getComputedStyle(probe)

@@ -1,13 +1,13 @@
 // Images of 28 x 28 bytes on a page.
 import { formatNumber } from 'hypersphere/metrics';
+import { element } from './dom.ts';
 import { CLASSES, type Picked, SIDE } from './protocol.ts';
 
 /** The images that lie one after the other in `pixels`. */
 function tilesOf(pixels: Uint8Array): HTMLCanvasElement[] {
   const size = SIDE * SIDE;
   return Array.from({ length: pixels.length / size }, (_, at) => {
-    const tile = document.createElement('canvas');
-    tile.width = tile.height = SIDE;
+    const tile = element('canvas', { width: SIDE, height: SIDE });
     const image = new ImageData(SIDE, SIDE);
     for (let i = 0; i < size; i++) {
       const gray = pixels[at * size + i];
@@ -37,11 +37,8 @@ export function showCard(card: HTMLElement, picked: Picked | null): string {
   card.classList.toggle('above', picked.low);
   const tiles = tilesOf(picked.pixels);
   const pieces = picked.items.map(({ label, similarity }, i) => {
-    const item = document.createElement('figure');
-    const text = document.createElement('figcaption');
-    text.textContent = i ? `${CLASSES[label]} ${formatNumber(similarity, 2)}` : CLASSES[label];
-    item.append(tiles[i], text);
-    return item;
+    const text = i ? `${CLASSES[label]} ${formatNumber(similarity, 2)}` : CLASSES[label];
+    return element('figure', {}, tiles[i], element('figcaption', {}, text));
   });
   card.replaceChildren(...pieces);
   const [{ index }] = picked.items;

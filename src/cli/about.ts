@@ -1,7 +1,7 @@
 // The facts about a run in its report: its title, its data, and the command that repeats it.
-import type { Dataset } from '../data/dataset.ts';
 import { allMethods } from '../methods/index.ts';
-import { type ImageOptions, parse, type RunOptions } from './options.ts';
+import type { Sets } from './files.ts';
+import { dashed, type ImageOptions, parse, type RunOptions } from './options.ts';
 import { defaultViews } from './views.ts';
 
 /** The data of a run, as report.json has it. */
@@ -37,7 +37,7 @@ export interface About {
  */
 export function aboutRun(
   options: ImageOptions,
-  { train, test }: { train: Dataset; test: Dataset },
+  { train, test }: Sets,
   labels: readonly ArrayLike<number>[],
   date: Date,
 ): About {
@@ -56,7 +56,6 @@ export function aboutRun(
   };
 }
 
-const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 /** An argument, in single quotes unless a shell reads it as one word. */
 const quoted = (word: string) =>
   /^[\w./,:=+@%-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -4,7 +4,7 @@ import { type Html, html, inline } from './html.ts';
 export const read = (path: string): string => Deno.readTextFileSync(new URL(path, import.meta.url));
 
 /** The style of all reports. */
-export const pageStyle = (): Html => inline(read('report_page.css'));
+export const pageStyle = (): Html => inline(read('../../demos/shared/base.css') + read('report_page.css'));
 
 // Nothing may be loaded: even markup that slipped through the escaping could not contact a server.
 const POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:";

@@ -30,6 +30,12 @@ export interface EncoderRecord {
   evaluation?: Record<string, unknown>;
 }
 
+/** The entries of every record that are JSON. */
+const REQUIRED: (keyof EncoderRecord)[] = [
+  ...(['architecture', 'pixelMean', 'pixelStd', 'views'] as const),
+  ...(['seed', 'hyperparameters', 'dataDigest', 'metrics'] as const),
+];
+
 /** A record as metadata. */
 export const encoderMetadata = ({ method, ...others }: EncoderRecord): Record<string, string> => ({
   method,
@@ -55,16 +61,7 @@ export function readEncoderRecord(bytes: Uint8Array): EncoderRecord {
   };
   if (!Object.hasOwn(metadata, 'method'))
     throw new InputError('encoder.safetensors: its metadata names no method');
-  return {
-    architecture: read('architecture'),
-    pixelMean: read('pixelMean'),
-    pixelStd: read('pixelStd'),
-    views: read('views'),
-    method: metadata.method,
-    seed: read('seed'),
-    hyperparameters: read('hyperparameters'),
-    dataDigest: read('dataDigest'),
-    metrics: read('metrics'),
-    ...(Object.hasOwn(metadata, 'evaluation') && { evaluation: read('evaluation') }),
-  };
+  const keys = Object.hasOwn(metadata, 'evaluation') ? [...REQUIRED, 'evaluation' as const] : REQUIRED;
+  const entries = Object.fromEntries(keys.map((key) => [key, read(key)]));
+  return { method: metadata.method, ...entries } as EncoderRecord;
 }

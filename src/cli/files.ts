@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fileChoices } from '../data/choices.ts';
+import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
 import { InputError } from '../gpu/errors.ts';
+import { picked } from '../metrics/compute.ts';
 import { permutationArray } from '../ops/random.ts';
 
 /** The folder of the Fashion-MNIST that comes with the project. */
@@ -70,6 +73,21 @@ export async function readData(
   };
 }
 
+/** The data sets of a run. */
+export interface Sets {
+  train: Dataset;
+  test: Dataset;
+}
+
+/** Makes the data sets of a run. Mean and std of Fashion-MNIST are known; those of other images are measured. */
+export function datasetsOf({ train, test, builtIn }: RunData): Sets {
+  const statistics = builtIn ? FASHION_STATISTICS : pixelStatistics(train);
+  return {
+    train: dataset(train, { ...statistics, name: 'train' }),
+    test: dataset(test, { ...statistics, name: 'test' }),
+  };
+}
+
 async function readPair([images, labels]: readonly [string | URL, string | URL]): Promise<Images> {
   const pixels = await parseImages(readRegular(images), nameOf(images));
   return checkLabels(pixels, await parseLabels(readRegular(labels), nameOf(labels)), nameOf(labels));
@@ -117,32 +135,21 @@ const shuffled = (all: Images): Images => chosen(all, permutationArray(all.count
 
 function chosen(all: Images, which: Uint32Array): Images {
   const size = all.height * all.width * all.channels;
-  const pixels = new Uint8Array(which.length * size);
-  for (const [i, image] of which.entries())
-    pixels.set(all.pixels.subarray(image * size, (image + 1) * size), i * size);
+  const pixels = picked(all.pixels, size, which);
   return { ...all, count: which.length, pixels, labels: Uint32Array.from(which, (i) => all.labels![i]) };
 }
 
 /** SHA-256 of a run's images and labels, in hexadecimal. It shows whether a resumed run has the same data. */
-export async function digestOf({ train, test }: Pick<RunData, 'train' | 'test'>): Promise<string> {
-  const parts: unknown[] = [];
-  for (const { pixels, labels, count, height, width, channels } of [train, test])
-    parts.push([
-      count,
-      height,
-      width,
-      channels,
-      await sha256(pixels),
-      await sha256(Uint32Array.from(labels!)),
-    ]);
-  return sha256(new TextEncoder().encode(JSON.stringify(parts)));
+export function digestOf({ train, test }: Pick<RunData, 'train' | 'test'>): string {
+  const parts = [train, test].map(({ pixels, labels, count, height, width, channels }) => {
+    return [count, height, width, channels, sha256(pixels), sha256(Uint32Array.from(labels!))];
+  });
+  return sha256(JSON.stringify(parts));
 }
 
-/** SHA-256 of the bytes of an array, in hexadecimal. */
-export async function sha256(data: Uint8Array | Uint32Array | Float32Array): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
+/** SHA-256 of a text or of the bytes of an array, in hexadecimal. */
+export const sha256 = (data: string | Uint8Array | Uint32Array | Float32Array): string =>
+  createHash('sha256').update(data).digest('hex');
 
 /** The number of different labels of images. */
 export const classesIn = (...sets: Pick<Images, 'labels'>[]): number =>

@@ -49,6 +49,10 @@ export interface Section {
   body: Html;
 }
 
+/** Names with their values. */
+export const factsList = (facts: readonly (readonly [name: string, value: string | number])[]): Html =>
+  html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+
 /** A table that is folded at first, with the numbers of a picture. */
 export function tableOf(title: string, columns: string[], rows: (string | number)[][]): Html {
   return html`<details><summary>${title}</summary><div class="scroll" tabindex="0" role="group" aria-label="${title}"><table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows.map(([first, ...cells]) => html`<tr><th scope="row">${first}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div></details>`;

@@ -1,7 +1,7 @@
 // A run on images: the baselines before training, the numbers and the report after it.
 import { resolve } from 'node:path';
 import { scaledTo } from '../data/augment.ts';
-import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
@@ -13,20 +13,19 @@ import { freeVariables } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,
-  buildImageModel,
   type ImageMetrics,
   type ImageModel,
   type ImageRun,
   imageTask,
   lookOnce,
   represent,
-  settleStatistics,
+  untrainedModel,
 } from '../train/images.ts';
 import type { Finished, Logged } from '../train/run.ts';
 import { aboutRun } from './about.ts';
 import { createAlarmLines } from './alarm_lines.ts';
 import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
-import { classesIn, digestOf, FASHION_STATISTICS, type RunData, readData, reason } from './files.ts';
+import { classesIn, datasetsOf, digestOf, type RunData, readData, reason, type Sets } from './files.ts';
 import type { Job, Site } from './job.ts';
 import { drawPanels } from './method_panels.ts';
 import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
@@ -39,7 +38,6 @@ import { print } from './terminal.ts';
 import { verdict, withPoint } from './verdict.ts';
 import { defaultViews, viewsFor } from './views.ts';
 
-type Sets = { train: Dataset; test: Dataset };
 type Done = Finished<ImageMetrics, ReturnType<typeof imageTask>>;
 
 /** The metrics of an encoder that could not be measured. */
@@ -67,22 +65,14 @@ function completed(options: ImageOptions, { train }: RunData): ImageOptions {
   return { ...options, views, data: paths(options.data), test: paths(options.test) };
 }
 
-/** Mean and std of Fashion-MNIST are known; those of other images are measured. */
-function datasetOf({ builtIn, ...images }: RunData, part: 'train' | 'test'): Dataset {
-  return dataset(images[part], {
-    ...(builtIn ? FASHION_STATISTICS : pixelStatistics(images.train)),
-    name: part,
-  });
-}
-
 /** Reads the images of a run. @throws InputError */
 export async function imageJob(
   asked: ImageOptions,
 ): Promise<Job<ImageMetrics, ReturnType<typeof imageTask>>> {
   const images = await readData(asked.data, asked.test);
   const options = completed(asked, images);
-  const dataDigest = await digestOf(images);
-  const data = { train: datasetOf(images, 'train'), test: datasetOf(images, 'test') };
+  const dataDigest = digestOf(images);
+  const data = datasetsOf(images);
   const steps = stepsOf(options, data.train);
   checkClasses(options, images.train);
   const imageRun = imageRunOf(options, data);
@@ -109,7 +99,7 @@ export async function imageJob(
         site.progress.say('All labels are the same: the accuracies of this run mean nothing.');
       await judge.measure(site, 'raw', null);
       if (site.stopped()) return;
-      const model = await makeUntrained(site, imageRun);
+      const model = await untrainedModel(site.device(), imageRun);
       await judge.measure(site, 'untrained', model);
       untrained = await lookOnce(site.device(), imageRun, model);
       freeVariables(site.device(), model.variables);
@@ -143,20 +133,13 @@ export async function imageJob(
       const page = { report, curves: metrics, methodCurves, spectrum: spectra, similarities };
       await draw(site, { ...page, classNames: images.classNames }, [model, data.test], (onProgress) =>
         pictures(site.device(), model, data, images, {
-          untrained: () => makeUntrained(site, imageRun),
+          untrained: () => untrainedModel(site.device(), imageRun),
           onProgress,
         }),
       );
       return measured ? 0 : 1;
     },
   };
-}
-
-/** An untrained model whose batch norms have true statistics. */
-async function makeUntrained(site: Site, imageRun: ImageRun): Promise<ImageModel> {
-  const model = buildImageModel(imageRun, 0);
-  await settleStatistics(site.device(), imageRun, model.network);
-  return model;
 }
 
 /** The verdict and the alarms of a report. */
@@ -170,26 +153,21 @@ async function draw(
   [{ recipe }, test]: [ImageModel, Dataset],
   makePictures: (onProgress: (stage: string, fraction: number) => void) => ReturnType<typeof pictures>,
 ): Promise<void> {
-  const { progress } = site;
+  const { folder, progress } = site;
   const { panels, failures } = await drawPanels(site.device(), recipe.panels ?? [], test);
   const drawn: Partial<RunReport> & { failures: readonly string[] } = await makePictures((stage, fraction) =>
     progress.stage(stage, fraction),
   ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
   progress.end();
   failures.push(...drawn.failures);
-  writePage(site, { ...page, panels, ...drawn, failures }, failures);
-}
-
-/** Writes report.html, and prints what could not be drawn. */
-function writePage({ folder }: Site, page: RunReport, failures: readonly string[]): void {
-  let failure: string | undefined;
   try {
-    folder.write('report.html', renderReport(page));
+    folder.write('report.html', renderReport({ ...page, panels, ...drawn, failures: [...failures] }));
+    print(`Look at ${folder.path}/report.html\n`);
   } catch (error) {
-    failure = `report.html: ${reason(error)}`;
+    print(`The numbers are in ${folder.path}\n`);
+    failures.push(`report.html: ${reason(error)}`);
   }
-  print(failure ? `The numbers are in ${folder.path}\n` : `Look at ${folder.path}/report.html\n`);
-  for (const line of [...failures, ...(failure ? [failure] : [])]) print(`Not drawn, ${line}\n`);
+  for (const line of failures) print(`Not drawn, ${line}\n`);
 }
 
 /** Measures raw pixels and the encoder before and after training. A failure is reported in a line, and the run continues. */

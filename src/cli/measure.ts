@@ -1,18 +1,24 @@
 // `npm run measure`: the metrics of embeddings in files.
 import { npyLabels } from '../data/npy.ts';
 import { openDevice } from '../gpu/device.ts';
-import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { InputError } from '../gpu/errors.ts';
 import { formatMetric } from '../metrics/format.ts';
 import { applies, type Measured, type Metric, measured, metricGroups } from '../metrics/metric.ts';
 import { type SimilarityHistogram, similarityHistogram } from '../metrics/similarity_histogram.ts';
 import { spectrumOfH } from '../metrics/singular_values.ts';
 import { allMetrics } from '../metrics/table.ts';
 import { readArguments } from './arguments.ts';
-import { reason } from './files.ts';
-import { contextOf, type Input } from './measure_context.ts';
-import { type Embeddings, readAnalogies, readNpy, readRows, writeJson } from './measure_files.ts';
+import {
+  contextOf,
+  type Embeddings,
+  type Input,
+  readAnalogies,
+  readNpy,
+  readRows,
+  writeJson,
+} from './measure_input.ts';
 import { spreadText } from './table.ts';
-import { complain, print } from './terminal.ts';
+import { complain, print, runProgram } from './terminal.ts';
 
 const HELP = `Measures how good embeddings are, from a NumPy file of float32 or float64, one row for each sample.
 
@@ -153,12 +159,4 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-try {
-  await main(Deno.args);
-} catch (error) {
-  const known = error instanceof HypersphereError;
-  complain(
-    `${known ? `${error.name}: ${error.message}` : `internal: ${(error as Error).stack ?? reason(error)}`}\n`,
-  );
-  Deno.exit(1);
-}
+await runProgram(() => main(Deno.args));

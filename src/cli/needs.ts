@@ -15,7 +15,7 @@ import { bindingLimit } from '../metrics/compute.ts';
 import { memoryNeeded } from '../metrics/memory.ts';
 import { targetOf } from '../runtime/software.ts';
 import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../train/images.ts';
-import { classesIn } from './files.ts';
+import { classesIn, type Sets } from './files.ts';
 import type { ImageOptions } from './options.ts';
 
 /** The number of updates of a run. @throws InputError when an epoch has none, or the run too many */
@@ -38,10 +38,7 @@ export function checkClasses({ method }: Pick<ImageOptions, 'method'>, images: I
 }
 
 /** A graph from which a plan is made. */
-interface Traced {
-  outputs: Record<string, Tensor>;
-  effects: ReturnType<typeof trace>['effects'];
-}
+type Traced = ReturnType<typeof trace<Record<string, Tensor>>>;
 
 /**
  * Checks the graph of a training step, and that the device can hold its data, its model and its plan. Nothing is uploaded
@@ -49,11 +46,7 @@ interface Traced {
  * @returns the model that was checked
  * @throws ShapeError or InputError of the method; OutOfMemoryError in one line
  */
-export async function checkRun(
-  device: Device,
-  run: ImageRun,
-  data: { train: Dataset; test: Dataset },
-): Promise<ImageModel> {
+export async function checkRun(device: Device, run: ImageRun, data: Sets): Promise<ImageModel> {
   const sizes = ({ count, height, width, channels }: Dataset) => ({ count, height, width, channels });
   const allFit = (variables: readonly Variable[]) => {
     for (const v of variables) fits(device, `"${v.name}"`, v.bytes);
@@ -75,8 +68,8 @@ export async function checkRun(
   const scalars: Record<string, Scalar> = Object.fromEntries(
     Object.keys(model.recipe.schedules ?? {}).map((name) => [name, scalar()]),
   );
-  const { result: outputs, effects } = trace(() => imageStep(run, model, scalar('u32'), scalars));
-  const planned = await bytesOf(device, { outputs, effects }, run.precision);
+  const step = trace(() => imageStep(run, model, scalar('u32'), scalars));
+  const planned = await bytesOf(device, step, run.precision);
   await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
   await checkEvaluation(device, data, model.encoder.outputs + run.embedding);
   return model;
@@ -87,11 +80,7 @@ export async function checkRun(
  * it is and in two views. They are stored in slabs that the device can bind.
  * @throws OutOfMemoryError in one line
  */
-export async function checkEvaluation(
-  device: Device,
-  { train, test }: { train: Dataset; test: Dataset },
-  width: number,
-): Promise<void> {
+export async function checkEvaluation(device: Device, { train, test }: Sets, width: number): Promise<void> {
   const most = bindingLimit(device);
   const sizes = [train, test, test, test].flatMap(({ count }) => {
     const bytes = 4 * count * width;
@@ -107,15 +96,12 @@ export async function checkEvaluation(
  * Throws unless the device can hold a step.
  * @throws OutOfMemoryError in one line; errors of the graph
  */
-export async function checkPlan(
-  device: Device,
-  { result: outputs, effects }: ReturnType<typeof trace<Record<string, Tensor>>>,
-): Promise<void> {
-  await reserve(device, await bytesOf(device, { outputs, effects }));
+export async function checkPlan(device: Device, step: Traced): Promise<void> {
+  await reserve(device, await bytesOf(device, step));
 }
 
 /** The sizes of the buffers and textures of a plan. @throws OutOfMemoryError for a buffer that is too large */
-async function bytesOf(device: Device, { outputs, effects }: Traced, precision?: Precision) {
+async function bytesOf(device: Device, { result: outputs, effects }: Traced, precision?: Precision) {
   const made = plan(outputs, effects, { target: await targetOf(device), precision });
   for (const { label, bytes } of made.slots) fits(device, label, bytes);
   return heldBy(made).map(({ bytes }) => bytes);

@@ -36,23 +36,17 @@ export function neighbourMap(
   for (const axis of [x, y]) axis.forEach((value, i) => (axis[i] = (1e-4 * value) / spread));
   const p = affinities(distances, n, Math.min(perplexity, (n - 1) / 3));
 
-  const [stepX, stepY, gainX, gainY] = Array.from({ length: 4 }, (_, i) =>
-    new Float64Array(n).fill(i < 2 ? 0 : 1),
+  const zeros = () => new Float64Array(n);
+  const axes = [x, y].map(
+    (at): Axis => ({ at, last: zeros(), gain: zeros().fill(1), pull: zeros(), push: zeros() }),
   );
-  const [pullX, pullY, pushX, pushY] = Array.from({ length: 4 }, () => new Float64Array(n));
   // n / exaggeration (Belkina et al. 2019), with the gradient's factor 4.
   const rate = Math.max(n / EXAGGERATION, 50) / 4;
   for (let step = 0; step < iterations; step++) {
-    const total = setForces(p, x, y, { pullX, pullY, pushX, pushY });
+    const total = setForces(p, axes);
     const early = step < EARLY * iterations;
     const [factor, momentum] = early ? [EXAGGERATION, 0.5] : [1, 0.8];
-    const move = (
-      at: Float64Array,
-      last: Float64Array,
-      gain: Float64Array,
-      pull: Float64Array,
-      push: Float64Array,
-    ) => {
+    for (const { at, last, gain, pull, push } of axes) {
       let mean = 0;
       for (let i = 0; i < n; i++) {
         const slope = 4 * (factor * pull[i] - push[i] / total);
@@ -62,20 +56,18 @@ export function neighbourMap(
         mean += at[i] / n;
       }
       for (let i = 0; i < n; i++) at[i] -= mean;
-    };
-    move(x, stepX, gainX, pullX, pushX);
-    move(y, stepY, gainY, pullY, pushY);
+    }
   }
   return { x: [...x], y: [...y] };
 }
 
-/** The forces of all rows on each, attracting and repelling. */
-type Forces = Record<'pullX' | 'pullY' | 'pushX' | 'pushY', Float64Array>;
+/** One coordinate of all rows: where they are, their last steps and the gains of these, the forces of all rows on each. */
+type Axis = Record<'at' | 'last' | 'gain' | 'pull' | 'push', Float64Array>;
 
 /** Sets the forces. @param p affinities of the pairs i < j @returns the sum of 1 / (1 + distance^2) over all ordered pairs */
-function setForces(p: Float32Array, x: Float64Array, y: Float64Array, forces: Forces): number {
-  const { pullX, pullY, pushX, pushY } = forces;
-  for (const force of Object.values(forces)) force.fill(0);
+function setForces(p: Float32Array, axes: readonly Axis[]): number {
+  const [{ at: x, pull: pullX, push: pushX }, { at: y, pull: pullY, push: pushY }] = axes;
+  for (const force of [pullX, pushX, pullY, pushY]) force.fill(0);
   const n = x.length;
   let total = 0;
   let pair = 0;

@@ -213,7 +213,8 @@ const METHODS = Object.keys(allMethods);
 const HYPERPARAMETERS = [
   ...new Set(Object.values(allMethods).flatMap((one) => Object.keys(one.hyperparameters))),
 ];
-const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** The name of an option in a command line: learning-rate for learningRate. */
+export const dashed = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** The range of a hyperparameter of a method, with the limits of the command line. */
 function rangeOf(method: string, name: string): NumberRange {

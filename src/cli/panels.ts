@@ -1,8 +1,7 @@
 // Parts of a report that any method may have: curves over the steps, and maps of a number over a plane.
+
 import { formatNumber } from '../metrics/format.ts';
-import { linear } from './axes.ts';
-import { chart, path } from './chart.ts';
-import { viridis } from './colours.ts';
+import { chart, linear, path, viridis } from './chart.ts';
 import { type Html, html } from './html.ts';
 import { spriteSheet } from './png.ts';
 import { base64 } from './report_images.ts';

@@ -2,13 +2,13 @@ import { meanSimple, sampleStandardDeviation } from 'simple-statistics';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
-import { freeRows, rowsAt, spacedRows } from '../metrics/compute.ts';
+import { freeRows, picked, rowsAt, spacedRows } from '../metrics/compute.ts';
 import { embedSlabs } from '../metrics/embed.ts';
 import { knnNeighbours } from '../metrics/knn.ts';
 import { nearest } from '../metrics/nearest.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import { type ImageModel, represent } from '../train/images.ts';
-import { reason } from './files.ts';
+import { reason, type Sets } from './files.ts';
 import { neighbourMap } from './neighbour_map.ts';
 import { type Images, shownImages, shrunk } from './png.ts';
 import { principalPlane } from './principal_plane.ts';
@@ -56,7 +56,7 @@ export interface PictureOptions {
 export async function pictures(
   device: Device,
   model: ImageModel,
-  data: { train: Dataset; test: Dataset },
+  data: Sets,
   images: { train: Pixels; test: Pixels },
   { untrained, onProgress }: PictureOptions = {},
 ): Promise<Pictures> {
@@ -106,17 +106,14 @@ export async function pictures(
   }
   onProgress?.('pictures', 1);
 
-  const labelOf = ({ labels }: Pixels, i: number) => labels?.[i] ?? 0;
+  const marks = Array.from(mapped, (i): Chosen => ({ from: images.test, index: queries[i] }));
   const map =
     layouts.length > 0
       ? await attempt('map', () => ({
           layouts,
-          label: Array.from(mapped, (i) => labelOf(images.test, queries[i])),
-          image: Array.from(mapped, (i) => queries[i]),
-          thumbnails: thumbnails(
-            images.test,
-            Array.from(mapped, (i) => queries[i]),
-          ),
+          label: marks.map(({ from, index }) => labelOf(from, index)),
+          image: marks.map(({ index }) => index),
+          thumbnails: thumbnails(marks),
         }))
       : undefined;
   const neighbours = Object.keys(found).length
@@ -130,7 +127,7 @@ function sourcesOf(
   device: Device,
   model: ImageModel,
   untrained: PictureOptions['untrained'],
-  data: { train: Dataset; test: Dataset },
+  data: Sets,
   images: { train: Pixels; test: Pixels },
   { size, queries, gallery }: { size: number; queries: Uint32Array; gallery: Uint32Array },
 ): Record<Encoder, (() => Encoded | Promise<Encoded>) | undefined> {
@@ -142,8 +139,8 @@ function sourcesOf(
   return {
     raw: () => ({
       d: size,
-      test: unit(picked(images.test.pixels, size, queries), size),
-      train: unit(picked(images.train.pixels, size, gallery), size),
+      test: unit(Float32Array.from(picked(images.test.pixels, size, queries)), size),
+      train: unit(Float32Array.from(picked(images.train.pixels, size, gallery)), size),
     }),
     untrained:
       untrained &&
@@ -176,13 +173,6 @@ async function encode(
   } finally {
     freeRows(device, [h]);
   }
-}
-
-/** The rows at some indices. */
-function picked(data: ArrayLike<number>, d: number, which: ArrayLike<number>): Float32Array {
-  const rows = new Float32Array(which.length * d);
-  for (let i = 0; i < which.length; i++) for (let j = 0; j < d; j++) rows[i * d + j] = data[which[i] * d + j];
-  return rows;
 }
 
 /** Normalises rows of d numbers to length 1, in place; rows of zeros stay zero. */
@@ -225,35 +215,22 @@ function neighbourPictures(
           ]),
         )
       : {};
-  const shown: { set: 'train' | 'test'; index: number }[] = [];
-  const place = (set: 'train' | 'test', index: number) => {
-    const at = shown.findIndex((one) => one.set === set && one.index === index);
-    return at >= 0 ? at : shown.push({ set, index }) - 1;
+  const shown: Chosen[] = [];
+  const place = (from: Pixels, index: number) => {
+    const at = shown.findIndex((one) => one.from === from && one.index === index);
+    return at >= 0 ? at : shown.push({ from, index }) - 1;
   };
   const lines = shownQueries(asked, queries).map((i) => ({
-    query: place('test', queries[i]),
+    query: place(images.test, queries[i]),
     ...Object.fromEntries(
       known.map((name) => [
         name,
         Array.from(found[name]!.subarray(i * k, i * k + Math.min(k, SHOWN_NEIGHBOURS)), (j) =>
-          place('train', gallery[j]),
+          place(images.train, gallery[j]),
         ),
       ]),
     ),
   }));
-  const sets = (['test', 'train'] as const).map((set) => ({
-    set,
-    picks: shown.filter((one) => one.set === set).map(({ index }) => index),
-  }));
-  // The tiles of each set, in the order of `shown`.
-  const tiles = sets.map(({ set, picks }) => thumbnails(images[set], picks, shown.length));
-  const size = tiles[0].height * tiles[0].width * tiles[0].channels;
-  const data = new Uint8Array(shown.length * size);
-  const next = { test: 0, train: 0 };
-  for (const [i, { set }] of shown.entries()) {
-    const from = next[set]++ * size;
-    data.set(tiles[set === 'test' ? 0 : 1].data.subarray(from, from + size), i * size);
-  }
   return {
     neighbours: {
       k,
@@ -270,10 +247,7 @@ function neighbourPictures(
       ),
       shown: lines,
     },
-    gallery: {
-      ...{ ...tiles[0], data },
-      label: shown.map(({ set, index }) => images[set].labels?.[index] ?? 0),
-    },
+    gallery: { ...thumbnails(shown), label: shown.map(({ from, index }) => labelOf(from, index)) },
   };
 }
 
@@ -297,13 +271,21 @@ function shownQueries(labels: ArrayLike<number> | undefined, queries: Uint32Arra
   return [...first, ...all.filter((i) => !first.includes(i))].slice(0, SHOWN_QUERIES);
 }
 
-/** Thumbnails of some images, small enough for a sheet of `count` of them. */
-function thumbnails(from: Pixels, which: number[], count = which.length): Images {
-  const { height, width, channels } = from;
+/** An image of a data set. */
+interface Chosen {
+  from: Pixels;
+  index: number;
+}
+
+const labelOf = ({ labels }: Pixels, index: number) => labels?.[index] ?? 0;
+
+/** Thumbnails of images of one size, small enough for one sheet. */
+function thumbnails(picks: readonly Chosen[]): Images {
+  const { height, width, channels } = picks[0].from;
   const size = height * width * channels;
-  const data = new Uint8Array(which.length * size);
-  for (const [i, index] of which.entries())
+  const data = new Uint8Array(picks.length * size);
+  for (const [i, { from, index }] of picks.entries())
     data.set(from.pixels.subarray(index * size, (index + 1) * size), i * size);
   const shown = shownImages({ data, height, width, channels });
-  return shrunk(shown, Math.min(TILE, Math.floor(Math.sqrt(SHEET / (count * shown.channels)))));
+  return shrunk(shown, Math.min(TILE, Math.floor(Math.sqrt(SHEET / (picks.length * shown.channels)))));
 }

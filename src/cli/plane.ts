@@ -20,7 +20,7 @@ import {
 import type { Logged } from '../train/run.ts';
 import { documentOf, pageStyle } from './document.ts';
 import { reason, sha256 } from './files.ts';
-import { type Html, html } from './html.ts';
+import { factsList, type Html, html } from './html.ts';
 import type { Job } from './job.ts';
 import { checkPlan } from './needs.ts';
 import type { PlaneOptions } from './options.ts';
@@ -66,7 +66,7 @@ export async function planeJob(
   return {
     title: `${title}, ${paper} ${year}: the density "${name}"`,
     ...{ steps, samplesPerStep: 0, recorded: { ...options } },
-    dataDigest: await sha256(points),
+    dataDigest: sha256(points),
     async check(device) {
       const { build, schedules, variables } = planeTask(planeRun);
       const scalars = Object.keys(schedules).map((key): [string, Scalar] => [key, scalar()]);
@@ -203,5 +203,5 @@ function factsOf({ options, verdict: _, ...report }: PlaneReport): Html {
     return Array.isArray(value) ? value.map((x: number) => significant(x)).join(', ') : String(value);
   };
   const all = [...Object.entries(report), ...Object.entries(options.hyperparameters as object)];
-  return html`<dl class="facts">${all.map(([name, value]) => html`<div><dt>${name}</dt><dd>${text(value)}</dd></div>`)}</dl>`;
+  return factsList(all.map(([name, value]) => [name, text(value)]));
 }

@@ -49,8 +49,7 @@ export function formatSeconds(seconds: number | undefined): string {
 
 /** 950 -> "950", 12345 -> "12,345": the same in every locale. */
 export function formatCount(n: number): string {
-  if (!Number.isFinite(n)) return '–';
-  return String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',');
+  return Number.isFinite(n) ? Math.round(n).toLocaleString('en') : '–';
 }
 
 /** "━━━━━╸────": `width` cells, with a resolution of half a cell. */
@@ -74,6 +73,13 @@ function fit(parts: string[], columns: number): string {
   return line || (parts[0] ?? '').slice(0, Math.max(0, columns));
 }
 
+/** A share as a bar and in percent, on narrow terminals in percent only. */
+function done(fraction: number, columns: number): string {
+  const percent = `${Math.floor(100 * Math.min(1, Math.max(0, fraction || 0)))} %`;
+  const width = columns >= 100 ? 24 : columns >= 60 ? 12 : 0;
+  return width ? `${bar(fraction, width)} ${percent.padStart(5)}` : percent;
+}
+
 /** The line of a training step, at most `columns` wide; narrow terminals lose the parts at the end. */
 export function trainingLine(
   state: TrainingState,
@@ -81,8 +87,6 @@ export function trainingLine(
   columns = 80,
 ): string {
   const { step, steps } = state;
-  const share = steps > 0 ? step / steps : 0;
-  const percent = `${Math.floor(100 * Math.min(1, share))} %`.padStart(5);
   const [loss = '', ...metrics] = curves.flatMap(({ key, short, digits }) =>
     short === undefined || state[key] === undefined ? [] : [`${short} ${formatNumber(state[key], digits)}`],
   );
@@ -93,15 +97,12 @@ export function trainingLine(
     ...metrics,
     imagesPerSecond === undefined ? '' : `${formatCount(imagesPerSecond)} img/s`,
   ];
-  const width = columns >= 100 ? 24 : columns >= 60 ? 12 : 0;
-  return fit([width ? `${bar(share, width)} ${percent}` : percent.trim(), ...parts], columns);
+  return fit([done(steps > 0 ? step / steps : 0, columns), ...parts], columns);
 }
 
 /** The line of an evaluation stage, at most `columns` wide. */
 export function stageLine(name: string, fraction: number, columns = 80, note = ''): string {
-  const width = columns >= 100 ? 24 : columns >= 60 ? 12 : 0;
-  const percent = `${Math.floor(100 * Math.min(1, Math.max(0, fraction || 0)))} %`.padStart(5);
-  return fit([width ? `${bar(fraction, width)} ${percent}` : percent.trim(), name, note], columns);
+  return fit([done(fraction, columns), name, note], columns);
 }
 
 /** The shortest time between two updates of the line, in milliseconds: shorter ones only flicker. */

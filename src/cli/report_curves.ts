@@ -1,7 +1,7 @@
 // The training curves of a report.
 import { type Curve, type CurveRow, curves } from '../metrics/curves.ts';
 import { formatNumber, isNumber, significant } from '../metrics/format.ts';
-import { least, most, spaced } from './axes.ts';
+import { least, most, spaced } from './chart.ts';
 import { html, type Section, tableOf } from './html.ts';
 import type { LoggedStep, RunReport } from './report.ts';
 

@@ -1,4 +1,5 @@
 // Pictures in a report: sheets of tiles as PNG in data URLs.
+import { Buffer } from 'node:buffer';
 import { Html } from './html.ts';
 import { type Images, sheetOf, shownImages, spriteSheet } from './png.ts';
 
@@ -19,9 +20,4 @@ export function sheetRule(name: string, images: Images | undefined): Html | unde
   );
 }
 
-export function base64(bytes: Uint8Array): string {
-  let text = '';
-  for (let i = 0; i < bytes.length; i += 0x8000)
-    text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return btoa(text);
-}
+export const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');

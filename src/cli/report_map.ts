@@ -1,6 +1,6 @@
 // The map of the test images in a report.
 import { formatMetric } from '../metrics/format.ts';
-import { html, type Section, tableOf } from './html.ts';
+import { type Html, html, type Section, tableOf } from './html.ts';
 import { sheetOf } from './png.ts';
 import type { MapLayout, RunReport } from './report.ts';
 import { short } from './report_curves.ts';
@@ -8,6 +8,41 @@ import { encoderNames } from './table.ts';
 
 const layoutName = ({ encoder, kind }: MapLayout) =>
   kind === 'plane' ? `${encoderNames[encoder]}, principal plane` : encoderNames[encoder];
+
+/** A polygon of n corners, or a star whose inner corners have a smaller radius. */
+function polygon(n: number, turn = 0, inner = 1): string {
+  const corners = inner < 1 ? 2 * n : n;
+  const at = (i: number): [number, number] => {
+    const angle = (2 * Math.PI * i) / corners - Math.PI / 2 + turn;
+    const r = inner < 1 && i % 2 ? inner : 1;
+    return [r * Math.cos(angle), r * Math.sin(angle)];
+  };
+  const lines = Array.from({ length: corners }, (_, i) =>
+    at(i)
+      .map((value) => value.toFixed(3))
+      .join(' '),
+  );
+  return `M${lines.join('L')}Z`;
+}
+
+const circle = 'M-.85 0A.85 .85 0 1 1 .85 0A.85 .85 0 1 1 -.85 0Z';
+const filled = (outline: string) => ({ outline, filled: true });
+const stroked = (outline: string) => ({ outline, filled: false });
+
+/** The marks of ten classes, within a radius of one. */
+const SHAPES = [
+  ...[filled(circle), filled('M-.78 -.78H.78V.78H-.78Z'), filled(polygon(3))],
+  ...[stroked('M-.75 -.75L.75 .75M.75 -.75L-.75 .75'), filled(polygon(4)), filled(polygon(3, Math.PI))],
+  ...[filled(polygon(5, 0, 0.42)), stroked('M0 -.95V.95M-.95 0H.95'), stroked(circle)],
+  stroked('M-.72 -.72H.72V.72H-.72Z'),
+];
+
+function markOf(label: number): Html {
+  const { outline, filled } = SHAPES[label % SHAPES.length];
+  const ink = `var(--c${label % 10})`;
+  const style = filled ? `fill:${ink}` : `fill:none;stroke:${ink};stroke-width:.42`;
+  return html`<svg viewBox="-8 -8 16 16" aria-hidden="true"><path d="${outline}" transform="scale(6.5)" style="${style}"/></svg>`;
+}
 
 export function mapSection({ map, classNames }: RunReport): Section | undefined {
   const n = map?.layouts[0]?.x.length ?? 0;
@@ -35,7 +70,7 @@ export function mapSection({ map, classNames }: RunReport): Section | undefined 
 ${choice.length > 1 && html`<div class="choice" role="group" aria-label="Representation on the map">${choice}</div>`}
 <div class="map">
 <div class="canvas" id="map-area"><canvas tabindex="0" role="application" aria-roledescription="scatter plot" aria-label="Map of ${n} test images. The arrow keys move from image to image, Escape leaves." aria-describedby="map-caption"></canvas><div class="card" hidden><span class="tile sheet-map"></span><span class="name"></span></div><p class="visually-hidden" id="map-status" role="status"></p></div>
-<fieldset class="classes"><legend>Classes <small>(press to hide or show)</small></legend>${present.map((label) => html`<button type="button" aria-pressed="true" data-label="${label}"><svg viewBox="-8 -8 16 16" aria-hidden="true"></svg><span>${name(label)}</span></button>`)}<button type="button" class="all" id="map-all">show all</button></fieldset>
+<fieldset class="classes"><legend>Classes <small>(press to hide or show)</small></legend>${present.map((label) => html`<button type="button" aria-pressed="true" data-label="${label}">${markOf(label)}<span>${name(label)}</span></button>`)}<button type="button" class="all" id="map-all">show all</button></fieldset>
 </div>
 <figcaption id="map-caption">Each mark is one of ${n} test images. ${mapWords(map.layouts)} Labels only colour the marks; they do not move them. Point at a mark to see its image.</figcaption>
 ${tableOf(
@@ -105,5 +140,6 @@ export function mapData({ map }: RunReport) {
     label: Array.from(map.label),
     image: Array.from(map.image ?? map.label, (at, i) => (map.image ? at : i)),
     sheet: sheetOf(map.thumbnails),
+    shapes: SHAPES,
   };
 }

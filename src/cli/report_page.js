@@ -19,12 +19,18 @@
   });
   const sign = (values) => values.map((value) => (value == null ? value : minus(String(value))));
 
+  const ink = (name, more) => ({ stroke: () => colour(name), points: { show: false }, ...more });
+
   /** Makes a chart that follows its element's width; theme changes only need new ink. */
   const charts = [];
   function chart(element, options, data) {
     const size = () => ({ width: element.clientWidth, height: element.clientHeight });
     const plot = new uPlot(
-      { ...size(), legend: { show: false }, padding: [12, 12, 0, 0], ...options },
+      {
+        ...{ ...size(), legend: { show: false }, padding: [12, 12, 0, 0], ...options },
+        scales: { x: { time: false }, ...options.scales },
+        cursor: { drag: { x: false, y: false }, ...options.cursor },
+      },
       data,
       element,
     );
@@ -77,20 +83,14 @@
       readout.textContent = `${text(values[i], digits)} at step ${run.steps[i]}`;
     };
     say();
-    const line = { stroke: () => colour('trained'), width: 1.75, points: { show: values.length < 3 } };
-    const series = [{}, smooth ? { ...line, alpha: 0.35, width: 1 } : line];
-    const data = [run.steps, values];
-    if (smooth) {
-      series.push({ ...line, width: 2.25 });
-      data.push(smoothed(values));
-    }
-    if (target) {
-      series.push({ stroke: () => colour('muted'), width: 1, dash: [5, 4], points: { show: false } });
-      data.push(run.steps.map(() => target.value));
-    }
+    const line = (more) => ink('trained', { width: 1.75, points: { show: values.length < 3 }, ...more });
+    const lines = [
+      [line(smooth && { alpha: 0.35, width: 1 }), values],
+      ...(smooth ? [[line({ width: 2.25 }), smoothed(values)]] : []),
+      ...(target ? [[ink('muted', { width: 1, dash: [5, 4] }), run.steps.map(() => target.value)]] : []),
+    ];
     const options = {
-      series,
-      scales: { x: { time: false } },
+      series: [{}, ...lines.map(([series]) => series)],
       axes: [
         axis({
           size: 28,
@@ -99,13 +99,13 @@
         }),
         axis({ size: 52, space: 34, values: (_, ticks) => sign(ticks) }),
       ],
-      cursor: { sync: { key: 'steps' }, drag: { x: false, y: false }, y: false, points: { size: 7 } },
+      cursor: { sync: { key: 'steps' }, y: false, points: { size: 7 } },
       hooks: {
         setCursor: [(plot) => say(plot.cursor.idx)],
         draw: target ? [named(target.name)] : [],
       },
     };
-    chart(find(`#curve-${key}`), options, data);
+    chart(find(`#curve-${key}`), options, [run.steps, ...lines.map(([, data]) => data)]);
   }
 
   const spectrum = find('#spectrum');
@@ -118,12 +118,8 @@
     const values = (list) =>
       Array.from({ length: d }, (_, i) => (list[i] == null ? null : Math.max(list[i], floor)));
     const options = {
-      series: [
-        {},
-        { stroke: () => colour('untrained'), width: 2, dash: [6, 4], points: { show: false } },
-        { stroke: () => colour('trained'), width: 2, points: { show: false } },
-      ],
-      scales: { x: { time: false }, y: { distr: 3 } },
+      series: [{}, ink('untrained', { width: 2, dash: [6, 4] }), ink('trained', { width: 2 })],
+      scales: { y: { distr: 3 } },
       axes: [
         axis({ size: 28, label: 'dimension', labelSize: 18, labelFont: font, labelGap: 0 }),
         axis({
@@ -140,7 +136,6 @@
             ),
         }),
       ],
-      cursor: { drag: { x: false, y: false } },
     };
     chart(spectrum, options, [
       Array.from({ length: d }, (_, i) => i + 1),
@@ -151,37 +146,14 @@
 
   // ---- map ----
 
-  /** Ten shapes within a radius of one: [outline, filled]; stroked ones are crosses. */
-  const polygon = (n, turn = 0, inner = 1) =>
-    `${Array.from({ length: inner < 1 ? 2 * n : n }, (_, i) => {
-      const angle = (2 * Math.PI * i) / (inner < 1 ? 2 * n : n) - Math.PI / 2 + turn;
-      const r = inner < 1 && i % 2 ? inner : 1;
-      return `${i ? 'L' : 'M'}${(r * Math.cos(angle)).toFixed(3)} ${(r * Math.sin(angle)).toFixed(3)}`;
-    }).join('')}Z`;
-  const circle = 'M-.85 0A.85 .85 0 1 1 .85 0A.85 .85 0 1 1 -.85 0Z';
-  const shapes = [
-    [circle, true],
-    ['M-.78 -.78H.78V.78H-.78Z', true],
-    [polygon(3), true],
-    ['M-.75 -.75L.75 .75M.75 -.75L-.75 .75', false],
-    [polygon(4), true],
-    [polygon(3, Math.PI), true],
-    [polygon(5, 0, 0.42), true],
-    ['M0 -.95V.95M-.95 0H.95', false],
-    [circle, false],
-    ['M-.72 -.72H.72V.72H-.72Z', false],
-  ];
-  const shapeOf = (label) => shapes[label % shapes.length];
-  const colourOf = (label) => colour(`c${label % 10}`);
-
-  function startMap({ layouts, label, image, sheet }) {
+  function startMap({ layouts, label, image, sheet, shapes }) {
     const area = find('#map-area');
     const canvas = find('canvas', area);
     const card = find('.card', area);
     const status = find('#map-status');
     const buttons = [...document.querySelectorAll('.classes button[data-label]')];
     const context = canvas.getContext('2d');
-    const paths = shapes.map(([outline]) => new Path2D(outline));
+    const marks = shapes.map(({ outline, filled }) => ({ path: new Path2D(outline), filled }));
     const known = label
       .map((_, i) => i)
       .filter((i) => layouts.every(({ x, y }) => x[i] != null && y[i] != null));
@@ -232,12 +204,11 @@
         return [fx + (tx - fx) * eased, fy + (ty - fy) * eased];
       };
       const radius = known.length > 800 ? (width < 500 ? 2.9 : 3.9) : 5;
-      const inks = new Map([...new Set(label)].map((each) => [each, colourOf(each)]));
+      const inks = new Map([...new Set(label)].map((each) => [each, colour(`c${each % 10}`)]));
       const paint = (i, size) => {
         const [px, py] = place(i);
         context.setTransform(ratio * size, 0, 0, ratio * size, ratio * px, ratio * py);
-        const filled = shapeOf(label[i])[1];
-        const path = paths[label[i] % paths.length];
+        const { path, filled } = marks[label[i] % marks.length];
         if (filled) {
           context.fillStyle = inks.get(label[i]);
           context.fill(path);
@@ -341,21 +312,6 @@
       if (next !== null) select(next, true);
     });
 
-    function inkButtons() {
-      for (const button of buttons) {
-        const mark = Number(button.dataset.label);
-        const [outline, filled] = shapeOf(mark);
-        const path = document.createElementNS(find('svg', button).namespaceURI, 'path');
-        path.setAttribute('d', outline);
-        path.setAttribute('transform', 'scale(6.5)');
-        path.setAttribute('fill', filled ? colourOf(mark) : 'none');
-        if (!filled) {
-          path.setAttribute('stroke', colourOf(mark));
-          path.setAttribute('stroke-width', '.42');
-        }
-        find('svg', button).replaceChildren(path);
-      }
-    }
     for (const button of buttons) {
       const mark = Number(button.dataset.label);
       const emphasise = (which) => () => {
@@ -402,17 +358,13 @@
       select(null);
       redraw();
     }).observe(canvas);
-    const ink = () => {
-      inkButtons();
-      redraw();
-    };
-    ink();
-    return ink;
+    redraw();
+    return redraw;
   }
 
-  const inkMap = run.map ? startMap(run.map) : () => {};
+  const redrawMap = run.map ? startMap(run.map) : () => {};
   dark.addEventListener('change', () => {
     for (const plot of charts) plot.redraw();
-    inkMap();
+    redrawMap();
   });
 })();

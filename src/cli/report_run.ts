@@ -1,7 +1,7 @@
 // What a report says about its run: data, options, and how to use the encoder.
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import { loadingCode } from './about.ts';
-import { type Html, html, type Section } from './html.ts';
+import { factsList, type Html, html, type Section } from './html.ts';
 import type { ImageOptions } from './options.ts';
 import type { Report } from './report.ts';
 import { thousands } from './report_neighbours.ts';
@@ -59,16 +59,11 @@ export function runSection(report: Report): Section {
   const minutes = isNumber(report.seconds)
     ? `${report.seconds >= 60 ? `${Math.floor(report.seconds / 60)} min ` : ''}${Math.floor(report.seconds % 60)} s`
     : '–';
-  const given = (value: unknown): string =>
-    typeof value === 'string'
-      ? value
-      : isNumber(value)
-        ? String(value)
-        : value === false
-          ? 'off'
-          : Array.isArray(value)
-            ? value.map(given).join(', ')
-            : (JSON.stringify(value) ?? '–');
+  const given = (value: unknown): string => {
+    if (value === false) return 'off';
+    if (Array.isArray(value)) return value.map(given).join(', ');
+    return typeof value === 'string' ? value : (JSON.stringify(value) ?? '–');
+  };
   const { hyperparameters, ...others } = report.options;
   // Options that are among the facts, and those that were not given, are left out.
   const said = ['method', 'seed', 'out', 'pixels'];
@@ -95,9 +90,7 @@ export function runSection(report: Report): Section {
     hyperparameters !== null && typeof hyperparameters === 'object' ? { ...hyperparameters } : {},
   ).map(([name, value]): [string, string] => [spaced(name), value]);
   const options = pairs(others, optionNames);
-  const list = (pairs: [string, string][]) =>
-    html`<dl class="facts">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
-  const body = html`${report.command !== undefined && html`<p>To repeat the run:</p>${code(report.command, 'Command line')}`}${list(facts)}${options.length > 0 && html`<h3>Options</h3>${list(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${list(ofMethod)}`}`;
+  const body = html`${report.command !== undefined && html`<p>To repeat the run:</p>${code(report.command, 'Command line')}`}${factsList(facts)}${options.length > 0 && html`<h3>Options</h3>${factsList(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${factsList(ofMethod)}`}`;
   return { id: 'run', title: 'The run', body };
 }
 

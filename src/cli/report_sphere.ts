@@ -1,8 +1,8 @@
 // The part of a report about the embeddings on the sphere: alignment and uniformity, cosines of pairs, singular values.
+
 import { formatMetric, formatNumber, isNumber } from '../metrics/format.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
-import { linear, scale, spaced } from './axes.ts';
-import { chart, path, px } from './chart.ts';
+import { chart, linear, path, px, scale, spaced } from './chart.ts';
 import { type Html, html, type Section, tableOf } from './html.ts';
 import type { LoggedStep, RunReport } from './report.ts';
 

@@ -1,5 +1,8 @@
 // Standard output and standard error, either of which may be closed during a run: `| head`, a closed terminal.
 
+import { HypersphereError } from '../gpu/errors.ts';
+import { reason } from './files.ts';
+
 const text = new TextEncoder();
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
@@ -24,6 +27,19 @@ export function writer(stream: { writeSync(bytes: Uint8Array): number }): (text:
 export const print = writer(Deno.stdout);
 /** Writes to standard error. */
 export const complain = writer(Deno.stderr);
+
+/** Runs a program and ends the process. An expected error becomes one line, any other its whole stack. */
+export async function runProgram(main: () => Promise<void>): Promise<never> {
+  try {
+    await main();
+  } catch (error) {
+    const known = error instanceof HypersphereError;
+    const { stack } = (error ?? {}) as Partial<Error>;
+    complain(`${known ? `${error.name}: ${error.message}` : `internal: ${stack ?? reason(error)}`}\n`);
+    Deno.exitCode = 1;
+  }
+  Deno.exit();
+}
 
 /** Columns of the terminal; 80 without a terminal. */
 export function columns(): number {

@@ -1,4 +1,5 @@
 import augmentWgsl from '../../shaders/augment.wgsl' with { type: 'text' };
+import blurWgsl from '../../shaders/blur.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { checkNumber, checkOptions, inRange, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
@@ -6,7 +7,6 @@ import { checkScalar } from '../graph/check.ts';
 import { type Call, type Kernel, op } from '../graph/op.ts';
 import { type Scalar, type Shape, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { randomLib } from '../ops/random.ts';
-import { blur } from './blur.ts';
 import {
   batchShape,
   checkDataset,
@@ -211,15 +211,8 @@ const kernel = (call: Call<Options>): Kernel<Options> => ({
       ERASE: isOn(a.erase?.probability),
     };
   },
-  uniform: ({ options: { shape, count, batch, start, seed, step, factors, offsets, a } }) => ({
-    count,
-    batch,
-    rows: shape[0],
-    height: shape[1],
-    width: shape[2],
-    start,
-    seed,
-    step,
+  uniform: ({ options: { shape, mode: _, a, ...drawn } }) => ({
+    ...{ ...drawn, rows: shape[0], height: shape[1], width: shape[2] },
     rotation: a.rotation ?? 0,
     scale: a.scale ?? 1,
     shift: a.shift ?? 0,
@@ -242,8 +235,6 @@ const kernel = (call: Call<Options>): Kernel<Options> => ({
     erase: a.erase?.probability ?? 0,
     eraseLow: a.erase?.size[0] ?? 1,
     eraseHigh: a.erase?.size[1] ?? 1,
-    factors,
-    offsets,
   }),
   rounds: ({ options: { shape } }) => ({
     size: shape[1] * shape[2],
@@ -260,6 +251,40 @@ const augmentOp = op({
   shape: (_: (Tensor | null)[], { shape }: Options) => shape,
   kernel,
 });
+
+interface Blur {
+  /** Rows of a view. */
+  batch: number;
+  /** Position of the first row. */
+  start: Scalar;
+  seed: Scalar;
+  step: Scalar;
+  probability: Scalar;
+  sigma: readonly [Scalar, Scalar];
+}
+
+const blurOp = op({
+  name: 'blur',
+  half: true,
+  shape: ([x]: [x: Tensor], _: Blur & { vertical: number }) => x.shape,
+  kernel: {
+    source: [blurWgsl, gridWgsl, randomLib],
+    entry: 'blur_forward',
+    inputs: ['x'],
+    outputs: ['y'],
+    constants: ({ inputs }) => ({ CHANNELS: inputs[0].shape[3] }),
+    uniform: ({ inputs: [x], options: { sigma, ...drawn } }) => ({
+      ...{ ...drawn, rows: x.shape[0], height: x.shape[1], width: x.shape[2] },
+      ...{ sigmaLow: sigma[0], sigmaHigh: sigma[1] },
+    }),
+    rounds: () => 17,
+    invocations: ({ inputs }) => inputs[0].size / inputs[0].shape[3],
+  },
+});
+
+/** Blurs some of the views [views * batch, H, W, C]: horizontally, then vertically. Random numbers are drawn as in `augment`. */
+const blur = (x: Tensor, options: Blur): Tensor =>
+  [0, 1].reduce((y, vertical) => blurOp([y], { ...options, vertical }), x);
 
 /**
  * Random views of a batch, f32 [views * batch, H, W, C], view A first: samples are gathered, changed and normalised in

@@ -292,7 +292,8 @@ export interface Sampling {
   step?: Scalar;
 }
 
-interface Options extends Sampling {
+/** The uniform block of dataset.wgsl, and the shape of images. */
+interface Options extends Required<Omit<Sampling, 'indices'>> {
   mode: number;
   rows: number;
   batch: number;
@@ -301,6 +302,7 @@ interface Options extends Sampling {
   count: number;
   size: number;
   channels: number;
+  shape?: Shape;
 }
 
 /** The `mode` of dataset.wgsl and augment.wgsl. */
@@ -334,25 +336,12 @@ export function samplingMode(
   return RANDOM_EPOCH;
 }
 
-const uniform = ({ options: o }: Call<Options>) => ({
-  count: o.count,
-  rows: o.rows,
-  size: o.size,
-  channels: o.channels,
-  mode: o.mode,
-  start: o.start ?? 0,
-  seed: o.seed ?? 0,
-  step: o.step ?? 0,
-  batch: o.batch,
-  factors: o.factors,
-  offsets: o.offsets,
-});
 const kernel = (entry: string, invocations: (options: Options) => number): Kernel<Options> => ({
   source: [datasetWgsl, onePartWgsl, gridWgsl, randomLib],
   entry,
   inputs: ['source', 'indices'],
   outputs: ['y'],
-  uniform,
+  uniform: ({ options: { shape: _, ...fields } }) => fields,
   // Eight elements, and the permutation of a random epoch.
   rounds: () => 500,
   invocations: ({ options }) => invocations(options),
@@ -387,22 +376,14 @@ const labelsOp = op({
 });
 
 function optionsOf(op: string, data: Dataset, batch: number, views: number, sampling: Sampling): Options {
-  const { start, seed, step } = sampling;
+  const { start = 0, seed = 0, step = 0 } = sampling;
   const mode = samplingMode(op, data, batch, sampling);
   if (batch * views > LARGEST_U32)
     throwShapeError(op, `expected at most ${LARGEST_U32} rows, got ${batch * views}`);
+  const { count, height, width, channels } = data;
   return {
-    mode,
-    rows: batch * views,
-    batch,
-    start,
-    seed,
-    step,
-    factors: UNUSED,
-    offsets: UNUSED,
-    count: data.count,
-    size: data.height * data.width * data.channels,
-    channels: data.channels,
+    ...{ mode, rows: batch * views, batch, start, seed, step, factors: UNUSED, offsets: UNUSED },
+    ...{ count, size: height * width * channels, channels },
   };
 }
 

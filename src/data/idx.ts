@@ -192,14 +192,12 @@ export function checkImages(where: string, images: unknown): asserts images is I
 export async function loadIdx(source: string | URL | ArrayBuffer | Uint8Array): Promise<Idx> {
   if (typeof source !== 'string' && !(source instanceof URL)) return parseIdx(source, 'loadIdx');
   const name = nameText(String(source));
-  const response = await fetch(source).catch((error: Error) => {
+  const failed = (error: Error) => {
     throw new InputError(`loadIdx: "${name}" cannot be read: ${oneLine(error.message)}`);
-  });
+  };
+  const response = await fetch(source).catch(failed);
   if (!response.ok) throw new InputError(`loadIdx: "${name}" cannot be read: HTTP ${response.status}`);
-  const bytes = await response.arrayBuffer().catch((error: Error) => {
-    throw new InputError(`loadIdx: "${name}" cannot be read: ${oneLine(error.message)}`);
-  });
-  return parseIdx(bytes, name);
+  return parseIdx(await response.arrayBuffer().catch(failed), name);
 }
 
 /** Pixels as a caller may give them: bytes, or numbers of [0, 1]. */

@@ -23,20 +23,13 @@ type Integers =
   | BigUint64Array;
 
 /** The number types, by the part of a dtype after the sign of the byte order. */
-const NUMBERS = new Map<string, NumberType>([
-  ['f2', Uint16Array],
-  ['f4', Float32Array],
-  ['f8', Float64Array],
-  ['b1', Uint8Array],
-  ['i1', Int8Array],
-  ['u1', Uint8Array],
-  ['i2', Int16Array],
-  ['u2', Uint16Array],
-  ['i4', Int32Array],
-  ['u4', Uint32Array],
-  ['i8', BigInt64Array],
-  ['u8', BigUint64Array],
-]);
+const NUMBERS = new Map<string, NumberType>(
+  Object.entries({
+    ...{ f2: Uint16Array, f4: Float32Array, f8: Float64Array, b1: Uint8Array, i1: Int8Array, u1: Uint8Array },
+    ...{ i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array },
+    ...{ i8: BigInt64Array, u8: BigUint64Array },
+  }),
+);
 type Numbers = Float32Array | Float64Array | Integers;
 interface NumberType {
   new (buffer: ArrayBuffer): Numbers;

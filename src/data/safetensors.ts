@@ -1,7 +1,7 @@
 import { checkNumber, checkOptions, oneLine, shown, shownList } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { type Data, readRange } from '../gpu/values.ts';
+import { ARRAYS, type Data, readRange } from '../gpu/values.ts';
 import { shownTensor } from '../graph/check.ts';
 import { type DType, type Shape, sameShape, show, sizeOf, Variable } from '../graph/tensor.ts';
 import { variableRange, writeVariable } from '../runtime/variables.ts';
@@ -25,8 +25,7 @@ export interface FileContents {
 }
 
 const fileTypes = { f32: 'F32', u32: 'U32', u8: 'U8' } as const;
-const arrays = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
-const bytesOf = (dtype: DType) => arrays[dtype].BYTES_PER_ELEMENT;
+const bytesOf = (dtype: DType) => ARRAYS[dtype].BYTES_PER_ELEMENT;
 /** The longest header that is read, as in the reference implementation. */
 const LONGEST_HEADER = 100_000_000;
 const METADATA = '__metadata__';
@@ -39,21 +38,17 @@ const BITS = new Map<string, number>(
   }),
 );
 
+/** The f32 whose upper halves are these. */
+const upperHalves = (words: Uint16Array) =>
+  new Float32Array(Uint32Array.from(words, (word) => word << 16).buffer);
+
 /** The types that can be read, and how they are converted. */
 const READERS = new Map<unknown, { dtype: DType; read: (buffer: ArrayBuffer) => Data }>([
   ['F32', { dtype: 'f32', read: (buffer) => new Float32Array(buffer) }],
   ['U32', { dtype: 'u32', read: (buffer) => new Uint32Array(buffer) }],
   ['U8', { dtype: 'u8', read: (buffer) => new Uint8Array(buffer) }],
   ['F16', { dtype: 'f32', read: (buffer) => Float32Array.from(new Uint16Array(buffer), halfOf) }],
-  [
-    'BF16',
-    {
-      dtype: 'f32',
-      // The upper half of an f32.
-      read: (buffer) =>
-        new Float32Array(Uint32Array.from(new Uint16Array(buffer), (word) => word << 16).buffer),
-    },
-  ],
+  ['BF16', { dtype: 'f32', read: (buffer) => upperHalves(new Uint16Array(buffer)) }],
 ]);
 
 /**
@@ -79,10 +74,10 @@ export function encodeSafetensors(
     if (seen.has(name)) throw bad(`two tensors are called ${quoted(name)}`);
     seen.add(name);
     const { dtype, shape, data } = tensor;
-    if (typeof dtype !== 'string' || !Object.hasOwn(arrays, dtype))
+    if (typeof dtype !== 'string' || !Object.hasOwn(ARRAYS, dtype))
       throw bad(`${quoted(name)}: expected a dtype of f32, u32 or u8, got ${shown(dtype)}`);
     if (!isSizes(shape)) throw bad(`${quoted(name)}: expected a shape, got ${shownList(shape)}`);
-    const make = arrays[dtype as DType];
+    const make = ARRAYS[dtype as DType];
     if (!(data instanceof make) || data.length !== sizeOf(shape))
       throw bad(`${quoted(name)}: expected a ${make.name} of ${sizeOf(shape)} elements, got ${shown(data)}`);
   }

@@ -91,10 +91,8 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     );
   const adapter = await api.requestAdapter(powerPreference ? { powerPreference } : undefined);
   if (!adapter) throw new AdapterMissingError();
-  const requiredLimits: Record<string, number> = {};
-  if (!options.defaultLimits) {
-    for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
-  }
+  const limits = options.defaultLimits ? [] : LIMITS;
+  const requiredLimits = Object.fromEntries(limits.map((name) => [name, adapter.limits[name]]));
   const requiredFeatures = WANTED.filter((feature) => adapter.features.has(feature));
   const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   return wrap(gpu, describe(adapter.info), false, options);

@@ -1,4 +1,5 @@
 import { ValidationError } from './errors.ts';
+import { memo } from './memo.ts';
 import { formatOf } from './memory.ts';
 
 /** The key of a compute pipeline. */
@@ -45,30 +46,17 @@ export function createPipelineCache(gpu: GPUDevice): PipelineCache {
   const layouts = new Map<string, GPUBindGroupLayout>();
   const pipelines = new Map<string, Promise<Pipeline>>();
 
-  const moduleFor = (source: string, label: string) => {
-    let module = modules.get(source);
-    if (!module) {
-      module = gpu.createShaderModule({ label, code: source });
-      modules.set(source, module);
-    }
-    return module;
-  };
-  const layoutFor = (access: string) => {
-    let layout = layouts.get(access);
-    if (!layout) {
-      const entries: GPUBindGroupLayoutEntry[] = [{ binding: 0, visibility: 4, buffer: { type: 'uniform' } }];
-      for (const [i, letter] of [...access].entries())
-        entries.push({ binding: i + 1, visibility: 4, ...bindingOf(letter) });
-      layout = gpu.createBindGroupLayout({ entries });
-      layouts.set(access, layout);
-    }
-    return layout;
+  const createLayout = (access: string) => {
+    const entries: GPUBindGroupLayoutEntry[] = [{ binding: 0, visibility: 4, buffer: { type: 'uniform' } }];
+    for (const [i, letter] of [...access].entries())
+      entries.push({ binding: i + 1, visibility: 4, ...bindingOf(letter) });
+    return gpu.createBindGroupLayout({ entries });
   };
   const build = async ({ source, entry, constants = {}, access }: PipelineKey): Promise<Pipeline> => {
-    const layout = layoutFor(access);
+    const layout = memo(layouts, access, () => createLayout(access));
     // A scope here, so that an invalid shader of a custom op is thrown here and not reported as uncaught.
     gpu.pushErrorScope('validation');
-    const module = moduleFor(source, entry);
+    const module = memo(modules, source, () => gpu.createShaderModule({ label: entry, code: source }));
     const made = gpu
       .createComputePipelineAsync({
         label: entry,
@@ -94,12 +82,7 @@ export function createPipelineCache(gpu: GPUDevice): PipelineCache {
   return {
     get(key) {
       const name = `${key.entry}|${key.access}|${JSON.stringify(key.constants ?? {})}|${key.source}`;
-      let pipeline = pipelines.get(name);
-      if (!pipeline) {
-        pipeline = build(key);
-        pipelines.set(name, pipeline);
-      }
-      return pipeline;
+      return memo(pipelines, name, () => build(key));
     },
   };
 }

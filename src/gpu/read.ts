@@ -1,5 +1,6 @@
 import type { Device } from './device.ts';
 import { assertAlive, reasonOf } from './device.ts';
+import { memo } from './memo.ts';
 import { align } from './memory.ts';
 import { submit } from './submit.ts';
 
@@ -19,11 +20,7 @@ export async function readBuffer(
   bytes: number,
 ): Promise<ArrayBuffer> {
   assertAlive(device);
-  let pool = idle.get(device);
-  if (!pool) {
-    pool = new Map();
-    idle.set(device, pool);
-  }
+  const pool = memo(idle, device, () => new Map<number, GPUBuffer[]>());
   // Powers of two, so that a few sizes are enough for all reads.
   const size = align(2 ** Math.ceil(Math.log2(Math.max(bytes, 256))));
   const staging = pool.get(size)?.pop() ?? device.memory.create('staging', size, COPY_DST_MAP_READ);

@@ -15,6 +15,8 @@ export interface Range {
   size: number;
 }
 
+/** The array of each type of tensors. */
+export const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 /** An array that can be written to a buffer. */
 export type Data = Float32Array | Uint32Array | Uint8Array;
 
@@ -24,34 +26,22 @@ export function writeBuffer(device: Device, buffer: GPUBuffer, offset: number, g
   assertAlive(device);
   // WebGPU does not accept shared memory: copy it.
   if (!(data.buffer instanceof ArrayBuffer)) data = data.slice();
-  if (data.byteLength % 4 === 0) {
-    device.gpu.queue.writeBuffer(
-      buffer,
-      offset,
-      data.buffer as ArrayBuffer,
-      data.byteOffset,
-      data.byteLength,
-    );
-    return;
+  if (data.byteLength % 4) {
+    data = new Uint8Array(Math.ceil(given.byteLength / 4) * 4);
+    data.set(given);
   }
-  const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
-  padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  device.gpu.queue.writeBuffer(buffer, offset, padded);
+  device.gpu.queue.writeBuffer(buffer, offset, data as Uint8Array<ArrayBuffer>);
 }
 
 /** Reads a range as numbers of a type. @param count how many there are, for u8 arrays, which are padded to a multiple of 4 bytes */
 export async function readRange(
   device: Device,
   { buffer, offset, size }: Range,
-  dtype: 'f32' | 'u32' | 'u8',
+  dtype: keyof typeof ARRAYS,
   count?: number,
 ): Promise<Data> {
   const bytes = await readBuffer(device, buffer, offset, dtype === 'u8' ? (count ?? size) : size);
-  return dtype === 'f32'
-    ? new Float32Array(bytes)
-    : dtype === 'u32'
-      ? new Uint32Array(bytes)
-      : new Uint8Array(bytes);
+  return new ARRAYS[dtype](bytes);
 }
 
 /** Throws unless `data` has `size` elements of the type that `dtype` means. */
@@ -59,9 +49,9 @@ export function checkData(
   what: string,
   data: unknown,
   size: number,
-  dtype: 'f32' | 'u32' | 'u8',
+  dtype: keyof typeof ARRAYS,
 ): asserts data is Data {
-  const expected = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array }[dtype];
+  const expected = ARRAYS[dtype];
   if (!(data instanceof expected)) {
     throw new InputError(`${what}: expected a ${expected.name}, got ${shown(data)}`);
   }

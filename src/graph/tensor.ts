@@ -59,7 +59,7 @@ export class Tensor {
 export type TypedArray = Float32Array | Uint32Array | Uint8Array;
 const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 const mistyped = (data: unknown, dtype: DType) =>
-  `expected ${dtype === 'f32' ? 'a Float32Array' : dtype === 'u32' ? 'a Uint32Array' : 'a Uint8Array'} for ${dtype}, got ${shown(data)}`;
+  `expected a ${ARRAYS[dtype].name} for ${dtype}, got ${shown(data)}`;
 
 function checkDType(op: string, dtype: unknown, types: readonly string[] = Object.keys(ARRAYS)): void {
   if (!types.includes(dtype as string))

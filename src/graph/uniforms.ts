@@ -43,25 +43,14 @@ export function fieldsOf(source: string): Map<string, Field> {
   return fields;
 }
 
-/** The uniform blocks of a plan. */
-export interface Uniforms {
-  data: ArrayBuffer;
-  /** The offset of the block of each dispatch, in bytes. */
-  offsets: number[];
-  /** The offset of the block that starts with the value of a scalar input. */
-  scalars: Map<Tensor, number>;
-  /** The number of bytes at the start that change from run to run. */
-  dynamicBytes: number;
-  /** Writes a scalar input to all fields that hold it. */
-  set(x: Tensor, value: number): void;
-}
+export type Uniforms = ReturnType<typeof layUniforms>;
 
 /**
  * The uniform blocks of a plan, one for each dispatch; those that change from run to run come first. Values are matched with fields
  * by name.
  * @throws InputError for a field without a value, a value without a field, or one that the field cannot hold
  */
-export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tensor>): Uniforms {
+export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tensor>) {
   const given = dispatches.map((d) => d.kernel.uniform?.(d) ?? {});
   const dynamic = given.map((values) =>
     Object.values(values)
@@ -116,9 +105,13 @@ export function layUniforms(dispatches: Dispatch[], inputs: Record<string, Tenso
   }
   return {
     data,
+    /** The offset of the block of each dispatch, in bytes. */
     offsets,
+    /** The offset of the block that starts with the value of a scalar input. */
     scalars,
+    /** The number of bytes at the start that change from run to run. */
     dynamicBytes,
+    /** Writes a scalar input to all fields that hold it. */
     set(x: Tensor, value: number) {
       for (const at of places.get(x)!) write(at, x.dtype, value);
     },

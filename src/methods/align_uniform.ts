@@ -7,7 +7,8 @@ import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 import { uniformityLoss } from './uniformity.ts';
 
-const hyperparameters = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT], chunks: CHUNKS } as const;
+const weights = { alignWeight: [1, WEIGHT], uniformWeight: [1, WEIGHT] } as const;
+const hyperparameters = { ...weights, chunks: CHUNKS } as const;
 
 /**
  * Alignment and uniformity as the objective: Wang & Isola 2020, arXiv 2005.10242, Section 5 and Figure 6.
@@ -22,12 +23,7 @@ export function alignUniformLoss(
   options: { alignWeight?: Scalar; uniformWeight?: Scalar } & { t?: number } = {},
 ): Tensor {
   checkViews('alignUniformLoss', zA, zB);
-  const { alignWeight, uniformWeight } = scalarsOf(
-    'alignUniformLoss',
-    options,
-    { alignWeight: hyperparameters.alignWeight, uniformWeight: hyperparameters.uniformWeight },
-    't',
-  );
+  const { alignWeight, uniformWeight } = scalarsOf('alignUniformLoss', options, weights, 't');
   const { t = 2 } = options;
   checkNumber(where('alignUniformLoss'), 't', t, { above: 0 });
   const uniform = mul(add(uniformityLoss(zA, { t }), uniformityLoss(zB, { t })), 0.5);

@@ -12,12 +12,12 @@ import { COUNT, FIXED_SHARE, type ImageMethod, SWITCH, VIEWS } from './method.ts
 import { prototypeCurve, prototypes, prototypeUse, softCrossEntropy } from './parts/prototypes.ts';
 import { checkPairs, parts } from './parts/views.ts';
 
+const temperatures = { temperature: [0.1, POSITIVE], teacherTemperature: [0.04, POSITIVE] } as const;
 const hyperparameters = {
   outputs: [256, COUNT],
   localViews: [2, VIEWS],
   momentum: [0.99, FIXED_SHARE],
-  temperature: [0.1, POSITIVE],
-  teacherTemperature: [0.04, POSITIVE],
+  ...temperatures,
   centre: [1, SWITCH],
 } as const;
 
@@ -38,10 +38,7 @@ export function dinoLoss(
   centre: Tensor,
   options: { temperature?: Scalar; teacherTemperature?: Scalar } = {},
 ): Tensor {
-  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, {
-    temperature: hyperparameters.temperature,
-    teacherTemperature: hyperparameters.teacherTemperature,
-  });
+  const { temperature, teacherTemperature } = scalarsOf('dinoLoss', options, temperatures);
   checkPairs('dinoLoss', students, teachers, centre);
   const targets = teachers.map((t) => stopGradient(softmax(div(sub(t, centre), teacherTemperature))));
   const pairs = students.flatMap((s, v) =>

@@ -11,7 +11,8 @@ import type { ImageMethod } from './method.ts';
 import { checkLabelled } from './parts/cross_batch_memory.ts';
 import { aroundProxies, PROXY_RATE } from './parts/proxies.ts';
 
-const hyperparameters = { alpha: [32, POSITIVE], delta: [0.1, WEIGHT], proxyRate: PROXY_RATE } as const;
+const ofLoss = { alpha: [32, POSITIVE], delta: [0.1, WEIGHT] } as const;
+const hyperparameters = { ...ofLoss, proxyRate: PROXY_RATE } as const;
 
 /** Rows of the identity: class -> [0, 1, 0, ...]. */
 const identity = (C: number) =>
@@ -39,10 +40,7 @@ export function proxyAnchorLoss(
   proxies: Tensor,
   options: { alpha?: Scalar; delta?: Scalar } = {},
 ): Tensor {
-  const { alpha, delta } = scalarsOf('proxyAnchorLoss', options, {
-    alpha: hyperparameters.alpha,
-    delta: hyperparameters.delta,
-  });
+  const { alpha, delta } = scalarsOf('proxyAnchorLoss', options, ofLoss);
   checkLabelled('proxyAnchorLoss', z, labels);
   checkTensor('proxyAnchorLoss', 'proxies', proxies, { dtype: 'f32', rank: 2 });
   const s = matmul(l2Normalize(proxies), l2Normalize(z), { transposeB: true }); // [C, M]
@@ -77,9 +75,5 @@ export const proxyAnchor = {
   hyperparameters,
   supervised: true,
   pointLoss,
-  build: (setting) =>
-    aroundProxies(setting, (z, labels, proxies) => {
-      const { alpha, delta } = setting.hyperparameters;
-      return proxyAnchorLoss(z, labels, proxies, { alpha, delta });
-    }),
+  build: (setting) => aroundProxies(setting, proxyAnchorLoss),
 } satisfies ImageMethod<typeof hyperparameters>;

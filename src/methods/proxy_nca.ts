@@ -46,9 +46,5 @@ export const proxyNca = {
   supervised: true,
   // The proxies can then only encode how often each class occurs.
   pointLoss: (_, { shares }) => shares.reduce((sum, p) => sum - p * Math.log(p), 0),
-  build: (setting) =>
-    aroundProxies(setting, (z, labels, proxies) => {
-      const { scale } = setting.hyperparameters;
-      return proxyNcaLoss(z, labels, proxies, { scale });
-    }),
+  build: (setting) => aroundProxies(setting, proxyNcaLoss),
 } satisfies ImageMethod<typeof hyperparameters>;

@@ -8,12 +8,12 @@ import { std, variance } from '../ops/variance.ts';
 import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
-const hyperparameters = {
+const weights = {
   invarianceWeight: [25, WEIGHT],
   varianceWeight: [25, WEIGHT],
   covarianceWeight: [1, WEIGHT],
-  chunks: CHUNKS,
 } as const;
+const hyperparameters = { ...weights, chunks: CHUNKS } as const;
 
 /** Keeps the gradient of the standard deviation finite at 0 (the paper's). */
 const EPSILON = 1e-4;
@@ -48,11 +48,7 @@ export function vicRegLoss(
   options: { invarianceWeight?: Scalar; varianceWeight?: Scalar; covarianceWeight?: Scalar } = {},
 ): Tensor {
   checkViews('vicRegLoss', zA, zB);
-  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf('vicRegLoss', options, {
-    invarianceWeight: hyperparameters.invarianceWeight,
-    varianceWeight: hyperparameters.varianceWeight,
-    covarianceWeight: hyperparameters.covarianceWeight,
-  });
+  const { invarianceWeight, varianceWeight, covarianceWeight } = scalarsOf('vicRegLoss', options, weights);
   const invariance = mean(square(sub(zA, zB)));
   const varying = mul(add(varianceTerm(zA), varianceTerm(zB)), 0.5);
   const redundancy = add(covarianceTerm(zA), covarianceTerm(zB));

@@ -6,8 +6,7 @@ import { mean, sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { compute, type Rows, tensorOf } from './compute.ts';
 import { metricsOf } from './metric.ts';
-import { isRounding } from './numbers.ts';
-import { fromFirst, inUnits } from './relative.ts';
+import { fromFirst, inUnits, isRounding } from './relative.ts';
 
 /**
  * Linear centred kernel alignment of two encoders (Kornblith et al. 2019, arXiv 1905.00414, eq. 4): |Y^T X|^2 /

@@ -16,7 +16,8 @@ export interface Slabs {
 /** Rows to measure, [N, D]: a variable on the GPU, several of them, or an array with its shape. */
 export type Rows = Variable | Slabs | { readonly data: Float32Array; readonly shape: readonly number[] };
 
-const isSlabs = (rows: Rows): rows is Slabs => 'slabs' in rows;
+/** The variables of rows on the GPU. */
+const slabsOf = (rows: Variable | Slabs): readonly Variable[] => ('slabs' in rows ? rows.slabs : [rows]);
 
 /**
  * Checks rows and returns their shape [N, D].
@@ -61,11 +62,11 @@ export function checkRows(where: string, rows: unknown): readonly [number, numbe
 /** Rows as a tensor of a graph. They must fit one binding: see {@link rowsThatFit}. */
 export function tensorOf(where: string, rows: Rows): Tensor {
   const shape = checkRows(where, rows);
-  if (rows instanceof Variable) return rows;
-  if (!isSlabs(rows)) return constant(rows.data, shape);
-  if (rows.slabs.length > 1)
-    throwShapeError(where, `expected rows in one variable, got ${show(shape)} in ${rows.slabs.length} slabs`);
-  return rows.slabs[0];
+  if ('data' in rows) return constant(rows.data, shape);
+  const slabs = slabsOf(rows);
+  if (slabs.length > 1)
+    throwShapeError(where, `expected rows in one variable, got ${show(shape)} in ${slabs.length} slabs`);
+  return slabs[0];
 }
 
 /** Throws unless all are rows of the same shape. */
@@ -113,14 +114,14 @@ export interface Part {
 export function partsOf(where: string, device: Device, rows: Rows, most = Number.POSITIVE_INFINITY): Part[] {
   const [N, D] = checkRows(where, rows);
   const fit = Math.min(most, rowsInBinding(device, D));
-  if (!(rows instanceof Variable) && !isSlabs(rows))
+  if ('data' in rows)
     return ranges(where, N, fit).map(([from, to]) => ({
       from,
       to,
       tensor: () => constant(rows.data.subarray(from * D, to * D), [to - from, D]),
     }));
   let before = 0;
-  return (rows instanceof Variable ? [rows] : rows.slabs).flatMap((slab) => {
+  return slabsOf(rows).flatMap((slab) => {
     const [n] = slab.shape;
     const start = before;
     before += n;
@@ -132,11 +133,30 @@ export function partsOf(where: string, device: Device, rows: Rows, most = Number
   });
 }
 
+/** The rows [from, to) of an array. */
+export const partOf = (
+  { data, shape: [, D] }: { data: Float32Array; shape: readonly number[] },
+  from: number,
+  to: number,
+) => ({ data: data.subarray(from * D, to * D), shape: [to - from, D] as [number, number] });
+
+/** The rows of an array at some indices. */
+export function picked<T extends Float32Array | Uint8Array>(
+  data: T,
+  width: number,
+  ids: ArrayLike<number>,
+): T {
+  const rows = new (data.constructor as new (length: number) => T)(ids.length * width);
+  for (let i = 0; i < ids.length; i++)
+    rows.set(data.subarray(ids[i] * width, (ids[i] + 1) * width), i * width);
+  return rows;
+}
+
 /** All rows, read back. */
 export async function readRows(where: string, device: Device, rows: Rows): Promise<Float32Array> {
   const [N, D] = checkRows(where, rows);
-  if (!(rows instanceof Variable) && !isSlabs(rows)) return rows.data;
-  const slabs = rows instanceof Variable ? [rows] : rows.slabs;
+  if ('data' in rows) return rows.data;
+  const slabs = slabsOf(rows);
   if (slabs.length === 1) return (await readVariable(device, slabs[0])) as Float32Array;
   const data = new Float32Array(N * D);
   let at = 0;
@@ -155,13 +175,8 @@ export async function rowsAt(
   ids: Uint32Array,
 ): Promise<{ data: Float32Array; shape: [number, number] }> {
   const [, D] = checkRows(where, rows);
+  if ('data' in rows) return { data: picked(rows.data, D, ids), shape: [ids.length, D] };
   const data = new Float32Array(ids.length * D);
-  const put = (at: number, from: Float32Array, row: number) =>
-    data.set(from.subarray(row * D, (row + 1) * D), at * D);
-  if (!(rows instanceof Variable) && !isSlabs(rows)) {
-    for (const [at, id] of ids.entries()) put(at, rows.data, id);
-    return { data, shape: [ids.length, D] };
-  }
   for (const { from, to, tensor } of partsOf(where, device, rows)) {
     const places = Uint32Array.from(ids.keys()).filter((at) => ids[at] >= from && ids[at] < to);
     for (const [first, last] of ranges(where, places.length, rowsInBinding(device, D))) {
@@ -174,7 +189,7 @@ export async function rowsAt(
         );
         return { found: gather(tensor(), wanted) };
       });
-      for (const [row, at] of some.entries()) put(at, found, row);
+      for (const [row, at] of some.entries()) data.set(found.subarray(row * D, (row + 1) * D), at * D);
     }
   }
   return { data, shape: [ids.length, D] };
@@ -204,7 +219,7 @@ export async function rowsThatFit(
 export const freeRows = (device: Device, rows: readonly Rows[]): void =>
   freeVariables(
     device,
-    rows.flatMap((each) => (each instanceof Variable ? [each] : isSlabs(each) ? [...each.slabs] : [])),
+    rows.flatMap((each) => ('data' in each ? [] : slabsOf(each))),
   );
 
 /** Checks k of the nearest among so many rows. */

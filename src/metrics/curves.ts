@@ -24,12 +24,12 @@ export interface Curve {
   hint: string;
 }
 
+/** Numbers of three decimals, unless a row says otherwise. */
 const rows = [
   {
     key: 'loss',
     name: 'loss',
     short: 'loss',
-    kind: 'number',
     digits: 4,
     shown: ['report', 'demo'],
     hint: 'of the training batch',
@@ -38,8 +38,6 @@ const rows = [
     key: 'alignment',
     name: 'alignment',
     short: 'align',
-    kind: 'number',
-    digits: 3,
     shown: ['report', 'demo'],
     hint: 'distance of two views: 0 is best',
   },
@@ -47,8 +45,6 @@ const rows = [
     key: 'uniformity',
     name: 'uniformity',
     short: 'unif',
-    kind: 'number',
-    digits: 3,
     shown: ['report', 'demo'],
     target: { key: 'uniformityOptimum', name: 'optimum' },
     hint: 'evenness on the sphere: lower is better',
@@ -58,7 +54,6 @@ const rows = [
     name: 'effective rank',
     long: 'effective rank of z',
     short: 'rank',
-    kind: 'number',
     digits: 1,
     shown: ['report', 'demo'],
     hint: 'dimensions in use',
@@ -66,7 +61,6 @@ const rows = [
   {
     key: 'participation',
     name: 'participation ratio',
-    kind: 'number',
     digits: 1,
     shown: [],
     hint: 'strong directions',
@@ -75,8 +69,6 @@ const rows = [
     key: 'std',
     name: 'std',
     long: 'std of z',
-    kind: 'number',
-    digits: 3,
     shown: ['report', 'demo'],
     target: { key: 'stdIsotropic', name: '1/√d' },
     hint: 'of the coordinates of a unit embedding',
@@ -84,8 +76,6 @@ const rows = [
   {
     key: 'length',
     name: 'length',
-    kind: 'number',
-    digits: 3,
     shown: ['demo'],
     hint: 'of z before it is normalised',
   },
@@ -95,7 +85,6 @@ const rows = [
     long: 'quick k-NN, augmented',
     short: 'knn',
     kind: 'accuracy',
-    digits: 3,
     shown: ['report', 'demo'],
     needs: ['labels'],
     hint: 'of test images, by labelled training images',
@@ -105,12 +94,11 @@ const rows = [
     name: 'linear probe',
     long: 'quick linear probe, augmented',
     kind: 'accuracy',
-    digits: 3,
     shown: ['report'],
     needs: ['labels'],
     hint: 'of test images, by labelled training images',
   },
-] as const satisfies readonly Curve[];
+] as const satisfies readonly (Omit<Curve, 'kind' | 'digits'> & Partial<Curve>)[];
 
 type Row = (typeof rows)[number];
 
@@ -125,4 +113,4 @@ export type CurveRow = Curve & { key: CurveKey };
 export type Watched = { [K in Exclude<CurveKey, 'loss' | Labelled>]: number } & { [K in Labelled]?: number };
 
 /** The metrics that are measured during training, the loss first. */
-export const curves: readonly CurveRow[] = rows;
+export const curves: readonly CurveRow[] = rows.map((row) => ({ kind: 'number', digits: 3, ...row }));

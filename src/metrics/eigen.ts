@@ -196,6 +196,24 @@ export function solvePositiveDefinite(a: ArrayLike<number>, b: ArrayLike<number>
   return x;
 }
 
+/**
+ * Weights [D, C] of ridge regression on centred rows: (gram + r I)^-1 cross.
+ * @param gram [D, D] of the rows, @param cross [D, C] of rows and targets
+ * @param ridge r in units of the mean of gram's diagonal; where that is 0, all rows are equal and any r works
+ */
+export function ridgeRegression(
+  gram: ArrayLike<number>,
+  cross: ArrayLike<number>,
+  D: number,
+  ridge: number,
+): Float64Array {
+  const matrix = Float64Array.from(gram);
+  let trace = 0;
+  for (let i = 0; i < D; i++) trace += matrix[i * D + i];
+  for (let i = 0; i < D; i++) matrix[i * D + i] += trace ? (ridge * trace) / D : 1;
+  return solvePositiveDefinite(matrix, cross, D);
+}
+
 /** row -= factor other */
 function subtract(row: Float64Array, factor: number, other: Float64Array): void {
   for (let j = 0; j < row.length; j++) row[j] -= factor * other[j];

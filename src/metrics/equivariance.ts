@@ -7,11 +7,10 @@ import { matmul } from '../ops/matmul.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { variance } from '../ops/variance.ts';
-import { compute, type Rows, readRows, sameShapes, tensorOf } from './compute.ts';
-import { solvePositiveDefinite } from './eigen.ts';
+import { compute, partOf, type Rows, readRows, sameShapes, tensorOf } from './compute.ts';
+import { ridgeRegression } from './eigen.ts';
 import { type MetricContext, metricsOf } from './metric.ts';
-import { isRounding } from './numbers.ts';
-import { fromFirst, inUnits } from './relative.ts';
+import { fromFirst, inUnits, isRounding } from './relative.ts';
 
 /** Embeddings of the same samples without and with a transformation g, f32 [N, D] each. */
 export interface Pair {
@@ -61,11 +60,7 @@ export async function equivariance(
   });
   if (isRounding(N * fit.spread[0], fit.size[0]))
     return { r2: Number.NaN, control: test.wrong ? Number.NaN : null };
-  const gram = Float64Array.from(fit.gram);
-  let trace = 0;
-  for (let i = 0; i < D; i++) trace += gram[i * D + i];
-  for (let i = 0; i < D; i++) gram[i * D + i] += (ridge * trace) / D;
-  const weights = Float32Array.from(solvePositiveDefinite(gram, fit.cross, D));
+  const weights = Float32Array.from(ridgeRegression(fit.gram, fit.cross, D, ridge));
   const wanted = { right: test.fgx, ...(test.wrong && { wrong: test.wrong }) };
   const errors = await compute(device, () => {
     const x = sub(div(tensorOf('equivariance', test.fx), fit.unitX[0]), constant(fit.mx, [1, D]));
@@ -133,15 +128,15 @@ const onLastSixth = ({ device, where, turned, shared }: Required<MetricContext>)
     const [N, D] = all.still.shape;
     const cut = N - Math.floor(N / 6);
     if (N - cut < 2) return undefined;
-    const part = (data: Float32Array, from: number, to: number) => ({
-      data: data.subarray(from * D, to * D),
-      shape: [to - from, D],
+    const read = async (rows: Rows) => ({
+      data: await readRows(where, device, rows),
+      shape: [N, D] as const,
     });
-    const [fx, fgx] = [await readRows(where, device, all.still), await readRows(where, device, all.turned)];
-    const wrong = all.wrong && part(await readRows(where, device, all.wrong), cut, N);
+    const [fx, fgx] = [await read(all.still), await read(all.turned)];
+    const wrong = all.wrong && partOf(await read(all.wrong), cut, N);
     return equivariance(
       device,
-      { fx: part(fx, 0, cut), fgx: part(fgx, 0, cut) },
-      { fx: part(fx, cut, N), fgx: part(fgx, cut, N), ...(wrong && { wrong }) },
+      { fx: partOf(fx, 0, cut), fgx: partOf(fgx, 0, cut) },
+      { fx: partOf(fx, cut, N), fgx: partOf(fgx, cut, N), ...(wrong && { wrong }) },
     );
   });

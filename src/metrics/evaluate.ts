@@ -188,7 +188,11 @@ async function contextOf(job: Job): Promise<MetricContext> {
   const normalize = forward !== null;
   const encode = async (data: Dataset, from: number, to: number, view?: Augmentation, viewSeed = seed) => {
     const augmentation = view && scaledTo(data, view);
-    const made = await embedSlabs(device, data, present(apply), {
+    const outputs = (x: Tensor): Record<string, Tensor> => {
+      const { h, z } = apply(x);
+      return z === undefined ? { h } : { h, z };
+    };
+    const made = await embedSlabs(device, data, outputs, {
       ...(augmentation && { augmentation, seed: viewSeed }),
       ...{ batch, normalize },
       onProgress: (fraction) => report('encoding', ENCODING * (from + (to - from) * fraction)),
@@ -232,14 +236,6 @@ async function contextOf(job: Job): Promise<MetricContext> {
   const [z, zA, zB] = ofZ.rows;
   return { ...context, z: representation('z', z), views: [zA, zB] };
 }
-
-/** The outputs that an encoder has. */
-const present =
-  (apply: Encoder) =>
-  (x: Tensor): Record<string, Tensor> => {
-    const { h, z } = apply(x);
-    return z === undefined ? { h } : { h, z };
-  };
 
 /** The rows whose label counts; nothing if there are so many classes that clusters agree with them by chance. */
 async function clusteredOf(

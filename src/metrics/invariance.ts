@@ -6,8 +6,7 @@ import { square } from '../ops/unary.ts';
 import { variance } from '../ops/variance.ts';
 import { compute, type Rows, sameShapes, tensorOf } from './compute.ts';
 import { metricsOf } from './metric.ts';
-import { isRounding } from './numbers.ts';
-import { fromFirst, inUnits } from './relative.ts';
+import { fromFirst, inUnits, isRounding } from './relative.ts';
 
 /**
  * How little a transformation g moves f, relative to the distance of samples: 1 - E |f(gx) - f(x)|^2 / E |f(x) - f(x')|^2.

@@ -14,7 +14,7 @@ import { checkOn } from '../runtime/check.ts';
 import { checkNeighbours, checkRows, type Rows } from './compute.ts';
 import { type MetricContext, metricsOf, type Representation } from './metric.ts';
 import { nearest } from './nearest.ts';
-import { agreeing, agreeingPerClass, worstOf } from './per_class.ts';
+import { agreeing, agreeingPerClass, indexOfLargest, worstOf } from './per_class.ts';
 
 export interface KnnOptions extends LabelOptions {
   /** Neighbours that vote. Default: see {@link knnNeighbours}. */
@@ -111,9 +111,7 @@ export function vote(
   return Uint32Array.from({ length: neighbours.length / k }, (_, i) => {
     votes.fill(0);
     for (let j = 0; j < k; j++) votes[numbers[neighbours[i * k + j]]]++;
-    let most = 0;
-    for (let c = 1; c < classes; c++) if (votes[c] > votes[most]) most = c;
-    return most;
+    return indexOfLargest(votes);
   });
 }
 
@@ -149,14 +147,13 @@ export async function knnAccuracy(
 const COUNT = { key: 'k', text: (k: number) => `k = ${k}` } as const;
 
 export const knnMetrics = /* @__PURE__ */ metricsOf(
-  { kind: 'accuracy', better: 'higher', needs: ['labels'], stage: 'k-NN' },
+  { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'], stage: 'k-NN' },
   [
     {
       cost: 3.5,
       key: 'knn',
       name: 'k-NN accuracy',
       short: 'k-NN',
-      group: 'accuracy',
       phrase: 'k-NN',
       count: COUNT,
       measure: {},
@@ -172,7 +169,6 @@ export const knnMetrics = /* @__PURE__ */ metricsOf(
       key: 'worstClass',
       name: 'k-NN, worst class',
       short: 'worst class',
-      group: 'accuracy',
       phrase: 'k-NN of the worst class',
       measure: {},
       text: 'k-NN accuracy on the class that it serves worst. A mean over classes can rise while one of them is given up.',
@@ -183,7 +179,6 @@ export const knnMetrics = /* @__PURE__ */ metricsOf(
       key: 'augKnn',
       name: 'k-NN, augmented',
       short: 'AUG-k-NN',
-      group: 'accuracy',
       phrase: 'augmented k-NN',
       measure: { key: 'knnViews', name: 'k-NN of the views' },
       text: 'The same vote when the test images are randomly augmented first. It asks for invariance, which raw pixels do not have.',
@@ -192,7 +187,6 @@ export const knnMetrics = /* @__PURE__ */ metricsOf(
     {
       key: 'worstClassViews',
       name: 'k-NN of the views, worst class',
-      group: 'accuracy',
       only: 'measure',
       text: 'The same for the class that it serves worst.',
       async compute(context) {

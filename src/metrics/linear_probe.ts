@@ -16,9 +16,9 @@ import { permutationArray } from '../ops/random.ts';
 import { checkOn } from '../runtime/check.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import { bindingLimit, checkRows, compute, partsOf, type Rows, ranges, rowsAt } from './compute.ts';
-import { fitLogistic } from './logistic.ts';
+import { fitLogistic, type LogisticOptions, paddedSizes } from './logistic.ts';
 import { type MetricContext, metricsOf } from './metric.ts';
-import { agreeing } from './per_class.ts';
+import { agreeing, indexOfLargest } from './per_class.ts';
 
 /** Accuracy: mean and standard deviation over draws. */
 export interface ProbeResult {
@@ -146,11 +146,9 @@ export async function linearProbe(
   const accuracies: number[] = [];
   let done = 0;
   for (const [from, to] of fits) {
-    const progress = (share: number) => onProgress?.((from + share * (to - from)) / chosen.length);
     const fit = await fitOf(device, train, numbers, chosen.slice(from, to), {
-      classes,
-      iterations,
-      onProgress: progress,
+      ...{ classes, iterations },
+      onProgress: (share) => onProgress?.((from + share * (to - from)) / chosen.length),
     });
     done = Math.max(done, fit.iterations);
     accuracies.push(...(await fit.accuracies(test, asked)));
@@ -158,15 +156,10 @@ export async function linearProbe(
   return { ...spread(accuracies), accuracies, labels: used, iterations: done };
 }
 
-/** The number of rows to which a fit pads `used` rows: see `fitLogistic`. */
-function paddedRows(used: number): number {
-  const splits = Math.ceil(used / 1024);
-  return splits * 16 * Math.ceil(used / splits / 16);
-}
-
 /** The most rows of D features that a fit can use if a binding holds `bytes` bytes: see `fitLogistic`. */
 export function rowsOfFit(bytes: number, D: number, classes: number): number {
-  const [width, lanes] = [D + 1, classes].map((n) => 4 * Math.ceil(n / 4));
+  const { width, lanes } = paddedSizes(1, D, classes);
+  const paddedRows = (used: number) => paddedSizes(used, D, classes).rows;
   // Rows, standardised; their logits; and a product for each 1,024 of them.
   const rows = Math.floor(bytes / 4 / Math.max(width, lanes));
   let most = Math.min(rows, 1024 * Math.floor(bytes / 4 / (lanes * width)));
@@ -178,11 +171,10 @@ export function rowsOfFit(bytes: number, D: number, classes: number): number {
 
 /** The most draws of this many rows that one fit solves together. */
 function drawsOfFit(bytes: number, D: number, classes: number, used: number): number {
-  const [width, lanes] = [D + 1, classes].map((n) => 4 * Math.ceil(n / 4));
-  const rows = paddedRows(used);
+  const { splits, rows, width, lanes } = paddedSizes(used, D, classes);
   const largest = Math.max(
     rows * Math.max(width, lanes),
-    Math.ceil(used / 1024) * lanes * width,
+    splits * lanes * width,
     used < D ? rows ** 2 : 0,
     D * classes,
   );
@@ -219,12 +211,9 @@ async function fitOf(
   train: Rows,
   numbers: Uint32Array,
   chosen: readonly Uint32Array[],
-  {
-    classes,
-    iterations,
-    onProgress,
-  }: { classes: number; iterations: number; onProgress: (share: number) => void },
+  options: Pick<LogisticOptions, 'classes' | 'iterations' | 'onProgress'>,
 ) {
+  const { classes } = options;
   const where = 'linearProbe';
   const [N, D] = checkRows(where, train);
   const indices = new Uint32Array(chosen.length * chosen[0].length);
@@ -251,7 +240,7 @@ async function fitOf(
   const columns = problems * classes;
   let fit: Awaited<ReturnType<typeof fitLogistic>>;
   try {
-    fit = await fitLogistic(device, features, labels, { classes, indices, problems, iterations, onProgress });
+    fit = await fitLogistic(device, features, labels, { ...options, indices, problems });
   } finally {
     if (made) freeVariables(device, [features]);
   }
@@ -273,9 +262,7 @@ async function fitOf(
       for (const [b, list] of guessed.entries())
         for (let i = 0; i < to - from; i++) {
           const at = i * columns + b * classes;
-          let best = 0;
-          for (let c = 1; c < classes; c++) if (logits[at + c] > logits[at + best]) best = c;
-          list[from + i] = best;
+          list[from + i] = indexOfLargest(logits.subarray(at, at + classes));
         }
     }
     return guessed.map((list) => agreeing(list, asked));
@@ -292,7 +279,7 @@ function spread(values: number[]): { accuracy: number; std: number } {
 const countText = (count: number) => `${count.toLocaleString('en')} labels`;
 
 export const probeMetrics = /* @__PURE__ */ metricsOf(
-  { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'] },
+  { group: 'accuracy', kind: 'accuracy', better: 'higher', needs: ['labels'], stage: 'few labels' },
   [
     {
       stage: 'linear probe',
@@ -307,7 +294,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
       compute: allLabels,
     },
     {
-      stage: 'few labels',
       cost: 22,
       key: 'linearProbe1000',
       name: 'linear probe, 1,000 labels',
@@ -319,7 +305,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
       compute: (context) => fewLabels(context, { name: 'linear probe, 1,000 labels', labels: 1000 }),
     },
     {
-      stage: 'few labels',
       cost: 6,
       key: 'linearProbe100',
       name: 'linear probe, 100 labels',
@@ -332,7 +317,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
     },
     {
       only: 'measure',
-      stage: 'few labels',
       key: 'linearProbe100PerClass',
       name: 'linear probe, 100 a class',
       text: 'The same with 100 labels for each class.',
@@ -340,7 +324,6 @@ export const probeMetrics = /* @__PURE__ */ metricsOf(
     },
     {
       only: 'measure',
-      stage: 'few labels',
       key: 'linearProbe10PerClass',
       name: 'linear probe, 10 a class',
       text: 'The same with 10 labels for each class.',

@@ -1,7 +1,7 @@
 import logisticWgsl from '../../shaders/logistic.wgsl' with { type: 'text' };
 import type { Device } from '../gpu/device.ts';
 import { type Call, type Inputs, type Kernel, type Outputs, op } from '../graph/op.ts';
-import { constant, reshape, type Shape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
+import { constant, reshape, type Tensor, type Variable, variable } from '../graph/tensor.ts';
 import { mul, sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { fromOperands } from '../ops/operands.ts';
@@ -28,19 +28,7 @@ interface Options extends Sizes {
 }
 
 const source = fromOperands(logisticWgsl);
-const uniform = ({ options: o }: Call<Options>) => ({
-  problems: o.problems,
-  rows: o.rows,
-  used: o.used,
-  features: o.features,
-  width: o.width,
-  classes: o.classes,
-  lanes: o.lanes,
-  parts: o.parts ?? 1,
-  splits: o.splits,
-  size: o.size ?? 0,
-  lambda: o.lambda,
-});
+const uniform = ({ options }: Call<Options>) => ({ parts: 1, size: 0, ...options });
 
 /** One op of logistic.wgsl: what it reads, changes and makes, and a count of invocations. */
 /* @__NO_SIDE_EFFECTS__ */
@@ -139,35 +127,20 @@ const advanceOp = logisticOp('logistic_advance', (o) => (o.problems * o.size!) /
   workgroupSize: 256,
 });
 
-/** A product for 12 lanes. */
-/* @__NO_SIDE_EFFECTS__ */
-function productOp(
-  entry: string,
-  invocations: (o: Options) => number,
-  shapeOf: (o: Options) => Shape,
-  rounds: (o: Options) => number,
-) {
-  return op({
-    ...logisticOp(entry, invocations, () => [], {}).op,
-    shape: (_: [x: Tensor, y: Tensor], o: Options) => shapeOf(o),
-    kernel: {
-      ...{ source, entry, inputs: ['x', 'y'], outputs: ['product'], uniform },
-      rounds: ({ options }) => rounds(options),
-      invocations: ({ options }) => invocations(options),
-    },
-  });
-}
-
-const logitsOp = productOp(
+/** Products for 12 lanes. */
+const PRODUCT = { inputs: ['x', 'y'], outputs: ['product'] };
+const logitsOp = logisticOp(
   'logistic_logits',
   (o) => (o.problems * o.rows) / 16,
-  (o) => [o.problems, o.rows, 12],
+  (_, o) => [o.problems, o.rows, 12],
+  PRODUCT,
   (o) => o.width / 4 + 1,
 );
-const productsOp = productOp(
+const productsOp = logisticOp(
   'logistic_products',
   (o) => o.problems * o.splits * Math.ceil(o.width / 16),
-  (o) => [o.problems * o.splits, 12, o.width],
+  (_, o) => [o.problems * o.splits, 12, o.width],
+  PRODUCT,
   (o) => o.rows / o.splits + 5,
 );
 
@@ -216,8 +189,13 @@ export interface LogisticOptions {
 const CURVATURE = 0.01;
 const NEWTON_STEPS = 3;
 const largestDivisor = (n: number, most: number): number => (n % most ? largestDivisor(n, most - 1) : most);
-const multipleOf16 = (n: number) => Math.ceil(n / 16) * 16;
-const multipleOf4 = (n: number) => Math.ceil(n / 4) * 4;
+
+/** The sizes to which a fit of `used` rows of D features pads its arrays. */
+export function paddedSizes(used: number, D: number, classes: number) {
+  const splits = Math.ceil(used / 1024);
+  const [width, lanes] = [D + 1, classes].map((n) => 4 * Math.ceil(n / 4));
+  return { splits, rows: splits * 16 * Math.ceil(used / splits / 16), width, lanes };
+}
 
 /**
  * Multinomial logistic regression of several subsets of the same rows at once, on features standardised over each
@@ -239,10 +217,8 @@ export async function fitLogistic(
   const used = indices.length / problems;
   const lambda = options.lambda ?? 10 / used;
   const [, D] = features.shape;
-  const splits = Math.ceil(used / 1024);
-  const rows = splits * multipleOf16(Math.ceil(used / splits));
-  const [width, lanes] = [multipleOf4(D + 1), multipleOf4(classes)];
-  const sizes: Sizes = { problems, rows, used, features: D, width, classes, lanes, splits, lambda };
+  const sizes: Sizes = { problems, used, features: D, classes, lambda, ...paddedSizes(used, D, classes) };
+  const { rows, width } = sizes;
 
   const state = stateOf(sizes, indices, labels);
   const { x, y, w, search } = state;

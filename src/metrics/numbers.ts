@@ -31,10 +31,3 @@ export function checkSquare(where: string, name: string, value: unknown): number
   if (side >= 1 && Number.isInteger(side)) return side;
   throw new InputError(`${where}: expected a square matrix [D, D] for "${name}", got ${shown(value)}`);
 }
-
-/**
- * Whether a spread of rows is 0 to f32's rounding: they differ only in the last digits of their largest elements. A metric that divides by such a
- * spread is undefined, and NaN.
- * @param spread a sum of squared distances from the mean of the rows, @param size that of the squares of all their numbers
- */
-export const isRounding = (spread: number, size: number): boolean => !(spread > 2 ** -42 * size);

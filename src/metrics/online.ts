@@ -10,7 +10,7 @@ import { mean } from '../ops/reduce.ts';
 import { gather } from '../ops/shape.ts';
 import { topKSimilar } from '../ops/top_k.ts';
 import { covarianceOf } from './effective_rank.ts';
-import { solvePositiveDefinite } from './eigen.ts';
+import { ridgeRegression } from './eigen.ts';
 import { neighboursOf, vote } from './knn.ts';
 import { agreeing } from './per_class.ts';
 
@@ -106,12 +106,7 @@ export function onlineAccuracies(
         `${where}: expected the values of onlineMetrics for these labels, got ${shown(values)} for "${name}"`,
       );
   }
-  const gram = Float64Array.from(read.covariance);
-  let trace = 0;
-  for (let d = 0; d < D; d++) trace += gram[d * D + d];
-  // If all rows are equal, any ridge works.
-  for (let d = 0; d < D; d++) gram[d * D + d] += (RIDGE * trace) / D || 1;
-  const weights = solvePositiveDefinite(gram, read.cross, D);
+  const weights = ridgeRegression(read.covariance, read.cross, D, RIDGE);
   const shares = new Float64Array(classes);
   for (let i = 0; i < gallery.length; i++) shares[gallery[i]] += 1 / gallery.length;
   const predicted = Array.from({ length: queries.length }, (_, i) => {

@@ -22,6 +22,13 @@ function paired<L extends Label>(where: string, predicted: Labels, labels: Label
   return { guessed, known, values: values as L[] };
 }
 
+/** The place of the largest number, the first of equal ones. */
+export function indexOfLargest(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
+}
+
 /** The share of numbers that agree, of those that are not ignored; NaN where all are. */
 export function agreeing(guessed: ArrayLike<number>, known: ArrayLike<number>): number {
   let [right, all] = [0, 0];

@@ -229,16 +229,11 @@ async function onGpu(
 }
 
 /** The singular values of the unit embeddings z, computed once for all metrics. */
-export const spectrumOfZ = ({
-  device,
-  z,
-  shared,
-  progress,
-}: Required<MetricContext>): Promise<Float64Array> =>
+export const spectrumOfZ = ({ device, z, shared, progress }: Required<MetricContext>) =>
   shared('spectrum of z', () =>
     singularValues(device, 'effectiveRank', z.fit, { normalized: true, onProgress: progress }),
   );
 
 /** The singular values of h as it is, computed once for all metrics. */
-export const spectrumOfH = ({ device, h, shared, progress }: MetricContext): Promise<Float64Array> =>
+export const spectrumOfH = ({ device, h, shared, progress }: MetricContext) =>
   shared('spectrum of h', () => singularValues(device, 'effectiveRank', h.fit, { onProgress: progress }));

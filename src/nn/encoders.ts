@@ -119,12 +119,11 @@ export function mlp(
   checkNumbers('mlp', 'widths', widths, { least: 1, whole: true });
   if (widths.length < 2)
     throwShapeError(`mlp "${name}"`, `expected at least 2 widths, got [${widths.join(', ')}]`);
-  return sequential(
-    name,
-    widths
-      .slice(1)
-      .map((outputs, i) =>
-        linear({ inputs: widths[i], outputs, activation: i < widths.length - 2 ? activation : 'none', seed }),
-      ),
-  );
+  const last = widths.length - 2;
+  const layers = widths
+    .slice(1)
+    .map((outputs, i) =>
+      linear({ inputs: widths[i], outputs, activation: i < last ? activation : 'none', seed }),
+    );
+  return sequential(name, layers);
 }

@@ -50,16 +50,20 @@ const activations = {
 /** The function that a layer applies to its result. */
 export type Activation = 'none' | keyof typeof activations;
 
-/** Splits an activation into the part that the op computes itself and the rest, as a function. */
-function split(name: string, activation: Activation) {
+/** An activation as a function. @throws ShapeError */
+function functionOf(name: string, activation: Activation): (x: Tensor) => Tensor {
   if (typeof activation !== 'string' || (activation !== 'none' && !Object.hasOwn(activations, activation)))
     throwShapeError(
       name,
       `expected an activation of none, ${Object.keys(activations).join(', ')}, got ${shown(activation)}`,
     );
-  const fused = activation === 'relu' ? ('relu' as const) : ('none' as const);
-  const rest = activation === 'none' || activation === 'relu' ? (x: Tensor) => x : activations[activation];
-  return { fused, rest };
+  return activation === 'none' ? (x) => x : activations[activation];
+}
+
+/** Splits an activation into the part that the op computes itself and the rest, as a function. */
+function split(name: string, activation: Activation) {
+  const rest = functionOf(name, activation === 'relu' ? 'none' : activation);
+  return { fused: activation === 'relu' ? ('relu' as const) : ('none' as const), rest };
 }
 
 /** Options of layers with weights. */
@@ -167,28 +171,23 @@ export function conv2d(
     bias?: boolean;
   },
 ): Layer {
-  const all = { kernel: 3, stride: 1, ...options };
-  if (options)
-    checkLayer(
-      'conv2d',
-      all,
-      'inputs outputs kernel stride padding bias activation seed init',
-      'inputs outputs kernel stride',
-    );
-  else checkLayer('conv2d', options, '', '');
+  const names = 'inputs outputs kernel stride padding bias activation seed init';
+  checkLayer(
+    'conv2d',
+    options && { kernel: 3, stride: 1, ...options },
+    names,
+    'inputs outputs kernel stride',
+  );
   const { inputs, outputs, kernel = 3, stride = 1, padding = 1, bias = true, name = '' } = options;
   checkNumber(where('conv2d'), 'padding', padding, { least: 0, whole: true });
   const { activation = 'none' } = options;
-  split('conv2d', activation);
+  const activate = functionOf('conv2d', activation);
   const area = kernel * kernel;
   const weight = weights('conv2d', [kernel, kernel, inputs, outputs], options, area * inputs, area * outputs);
   const b = bias ? vector(outputs, name, 'bias') : null;
   return makeLayer(
     name,
-    (x) => {
-      const y = conv2dOp(x, weight, b, { stride, padding });
-      return activation === 'none' ? y : activations[activation](y);
-    },
+    (x) => activate(conv2dOp(x, weight, b, { stride, padding })),
     b ? [weight, b] : [weight],
   );
 }
@@ -217,19 +216,11 @@ export function batchNorm(options: {
   const beta = affine ? vector(features, name, 'beta') : null;
   const runningMean = vector(features, name, 'runningMean');
   const runningVariance = vector(features, name, 'runningVariance', 1);
+  const fixed = { runningMean, runningVariance, epsilon, activation: fused };
   return makeLayer(
     name,
     (x, { training = false, momentum: given = momentum }) =>
-      rest(
-        batchNormOp(x, gamma, beta, {
-          training,
-          runningMean,
-          runningVariance,
-          momentum: given,
-          epsilon,
-          activation: fused,
-        }),
-      ),
+      rest(batchNormOp(x, gamma, beta, { ...fixed, training, momentum: given })),
     gamma && beta ? [gamma, beta] : [],
     [runningMean, runningVariance],
   );
@@ -257,10 +248,7 @@ export const flatten = (): Layer => makeLayer('', (x) => reshape(x, [x.shape[0],
 export const globalAveragePool = (): Layer => makeLayer('', (x) => globalAveragePoolOp(x));
 
 /** An activation as a layer: `activation('gelu')`. */
-export function activation(kind: Activation): Layer {
-  split('activation', kind);
-  return makeLayer('', (x) => (kind === 'none' ? x : activations[kind](x)));
-}
+export const activation = (kind: Activation): Layer => makeLayer('', functionOf('activation', kind));
 
 /** ReLU as a layer. */
 export const relu = (): Layer => activation('relu');

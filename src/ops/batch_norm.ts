@@ -64,23 +64,27 @@ function layoutOf(shape: Shape) {
 
 type Layout = ReturnType<typeof layoutOf>;
 
-/** The fields that all kernels of shaders/batch_norm.wgsl share; `shape` is the shape of x. */
+/** How many invocations a kernel has, in workgroups of which size. */
+const PER_SPLIT = { size: 64, invocations: ({ splits, columns }: Layout) => splits * columns };
+const PER_COLUMN = { size: 64, invocations: ({ columns }: Layout) => Math.ceil(columns / 4) * 64 };
+const PER_ROWS = {
+  size: 256,
+  invocations: ({ rows, columns }: Layout) => Math.ceil(rows / ROWS_PER_INVOCATION) * columns,
+};
+
+/** A kernel of shaders/batch_norm.wgsl; `shape` is the shape of x. */
 function kernel(
   shape: Shape,
   entry: string,
+  { size, invocations }: { size: number; invocations: (l: Layout) => number },
   names: Pick<Kernel, 'inputs' | 'state' | 'outputs'>,
-  invocations: (l: Layout) => number,
-  { settings = {}, momentum = 0 as Scalar, workgroupSize = 64 } = {} as {
-    settings?: Partial<Settings>;
-    momentum?: Scalar;
-    workgroupSize?: number;
-  },
+  { relu = false, hasGamma = false, hasBeta = false, epsilon = 0 }: Partial<Settings> = {},
+  momentum: Scalar = 0,
 ): Kernel {
   const l = layoutOf(shape);
-  const { relu = false, hasGamma = false, hasBeta = false, epsilon = 0 } = settings;
   return {
     ...names,
-    ...{ source: [batchNormWgsl, gridWgsl], entry, workgroupSize },
+    ...{ source: [batchNormWgsl, gridWgsl], entry, workgroupSize: size },
     prelude: `alias value = ${shape.at(-1)! % 4 ? 'f32' : 'vec4f'};`,
     uniform: () => ({
       ...l,
@@ -94,9 +98,8 @@ function kernel(
   };
 }
 
-const perSplit = ({ splits, columns }: Layout) => splits * columns;
-const perColumn = ({ columns }: Layout) => Math.ceil(columns / 4) * 64;
-const perRows = ({ rows, columns }: Layout) => Math.ceil(rows / ROWS_PER_INVOCATION) * columns;
+/** Whether sums over the rows take one step; else they start with partial sums. */
+const isFew = (shape: Shape) => layoutOf(shape).rows <= FEW_ROWS;
 
 // ---- statistics ----
 
@@ -104,96 +107,68 @@ const partialStatistics = op({
   name: 'batchNormPartialStatistics',
   shape: ([x]: [x: Tensor]) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
   kernel: ({ inputs: [x] }) =>
-    kernel(x.shape, 'batch_norm_partial_statistics', { inputs: ['x'], outputs: ['partials'] }, perSplit),
+    kernel(x.shape, 'batch_norm_partial_statistics', PER_SPLIT, { inputs: ['x'], outputs: ['partials'] }),
 });
 
-/** Mean and biased variance of each column of a tensor of this shape, from its partial statistics. */
+/** Mean and biased variance of each column of a tensor of this shape: from x if it has few rows, else from partial statistics. */
 const statisticsOp = op({
   name: 'batchNormStatistics',
-  shape: (_: [partials: Tensor], { shape }: { shape: Shape }) => [
-    { shape: [shape.at(-1)!] },
-    { shape: [shape.at(-1)!] },
-  ],
-  kernel: ({ options: { shape } }) =>
-    kernel(
-      shape,
-      'batch_norm_statistics',
-      { inputs: ['partials'], outputs: ['mean', 'variance'] },
-      perColumn,
-    ),
-});
-
-const fewStatisticsOp = op({
-  name: 'batchNormStatistics',
-  shape: ([x]: [x: Tensor]) => [{ shape: [x.shape.at(-1)!] }, { shape: [x.shape.at(-1)!] }],
-  kernel: ({ inputs: [x] }) =>
-    kernel(x.shape, 'batch_norm_few_statistics', { inputs: ['x'], outputs: ['mean', 'variance'] }, perColumn),
+  shape: (_: [x: Tensor], { shape }: { shape: Shape }) => {
+    const column = { shape: [shape.at(-1)!] };
+    return [column, column];
+  },
+  kernel: ({ options: { shape } }) => {
+    const entry = isFew(shape) ? 'batch_norm_few_statistics' : 'batch_norm_statistics';
+    return kernel(shape, entry, PER_COLUMN, { inputs: ['x'], outputs: ['mean', 'variance'] });
+  },
 });
 
 const statistics = (x: Tensor) =>
-  layoutOf(x.shape).rows <= FEW_ROWS
-    ? fewStatisticsOp([x])
-    : statisticsOp([partialStatistics([x])], { shape: x.shape });
+  statisticsOp([isFew(x.shape) ? x : partialStatistics([x])], { shape: x.shape });
 
 const runningOp = op({
   name: 'batchNormRunning',
   shape: (_: [mean: Tensor, variance: Tensor], _options: { shape: Shape; momentum: Scalar }) => [],
-  kernel: ({ options: { shape, momentum } }) =>
-    kernel(
+  kernel: ({ options: { shape, momentum } }) => {
+    const names = { inputs: ['mean', 'variance'], state: ['runningMean', 'runningVariance'] };
+    return kernel(
       shape,
       'batch_norm_running',
-      { inputs: ['mean', 'variance'], state: ['runningMean', 'runningVariance'] },
-      ({ columns }) => columns,
-      { momentum },
-    ),
+      { size: 64, invocations: (l) => l.columns },
+      names,
+      {},
+      momentum,
+    );
+  },
 });
 
 // ---- gradients ----
 
-/** The inputs of the gradient; y only where a ReLU was applied. */
-type GradientInputs = [x: Tensor, dy: Tensor, y: Tensor | null, mean: Tensor, variance: Tensor];
+/** The inputs of the gradient; y only where a ReLU was applied. After partial sums these stand for x, and dy and y are null. */
+type GradientInputs = [x: Tensor, dy: Tensor | null, y: Tensor | null, mean: Tensor, variance: Tensor];
+const GRADIENT_INPUTS = ['x', 'dy', 'y', 'mean', 'variance'];
 
 const partialGradient = op({
   name: 'batchNormPartialGradient',
   shape: ([x]: GradientInputs, _: Settings) => [layoutOf(x.shape).splits, 2, x.shape.at(-1)!],
-  kernel: ({ inputs: [x], options }) =>
-    kernel(
-      x.shape,
-      'batch_norm_partial_gradient',
-      { inputs: ['x', 'dy', 'y', 'mean', 'variance'], outputs: ['partials'] },
-      perSplit,
-      { settings: options },
-    ),
+  kernel: ({ inputs: [x], options }) => {
+    const names = { inputs: GRADIENT_INPUTS, outputs: ['partials'] };
+    return kernel(x.shape, 'batch_norm_partial_gradient', PER_SPLIT, names, options);
+  },
 });
 
-const columnGradients = (C: number) => [{ shape: [C] }, { shape: [C] }, { shape: [4, C] }];
-const gradientOutputs = ['dgamma', 'dbeta', 'factors'];
-
+/** The gradients of gamma and beta, and what the gradient of x needs of each column; as `statisticsOp`. */
 const parameterGradientOp = op({
   name: 'batchNormParameterGradient',
-  shape: (_: [partials: Tensor, mean: Tensor, variance: Tensor], { shape }: Settings & { shape: Shape }) =>
-    columnGradients(shape.at(-1)!),
-  kernel: ({ options: { shape, ...settings } }) =>
-    kernel(
-      shape,
-      'batch_norm_parameter_gradient',
-      { inputs: ['partials', 'mean', 'variance'], outputs: gradientOutputs },
-      perColumn,
-      { settings },
-    ),
-});
-
-const fewParameterGradientOp = op({
-  name: 'batchNormParameterGradient',
-  shape: ([x]: GradientInputs, _: Settings) => columnGradients(x.shape.at(-1)!),
-  kernel: ({ inputs: [x], options }) =>
-    kernel(
-      x.shape,
-      'batch_norm_few_parameter_gradient',
-      { inputs: ['x', 'dy', 'y', 'mean', 'variance'], outputs: gradientOutputs },
-      perColumn,
-      { settings: options },
-    ),
+  shape: (_: GradientInputs, { shape }: Settings & { shape: Shape }) => {
+    const C = shape.at(-1)!;
+    return [{ shape: [C] }, { shape: [C] }, { shape: [4, C] }];
+  },
+  kernel: ({ options: { shape, ...settings } }) => {
+    const entry = isFew(shape) ? 'batch_norm_few_parameter_gradient' : 'batch_norm_parameter_gradient';
+    const names = { inputs: GRADIENT_INPUTS, outputs: ['dgamma', 'dbeta', 'factors'] };
+    return kernel(shape, entry, PER_COLUMN, names, settings);
+  },
 });
 
 const inputGradient = op({
@@ -202,28 +177,22 @@ const inputGradient = op({
     [x]: [x: Tensor, dy: Tensor, y: Tensor | null, factors: Tensor, gamma: Tensor | null],
     _: Settings,
   ) => x.shape,
-  kernel: ({ inputs: [x], options }) =>
-    kernel(
-      x.shape,
-      'batch_norm_gradient',
-      { inputs: ['x', 'dy', 'y', 'factors', 'gamma'], outputs: ['dx'] },
-      perRows,
-      { settings: options, workgroupSize: 256 },
-    ),
+  kernel: ({ inputs: [x], options }) => {
+    const names = { inputs: ['x', 'dy', 'y', 'factors', 'gamma'], outputs: ['dx'] };
+    return kernel(x.shape, 'batch_norm_gradient', PER_ROWS, names, options);
+  },
 });
 
 const inferenceGradient = op({
   name: 'batchNormInferenceGradient',
-  shape: ([dy]: [dy: Tensor, y: Tensor | null, variance: Tensor, gamma: Tensor | null], _: Settings) =>
-    dy.shape,
-  kernel: ({ inputs: [dy], options }) =>
-    kernel(
-      dy.shape,
-      'batch_norm_inference_gradient',
-      { inputs: ['dy', 'y', 'variance', 'gamma'], outputs: ['dx'] },
-      perRows,
-      { settings: options, workgroupSize: 256 },
-    ),
+  shape: (
+    [, dy]: [x: null, dy: Tensor, y: Tensor | null, variance: Tensor, gamma: Tensor | null],
+    _: Settings,
+  ) => dy.shape,
+  kernel: ({ inputs: [, dy], options }) => {
+    const names = { inputs: ['x', 'dy', 'y', 'variance', 'gamma'], outputs: ['dx'] };
+    return kernel(dy.shape, 'batch_norm_inference_gradient', PER_ROWS, names, options);
+  },
 });
 
 // ---- forward ----
@@ -235,26 +204,20 @@ const normalizeOp = op({
     [x]: [x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | null, beta: Tensor | null],
     _: Settings,
   ) => x.shape,
-  kernel: ({ inputs: [x], options }) =>
-    kernel(
-      x.shape,
-      'batch_norm_forward',
-      { inputs: ['x', 'mean', 'variance', 'gamma', 'beta'], outputs: ['y'] },
-      perRows,
-      { settings: options, workgroupSize: 256 },
-    ),
+  kernel: ({ inputs: [x], options }) => {
+    const names = { inputs: ['x', 'mean', 'variance', 'gamma', 'beta'], outputs: ['y'] };
+    return kernel(x.shape, 'batch_norm_forward', PER_ROWS, names, options);
+  },
   vjp: (dy, { inputs: [x, mean, variance, gamma], outputs, options }) => {
     const y = options.relu ? outputs[0] : null;
-    const few = layoutOf(x.shape).rows <= FEW_ROWS;
-    const [dgamma, dbeta, factors] = few
-      ? fewParameterGradientOp([x, dy, y, mean, variance], options)
-      : parameterGradientOp([partialGradient([x, dy, y, mean, variance], options), mean, variance], {
-          ...options,
-          shape: x.shape,
-        });
+    const sums: GradientInputs = [x, dy, y, mean, variance];
+    const [dgamma, dbeta, factors] = parameterGradientOp(
+      isFew(x.shape) ? sums : [partialGradient(sums, options), null, null, mean, variance],
+      { ...options, shape: x.shape },
+    );
     const dx = options.training
       ? inputGradient([x, dy, y, factors, gamma], options)
-      : inferenceGradient([dy, y, variance, gamma], options);
+      : inferenceGradient([null, dy, y, variance, gamma], options);
     // dx includes the gradient through the statistics.
     return [dx, null, null, options.hasGamma ? dgamma : null, options.hasBeta ? dbeta : null];
   },

@@ -17,18 +17,12 @@ import { broadcastTo, mergeAxes, stridesTo } from './shape.ts';
 import { neg } from './unary.ts';
 
 const source = [binaryWgsl, gridWgsl];
-type Operation = 'add' | 'sub' | 'mul' | 'div' | 'minimum' | 'maximum' | 'greater' | 'greaterEqual' | 'equal';
-const OPERATIONS: Operation[] = [
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'minimum',
-  'maximum',
-  'greater',
-  'greaterEqual',
-  'equal',
+/** The operations of binary.wgsl, in the order of its cases. */
+const OPERATIONS = [
+  ...(['add', 'sub', 'mul', 'div', 'minimum', 'maximum'] as const),
+  ...(['greater', 'greaterEqual', 'equal'] as const),
 ];
+type Operation = (typeof OPERATIONS)[number];
 
 /** How the kernel reads an operand, with the numbers that the shader uses. */
 const FORMS = { whole: 0, number: 1, element: 2, row: 3, column: 4 } as const;
@@ -242,28 +236,29 @@ export const equal: Binary = comparison('equal', (a, b) => a === b);
 
 const selectOp = op({
   name: 'select',
-  shape: (_: [condition: Tensor, a: Tensor | null, b: Tensor | null], { shape }: Options) => shape,
+  shape: (_: [a: Tensor | null, b: Tensor | null, condition: Tensor], { shape }: Options) => shape,
   kernel: (c) => {
-    const [whole, ...forms] = c.inputs.map((x) => (x ? (x.size === sizeOf(c.options.shape) ? 0 : 2) : 1));
-    const strided = whole === 2 || forms.includes(2);
+    const isWhole = (x: Tensor | null) => !x || x.size === sizeOf(c.options.shape);
+    const strided = !c.inputs.every(isWhole);
+    const [A_FORM, B_FORM] = c.inputs.map((x) => (x ? FORMS.whole : FORMS.number));
     const { shape, list } = strides(c);
-    const [cStrides, aStrides, bStrides] = list;
+    const [aStrides, bStrides, cStrides] = list;
     return {
       source,
       entry: strided ? 'select_strided' : 'select_forward',
-      inputs: ['condition', 'a', 'b'],
+      inputs: ['a', 'b', 'condition'],
       outputs: ['y'],
       workgroupSize: 256,
-      constants: () => ({ A_FORM: forms[0] === 1 ? 1 : 0, B_FORM: forms[1] === 1 ? 1 : 0 }),
+      constants: () => ({ A_FORM, B_FORM }),
       uniform: ({ outputs: [y], options: { a, b } }) =>
         uniforms(y, { a, b, shape, aStrides, bStrides, cStrides }),
       invocations: count,
     };
   },
-  vjp: (dy, { inputs: [condition, a, b] }) => [
-    null,
+  vjp: (dy, { inputs: [a, b, condition] }) => [
     a && sumTo(select(condition, dy, 0), a.shape),
     b && sumTo(select(condition, 0, dy), b.shape),
+    null,
   ],
 });
 
@@ -287,5 +282,5 @@ export function select(condition: Tensor, a: Tensor | number, b: Tensor | number
   if (values[0] !== null && values[0] === values[1]) return constant(values[0], shape);
   const [p, q] = [a, b].map((x, i) => (values[i] === null ? (x as Tensor) : null));
   const options = { shape, a: values[0] ?? 0, b: values[1] ?? 0 };
-  return selectOp([condition, p, q], options);
+  return selectOp([p, q, condition], options);
 }

@@ -70,6 +70,8 @@ function chunking(m: number, n: number, d: number): { chunks: number; width: num
 interface Tile {
   form: '8' | 'shared';
   side: number;
+  /** Invocations that make one. */
+  makers: number;
 }
 
 /** Rounds of all tiles over so many columns, for rows of d numbers: four numbers a round, or one where a workgroup shares them. */
@@ -81,20 +83,14 @@ const roundsFor = (form: Tile['form'], columns: number, d: number) => ({
 
 /** The tiles to choose from for so many rows of x, the default first. */
 function tilesOf(y: Tensor, rows: number, { workgroupTiles }: Target): Tile[] {
-  const small: Tile = { form: '8', side: 8 };
-  return workgroupTiles && rows >= 64 && y.shape[0] >= 64 ? [{ form: 'shared', side: 64 }, small] : [small];
+  const small: Tile = { form: '8', side: 8, makers: 1 };
+  const shared: Tile = { form: 'shared', side: 64, makers: 64 };
+  return workgroupTiles && rows >= 64 && y.shape[0] >= 64 ? [shared, small] : [small];
 }
 
 const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows = 0) => ({
-  m,
-  n,
-  d,
-  first,
-  rows,
-  ...chunking(m, n, d),
-  offset: (o.pairOffset ?? 0) % n,
-  scale: o.scale,
-  temperature: o.temperature,
+  ...{ m, n, d, first, rows, ...chunking(m, n, d) },
+  ...{ offset: (o.pairOffset ?? 0) % n, scale: o.scale, temperature: o.temperature },
 });
 
 const flags = (o: Settings, m: number, n: number) => ({
@@ -121,7 +117,7 @@ export const partialOp: OpFunction<Settings, Labelled> = op({
     4,
   ],
   kernel: ({ inputs: [a, b], outputs: [partial] }, target) =>
-    tilesOf(b, a.shape[0], target).map(({ form, side }) => ({
+    tilesOf(b, a.shape[0], target).map(({ form, side, makers }) => ({
       source,
       entry: PARTIAL[form],
       inputs: ['x', 'y', 'labels_x', 'labels_y'],
@@ -132,9 +128,7 @@ export const partialOp: OpFunction<Settings, Labelled> = op({
         const [N, D] = b.shape;
         return roundsFor(form, Math.min(N, chunking(a.shape[0], N, D).width), D);
       },
-      invocations: () =>
-        Math.ceil(a.shape[0] / side) *
-        (form === 'shared' ? 64 * Math.ceil(partial.shape[0] / 8) : partial.shape[0]),
+      invocations: () => Math.ceil(a.shape[0] / side) * Math.ceil(partial.shape[0] / (side / 8)) * makers,
     })),
 });
 
@@ -185,20 +179,15 @@ const weightsOp = op({
   kernel: ({ inputs: [x, y], options: o }, target) => {
     const [m, n] = o.rowSide ? [x.shape[0], y.shape[0]] : [y.shape[0], x.shape[0]];
     return tilesOf(y, o.rows, target).map(
-      ({ form, side }): Kernel<Slab> => ({
+      ({ form, side, makers }): Kernel<Slab> => ({
         source: [...operands, ...resultIn(y.shape[0] % 4 ? 'numbers' : 'vectors', 7)],
         entry: WEIGHTS[form],
         inputs: ['x', 'y', 'labels_x', 'labels_y', 'stats', 'dy'],
         outputs: ['c'],
         uniform: () => uniform(m, n, x.shape[1], o, o.first, o.rows),
-        constants: () => ({
-          ...flags(o, m, n),
-          ROW_SIDE: Number(o.rowSide),
-          COLUMN_SIDE: Number(o.columnSide),
-        }),
+        constants: () => ({ ...flags(o, m, n), ROW_SIDE: +o.rowSide, COLUMN_SIDE: +o.columnSide }),
         rounds: () => roundsFor(form, side, x.shape[1]),
-        invocations: () =>
-          Math.ceil(o.rows / side) * Math.ceil(y.shape[0] / side) * (form === 'shared' ? 64 : 1),
+        invocations: () => Math.ceil(o.rows / side) * Math.ceil(y.shape[0] / side) * makers,
       }),
     );
   },

@@ -2,12 +2,7 @@ import crossEntropyWgsl from '../../shaders/cross_entropy.wgsl' with { type: 'te
 import { checkTensor } from '../graph/check.ts';
 import { op } from '../graph/op.ts';
 import { show, type Tensor, throwShapeError } from '../graph/tensor.ts';
-import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
-
-const uniformOf = (logits: Tensor) => {
-  const { rows, width } = rowsOf(logits);
-  return { rows, width };
-};
+import { checkRows, laneInvocations, rowKernel } from './rows.ts';
 
 const crossEntropyOp = op({
   name: 'crossEntropy',
@@ -20,7 +15,6 @@ const crossEntropyOp = op({
     entry: 'cross_entropy_forward',
     inputs: ['logits', 'labels'],
     outputs: ['loss', 'statistics'],
-    uniform: () => uniformOf(logits!),
   }),
   vjp: (dy, { inputs: [logits, labels], outputs: [, statistics] }) => [
     crossEntropyGradientOp([dy, logits, labels, statistics]),
@@ -36,7 +30,6 @@ const crossEntropyGradientOp = op({
     entry: 'cross_entropy_gradient',
     inputs: ['dy', 'logits', 'labels', 'statistics'],
     outputs: ['dx'],
-    uniform: () => uniformOf(logits!),
     invocations: () => laneInvocations(logits),
   }),
 });

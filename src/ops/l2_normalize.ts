@@ -3,38 +3,34 @@ import gradientWgsl from '../../shaders/l2_normalize_gradient.wgsl' with { type:
 import unitWgsl from '../../shaders/lib/unit.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';
 import { checkCall } from '../graph/check.ts';
-import { type Call, type Kernel, op } from '../graph/op.ts';
+import { type Kernel, op } from '../graph/op.ts';
 import { type Tensor, where } from '../graph/tensor.ts';
 import { resultIn } from './operands.ts';
-import { checkRows, rowKernel, rowsOf } from './rows.ts';
+import { checkRows, rowKernel } from './rows.ts';
 
 interface Options {
   epsilon: number;
 }
 
-const uniform = ({ outputs: [y], options: { epsilon } }: Call<Options>) => {
-  const { rows, width } = rowsOf(y);
-  return { rows, width, epsilon: epsilon };
-};
-
-function kernel(x: Tensor, wgsl: string, entry: string, inputs: string[]): Kernel<Options> {
+function kernel(x: Tensor, { epsilon }: Options, wgsl: string, entry: string, inputs: string[]): Kernel {
   // The squares once more where they leave f32, then the quotients.
-  const rows = rowKernel(wgsl, x, 3);
+  const rows = rowKernel(wgsl, x, 3, { epsilon });
   const source = [...rows.source, unitWgsl, ...resultIn('lanes', inputs.length + 1)];
-  return { ...rows, source, entry, inputs, outputs: ['c'], uniform };
+  return { ...rows, source, entry, inputs, outputs: ['c'] };
 }
 
 const l2NormalizeOp = op({
   name: 'l2Normalize',
   shape: ([x]: [x: Tensor], _: Options) => x.shape,
-  kernel: ({ inputs: [x] }) => kernel(x, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
+  kernel: ({ inputs: [x], options }) => kernel(x, options, l2NormalizeWgsl, 'l2_normalize_forward', ['x']),
   vjp: (dy, { inputs: [x], options }) => [l2NormalizeGradientOp([dy, x], options)],
 });
 
 const l2NormalizeGradientOp = op({
   name: 'l2NormalizeGradient',
   shape: ([, x]: [dy: Tensor, x: Tensor], _: Options) => x.shape,
-  kernel: ({ inputs: [, x] }) => kernel(x, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
+  kernel: ({ inputs: [, x], options }) =>
+    kernel(x, options, gradientWgsl, 'l2_normalize_gradient', ['dy', 'x']),
 });
 
 /**

@@ -13,10 +13,8 @@ interface Options {
 /** Rows that one invocation adds up for the gradients of gamma and beta. */
 const SEGMENT = 64;
 
-const uniformOf = (x: Tensor, { epsilon }: Options) => {
-  const { rows, width } = rowsOf(x);
-  return { rows, width, segment: SEGMENT, epsilon: epsilon };
-};
+const kernel = (x: Tensor, { epsilon }: Options, loops?: number) =>
+  rowKernel(layerNormWgsl, x, loops, { segment: SEGMENT, epsilon });
 
 const layerNormOp = op({
   name: 'layerNorm',
@@ -25,12 +23,11 @@ const layerNormOp = op({
     { shape: x.shape },
     { shape: [rowsOf(x).rows, 2] },
   ],
-  kernel: ({ inputs: [x, gamma, beta] }) => ({
-    ...rowKernel(layerNormWgsl, x, 3),
+  kernel: ({ inputs: [x, gamma, beta], options }) => ({
+    ...kernel(x, options, 3),
     entry: 'layer_norm_forward',
     inputs: ['x', 'gamma', 'beta'],
     outputs: ['y', 'statistics'],
-    uniform: ({ options }) => uniformOf(x, options),
     constants: () => ({ HAS_GAMMA: +!!gamma, HAS_BETA: +!!beta }),
   }),
   vjp: (dy, { inputs: [x, gamma, beta], outputs: [, statistics], options }) => {
@@ -44,12 +41,11 @@ const layerNormOp = op({
 const layerNormGradientOp = op({
   name: 'layerNormGradient',
   shape: ([, x]: [dy: Tensor, x: Tensor, statistics: Tensor, gamma: Tensor | null], _: Options) => x.shape,
-  kernel: ({ inputs: [, x, , gamma] }) => ({
-    ...rowKernel(layerNormWgsl, x),
+  kernel: ({ inputs: [, x, , gamma], options }) => ({
+    ...kernel(x, options),
     entry: 'layer_norm_gradient',
     inputs: ['dy', 'x', 'statistics', 'gamma'],
     outputs: ['dx'],
-    uniform: ({ options }) => uniformOf(x, options),
     constants: () => ({ HAS_GAMMA: +!!gamma }),
   }),
 });
@@ -62,12 +58,11 @@ const parameterGradientOp = op({
     const shape = [segments(x), rowsOf(x).columns];
     return [{ shape }, { shape }];
   },
-  kernel: ({ inputs: [, x] }) => ({
-    ...rowKernel(layerNormWgsl, x),
+  kernel: ({ inputs: [, x], options }) => ({
+    ...kernel(x, options),
     entry: 'layer_norm_parameter_gradient',
     inputs: ['dy', 'x', 'statistics'],
     outputs: ['dgamma', 'dbeta'],
-    uniform: ({ options }) => uniformOf(x, options),
     rounds: () => SEGMENT,
     invocations: () => segments(x) * rowsOf(x).width,
   }),

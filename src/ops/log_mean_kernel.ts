@@ -10,11 +10,10 @@ import { mean } from './reduce.ts';
 const source = [pairsWgsl, gridWgsl];
 
 /** The uniforms of kernels that read partial states only. */
-const statesUniform = ({ inputs: [{ shape }] }: Call<Settings, [partials: Tensor, ...Tensor[]]>) => ({
-  m: shape[1],
-  width: 0,
-  chunks: shape[0],
-});
+const statesUniform = ({ inputs: [partials] }: Call<Settings, [partials: Tensor, ...Tensor[]]>) => {
+  const [chunks, m] = partials.shape;
+  return { m, width: 0, chunks };
+};
 
 const mergeOp = op({
   name: 'contrastMerge',

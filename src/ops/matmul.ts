@@ -45,11 +45,9 @@ function sizes(
   const [m, k] = transposeA ? [q, p] : [p, q];
   const [k2, n] = transposeB ? [s, r] : [r, s];
   if (k !== k2) {
-    const form = `${transposeA ? ' (transposed)' : ''}`;
-    throwShapeError(
-      name,
-      `expected inner sizes to match, got ${show(a.shape)}${form} and ${show(b.shape)}${transposeB ? ' (transposed)' : ''}`,
-    );
+    const [first, second] = [transposeA, transposeB].map((is) => (is ? ' (transposed)' : ''));
+    const got = `${show(a.shape)}${first} and ${show(b.shape)}${second}`;
+    throwShapeError(name, `expected inner sizes to match, got ${got}`);
   }
   return [rank === 3 ? a.shape[0] : 1, m, n, k];
 }
@@ -102,21 +100,15 @@ function roundsFor({ layout }: Tile, scalar: boolean, k: number): number {
 }
 
 function productKernel(c: Call<ProductOptions, ProductInputs>, target: Target): Kernel<ProductOptions>[] {
-  const {
-    inputs: [a, b, bias, gate],
-    options,
-  } = c;
+  const { inputs, options } = c;
+  const [a, b, bias, gate] = inputs;
   const [batches, m, n, k] = sizes('matmul', a, b, options);
   return candidates(c, target).map((tile) => {
     const { entry, rows, columns, variant, workgroupSize, layout } = tile;
     const scalar = tile === ANY || tile === NARROW;
     return {
       source: [...fromOperands(matmulWgsl), ...resultIn(n % 4 || scalar ? 'numbers' : 'vectors', 5)],
-      entry,
-      variant,
-      workgroupSize,
-      inputs: ['a', 'b', 'bias', 'gate'],
-      outputs: ['c', 'sums'],
+      ...{ entry, variant, workgroupSize, inputs: ['a', 'b', 'bias', 'gate'], outputs: ['c', 'sums'] },
       uniform: () => ({ m, n, k, batches }),
       rounds: () => ({
         size: k,

@@ -1,7 +1,7 @@
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import poolWgsl from '../../shaders/pool.wgsl' with { type: 'text' };
 import { checkCall, checkFlag, checkTensor } from '../graph/check.ts';
-import { type Call, op } from '../graph/op.ts';
+import { type Call, type Kernel, op } from '../graph/op.ts';
 import { reshape, type Shape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { type Geometry, type WindowOptions, windowGeometry } from './conv2d.ts';
 import { mean } from './reduce.ts';
@@ -48,21 +48,21 @@ const settings = (name: string, x: Tensor, options: AveragePoolOptions): Setting
 
 const values = (n: number) => (n % 4 ? n : n / 4);
 
-/** The fields that the four kernels of shaders/pool.wgsl share. */
-const kernel = (
+/** One of the kernels of shaders/pool.wgsl. Gradients have a gate as their last input: dx is 0 unless it is positive. */
+function kernel(
   name: string,
-  { options, outputs: [out] }: { options: Settings; outputs: readonly Tensor[] },
-) => {
+  { options, inputs: given, outputs: [out] }: Call<Settings>,
+  entry: string,
+  inputs: string[],
+  outputs: string[],
+): Kernel {
   const { channels, ...sizes } = geometryOf(name, options);
   const vector = channels % 4 === 0;
   return {
-    source: [poolWgsl, gridWgsl],
+    ...{ source: [poolWgsl, gridWgsl], entry, inputs, outputs },
     prelude: `alias value = ${vector ? 'vec4f' : 'f32'}; alias choice = ${vector ? 'vec4u' : 'u32'};`,
-    uniform: () => ({
-      ...sizes,
-      columns: values(channels),
-      countPadding: Number(options.countPadding),
-    }),
+    constants: () => ({ GATE: Number(inputs.at(-1) === 'gate' && given.at(-1) !== null) }),
+    uniform: () => ({ ...sizes, columns: values(channels), countPadding: Number(options.countPadding) }),
     // A pixel is in at most as many windows as a window has pixels.
     rounds: () => ({
       size: sizes.kernelHeight * sizes.kernelWidth,
@@ -71,23 +71,17 @@ const kernel = (
     }),
     invocations: () => (out.size / channels) * values(channels),
   };
-};
+}
 
 const outputShape = (name: string, options: Settings): Shape => {
   const g = geometryOf(name, options);
   return [g.batch, g.outHeight, g.outWidth, g.channels];
 };
 
-/** The last input of a pool's gradient: dx is 0 unless it is positive. */
-const constants = ({ inputs }: Call) => ({ GATE: Number(inputs.at(-1) !== null) });
-
 const maxGradient = op({
   name: 'maxPool2dGradient',
   shape: (_: [dy: Tensor, winner: Tensor, gate: Tensor | null], { shape }: Settings) => shape,
-  kernel: (c) => ({
-    ...{ ...kernel('maxPool2d', c), constants },
-    ...{ entry: 'max_pool_2d_gradient', inputs: ['dy', 'winner', 'gate'], outputs: ['dx'] },
-  }),
+  kernel: (c) => kernel('maxPool2d', c, 'max_pool_2d_gradient', ['dy', 'winner', 'gate'], ['dx']),
   gated: ({ inputs: [dy, winner, gate] }, by) => (gate ? null : [dy, winner, by]),
 });
 
@@ -99,10 +93,7 @@ const maxOp = op({
     const shape = outputShape('maxPool2d', options);
     return [{ shape }, { shape, dtype: 'u32' as const }];
   },
-  kernel: (c) => ({
-    ...kernel('maxPool2d', c),
-    ...{ entry: 'max_pool_2d_forward', inputs: ['x'], outputs: ['y', 'winner'] },
-  }),
+  kernel: (c) => kernel('maxPool2d', c, 'max_pool_2d_forward', ['x'], ['y', 'winner']),
   vjp: (dy, { outputs, options }) => [maxGradient([dy, outputs[1], null], options)],
 });
 
@@ -118,23 +109,17 @@ export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
 
 const averageGradient = op({
   name: 'averagePool2dGradient',
-  shape: (_: [dy: Tensor, gate: Tensor | null], { shape }: Settings) => shape,
-  kernel: (c) => ({
-    ...{ ...kernel('averagePool2d', c), constants },
-    ...{ entry: 'average_pool_2d_gradient', inputs: ['dy', 'gate'], outputs: ['dx'] },
-  }),
-  gated: ({ inputs: [dy, gate] }, by) => (gate ? null : [dy, by]),
+  shape: (_: [dy: Tensor, winner: null, gate: Tensor | null], { shape }: Settings) => shape,
+  kernel: (c) => kernel('averagePool2d', c, 'average_pool_2d_gradient', ['dy', 'winner', 'gate'], ['dx']),
+  gated: ({ inputs: [dy, , gate] }, by) => (gate ? null : [dy, null, by]),
 });
 
 const averageOp = op({
   name: 'averagePool2d',
   half: true,
   shape: (_: [x: Tensor], options: Settings) => outputShape('averagePool2d', options),
-  kernel: (c) => ({
-    ...kernel('averagePool2d', c),
-    ...{ entry: 'average_pool_2d_forward', inputs: ['x'], outputs: ['y'] },
-  }),
-  vjp: (dy, { options }) => [averageGradient([dy, null], options)],
+  kernel: (c) => kernel('averagePool2d', c, 'average_pool_2d_forward', ['x'], ['y']),
+  vjp: (dy, { options }) => [averageGradient([dy, null, null], options)],
 });
 
 /**

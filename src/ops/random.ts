@@ -43,11 +43,7 @@ const drawOp = (name: string, entry: string, dtype: DType, lanes: number) =>
       entry,
       outputs: ['y'],
       workgroupSize: lanes === 4 ? 256 : 64,
-      uniform: ({ options }) => ({
-        count: sizeOf(options.shape),
-        seed: options.seed,
-        stream: options.stream,
-      }),
+      uniform: ({ options: { shape, seed, stream } }) => ({ count: sizeOf(shape), seed, stream }),
       // Cycle walking takes two steps on average, of five rounds each.
       rounds: () => (lanes === 1 ? 500 : 0),
       invocations: ({ options }) => Math.ceil(sizeOf(options.shape) / lanes),

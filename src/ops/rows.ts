@@ -6,25 +6,20 @@ import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: '
 import { checkTensor } from '../graph/check.ts';
 import { show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 
-/** A tensor as rows of its last axis, read as vec4s if the row length is a multiple of four. */
-export interface Rows {
-  rows: number;
-  columns: number;
-  /** Lanes in a row. */
-  width: number;
-}
-
-export function rowsOf(x: Tensor): Rows {
+/** A tensor as rows of its last axis, read as vec4s if the row length is a multiple of four: `width` lanes. */
+export function rowsOf(x: Tensor): { rows: number; columns: number; width: number } {
   const columns = x.shape.at(-1)!;
   return { rows: x.size / columns, columns, width: columns % 4 ? columns : columns / 4 };
 }
 
 /**
- * The fields of a kernel on rows of x: its file with the lanes that fit, and its invocations; eight share a row.
+ * The fields of a kernel on rows of x: its file with the lanes that fit, its uniform block, and its invocations; eight share a row.
  * @param loops how many loops over a row the kernel has, one after the other. Default 2.
+ * @param others the fields of its uniform block besides the rows and their width
  */
-export const rowKernel = (wgsl: string, x: Tensor, loops = 2) => ({
+export const rowKernel = (wgsl: string, x: Tensor, loops = 2, others: Record<string, number> = {}) => ({
   source: [wgsl, rowsWgsl, workgroupWgsl, gridWgsl, x.shape.at(-1)! % 4 ? lanes1Wgsl : lanes4Wgsl],
+  uniform: () => ({ rows: rowsOf(x).rows, width: rowsOf(x).width, ...others }),
   rounds: () => ({
     size: x.shape.at(-1)!,
     rounds: (n: number) => loops * (1 + Math.ceil(n / 8 / (x.shape.at(-1)! % 4 ? 1 : 4))),

@@ -23,24 +23,10 @@ const source = [shapeWgsl, gridWgsl, lanes1Wgsl];
 const ONES = [1, 1, 1, 1];
 const NONE = [0, 0, 0, 0];
 
-/** The uniform block of shape.wgsl. */
-const block = (fields: {
-  count: number;
-  offset?: number;
-  value?: number;
-  shape?: number[];
-  strides?: number[];
-  before?: number[];
-  sizes?: number[];
-}) => ({
-  count: fields.count,
-  offset: fields.offset ?? 0,
-  value: fields.value ?? 0,
-  unused: 0,
-  shape: fields.shape ?? ONES,
-  strides: fields.strides ?? NONE,
-  before: fields.before ?? NONE,
-  sizes: fields.sizes ?? ONES,
+/** The uniform block of shape.wgsl; each entry point uses some of its fields. */
+const block = (fields: Record<string, number | number[]>) => ({
+  ...{ count: 0, offset: 0, value: 0, shape: ONES, strides: NONE, before: NONE, sizes: ONES },
+  ...fields,
 });
 
 /** The distance between neighbours along each axis, in elements. */
@@ -70,12 +56,8 @@ export function mergeAxes(shape: Shape, strides: readonly (readonly number[])[],
       op,
       `expected at most 4 axes that cannot be joined, got ${axes.length} in ${show(shape)}`,
     );
-  const lead = Array(4 - axes.length).fill(null);
-  const full: (typeof axes)[number][] = [
-    ...lead.map(() => ({ size: 1, steps: strides.map(() => 0) })),
-    ...axes,
-  ];
-  return { shape: full.map((a) => a.size), strides: strides.map((_, k) => full.map((a) => a.steps[k])) };
+  while (axes.length < 4) axes.unshift({ size: 1, steps: strides.map(() => 0) });
+  return { shape: axes.map((a) => a.size), strides: strides.map((_, k) => axes.map((a) => a.steps[k])) };
 }
 
 function checkWords(op: string, x: Tensor): void {
@@ -178,13 +160,8 @@ export function transpose(x: Tensor, options: { permutation?: readonly number[] 
   // All axes of size above 1 keep their order: no element moves.
   const moved = order.filter((axis) => x.shape[axis] !== 1);
   if (moved.every((axis, i) => i === 0 || axis > moved[i - 1])) return reshape(x, shape);
-  return transposeCopy(
-    x,
-    shape,
-    order.map((axis) => strides[axis]),
-    0,
-    order,
-  );
+  const moves = order.map((axis) => strides[axis]);
+  return transposeCopy(x, shape, moves, 0, order);
 }
 
 const sliceCopy = stridedCopy('slice', (starts: number[]) => (dy, x) => {
@@ -244,12 +221,9 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   const [first, last] = [axes[0], axes.at(-1)!];
   const together = shape.every((n, axis) => axis < first || axis > last || n === 1 || repeats(axis));
   if (together && x.dtype === 'f32') {
-    const [outer, count, inner] = [
-      shape.slice(0, first),
-      shape.slice(first, last + 1),
-      shape.slice(last + 1),
-    ];
-    return reshape(repeat(x, sizeOf(outer), sizeOf(count), sizeOf(inner)), shape);
+    const parts = [shape.slice(0, first), shape.slice(first, last + 1), shape.slice(last + 1)];
+    const [outer, count, inner] = parts.map(sizeOf);
+    return reshape(repeat(x, outer, count, inner), shape);
   }
   return broadcastCopy(x, shape, strides, 0, 0);
 }

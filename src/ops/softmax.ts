@@ -1,49 +1,28 @@
 import softmaxWgsl from '../../shaders/softmax.wgsl' with { type: 'text' };
 import { checkCall, checkFlag } from '../graph/check.ts';
-import { type Call, type Kernel, op } from '../graph/op.ts';
+import { op } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { checkRows, laneInvocations, rowKernel, rowsOf } from './rows.ts';
 
-const uniformOf = (x: Tensor) => {
-  const { rows, width } = rowsOf(x);
-  return { rows, width };
-};
-const uniform = ({ outputs: [y] }: Call) => uniformOf(y);
-
-/** Kernels of softmax (`log` false) and logSoftmax. */
-const forwardKernel = (x: Tensor, log: boolean): Kernel => ({
-  ...rowKernel(softmaxWgsl, x, 3),
-  entry: 'softmax_forward',
-  inputs: ['x'],
-  outputs: ['y'],
-  uniform,
-  constants: () => ({ LOG: +log }),
-});
-
-/* @__NO_SIDE_EFFECTS__ */
-const gradientOp = (name: string, log: boolean) =>
-  op({
-    name,
-    shape: ([, y]: [dy: Tensor, y: Tensor]) => y.shape,
-    kernel: ({ inputs: [, y] }) => gradientKernel(y, log),
-  });
-
-const gradientKernel = (y: Tensor, log: boolean): Kernel => ({
-  ...rowKernel(softmaxWgsl, y),
-  entry: 'softmax_gradient',
-  inputs: ['dy', 'y'],
-  outputs: ['dx'],
-  uniform,
-  constants: () => ({ LOG: +log }),
-});
-
+/** The op of softmax (`log` false) or logSoftmax. */
 /* @__NO_SIDE_EFFECTS__ */
 const forwardOp = (name: string, log: boolean) => {
-  const gradient = gradientOp(`${name}Gradient`, log);
+  const constants = () => ({ LOG: +log });
+  const gradient = op({
+    name: `${name}Gradient`,
+    shape: ([, y]: [dy: Tensor, y: Tensor]) => y.shape,
+    kernel: ({ inputs: [, y] }) => ({
+      ...rowKernel(softmaxWgsl, y),
+      ...{ entry: 'softmax_gradient', inputs: ['dy', 'y'], outputs: ['dx'], constants },
+    }),
+  });
   return op({
     name,
     shape: ([x]: [x: Tensor]) => x.shape,
-    kernel: ({ inputs: [x] }) => forwardKernel(x, log),
+    kernel: ({ inputs: [x] }) => ({
+      ...rowKernel(softmaxWgsl, x, 3),
+      ...{ entry: 'softmax_forward', inputs: ['x'], outputs: ['y'], constants },
+    }),
     vjp: (dy, { outputs: [y] }) => [gradient([dy, y])],
   });
 };
@@ -70,7 +49,6 @@ const logSumExpOp = op({
     entry: 'log_sum_exp_forward',
     inputs: ['x'],
     outputs: ['y', 'statistics'],
-    uniform: () => uniformOf(x),
   }),
   vjp: (dy, { inputs: [x], outputs: [, statistics] }) => [logSumExpGradientOp([dy, statistics, x])],
 });
@@ -83,7 +61,6 @@ const logSumExpGradientOp = op({
     entry: 'log_sum_exp_gradient',
     inputs: ['dy', 'statistics', 'x'],
     outputs: ['dx'],
-    uniform,
     invocations: () => laneInvocations(x),
   }),
 });

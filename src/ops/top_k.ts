@@ -6,6 +6,7 @@ import { type Call, type Kernel, op } from '../graph/op.ts';
 import { reshape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { pad } from './shape.ts';
 
+/** The uniform block. */
 interface Options {
   k: number;
   queries: number;
@@ -22,14 +23,7 @@ const source = [topKWgsl, gridWgsl];
 const MOST = 32;
 /** Longer rows are read by fours, with zeros behind them: by ones they would need more than MOST_ROUNDS. */
 const MOST_SCALARS = 65_000;
-const uniform = ({ options: { queries, gallery, size, k, chunks, chunk } }: Call<Options>) => ({
-  queries,
-  gallery,
-  size,
-  k,
-  chunks,
-  chunk,
-});
+const uniform = ({ options }: Call<Options>) => ({ ...options });
 const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
 const lists = (...shape: number[]) => [{ shape }, { shape, dtype: 'u32' as const }];
 

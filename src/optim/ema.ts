@@ -13,9 +13,9 @@ import {
 } from '../graph/tensor.ts';
 import { blocksOf, checkNumber, flatOf } from './optimizer.ts';
 
+/** The uniform block; all but the momentum in vec4s. */
 interface Uniform {
   momentum: Scalar;
-  /** In elements. */
   count: number;
   onlineStart: number;
   targetStart: number;
@@ -30,13 +30,8 @@ const emaOp = op({
     inputs: ['online'],
     state: ['average'],
     workgroupSize: 256,
-    uniform: ({ options: o }) => ({
-      count: o.count / 4,
-      onlineStart: o.onlineStart / 4,
-      targetStart: o.targetStart / 4,
-      momentum: o.momentum,
-    }),
-    invocations: ({ options: o }) => o.count / 4,
+    uniform: ({ options }) => ({ ...options }),
+    invocations: ({ options }) => options.count,
   },
 });
 
@@ -90,8 +85,9 @@ export function ema(
       count += blocksOf(targets[i]) * PART;
     }
     // The last block of a variable in no flat buffer is not padded.
-    const whole = Math.ceil(Math.min(count, t.flat.size - t.offset, o.flat.size - o.offset) / 4) * 4;
-    emaOp([o.flat], { momentum, count: whole, onlineStart: o.offset, targetStart: t.offset }, [t.flat]);
+    const vectors = Math.ceil(Math.min(count, t.flat.size - t.offset, o.flat.size - o.offset) / 4);
+    const [onlineStart, targetStart] = [o.offset / 4, t.offset / 4];
+    emaOp([o.flat], { momentum, count: vectors, onlineStart, targetStart }, [t.flat]);
   }
 }
 

@@ -1,7 +1,7 @@
 import larsWgsl from '../../shaders/lars.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import { op } from '../graph/op.ts';
-import { constant, PART, type Scalar, type Tensor, type Variable } from '../graph/tensor.ts';
+import { constant, PART, type Tensor, type Variable } from '../graph/tensor.ts';
 import {
   blocksOf,
   checkNumber,
@@ -10,6 +10,7 @@ import {
   makeOptimizer,
   type Optimizer,
   type OptimizerOptions,
+  type Rates,
 } from './optimizer.ts';
 
 /** Options of {@link lars}. */
@@ -20,24 +21,12 @@ export interface LarsOptions extends OptimizerOptions {
   trust?: number;
 }
 
-interface Uniform {
-  learningRate: Scalar;
-  weightDecay: Scalar;
-  momentum: number;
-  trust: number;
-}
-
 const source = [larsWgsl, gridWgsl];
 const LANES = 8; // as in the shader
 const BLOCK = PART / 4; // vec4s of a block
 
-const uniforms = (count: number, options?: Uniform) => ({
-  count,
-  decay: options?.weightDecay ?? 0,
-  trust: options?.trust ?? 0,
-  rate: options?.learningRate ?? 0,
-  momentum: options?.momentum ?? 0,
-});
+/** What the kernel of norms does not need. */
+const NO_RATES = { learningRate: 0, weightDecay: 0, momentum: 0, trust: 0 };
 
 const larsNorm = op({
   name: 'larsNorm',
@@ -50,7 +39,7 @@ const larsNorm = op({
     entry: 'lars_norm',
     inputs: ['gradient', 'chunks', 'old_weight'],
     outputs: ['gradient_sums', 'weight_sums'],
-    uniform: ({ outputs }) => uniforms(outputs[0].size),
+    uniform: ({ outputs }) => ({ count: outputs[0].size, ...NO_RATES }),
     // A chunk has at most 16 blocks, or a 512th of a variable if that is more.
     rounds: ({ inputs: [gradient] }) => (Math.max(16, Math.ceil(gradient.size / PART / 512)) * BLOCK) / LANES,
     invocations: ({ outputs }) => outputs[0].size,
@@ -61,14 +50,14 @@ const larsRates = op({
   name: 'larsRates',
   shape: (
     [, , , segments]: [gradientSums: Tensor, weightSums: Tensor, header: Tensor, segments: Tensor],
-    _: Uniform,
+    _: Rates,
   ) => [segments.size / 2],
   kernel: {
     source,
     entry: 'lars_rates',
     inputs: ['gradient_parts', 'weight_parts', 'norm_header', 'segments'],
     outputs: ['rates'],
-    uniform: ({ outputs, options }) => uniforms(outputs[0].size / 2, options),
+    uniform: ({ outputs, options }) => ({ count: outputs[0].size / 2, ...options }),
     rounds: () => 512 * LANES,
     invocations: ({ outputs }) => outputs[0].size / 2,
   },
@@ -76,14 +65,14 @@ const larsRates = op({
 
 const larsOp = op({
   name: 'lars',
-  shape: (_: [gradient: Tensor, header: Tensor, segmentOf: Tensor, rates: Tensor], _options: Uniform) => [],
+  shape: (_: [gradient: Tensor, header: Tensor, segmentOf: Tensor, rates: Tensor], _options: Rates) => [],
   kernel: {
     source,
     entry: 'lars_update',
     inputs: ['gradient', 'header', 'segment_of', 'local_rates'],
     state: ['weight', 'velocity'],
     workgroupSize: 256,
-    uniform: ({ inputs, options }) => uniforms(inputs[0].size / 4, options),
+    uniform: ({ inputs, options }) => ({ count: inputs[0].size / 4, ...options }),
     invocations: ({ inputs }) => inputs[0].size / 4,
   },
 });
@@ -97,15 +86,15 @@ export function lars(parameters: readonly Variable[], options: LarsOptions): Opt
   const { learningRate, weightDecay = 0, momentum = 0.9, trust = 0.001 } = options;
   checkNumber('lars: momentum', momentum, 0, 1);
   checkNumber('lars: trust', trust, 0);
-  const uniform: Uniform = { learningRate, weightDecay, momentum, trust };
+  const rates = { learningRate, weightDecay, momentum, trust };
   const tables = segmentTables([...new Set(parameters)], options);
   return makeOptimizer(parameters, options, {
     name: 'lars',
     moments: ['velocity'],
     norm: ({ gradient, parameters: flat }) => larsNorm([gradient, tables.chunks, flat]),
     update: ({ gradient, header, parameters: flat, moments, sums }) => {
-      const rates = larsRates([sums[0], sums[1], header, tables.segments], uniform);
-      larsOp([gradient, header, tables.segmentOf, rates], uniform, [flat, ...moments]);
+      const local = larsRates([sums[0], sums[1], header, tables.segments], rates);
+      larsOp([gradient, header, tables.segmentOf, local], rates, [flat, ...moments]);
     },
   });
 }

@@ -53,6 +53,9 @@ export interface Optimizer {
   update(gradients: readonly Tensor[] | Tensor): void;
 }
 
+/** The options of an update, which are the fields of its uniform block. */
+export type Rates = Record<string, Scalar>;
+
 /** What differs between optimisers. */
 interface Rule {
   name: string;

@@ -3,13 +3,14 @@ import sgdWgsl from '../../shaders/sgd.wgsl' with { type: 'text' };
 import { InputError } from '../gpu/errors.ts';
 import { checkFlag } from '../graph/check.ts';
 import { type Kernel, op } from '../graph/op.ts';
-import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
+import type { Tensor, Variable } from '../graph/tensor.ts';
 import {
   checkNumber,
   checkOptimizer,
   makeOptimizer,
   type Optimizer,
   type OptimizerOptions,
+  type Rates,
 } from './optimizer.ts';
 
 /** Options of {@link sgd}. */
@@ -20,32 +21,19 @@ export interface SgdOptions extends OptimizerOptions {
   nesterov?: boolean;
 }
 
-interface Uniform {
-  learningRate: Scalar;
-  weightDecay: Scalar;
-  momentum: number;
-  nesterov: boolean;
-}
-
 type Inputs = [gradient: Tensor, header: Tensor, table: Tensor];
 
-const kernel: Kernel<Uniform, Inputs> = {
+const kernel: Kernel<Rates, Inputs> = {
   source: [sgdWgsl, gridWgsl],
   entry: 'sgd_update',
   inputs: ['gradient', 'header', 'table'],
   state: ['weight', 'velocity'],
   workgroupSize: 256,
-  uniform: ({ inputs, options: o }) => ({
-    count: inputs[0].size / 4,
-    nesterov: Number(o.nesterov),
-    rate: o.learningRate,
-    decay: o.weightDecay,
-    momentum: o.momentum,
-  }),
+  uniform: ({ inputs, options }) => ({ count: inputs[0].size / 4, ...options }),
   invocations: ({ inputs }) => inputs[0].size / 4,
 };
 
-const shape = (_: Inputs, _options: Uniform) => [];
+const shape = (_: Inputs, _options: Rates) => [];
 const sgdOp = op({ name: 'sgd', shape, kernel });
 const plainSgdOp = op({
   name: 'plainSgd',
@@ -63,14 +51,11 @@ export function sgd(parameters: readonly Variable[], options: SgdOptions): Optim
   checkNumber('sgd: momentum', momentum, 0, 1);
   checkFlag('sgd', 'nesterov', nesterov);
   if (nesterov && momentum === 0) throw new InputError('sgd: nesterov needs a momentum above 0');
+  const rates = { learningRate, weightDecay, momentum, nesterov: Number(nesterov) };
   return makeOptimizer(parameters, options, {
     name: 'sgd',
     moments: momentum ? ['velocity'] : [],
     update: ({ gradient, header, table, parameters: flat, moments }) =>
-      (momentum ? sgdOp : plainSgdOp)(
-        [gradient, header, table],
-        { learningRate, weightDecay, momentum, nesterov },
-        [flat, ...moments],
-      ),
+      (momentum ? sgdOp : plainSgdOp)([gradient, header, table], rates, [flat, ...moments]),
   });
 }

@@ -10,23 +10,7 @@ import type { PlanVariables } from './plan_variables.ts';
 import { variableRange } from './variables.ts';
 
 /** The memory of a plan on its device. */
-export interface Allocation {
-  /** Bytes of all resources that the plan owns. */
-  bytes: number;
-  /** The largest buffer of a slot, in bytes. */
-  largestBuffer: number;
-  uniformBuffer: GPUBuffer;
-  /** The buffers of inputs and constants. */
-  leaves: Map<Tensor, GPUBuffer>;
-  /** The range of a buffer that holds a tensor. */
-  range(x: Tensor): Range;
-  /** The texture that holds a tensor, if one does. */
-  texture(x: Tensor): GPUTexture | null;
-  /** The resource that a kernel binds for a tensor; zeros for null. */
-  resource(x: Tensor | null): GPUBufferBinding | GPUTextureView;
-  readonly freed: boolean;
-  free(): void;
-}
+export type Allocation = Awaited<ReturnType<typeof allocate>>;
 
 /** The inputs, outputs and buffers of a `compile`, by name. */
 export interface Given {
@@ -46,7 +30,7 @@ export async function allocate(
   uniforms: Uniforms,
   variables: PlanVariables,
   given: Given,
-): Promise<Allocation> {
+) {
   const { memory, gpu } = device;
   const owned: Resource[] = [];
   const { leaves, slots, textures, uniformBuffer, zeros } = await memory.scoped(
@@ -59,6 +43,7 @@ export async function allocate(
   );
   gpu.queue.writeBuffer(uniformBuffer, 0, uniforms.data);
 
+  /** The range of a buffer that holds a tensor. */
   const range = (x: Tensor): Range => {
     const place = made.place(x);
     const size = viewRoot(x).bytes;
@@ -69,19 +54,24 @@ export async function allocate(
     if (scalar !== undefined) return { buffer: uniformBuffer, offset: scalar, size: 4 };
     return { buffer: leaves.get(place.leaf)!, offset: 0, size };
   };
+  /** The texture that holds a tensor, if one does. */
   const texture = (x: Tensor) => {
     const place = made.place(x);
     return place.in === 'texture' ? textures[place.texture] : null;
   };
   let freed = false;
   return {
+    /** Bytes of all resources that the plan owns. */
     bytes: owned.reduce((sum, resource) => sum + memory.sizeOf(resource), 0),
+    /** The largest buffer of a slot, in bytes. */
     largestBuffer: Math.max(0, ...slots.map(({ size }) => size)),
     uniformBuffer,
+    /** The buffers of inputs and constants. */
     leaves,
     range,
     texture,
-    resource(x) {
+    /** The resource that a kernel binds for a tensor; zeros for null. */
+    resource(x: Tensor | null): GPUBufferBinding | GPUTextureView {
       if (!x) return { buffer: zeros, size: 16 };
       const found = texture(x);
       if (found) return found.createView();

@@ -25,7 +25,7 @@ import { type Trial, tuned } from './tune.ts';
 export interface CompileOptions<I> {
   /** The inputs of every run, made with `input` and `scalar`. */
   inputs?: I;
-  /** Buffers of the caller, by the name of an input (read from) or an output (written to, also by the runAndRestore-up); f32 or u32. */
+  /** Buffers of the caller, by the name of an input (read from) or an output (written to, also by the warm-up); f32 or u32. */
   buffers?: Record<string, GPUBuffer>;
   /** Called after each pipeline is ready. */
   onProgress?: (done: number, total: number) => void;

@@ -7,20 +7,13 @@ import type { Plan } from '../graph/plan.ts';
 import { home, homes, type Node, settle, type Tensor, Variable } from '../graph/tensor.ts';
 import { bufferOf, gather, liesIn } from './variables.ts';
 
-/** The variables that a plan reads and changes, on its device. */
-export interface PlanVariables {
-  /** Bytes of their buffers. */
-  bytes: number;
-  /** Creates the buffers that do not exist yet. */
-  bind(): void;
-  /** Brings back the parts of flat variables that another step has moved since. */
-  gather(): void;
-  /** Throws an InputError unless the variables are still in the bound buffers. */
-  check(): void;
-}
+export type PlanVariables = ReturnType<typeof planVariables>;
 
-/** @param flats the flat variables that the step uses directly */
-export function planVariables(device: Device, made: Plan, flats: Set<Variable>): PlanVariables {
+/**
+ * The variables that a plan reads and changes, on its device.
+ * @param flats the flat variables that the step uses directly
+ */
+export function planVariables(device: Device, made: Plan, flats: Set<Variable>) {
   const tensors = [...made.dispatches.flatMap((d) => [...d.inputs, ...d.state]), ...made.outputs.values()];
   const variables = [...new Set(rootsOf(tensors))].filter((x) => x instanceof Variable);
   /** The variables whose buffers the plan binds. */
@@ -29,16 +22,20 @@ export function planVariables(device: Device, made: Plan, flats: Set<Variable>):
   let held: { v: Variable; buffer: GPUBuffer }[] = [];
   let settled = -1;
   return {
+    /** Bytes of their buffers. */
     bytes: owners.reduce((sum, v) => sum + align(v.bytes), 0),
+    /** Creates the buffers that do not exist yet. */
     bind() {
       held = owners.map((v) => ({ v, buffer: bufferOf(device, v) }));
     },
+    /** Brings back the parts of flat variables that another step has moved since. */
     gather() {
       if (settled === homes.changes) return;
       for (const [flat, members] of parts) settle(flat, members);
       settled = homes.changes;
       for (const [flat, members] of parts) gather(device, flat, members);
     },
+    /** Throws an InputError unless the variables are still in the bound buffers. */
     check() {
       for (const { v, buffer } of held) {
         if (!liesIn(device, v, buffer))

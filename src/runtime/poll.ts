@@ -5,24 +5,19 @@
 const MOST_AHEAD = 250;
 
 /** Waits for submitted work; where finished work is reported late, for its measured time. */
-export interface Completion {
-  /** Resolves when the last submit, which takes `ms` milliseconds, is done or should be. */
-  done(ms: number): Promise<unknown>;
-  /** Finds out whether an idle queue takes longer than this many milliseconds to report that it is done. */
-  check(mostMs: number): Promise<void>;
-}
-
-export function completionOf(queue: GPUQueue): Completion {
+export function completionOf(queue: GPUQueue) {
   let late = false;
   let ahead = 0;
   return {
-    done(ms) {
+    /** Resolves when the last submit, which takes `ms` milliseconds, is done or should be. */
+    done(ms: number): Promise<unknown> {
       ahead += ms;
       const clear = () => (ahead -= ms);
       const told = queue.onSubmittedWorkDone().then(clear, clear);
       return late && ahead < MOST_AHEAD ? new Promise((resolve) => setTimeout(resolve, ms)) : told;
     },
-    async check(mostMs) {
+    /** Finds out whether an idle queue takes longer than this many milliseconds to report that it is done. */
+    async check(mostMs: number) {
       // Something else may use the GPU just now, so three late answers are needed.
       late = true;
       for (let i = 0; late && i < 3; i++) {

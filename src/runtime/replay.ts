@@ -7,23 +7,12 @@ import type { PlanVariables } from './plan_variables.ts';
 import { completionOf } from './poll.ts';
 import { cut, dispatchTimes, type Recorder, runAndRestore, timeDispatches } from './timing.ts';
 
-/** A plan on its device as submits that can be repeated; only command encoders are created. */
-export interface Replay {
-  /** The dispatches of each submit, and its milliseconds if they are known. */
-  readonly chunks: readonly [from: number, to: number, ms: number][];
-  /** Makes the submits, each when the one before is done; the promise is for those after the first. */
-  submit(): void | Promise<void>;
-  /** Resolves when the last submit is done. */
-  done(): Promise<unknown>;
-  /** Measures the dispatches, and cuts them into submits of about this many milliseconds. */
-  cut(ms: number): Promise<void>;
-  /** Runs once and returns the milliseconds of each dispatch. @param restore restores variables afterwards */
-  profile(restore: boolean): Promise<{ name: string; ms: number }[]>;
-  /** Milliseconds of `runs` runs in one submit. */
-  time(runs: number): Promise<number>;
-}
+export type Replay = ReturnType<typeof replayOf>;
 
-/** @param moves the copies to textures at the start of the step */
+/**
+ * A plan on its device as submits that can be repeated; only command encoders are created.
+ * @param moves the copies to textures at the start of the step
+ */
 export function replayOf(
   device: Device,
   made: Plan,
@@ -31,7 +20,7 @@ export function replayOf(
   moves: readonly Move[],
   allocation: Allocation,
   variables: PlanVariables,
-): Replay {
+) {
   const { gpu } = device;
   const count = bindings.length;
   const recorder: Recorder = (pass, from, to) => record(bindings, pass, from, to);
@@ -51,17 +40,22 @@ export function replayOf(
     return completion.done(ms).then(() => (allocation.freed ? undefined : submitFrom(i + 1)));
   };
   return {
-    get chunks() {
+    /** The dispatches of each submit, and its milliseconds if they are known. */
+    get chunks(): readonly [from: number, to: number, ms: number][] {
       return chunks;
     },
+    /** Makes the submits, each when the one before is done; the promise is for those after the first. */
     submit: () => submitFrom(0),
+    /** Resolves when the last submit is done. */
     done: () => completion.done(chunks.at(-1)![2]),
-    async cut(ms) {
+    /** Measures the dispatches, and cuts them into submits of about this many milliseconds. */
+    async cut(ms: number) {
       variables.gather();
       chunks = cut(await dispatchTimes(device, made, count, recorder), ms);
       await completion.check(ms);
     },
-    async profile(restore) {
+    /** Runs once and returns the milliseconds of each dispatch. @param restore restores variables afterwards */
+    async profile(restore: boolean) {
       let times: number[] = [];
       const run = async () => {
         submit(gpu, move);
@@ -70,7 +64,8 @@ export function replayOf(
       await (restore ? runAndRestore(device, made, run) : run());
       return bindings.map(({ name }, i) => ({ name, ms: times[i] }));
     },
-    async time(runs) {
+    /** Milliseconds of `runs` runs in one submit. */
+    async time(runs: number) {
       const all: Recorder = (pass, from, to) => record(bindings, pass, 0, to > from ? count : 0, runs);
       return (await dispatchTimes(device, made, 1, all))[0];
     },

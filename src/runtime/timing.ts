@@ -20,7 +20,7 @@ export async function runAndRestore(
   const changed = new Set(made.dispatches.flatMap((d) => d.state.map(home)));
   const saved = [...changed].map((v) => {
     const buffer = bufferOf(device, v);
-    return { buffer, copy: memory.create('runAndRestore-up', buffer.size, VALUE) };
+    return { buffer, copy: memory.create('warm-up', buffer.size, VALUE) };
   });
   const move = (restore: boolean) =>
     submit(gpu, (encoder) => {

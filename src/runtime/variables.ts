@@ -1,8 +1,9 @@
 import { assertAlive, type Device } from '../gpu/device.ts';
+import { memo } from '../gpu/memo.ts';
 import { submit } from '../gpu/submit.ts';
-import { checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
+import { ARRAYS, checkData, type Data, type Range, readRange, VALUE, writeBuffer } from '../gpu/values.ts';
 import { checkVariables } from '../graph/check.ts';
-import { home, initialOf, settle, type Tensor, type TypedArray, type Variable } from '../graph/tensor.ts';
+import { home, initialOf, settle, type Tensor, type Variable } from '../graph/tensor.ts';
 import { checkBindable, checkOn } from './check.ts';
 
 /** For each device: the buffers of variables, and the flat variables that each part has been in, the latest last. */
@@ -11,14 +12,8 @@ interface Store {
   places: Map<Variable, Variable[]>;
 }
 const stores = new WeakMap<Device, Store>();
-function storeOf(device: Device): Store {
-  let store = stores.get(device);
-  if (!store) {
-    store = { buffers: new Map(), places: new Map() };
-    stores.set(device, store);
-  }
-  return store;
-}
+const storeOf = (device: Device): Store =>
+  memo(stores, device, () => ({ buffers: new Map(), places: new Map() }));
 
 /** The buffer of a variable, unless it was freed: a plan that runs out of memory frees what it created. */
 function aliveIn(device: Device, owner: Variable): GPUBuffer | undefined {
@@ -80,9 +75,9 @@ export function gather(device: Device, flat: Variable, members: Iterable<Variabl
 }
 
 /** An array with one number for all elements; null for zero, with which buffers start. */
-export function filled(value: number, size: number, dtype: Tensor['dtype']): TypedArray | null {
+export function filled(value: number, size: number, dtype: Tensor['dtype']): Data | null {
   if (value === 0) return null;
-  return new { f32: Float32Array, u32: Uint32Array, u8: Uint8Array }[dtype](size).fill(value);
+  return new ARRAYS[dtype](size).fill(value);
 }
 
 /** Whether a variable is still in this buffer. */

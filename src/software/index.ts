@@ -3,15 +3,15 @@
  * tiles and read their operands from textures, and the invocations of a quad share rows. Loaded by `runtime/software.ts`.
  */
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
+import quadWgsl from '../../shaders/software/lib/sums_quad.wgsl' with { type: 'text' };
 import type { SoftwareAdapter } from '../gpu/target.ts';
 import type { Call, Kernel, Software } from '../graph/op.ts';
 import { largePartial, largeWeights } from './contrast.ts';
 import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
-import { probeProduct } from './logistic.ts';
 import { largeProduct } from './matmul.ts';
-import { rowsByQuads } from './rows.ts';
 import { type Abilities, type Settings, settingsOf } from './settings.ts';
-import { isMadeOf } from './texture_operands.ts';
+import { isMadeOf, onOperands, replaced, withQuads } from './texture_operands.ts';
 import { texturePool } from './texture_pool.ts';
 import { movesOf, throughTextures } from './textures.ts';
 import { largeTopK } from './top_k.ts';
@@ -19,7 +19,29 @@ import { largeTopK } from './top_k.ts';
 /** The kernels of a call, derived from the op's own; the default is first. */
 type Choice = (own: Kernel[], call: Call, settings: Settings) => Kernel[];
 
-const rows: Choice = (own, _, settings) => rowsByQuads(own, settings);
+/** A kernel whose rows are each shared by eight invocations, with a quad for each row where quads are fast. */
+const rows: Choice = (own, _, { quads }) => {
+  const [kernel] = own;
+  if (!quads) return own;
+  return [
+    {
+      ...kernel,
+      source: withQuads(replaced(kernel, new Map([[workgroupWgsl, [quadWgsl]]]))),
+      // Half as many invocations take twice as many rounds.
+      rounds: (c) => {
+        const stated = kernel.rounds!(c);
+        if (typeof stated === 'number') return 2 * stated;
+        return { ...stated, rounds: (n) => 2 * stated.rounds(n) };
+      },
+      invocations: (c) => kernel.invocations(c) / 2,
+    },
+  ];
+};
+
+/** A product of the logistic probe, for 12 lanes, its operands read as textures where that is worth it. */
+const probe: Choice = (own, call, settings) => [
+  onOperands(own[0], call, 12 * call.inputs[0]!.size, settings).kernel,
+];
 
 /** By name of op. A user's op of the same name keeps its kernel: it does not contain the library's WGSL. */
 const CHOICES = new Map<string, Choice>([
@@ -31,8 +53,8 @@ const CHOICES = new Map<string, Choice>([
   ['contrastPartial', largePartial],
   ['contrastWeights', largeWeights],
   ['topKSimilar', largeTopK],
-  ['logisticLogits', probeProduct],
-  ['logisticProducts', probeProduct],
+  ['logisticLogits', probe],
+  ['logisticProducts', probe],
   ['softmax', rows],
   ['softmaxGradient', rows],
   ['logSoftmax', rows],

@@ -11,10 +11,8 @@ const TALL_FROM = 2 ** 17;
 /** A product in large tiles where it has enough results and multiply-adds; these would spill the registers of a GPU. */
 export function largeProduct(own: Kernel[], call: Call, settings: Settings): Kernel[] {
   const [kernel] = own;
-  const {
-    inputs: [a, , , gate],
-    options,
-  } = call;
+  const { inputs, options } = call;
+  const [a, , , gate] = inputs;
   const { m, n, k, batches } = kernel.uniform!(call) as Record<string, number>;
   if (m * n * k < settings.largeTiles || m * n < 32768) return own;
   const whole = n % 4 === 0 && k % 4 === 0 && (!options.transposeA || m % 4 === 0);
@@ -24,10 +22,7 @@ export function largeProduct(own: Kernel[], call: Call, settings: Settings): Ker
     kernel,
     new Map([resultNumbersWgsl, resultBufferWgsl].map((text) => [text, [result]])),
   );
-  const on = onOperands({ ...kernel, source }, call, work, settings, {
-    more: [largeWgsl],
-    quads: true,
-  });
+  const on = onOperands({ ...kernel, source }, call, work, settings, { more: [largeWgsl], quads: true });
   // Buffers are read by whole vec4s.
   if (!on.inTextures && !whole) return own;
   // Where quads share the rows of A, more rows cost little.

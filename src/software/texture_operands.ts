@@ -30,14 +30,6 @@ export const replaced = (kernel: Kernel, texts: ReadonlyMap<string, readonly str
 /** Whether the source of a kernel contains this text, as those of the library do. */
 export const isMadeOf = (kernel: Kernel, text: string): boolean => [kernel.source].flat().includes(text);
 
-/** A kernel on its operands, and the number of invocations for so many tiles: some do nothing where quads share rows. */
-export interface OnOperands {
-  kernel: Kernel;
-  inTextures: boolean;
-  quads: boolean;
-  sharedBy: (tiles: number) => number;
-}
-
 /**
  * A kernel that reads its first two inputs by `a_at` and `b_at`, from textures if `work`, in multiply-adds, exceeds
  * `settings.largeTiles` and both fit into textures; else from buffers (docs/decisions.md, "Large tiles on llvmpipe").
@@ -50,7 +42,7 @@ export function onOperands(
   work: number,
   settings: Settings,
   { more = [], quads = false }: { more?: readonly string[]; quads?: boolean } = {},
-): OnOperands {
+) {
   const operands = inputs.slice(0, 2) as Tensor[];
   const fits = (x: Tensor) => texelsOf(x, settings)[0] <= settings.textureSide;
   const inTextures = work > settings.largeTiles && operands.every(fits);
@@ -60,25 +52,21 @@ export function onOperands(
     ? [`const TALLEST = ${settings.textureSide}u;`, foldedWgsl]
     : [texelsWgsl];
   const reading = inTextures ? [sampled ? sampledWgsl : texturesWgsl, ...texels] : [buffersWgsl];
-  const plain = replaced(
-    own,
-    new Map([
-      [buffersWgsl, []],
-      [aloneWgsl, []],
-    ]),
-  );
+  const plain = replaced(own, new Map([buffersWgsl, aloneWgsl].map((text) => [text, []])));
   const source = [...plain, ...more, ...reading, share ? quadWgsl : aloneWgsl];
+  const kernel: Kernel = {
+    ...own,
+    source: share ? withQuads(source) : source,
+    access: inTextures
+      ? Object.fromEntries(own.inputs!.slice(0, 2).map((name) => [name, sampled ? 'l' : 't']))
+      : undefined,
+  };
   return {
-    kernel: {
-      ...own,
-      source: share ? withQuads(source) : source,
-      access: inTextures
-        ? Object.fromEntries(own.inputs!.slice(0, 2).map((name) => [name, sampled ? 'l' : 't']))
-        : undefined,
-    },
+    kernel,
     inTextures,
     quads: share,
-    sharedBy: (tiles) => (share ? Math.ceil(tiles / 4) * 4 : tiles),
+    /** The number of invocations for so many tiles: some do nothing where quads share rows. */
+    sharedBy: (tiles: number): number => (share ? Math.ceil(tiles / 4) * 4 : tiles),
   };
 }
 

@@ -7,9 +7,7 @@ import { onOperands } from './texture_operands.ts';
 export function largeTopK(own: Kernel[], call: Call, settings: Settings): Kernel[] {
   const { queries, gallery, size, chunk, chunks } = call.options;
   if (settings.largeTiles === Infinity || size % 4 || queries <= 4) return own;
-  const { kernel } = onOperands(own[0], call, queries * gallery * size, settings, {
-    more: [largeWgsl],
-  });
+  const { kernel } = onOperands(own[0], call, queries * gallery * size, settings, { more: [largeWgsl] });
   return [
     {
       ...kernel,

@@ -3,13 +3,12 @@
 import { px } from '../cli/chart.ts';
 import { FASHION_CLASSES } from '../cli/files.ts';
 import { html } from '../cli/html.ts';
-import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { formatMetric, formatNumber, significant } from '../metrics/format.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
-import { buildImageModel, type ImageModel, represent, settleStatistics } from '../train/images.ts';
+import { type ImageModel, represent, untrainedModel } from '../train/images.ts';
 import { colours, figure } from './figure.ts';
-import { type Lab, runOf, type Study, trained } from './study.ts';
+import { type Lab, readZ, runOf, type Study, trained } from './study.ts';
 
 interface Row {
   encoder: string;
@@ -35,24 +34,17 @@ async function* measure(lab: Lab, rows: readonly Row[]) {
     if (rows.some((row) => row.encoder === encoder)) continue;
     lab.say(`  ${encoder}`);
     const args = `${method} ${COMMON}`;
-    const model = encoder === 'untrained' ? await untrained(lab, args) : await trained(lab, args);
+    const model = await (encoder === 'untrained'
+      ? untrainedModel(lab.device, runOf(lab, args))
+      : trained(lab, args));
     yield { encoder, args, ...(await look(lab, model)) };
     freeVariables(lab.device, model.variables);
   }
 }
 
-async function untrained(lab: Lab, args: string): Promise<ImageModel> {
-  const run = runOf(lab, args);
-  const model = buildImageModel(run, 0);
-  await settleStatistics(lab.device, run, model.network);
-  return model;
-}
-
 async function look({ device, data }: Lab, model: ImageModel): Promise<Omit<Row, 'encoder' | 'args'>> {
   const found = await evaluate(device, data, (x) => represent(model, x), { probes: false });
-  const made = await embed(device, data.test, (x) => ({ z: represent(model, x).z }));
-  const [z, labels] = [await readVariable(device, made.z), await readVariable(device, data.test.labels!)];
-  freeVariables(device, [made.z]);
+  const [z, labels] = [await readZ(device, data.test, model), await readVariable(device, data.test.labels!)];
   const angles = Array.from({ length: data.test.classes }, (): number[] => []);
   for (const [i, label] of labels.entries())
     angles[label].push(Number(Math.atan2(z[2 * i + 1], z[2 * i]).toFixed(3)));

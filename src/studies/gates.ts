@@ -1,5 +1,4 @@
-import { type Beside, type Bound, type Case, over, within } from './method_study.ts';
-import type { Result } from './result.ts';
+import { type Beside, type Bound, type Case, over, type Result, within } from './method_study.ts';
 
 /** A requirement on a run, and whether it is met. */
 export interface Gate {

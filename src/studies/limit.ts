@@ -1,18 +1,15 @@
 // InfoNCE minus log M converges to alignment and uniformity: Theorem 1 of Wang & Isola 2020, arXiv 2005.10242.
 
 import { linearRegression, meanSimple, rootMeanSquare, sampleStandardDeviation } from 'simple-statistics';
-import { decades, linear } from '../cli/axes.ts';
-import { chart, path, px } from '../cli/chart.ts';
+import { chart, decades, linear, path, px } from '../cli/chart.ts';
 import { html } from '../cli/html.ts';
 import { evaluationViews } from '../data/augment.ts';
-import { embed } from '../metrics/embed.ts';
 import { formatNumber, significant } from '../metrics/format.ts';
 import { normalArray } from '../ops/random.ts';
-import { freeVariables, readVariable } from '../runtime/variables.ts';
-import { represent } from '../train/images.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { colours, figure, mark, type Shape } from './figure.ts';
 import { type Embeddings, infoNceLosses, limitOf } from './info_nce_limit.ts';
-import { type Lab, type Study, trained } from './study.ts';
+import { type Lab, readZ, type Study, trained } from './study.ts';
 
 /** InfoNCE with M negatives over the draws, and the limits of its two terms. */
 interface Row {
@@ -53,15 +50,8 @@ const sets: Record<string, (lab: Lab) => Promise<Embeddings>> = {
   'trained encoder': async (lab) => {
     const { device, data } = lab;
     const model = await trained(lab, ARGS);
-    const view = async (seed: number) => {
-      const made = await embed(device, data.train, (x) => ({ z: represent(model, x).z }), {
-        augmentation: evaluationViews,
-        seed,
-      });
-      const z = unit((await readVariable(device, made.z)) as Float32Array);
-      freeVariables(device, [made.z]);
-      return z;
-    };
+    const view = async (seed: number) =>
+      unit(await readZ(device, data.train, model, { augmentation: evaluationViews, seed }));
     const [a, b] = [await view(5), await view(6)];
     freeVariables(device, model.variables);
     return { D, anchors: a.slice(0, PAIRS * D), positives: b.slice(0, PAIRS * D), points: a };

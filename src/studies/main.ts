@@ -1,10 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { readArguments } from '../cli/arguments.ts';
-import { FASHION_STATISTICS, openRunFolder, readData } from '../cli/files.ts';
-import { complain, print } from '../cli/terminal.ts';
-import { dataset } from '../data/dataset.ts';
+import { datasetsOf, openRunFolder, readData } from '../cli/files.ts';
+import { print, runProgram } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
-import { HypersphereError, InputError } from '../gpu/errors.ts';
+import { InputError } from '../gpu/errors.ts';
 import { circle } from './circle.ts';
 import { limit } from './limit.ts';
 import type { Lab, Study } from './study.ts';
@@ -40,11 +39,11 @@ delete NAME.json.
 const asJson = (rows: readonly unknown[]) => `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`;
 
 async function openLab(): Promise<Lab> {
-  const images = await readData(null, null);
-  const [train, test] = (['train', 'test'] as const).map((name) =>
-    dataset(images[name], { ...FASHION_STATISTICS, name }),
-  );
-  return { device: await openDevice(), data: { train, test }, say: (line) => print(`${line}\n`) };
+  return {
+    device: await openDevice(),
+    data: datasetsOf(await readData(null, null)),
+    say: (line) => print(`${line}\n`),
+  };
 }
 
 /** Measures what a study has not measured yet, and draws it. */
@@ -87,12 +86,4 @@ async function main(): Promise<void> {
   lab?.device.dispose();
 }
 
-try {
-  await main();
-  Deno.exit(0);
-} catch (error) {
-  complain(
-    `${error instanceof HypersphereError ? `${error.name}: ${error.message}` : ((error as Error).stack ?? error)}\n`,
-  );
-  Deno.exit(1);
-}
+await runProgram(main);

@@ -3,12 +3,11 @@
 import { fileURLToPath } from 'node:url';
 import { readArguments } from '../cli/arguments.ts';
 import { writeWhole } from '../cli/files.ts';
-import { complain, print as say } from '../cli/terminal.ts';
+import { runProgram, print as say } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
-import { HypersphereError, InputError } from '../gpu/errors.ts';
-import { type Case, casesOf, type MethodStudy } from './method_study.ts';
+import { InputError } from '../gpu/errors.ts';
+import { type Case, casesOf, type MethodStudy, type Result } from './method_study.ts';
 import { baseline, rawPixels, runCase, withAlarm } from './protocol.ts';
-import type { Result } from './result.ts';
 import { render } from './results.ts';
 
 const FOLDER = new URL('../../docs/', import.meta.url);
@@ -47,18 +46,13 @@ function write(results: readonly Result[]): void {
   writeWhole(fileURLToPath(JSON_FILE), `{"results": [\n${all}\n]}\n`);
 }
 
-/** @throws InputError for an unknown option */
-function parse(args: string[]) {
+async function study(args: string[], studies: readonly MethodStudy[]): Promise<void> {
   const { text, flag } = readArguments(args, {
     ...{ command: 'npm run methods', values: ['only'], flags: ['again', 'draw', 'help'], words: ['help'] },
   });
-  const [help, again, draw] = ['help', 'again', 'draw'].map(flag);
-  return { help, again, draw, only: text('only')?.split(',') };
-}
-
-async function study(args: string[], studies: readonly MethodStudy[]): Promise<void> {
-  const { help, again, draw, only } = parse(args);
-  if (help) return say(`${HELP}\n`);
+  if (flag('help')) return say(`${HELP}\n`);
+  const [again, draw] = [flag('again'), flag('draw')];
+  const only = text('only')?.split(',');
   const cases = casesOf(studies);
   const strange = only?.find((name) => !cases.some(({ method }) => method === name));
   if (strange !== undefined)
@@ -112,13 +106,5 @@ async function study(args: string[], studies: readonly MethodStudy[]): Promise<v
 }
 
 /** The program: trains and judges the cases of the studies, and ends the process. */
-export async function main(args: string[], studies: readonly MethodStudy[]): Promise<never> {
-  try {
-    await study(args, studies);
-    Deno.exit();
-  } catch (error) {
-    if (!(error instanceof HypersphereError)) throw error;
-    complain(`${error.name}: ${error.message}\n`);
-    Deno.exit(1);
-  }
-}
+export const main = (args: string[], studies: readonly MethodStudy[]): Promise<never> =>
+  runProgram(() => study(args, studies));

@@ -1,9 +1,9 @@
 // The small protocol, by which `npm run methods` and the slow tests train and judge.
 
-import { FASHION_STATISTICS, readData } from '../cli/files.ts';
+import { datasetsOf, readData } from '../cli/files.ts';
 import { principalPlane } from '../cli/principal_plane.ts';
 import { evaluationViews, plainViews } from '../data/augment.ts';
-import { batchesPerEpoch, dataset } from '../data/dataset.ts';
+import { batchesPerEpoch } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { allMethods } from '../methods/index.ts';
@@ -13,24 +13,22 @@ import { linearCka } from '../metrics/cka.ts';
 import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { significant } from '../metrics/format.ts';
-import { linearProbe } from '../metrics/linear_probe.ts';
-import { freeVariables, readVariable } from '../runtime/variables.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,
-  buildImageModel,
   type ImageMetrics,
   type ImageModel,
   type ImageRun,
   imageTask,
   lookOnce,
   represent,
-  settleStatistics,
+  untrainedModel,
 } from '../train/images.ts';
 import { run as train } from '../train/run.ts';
 import { correlationOf } from './correlation.ts';
-import type { Case } from './method_study.ts';
-import type { Result } from './result.ts';
+import type { Case, Result } from './method_study.ts';
+import { probeOf, readZ } from './study.ts';
 
 /** Test samples in a picture. */
 const POINTS = 300;
@@ -49,20 +47,11 @@ const runOf = ({ method: name, hyperparameters }: Trained, seed: number): ImageR
 };
 
 const images = await readData(null, null);
-const data = {
-  train: dataset(images.train, { ...FASHION_STATISTICS, name: 'train' }),
-  test: dataset(images.test, { ...FASHION_STATISTICS, name: 'test' }),
-};
-
-type Forward = (x: Tensor) => { h: Tensor; z: Tensor };
+const data = datasetsOf(images);
 
 /** The initial encoder of runs with this seed, which is the same for all methods. */
-async function untrainedModel(device: Device, seed: number): Promise<ImageModel> {
-  const run = runOf({ method: 'simclr' }, seed);
-  const model = buildImageModel(run, 0);
-  await settleStatistics(device, run, model.network);
-  return model;
-}
+const untrainedOf = (device: Device, seed: number) =>
+  untrainedModel(device, runOf({ method: 'simclr' }, seed));
 
 /** Linear CKA of h of the test images with h before training, and with their pixels. */
 async function ckaOf(device: Device, model: ImageModel, untrained: ImageModel) {
@@ -81,19 +70,15 @@ async function ckaOf(device: Device, model: ImageModel, untrained: ImageModel) {
 
 /** Evaluates a model on the test set: metrics, CKA, Barlow's correlation, a picture of z. */
 async function judge(device: Device, model: ImageModel, untrained: ImageModel, { probeZ = false } = {}) {
-  const forward: Forward = (x) => represent(model, x);
-  const { spectrumZ, similaritiesZ: _, notes: __, ...metrics } = await evaluate(device, data, forward);
-  const zOf = async (options: Parameters<typeof embed>[3]) => {
-    const made = (await embed(device, data.test, forward, options)) as { h: never; z: never };
-    const z = await readVariable(device, made.z);
-    freeVariables(device, Object.values(made));
-    return z as Float32Array;
-  };
-  const [viewA, viewB] = [
-    await zOf({ augmentation: evaluationViews, seed: 5 }),
-    await zOf({ augmentation: evaluationViews, seed: 6 }),
-  ];
-  const clean = (await zOf({})).subarray(0, POINTS * 64);
+  const {
+    spectrumZ,
+    similaritiesZ: _,
+    notes: __,
+    ...metrics
+  } = await evaluate(device, data, (x) => represent(model, x));
+  const view = (seed: number) => readZ(device, data.test, model, { augmentation: evaluationViews, seed });
+  const [viewA, viewB] = [await view(5), await view(6)];
+  const clean = (await readZ(device, data.test, model)).subarray(0, POINTS * 64);
   const unit = Float32Array.from(clean, (v, i) => {
     const row = clean.subarray(i - (i % 64), i - (i % 64) + 64);
     return v / Math.max(1e-12, Math.hypot(...row));
@@ -106,7 +91,8 @@ async function judge(device: Device, model: ImageModel, untrained: ImageModel, {
       ...metrics,
       ...(await ckaOf(device, model, untrained)),
       ...correlationOf(viewA, viewB, data.test.count, 64),
-      ...(probeZ && { linearProbeZ: await probeOfZ(device, forward) }),
+      // It shows a dimensional collapse that h hides.
+      ...(probeZ && { linearProbeZ: await probeOf(device, data, (x) => represent(model, x).z) }),
     },
     picture: {
       x: round(plane.x),
@@ -114,17 +100,6 @@ async function judge(device: Device, model: ImageModel, untrained: ImageModel, {
       spectrum: Array.from(spectrumZ ?? [], (v) => significant(v, 4)),
     },
   };
-}
-
-/** Linear probe of z with all labels: it shows a dimensional collapse that h hides. */
-async function probeOfZ(device: Device, forward: Forward): Promise<number> {
-  const sets = [data.train, data.test];
-  const embedded = await Promise.all(sets.map((set) => embed(device, set, forward)));
-  const labels = await Promise.all(sets.map((set) => readVariable(device, set.labels!)));
-  const [train, test] = embedded.map(({ z }) => z);
-  const { accuracy } = await linearProbe(device, train, labels[0], test, labels[1]);
-  freeVariables(device, embedded.flatMap(Object.values));
-  return accuracy;
 }
 
 /** Trains and judges a case. @param onEpoch called after each epoch */
@@ -146,7 +121,7 @@ export async function runCase(
     },
   });
   const { model } = task;
-  const before = await untrainedModel(device, seed);
+  const before = await untrainedOf(device, seed);
   const judged = await judge(device, model, before, one);
   freeVariables(device, [...model.variables, ...before.variables]);
   const looks = metrics.map(({ step, knn: _, probe: __, ...look }): Look => {
@@ -185,7 +160,7 @@ export function withAlarm(
 
 /** The baselines of a seed. */
 export async function baseline(device: Device, seed: number): Promise<Result> {
-  const model = await untrainedModel(device, seed);
+  const model = await untrainedOf(device, seed);
   const look = await lookOnce(device, { validation: data.test, data: data.train }, model);
   const judged = await judge(device, model, model);
   freeVariables(device, model.variables);

@@ -4,12 +4,12 @@ import { max, meanSimple, min } from 'simple-statistics';
 import { FASHION_CLASSES, readData } from '../cli/files.ts';
 import { escapeHtml } from '../cli/html.ts';
 import { allMethods } from '../methods/index.ts';
+import { THRESHOLDS } from '../metrics/alarm.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import type { metricGroups } from '../metrics/metric.ts';
 import { evaluationMetrics } from '../metrics/table.ts';
 import { gatesOf } from './gates.ts';
-import type { Case } from './method_study.ts';
-import type { Result } from './result.ts';
+import type { Case, Result } from './method_study.ts';
 import { fit } from './thresholds.ts';
 
 interface Column {
@@ -60,15 +60,10 @@ interface Group {
 }
 
 function groupsOf(results: readonly Result[], cases: readonly Case[]): Group[] {
-  const groups = new Map<string, Group>();
-  for (const run of results) {
-    const key = `${run.method}|${run.variant}`;
-    if (!groups.has(key)) groups.set(key, { method: run.method, variant: run.variant, runs: [] });
-    groups.get(key)!.runs.push(run);
-  }
   const order = ['raw pixels', 'untrained', ...cases.map(({ method }) => method)];
-  for (const { runs } of groups.values()) runs.sort((a, b) => a.seed - b.seed);
-  return [...groups.values()].sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
+  return [...Map.groupBy(results, ({ method, variant }) => `${method}|${variant}`).values()]
+    .map((runs) => ({ ...runs[0], runs: runs.sort((a, b) => a.seed - b.seed) }))
+    .sort((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
 }
 
 const nameOf = ({ method, variant }: { method: string; variant: string }) =>
@@ -108,8 +103,8 @@ function alarmSection(results: readonly Result[], cases: readonly Case[]): strin
     const falseAlarms = healthy.filter((run) => run.alarm.length || run.falseAlarmSteps?.length).length;
     return `${hits} of ${collapsed.length} collapses named correctly (${more} of them with a second kind), ${collapsed.length - hits} missed; false alarms at any evaluation in ${falseAlarms} of ${healthy.length} healthy runs`;
   };
-  const { thresholds, fitted } = fit(judged.filter(({ seed }) => seed === 0));
-  const rows = Object.entries(thresholds).map(
+  const { fitted } = fit(judged.filter(({ seed }) => seed === 0));
+  const rows = Object.entries(THRESHOLDS).map(
     ([name, value]) => `| ${name} | ${value} | ${fitted[name as keyof typeof fitted]} |`,
   );
   const words = groupsOf(judged, cases)

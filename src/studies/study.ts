@@ -1,14 +1,19 @@
+import type { Sets } from '../cli/files.ts';
 import { imageRunOf } from '../cli/images.ts';
 import { type ImageOptions, parse } from '../cli/options.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
-import { type ImageModel, type ImageRun, imageTask } from '../train/images.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { type EmbedOptions, embed } from '../metrics/embed.ts';
+import { linearProbe } from '../metrics/linear_probe.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
+import { type ImageModel, type ImageRun, imageTask, represent } from '../train/images.ts';
 import { run } from '../train/run.ts';
 
 /** The device and the data of a study. */
 export interface Lab {
   device: Device;
-  data: { train: Dataset; test: Dataset };
+  data: Sets;
   say: (line: string) => void;
 }
 
@@ -25,6 +30,34 @@ export interface Study<Row> {
 /** The training run of `npm start -- ARGS`. */
 export const runOf = ({ data }: Lab, args: string): ImageRun =>
   imageRunOf(parse(args.split(' ')).options as ImageOptions, data);
+
+/** z of all images of a set. */
+export async function readZ(
+  device: Device,
+  set: Dataset,
+  model: ImageModel,
+  options: EmbedOptions = {},
+): Promise<Float32Array> {
+  const { z } = await embed(device, set, (x) => ({ z: represent(model, x).z }), options);
+  const rows = await readVariable(device, z);
+  freeVariables(device, [z]);
+  return rows as Float32Array;
+}
+
+/** Accuracy of a linear probe with all labels, on what a function makes of images. */
+export async function probeOf(
+  device: Device,
+  { train, test }: Sets,
+  forward: (x: Tensor) => Tensor,
+): Promise<number> {
+  const sets = [train, test];
+  const embedded = await Promise.all(sets.map((set) => embed(device, set, (x) => ({ rows: forward(x) }))));
+  const rows = embedded.map((each) => each.rows);
+  const labels = await Promise.all(sets.map((set) => readVariable(device, set.labels!)));
+  const { accuracy } = await linearProbe(device, rows[0], labels[0], rows[1], labels[1]);
+  freeVariables(device, rows);
+  return accuracy;
+}
 
 /** Trains what `npm start -- ARGS` trains. Free it with `freeVariables(device, model.variables)`. */
 export async function trained(lab: Lab, args: string): Promise<ImageModel> {

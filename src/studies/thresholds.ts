@@ -1,6 +1,6 @@
 import { type CollapseKind, THRESHOLDS } from '../metrics/alarm.ts';
 import { formatNumber } from '../metrics/format.ts';
-import type { Result } from './result.ts';
+import type { Result } from './method_study.ts';
 
 type Name = keyof typeof THRESHOLDS;
 
@@ -9,12 +9,7 @@ const fewDimensions = (kinds: readonly CollapseKind[]) =>
 
 /** The side of each threshold on which a run must be, by its collapses; undefined where it may be on either. */
 const SIDES: Record<Name, (kinds: readonly CollapseKind[]) => 'above' | 'below' | undefined> = {
-  uniformity: (kinds) =>
-    kinds.includes('complete') || kinds.includes('dimensional')
-      ? 'below'
-      : kinds.length
-        ? undefined
-        : 'above',
+  uniformity: (kinds) => (kinds.includes('complete') ? 'below' : fewDimensions(kinds)),
   // Distinguishes a point from few dimensions, where uniformity is low.
   std: (kinds) =>
     kinds.includes('complete') ? 'below' : kinds.includes('dimensional') ? 'above' : undefined,
@@ -28,10 +23,7 @@ const SIDES: Record<Name, (kinds: readonly CollapseKind[]) => 'above' | 'below' 
 const DIGITS: Partial<Record<Name, number>> = { participation: 0.055 };
 
 /** For each threshold the geometric mean of the nearest runs of seed 0 on both sides, with their values. */
-export function fit(runs: readonly Result[]): {
-  thresholds: typeof THRESHOLDS;
-  fitted: Record<Name, string>;
-} {
+export function fit(runs: readonly Result[]): { fitted: Record<Name, string> } {
   const fitted = Object.fromEntries(
     Object.keys(THRESHOLDS).map((key) => {
       const name = key as Name;
@@ -43,5 +35,5 @@ export function fit(runs: readonly Result[]): {
       return [name, `${at} (${from} and ${to})`];
     }),
   ) as Record<Name, string>;
-  return { thresholds: THRESHOLDS, fitted };
+  return { fitted };
 }

@@ -1,20 +1,16 @@
 // Wang & Isola 2020, arXiv 2005.10242, Section 5: over many encoders, accuracy against alignment and uniformity.
 
 import { sampleRankCorrelation } from 'simple-statistics';
-import { linear, scale } from '../cli/axes.ts';
-import { chart, path, px } from '../cli/chart.ts';
-import { viridis } from '../cli/colours.ts';
+import { chart, linear, path, px, scale, viridis } from '../cli/chart.ts';
 import { html } from '../cli/html.ts';
-import { embed } from '../metrics/embed.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { formatMetric, formatNumber, significant } from '../metrics/format.ts';
-import { linearProbe } from '../metrics/linear_probe.ts';
 import { uniformityOptimum } from '../metrics/uniformity.ts';
-import { freeVariables, readVariable } from '../runtime/variables.ts';
+import { freeVariables } from '../runtime/variables.ts';
 import { represent } from '../train/images.ts';
 import { colours, figure, mark, type Shape } from './figure.ts';
 import { interval, partialSpearman } from './statistics.ts';
-import { type Lab, type Study, trained } from './study.ts';
+import { type Lab, probeOf, type Study, trained } from './study.ts';
 
 /** One trained encoder. Accuracies are shares; alignment and uniformity are of z, as evaluate() defines them. */
 export interface Run {
@@ -78,16 +74,13 @@ async function one(lab: Lab, args: string): Promise<Run> {
   const { device, data } = lab;
   const model = await trained(lab, args);
   const found = await evaluate(device, data, (x) => represent(model, x), { probes: false });
-  const h = async (set: typeof data.test) => (await embed(device, set, (x) => ({ h: model.encoder(x) }))).h;
-  const [train, test] = [await h(data.train), await h(data.test)];
-  const labels = (set: typeof data.test) => readVariable(device, set.labels!);
-  const probe = await linearProbe(device, train, await labels(data.train), test, await labels(data.test));
-  freeVariables(device, [train, test, ...model.variables]);
+  const linearProbe = await probeOf(device, data, (x) => model.encoder(x));
+  freeVariables(device, model.variables);
   const run = {
     args,
     alignment: significant(found.alignment!),
     uniformity: significant(found.uniformity!),
-    linearProbe: probe.accuracy,
+    linearProbe,
     knn: found.knn!,
     knnZ: found.knnZ!,
   };

@@ -1,12 +1,13 @@
 import { cnnEncoder, type Encoder, mlpEncoder } from '../nn/encoders.ts';
 
+/** Builds an encoder for images of a shape. */
+export type EncoderMaker = (shape: Record<'height' | 'width' | 'channels' | 'seed', number>) => Encoder;
+
 /**
  * The encoders that `npm start -- --encoder` and `trainer` know by name, for images of a shape: `cnn` and `cnn-average` are
  * {@link cnnEncoder} with its two ways of pooling, `mlp` and `mlp-small` are {@link mlpEncoder} with widths 512, 256 and 256, 128.
  */
-export const encoders: Readonly<
-  Record<string, (shape: { height: number; width: number; channels: number; seed: number }) => Encoder>
-> = {
+export const encoders: Readonly<Record<string, EncoderMaker>> = {
   cnn: (shape) => cnnEncoder(shape),
   'cnn-average': (shape) => cnnEncoder({ ...shape, pool: 'average' }),
   mlp: ({ height, width, channels, seed }) => mlpEncoder({ seed, inputs: height * width * channels }),

@@ -32,17 +32,10 @@ import { concatenate } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
 import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
-import { readVariable } from '../runtime/variables.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
+import type { EncoderMaker } from './encoders.ts';
 import type { Task } from './run.ts';
 import type { Watch } from './session.ts';
-
-/** What an encoder is built for. */
-export interface ImageShape {
-  height: number;
-  width: number;
-  channels: number;
-  seed: number;
-}
 
 /** A training run on images. */
 export interface ImageRun {
@@ -52,7 +45,7 @@ export interface ImageRun {
   /** Held-out images that the metrics are taken on. */
   validation: Dataset;
   /** Builds the encoder; called again for each copy of the network. Each call must make variables of its own with the same values. */
-  encoder: (shape: ImageShape) => Encoder;
+  encoder: EncoderMaker;
   /** Embedding dimension D. */
   embedding: number;
   views: Augmentation;
@@ -273,6 +266,16 @@ export async function lookOnce(
   } finally {
     watch.dispose();
   }
+}
+
+/** The model of a run before training, its batch norms settled. Free its variables. */
+export async function untrainedModel(device: Device, run: ImageRun): Promise<ImageModel> {
+  const model = buildImageModel(run, 0);
+  await settleStatistics(device, run, model.network).catch((error) => {
+    freeVariables(device, model.variables);
+    throw error;
+  });
+  return model;
 }
 
 /** Batches whose statistics the running statistics of an untrained encoder are the mean of. */

@@ -1,14 +1,20 @@
 // The loop of a training run, whatever it trains: steps, metrics, checkpoints, recovery from a lost device.
 import type { Device } from '../gpu/device.ts';
 import { DeviceLostError } from '../gpu/errors.ts';
-import type { Precision } from '../graph/mixed.ts';
 import { type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import type { Optimizer } from '../optim/index.ts';
 import { cosineSchedule } from '../optim/schedule.ts';
-import { NonFiniteError, openSession, type Saved, type Session, type Watch } from './session.ts';
+import {
+  NonFiniteError,
+  openSession,
+  type Saved,
+  type Session,
+  type StepOptions,
+  type Watch,
+} from './session.ts';
 
 /** A model that is ready to be trained, as a kind of data builds it from a method. */
-export interface Task<M> {
+export interface Task<M> extends Pick<StepOptions, 'precision' | 'stepsInFlight'> {
   /** Updates in all. */
   steps: number;
   /** Updates from one look at the metrics to the next, and from one checkpoint to the next. */
@@ -30,9 +36,6 @@ export interface Task<M> {
   build: (at: Tensor, scalars: Record<string, Scalar>) => { loss: Tensor } & Record<string, Tensor>;
   /** Compiles what is measured between steps. */
   watch: (device: Device) => Promise<Watch<M>>;
-  precision?: Precision;
-  /** As in `compile`. */
-  stepsInFlight?: number;
 }
 
 /** The metrics after `step` updates. No times: same seed, same adapter, same bytes. */

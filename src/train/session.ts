@@ -3,10 +3,9 @@ import { decodeSafetensors, loadVariables, saveVariables } from '../data/safeten
 import type { Device } from '../gpu/device.ts';
 import { HypersphereError } from '../gpu/errors.ts';
 import type { Data } from '../gpu/values.ts';
-import type { Precision } from '../graph/mixed.ts';
 import { scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import { type Optimizer, optimizerStatus } from '../optim/index.ts';
-import { compile } from '../runtime/compile.ts';
+import { type CompileOptions, compile } from '../runtime/compile.ts';
 import type { StepStats } from '../runtime/step.ts';
 
 /** Metrics of the current state of a model. */
@@ -31,8 +30,14 @@ export class NonFiniteError extends HypersphereError {
   override name = 'NonFiniteError';
 }
 
+/** The options of `compile` that a training step may have. */
+export type StepOptions = Pick<
+  CompileOptions<never>,
+  'precision' | 'stepsInFlight' | 'maxSubmitMs' | 'onProgress'
+>;
+
 /** What a session trains. */
-export interface SessionOptions<M> {
+export interface SessionOptions<M> extends StepOptions {
   /** The scalar inputs that `advance` takes values of. */
   inputs: Record<string, Tensor>;
   /** Traced once: one update. It returns the loss, and what else each look reads. `inputs` also hold the number of the step, `step`, u32. */
@@ -44,11 +49,6 @@ export interface SessionOptions<M> {
   watch: () => Promise<Watch<M>>;
   /** The state to begin with. Default: that of the variables, at step 0. */
   from?: Saved | null;
-  precision?: Precision;
-  /** As in `compile`. */
-  stepsInFlight?: number;
-  maxSubmitMs?: number;
-  onProgress?: (done: number, total: number) => void;
 }
 
 /** The result of a look: the metrics at a step. */

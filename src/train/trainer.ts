@@ -11,14 +11,13 @@ import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from './encoders.ts';
 import {
   alarmOptionsOf,
-  buildImageModel,
   defaultViewsOf,
   type ImageMetrics,
   type ImageModel,
   type ImageRun,
   imageTask,
   lookOnce,
-  settleStatistics,
+  untrainedModel,
 } from './images.ts';
 import { type Logged, run } from './run.ts';
 
@@ -109,11 +108,7 @@ export function trainer(options: TrainerOptions): Trainer {
   let wake = () => {};
   let result: Promise<Trained> | null = null;
   const finish = () => {
-    result ??= go(options, imageRun, {
-      looks,
-      stopped: () => stopped,
-      onLook: () => wake(),
-    });
+    result ??= go(options, imageRun, { looks, stopped: () => stopped, onLook: () => wake() });
     // A failure is thrown to whoever iterates or waits.
     result.catch(() => {});
     return result;
@@ -126,48 +121,34 @@ export function trainer(options: TrainerOptions): Trainer {
     },
     async *[Symbol.asyncIterator]() {
       let ended = false;
-      const running = finish().finally(() => {
-        ended = true;
-        wake();
-      });
-      running.catch(() => {});
+      const end = finish()
+        .catch(() => {})
+        .then(() => (ended = true));
       try {
-        for (let i = 0; ; ) {
+        for (let i = 0; i < looks.length || !ended; )
           if (i < looks.length) yield looks[i++];
-          else if (ended) break;
-          else
-            await new Promise<void>((resolve) => {
-              wake = resolve;
-              if (ended) resolve();
-            });
-        }
-        await running;
+          else await Promise.race([end, new Promise<void>((resolve) => (wake = resolve))]);
+        await finish();
       } finally {
         stopped = true;
-        await running.catch(() => {});
+        await end;
       }
     },
   };
 }
 
-/** What a run reports while it trains. */
-interface Reports {
-  looks: TrainerLook[];
-  stopped: () => boolean;
-  onLook: () => void;
-}
-
-async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports): Promise<Trained> {
+/** Trains. @param looks grows by each look, before `onLook` is called */
+async function go(
+  options: TrainerOptions,
+  imageRun: ImageRun,
+  { looks, stopped, onLook }: { looks: TrainerLook[]; stopped: () => boolean; onLook: () => void },
+): Promise<Trained> {
   const { device: given, resume, onStep, onCheckpoint } = options;
   const { data } = imageRun;
   let device = isDevice(given) ? given : await given();
   const untrained = await untrainedLook(device, imageRun);
   const labels = data.labels && (await readVariable(device, data.labels));
   const alarmOptions = { ...alarmOptionsOf(imageRun, labels), untrained };
-  const resumed = resume && {
-    saved: { step: stepOf(resume), bytes: resume },
-    metrics: [] as Logged<ImageMetrics>[],
-  };
   let task: ReturnType<typeof imageTask> | undefined;
   const finished = await run<ImageMetrics, ReturnType<typeof imageTask>>({
     task: () => (task = imageTask(imageRun)),
@@ -175,16 +156,16 @@ async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports)
       if (device.lost && !isDevice(given)) device = await given();
       return device;
     },
-    resume: resumed,
+    resume: resume && { saved: { step: stepOf(resume), bytes: resume }, metrics: [] },
     onStep,
-    stopped: reports.stopped,
+    stopped,
     onSave: ({ bytes, step }) => onCheckpoint?.(bytes, step),
     onMetrics(metrics) {
       const latest = metrics.at(-1)!;
       // After a lost device the run goes back to its last checkpoint.
-      while ((reports.looks.at(-1)?.step ?? -1) >= latest.step) reports.looks.pop();
-      reports.looks.push({ ...latest, alarm: collapseAlarm(metrics, alarmOptions) });
-      reports.onLook();
+      while ((looks.at(-1)?.step ?? -1) >= latest.step) looks.pop();
+      looks.push({ ...latest, alarm: collapseAlarm(metrics, alarmOptions) });
+      onLook();
     },
   }).catch((error) => {
     // Nobody gets the model of a run that failed.
@@ -193,18 +174,17 @@ async function go(options: TrainerOptions, imageRun: ImageRun, reports: Reports)
   });
   const { model } = finished.task;
   return {
-    ...{ encoder: model.encoder, projector: model.projector, device: finished.device, looks: reports.looks },
+    ...{ encoder: model.encoder, projector: model.projector, device: finished.device, looks },
     ...{ step: finished.saved.step, complete: finished.complete, checkpoint: finished.saved.bytes },
     saveEncoder: (metadata = {}) => saveVariables(finished.device, model.encoderVariables, metadata),
     dispose: () => freeVariables(finished.device, model.variables),
   };
 }
 
-/** The metrics of the model before training, its batch norms settled. */
+/** The metrics of the model before training. */
 async function untrainedLook(device: Device, imageRun: ImageRun): Promise<ImageMetrics> {
-  const model = buildImageModel(imageRun, 0);
+  const model = await untrainedModel(device, imageRun);
   try {
-    await settleStatistics(device, imageRun, model.network);
     return await lookOnce(device, imageRun, model);
   } finally {
     freeVariables(device, model.variables);

@@ -5,17 +5,16 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Data } from '../gpu/values.ts';
 import { checkVariables } from '../graph/check.ts';
-import type { Precision } from '../graph/mixed.ts';
 import { Tensor, throwShapeError, type Variable } from '../graph/tensor.ts';
 import { type AlarmOptions, type Collapse, collapseAlarm, type Look } from '../metrics/alarm.ts';
 import type { Watched } from '../metrics/curves.ts';
 import { checkWatch, compileWatch, type WatchOptions } from '../metrics/watch.ts';
 import type { Optimizer } from '../optim/index.ts';
 import { checkOn } from '../runtime/check.ts';
-import { NonFiniteError, openSession, type Saved, type Session } from './session.ts';
+import { NonFiniteError, openSession, type Saved, type Session, type StepOptions } from './session.ts';
 
 /** Options of {@link compileTraining}. */
-export interface TrainingOptions<I, O> {
+export interface TrainingOptions<I, O> extends StepOptions {
   /** Scalar inputs, made with `scalar()`: settings that may change with each step. */
   inputs?: I;
   /**
@@ -30,11 +29,6 @@ export interface TrainingOptions<I, O> {
   watch: WatchOptions;
   /** What the collapse alarm knows of the method. `untrained` is by default measured, on the state that training begins with. */
   alarm?: Omit<AlarmOptions, 'width'>;
-  /** As in `compile`. */
-  precision?: Precision;
-  stepsInFlight?: number;
-  maxSubmitMs?: number;
-  onProgress?: (done: number, total: number) => void;
 }
 
 /** The metrics after `step` updates. */

@@ -3,6 +3,7 @@ import { drawPanels, panelSection, panelSheets } from '../../src/cli/method_pane
 import { dataset } from '../../src/data/dataset.ts';
 import { reshape } from '../../src/graph/tensor.ts';
 import type { Panel } from '../../src/methods/panel.ts';
+import { add } from '../../src/ops/binary.ts';
 import { mean } from '../../src/ops/reduce.ts';
 import { slice } from '../../src/ops/shape.ts';
 import { device, freshSeed, random, test } from '../harness.ts';
@@ -25,7 +26,7 @@ const table: Panel = {
     corner: 'images',
     digits: 2,
   },
-  cells: (x) => reshape(mean(reshape(x, [-1, C]), { axes: 0 }), [1, C]),
+  cells: (x) => reshape(add(mean(reshape(x, [-1, C]), { axes: 0 }), 1), [1, C]),
 };
 
 test('pictures have the pixels of the images that they show', async () => {
@@ -40,8 +41,8 @@ test('pictures have the pixels of the images that they show', async () => {
 
 test('a table has the numbers that its graph computes', async () => {
   const { panels } = await drawPanels(await device(), [table], images);
-  // The mean of standardised pixels is 0.
-  assert.equal(panels, [{ ...panels[0], kind: 'table', cells: [['0.00', '0.00', '0.00']] }] as typeof panels);
+  // The mean of standardised pixels is 0, and 1 is added.
+  assert.equal(panels, [{ ...panels[0], kind: 'table', cells: [['1.00', '1.00', '1.00']] }] as typeof panels);
 });
 
 test('a panel of another shape is named and left out; the others are kept', async () => {

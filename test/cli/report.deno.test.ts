@@ -1,5 +1,5 @@
 import { commandOf } from '../../src/cli/about.ts';
-import { niceRange } from '../../src/cli/axes.ts';
+import { niceRange } from '../../src/cli/chart.ts';
 import { html, inline, scriptJson } from '../../src/cli/html.ts';
 import { neighbourMap } from '../../src/cli/neighbour_map.ts';
 import { parse } from '../../src/cli/options.ts';

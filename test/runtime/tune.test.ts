@@ -227,7 +227,8 @@ test('what another device chose meanwhile is kept', async () => {
   const device = await hs.openDevice({ choices: store, tune: budget });
   await device.choices.load();
   await run({ choices: store, tune: budget });
-  const build = () => hs.compile(device, ({ x }) => ({ y: double(x, { rounds: ROUNDS + 1 }) }), { inputs: { x } });
+  const build = () =>
+    hs.compile(device, ({ x }) => ({ y: double(x, { rounds: ROUNDS + 1 }) }), { inputs: { x } });
   (await build()).dispose();
   device.dispose();
   assert.equal(store.chosen(), ['double_fast', 'double_fast']);

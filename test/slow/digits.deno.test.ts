@@ -2,8 +2,8 @@
 // 256. Queries are augmented: clean k-NN says nothing here, raw pixels have .96.
 import * as assert from 'uvu/assert';
 import { judge } from '../../src/studies/gates.ts';
+import type { Result } from '../../src/studies/method_study.ts';
 import { type DigitsCase, most, nameOf } from '../../src/studies/method_study.ts';
-import type { Result } from '../../src/studies/result.ts';
 import { test } from '../harness.ts';
 import { findStudies } from '../methods/studies.ts';
 import { type DigitsRun, digits, rawDigits } from './digits.ts';

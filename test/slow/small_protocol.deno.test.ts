@@ -1,9 +1,9 @@
 // Every method beside its known failures, trained by the small protocol and held to its calibrated gates; the alarm with them.
 import * as assert from 'uvu/assert';
 import { gatesOf } from '../../src/studies/gates.ts';
+import type { Result } from '../../src/studies/method_study.ts';
 import { type Case, casesOf } from '../../src/studies/method_study.ts';
 import { baseline, rawPixels, runCase } from '../../src/studies/protocol.ts';
-import type { Result } from '../../src/studies/result.ts';
 import { device, test } from '../harness.ts';
 import { findStudies } from '../methods/studies.ts';
 

@@ -2,8 +2,8 @@
 import * as assert from 'uvu/assert';
 import { type CollapseKind, THRESHOLDS } from '../../src/metrics/alarm.ts';
 import { gatesOf } from '../../src/studies/gates.ts';
+import type { Result } from '../../src/studies/method_study.ts';
 import { casesOf } from '../../src/studies/method_study.ts';
-import type { Result } from '../../src/studies/result.ts';
 import { render } from '../../src/studies/results.ts';
 import { fit } from '../../src/studies/thresholds.ts';
 import { close, test } from '../harness.ts';

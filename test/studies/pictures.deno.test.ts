@@ -1,5 +1,5 @@
 // The studies' pictures: those in docs/ are what the numbers beside them give, and every file stands alone.
-import { decades, linear } from '../../src/cli/axes.ts';
+import { decades, linear } from '../../src/cli/chart.ts';
 import { circle, density } from '../../src/studies/circle.ts';
 import { figure } from '../../src/studies/figure.ts';
 import { limit } from '../../src/studies/limit.ts';

@@ -20,16 +20,9 @@ export interface Memory {
  *
  * @throws ShapeError unless `rows` is a positive whole number
  */
-export function crossBatchMemory({
-  rows: count,
-  width,
-  seed,
-}: {
-  rows: number;
-  width: number;
-  seed: number;
-}) {
-  const { rows, push } = queue({ name: 'memory', rows: count, width, seed });
+export function crossBatchMemory(options: { rows: number; width: number; seed: number }) {
+  const { rows: count } = options;
+  const { rows, push } = queue({ name: 'memory', ...options });
   const labels = variable([count], { name: 'memory.labels', dtype: 'u32', initial: EMPTY });
   return {
     rows,

@@ -12,17 +12,8 @@ export interface Queue {
 }
 
 /** A first-in first-out queue of `rows` rows of `width` numbers, random unit rows at first. */
-export function queue({
-  name,
-  rows: count,
-  width,
-  seed,
-}: {
-  name: string;
-  rows: number;
-  width: number;
-  seed: number;
-}): Queue {
+export function queue(options: { name: string; rows: number; width: number; seed: number }): Queue {
+  const { name, rows: count, width, seed } = options;
   const initial = () => {
     const data = lecun({ size: count * width, fanIn: width, fanOut: count, seed, name });
     for (let at = 0; at < data.length; at += width) {

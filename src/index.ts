@@ -7,6 +7,7 @@
 
 // biome-ignore-all assist/source/organizeImports: products first, side by side; their shaders are much alike, and pack well together.
 export { conv2d } from './ops/conv2d.ts';
+export { type AttentionOptions, attention } from './ops/attention.ts';
 export { type ContrastOptions, contrast } from './ops/contrast.ts';
 export { topKSimilar } from './ops/top_k.ts';
 export { linear, matmul } from './ops/matmul.ts';

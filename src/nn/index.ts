@@ -2,6 +2,7 @@
  * Layers and encoders: `hypersphere/nn`, or `nn` of `hypersphere`.
  * @module
  */
+export { compose } from './compose.ts';
 export { cnnEncoder, type Encoder, mlp, mlpEncoder, projector } from './encoders.ts';
 export { copyInitial, he, type Initializer, lecun, xavier } from './init.ts';
 export {
@@ -18,3 +19,16 @@ export {
   relu,
   sequential,
 } from './layers.ts';
+export {
+  gridPositions,
+  isTokenEncoder,
+  learnedTokens,
+  patchify,
+  selfAttention,
+  type TokenEncoder,
+  type TransformerOptions,
+  transformer,
+  transformerBlock,
+  unpatchify,
+  vitEncoder,
+} from './transformer.ts';

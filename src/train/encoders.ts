@@ -1,11 +1,12 @@
 import { cnnEncoder, type Encoder, mlpEncoder } from '../nn/encoders.ts';
+import { vitEncoder } from '../nn/transformer.ts';
 
 /** Builds an encoder for images of a shape. */
 export type EncoderMaker = (shape: Record<'height' | 'width' | 'channels' | 'seed', number>) => Encoder;
 
 /**
  * The encoders that `npm start -- --encoder` and `trainer` know by name, for images of a shape: `cnn` and `cnn-average` are
- * {@link cnnEncoder} with its two ways of pooling, `mlp` and `mlp-small` are {@link mlpEncoder} with widths 512, 256 and 256, 128.
+ * {@link cnnEncoder} with its two ways of pooling, `mlp` and `mlp-small` are {@link mlpEncoder} with widths 512, 256 and 256, 128, `vit` is {@link vitEncoder}.
  */
 export const encoders: Readonly<Record<string, EncoderMaker>> = {
   cnn: (shape) => cnnEncoder(shape),
@@ -13,4 +14,5 @@ export const encoders: Readonly<Record<string, EncoderMaker>> = {
   mlp: ({ height, width, channels, seed }) => mlpEncoder({ seed, inputs: height * width * channels }),
   'mlp-small': ({ height, width, channels, seed }) =>
     mlpEncoder({ seed, inputs: height * width * channels, widths: [256, 128] }),
+  vit: (shape) => vitEncoder(shape),
 };

@@ -1,20 +1,21 @@
 // Attention, streamed: o_i = sum_j p_ij v_j per query i of a head, with p_ij = exp(s_ij) / sum_j exp(s_ij) and s_ij = scale <q_i, k_j>.
 // Rows are [samples, tokens, heads, width]; no buffer has tokens x tokens numbers. The forward keeps a running maximum and sum per
-// query; the backward makes the p of a tile again. An invocation has tiles of 8 queries and 8 keys.
+// query; the backward makes the p of a tile again. Tiles are of 8 queries and 8 keys, an invocation each, or, for GPUs, of 32 and 32 in
+// workgroup memory.
 struct Params {
   heads: u32,
   queries: u32, // of a sample
   keys: u32,    // of a sample
   width: u32,   // vec4s of a head
   tiles: u32,   // tiles of rows of the result, over all heads
-  parts: u32,   // invocations that make a tile of the result: each has four or, if WIDE, eight vec4s of its columns
+  parts: u32,   // invocations, or workgroups, that make a tile of the result: each has some of its columns
   scale: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
 override CAUSAL: bool = false;  // keys after the query are masked
 override LENGTHS: bool = false; // so are keys from lengths[sample] on
-override WIDE: bool = false;
+override WIDE: bool = false;    // an invocation makes eight vec4s of columns, else four; a workgroup sixteen, else eight
 
 const LOWEST = -3.4028234e38;
 
@@ -175,7 +176,7 @@ fn put_statistics(h: Head, row: u32, high: vec4f, sum: vec4f) {
 
 // y = attention(q, k, v)
 @compute @workgroup_size(64)
-fn attention_8(group: Group, @builtin(local_invocation_index) local: u32) {
+fn attention_small(group: Group, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, local, 64u);
   let tile = index / params.parts;
   if (tile >= params.tiles) { return; }
@@ -320,7 +321,7 @@ fn put_rows_of_dq(h: Head, row: u32, column: u32, m: mat4x4f) {
 
 // dq_i = sum_j ds_ij k_j
 @compute @workgroup_size(64)
-fn attention_queries_8(group: Group, @builtin(local_invocation_index) local: u32) {
+fn attention_queries_small(group: Group, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, local, 64u);
   let tile = index / params.parts;
   if (tile >= params.tiles) { return; }
@@ -378,7 +379,7 @@ fn put_rows_of_dv(h: Head, row: u32, column: u32, m: mat4x4f) {
 
 // dk_j = sum_i ds_ij q_i, dv_j = sum_i p_ij dy_i
 @compute @workgroup_size(64)
-fn attention_keys_8(group: Group, @builtin(local_invocation_index) local: u32) {
+fn attention_keys_small(group: Group, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, local, 64u);
   let tile = index / params.parts;
   if (tile >= params.tiles) { return; }
@@ -433,5 +434,246 @@ fn attention_keys_8(group: Group, @builtin(local_invocation_index) local: u32) {
     put_rows_of_dv(h, j, column + 6u, w.a6); put_rows_of_dv(h, j + 4u, column + 6u, w.b6);
     put_rows_of_dk(h, j, column + 7u, o.a7); put_rows_of_dk(h, j + 4u, column + 7u, o.b7);
     put_rows_of_dv(h, j, column + 7u, w.a7); put_rows_of_dv(h, j + 4u, column + 7u, w.b7);
+  }
+}
+
+// ---- 32 x 32 in workgroup memory, for GPUs: 8 x 8 invocations make 4 x 4 each, two vec4s of a row at a time ----
+
+var<workgroup> lines: array<vec4f, 128>;   // 32 rows of x and 32 of y, then their second vec4s
+var<workgroup> weights: array<vec4f, 256>; // 32 rows of 32
+var<workgroup> others: array<vec4f, 256>;
+var<workgroup> row_maxima: array<f32, 256>;
+
+fn four_lines(at: u32) -> mat4x4f { return mat4x4f(lines[at], lines[at + 1u], lines[at + 2u], lines[at + 3u]); }
+
+// Products of the 32 rows of x and of y that `lines` holds, added to those of an invocation.
+fn add_products(t: mat4x4f, local: u32) -> mat4x4f {
+  var sum = t;
+  for (var step = 0u; step < 128u; step += 64u) {
+    sum += transpose(four_lines(step + 32u + local % 8u * 4u)) * four_lines(step + local / 8u * 4u);
+  }
+  return sum;
+}
+
+// scores() of queries i + 4 (local / 8) and keys j + 4 (local % 8). Zeros after the end of a row change no bit.
+fn scores_shared(h: Head, i: u32, j: u32, local: u32) -> mat4x4f {
+  var t = mat4x4f();
+  for (var c = 0u; c < params.width; c += 2u) {
+    for (var step = 0u; step < 2u; step++) {
+      let at_q = places(h.queries, i + local % 32u, params.queries, c + step).x;
+      let at_k = places(h.keys, j + local % 32u, params.keys, c + step).x;
+      var line = vec4f(0.0);
+      if (c + step < params.width) {
+        if (local < 32u) { line = q[at_q]; } else { line = k[at_k]; }
+      }
+      lines[64u * step + local] = line;
+    }
+    workgroupBarrier();
+    t = add_products(t, local);
+    workgroupBarrier();
+  }
+  return t;
+}
+
+// cotangents() of the same.
+fn cotangents_shared(h: Head, i: u32, j: u32, local: u32) -> mat4x4f {
+  var t = mat4x4f();
+  for (var c = 0u; c < params.width; c += 2u) {
+    for (var step = 0u; step < 2u; step++) {
+      let at_dy = places(h.queries, i + local % 32u, params.queries, c + step).x;
+      let at_v = places(h.keys, j + local % 32u, params.keys, c + step).x;
+      var line = vec4f(0.0);
+      if (c + step < params.width) {
+        if (local < 32u) { line = dy[at_dy]; } else { line = v[at_v]; }
+      }
+      lines[64u * step + local] = line;
+    }
+    workgroupBarrier();
+    t = add_products(t, local);
+    workgroupBarrier();
+  }
+  return t;
+}
+
+// Up to which key, not included, any of 32 queries looks.
+fn end_of_32(h: Head, i: u32) -> u32 {
+  if (CAUSAL) { return min(h.count, i + 32u); }
+  return h.count;
+}
+
+fn weights_at(row: u32, group: u32) -> mat4x4f {
+  let at = row * 8u + group;
+  return mat4x4f(weights[at], weights[at + 8u], weights[at + 16u], weights[at + 24u]);
+}
+
+fn others_at(row: u32, group: u32) -> mat4x4f {
+  let at = row * 8u + group;
+  return mat4x4f(others[at], others[at + 8u], others[at + 16u], others[at + 24u]);
+}
+
+fn put_weights(row: u32, group: u32, m: mat4x4f) {
+  let at = row * 8u + group;
+  weights[at] = m[0]; weights[at + 8u] = m[1]; weights[at + 16u] = m[2]; weights[at + 24u] = m[3];
+}
+
+fn put_others(row: u32, group: u32, m: mat4x4f) {
+  let at = row * 8u + group;
+  others[at] = m[0]; others[at + 8u] = m[1]; others[at + 16u] = m[2]; others[at + 24u] = m[3];
+}
+
+// The first vec4 of columns of a part for an invocation; the second is 8 further.
+fn shared_column(part: u32, local: u32) -> u32 { return part * select(8u, 16u, WIDE) + local % 8u; }
+
+// The largest of what the eight invocations of a row of tiles have, for four queries.
+fn row_maximum(row: u32, group: u32, own: vec4f) -> vec4f {
+  let at = row * 8u + group;
+  row_maxima[at] = own.x; row_maxima[at + 8u] = own.y; row_maxima[at + 16u] = own.z; row_maxima[at + 24u] = own.w;
+  workgroupBarrier();
+  var top = own;
+  for (var g = 0u; g < 8u; g++) {
+    let start = row * 8u + g;
+    top = max(top, vec4f(row_maxima[start], row_maxima[start + 8u], row_maxima[start + 16u], row_maxima[start + 24u]));
+  }
+  return top;
+}
+
+// The sum of what the eight invocations of a row of tiles have, in their order.
+fn row_sum(row: u32, group: u32, own: vec4f) -> vec4f {
+  let at = row * 8u + group;
+  workgroupBarrier();
+  row_maxima[at] = own.x; row_maxima[at + 8u] = own.y; row_maxima[at + 16u] = own.z; row_maxima[at + 24u] = own.w;
+  workgroupBarrier();
+  var sum = vec4f(0.0);
+  for (var g = 0u; g < 8u; g++) {
+    let start = row * 8u + g;
+    sum += vec4f(row_maxima[start], row_maxima[start + 8u], row_maxima[start + 16u], row_maxima[start + 24u]);
+  }
+  return sum;
+}
+
+fn masked(d: vec4f, j: u32, end: u32) -> vec4f {
+  return select(vec4f(LOWEST), d * params.scale, vec4u(j) + vec4u(0u, 1u, 2u, 3u) < vec4u(end));
+}
+
+fn exp_of(s: vec4f, high: f32) -> vec4f { return select(vec4f(0.0), exp(s - high), s > vec4f(LOWEST)); }
+
+// y = attention(q, k, v), by workgroups
+@compute @workgroup_size(64)
+fn attention_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = group_index(group);
+  let tile = index / params.parts;
+  if (tile >= params.tiles) { return; }
+  let across = (params.queries + 31u) / 32u;
+  let h = head_of(tile / across);
+  let i = tile % across * 32u;
+  let row = local / 8u * 4u;
+  let column = shared_column(index % params.parts, local);
+  let ends = ends_of(h, i + row);
+  var o0 = mat4x4f();
+  var o1 = mat4x4f();
+  var high = vec4f(LOWEST);
+  var sum = vec4f(0.0);
+  let end = end_of_32(h, i);
+  for (var j = 0u; j < end; j += 32u) {
+    let t = scores_shared(h, i, j, local);
+    let first = j + local % 8u * 4u;
+    let s = mat4x4f(masked(t[0], first, ends.x), masked(t[1], first, ends.y), masked(t[2], first, ends.z), masked(t[3], first, ends.w));
+    let own = vec4f(largest(s[0]), largest(s[1]), largest(s[2]), largest(s[3]));
+    let top = row_maximum(row, local % 8u, max(own, high));
+    let decay = exp(high - top);
+    high = top;
+    let p = mat4x4f(exp_of(s[0], top.x), exp_of(s[1], top.y), exp_of(s[2], top.z), exp_of(s[3], top.w));
+    sum = sum * decay + vec4f(1.0) * p;
+    put_weights(row, local % 8u, p);
+    o0 = scaled(o0, decay);
+    o1 = scaled(o1, decay);
+    workgroupBarrier();
+    for (var four = 0u; four < 8u; four++) {
+      let w = weights_at(row, four);
+      o0 += rows_of_v(h, j + 4u * four, column) * w;
+      if (WIDE) { o1 += rows_of_v(h, j + 4u * four, column + 8u) * w; }
+    }
+    workgroupBarrier();
+  }
+  let total = row_sum(row, local % 8u, sum);
+  let share = 1.0 / select(total, vec4f(1.0), total == vec4f(0.0));
+  put_rows_of_y(h, i + row, column, scaled(o0, share));
+  if (WIDE) { put_rows_of_y(h, i + row, column + 8u, scaled(o1, share)); }
+  if (column == 0u) { put_statistics(h, i + row, high, total); }
+}
+
+// block_of() of four queries and four keys of a tile; queries after the last have none.
+fn block_shared(h: Head, i: u32, j: u32, local: u32) -> Block {
+  let d = scores_shared(h, i, j, local);
+  let dp = cotangents_shared(h, i, j, local);
+  let row = i + local / 8u * 4u;
+  let ends = select(vec4u(0u), ends_of(h, row), vec4u(row) + vec4u(0u, 1u, 2u, 3u) < vec4u(params.queries));
+  return block_of(d, dp, numbers_of(h, row), j + local % 8u * 4u, ends);
+}
+
+// dq_i = sum_j ds_ij k_j, by workgroups
+@compute @workgroup_size(64)
+fn attention_queries_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = group_index(group);
+  let tile = index / params.parts;
+  if (tile >= params.tiles) { return; }
+  let across = (params.queries + 31u) / 32u;
+  let h = head_of(tile / across);
+  let i = tile % across * 32u;
+  let row = local / 8u * 4u;
+  let column = shared_column(index % params.parts, local);
+  var o0 = mat4x4f();
+  var o1 = mat4x4f();
+  let end = end_of_32(h, i);
+  for (var j = 0u; j < end; j += 32u) {
+    put_weights(row, local % 8u, block_shared(h, i, j, local).ds);
+    workgroupBarrier();
+    for (var four = 0u; four < 8u; four++) {
+      let w = weights_at(row, four);
+      o0 += rows_of_k(h, j + 4u * four, column) * w;
+      if (WIDE) { o1 += rows_of_k(h, j + 4u * four, column + 8u) * w; }
+    }
+    workgroupBarrier();
+  }
+  put_rows_of_dq(h, i + row, column, o0);
+  if (WIDE) { put_rows_of_dq(h, i + row, column + 8u, o1); }
+}
+
+// dk_j = sum_i ds_ij q_i, dv_j = sum_i p_ij dy_i, by workgroups
+@compute @workgroup_size(64)
+fn attention_keys_shared(group: Group, @builtin(local_invocation_index) local: u32) {
+  let index = group_index(group);
+  let tile = index / params.parts;
+  if (tile >= params.tiles) { return; }
+  let across = (params.keys + 31u) / 32u;
+  let h = head_of(tile / across);
+  let j = tile % across * 32u;
+  let row = local / 8u * 4u;
+  let column = shared_column(index % params.parts, local);
+  var k0 = mat4x4f(); var k1 = mat4x4f();
+  var v0 = mat4x4f(); var v1 = mat4x4f();
+  for (var i = select(0u, j, CAUSAL); i < params.queries && j < h.count; i += 32u) {
+    let block = block_shared(h, i, j, local);
+    // Rows are keys now.
+    put_weights(local % 8u * 4u, local / 8u, transpose(block.p));
+    put_others(local % 8u * 4u, local / 8u, transpose(block.ds));
+    workgroupBarrier();
+    for (var four = 0u; four < 8u; four++) {
+      let p = weights_at(row, four);
+      let ds = others_at(row, four);
+      k0 += rows_of_q(h, i + 4u * four, column) * ds;
+      v0 += rows_of_dy(h, i + 4u * four, column) * p;
+      if (WIDE) {
+        k1 += rows_of_q(h, i + 4u * four, column + 8u) * ds;
+        v1 += rows_of_dy(h, i + 4u * four, column + 8u) * p;
+      }
+    }
+    workgroupBarrier();
+  }
+  put_rows_of_dk(h, j + row, column, k0);
+  put_rows_of_dv(h, j + row, column, v0);
+  if (WIDE) {
+    put_rows_of_dk(h, j + row, column + 8u, k1);
+    put_rows_of_dv(h, j + row, column + 8u, v1);
   }
 }

@@ -2,6 +2,7 @@ import attentionWgsl from '../../shaders/attention.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import tile8Wgsl from '../../shaders/lib/tile8.wgsl' with { type: 'text' };
 import { checkNumber, shown } from '../gpu/check.ts';
+import type { Target } from '../gpu/target.ts';
 import { checkCall, checkFlag, checkTensor } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { type Call, type Kernel, op, type Rounds } from '../graph/op.ts';
@@ -30,35 +31,46 @@ type GradientInputs = [...Inputs, dy: Tensor, numbers: Tensor];
 
 const source = [attentionWgsl, gridWgsl, tile8Wgsl];
 
-/** Vec4s of columns that an invocation makes of a result: eight where a head has more than four. */
-const columnsOf = (width: number) => (width > 4 ? 8 : 4);
+/** Who makes a tile of a result, of `side` rows, and vec4s of its columns that each makes: the second where a head has more than the first. */
+const FORMS = {
+  small: { side: 8, columns: [4, 8], lanes: 1 },
+  shared: { side: 32, columns: [8, 16], lanes: 64 },
+} as const;
+type Form = keyof typeof FORMS;
 
-/** The fields of a kernel whose invocations make tiles of eight of `rows` rows of each head, against all of `others`. */
+/** A GPU wants workgroup memory, where there is more than one of the small tiles. */
+const formFor = (rows: number, { workgroupTiles }: Target): Form =>
+  workgroupTiles && rows > 8 ? 'shared' : 'small';
+
+/** The kernel of a pass: tiles of `rows` rows of each head, against all of `others`, with so many inner products of rows for each pair. */
 function tiled<I extends Inputs | GradientInputs>(
   { inputs: [q, k, , lengths], options: { heads, scale, causal } }: Call<Settings, I>,
-  [rows, others]: [rows: number, others: number],
-  tileProducts: number,
-): Pick<Kernel<Settings, I>, 'source' | 'uniform' | 'constants' | 'rounds' | 'invocations'> {
+  target: Target,
+  { rows, others, products }: { rows: number; others: number; products: number },
+  pass: string,
+): Pick<Kernel<Settings, I>, 'source' | 'entry' | 'uniform' | 'constants' | 'rounds' | 'invocations'> {
+  const form = formFor(rows, target);
+  const { side, columns, lanes } = FORMS[form];
   const [N, queries, D] = q.shape;
   const width = D / heads / 4;
-  const parts = Math.ceil(width / columnsOf(width));
-  const tiles = N * heads * Math.ceil(rows / 8);
+  const wide = width > columns[0];
+  const parts = Math.ceil(width / columns[Number(wide)]);
+  const tiles = N * heads * Math.ceil(rows / side);
   return {
     source,
+    entry: `${pass}_${form}`,
     uniform: () => ({ heads, queries, keys: k.shape[1], width, tiles, parts, scale }),
-    constants: () => ({
-      CAUSAL: Number(causal),
-      LENGTHS: Number(lengths !== null),
-      WIDE: Number(columnsOf(width) === 8),
-    }),
+    constants: () => ({ CAUSAL: Number(causal), LENGTHS: Number(lengths !== null), WIDE: Number(wide) }),
     rounds: (): Rounds => ({
       size: others,
-      rounds: (n) => Math.ceil(n / 8) * (tileProducts * (width + 1) + 10),
+      rounds: (n) => Math.ceil(n / side) * (products * (3 * width + 2) + 20),
       expected: 'at most N tokens',
     }),
-    invocations: () => tiles * parts,
+    invocations: () => tiles * parts * lanes,
   };
 }
+
+const sizesOf = ([q, k]: Inputs | GradientInputs) => ({ queries: q.shape[1], keys: k.shape[1] });
 
 const attentionOp = op({
   name: 'attention',
@@ -66,12 +78,14 @@ const attentionOp = op({
     { shape: q.shape },
     { shape: [q.shape[0] * heads, q.shape[1], 2] },
   ],
-  kernel: (call): Kernel<Settings, Inputs> => ({
-    ...tiled(call, [call.inputs[0].shape[1], call.inputs[1].shape[1]], 1),
-    entry: 'attention_8',
-    inputs: ['q', 'k', 'v', 'lengths'],
-    outputs: ['y', 'statistics'],
-  }),
+  kernel(call, target): Kernel<Settings, Inputs> {
+    const { queries, keys } = sizesOf(call.inputs);
+    return {
+      ...tiled(call, target, { rows: queries, others: keys, products: 1 }, 'attention'),
+      inputs: ['q', 'k', 'v', 'lengths'],
+      outputs: ['y', 'statistics'],
+    };
+  },
   vjp(dy, { inputs: [q, k, v, lengths], outputs: [y, statistics], options }) {
     const numbers = numbersOp([y, dy, statistics], options);
     const inputs: GradientInputs = [q, k, v, lengths, dy, numbers];
@@ -105,23 +119,27 @@ const GRADIENT_INPUTS = ['q', 'k', 'v', 'lengths', 'dy', 'numbers'];
 const queriesOp = op({
   name: 'attentionQueriesGradient',
   shape: ([q]: GradientInputs, _: Settings) => q.shape,
-  kernel: (call): Kernel<Settings, GradientInputs> => ({
-    ...tiled(call, [call.inputs[0].shape[1], call.inputs[1].shape[1]], 2),
-    entry: 'attention_queries_8',
-    inputs: GRADIENT_INPUTS,
-    outputs: ['dq'],
-  }),
+  kernel(call, target): Kernel<Settings, GradientInputs> {
+    const { queries, keys } = sizesOf(call.inputs);
+    return {
+      ...tiled(call, target, { rows: queries, others: keys, products: 2 }, 'attention_queries'),
+      inputs: GRADIENT_INPUTS,
+      outputs: ['dq'],
+    };
+  },
 });
 
 const keysOp = op({
   name: 'attentionKeysGradient',
   shape: ([, k, v]: GradientInputs, _: Settings) => [{ shape: k.shape }, { shape: v.shape }],
-  kernel: (call): Kernel<Settings, GradientInputs> => ({
-    ...tiled(call, [call.inputs[1].shape[1], call.inputs[0].shape[1]], 2),
-    entry: 'attention_keys_8',
-    inputs: GRADIENT_INPUTS,
-    outputs: ['dk', 'dv'],
-  }),
+  kernel(call, target): Kernel<Settings, GradientInputs> {
+    const { queries, keys } = sizesOf(call.inputs);
+    return {
+      ...tiled(call, target, { rows: keys, others: queries, products: 2 }, 'attention_keys'),
+      inputs: GRADIENT_INPUTS,
+      outputs: ['dk', 'dv'],
+    };
+  },
 });
 
 /** Heads of whole vec4s: zeros change no inner product. */

@@ -5,6 +5,7 @@ import { attention } from '../../src/ops/attention.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
+import { GPU, withTarget } from './tiles.ts';
 
 interface Case {
   N: number;
@@ -33,26 +34,32 @@ function check({ N, T, S = T, heads = 1, width, causal, lengths, scale }: Case) 
   });
 }
 
-test('token counts around the tiles', async () => {
+/** A test of numbers, in the tiles of this adapter and in those of a GPU. */
+function testForms(name: string, body: () => Promise<unknown>) {
+  test(name, body);
+  test(`${name}, in workgroup memory`, () => withTarget(GPU, body));
+}
+
+testForms('token counts around the tiles', async () => {
   for (const T of [1, 7, 8, 9, 49, 64, 65]) await check({ N: 2, T, heads: 2, width: 16 });
   await check({ N: 1, T: 197, width: 32 });
 });
 
-test('widths of a head: padded, one part, several parts', async () => {
+testForms('widths of a head: padded, one part, several parts', async () => {
   for (const width of [1, 3, 4, 16, 20, 32, 36, 64, 72]) await check({ N: 2, T: 11, heads: 3, width });
 });
 
-test('more queries than keys, and fewer', async () => {
+testForms('more queries than keys, and fewer', async () => {
   await check({ N: 3, T: 5, S: 21, heads: 2, width: 8 });
   await check({ N: 3, T: 21, S: 5, heads: 2, width: 8 });
   await check({ N: 2, T: 1, S: 64, width: 12 });
 });
 
-test('a causal mask', async () => {
+testForms('a causal mask', async () => {
   for (const T of [1, 7, 8, 17, 65]) await check({ N: 2, T, heads: 2, width: 8, causal: true });
 });
 
-test('lengths: padded keys, none, one; with a causal mask', async () => {
+testForms('lengths: padded keys, none, one; with a causal mask', async () => {
   await check({ N: 4, T: 13, heads: 2, width: 8, lengths: [13, 5, 1, 8] });
   await check({ N: 3, T: 10, width: 8, lengths: [0, 10, 3] });
   await check({ N: 3, T: 10, width: 8, lengths: [0, 10, 3], causal: true });
@@ -60,7 +67,7 @@ test('lengths: padded keys, none, one; with a causal mask', async () => {
   await check({ N: 2, T: 6, S: 9, width: 4, lengths: [9, 9] });
 });
 
-test('a scale of its own, also 0 and negative', async () => {
+testForms('a scale of its own, also 0 and negative', async () => {
   for (const scale of [0, -0.3, 2]) await check({ N: 1, T: 9, width: 8, scale });
 });
 

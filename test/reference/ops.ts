@@ -415,20 +415,17 @@ export function attention(
     reshape(slice(x, [n, 0, h * width], [1, x.shape[1], width]), [x.shape[1], width]);
   const samples: Ref[] = [];
   for (let n = 0; n < N; n++) {
+    const seen = Float64Array.from({ length: T * S }, (_, at) => {
+      const [i, j] = [Math.floor(at / S), at % S];
+      return Number(j < (lengths ? lengths[n] : S) && !(causal && j > i));
+    });
+    const mask = leaf([T, S], seen);
     const parts: Ref[] = [];
     for (let h = 0; h < heads; h++) {
-      const rows: Ref[] = [];
-      for (let i = 0; i < T; i++) {
-        const count = Math.min(lengths ? lengths[n] : S, causal ? i + 1 : S);
-        if (count === 0) rows.push(leaf([1, width], new Float64Array(width)));
-        else {
-          const query = slice(part(q, n, h), [i, 0], [1, width]);
-          const seen = (x: Ref) => slice(part(x, n, h), [0, 0], [count, width]);
-          const weights = softmax(mul(matmul(query, seen(k), { transposeB: true }), scale));
-          rows.push(matmul(weights, seen(v)));
-        }
-      }
-      parts.push(concatenate(rows, 0));
+      const scores = mul(matmul(part(q, n, h), part(k, n, h), { transposeB: true }), scale);
+      // A row without keys has equal weights before they are multiplied by zeros.
+      const weights = mul(softmax(select(mask, scores, -1e30)), mask);
+      parts.push(matmul(weights, part(v, n, h)));
     }
     samples.push(reshape(concatenate(parts, 1), [1, T, D]));
   }

@@ -58,7 +58,16 @@ export interface Knn extends Common {
   d: number;
   k: number;
 }
-export type Work = Matmul | Mlp | Cnn | Conv | NtXent | Augment | Knn;
+/** Attention of all heads, and its gradients with respect to queries, keys and values. */
+export interface Attention extends Common {
+  kind: 'attention';
+  batch: number;
+  heads: number;
+  tokens: number;
+  /** Of a head. */
+  width: number;
+}
+export type Work = Matmul | Mlp | Cnn | Conv | NtXent | Augment | Knn | Attention;
 
 /** Settings of the loss and of Adam, the same for all engines. */
 export const TEMPERATURE = 0.5;
@@ -124,6 +133,15 @@ export function ntxent(n: number, d = 128): NtXent {
   return { kind: 'ntxent', name: `ntxent-${n}`, title, n, d, flops: lossFlops(n, d) };
 }
 
+export function attention(batch: number, heads: number, tokens: number, width: number): Attention {
+  // Two products forward; backward that of the scores again, and four more.
+  const flops = 7 * 2 * batch * heads * tokens ** 2 * width;
+  return {
+    ...{ kind: 'attention', name: `attention-${tokens}`, batch, heads, tokens, width, flops },
+    title: `attention, forward and backward, ${batch} x ${heads} heads x ${tokens} x ${width}`,
+  };
+}
+
 export const works: Work[] = [
   ...[256, 512, 1024, 2048].map(matmul),
   conv('conv-forward', false),
@@ -149,6 +167,8 @@ export const works: Work[] = [
     flops: 2 * 2000 * 10000 * 128,
     items: { count: 2000, unit: 'queries/s' },
   },
+  attention(256, 4, 49, 16),
+  attention(64, 8, 197, 64),
 ];
 
 /** The works whose figures the documentation uses: run first, and in full. */
@@ -272,6 +292,11 @@ export function inputsOf(work: Work): Arrays {
     }
     case 'ntxent':
       return { z: pairs(work.n, work.d) };
+    case 'attention': {
+      const { batch, heads, tokens, width } = work;
+      const rows = (seed: number) => numbers(batch * heads * tokens * width, 1, seed);
+      return { q: rows(1), k: rows(2), v: rows(3), dy: rows(4) };
+    }
     case 'augment':
       return { pixels: numbers(work.views * work.size * work.size, 0.5, 3).map((x) => x + 0.5) };
     case 'knn':

@@ -6,6 +6,7 @@ import { type Device, openDevice } from '../../../src/gpu/device.ts';
 import { grad } from '../../../src/graph/gradient.ts';
 import { reshape, scalar, type Tensor, type Variable, variable } from '../../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../../src/methods/simclr.ts';
+import { attention } from '../../../src/ops/attention.ts';
 import { batchNorm } from '../../../src/ops/batch_norm.ts';
 import { contrast } from '../../../src/ops/contrast.ts';
 import { conv2d } from '../../../src/ops/conv2d.ts';
@@ -113,6 +114,17 @@ function graphOf(work: Work, inputs: Arrays): Graph {
         const { loss: rows } = contrast(u, u, settings);
         const value = mean(rows);
         return { value, dz: grad(value, [z])[0], rows: reshape(rows, [-1]) };
+      };
+    }
+    case 'attention': {
+      const { batch, heads, tokens, width } = work;
+      const [q, k, v, dy] = ['q', 'k', 'v', 'dy'].map((name) =>
+        held(inputs[name], [batch, tokens, heads * width]),
+      );
+      return () => {
+        const y = attention(q, k, v, { heads });
+        const [value, dk, dv] = grad(y, [q, k, v], dy);
+        return { value, y, dk, dv };
       };
     }
     case 'augment': {

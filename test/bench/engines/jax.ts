@@ -193,6 +193,21 @@ function contender(work: Work, inputs: Arrays): Contender {
       return cnn(work, inputs);
     case 'ntxent':
       return ntXentAlone(work, inputs);
+    case 'attention': {
+      const { batch, heads, tokens, width } = work;
+      const [q, k, v, dy] = ['q', 'k', 'v', 'dy'].map((name) =>
+        array(inputs[name], [batch, tokens, heads, width]),
+      );
+      const forward = ([q, k, v]: any[], dy: any) => nn.dotProductAttention(q, k, v).mul(dy).sum();
+      const step = jit((all: any[], dy: any) => valueAndGrad(forward)(all, dy));
+      return independent(
+        () => {
+          const [y, [dq, dk, dv]] = step([q.ref, k.ref, v.ref], dy.ref);
+          return [dq, dk, dv, y];
+        },
+        async ([dq]) => meanSquare(await dq.ref.data()),
+      );
+    }
     case 'augment':
       throw new Unsupported('has none');
     case 'knn': {

@@ -134,6 +134,17 @@ function contender(work: Work, inputs: Arrays): Contender {
         (loss) => loss[0],
       );
     }
+    case 'attention': {
+      const { batch, heads, tokens, width } = work;
+      const [q, k, v, dy] = ['q', 'k', 'v', 'dy'].map((name) =>
+        tf.tidy(() => tf.transpose(tf.tensor4d(inputs[name], [batch, tokens, heads, width]), [0, 2, 1, 3])),
+      );
+      const gradients = tf.grads((q, k, v) => {
+        const weights = tf.softmax(tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(width)));
+        return tf.matMul(weights, v);
+      });
+      return independent(() => gradients([q, k, v], dy));
+    }
     case 'augment':
       throw new Unsupported('has none');
     case 'knn': {

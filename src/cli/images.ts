@@ -80,9 +80,10 @@ export async function imageJob(
   const recorded = { ...options, dataDigest, pixels };
   const judge = createJudge(data);
   const alarmLines = createAlarmLines();
+  const { widths } = buildImageModel(imageRun, 0);
   let untrained: ImageMetrics;
   const alarm = (looks: readonly Look[]) =>
-    collapseAlarm(looks, { ...alarmOptionsOf(imageRun, images.train.labels ?? null), untrained });
+    collapseAlarm(looks, { ...alarmOptionsOf(imageRun, images.train.labels ?? null, widths), untrained });
   const save = async (site: Site, { task: { model }, saved, metrics }: Done, measured?: ReportedMetrics) => {
     const record = recordOf(options, { ...imageRun, dataDigest }, model, saved.step, metrics, measured);
     const bytes = await saveVariables(site.device(), model.encoderVariables, encoderMetadata(record));
@@ -201,7 +202,7 @@ function createJudge(data: Sets) {
 function recordOf(
   options: ImageOptions,
   run: ImageRun & { dataDigest: string },
-  { encoder: { outputs } }: ImageModel,
+  { widths: { h: outputs } }: ImageModel,
   step: number,
   metrics: readonly Logged<ImageMetrics>[],
   evaluation?: ReportedMetrics,

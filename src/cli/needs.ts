@@ -55,14 +55,14 @@ export async function checkRun(device: Device, run: ImageRun, data: Sets): Promi
   const { classes } = data.train;
   const { refusal } = memoryNeeded({
     ...{ train: sizes(data.train), test: sizes(data.test), classes },
-    ...{ h: model.encoder.outputs, z: run.embedding, limit: bindingLimit(device) },
+    ...{ h: model.widths.h, z: model.widths.z ?? 0, limit: bindingLimit(device) },
   });
   if (refusal) throw new OutOfMemoryError(refusal);
   const stored = [data.train, data.test].flatMap(({ images, more }) => [images, ...more]);
   const kept = [...stored, ...model.variables];
   allFit(kept);
   // The metrics take the covariance of both.
-  for (const [name, width] of Object.entries({ h: model.encoder.outputs, z: run.embedding }))
+  for (const [name, width] of Object.entries(model.widths))
     fits(device, `the covariance of ${name} [${width}, ${width}]`, 4 * width ** 2);
   if (run.method.supervised) fits(device, `a table of ${classes} classes`, 4 * classes ** 2);
   const scalars: Record<string, Scalar> = Object.fromEntries(
@@ -71,7 +71,7 @@ export async function checkRun(device: Device, run: ImageRun, data: Sets): Promi
   const step = trace(() => imageStep(run, model, scalar('u32'), scalars));
   const planned = await bytesOf(device, step, run.precision);
   await reserve(device, [...kept.map(({ bytes }) => bytes), ...planned]);
-  await checkEvaluation(device, data, model.encoder.outputs + run.embedding);
+  await checkEvaluation(device, data, model.widths.h + (model.widths.z ?? 0));
   return model;
 }
 

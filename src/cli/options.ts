@@ -197,10 +197,17 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
     },
   };
 
-/** The options of the runs of a method, `learningRate` with its default. */
+/** The options of the runs of a method, with its defaults. */
 function optionsOf(method: Method): Record<string, Option> {
   const { learningRate, options } = KINDS[method.data];
-  return { ...options, ...COMMON, learningRate: { ...COMMON.learningRate, default: learningRate } };
+  const own = 'defaults' in method ? method.defaults : {};
+  const defaults: Record<string, unknown> = { learningRate, ...own };
+  return Object.fromEntries(
+    Object.entries({ ...options, ...COMMON }).map(([name, option]) => [
+      name,
+      Object.hasOwn(defaults, name) ? { ...option, default: defaults[name] } : option,
+    ]),
+  );
 }
 
 const ALL: Record<string, Option> = {

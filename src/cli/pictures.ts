@@ -132,7 +132,7 @@ function sourcesOf(
   { size, queries, gallery }: { size: number; queries: Uint32Array; gallery: Uint32Array },
 ): Record<Encoder, (() => Encoded | Promise<Encoded>) | undefined> {
   const ofModel = async (shown: ImageModel): Promise<Encoded> => ({
-    d: shown.encoder.outputs,
+    d: shown.widths.h,
     test: await encode(device, data.test, shown, queries),
     train: await encode(device, data.train, shown, gallery),
   });

@@ -12,6 +12,9 @@ import {
 import { InputError } from '../gpu/errors.ts';
 import { checkScalar } from '../graph/check.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
+import type { Encoder } from '../nn/encoders.ts';
+import type { Layer, Mode } from '../nn/layers.ts';
+import { isTokenEncoder, type TokenEncoder } from '../nn/transformer.ts';
 import { concatenate } from '../ops/shape.ts';
 import type { MethodCurve, Panel } from './panel.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
@@ -58,8 +61,12 @@ export const MEMORY = [0, { least: 0, most: 2 ** 24, whole: true }] as const;
 
 /** The arguments from which a method of images is built. */
 export interface ImageSetting<V = Record<string, number>> {
-  /** The network that is trained. */
+  /** Encoder and projector together, which are trained unless the recipe has a `model` of its own. */
   network: Network;
+  /** The encoder, for a method whose recipe has a model of its own. */
+  encoder?: Encoder;
+  /** The sizes of an image, for the same. */
+  image?: { height: number; width: number; channels: number };
   /** Makes a network with separate variables, under the given name, and the same initial values. */
   copy: (name: string) => Network;
   /** Embedding dimension D. */
@@ -78,8 +85,9 @@ export interface PlaneSetting<V = Record<string, number>> {
   hyperparameters: V;
 }
 
-/** A batch of images: two views of N samples, [2N, H, W, C], view A first. */
+/** A batch of images. */
 export interface ImageBatch {
+  /** Two views of N samples, [2N, H, W, C], view A first; for a method with `views: 0` the images as they are, [N, H, W, C]. */
   x: Tensor;
   /** The samples' labels, u32 [N]; null for a method that takes none. */
   labels: Tensor | null;
@@ -96,11 +104,34 @@ export interface PlaneBatch {
   step: Scalar;
 }
 
+/** What a method trains in the place of encoder and projector. */
+export interface Model {
+  /** All layers that are trained; `encoder.safetensors` has the first. */
+  layers: readonly Layer[];
+  /** How it represents images: h, and the embedding z if it has one. */
+  represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
+}
+
+/** A further update in the same step, by an optimiser of its own: a discriminator. */
+export interface FurtherUpdate {
+  parameters: readonly Variable[];
+  /** Its loss; called after that of the batch was built. */
+  loss: () => Tensor;
+  /** Options of its Adam. Default: those of the main update. */
+  learningRate?: number;
+  beta1?: number;
+  beta2?: number;
+}
+
 /** A built method: its loss, and what it trains and stores besides the given network. */
 export interface Recipe<B> {
   loss: (batch: B) => Tensor;
   /** The loss and its gradients, if not by `grad`: in the order of the network's parameters, then `parameters`. */
   gradients?: (batch: B) => { loss: Tensor; gradients: readonly Tensor[] };
+  /** What is trained, if not encoder and projector. */
+  model?: Model;
+  /** Updates of other parameters by other losses. */
+  further?: readonly FurtherUpdate[];
   /** Parameters that are trained with the network: a predictor, proxies. */
   parameters?: readonly Variable[];
   /** Factor of the learning rate of a parameter. Default 1. */
@@ -172,6 +203,10 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
   data: 'images';
   /** It needs labels. */
   supervised?: boolean;
+  /** 0: its batches are images as they are. Default: two augmented views of each sample. */
+  views?: 0;
+  /** Options of a run whose defaults differ from the usual ones: those of `npm start` and `trainer`. */
+  defaults?: { encoder?: string; epochs?: number; batch?: number; learningRate?: number };
   /**
    * The smallest loss of a batch whose embeddings all coincide, where that is not the optimum: the collapse alarm compares the loss with it.
    * @param about `rows` of a batch, and the `shares` of the classes in the data
@@ -251,6 +286,29 @@ export function buildMethod(
   if (method.data === 'plane') return method.build({ ...(setting as PlaneSetting<object>), hyperparameters });
   const checked = checkSetting(method, { ...(setting as ImageSetting<object>), hyperparameters } as never);
   return 'loss' in method ? buildPair(method, checked) : method.build!(checked);
+}
+
+/**
+ * The encoder of a setting, for a method with a model of its own.
+ * @throws InputError without one
+ */
+export function encoderOf(
+  { title }: { title: string },
+  { encoder, image }: Pick<ImageSetting, 'encoder' | 'image'>,
+) {
+  if (!encoder || !image)
+    throw new InputError(
+      `${title}: expected a setting with "encoder" and "image", got ${shown(encoder ?? image)}`,
+    );
+  return { encoder, image };
+}
+
+/** {@link encoderOf}, of tokens. @throws InputError for another encoder */
+export function tokenEncoderOf(about: { title: string }, setting: Pick<ImageSetting, 'encoder' | 'image'>) {
+  const { encoder, image } = encoderOf(about, setting);
+  if (!isTokenEncoder(encoder))
+    throw new InputError(`${about.title}: expected an encoder of tokens, such as vitEncoder(), got another`);
+  return { encoder: encoder as TokenEncoder, image };
 }
 
 /** Whether a value is a method. */

@@ -92,7 +92,7 @@ async function judge(device: Device, model: ImageModel, untrained: ImageModel, {
       ...(await ckaOf(device, model, untrained)),
       ...correlationOf(viewA, viewB, data.test.count, 64),
       // It shows a dimensional collapse that h hides.
-      ...(probeZ && { linearProbeZ: await probeOf(device, data, (x) => represent(model, x).z) }),
+      ...(probeZ && { linearProbeZ: await probeOf(device, data, (x) => represent(model, x).z!) }),
     },
     picture: {
       x: round(plane.x),

@@ -38,7 +38,7 @@ export async function readZ(
   model: ImageModel,
   options: EmbedOptions = {},
 ): Promise<Float32Array> {
-  const { z } = await embed(device, set, (x) => ({ z: represent(model, x).z }), options);
+  const { z } = await embed(device, set, (x) => ({ z: represent(model, x).z! }), options);
   const rows = await readVariable(device, z);
   freeVariables(device, [z]);
   return rows as Float32Array;

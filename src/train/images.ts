@@ -7,17 +7,25 @@ import {
   noisyViews,
   scaledTo,
 } from '../data/augment.ts';
-import { batchesPerEpoch, batchIndices, batchLabels, type Dataset, rows } from '../data/dataset.ts';
+import {
+  batchesPerEpoch,
+  batchIndices,
+  batchLabels,
+  cleanBatch,
+  type Dataset,
+  rows,
+} from '../data/dataset.ts';
 import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import type { Precision } from '../graph/mixed.ts';
-import { constant, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
+import { constant, input, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import {
   buildMethod,
   type ImageBatch,
   type ImageMethod,
   isNetwork,
+  type Model,
   type Network,
   type Recipe,
 } from '../methods/method.ts';
@@ -61,11 +69,17 @@ export interface ImageRun {
 /** What a run on images trains: encoder -> h, projector -> z, what its method adds, and the optimiser. */
 export interface ImageModel {
   encoder: Encoder;
+  /** Trained with the encoder, unless the method has a model of its own. */
   projector: Layer;
-  network: Network;
   recipe: Recipe<ImageBatch>;
   optimizer: Optimizer;
-  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder. */
+  /** Those of the recipe's further updates, in their order. */
+  further: readonly Optimizer[];
+  /** h and, unless the method's own model has none, z. Default of `mode`: inference. */
+  represent: Model['represent'];
+  /** Widths of h and z. */
+  widths: { h: number; z?: number };
+  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder, or of the first layer of the method's own model. */
   encoderVariables: Variable[];
   /** What a checkpoint holds: all that changes. */
   variables: Variable[];
@@ -114,30 +128,51 @@ export function buildImageModel(
   learningRate: Scalar,
   check?: (variables: readonly Variable[]) => void,
 ): ImageModel {
-  const built = buildNetwork(run);
-  const { network, encoder } = built;
+  const { encoder, projector: head, network } = buildNetwork(run);
+  const { height, width, channels, classes } = run.data;
   const recipe = buildMethod(run.method, {
-    ...{ network, width: run.embedding, classes: run.data.classes, seed: run.seed },
-    hyperparameters: run.hyperparameters,
+    ...{ network, encoder, image: { height, width, channels } },
+    ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
   });
-  const { parameters = [], statistics = [], state = [], learningRateFactor } = recipe;
-  check?.([...network.parameters, ...parameters, ...statistics, ...state]);
-  const optimizer = adam([...network.parameters, ...parameters], { learningRate, learningRateFactor });
+  const { parameters = [], statistics = [], state = [], further = [], learningRateFactor, model } = recipe;
+  const layers = model?.layers ?? [network];
+  const all = (key: 'parameters' | 'statistics') => layers.flatMap((layer) => layer[key]);
+  const others = further.flatMap((update) => update.parameters);
+  check?.([...all('parameters'), ...parameters, ...others, ...statistics, ...state]);
+  const optimizer = adam([...all('parameters'), ...parameters], { learningRate, learningRateFactor });
+  const optimizers = further.map(({ parameters, learningRate: own = learningRate, loss: _, ...options }) =>
+    adam(parameters, { learningRate: own, ...options }),
+  );
+  const represent: Model['represent'] =
+    model?.represent ??
+    ((x, mode) => {
+      const h = encoder(x, mode);
+      return { h, z: head(h, mode) };
+    });
+  const kept = model?.layers[0] ?? encoder;
   return {
-    ...built,
-    recipe,
-    optimizer,
-    encoderVariables: [...encoder.parameters, ...encoder.statistics],
-    variables: [optimizer.parameters, ...optimizer.state, ...network.statistics, ...statistics, ...state],
+    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
+    widths: widthsOf(represent, run.data),
+    encoderVariables: [...kept.parameters, ...kept.statistics],
+    variables: [
+      ...[optimizer, ...optimizers].flatMap((each) => [each.parameters, ...each.state]),
+      ...[...all('statistics'), ...statistics, ...state],
+    ],
   };
 }
 
-/** h and z of images, in inference mode. */
-export function represent({ encoder, projector: head }: ImageModel, x: Tensor): { h: Tensor; z: Tensor } {
-  const h = encoder(x);
-  return { h, z: head(h) };
+/** The widths of h and z. */
+function widthsOf(
+  represent: Model['represent'],
+  { height, width, channels }: Pick<Dataset, 'height' | 'width' | 'channels'>,
+): ImageModel['widths'] {
+  const { h, z } = represent(input([1, height, width, channels]));
+  return { h: h.shape[1], ...(z && { z: z.shape[1] }) };
 }
+
+/** h and z of images, in inference mode. */
+export const represent = (model: ImageModel, x: Tensor): { h: Tensor; z?: Tensor } => model.represent(x);
 
 const withNoise = (views: Augmentation, noise?: number): Augmentation =>
   noise === undefined ? views : { ...views, noise };
@@ -148,12 +183,15 @@ const withNoise = (views: Augmentation, noise?: number): Augmentation =>
  */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise }: ImageRun,
-  { recipe, optimizer }: ImageModel,
+  { recipe, optimizer, further }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
 ): { loss: Tensor } & Record<string, Tensor> {
   const views = withNoise(own, viewNoise);
-  const x = augment(data, { ...views, batch, seed, step });
+  const x =
+    method.views === 0
+      ? cleanBatch(data, { rows: batch, seed, step })
+      : augment(data, { ...views, batch, seed, step });
   const drawn: ImageBatch = {
     ...{ x, step },
     labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
@@ -170,8 +208,11 @@ export function imageStep(
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
   const curves = recipe.curves?.();
+  // All losses before the first update, so that all are of the same parameters.
+  const others = (recipe.further ?? []).map((update) => update.loss());
   if (gradients) optimizer.update(gradients);
   else optimizer.minimize(loss);
+  for (const [i, other] of others.entries()) further[i].minimize(other);
   recipe.after?.(scalars);
   return { loss, ...curves };
 }
@@ -200,16 +241,17 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
   };
 }
 
-/** What the collapse alarm needs to know about a run. */
+/** What the collapse alarm needs to know about a run. @param widths of the model, where its method has one of its own */
 export function alarmOptionsOf(
   { method, hyperparameters, embedding, batch }: Omit<ImageRun, 'data' | 'validation' | 'encoder' | 'views'>,
   labels: ArrayLike<number> | null,
+  widths?: ImageModel['widths'],
 ): AlarmOptions {
   const counts = new Map<number, number>();
   for (const label of Array.from(labels ?? [])) counts.set(label, (counts.get(label) ?? 0) + 1);
   const shares = [...counts.values()].map((count) => count / labels!.length);
   return {
-    width: embedding,
+    width: widths ? (widths.z ?? widths.h) : embedding,
     classes: method.supervised ? shares.length : undefined,
     pointLoss: method.pointLoss?.(hyperparameters as Record<string, number>, { rows: 2 * batch, shares }),
   };
@@ -217,6 +259,12 @@ export function alarmOptionsOf(
 
 /** The metrics of a run on images, on held-out images; those that need labels are absent without. */
 export type ImageMetrics = Watched;
+
+/** What is watched of images: a method without z is watched by its h. */
+function watched(model: ImageModel, x: Tensor): { h: Tensor; z: Tensor } {
+  const { h, z = h } = model.represent(x);
+  return { h, z };
+}
 
 /** Held-out images that the metrics are taken on. */
 const WATCHED = 256;
@@ -248,7 +296,7 @@ async function watchImages(
   };
   const { look, dispose } = await compileWatch(device, {
     views: () =>
-      represent(model, augment(queries, { ...scaledTo(queries, evaluationViews), batch, start: 0, seed: 5 })),
+      watched(model, augment(queries, { ...scaledTo(queries, evaluationViews), batch, start: 0, seed: 5 })),
     ...(data.labels && queries.labels && { labelled: { gallery, labels: await labelsOf() } }),
   });
   return { look: async () => (await look()).metrics, dispose };
@@ -271,7 +319,11 @@ export async function lookOnce(
 /** The model of a run before training, its batch norms settled. Free its variables. */
 export async function untrainedModel(device: Device, run: ImageRun): Promise<ImageModel> {
   const model = buildImageModel(run, 0);
-  await settleStatistics(device, run, model.network).catch((error) => {
+  const embed: Network['embed'] = (x, mode) => {
+    const { h, z = h } = model.represent(x, mode);
+    return z;
+  };
+  await settleStatistics(device, run, { embed }).catch((error) => {
     freeVariables(device, model.variables);
     throw error;
   });

@@ -148,7 +148,10 @@ async function go(
   let device = isDevice(given) ? given : await given();
   const untrained = await untrainedLook(device, imageRun);
   const labels = data.labels && (await readVariable(device, data.labels));
-  const alarmOptions = { ...alarmOptionsOf(imageRun, labels), untrained };
+  const alarmOptions = {
+    ...alarmOptionsOf(imageRun, labels, buildImageModel(imageRun, 0).widths),
+    untrained,
+  };
   let task: ReturnType<typeof imageTask> | undefined;
   const finished = await run<ImageMetrics, ReturnType<typeof imageTask>>({
     task: () => (task = imageTask(imageRun)),
@@ -200,19 +203,21 @@ function stepOf(checkpoint: Uint8Array<ArrayBuffer>): number {
 /** A run of images from the options of {@link trainer}, each checked. @throws InputError */
 function checkTrainer(options: TrainerOptions): ImageRun {
   checkOptions('trainer', options, NAMES);
-  const { device, method, data, validation = data, encoder = 'cnn', precision = 'f32', resume } = options;
-  const { embedding = 64, epochs = 15, learningRate = 2e-3, seed = 0 } = options;
+  const { device, method, data, validation = data, precision = 'f32', resume } = options;
   const bad = (name: string, expected: string, got: unknown) =>
     new InputError(`trainer: expected ${expected} for "${name}", got ${shown(got)}`);
   if (!isDevice(device) && !isFunction(device))
     throw bad('device', 'a device or a function that opens one', device);
   if (!isMethod(method) || method.data !== 'images')
     throw bad('method', 'a method of images, such as simclr,', method);
+  const usual = { encoder: 'cnn', epochs: 15, learningRate: 2e-3, batch: 256, ...method.defaults };
+  const { encoder = usual.encoder, epochs = usual.epochs, learningRate = usual.learningRate } = options;
+  const { embedding = 64, seed = 0 } = options;
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
   checkSameStatistics('trainer', data, validation);
-  const { batch = Math.min(256, data.count) } = options;
+  const { batch = Math.min(usual.batch, data.count) } = options;
   const whole = { least: 1, most: LARGEST_U32, whole: true };
   const make = typeof encoder === 'string' && Object.hasOwn(encoders, encoder) ? encoders[encoder] : encoder;
   if (typeof make === 'string' || !isFunction(make))

@@ -243,11 +243,11 @@ test('driven from outside, a run on images ends with the bits that the trainer e
     ...{ inputs, optimizer, state },
     train: ({ step, momentum }) => imageStep(imageRun, built, step, { momentum }),
     watch: {
-      views: () =>
-        represent(
-          built,
-          augment(data, { ...scaledTo(small, evaluationViews), batch: COUNT, start: 0, seed: 5 }),
-        ),
+      views() {
+        const x = augment(data, { ...scaledTo(small, evaluationViews), batch: COUNT, start: 0, seed: 5 });
+        const { h, z } = represent(built, x);
+        return { h, z: z! };
+      },
     },
   });
   const rate = cosineSchedule({ steps, base: imageRun.learningRate });

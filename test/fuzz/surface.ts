@@ -280,6 +280,16 @@ export const surface: Record<string, Entry> = {
   ),
   numberLabels: cpu(list(value(3), value(5), value(3)), object({ ignore: value(5) })),
   sameClasses: cpu(someImages, someImages),
+  renderSprites: build(
+    tensor([3, 6], 'u32'),
+    object({ size: 8, color: true, values: object({ shape: 3, scale: 2, x: 4, hue: 5 }) }),
+  ),
+  sprites: alone(
+    object({
+      ...{ device, size: 8, color: true },
+      values: object({ shape: 3, scale: 2, orientation: 1, x: 2, y: 3, hue: 2 }),
+    }),
+  ),
   quarterTurns: build(tensor([2, 3, 3, 1])),
   // The device.
   adoptDevice: {
@@ -757,6 +767,8 @@ export const OTHERS = {
     'wideViews',
     'colorViews',
     'SHIFTS',
+    'spriteFactors',
+    'dSpritesFactors',
     'evaluationMetrics',
     'curves',
     'allMethods',

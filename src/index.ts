@@ -91,6 +91,9 @@ export {
 export { max, mean, min, sum } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
+export { straightThrough } from './ops/straight_through.ts';
+export { tokenOrder } from './ops/token_order.ts';
+export { putTokens, takeTokens } from './ops/tokens.ts';
 export {
   abs,
   clamp,

@@ -134,7 +134,7 @@ function namesFrom(place) {
  */
 function pages(names) {
   // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, mixed precision with its import.
-  const special = namesFrom('ops/(?:top_k|characteristic|triplets)');
+  const special = namesFrom('ops/(?:top_k|characteristic|triplets|tokens|token_order|straight_through)');
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
   // Without the methods themselves, which bring layers and optimisers.

@@ -51,4 +51,14 @@ export {
   loadVariables,
   saveVariables,
 } from './safetensors.ts';
+export {
+  dSpritesFactors,
+  renderSprites,
+  type SpriteFactor,
+  type SpriteOptions,
+  type Sprites,
+  type SpriteValues,
+  spriteFactors,
+  sprites,
+} from './sprites.ts';
 export { quarterTurns } from './turns.ts';

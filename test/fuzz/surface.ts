@@ -280,6 +280,16 @@ export const surface: Record<string, Entry> = {
   ),
   numberLabels: cpu(list(value(3), value(5), value(3)), object({ ignore: value(5) })),
   sameClasses: cpu(someImages, someImages),
+  renderSprites: build(
+    tensor([3, 6], 'u32'),
+    object({ size: 8, color: true, values: object({ shape: 3, scale: 2, x: 4, hue: 5 }) }),
+  ),
+  sprites: alone(
+    object({
+      ...{ device, size: 8, color: true },
+      values: object({ shape: 3, scale: 2, orientation: 1, x: 2, y: 3, hue: 2 }),
+    }),
+  ),
   quarterTurns: build(tensor([2, 3, 3, 1])),
   // The device.
   adoptDevice: {
@@ -681,6 +691,10 @@ export const surface: Record<string, Entry> = {
   broadcastTo: build(tensor([3]), value([2, 3])),
   concatenate: build(list(x, x), object({ axis: 1 })),
   gather: build(x, tensor([4], 'u32')),
+  takeTokens: build(tensor([2, 4, 3]), tensor([2, 5], 'u32')),
+  putTokens: build(tensor([2, 5, 3]), tensor([2, 5], 'u32'), object({ tokens: 4 })),
+  tokenOrder: build(object({ samples: 3, tokens: 5, seed: 1, step: 2, stream: 3 })),
+  straightThrough: binary,
   pad: build(x, object({ before: [1, 0], after: [0, 2], value: 3 })),
   slice: build(x, object({ starts: [0, 1], sizes: [2, 2] })),
   transpose: build(x, object({ permutation: [1, 0] })),
@@ -753,6 +767,8 @@ export const OTHERS = {
     'wideViews',
     'colorViews',
     'SHIFTS',
+    'spriteFactors',
+    'dSpritesFactors',
     'evaluationMetrics',
     'curves',
     'allMethods',

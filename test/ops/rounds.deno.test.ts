@@ -23,6 +23,8 @@ import { permutation } from '../../src/ops/random.ts';
 import { max, mean, sum } from '../../src/ops/reduce.ts';
 import { gather } from '../../src/ops/shape.ts';
 import { logSumExp, softmax } from '../../src/ops/softmax.ts';
+import { tokenOrder } from '../../src/ops/token_order.ts';
+import { takeTokens } from '../../src/ops/tokens.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
 import { triplets } from '../../src/ops/triplets.ts';
 import { adam } from '../../src/optim/adam.ts';
@@ -189,7 +191,11 @@ const GRAPHS: (() => Tensor[])[] = [
     const table = of(10, 3);
     return both(gather(table, labels(7)), table);
   },
-  () => [permutation(10, { seed: 1 })],
+  ...[3, 8].map((D) => (): Tensor[] => {
+    const x = of(2, 5, D);
+    return both(takeTokens(x, input([2, 3], 'u32')), x);
+  }),
+  () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),
   () => trained((v) => lars(v, { learningRate: 1 })),
   () => [

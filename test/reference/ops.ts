@@ -197,6 +197,24 @@ export function gatherRows(table: Ref, ids: ArrayLike<number>): Ref {
   );
 }
 
+/** x [N, T, D] by ids [N, K] -> [N, K, D]; zeros for an id of T or more. */
+export function takeTokens(x: Ref, ids: ArrayLike<number>): Ref {
+  const [N, T, D] = x.shape;
+  const K = ids.length / N;
+  // One row of zeros after the last token.
+  const padded = pad(reshape(x, [N * T, D]), [0, 0], [1, 0]);
+  const rows = Array.from(ids, (id, i) => (id < T ? Math.floor(i / K) * T + id : N * T));
+  return reshape(gatherRows(padded, rows), [N, K, D]);
+}
+
+/** dy [N, K, D] added to the places ids [N, K] of [N, T, D]: a product with one-hot matrices [N, T, K]. */
+export function putTokens(dy: Ref, ids: ArrayLike<number>, T: number): Ref {
+  const [N, K] = dy.shape;
+  const places = new Float64Array(N * T * K);
+  for (let i = 0; i < N * K; i++) if (ids[i] < T) places[(Math.floor(i / K) * T + ids[i]) * K + (i % K)] = 1;
+  return matmul(leaf([N, T, K], places), dy);
+}
+
 // Reductions. axes: one, several (negative from the end) or all.
 function reduced(x: Ref, axes?: Axes) {
   const rank = x.shape.length;

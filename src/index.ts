@@ -74,7 +74,10 @@ export {
   select,
   sub,
 } from './ops/binary.ts';
+export { type ConvTranspose2dOptions, convTranspose2d } from './ops/conv_transpose2d.ts';
 export { crossEntropy } from './ops/cross_entropy.ts';
+export { type DropoutOptions, dropout } from './ops/dropout.ts';
+export { type GroupNormOptions, groupNorm } from './ops/group_norm.ts';
 export { l2Normalize } from './ops/l2_normalize.ts';
 export { layerNorm } from './ops/layer_norm.ts';
 export { averagePool2d, globalAveragePool, maxPool2d } from './ops/pool.ts';
@@ -90,6 +93,8 @@ export {
 } from './ops/random.ts';
 export { max, mean, min, sum } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
+export { timestepEmbedding } from './ops/timestep_embedding.ts';
+export { upsample } from './ops/upsample.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
 export { straightThrough } from './ops/straight_through.ts';
 export { tokenOrder } from './ops/token_order.ts';

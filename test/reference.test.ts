@@ -58,6 +58,21 @@ const rows: Row[] = [
   ['linear', (a, w, b) => ref.linear(a, w, b, 'gelu'), random([2, 3, 4]), random([4, 5]), beta],
   ['conv2d', (a, f) => ref.conv2d(a, f), image, random([3, 2, 3, 4])],
   ['conv2d window, bias', (a, f, b) => ref.conv2d(a, f, b, window), image, random([3, 3, 3, 5]), beta],
+  [
+    'convTranspose2d',
+    (a, f, b) => ref.convTranspose2d(a, f, b, { ...window, outputPadding: [1, 0] }),
+    image,
+    random([3, 2, 5, 3]),
+    beta,
+  ],
+  ['upsample', (a) => ref.upsample(a, 2), image],
+  [
+    'groupNorm',
+    (a, g, b) => ref.groupNorm(a, g, b, { groups: 2 }),
+    random([3, 2, 2, 4]),
+    random([4]),
+    random([4], 2),
+  ],
   ['maxPool2d', (a) => ref.maxPool2d(a, { kernel: 2 }), image],
   ['maxPool2d window', (a) => ref.maxPool2d(a, { kernel: [2, 3], ...window }), image],
   ['averagePool2d', (a) => ref.averagePool2d(a, { kernel: 3, ...window }), image],
@@ -106,6 +121,7 @@ const rows: Row[] = [
   ['cos', ref.cos, x],
   ['sin', ref.sin, x],
   ['characteristic', (a) => ref.characteristic(a, { knots: 4, step: 0.3 }), random([2, 3, 4])],
+  ['timestepEmbedding', (a) => ref.timestepEmbedding(a, { width: 7, maxPeriod: 100 }), random([6])],
   ['whiten', (a) => ref.whiten(a), random([9, 4])],
   ['wMse', ref.wMse, random([9, 4]), random([9, 4], 2)],
   ['leJepa', (a, b) => ref.leJepa(a, b, 0.3), random([3, 5, 4]), random([6, 4], 2)],
@@ -165,6 +181,23 @@ check(
       padding: [0, 1, 0, 0],
     }).data,
   [4321, 43],
+);
+check(
+  'convTranspose2d',
+  () =>
+    ref.convTranspose2d(values([1, 1, 2, 1], [1, 2]), values([1, 2, 1, 1], [3, 5]), null, {
+      stride: 2,
+      outputPadding: [0, 1],
+      padding: [0, 0, 1, 0],
+    }).data,
+  [5, 6, 10, 0],
+);
+check('upsample', () => ref.upsample(values([1, 1, 2, 1], [1, 2]), 2).data, [1, 1, 2, 2, 1, 1, 2, 2]);
+check(
+  'groupNorm',
+  () =>
+    ref.groupNorm(values([1, 2, 4], [1, 3, 7, 7, 3, 1, 7, 7]), null, null, { groups: 2, eps: 1e-30 }).data,
+  [-1, 1, 0, 0, 1, -1, 0, 0],
 );
 check(
   'averagePool2d',

@@ -120,9 +120,9 @@ const lossNames = () =>
     .map((name) => readFileSync(join(root, 'src', 'methods', name), 'utf8'))
     .flatMap((text) => [...text.matchAll(/^export function (\w+)/gm)].map(([, name]) => name));
 
-/** The values that src/index.ts exports from files whose path from src begins with a pattern. */
-function namesFrom(place) {
-  const index = readFileSync(join(root, 'src', 'index.ts'), 'utf8');
+/** The values that an index of src exports from files whose path from it begins with a pattern. */
+function namesFrom(place, path = 'index.ts') {
+  const index = readFileSync(join(root, 'src', path), 'utf8');
   const lists = [...index.matchAll(new RegExp(`export {([^}]*)} from './${place}`, 'g'))];
   const names = lists.flatMap(([, list]) => list.split(',')).map((name) => name.trim());
   return names.filter((name) => name && !name.startsWith('type '));
@@ -133,8 +133,11 @@ function namesFrom(place) {
  * @param {Record<string, string[]>} names of the values that the entry points export; '' is that of `hypersphere`
  */
 function pages(names) {
-  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, mixed precision with its import.
-  const special = namesFrom('ops/(?:top_k|characteristic|triplets|tokens|token_order|straight_through)');
+  // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, those of decoders,
+  // U-Nets and transformers with these, mixed precision with its import.
+  const decoding = 'conv_transpose2d|dropout|group_norm|timestep_embedding|upsample';
+  const tokens = 'attention|tokens|token_order|straight_through';
+  const special = namesFrom(`ops/(?:top_k|characteristic|triplets|${decoding}|${tokens})`);
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
   // Without the methods themselves, which bring layers and optimisers.

@@ -13,6 +13,7 @@ import { freeVariables } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
 import {
   alarmOptionsOf,
+  buildImageModel,
   type ImageMetrics,
   type ImageModel,
   type ImageRun,

@@ -104,13 +104,13 @@ const uniforms = (
 const FEW = 4096;
 
 /** How many more channels fill a tile: padded copies cost less than tiles for any shape, which took 2 to 11 times as long. */
-const missing = (channels: number, unit: number): number => {
+export const missing = (channels: number, unit: number): number => {
   const tile = channels % unit === 0 || channels < unit ? unit : channels < 16 ? 8 : 16;
   return tile * Math.ceil(channels / tile) - channels;
 };
 
 /** x padded with so many zeros at the end of each of its last axes. */
-function widened(x: Tensor, ...more: number[]): Tensor {
+export function widened(x: Tensor, ...more: number[]): Tensor {
   const before = x.shape.map(() => 0);
   return pad(x, { before, after: [...before, ...more].slice(-x.shape.length) });
 }
@@ -164,7 +164,7 @@ function outputShape(
   return [g.batch, g.outHeight, g.outWidth, O];
 }
 
-const conv2dOp = op({
+export const conv2dOp = op({
   name: 'conv2d',
   half: true,
   shape: outputShape,
@@ -195,17 +195,14 @@ const conv2dOp = op({
   },
   vjp: (dy, { inputs: [x, filter, bias], outputs: [y], options: { activation, ...window } }) => {
     const dz = activation === 'relu' ? activationGradient(dy, y, { activation }) : dy;
-    const [, , C, O] = filter.shape;
+    const [, , C] = filter.shape;
     const [N, H, W] = x.shape;
     // Only an image's one or three channels are not whole vec4s.
     const more = missing(C, 4);
     const shape = [N, H, W, C + more];
     const dx = inputGradient([dz, widened(filter, more, 0), null], { ...window, shape });
     const settings: FilterBackward = { ...window, shape: filter.shape, bias: bias !== null };
-    // The large tile of the filter's gradient takes images by four.
-    const images = C % 16 || O % 16 ? 0 : -N & 3;
-    const partials = filterPartials([widened(x, images, 0, 0, 0), widened(dz, images, 0, 0, 0)], settings);
-    const [dfilter, dbias] = sumPartials([partials], settings);
+    const [dfilter, dbias] = filterGradient(x, dz, settings);
     return [slice(dx, { starts: [0, 0, 0, 0], sizes: x.shape }), dfilter, bias && dbias];
   },
 });
@@ -247,7 +244,7 @@ export function conv2d(
 
 // ---- backward ----
 
-interface Backward extends WindowOptions {
+export interface Backward extends WindowOptions {
   /** The shape of the result. */
   shape: Shape;
 }
@@ -259,7 +256,7 @@ function inputTile({ shape: [, , , channels], size }: Tensor): Tile {
 }
 
 /** dx from dz [N, OH, OW, O] and the filter; each input pixel gathers the taps that it was under. */
-const inputGradient = op({
+export const inputGradient = op({
   name: 'conv2dInputGradient',
   shape: (_: [dz: Tensor, filter: Tensor, gate: Tensor | null], { shape }: Backward) => shape,
   kernel: ({ inputs: [, filter, gate], outputs: [dx] }, target) => {
@@ -373,3 +370,12 @@ const sumPartials = op({
     invocations: ({ inputs: [partials] }) => partials.size / partials.shape[0] / 4,
   },
 });
+
+/** dfilter from x and dz, and the gradient of the bias if there is one. */
+export function filterGradient(x: Tensor, dz: Tensor, settings: FilterBackward): Tensor[] {
+  const [, , C, O] = settings.shape;
+  // The large tile takes images by four.
+  const images = C % 16 || O % 16 ? 0 : -x.shape[0] & 3;
+  const partials = filterPartials([widened(x, images, 0, 0, 0), widened(dz, images, 0, 0, 0)], settings);
+  return sumPartials([partials], settings);
+}

@@ -49,6 +49,7 @@ const CHOICES = new Map<string, Choice>([
   ['linear', largeProduct],
   ['conv2d', largeForward],
   ['conv2dInputGradient', largeInputGradient],
+  ['convTranspose2d', largeInputGradient],
   ['conv2dFilterGradient', largeFilterGradient],
   ['contrastPartial', largePartial],
   ['contrastWeights', largeWeights],
@@ -63,6 +64,7 @@ const CHOICES = new Map<string, Choice>([
   ['crossEntropy', rows],
   ['layerNorm', rows],
   ['layerNormGradient', rows],
+  ['groupNormStatistics', rows],
   ['l2Normalize', rows],
   ['l2NormalizeGradient', rows],
 ]);

@@ -11,6 +11,7 @@ import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from './encoders.ts';
 import {
   alarmOptionsOf,
+  buildImageModel,
   defaultViewsOf,
   type ImageMetrics,
   type ImageModel,

@@ -654,6 +654,21 @@ export const surface: Record<string, Entry> = {
     }),
   ),
   conv2d: build(images, tensor([3, 3, 2, 3]), tensor([3]), object({ ...window, activation: 'relu' })),
+  convTranspose2d: build(
+    images,
+    tensor([3, 3, 3, 2]),
+    tensor([3]),
+    object({ stride: [2, 2], padding: 1, outputPadding: [1, 0] }),
+  ),
+  dropout: build(x, object({ rate: 0.5, seed: 1, step: 2, stream: 3 })),
+  groupNorm: build(
+    images,
+    tensor([2]),
+    tensor([2]),
+    object({ groups: 2, epsilon: 1e-5, activation: 'silu' }),
+  ),
+  timestepEmbedding: build(tensor([4]), object({ width: 6, maxPeriod: 100 })),
+  upsample: build(images, value(2)),
   contrast: build(
     z,
     z,

@@ -12,8 +12,10 @@ import { fitLogistic } from '../../src/metrics/logistic.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { characteristic } from '../../src/ops/characteristic.ts';
 import { contrast } from '../../src/ops/contrast.ts';
+import { convTranspose2d } from '../../src/ops/conv_transpose2d.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
 import { crossEntropy } from '../../src/ops/cross_entropy.ts';
+import { groupNorm } from '../../src/ops/group_norm.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
@@ -27,6 +29,7 @@ import { tokenOrder } from '../../src/ops/token_order.ts';
 import { takeTokens } from '../../src/ops/tokens.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
 import { triplets } from '../../src/ops/triplets.ts';
+import { upsample } from '../../src/ops/upsample.ts';
 import { adam } from '../../src/optim/adam.ts';
 import { lars } from '../../src/optim/lars.ts';
 import { close, device, random, test, throws } from '../harness.ts';
@@ -170,6 +173,11 @@ const GRAPHS: (() => Tensor[])[] = [
     const x = of(2, 8, 8, 3);
     return [maxPool2d, averagePool2d].flatMap((pool) => both(pool(x, { kernel: 2 }), x));
   },
+  () => {
+    const [x, gamma] = [of(5, 7, 7, 8), of(8)];
+    return [...both(upsample(x, 2), x), ...both(groupNorm(x, gamma, null, { groups: 2 }), x, gamma)];
+  },
+  () => [convTranspose2d(of(2, 7, 7, 8), of(3, 3, 4, 8), null, { stride: 2 })],
   ...[40, 512].map((N) => (): Tensor[] => {
     const [a, b] = [of(N, 16), of(N, 16)];
     const one = contrast(a, b, { pairOffset: 0, mean: true }).loss;

@@ -323,6 +323,49 @@ export function conv2d(x: Ref, filter: Ref, bias?: Ref | null, window: Window = 
   return reshape(bias ? add(y, bias) : y, [...p.shape.slice(0, 3), O]);
 }
 
+/** x: [N, H, W, C], filter: [KH, KW, O, C], bias: [O]: each pixel of x adds its multiple of the filter. */
+export function convTranspose2d(
+  x: Ref,
+  filter: Ref,
+  bias?: Ref | null,
+  {
+    stride = 1,
+    padding = 0,
+    outputPadding = 0,
+  }: Window & { outputPadding?: number | readonly number[] } = {},
+): Ref {
+  const [N, H, W, C] = x.shape;
+  const [KH, KW, O] = filter.shape;
+  const [sy, sx] = typeof stride === 'number' ? [stride, stride] : stride;
+  const [my, mx] = typeof outputPadding === 'number' ? [outputPadding, outputPadding] : outputPadding;
+  const [top, bottom, left, right] = typeof padding === 'number' ? Array<number>(4).fill(padding) : padding;
+  const OH = (H - 1) * sy + KH + my - top - bottom;
+  const OW = (W - 1) * sx + KW + mx - left - right;
+  const taps = matmul(reshape(x, [-1, C]), reshape(filter, [KH * KW * O, C]), { transposeB: true });
+  // What falls outside goes to one more place, which is cut off.
+  const map = Int32Array.from({ length: taps.data.length }, (_, i) => {
+    const shape = [N, H, W, KH, KW, O];
+    const [n, y, x, ky, kx, o] = stridesOf(shape).map((s, axis) => Math.floor(i / s) % shape[axis]);
+    const [oy, ox] = [y * sy + ky - top, x * sx + kx - left];
+    const inside = oy >= 0 && oy < OH && ox >= 0 && ox < OW;
+    return inside ? ((n * OH + oy) * OW + ox) * O + o : N * OH * OW * O;
+  });
+  const sums = slice(accumulate(taps, [N * OH * OW * O + 1], map), [0], [N * OH * OW * O]);
+  const y = reshape(sums, [N, OH, OW, O]);
+  return bias ? add(y, bias) : y;
+}
+
+/** Nearest upsampling: [N, H, W, C] -> [N, fH, fW, C] */
+export function upsample(x: Ref, factor: number): Ref {
+  const [N, H, W, C] = x.shape;
+  const shape = [N, factor * H, factor * W, C];
+  const map = Int32Array.from({ length: sizeOf(shape) }, (_, i) => {
+    const [n, y, x, c] = stridesOf(shape).map((s, axis) => Math.floor(i / s) % shape[axis]);
+    return ((n * H + Math.floor(y / factor)) * W + Math.floor(x / factor)) * C + c;
+  });
+  return take(x, shape, map);
+}
+
 export type Pool = Window & { kernel: number | readonly [number, number] };
 const pool = ({ kernel, ...window }: Pool) => {
   const [KH, KW] = typeof kernel === 'number' ? [kernel, kernel] : kernel;
@@ -373,6 +416,20 @@ export function batchNorm(
 export function layerNorm(x: Ref, gamma?: Ref | null, beta?: Ref | null, { eps = 1e-5 } = {}): Ref {
   const centred = sub(x, mean(x, -1, { keepDims: true }));
   return affine(div(centred, sqrt(add(variance(x, -1, { keepDims: true }), eps))), gamma, beta);
+}
+
+/** x: [N, ..., C]; over the pixels and the channels of each group. */
+export function groupNorm(
+  x: Ref,
+  gamma: Ref | null | undefined,
+  beta: Ref | null | undefined,
+  { groups, eps = 1e-5 }: { groups: number; eps?: number },
+): Ref {
+  const [N, C] = [x.shape[0], x.shape.at(-1)!];
+  const parts = reshape(x, [N, -1, groups, C / groups]);
+  const centred = sub(parts, mean(parts, [1, 3], { keepDims: true }));
+  const deviation = sqrt(add(variance(parts, [1, 3], { keepDims: true }), eps));
+  return affine(reshape(div(centred, deviation), x.shape), gamma, beta);
 }
 
 /** x / max(|x|, eps), or x / sqrt(|x|^2 + eps) with `add`; over the last axis. */
@@ -448,4 +505,18 @@ export function attention(
     samples.push(reshape(concatenate(parts, 1), [1, T, D]));
   }
   return concatenate(samples, 0);
+}
+
+/** t: [N] -> [N, width]: cosines, sines, and a 0 where the width is odd. */
+export function timestepEmbedding(
+  t: Ref,
+  { width, maxPeriod = 1e4 }: { width: number; maxPeriod?: number },
+): Ref {
+  const half = Math.floor(width / 2);
+  const rates = leaf(
+    [half],
+    Float64Array.from({ length: half }, (_, j) => Math.exp((-Math.log(maxPeriod) * j) / half)),
+  );
+  const phases = mul(reshape(t, [-1, 1]), rates);
+  return pad(concatenate([cos(phases), sin(phases)], -1), [0, 0], [0, width % 2]);
 }

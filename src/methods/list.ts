@@ -8,6 +8,7 @@ export * from './dhel.ts';
 export * from './dino.ts';
 export * from './info_nce.ts';
 export * from './lejepa.ts';
+export * from './mae.ts';
 export * from './moco.ts';
 export * from './nce.ts';
 export * from './nnclr.ts';

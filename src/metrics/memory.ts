@@ -9,7 +9,7 @@ export interface ImageSizes {
   channels: number;
 }
 
-/** The sizes of an evaluation: data sets, and the widths of the representation h and the embedding z. */
+/** The sizes of an evaluation: data sets, and the widths of the representation h and the embedding z (0: there is none). */
 export interface EvaluationSizes {
   train: ImageSizes;
   test: ImageSizes;
@@ -46,8 +46,8 @@ export function memoryNeeded(sizes: EvaluationSizes): MemoryNeed {
     checkOptions(where, set, ['count', 'height', 'width', 'channels']);
     for (const [key, value] of Object.entries(set)) checkNumber(where, `${name}.${key}`, value, positive);
   }
-  for (const [name, value] of Object.entries({ h, z, classes, limit }))
-    checkNumber(where, name, value, positive);
+  for (const [name, value] of Object.entries({ h, classes, limit })) checkNumber(where, name, value, positive);
+  checkNumber(where, 'z', z, { least: 0, whole: true });
 
   const pixels = sizeOf(train);
   const images = [train, test].map((set) => 4 * Math.ceil((set.count * sizeOf(set)) / 4));

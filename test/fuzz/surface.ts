@@ -132,6 +132,7 @@ const adam = (name: 'adam' | 'adamW' | 'sgd' | 'lars'): Entry =>
       ...(name === 'lars' && { momentum: 0.9, trust: 0.001 }),
     }),
   );
+const someFactors = object({ data: labels(2000), shape: [1000, 2] });
 const seeded = object({ seed: 1, stream: 2 });
 const window = { stride: 1, padding: 0 };
 const temperature = object({ temperature: 0.2 });
@@ -355,6 +356,16 @@ export const surface: Record<string, Entry> = {
   alignment: onGpu(rows(6, 4), rows(6, 4, 1)),
   analogyAccuracy: onGpu(rows(6, 4), list(value([0, 1, 2, 3]))),
   anisotropy: onGpu(rows(6, 4)),
+  mutualInformationGap: cpu(rows(1000, 2), someFactors, object({ bins: 20 })),
+  sapScore: cpu(rows(1000, 2), someFactors, object({ seed: 1 })),
+  dci: cpu(rows(1000, 2), someFactors, object({ trees: 2, seed: 1 })),
+  factorVaeScore: cpu(
+    rows(1000, 2),
+    someFactors,
+    object({ votes: 50, tests: 20, batch: 8, seed: 1, leastStd: 0.05 }),
+  ),
+  betaVaeScore: cpu(rows(1000, 2), someFactors, object({ votes: 50, tests: 20, batch: 8, seed: 1 })),
+  gaussianTotalCorrelation: cpu(rows(1000, 2)),
   linearCka: onGpu(rows(6, 4), rows(6, 3)),
   effectiveRank: onGpu(rows(6, 4), object({ centred: true, normalized: true })),
   spectrumOf: cpu(leaf('Float32Array(9)', () => Float32Array.of(2, 0, 0, 0, 1, 0, 0, 0, 3))),

@@ -139,6 +139,8 @@ function pages(names) {
   const special = namesFrom(`ops/(?:top_k|characteristic|triplets|${decoding})`);
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
+  const apart = new Set(namesFrom('(?:decoders|image_layers|unet)', 'nn/index.ts'));
+  const layers = names.nn.filter((name) => !apart.has(name));
   // Without the methods themselves, which bring layers and optimisers.
   const losses = `export { ${[...lossNames(), 'halves', 'sigReg', 'whiten']} } from 'hypersphere/methods';`;
   // Without those that are about data sets, training, tables or pictures: the others take embeddings of any origin.
@@ -149,7 +151,8 @@ function pages(names) {
   const metrics = names.metrics.filter((name) => !ofData.has(name));
   return {
     core: `export { ${core} } from 'hypersphere';
-      export * as nn from 'hypersphere/nn';
+      import { ${layers} } from 'hypersphere/nn';
+      export const nn = { ${layers} };
       export * from 'hypersphere/optim';
       export { ntXentLoss } from 'hypersphere/methods';`,
     losses,

@@ -2,7 +2,9 @@
  * Layers and encoders: `hypersphere/nn`, or `nn` of `hypersphere`.
  * @module
  */
+export { cnnDecoder, mlpDecoder } from './decoders.ts';
 export { cnnEncoder, type Encoder, mlp, mlpEncoder, projector } from './encoders.ts';
+export { convTranspose2d, dropout, groupNorm, upsample } from './image_layers.ts';
 export { copyInitial, he, type Initializer, lecun, xavier } from './init.ts';
 export {
   activation,
@@ -18,3 +20,4 @@ export {
   relu,
   sequential,
 } from './layers.ts';
+export { type ResidualBlock, residualBlock, timeEncoder, type UNet, unet } from './unet.ts';

@@ -140,8 +140,8 @@ function pages(names) {
   const special = namesFrom(`ops/(?:top_k|characteristic|triplets|${decoding}|${tokens})`);
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
-  const furtherLayers = new Set(namesFrom('(?:transformer|unet|decoders|compose)', 'nn/index.ts'));
-  const layers = names.nn.filter((name) => !furtherLayers.has(name));
+  const further = new Set(namesFrom('(?:transformer|unet|decoders|image_layers|compose)', 'nn/index.ts'));
+  const layers = names.nn.filter((name) => !further.has(name));
   // Without the methods themselves, which bring layers and optimisers.
   const losses = `export { ${[...lossNames(), 'halves', 'sigReg', 'whiten']} } from 'hypersphere/methods';`;
   // Without those that are about data sets, training, tables or pictures: the others take embeddings of any origin.
@@ -152,7 +152,8 @@ function pages(names) {
   const metrics = names.metrics.filter((name) => !ofData.has(name));
   return {
     core: `export { ${core} } from 'hypersphere';
-      export { ${layers} } from 'hypersphere/nn';
+      import { ${layers} } from 'hypersphere/nn';
+      export const nn = { ${layers} };
       export * from 'hypersphere/optim';
       export { ntXentLoss } from 'hypersphere/methods';`,
     losses,

@@ -46,7 +46,8 @@ export function memoryNeeded(sizes: EvaluationSizes): MemoryNeed {
     checkOptions(where, set, ['count', 'height', 'width', 'channels']);
     for (const [key, value] of Object.entries(set)) checkNumber(where, `${name}.${key}`, value, positive);
   }
-  for (const [name, value] of Object.entries({ h, classes, limit })) checkNumber(where, name, value, positive);
+  for (const [name, value] of Object.entries({ h, classes, limit }))
+    checkNumber(where, name, value, positive);
   checkNumber(where, 'z', z, { least: 0, whole: true });
 
   const pixels = sizeOf(train);

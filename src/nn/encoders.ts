@@ -13,8 +13,8 @@ import {
   sequential,
 } from './layers.ts';
 
-/** Checks the options of an encoder: its name, seed and sizes. `others` names options that the caller checks. */
-function checkEncoder(kind: string, options: unknown, sizes: string, others = ''): void {
+/** Checks the options of an encoder or a decoder: its name, seed and sizes. `others` names options that the caller checks. */
+export function checkEncoder(kind: string, options: unknown, sizes: string, others = ''): void {
   checkOptions(where(kind), options, `name seed ${sizes} ${others}`.split(' ').filter(Boolean));
   const { name = '', seed = 0, ...rest } = options as Record<string, unknown>;
   checkName(where(kind), name);

@@ -3,7 +3,9 @@
  * @module
  */
 export { compose } from './compose.ts';
+export { cnnDecoder, mlpDecoder } from './decoders.ts';
 export { cnnEncoder, type Encoder, mlp, mlpEncoder, projector } from './encoders.ts';
+export { convTranspose2d, dropout, groupNorm, upsample } from './image_layers.ts';
 export { copyInitial, he, type Initializer, lecun, xavier } from './init.ts';
 export {
   activation,
@@ -32,3 +34,4 @@ export {
   unpatchify,
   vitEncoder,
 } from './transformer.ts';
+export { type ResidualBlock, residualBlock, timeEncoder, type UNet, unet } from './unet.ts';

@@ -30,7 +30,7 @@ function checkDraw(where: string, draw: Draw): void {
 }
 
 /** The stream of random numbers for a name: its FNV-1a hash. */
-function streamOf(name: string): number {
+export function streamOf(name: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;

@@ -25,6 +25,8 @@ export interface Mode {
   training?: boolean;
   /** Weight of the batch in the running statistics, in place of each batch norm's own. */
   momentum?: Scalar;
+  /** The number of the step, u32, which dropout needs in training: applications of one step drop the same elements. */
+  step?: Scalar;
 }
 
 /** A function of tensors, with its variables. All its applications share them. */
@@ -51,7 +53,7 @@ const activations = {
 export type Activation = 'none' | keyof typeof activations;
 
 /** An activation as a function. @throws ShapeError */
-function functionOf(name: string, activation: Activation): (x: Tensor) => Tensor {
+export function functionOf(name: string, activation: Activation): (x: Tensor) => Tensor {
   if (typeof activation !== 'string' || (activation !== 'none' && !Object.hasOwn(activations, activation)))
     throwShapeError(
       name,
@@ -78,18 +80,18 @@ export interface WeightOptions {
 }
 
 /** Checks the options of a layer: their names, sizes, flags, and those that all layers share. */
-function checkLayer(kind: string, options: unknown, names: string, sizes: string): void {
+export function checkLayer(kind: string, options: unknown, names: string, sizes: string): void {
   checkOptions(where(kind), options, [...names.split(' '), 'name']);
   const { name = '', seed = 0, init = he, ...rest } = options as Record<string, unknown>;
   checkName(where(kind), name);
   checkFunction(where(kind), 'init', init);
   checkNumber(where(kind), 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
-  for (const size of sizes.split(' '))
+  for (const size of sizes ? sizes.split(' ') : [])
     checkNumber(where(kind), size, rest[size], { least: 1, most: 2 ** 31, whole: true });
   for (const flag of ['bias', 'affine']) if (flag in rest) checkFlag(kind, flag, rest[flag] ?? true);
 }
 
-const joined = (...names: string[]) => names.filter(Boolean).join('.');
+export const joined = (...names: string[]) => names.filter(Boolean).join('.');
 
 /** Makes a layer from a function and its variables, also for custom layers. Errors inside it name the layer. */
 export function makeLayer(
@@ -103,7 +105,7 @@ export function makeLayer(
   checkVariables('makeLayer', 'parameters', parameters);
   checkVariables('makeLayer', 'statistics', statistics);
   const apply = (x: Tensor, mode: Mode = {}) => {
-    checkCall(name || 'layer', { x }, mode, 'training momentum');
+    checkCall(name || 'layer', { x }, mode, 'training momentum step');
     return name ? scope(name, () => forward(x, mode)) : forward(x, mode);
   };
   Object.defineProperty(apply, 'name', { value: name });
@@ -111,7 +113,7 @@ export function makeLayer(
 }
 
 /** The weights of a layer. They are drawn when first needed, since a sequential may still change their name before. */
-function weights(
+export function weights(
   kind: string,
   shape: number[],
   { name = '', seed = 0, init = he }: WeightOptions,
@@ -134,7 +136,7 @@ function weights(
   return v;
 }
 
-const vector = (size: number, layerName: string, name: string, initial = 0) =>
+export const vector = (size: number, layerName: string, name: string, initial = 0) =>
   variable([size], { name: joined(layerName, name), initial });
 
 /**
@@ -257,8 +259,24 @@ export const relu = (): Layer => activation('relu');
 const isLayer = (value: unknown): value is Layer =>
   typeof value === 'function' && 'parameters' in value && 'statistics' in value;
 
+/** What a layer is named and owns, whatever it is a function of. */
+type Owner = Pick<Layer, 'name' | 'parameters' | 'statistics'>;
+
 /** Layers whose variables a sequential has named: a shared one keeps its first name. */
-const named = new WeakSet<Layer>();
+const named = new WeakSet<Owner>();
+
+/** Names the variables of a layer's parts by the layer's name and that of the part, or else its position. @returns those of all parts */
+export function joinLayers(name: string, parts: readonly Owner[]) {
+  for (const [i, child] of parts.entries()) {
+    if (named.has(child)) continue;
+    named.add(child);
+    const prefix = joined(name, child.name ? '' : String(i));
+    for (const v of [...child.parameters, ...child.statistics])
+      (v as { name: string }).name = joined(prefix, v.name);
+  }
+  const all = (key: 'parameters' | 'statistics') => [...new Set(parts.flatMap((child) => child[key]))];
+  return { parameters: all('parameters'), statistics: all('statistics') };
+}
 
 /**
  * Layers in sequence. Variables are named by the layer's name, or else its position, joined with dots:
@@ -272,14 +290,7 @@ export function sequential(name: string, layers: readonly Layer[]): Layer {
       `sequential "${name}"`,
       `expected an array of layers, got ${wrong < 0 ? shown(layers) : `one with ${shown(layers[wrong])}`}`,
     );
-  for (const [i, child] of layers.entries()) {
-    if (named.has(child)) continue;
-    named.add(child);
-    const prefix = joined(name, child.name ? '' : String(i));
-    for (const v of [...child.parameters, ...child.statistics])
-      (v as { name: string }).name = joined(prefix, v.name);
-  }
-  const all = (key: 'parameters' | 'statistics') => [...new Set(layers.flatMap((child) => child[key]))];
+  const { parameters, statistics } = joinLayers(name, layers);
   return makeLayer(
     name,
     (x, mode) =>
@@ -287,7 +298,7 @@ export function sequential(name: string, layers: readonly Layer[]): Layer {
         (y, child, i) => (child.name ? child(y, mode) : scope(String(i), () => child(y, mode))),
         x,
       ),
-    all('parameters'),
-    all('statistics'),
+    parameters,
+    statistics,
   );
 }

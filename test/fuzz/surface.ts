@@ -580,6 +580,41 @@ export const surface: Record<string, Entry> = {
       seed: 1,
     }),
   ),
+  'nn.cnnDecoder': build(
+    object({
+      ...{ name: 'd', seed: 1, inputs: 3, height: 8, width: 8, channels: 1 },
+      ...{ widths: [2, 4], norm: 'batch' },
+    }),
+  ),
+  'nn.mlpDecoder': build(
+    object({
+      ...{ name: 'd', seed: 1, inputs: 3, widths: [4], height: 2, width: 2, channels: 1 },
+      norm: 'none',
+    }),
+  ),
+  'nn.convTranspose2d': build(
+    object({
+      ...{ inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, outputPadding: 1, bias: true },
+      ...{ activation: 'relu', name: 'c', seed: 1 },
+    }),
+  ),
+  'nn.dropout': build(object({ rate: 0.5, seed: 1, name: 'd' })),
+  'nn.groupNorm': build(
+    object({ features: 4, groups: 2, affine: true, activation: 'silu', name: 'g', epsilon: 1e-5 }),
+  ),
+  'nn.upsample': build(value(2)),
+  'nn.timeEncoder': build(
+    object({ name: 't', seed: 1, width: 6, outputs: 5, activation: 'silu', maxPeriod: 100 }),
+  ),
+  'nn.residualBlock': build(
+    object({ name: 'b', seed: 1, inputs: 2, outputs: 4, time: 3, groups: 2, dropout: 0.1 }),
+  ),
+  'nn.unet': build(
+    object({
+      ...{ name: 'u', seed: 1, height: 6, width: 6, channels: 2, widths: [4], time: 6, groups: 2 },
+      ...{ outputs: 1, dropout: 0.1, maxPeriod: 100 },
+    }),
+  ),
   'nn.flatten': build(),
   'nn.globalAveragePool': build(),
   'nn.layerNorm': build(object({ features: 3, affine: true, name: 'l', epsilon: 1e-5 })),
@@ -626,6 +661,32 @@ export const surface: Record<string, Entry> = {
     'build',
     () => api.nn.cnnEncoder({ height: 6, width: 6, channels: 2, widths: [2], outputs: 3 }),
     images,
+    object({ training: true }),
+  ),
+  'nn.dropout()': made(
+    'build',
+    () => api.nn.dropout({ rate: 0.5, name: 'd' }),
+    x,
+    object({ training: true, step: 3 }),
+  ),
+  'nn.residualBlock()': made(
+    'build',
+    () => api.nn.residualBlock({ inputs: 2, outputs: 4, time: 3, groups: 2 }),
+    images,
+    tensor([2, 3]),
+    object({ training: true, step: 3 }),
+  ),
+  'nn.unet()': made(
+    'build',
+    () => api.nn.unet({ height: 6, width: 6, channels: 2, widths: [4], groups: 2 }),
+    images,
+    tensor([2]),
+    object({ training: true, step: 3 }),
+  ),
+  'nn.cnnDecoder()': made(
+    'build',
+    () => api.nn.cnnDecoder({ inputs: 3, height: 6, width: 6, widths: [2] }),
+    x,
     object({ training: true }),
   ),
   // Optimisers.

@@ -1,51 +1,17 @@
-import { grad } from '../../src/graph/gradient.ts';
-import { initialOf, input, type Tensor, type Variable } from '../../src/graph/tensor.ts';
+import { initialOf, input, type Variable } from '../../src/graph/tensor.ts';
 import { xavier } from '../../src/nn/init.ts';
 import * as nn from '../../src/nn/layers.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { readVariable } from '../../src/runtime/variables.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
+import { check } from './check.ts';
 
 const names = (variables: Variable[]) => variables.map((v) => v.name).join(' ');
 const same = (actual: unknown, expected: unknown) => {
   const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
   if (a !== e) throw new Error(`expected ${e}, got ${a}`);
 };
-
-/** Output and gradients of a layer's input and parameters against a function of reference tensors. */
-async function check(
-  layer: nn.Layer,
-  shape: number[],
-  expected: (x: reference.Ref, p: reference.Ref[]) => reference.Ref,
-  mode?: nn.Mode,
-) {
-  const gpu = await device();
-  const draw = random(freshSeed());
-  const values = draw.normal(shape.reduce((a, b) => a * b, 1));
-  const parameters = layer.parameters.map((v) => {
-    const start = initialOf(v);
-    return reference.leaf(v.shape, typeof start === 'number' ? new Array(v.size).fill(start) : start);
-  });
-  const x = reference.leaf(shape, values);
-  const y = expected(x, parameters);
-  const dy = draw.normal(y.data.length);
-  const step = await compile(
-    gpu,
-    ({ x, dy }) => {
-      const y = layer(x, mode);
-      const grads = grad(y, [x, ...layer.parameters] as Tensor[], dy);
-      return { y, ...Object.fromEntries(grads.map((g, i) => [`g${i}`, g])) } as Record<string, Tensor>;
-    },
-    { inputs: { x: input(shape), dy: input(y.shape) } },
-  );
-  await step.run({ x: values, dy });
-  close(await step.read('y'), y.data, { rel: 1e-5, what: `${layer.name} forward` });
-  // A bias before a batch norm has the gradient 0: what is left is rounding.
-  for (const [i, g] of reference.gradient(y, [x, ...parameters], dy).entries())
-    close(await step.read(`g${i}`), g, { rel: 1e-4, abs: 2e-5, what: `gradient ${i} of ${layer.name}` });
-  step.dispose();
-}
 
 const seed = () => freshSeed();
 

@@ -140,7 +140,7 @@ function pages(names) {
   const special = namesFrom(`ops/(?:top_k|characteristic|triplets|${decoding}|${tokens})`);
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
-  const further = new Set(namesFrom('(?:transformer|unet|decoders|image_layers|compose)', 'nn/index.ts'));
+  const further = new Set(namesFrom('(?:transformer|unet|decoders|image_layers)', 'nn/index.ts'));
   const layers = names.nn.filter((name) => !further.has(name));
   // Without the methods themselves, which bring layers and optimisers.
   const losses = `export { ${[...lossNames(), 'halves', 'sigReg', 'whiten']} } from 'hypersphere/methods';`;

@@ -2,7 +2,6 @@
  * Layers and encoders: `hypersphere/nn`, or `nn` of `hypersphere`.
  * @module
  */
-export { compose } from './compose.ts';
 export { cnnDecoder, mlpDecoder } from './decoders.ts';
 export { cnnEncoder, type Encoder, mlp, mlpEncoder, projector } from './encoders.ts';
 export { convTranspose2d, dropout, groupNorm, upsample } from './image_layers.ts';

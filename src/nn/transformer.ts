@@ -14,10 +14,9 @@ import { attention } from '../ops/attention.ts';
 import { add } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { transpose } from '../ops/shape.ts';
-import { compose } from './compose.ts';
 import type { Encoder } from './encoders.ts';
 import { lecun, xavier } from './init.ts';
-import { type Layer, layerNorm, linear, type Mode, makeLayer, sequential } from './layers.ts';
+import { joinLayers, type Layer, layerNorm, linear, makeLayer, sequential } from './layers.ts';
 
 /** Options of a transformer. */
 export interface TransformerOptions {
@@ -50,10 +49,13 @@ function checkTransformer(kind: string, options: unknown, others: readonly strin
 export function selfAttention(options: Omit<TransformerOptions, 'ratio'>): Layer {
   checkTransformer('selfAttention', options);
   const { width, heads = 4, causal = false, name = '', seed = 0 } = options;
-  const project = () => linear({ inputs: width, outputs: width, seed, init: xavier });
-  const parts = { query: project(), key: project(), value: project(), output: project() };
-  return compose(name, parts, {}, (x, mode, { query, key, value, output }) =>
-    output(attention(query(x, mode), key(x, mode), value(x, mode), { heads, causal }), mode),
+  const project = (part: string) => linear({ name: part, inputs: width, outputs: width, seed, init: xavier });
+  const [query, key, value, output] = ['query', 'key', 'value', 'output'].map(project);
+  const { parameters } = joinLayers(name, [query, key, value, output]);
+  return makeLayer(
+    name,
+    (x, mode) => output(attention(query(x, mode), key(x, mode), value(x, mode), { heads, causal }), mode),
+    parameters,
   );
 }
 
@@ -64,18 +66,22 @@ export function selfAttention(options: Omit<TransformerOptions, 'ratio'>): Layer
 export function transformerBlock(options: TransformerOptions): Layer {
   checkTransformer('transformerBlock', options);
   const { width, heads = 4, ratio = 4, causal = false, name = '', seed = 0 } = options;
-  const hidden = Math.max(1, Math.round(ratio * width));
-  const parts = {
-    attentionNorm: layerNorm({ features: width }),
-    attention: selfAttention({ width, heads, causal, seed }),
-    mlpNorm: layerNorm({ features: width }),
-    hidden: linear({ inputs: width, outputs: hidden, activation: 'gelu', seed, init: xavier }),
-    output: linear({ inputs: hidden, outputs: width, seed, init: xavier }),
-  };
-  return compose(name, parts, {}, (x, mode, part) => {
-    const attended = add(x, part.attention(part.attentionNorm(x, mode), mode));
-    return add(attended, part.output(part.hidden(part.mlpNorm(attended, mode), mode), mode));
-  });
+  const between = Math.max(1, Math.round(ratio * width));
+  const weights = { seed, init: xavier };
+  const attentionNorm = layerNorm({ name: 'attentionNorm', features: width });
+  const attend = selfAttention({ name: 'attention', width, heads, causal, seed });
+  const mlpNorm = layerNorm({ name: 'mlpNorm', features: width });
+  const hidden = linear({ name: 'hidden', inputs: width, outputs: between, activation: 'gelu', ...weights });
+  const output = linear({ name: 'output', inputs: between, outputs: width, ...weights });
+  const { parameters } = joinLayers(name, [attentionNorm, attend, mlpNorm, hidden, output]);
+  return makeLayer(
+    name,
+    (x, mode) => {
+      const attended = add(x, attend(attentionNorm(x, mode), mode));
+      return add(attended, output(hidden(mlpNorm(attended, mode), mode), mode));
+    },
+    parameters,
+  );
 }
 
 /** Transformer blocks one after the other, and a norm at the end. x: [N, T, width] -> [N, T, width] @param options.depth blocks */
@@ -195,26 +201,25 @@ export function vitEncoder(
     throwShapeError('vitEncoder', `expected a patch that divides ${height} x ${width}, got ${patch}`);
   const [rows, columns] = [height / patch, width / patch];
   const positions = gridPositions(rows, columns, dimensions);
-  const parts = {
-    patches: linear({ inputs: patch * patch * channels, outputs: dimensions, seed, init: xavier }),
-    blocks: transformer({ width: dimensions, depth, heads, ratio, causal, seed }),
-  };
-  const embedded = (x: Tensor, mode: Mode) =>
-    add(
-      parts.patches(patchify(reshape(x, [x.shape[0], height, width, channels]), patch), mode),
-      constant(positions, [rows * columns, dimensions]),
-    );
+  const project = linear({
+    ...{ name: 'patches', inputs: patch * patch * channels, outputs: dimensions },
+    ...{ seed, init: xavier },
+  });
+  const transform = transformer({ name: 'blocks', width: dimensions, depth, heads, ratio, causal, seed });
+  const { parameters } = joinLayers(name, [project, transform]);
   const size = height * width * channels;
-  const forward = compose(name, parts, {}, (x, mode, { blocks }) => {
-    if (x.shape.length < 2 || x.size !== x.shape[0] * size)
-      throwShapeError(name, `expected images [N, ${height}, ${width}, ${channels}], got ${show(x.shape)}`);
-    return mean(blocks(embedded(x, mode), mode), { axes: 1 });
-  });
-  const named = Object.assign(forward, { outputs: dimensions, rows, columns, patch });
-  return Object.assign(named, {
-    embed: makeLayer(`${name}.patches`, embedded, parts.patches.parameters),
-    transform: makeLayer(`${name}.blocks`, (x, mode) => parts.blocks(x, mode), parts.blocks.parameters),
-  });
+  const embed = makeLayer(
+    'embed',
+    (x, mode) => {
+      if (x.shape.length < 2 || x.size !== x.shape[0] * size)
+        throwShapeError(name, `expected images [N, ${height}, ${width}, ${channels}], got ${show(x.shape)}`);
+      const images = reshape(x, [x.shape[0], height, width, channels]);
+      return add(project(patchify(images, patch), mode), constant(positions, [rows * columns, dimensions]));
+    },
+    project.parameters,
+  );
+  const encode = makeLayer(name, (x, mode) => mean(transform(embed(x, mode), mode), { axes: 1 }), parameters);
+  return Object.assign(encode, { outputs: dimensions, rows, columns, patch, embed, transform });
 }
 
 /** The most patches that {@link vitEncoder} chooses by itself. */

@@ -7,13 +7,12 @@ import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
 import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
-import { collapseAlarm, describeCollapse, type Look } from '../metrics/alarm.ts';
+import { describeCollapse } from '../metrics/alarm.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
 import {
-  alarmOptionsOf,
-  buildImageModel,
+  alarmOf,
   type ImageMetrics,
   type ImageModel,
   type ImageRun,
@@ -81,10 +80,9 @@ export async function imageJob(
   const recorded = { ...options, dataDigest, pixels };
   const judge = createJudge(data);
   const alarmLines = createAlarmLines();
-  const { widths } = buildImageModel(imageRun, 0);
   let untrained: ImageMetrics;
-  const alarm = (looks: readonly Look[]) =>
-    collapseAlarm(looks, { ...alarmOptionsOf(imageRun, images.train.labels ?? null, widths), untrained });
+  const collapses = alarmOf(imageRun, images.train.labels ?? null);
+  const alarm = (looks: readonly Logged<ImageMetrics>[]) => collapses(looks, untrained);
   const save = async (site: Site, { task: { model }, saved, metrics }: Done, measured?: ReportedMetrics) => {
     const record = recordOf(options, { ...imageRun, dataDigest }, model, saved.step, metrics, measured);
     const bytes = await saveVariables(site.device(), model.encoderVariables, encoderMetadata(record));
@@ -118,15 +116,15 @@ export async function imageJob(
       await judge.measure(site, 'trained', model);
       const measured = found.trained !== UNMEASURED;
       if (measured) await save(site, finished, found.trained);
-      const collapses = withPoint(alarm(metrics), found, steps);
+      const seen = withPoint(alarm(metrics), found, steps);
       const labels = [images.train.labels ?? [], images.test.labels ?? []];
       const about = aboutRun(options, data, labels, new Date());
       const report: Report = {
         ...about,
         ...{ method: options.method, seed: options.seed, steps, seconds: Number(seconds.toFixed(1)) },
         ...{ adapter: site.device().adapter, loss: metrics.at(-1)?.loss ?? null, options: recorded },
-        verdict: verdict(found, title, collapses, { classes: about.data.classes }),
-        ...{ alarm: collapses, metrics: found },
+        verdict: verdict(found, title, seen, { classes: about.data.classes }),
+        ...{ alarm: seen, metrics: found },
       };
       folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
       progress.end();

@@ -21,5 +21,6 @@ export * from './sup_con.ts';
 export * from './swav.ts';
 export * from './triplet.ts';
 export * from './uniformity.ts';
+export * from './vae.ts';
 export * from './vicreg.ts';
 export * from './w_mse.ts';

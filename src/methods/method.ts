@@ -16,7 +16,7 @@ import type { Encoder } from '../nn/encoders.ts';
 import type { Layer, Mode } from '../nn/layers.ts';
 import { isTokenEncoder, type TokenEncoder } from '../nn/transformer.ts';
 import { concatenate } from '../ops/shape.ts';
-import type { MethodCurve, Panel } from './panel.ts';
+import type { CollapseRule, MethodCurve, Panel } from './panel.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import { gradCache } from './parts/grad_cache.ts';
 import type { Network } from './parts/network.ts';
@@ -59,14 +59,24 @@ export const CHUNKS = [1, { least: 1, most: 1000, whole: true }] as const;
 /** Remembers this many embeddings of past batches as further candidates: see `crossBatchMemory`. */
 export const MEMORY = [0, { least: 0, most: 2 ** 24, whole: true }] as const;
 
+/** Images as a method needs to know them: networks get (pixel - mean) / std, with pixels in [0, 1]. */
+export interface ImageFacts {
+  height: number;
+  width: number;
+  channels: number;
+  /** Of each channel. */
+  mean: readonly number[];
+  std: readonly number[];
+}
+
 /** The arguments from which a method of images is built. */
 export interface ImageSetting<V = Record<string, number>> {
   /** Encoder and projector together, which are trained unless the recipe has a `model` of its own. */
   network: Network;
   /** The encoder, for a method whose recipe has a model of its own. */
   encoder?: Encoder;
-  /** The sizes of an image, for the same. */
-  image?: { height: number; width: number; channels: number };
+  /** The sizes of an image, for the same, and what its pixels in [0, 1] were normalised by. */
+  image?: ImageFacts;
   /** Makes a network with separate variables, under the given name, and the same initial values. */
   copy: (name: string) => Network;
   /** Embedding dimension D. */
@@ -171,6 +181,8 @@ interface About<H extends Hyperparameters> {
   hyperparameters: H;
   /** Numbers of a training batch that metrics.jsonl has and the report draws, besides the loss; the recipe's `curves` computes them. */
   curves?: readonly MethodCurve[];
+  /** Collapses besides those of an embedding z, which the alarm knows by itself. */
+  collapses?: readonly CollapseRule[];
 }
 
 /** The further arguments of a two-view loss, besides the embeddings. */

@@ -12,6 +12,17 @@ export interface MethodCurve {
   hint: string;
 }
 
+/** A collapse that a method recognises in its own numbers: a loss whose posterior, codebook or target collapses. */
+export interface CollapseRule {
+  kind: 'posterior' | 'cluster' | 'target';
+  /** Whether the numbers of a look, the loss and those of `curves`, show it. */
+  shows: (numbers: Readonly<Record<string, number>>) => boolean;
+  /** The evidence in these numbers, one clause each. */
+  evidence: (numbers: Readonly<Record<string, number>>) => string[];
+  /** What usually helps. */
+  remedy: string;
+}
+
 interface Titled {
   title: string;
   /** One or two sentences: what it shows, and how to read it. */

@@ -1,5 +1,6 @@
 import { checkNumber, checkOptions, shown } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
+import type { CollapseRule } from '../methods/panel.ts';
 import { withMinus } from './format.ts';
 import { uniformityOptimum } from './uniformity.ts';
 
@@ -20,8 +21,11 @@ export interface Look {
   loss?: number;
 }
 
-/** What a representation may collapse to: a point, few dimensions, or a length near 0. */
-export type CollapseKind = 'complete' | 'dimensional' | 'scale';
+/** What an embedding may collapse to: a point, few dimensions, or a length near 0. */
+type EmbeddingCollapse = 'complete' | 'dimensional' | 'scale';
+
+/** A kind of collapse: of an embedding, or one that a method recognises in its own numbers. */
+export type CollapseKind = EmbeddingCollapse | CollapseRule['kind'];
 
 /** A collapse that the alarm sees. */
 export interface Collapse {
@@ -117,12 +121,12 @@ export function sharesOf(look: Look, options: AlarmOptions): typeof THRESHOLDS {
 }
 
 /** The collapses that a single evaluation shows. */
-function kindsOf(look: Look, options: AlarmOptions): CollapseKind[] {
+function kindsOf(look: Look, options: AlarmOptions): EmbeddingCollapse[] {
   const shares = sharesOf(look, options);
   const low = (name: keyof typeof THRESHOLDS) => shares[name] < THRESHOLDS[name];
   const { loss = Number.NaN } = look;
   const apart = loss < BELOW_A_POINT * (options.pointLoss ?? Number.NaN);
-  const kinds: CollapseKind[] = [];
+  const kinds: EmbeddingCollapse[] = [];
   // Different samples are 2 D std^2 apart on average, where the dimensions have one std.
   const viewsApart = look.alignment > VIEWS_APART * 2 * options.width * look.std ** 2;
   const narrow = shares.uniformity < (viewsApart ? VERY_NARROW : THRESHOLDS.uniformity);
@@ -134,7 +138,7 @@ function kindsOf(look: Look, options: AlarmOptions): CollapseKind[] {
 }
 
 /** What usually helps. */
-export const REMEDIES: Readonly<Record<CollapseKind, string>> = {
+export const REMEDIES: Readonly<Record<EmbeddingCollapse, string>> = {
   complete:
     'give the loss something that pushes embeddings apart (negatives, uniformity, a variance term), or break the symmetry of the branches (a predictor and a stop-gradient); if the method has these, lower the learning rate',
   dimensional:
@@ -146,7 +150,7 @@ const number = (x: number) => withMinus(Math.abs(x) < 0.1 ? x.toPrecision(2) : x
 const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 function evidenceOf(
-  kind: CollapseKind,
+  kind: EmbeddingCollapse,
   look: Look,
   shares: typeof THRESHOLDS,
   options: AlarmOptions,
@@ -216,6 +220,21 @@ export function collapseAlarm(looks: readonly Look[], options: AlarmOptions): Co
     const evidence = evidenceOf(kind, last, sharesOf(last, full), full);
     return { kind, since: looks[before + 1].step, evidence, remedy: REMEDIES[kind] };
   });
+}
+
+/** The collapses that a method recognises in its own numbers. @param looks the loss and the numbers of its curves, oldest first */
+export function ownCollapses(
+  looks: readonly (Readonly<Record<string, number>> & { step: number })[],
+  rules: readonly CollapseRule[],
+): Collapse[] {
+  const last = looks.at(-1);
+  if (!last) return [];
+  return rules
+    .filter(({ shows }) => shows(last))
+    .map(({ kind, shows, evidence, remedy }) => {
+      const before = looks.findLastIndex((look) => !shows(look));
+      return { kind, since: looks[before + 1].step, evidence: evidence(last), remedy };
+    });
 }
 
 /** A collapse as one sentence. @throws InputError for anything else */

@@ -29,7 +29,7 @@ import {
   type Network,
   type Recipe,
 } from '../methods/method.ts';
-import type { AlarmOptions } from '../metrics/alarm.ts';
+import { type AlarmOptions, type Collapse, collapseAlarm, ownCollapses } from '../metrics/alarm.ts';
 import { spacedRows } from '../metrics/compute.ts';
 import type { Watched } from '../metrics/curves.ts';
 import { compileWatch } from '../metrics/watch.ts';
@@ -42,7 +42,7 @@ import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import type { EncoderMaker } from './encoders.ts';
-import type { Task } from './run.ts';
+import type { Logged, Task } from './run.ts';
 import type { Watch } from './session.ts';
 
 /** A training run on images. */
@@ -129,9 +129,9 @@ export function buildImageModel(
   check?: (variables: readonly Variable[]) => void,
 ): ImageModel {
   const { encoder, projector: head, network } = buildNetwork(run);
-  const { height, width, channels, classes } = run.data;
+  const { height, width, channels, mean, std, classes } = run.data;
   const recipe = buildMethod(run.method, {
-    ...{ network, encoder, image: { height, width, channels } },
+    ...{ network, encoder, image: { height, width, channels, mean, std } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
   });
@@ -241,20 +241,32 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
   };
 }
 
-/** What the collapse alarm needs to know about a run. @param widths of the model, where its method has one of its own */
+/** What the collapse alarm needs to know about the embedding of a run. */
 export function alarmOptionsOf(
   { method, hyperparameters, embedding, batch }: Omit<ImageRun, 'data' | 'validation' | 'encoder' | 'views'>,
   labels: ArrayLike<number> | null,
-  widths?: ImageModel['widths'],
 ): AlarmOptions {
   const counts = new Map<number, number>();
   for (const label of Array.from(labels ?? [])) counts.set(label, (counts.get(label) ?? 0) + 1);
   const shares = [...counts.values()].map((count) => count / labels!.length);
   return {
-    width: widths ? (widths.z ?? widths.h) : embedding,
+    width: embedding,
     classes: method.supervised ? shares.length : undefined,
     pointLoss: method.pointLoss?.(hyperparameters as Record<string, number>, { rows: 2 * batch, shares }),
   };
+}
+
+/**
+ * Returns a function that tells the collapses that the looks of a run show: of the embedding of encoder and projector, and those that
+ * the method recognises in its own numbers.
+ */
+export function alarmOf(imageRun: ImageRun, labels: ArrayLike<number> | null) {
+  const { recipe } = buildImageModel(imageRun, 0);
+  const options = recipe.model ? null : alarmOptionsOf(imageRun, labels);
+  return (looks: readonly Logged<ImageMetrics>[], untrained: ImageMetrics): Collapse[] => [
+    ...(options ? collapseAlarm(looks, { ...options, untrained }) : []),
+    ...ownCollapses(looks as unknown as Parameters<typeof ownCollapses>[0], imageRun.method.collapses ?? []),
+  ];
 }
 
 /** The metrics of a run on images, on held-out images; those that need labels are absent without. */

@@ -6,12 +6,11 @@ import { type Device, isDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
 import { checkValues, isMethod, type Method } from '../methods/method.ts';
-import { type Collapse, collapseAlarm } from '../metrics/alarm.ts';
+import type { Collapse } from '../metrics/alarm.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from './encoders.ts';
 import {
-  alarmOptionsOf,
-  buildImageModel,
+  alarmOf,
   defaultViewsOf,
   type ImageMetrics,
   type ImageModel,
@@ -149,10 +148,7 @@ async function go(
   let device = isDevice(given) ? given : await given();
   const untrained = await untrainedLook(device, imageRun);
   const labels = data.labels && (await readVariable(device, data.labels));
-  const alarmOptions = {
-    ...alarmOptionsOf(imageRun, labels, buildImageModel(imageRun, 0).widths),
-    untrained,
-  };
+  const alarm = alarmOf(imageRun, labels);
   let task: ReturnType<typeof imageTask> | undefined;
   const finished = await run<ImageMetrics, ReturnType<typeof imageTask>>({
     task: () => (task = imageTask(imageRun)),
@@ -168,7 +164,7 @@ async function go(
       const latest = metrics.at(-1)!;
       // After a lost device the run goes back to its last checkpoint.
       while ((looks.at(-1)?.step ?? -1) >= latest.step) looks.pop();
-      looks.push({ ...latest, alarm: collapseAlarm(metrics, alarmOptions) });
+      looks.push({ ...latest, alarm: alarm(metrics, untrained) });
       onLook();
     },
   }).catch((error) => {

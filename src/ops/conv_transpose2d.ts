@@ -27,6 +27,7 @@ export interface ConvTranspose2dOptions {
 const transposed = op({
   ...inputGradient.op,
   name: 'convTranspose2d',
+  half: true,
   vjp: (dy, { inputs: [x, filter], options: { shape: _, ...window } }) => [
     conv2dOp([dy, filter, null], window),
     filterGradient(dy, x, { ...window, shape: filter.shape, bias: false })[0],

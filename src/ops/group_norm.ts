@@ -132,6 +132,7 @@ const parameterGradient = op({
 
 const normalizeOp = op({
   name: 'groupNorm',
+  half: true,
   shape: ([x]: Forward, _: Settings) => x.shape,
   kernel: ({ inputs: [x], options }) =>
     kernel(

@@ -37,6 +37,7 @@ const upsampleGradient = op({
 
 const upsampleOp = op({
   name: 'upsample',
+  half: true,
   shape: (_: [x: Tensor], { shape: [N, H, W, C], factor }: Settings) => [N, factor * H, factor * W, C],
   kernel: (c) => kernel(c, { entry: 'upsample_forward', inputs: ['x'], outputs: ['y'] }),
   vjp: (dy, { options }) => [upsampleGradient([dy], options)],

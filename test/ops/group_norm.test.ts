@@ -19,7 +19,7 @@ const check = (shape: number[], options: GroupNormOptions, affine = 'gamma beta'
 };
 
 const cases: [shape: number[], groups: number][] = [
-  [[1, 2, 3, 1], 1],
+  [[1, 4, 5, 1], 1],
   [[2, 3, 3, 6], 3],
   [[3, 7, 7, 8], 8],
   [[2, 7, 9, 16], 4],

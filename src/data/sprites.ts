@@ -139,8 +139,8 @@ export interface Sprites {
 
 /** The most pixels in bytes: what `dataset` takes. */
 const MOST_BYTES = 2 ** 29;
-/** Numbers of a batch: 32 MiB. */
-const BATCH = 2 ** 23;
+/** Numbers of a batch: 4 MiB. */
+const BATCH = 2 ** 20;
 
 /**
  * Data with known factors: every sprite of a grid, drawn on the GPU, with its factors as labels for evaluation. A data set in the manner of
@@ -168,9 +168,10 @@ export async function sprites(options: SpriteOptions & { device: Device }): Prom
     );
   const factors = gridOf(values);
   const pixels = new Uint8Array(count * each);
-  const batch = Math.min(count, Math.floor(BATCH / each));
+  const batch = Math.min(count, Math.max(1, Math.floor(BATCH / each)));
   const step = await compile(device, ({ factors }) => ({ y: renderSprites(factors, all) }), {
     inputs: { factors: input([batch, F], 'u32') },
+    warmUp: false,
   });
   try {
     for (let from = 0; from < count; from += batch) {

@@ -84,7 +84,8 @@ for (const [size, values] of [
     for (const [n, image] of images.entries()) {
       const expected = byCounting(rows[n], size, values);
       close(image, expected, { rel: 0, abs: 0.06, what: `[${rows[n]}]` });
-      close([total(image)], [total(expected)], { rel: 0.02, abs: 0.1, what: `area of [${rows[n]}]` });
+      // Corners are soft: each adds some 0.02 pixels.
+      close([total(image)], [total(expected)], { rel: 0.02, abs: 0.25, what: `area of [${rows[n]}]` });
     }
   });
 }

@@ -1,0 +1,90 @@
+// A method with a model of its own at work on a few small images.
+
+import { plainViews } from '../../src/data/augment.ts';
+import { type Dataset, dataset } from '../../src/data/dataset.ts';
+import { scalar, type Tensor } from '../../src/graph/tensor.ts';
+import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
+import { cnnEncoder, type Encoder, vitEncoder } from '../../src/nn/index.ts';
+import { compile } from '../../src/runtime/compile.ts';
+import { freeVariables } from '../../src/runtime/variables.ts';
+import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../../src/train/images.ts';
+import { device, random } from '../harness.ts';
+
+const SIDE = 8;
+/** Steps between two readings of the numbers. */
+const EVERY = 20;
+
+/** Bright bars on a dark ground: their place and direction are what there is to learn. */
+export function barImages(count: number, seed = 1): Dataset {
+  const draw = random(seed);
+  const pixels = new Uint8Array(count * SIDE * SIDE);
+  for (let n = 0; n < count; n++) {
+    const [at, upright, value] = [
+      draw.integers(1, 0, SIDE - 1)[0],
+      draw.integers(1, 0, 2)[0],
+      155 + draw.integers(1, 0, 100)[0],
+    ];
+    for (let i = 0; i < SIDE; i++)
+      for (const j of [at, at + 1]) pixels[n * SIDE * SIDE + (upright ? i * SIDE + j : j * SIDE + i)] = value;
+  }
+  return dataset({ pixels, count, height: SIDE, width: SIDE, channels: 1, classes: 0 });
+}
+
+const encoders: Record<'cnn' | 'vit', (seed: number) => Encoder> = {
+  cnn: (seed) => cnnEncoder({ seed, height: SIDE, width: SIDE, widths: [8, 16], outputs: 32 }),
+  vit: (seed) =>
+    vitEncoder({ seed, height: SIDE, width: SIDE, patch: 2, dimensions: 32, depth: 2, heads: 2 }),
+};
+
+interface Options {
+  encoder?: 'cnn' | 'vit';
+  hyperparameters?: Record<string, number>;
+  steps: number;
+  learningRate?: number;
+  seed?: number;
+  images?: Dataset;
+}
+
+/** Trains, and returns its numbers at some of the steps; `use` then computes something with the trained model. */
+export async function trainOnBars(
+  // biome-ignore lint/suspicious/noExplicitAny: each method knows its own hyperparameters
+  method: ImageMethod<any>,
+  options: Options,
+  use?: (model: ImageModel, images: Dataset) => Promise<void>,
+): Promise<({ step: number } & Record<string, number>)[]> {
+  const { encoder = 'cnn', hyperparameters = {}, steps, learningRate = 3e-3, seed = 1 } = options;
+  const images = options.images ?? barImages(512);
+  const run: ImageRun = {
+    ...{ method, data: images, validation: images, embedding: 8, epochs: 1, batch: 64, learningRate, seed },
+    hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
+    encoder: (shape) => encoders[encoder](shape.seed),
+    views: plainViews,
+  };
+  const model = buildImageModel(run, learningRate);
+  const schedules = model.recipe.schedules ?? {};
+  const scalars = Object.fromEntries(Object.keys(schedules).map((name) => [name, scalar()]));
+  const gpu = await device();
+  const inputs: Record<string, Tensor> = { step: scalar('u32'), ...scalars };
+  let names: string[] = [];
+  const compiled = await compile(
+    gpu,
+    ({ step }) => {
+      const outputs = imageStep(run, model, step, scalars);
+      names = Object.keys(outputs);
+      return outputs as Record<string, Tensor>;
+    },
+    { inputs },
+  );
+  const numbers: ({ step: number } & Record<string, number>)[] = [];
+  for (let i = 0; i < steps; i++) {
+    const now = Object.entries(schedules).map(([name, valueAt]) => [name, valueAt(i / steps)]);
+    await compiled.run({ step: i, ...Object.fromEntries(now) });
+    if (i % EVERY && i !== steps - 1) continue;
+    const read = await Promise.all(names.map(async (name) => [name, (await compiled.read(name))[0]]));
+    numbers.push({ ...Object.fromEntries(read), step: i });
+  }
+  compiled.dispose();
+  await use?.(model, images);
+  freeVariables(gpu, model.variables);
+  return numbers;
+}

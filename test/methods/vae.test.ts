@@ -1,0 +1,91 @@
+import * as assert from 'uvu/assert';
+import { drawPanels } from '../../src/cli/method_panels.ts';
+import { input } from '../../src/graph/tensor.ts';
+import { activeUnits, klOf, posteriorCollapse } from '../../src/methods/parts/vae.ts';
+import { vae, vaeLoss } from '../../src/methods/vae.ts';
+import { ownCollapses } from '../../src/metrics/alarm.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { close, device, freshSeed, random, test } from '../harness.ts';
+import { checkOp, evaluate } from '../ops/check.ts';
+import * as reference from '../reference.ts';
+import { trainOnBars } from './images.ts';
+
+export const study = {
+  method: vae,
+  order: 230,
+  without: 'it reconstructs images as they are: its own protocol',
+} satisfies MethodStudy<typeof vae>;
+
+test('the loss and its gradients, for several beta', async () => {
+  for (const beta of [0, 1, 4])
+    for (const [N, D] of [
+      [1, 1],
+      [5, 3],
+      [9, 16],
+    ])
+      await checkOp({
+        inputs: {
+          logits: [N, 2, 3, 1],
+          pixels: { shape: [N, 2, 3, 1], values: (draw, n) => draw.uniform(n, 0, 1), gradient: false },
+          ...{ mu: [N, D], log: [N, D] },
+        },
+        build: ({ logits, pixels, mu, log }) =>
+          vaeLoss(logits, pixels, { mean: mu, logVariance: log }, { beta }),
+        reference({ logits, pixels, mu, log }) {
+          const { add, exp, mean, mul, reshape, softplus, square, sub, sum } = reference;
+          const distortion = sum(reshape(sub(softplus(logits), mul(pixels, logits)), [N, 6]), [1]);
+          const kl = mul(sub(add(square(mu), exp(log)), add(log, 1)), 0.5);
+          return add(mean(distortion), mul(mean(sum(kl, [1])), beta));
+        },
+        what: `beta ${beta}, [${N}, ${D}]`,
+      });
+});
+
+test('the KL is 0 at the prior, and above 0 elsewhere', async () => {
+  const draw = random(freshSeed());
+  const values = { mu: draw.normal(60), log: draw.normal(60) };
+  for (const i of [0, 7]) values.mu[i] = values.log[i] = 0;
+  const { kl } = await evaluate(
+    { mu: input([20, 3]), log: input([20, 3]) },
+    ({ mu, log }) => ({ kl: klOf({ mean: mu, logVariance: log }) }),
+    values,
+  );
+  assert.equal([kl[0], kl[7]], [0, 0]);
+  assert.ok(kl.every((nats, i) => i === 0 || i === 7 || nats > 0));
+});
+
+test('active latents: those whose means vary by more than .01', async () => {
+  const means = Float32Array.from({ length: 40 * 3 }, (_, at) => {
+    const [row, column] = [Math.floor(at / 3), at % 3];
+    return column === 0 ? row % 2 : column === 1 ? 5 + 0.05 * (row % 2) : -row / 10;
+  });
+  const { n } = await evaluate({ x: input([40, 3]) }, ({ x }) => ({ n: activeUnits(x) }), { x: means });
+  close(n, [2]);
+});
+
+test('it learns bars, with some latents; a large beta collapses the posterior, and the alarm says so', async () => {
+  const healthy = await trainOnBars(
+    vae,
+    { steps: 200, hyperparameters: { latents: 4 } },
+    async (model, images) => {
+      const { panels, failures } = await drawPanels(await device(), model.recipe.panels!, images);
+      assert.equal(failures, []);
+      assert.equal(
+        panels.map(({ title }) => title),
+        ['Reconstructions', 'Latent traversals', 'Interpolations', 'Samples', 'KL per latent'],
+      );
+    },
+  );
+  const last = healthy.at(-1)!;
+  assert.ok(
+    last.distortion < 0.7 * healthy[0].distortion,
+    `distortion ${healthy[0].distortion} to ${last.distortion}`,
+  );
+  assert.ok(last.active >= 2 && last.rate > 1, `${last.active} active, ${last.rate} nats`);
+  close([last.loss], [last.distortion + last.rate], { rel: 1e-5 });
+  assert.not(posteriorCollapse.shows(last));
+  const collapsed = await trainOnBars(vae, { steps: 200, hyperparameters: { latents: 4, beta: 300 } });
+  const [alarm] = ownCollapses(collapsed, vae.collapses);
+  assert.is(alarm?.kind, 'posterior');
+  assert.ok(alarm.since > 0 && alarm.since < 200 && /latents are active/.test(alarm.evidence[0]));
+});

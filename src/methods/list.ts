@@ -3,6 +3,7 @@ export * from './align_uniform.ts';
 export * from './alignment.ts';
 export * from './barlow_twins.ts';
 export * from './byol.ts';
+export * from './data_noise.ts';
 export * from './dcl.ts';
 export * from './dhel.ts';
 export * from './dino.ts';

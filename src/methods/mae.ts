@@ -1,10 +1,10 @@
-import { constant, type Scalar, type Tensor } from '../graph/tensor.ts';
-import { linear } from '../nn/layers.ts';
-import { gridPositions, learnedTokens, patchify, transformer } from '../nn/transformer.ts';
+import { checkTensor } from '../graph/check.ts';
+import { type Scalar, sameShape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
+import { patchify } from '../nn/transformer.ts';
 import { add, mul, sub } from '../ops/binary.ts';
 import { tokenOrder } from '../ops/token_order.ts';
-import { putTokens, takeTokens } from '../ops/tokens.ts';
 import { COUNT, type ImageMethod, SWITCH, tokenEncoderOf } from './method.ts';
+import { maskedDecoder } from './parts/masked_decoder.ts';
 import * as parts from './parts/patches.ts';
 
 const hyperparameters = {
@@ -20,8 +20,19 @@ const hyperparameters = {
  * @param predicted patches [N, T, D]
  * @param patches those of the images, [N, T, D]
  * @param masked [N, T, 1]: 1 where a patch is masked, else 0
+ * @throws ShapeError unless the shapes are those
  */
-export const maeLoss = parts.maskedError;
+export function maeLoss(predicted: Tensor, patches: Tensor, masked: Tensor): Tensor {
+  for (const [name, x] of Object.entries({ predicted, patches, masked }))
+    checkTensor('maeLoss', name, x, { dtype: 'f32', rank: 3 });
+  const [N, T] = patches.shape;
+  if (!sameShape(predicted.shape, patches.shape) || !sameShape(masked.shape, [N, T, 1]))
+    throwShapeError(
+      'maeLoss',
+      `expected [N, T, D], [N, T, D] and [N, T, 1], got ${show(predicted.shape)}, ${show(patches.shape)} and ${show(masked.shape)}`,
+    );
+  return parts.maskedError(predicted, patches, masked);
+}
 
 /**
  * MAE: the encoder, a ViT, sees a quarter of the patches; a small decoder predicts the others. `masked`: share of masked patches (the
@@ -37,62 +48,31 @@ export const mae = {
   views: 0,
   defaults: { encoder: 'vit', epochs: 20, learningRate: 1e-3 },
   hyperparameters,
-  curves: [
-    {
-      key: 'meanError',
-      name: 'error of mean patches',
-      digits: 3,
-      hint: 'of the mean patch of each position',
-    },
-    { key: 'copyError', name: 'error of copying', digits: 3, hint: 'of the mean of the visible neighbours' },
-  ],
+  curves: parts.fillingCurves,
   build(setting) {
     const { seed, hyperparameters: own } = setting;
     const { encoder, image } = tokenEncoderOf(mae, setting);
     const { rows, columns, patch } = encoder;
-    const T = rows * columns;
-    const K = Math.min(T - 1, Math.max(1, Math.round(T * (1 - own.masked))));
-    const width = own.decoderWidth;
-    const pixels = patch * patch * image.channels;
-    const enter = linear({ name: 'decoder.enter', inputs: encoder.outputs, outputs: width, seed });
-    const blocks = transformer({ name: 'decoder', width, depth: own.decoderDepth, ratio: 2, seed });
-    const leave = linear({ name: 'decoder.leave', inputs: width, outputs: pixels, seed });
-    const mask = learnedTokens({ name: 'decoder.mask', width, seed });
-    const positions = constant(gridPositions(rows, columns, width), [T, width]);
-
-    /** Predicted patches, and where the visible ones are. */
-    function fill(x: Tensor, step: Scalar) {
-      const [N] = x.shape;
-      const kept = parts.someOf(tokenOrder({ samples: N, tokens: T, seed, step }), 0, K);
-      const visible = putTokens(constant(1, [N, K, 1]), kept, { tokens: T });
-      const seen = enter(encoder.transform(takeTokens(encoder.embed(x), kept)));
-      const tokens = add(putTokens(seen, kept, { tokens: T }), mul(sub(1, visible), mask));
-      return { predicted: leave(blocks(add(tokens, positions))), visible };
-    }
-    const targetOf = (x: Tensor) => {
-      const patches = patchify(x, patch);
-      return own.normalize ? parts.normalizedPatches(patches) : patches;
-    };
+    const sizes = { width: own.decoderWidth, depth: own.decoderDepth };
+    const decoder = maskedDecoder({ encoder, channels: image.channels, ...sizes, seed });
+    const tokens = rows * columns;
+    const K = Math.min(tokens - 1, Math.max(1, Math.round(tokens * (1 - own.masked))));
+    const fill = (x: Tensor, step: Scalar) =>
+      decoder.fill(x, parts.someOf(tokenOrder({ samples: x.shape[0], tokens, seed, step }), 0, K));
     let latest: { patches: Tensor; visible: Tensor };
     return {
-      model: { layers: [encoder, enter, blocks, leave], represent: (x) => ({ h: encoder(x) }) },
-      parameters: [mask],
+      model: { layers: [encoder, ...decoder.layers], represent: (x) => ({ h: encoder(x) }) },
+      parameters: decoder.parameters,
       loss({ x, step }) {
-        const patches = targetOf(x);
+        const pixels = patchify(x, patch);
+        const patches = own.normalize ? parts.normalizedPatches(pixels) : pixels;
         const { predicted, visible } = fill(x, step);
         latest = { patches, visible };
         return maeLoss(predicted, patches, sub(1, visible));
       },
-      curves() {
-        const { patches, visible } = latest;
-        const error = (guess: Tensor) => maeLoss(guess, patches, sub(1, visible));
-        return {
-          meanError: error(parts.meanPatches(patches)),
-          copyError: error(parts.copiedNeighbours(patches, visible, rows, columns)),
-        };
-      },
+      curves: () => parts.fillingNumbers(latest.patches, latest.visible, rows, columns),
       panels: [
-        parts.fillingPanel(encoder, (x) => {
+        parts.fillingPanel(patch, (x) => {
           const { predicted, visible } = fill(x, 0);
           if (!own.normalize) return { predicted, visible };
           const { mean, std } = parts.patchStatistics(patchify(x, patch));

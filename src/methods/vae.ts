@@ -1,9 +1,12 @@
+import { scalarsOf } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul } from '../ops/binary.ts';
 import { mean, sum } from '../ops/reduce.ts';
 import { COUNT, type ImageMethod } from './method.ts';
 import {
   bernoulli,
+  checkBernoulli,
+  checkPosterior,
   klOf,
   type Posterior,
   pixelsOf,
@@ -25,13 +28,17 @@ const hyperparameters = { latents: [16, COUNT], beta: [1, { least: 0 }] } as con
  * @param pixels [N, H, W, C], 0 to 1
  * @param posterior mean and log variance, [N, D]
  * @param options.beta default 1
+ * @throws ShapeError unless the shapes are those
  */
 export function vaeLoss(
   logits: Tensor,
   pixels: Tensor,
   posterior: Posterior,
-  { beta = 1 }: { beta?: Scalar } = {},
+  options: { beta?: Scalar } = {},
 ): Tensor {
+  checkBernoulli('vaeLoss', logits, pixels);
+  checkPosterior('vaeLoss', posterior, logits.shape[0]);
+  const { beta } = scalarsOf('vaeLoss', options, { beta: hyperparameters.beta });
   const rate = mean(sum(klOf(posterior), { axes: 1 }));
   return add(mean(bernoulli(logits, pixels)), mul(rate, beta));
 }
@@ -59,7 +66,7 @@ export const vae = {
         const logits = model.decode(sampleOf(posterior, seed, step), { training: true });
         const pixels = pixelsOf(x, model.image);
         latest = { distortion: mean(bernoulli(logits, pixels)), posterior };
-        return vaeLoss(logits, pixels, posterior, own);
+        return vaeLoss(logits, pixels, posterior, { beta: own.beta });
       },
       curves: () => vaeNumbers(latest.distortion, latest.posterior),
       panels: vaePanels(model, seed),

@@ -1,5 +1,5 @@
-import { checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
-import { checkFlag, checkNumbers } from '../graph/check.ts';
+import { checkNumber, checkOptions, isFunction, LARGEST_U32 } from '../gpu/check.ts';
+import { checkFlag, checkNumbers, checkTensor } from '../graph/check.ts';
 import {
   constant,
   reshape,
@@ -12,6 +12,7 @@ import {
 } from '../graph/tensor.ts';
 import { attention } from '../ops/attention.ts';
 import { add } from '../ops/binary.ts';
+import { MOST_ON_CPU } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
 import { transpose } from '../ops/shape.ts';
 import type { Encoder } from './encoders.ts';
@@ -98,8 +99,10 @@ export function transformer(options: TransformerOptions & { depth: number }): La
  * @throws ShapeError unless `patch` divides both sides
  */
 export function patchify(x: Tensor, patch: number): Tensor {
+  checkTensor('patchify', 'x', x);
+  checkNumber(where('patchify'), 'patch', patch, { least: 1, whole: true });
   const [N, H, W, C] = x.shape;
-  if (x.shape.length !== 4 || !(patch >= 1) || H % patch || W % patch)
+  if (x.shape.length !== 4 || H % patch || W % patch)
     throwShapeError(
       'patchify',
       `expected images [N, H, W, C] whose sides ${patch} divides, got ${show(x.shape)}`,
@@ -115,6 +118,9 @@ export function patchify(x: Tensor, patch: number): Tensor {
  * @throws ShapeError for other sizes
  */
 export function unpatchify(x: Tensor, patch: number, height: number, width: number): Tensor {
+  checkTensor('unpatchify', 'x', x);
+  for (const [name, n] of Object.entries({ patch, height, width }))
+    checkNumber(where('unpatchify'), name, n, { least: 1, whole: true });
   const [N, T, D] = x.shape;
   const [rows, columns] = [height / patch, width / patch];
   if (x.shape.length !== 3 || T !== rows * columns || D % (patch * patch))
@@ -134,6 +140,9 @@ export function unpatchify(x: Tensor, patch: number, height: number, width: numb
  */
 export function gridPositions(rows: number, columns: number, width: number): Float32Array {
   checkNumbers('gridPositions', 'sizes', [rows, columns, width], { least: 1, whole: true });
+  checkNumber(where('gridPositions'), 'rows times columns times width', rows * columns * width, {
+    most: MOST_ON_CPU,
+  });
   if (width % 4) throwShapeError('gridPositions', `expected a width that is a multiple of 4, got ${width}`);
   const quarter = width / 4;
   return Float32Array.from({ length: rows * columns * width }, (_, at) => {
@@ -159,7 +168,8 @@ export interface TokenEncoder extends Encoder {
 }
 
 /** Whether an encoder has tokens. */
-export const isTokenEncoder = (encoder: Encoder): encoder is TokenEncoder => 'transform' in encoder;
+export const isTokenEncoder = (encoder: unknown): encoder is TokenEncoder =>
+  isFunction(encoder) && 'embed' in (encoder as object) && 'transform' in (encoder as object);
 
 /**
  * A vision transformer (Dosovitskiy et al. 2020, arXiv 2010.11929) without a class token: patches are embedded like by a linear layer,

@@ -42,12 +42,17 @@ type Form = keyof typeof FORMS;
 const formFor = (rows: number, { workgroupTiles }: Target): Form =>
   workgroupTiles && rows > 8 ? 'shared' : 'small';
 
+/** The entry points of the passes. */
+const FORWARD = { small: 'attention_small', shared: 'attention_shared' };
+const QUERIES = { small: 'attention_queries_small', shared: 'attention_queries_shared' };
+const KEYS = { small: 'attention_keys_small', shared: 'attention_keys_shared' };
+
 /** The kernel of a pass: tiles of `rows` rows of each head, against all of `others`, with so many inner products of rows for each pair. */
 function tiled<I extends Inputs | GradientInputs>(
   { inputs: [q, k, , lengths], options: { heads, scale, causal } }: Call<Settings, I>,
   target: Target,
   { rows, others, products }: { rows: number; others: number; products: number },
-  pass: string,
+  entries: Record<Form, string>,
 ): Pick<Kernel<Settings, I>, 'source' | 'entry' | 'uniform' | 'constants' | 'rounds' | 'invocations'> {
   const form = formFor(rows, target);
   const { side, columns, lanes } = FORMS[form];
@@ -58,7 +63,7 @@ function tiled<I extends Inputs | GradientInputs>(
   const tiles = N * heads * Math.ceil(rows / side);
   return {
     source,
-    entry: `${pass}_${form}`,
+    entry: entries[form],
     uniform: () => ({ heads, queries, keys: k.shape[1], width, tiles, parts, scale }),
     constants: () => ({ CAUSAL: Number(causal), LENGTHS: Number(lengths !== null), WIDE: Number(wide) }),
     rounds: (): Rounds => ({
@@ -81,7 +86,7 @@ const attentionOp = op({
   kernel(call, target): Kernel<Settings, Inputs> {
     const { queries, keys } = sizesOf(call.inputs);
     return {
-      ...tiled(call, target, { rows: queries, others: keys, products: 1 }, 'attention'),
+      ...tiled(call, target, { rows: queries, others: keys, products: 1 }, FORWARD),
       inputs: ['q', 'k', 'v', 'lengths'],
       outputs: ['y', 'statistics'],
     };
@@ -122,7 +127,7 @@ const queriesOp = op({
   kernel(call, target): Kernel<Settings, GradientInputs> {
     const { queries, keys } = sizesOf(call.inputs);
     return {
-      ...tiled(call, target, { rows: queries, others: keys, products: 2 }, 'attention_queries'),
+      ...tiled(call, target, { rows: queries, others: keys, products: 2 }, QUERIES),
       inputs: GRADIENT_INPUTS,
       outputs: ['dq'],
     };
@@ -135,7 +140,7 @@ const keysOp = op({
   kernel(call, target): Kernel<Settings, GradientInputs> {
     const { queries, keys } = sizesOf(call.inputs);
     return {
-      ...tiled(call, target, { rows: keys, others: queries, products: 2 }, 'attention_keys'),
+      ...tiled(call, target, { rows: keys, others: queries, products: 2 }, KEYS),
       inputs: GRADIENT_INPUTS,
       outputs: ['dk', 'dv'],
     };

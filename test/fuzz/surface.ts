@@ -145,6 +145,10 @@ const network = leaf('a network', () => {
 const setting = (method: string) =>
   object({
     network,
+    encoder: leaf('an encoder of tokens', () =>
+      api.nn.vitEncoder({ name: 'v', height: 6, width: 6, patch: 3, dimensions: 8, depth: 1, heads: 2 }),
+    ),
+    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3] }),
     copy: leaf('a copy', () => (name: string) => {
       const embed = api.nn.linear({ inputs: 36, outputs: 6, name });
       const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));
@@ -462,6 +466,14 @@ export const surface: Record<string, Entry> = {
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
+  dataNoiseLoss: build(tensor([8, 1]), tensor([8, 1])),
+  maeLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
+  vaeLoss: build(
+    tensor([3, 4, 4, 1]),
+    tensor([3, 4, 4, 1]),
+    object({ mean: tensor([3, 5]), logVariance: tensor([3, 5]) }),
+    object({ beta: 2 }),
+  ),
   sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
   halves: build(z),
   supConLoss: build(
@@ -592,6 +604,22 @@ export const surface: Record<string, Entry> = {
       norm: 'none',
     }),
   ),
+  'nn.selfAttention': build(object({ width: 8, heads: 2, causal: true, name: 'a', seed: 1 })),
+  'nn.transformerBlock': build(object({ width: 8, heads: 2, ratio: 2, causal: true, name: 'b', seed: 1 })),
+  'nn.transformer': build(
+    object({ width: 8, depth: 2, heads: 2, ratio: 2, causal: true, name: 't', seed: 1 }),
+  ),
+  'nn.vitEncoder': build(
+    object({
+      ...{ name: 'v', seed: 1, height: 8, width: 8, channels: 1, patch: 4 },
+      ...{ dimensions: 8, depth: 1, heads: 2, ratio: 2, causal: false },
+    }),
+  ),
+  'nn.isTokenEncoder': cpu(leaf('an encoder', () => api.nn.mlpEncoder({ inputs: 6, widths: [4] }))),
+  'nn.gridPositions': cpu(value(2), value(3), value(8)),
+  'nn.learnedTokens': build(object({ count: 2, width: 4, name: 'm', seed: 1 })),
+  'nn.patchify': build(tensor([2, 6, 9, 2]), value(3)),
+  'nn.unpatchify': build(tensor([2, 6, 18]), value(3), value(6), value(9)),
   'nn.convTranspose2d': build(
     object({
       ...{ inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, outputPadding: 1, bias: true },
@@ -741,6 +769,12 @@ export const surface: Record<string, Entry> = {
   ),
   timestepEmbedding: build(tensor([4]), object({ width: 6, maxPeriod: 100 })),
   upsample: build(images, value(2)),
+  attention: build(
+    tensor([2, 5, 8]),
+    tensor([2, 5, 8]),
+    tensor([2, 5, 8]),
+    object({ heads: 2, scale: 0.5, causal: true, lengths: tensor([2], 'u32') }),
+  ),
   contrast: build(
     z,
     z,

@@ -92,7 +92,7 @@ test('normalised patches: mean 0, unbiased deviation 1; a constant patch stays f
 test('it fills bars better than mean patches and copies do', async () => {
   const numbers = await trainOnBars(
     mae,
-    { encoder: 'vit', steps: 300, learningRate: 2e-3 },
+    { encoder: 'vit', steps: 300, learningRate: 2e-3, hyperparameters: { masked: 0.5 } },
     async (model, images) => {
       const { panels, failures } = await drawPanels(await device(), model.recipe.panels!, images);
       assert.equal(failures, []);

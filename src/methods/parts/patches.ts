@@ -5,7 +5,7 @@ import { matmul } from '../../ops/matmul.ts';
 import { mean, sum } from '../../ops/reduce.ts';
 import { concatenate, slice, transpose } from '../../ops/shape.ts';
 import { sqrt, square } from '../../ops/unary.ts';
-import type { Panel } from '../panel.ts';
+import type { MethodCurve, Panel } from '../panel.ts';
 
 /** The first `count` ids of each row of orders [N, T], or those from `from` on. */
 export const someOf = (order: Tensor, from: number, count: number): Tensor =>
@@ -62,6 +62,21 @@ export function copiedNeighbours(patches: Tensor, visible: Tensor, rows: number,
   return select(count, div(sumNear(shown), maximum(count, 1)), all);
 }
 
+/** The curves of {@link fillingNumbers}. */
+export const fillingCurves = [
+  { key: 'meanError', name: 'error of mean patches', digits: 3, hint: 'of the mean patch of each position' },
+  { key: 'copyError', name: 'error of copying', digits: 3, hint: 'of the mean of the visible neighbours' },
+] as const satisfies readonly MethodCurve[];
+
+/** The errors on masked patches of what needs no learning. */
+export function fillingNumbers(patches: Tensor, visible: Tensor, rows: number, columns: number) {
+  const error = (guess: Tensor) => maskedError(guess, patches, sub(1, visible));
+  return {
+    meanError: error(meanPatches(patches)),
+    copyError: error(copiedNeighbours(patches, visible, rows, columns)),
+  };
+}
+
 /** Images of a filling panel. */
 const SHOWN = 10;
 
@@ -70,7 +85,7 @@ const SHOWN = 10;
  * @param predict patches of images [N, H, W, C], in their units: [N, T, D], and which are visible: [N, T, 1]
  */
 export const fillingPanel = (
-  { patch }: { patch: number },
+  patch: number,
   predict: (x: Tensor) => { predicted: Tensor; visible: Tensor },
 ): Panel => ({
   kind: 'pictures',

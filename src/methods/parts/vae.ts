@@ -1,4 +1,13 @@
-import { constant, reshape, type Scalar, type Tensor } from '../../graph/tensor.ts';
+import { checkTensor } from '../../graph/check.ts';
+import {
+  constant,
+  reshape,
+  type Scalar,
+  sameShape,
+  show,
+  type Tensor,
+  throwShapeError,
+} from '../../graph/tensor.ts';
 import { cnnDecoder } from '../../nn/decoders.ts';
 import { type Layer, linear, type Mode } from '../../nn/layers.ts';
 import { add, div, maximum, mul, select, sub } from '../../ops/binary.ts';
@@ -15,6 +24,29 @@ import type { CollapseRule, MethodCurve, Panel } from '../panel.ts';
 export interface Posterior {
   mean: Tensor;
   logVariance: Tensor;
+}
+
+/** @throws ShapeError unless both are [N, D], for N samples */
+export function checkPosterior(where: string, posterior: unknown, samples: number): void {
+  const { mean: mu, logVariance } = (posterior ?? {}) as Partial<Posterior>;
+  checkTensor(where, 'posterior.mean', mu, { dtype: 'f32', rank: 2 });
+  checkTensor(where, 'posterior.logVariance', logVariance, { dtype: 'f32', rank: 2 });
+  if (!sameShape(mu.shape, logVariance.shape) || mu.shape[0] !== samples)
+    throwShapeError(
+      where,
+      `expected a mean and a log variance [${samples}, D], got ${show(mu.shape)} and ${show(logVariance.shape)}`,
+    );
+}
+
+/** @throws ShapeError unless both are f32 of one shape, with samples in the first axis */
+export function checkBernoulli(where: string, logits: unknown, pixels: unknown): void {
+  checkTensor(where, 'logits', logits, { dtype: 'f32' });
+  checkTensor(where, 'pixels', pixels, { dtype: 'f32' });
+  if (logits.shape.length < 2 || !sameShape(logits.shape, pixels.shape))
+    throwShapeError(
+      where,
+      `expected logits and pixels [N, ...], got ${show(logits.shape)} and ${show(pixels.shape)}`,
+    );
 }
 
 /** KL(posterior || N(0, 1)) of each latent, in nats, [N, D]: Kingma and Welling 2013, arXiv 1312.6114, Appendix B. */

@@ -107,7 +107,7 @@ test('options.json gives back what was written, and each field is checked', () =
   const { options } = parse([]);
   const wrong: [name: string, values: unknown[]][] = [
     ['method', [null, 3, 'simclear', 'constructor', '__proto__']],
-    ['encoder', [null, 'vit', 'toString', {}]],
+    ['encoder', [null, 'resnet', 'toString', {}]],
     ['embedding', [1, 1.5, '64', null, 1e9, Number.NaN]],
     ['epochs', [0, -1, [15], 1e18]],
     ['batch', [1, '256', true]],

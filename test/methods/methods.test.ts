@@ -10,8 +10,10 @@ test('every method is described', () => {
   const wrong = Object.entries(allMethods).flatMap(
     ([name, { title, paper, year, summary, hyperparameters }]) => [
       ...(title && summary ? [] : [`${name}: title "${title}", summary "${summary}"`]),
-      // arXiv numbers begin with year and month; older papers have none.
-      ...(new RegExp(`arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{5}$|^[^\\d]+$`).test(paper)
+      // arXiv numbers begin with year and month, then have five digits, four before 2015; older papers have none.
+      ...(new RegExp(
+        `arXiv ${String(year).slice(2)}(0[1-9]|1[0-2])\\.\\d{${year < 2015 ? 4 : 5}}$|^[^\\d]+$`,
+      ).test(paper)
         ? []
         : [`${name}: ${paper}, ${year}`]),
       ...Object.entries(hyperparameters as ImageMethod['hyperparameters']).flatMap(([key, [value, range]]) =>

@@ -86,10 +86,15 @@ export function commandOf(options: RunOptions, channels?: number): string {
 /** A program that loads the encoder of a run and embeds images with it. */
 export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: DataFacts): string {
   const { height, width, channels, mean, std } = data;
-  const made =
-    encoder === 'mlp' || encoder === 'mlp-small'
-      ? `nn.mlpEncoder({ inputs: ${height * width * channels}, widths: [${encoder === 'mlp' ? '512, 256' : '256, 128'}] })`
-      : `nn.cnnEncoder({ height: ${height}, width: ${width}, channels: ${channels}${encoder === 'cnn' ? '' : `, pool: 'average'`} })`;
+  const sizes = `height: ${height}, width: ${width}, channels: ${channels}`;
+  const inputs = `inputs: ${height * width * channels}`;
+  const [made, outputs] = {
+    cnn: [`nn.cnnEncoder({ ${sizes} })`, 256],
+    'cnn-average': [`nn.cnnEncoder({ ${sizes}, pool: 'average' })`, 256],
+    mlp: [`nn.mlpEncoder({ ${inputs}, widths: [512, 256] })`, 256],
+    'mlp-small': [`nn.mlpEncoder({ ${inputs}, widths: [256, 128] })`, 128],
+    vit: [`nn.vitEncoder({ ${sizes} })`, 64],
+  }[encoder]!;
   const numbers = (list: readonly number[]) => `[${list.join(', ')}]`;
   return `import { openDevice, readVariable } from 'hypersphere';
 import { dataset, fromArrays, loadVariables } from 'hypersphere/data';
@@ -107,6 +112,6 @@ const images = dataset(fromArrays(pixels, [pixels.length / ${height * width * ch
   std: ${numbers(std)},
 });
 const { h } = await embed(device, images, (x) => ({ h: encoder(x) }));
-const rows = await readVariable(device, h); // [images, ${encoder === 'mlp-small' ? 128 : 256}], to search, cluster or classify by
+const rows = await readVariable(device, h); // [images, ${outputs}], to search, cluster or classify by
 `;
 }

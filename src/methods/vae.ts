@@ -51,7 +51,7 @@ export const vae = {
   summary: 'reconstruct an image from a few latents, whose posterior stays near a normal distribution',
   data: 'images',
   views: 0,
-  defaults: { learningRate: 1e-3 },
+  defaults: { learningRate: 4e-3 },
   hyperparameters,
   curves: vaeCurves,
   collapses: [posteriorCollapse],

@@ -38,6 +38,9 @@ const FORMS = {
 } as const;
 type Form = keyof typeof FORMS;
 
+/** Rounds for each vec4 of the rows of a tile, at most. */
+const roundsOf: Record<Form, number> = { small: 1, shared: 7 };
+
 /** A GPU wants workgroup memory, where there is more than one of the small tiles. */
 const formFor = (rows: number, { workgroupTiles }: Target): Form =>
   workgroupTiles && rows > 8 ? 'shared' : 'small';
@@ -68,7 +71,7 @@ function tiled<I extends Inputs | GradientInputs>(
     constants: () => ({ CAUSAL: Number(causal), LENGTHS: Number(lengths !== null), WIDE: Number(wide) }),
     rounds: (): Rounds => ({
       size: others,
-      rounds: (n) => Math.ceil(n / side) * (products * (3 * width + 2) + 20),
+      rounds: (n) => Math.ceil(n / side) * (products * (roundsOf[form] * width + 1) + 30),
       expected: 'at most N tokens',
     }),
     invocations: () => tiles * parts * lanes,
@@ -115,6 +118,7 @@ const numbersOp = op({
       ...{ heads, queries: y.shape[1], keys: 0, width: y.shape[2] / heads / 4 },
       ...{ tiles: numbers.size / 4, parts: 1, scale },
     }),
+    rounds: ({ inputs: [y] }) => y.shape[2] / 4 + 1,
     invocations: ({ outputs: [numbers] }) => numbers.size / 4,
   },
 });

@@ -11,6 +11,7 @@ import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from './encoders.ts';
 import {
   alarmOf,
+  buildImageModel,
   defaultViewsOf,
   type ImageMetrics,
   type ImageModel,
@@ -102,6 +103,8 @@ const NAMES = [
  */
 export function trainer(options: TrainerOptions): Trainer {
   const imageRun = checkTrainer(options);
+  // Refuses at once what the method cannot train.
+  buildImageModel(imageRun, 0);
   const steps = batchesPerEpoch(imageRun.data, imageRun.batch) * imageRun.epochs;
   const looks: TrainerLook[] = [];
   let stopped = false;

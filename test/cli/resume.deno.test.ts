@@ -4,6 +4,7 @@ import { imageRunOf } from '../../src/cli/images.ts';
 import { type ImageOptions, parse } from '../../src/cli/options.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { allMethods } from '../../src/methods/index.ts';
+import type { ImageMethod } from '../../src/methods/method.ts';
 import { freeVariables } from '../../src/runtime/variables.ts';
 import { type ImageMetrics, imageTask } from '../../src/train/images.ts';
 import { type RunOptions, run as train } from '../../src/train/run.ts';
@@ -32,7 +33,8 @@ type Task = ReturnType<typeof imageTask>;
 
 async function run(args: string[], job: Partial<RunOptions<ImageMetrics, Task>> = {}) {
   const { options } = parse([
-    ...['--encoder', 'mlp-small', '--embedding', '8', '--batch', String(BATCH)],
+    ...(args.includes('--encoder') ? [] : ['--encoder', 'mlp-small']),
+    ...['--embedding', '8', '--batch', String(BATCH)],
     ...['--epochs', String((STEPS * BATCH) / COUNT), ...args],
   ]);
   const imageRun = imageRunOf(options as ImageOptions, { train: data, test: data });
@@ -47,7 +49,8 @@ test('every method trains: finite losses, other ones than at first', async () =>
   );
   assert.ok(others.length > 10, others.join(', '));
   for (const method of others) {
-    const { complete, metrics } = await run(['--method', method]);
+    const { encoder = 'mlp-small' } = (allMethods[method] as ImageMethod).defaults ?? {};
+    const { complete, metrics } = await run(['--method', method, '--encoder', encoder]);
     const losses = metrics.map(({ loss }) => loss);
     assert.ok(complete && losses.length > 1 && losses.every(Number.isFinite), `${method}: ${losses}`);
     assert.ok(new Set(losses).size > 1, `${method}: ${losses}`);

@@ -9,6 +9,7 @@ import type { PlanTarget } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
 import { constant, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
 import { fitLogistic } from '../../src/metrics/logistic.ts';
+import { attention } from '../../src/ops/attention.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
 import { characteristic } from '../../src/ops/characteristic.ts';
 import { contrast } from '../../src/ops/contrast.ts';
@@ -178,6 +179,10 @@ const GRAPHS: (() => Tensor[])[] = [
     return [...both(upsample(x, 2), x), ...both(groupNorm(x, gamma, null, { groups: 2 }), x, gamma)];
   },
   () => [convTranspose2d(of(2, 7, 7, 8), of(3, 3, 4, 8), null, { stride: 2 })],
+  () => {
+    const x = of(2, 20, 16);
+    return both(attention(x, x, x, { heads: 2 }), x);
+  },
   ...[40, 512].map((N) => (): Tensor[] => {
     const [a, b] = [of(N, 16), of(N, 16)];
     const one = contrast(a, b, { pairOffset: 0, mean: true }).loss;
@@ -371,6 +376,10 @@ test('sizes that llvmpipe would cut short are refused there, and there alone', (
     contrast: [
       () => contrast(a, b).loss,
       /contrastPartial: expected rows of at most \d+ numbers on llvmpipe, got 270000/,
+    ],
+    attention: [
+      () => attention(of(1, 4, 64), of(1, 20_000, 64), of(1, 20_000, 64)),
+      /attention: expected at most \d+ tokens on llvmpipe, got 20000/,
     ],
     gather: [
       () => grad(sum(gather(table, labels(70_000))), [table])[0],

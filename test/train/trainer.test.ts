@@ -118,7 +118,8 @@ test('every image method of the list trains by it, supervised ones on labels', a
         .map((each) => [each, 16]),
     );
     const data = images(method.supervised ?? false);
-    const given = await options({ method, hyperparameters, data, epochs: 1 });
+    const { encoder = 'mlp-small' } = method.defaults ?? {};
+    const given = await options({ method, hyperparameters, data, encoder, epochs: 1 });
     const result = await trainer(given).finish();
     assert.ok(result.complete && Number.isFinite(result.looks.at(-1)!.loss), name);
     result.dispose();
@@ -135,7 +136,8 @@ test('wrong options are refused at once, by name', async () => {
     [{ data: [1, 2] }, /expected a data set made by dataset\(\) for "data"/],
     [{ validation: null }, /for "validation", got null/],
     [{ validation: { ...good.data, mean: [0.9] } }, /trainer: expected data sets of the same mean and std/],
-    [{ encoder: 'vit' }, /expected a function or one of cnn, .* for "encoder", got "vit"/],
+    [{ encoder: 'resnet' }, /expected a function or one of cnn, .* for "encoder", got "resnet"/],
+    [{ method: allMethods.mae, encoder: 'cnn' }, /expected an encoder of tokens/],
     [{ epochs: 0 }, /"epochs"/],
     [{ batch: 1000 }, /expected a whole number of 2 to 48 for "batch", got 1000/],
     [{ hyperparameters: { temperature: 0 } }, /above 0.* for "temperature", got 0/],

@@ -27,6 +27,8 @@ test('operations: products count two a multiply-add, layers three products, the 
   near(work('cnn').flops, 2 * 256 * (2 * c1 + 3 * (c2 + c3 + 128 * 64)) + 6 * 256 * 256 * 64);
   near(work('conv-forward').flops, 2 * 256 * 20 ** 2 * 32 * 64);
   near(work('knn').flops, 2 * 2000 * 10000 * 128);
+  // The scores, their use, both again backward, and three more.
+  near(work('attention-49').flops, 7 * 2 * 256 * 4 * 49 * 49 * 16);
 });
 
 test('every work has its inputs, the same each time', () => {
@@ -35,7 +37,7 @@ test('every work has its inputs, the same each time', () => {
   assert.is(w0.length, 784 * 512);
   assert.is(w2.length, 256 * 128);
   assert.equal(inputsOf(work('mlp')).w2.subarray(0, 8), w2.subarray(0, 8));
-  assert.is(new Set(works.map(({ name }) => name)).size, 14);
+  assert.is(new Set(works.map(({ name }) => name)).size, 16);
   for (const { sizes, work } of series) for (const size of sizes) assert.ok(work(size).flops > 0);
 });
 

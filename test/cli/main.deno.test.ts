@@ -354,7 +354,8 @@ test(
 const bad: [name: string, args: () => string[], message: RegExp][] = [
   ['an unknown option', () => ['--speed', '3'], /--speed/],
   ['an unknown method', () => ['--method', 'simclear'], /simclear.*simclr/],
-  ['an unknown encoder', () => ['--encoder', 'vit'], /vit.*cnn/],
+  ['an unknown encoder', () => ['--encoder', 'resnet'], /resnet.*cnn/],
+  ['an encoder without tokens', () => ['--method', 'mae', '--encoder', 'cnn'], /MAE.*encoder of tokens/],
   [
     'a hyperparameter of another method',
     () => ['--method', 'alignUniform', '--temperature', '1'],

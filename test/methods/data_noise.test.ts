@@ -1,13 +1,12 @@
 import * as assert from 'uvu/assert';
-import { drawPanels } from '../../src/cli/method_panels.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { dataNoise, dataNoiseLoss } from '../../src/methods/data_noise.ts';
 import { shuffledPatches } from '../../src/methods/parts/shuffled_patches.ts';
 import type { MethodStudy } from '../../src/studies/method_study.ts';
-import { close, device, freshSeed, random, test, throws } from '../harness.ts';
+import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
-import { trainOnBars } from './images.ts';
+import { drawn, trainOnBars } from './images.ts';
 
 export const study = {
   method: dataNoise,
@@ -66,9 +65,8 @@ test('noise has the pixels of the data at each place, each once, whole patches t
 
 test('it tells bars from noise', async () => {
   const numbers = await trainOnBars(dataNoise, { steps: 100 }, async (model, images) => {
-    const { panels, failures } = await drawPanels(await device(), model.recipe.panels!, images);
-    assert.equal(failures, []);
-    assert.equal(panels[0].rows, ['data', 'noise']);
+    const panels = await drawn(model, images);
+    assert.equal(Object.keys(panels), ['Data and noise']);
   });
   const { loss, accuracy } = numbers.at(-1)!;
   assert.ok(accuracy > 0.97 && loss < 0.2, `accuracy ${accuracy}, loss ${loss}`);

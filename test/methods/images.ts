@@ -1,8 +1,9 @@
 // A method with a model of its own at work on a few small images.
 
+import * as assert from 'uvu/assert';
 import { plainViews } from '../../src/data/augment.ts';
-import { type Dataset, dataset } from '../../src/data/dataset.ts';
-import { scalar, type Tensor } from '../../src/graph/tensor.ts';
+import { type Dataset, dataset, rows } from '../../src/data/dataset.ts';
+import { constant, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
 import { cnnEncoder, type Encoder, vitEncoder } from '../../src/nn/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
@@ -87,4 +88,35 @@ export async function trainOnBars(
   await use?.(model, images);
   freeVariables(gpu, model.variables);
   return numbers;
+}
+
+/**
+ * What the panels of a trained model show, by their titles. Throws where one has another shape than it says.
+ * @param images those it was trained on
+ */
+export async function drawn(model: ImageModel, images: Dataset): Promise<Record<string, Float32Array>> {
+  const shown: Record<string, Float32Array> = {};
+  for (const panel of model.recipe.panels ?? []) {
+    const step = await compile(await device(), () => {
+      const x = rows(
+        images,
+        constant(
+          Uint32Array.from({ length: 16 }, (_, i) => i),
+          [16],
+          'u32',
+        ),
+      );
+      const y = panel.kind === 'table' ? panel.cells(x) : panel.pictures(x);
+      assert.is(y.shape[0], panel.rows.length, panel.title);
+      if (panel.kind === 'table')
+        assert.equal(y.shape, [panel.rows.length, panel.columns.length], panel.title);
+      else assert.equal(y.shape.slice(2), [SIDE, SIDE, 1], panel.title);
+      return { y };
+    });
+    await step.run();
+    shown[panel.title] = await step.read('y');
+    step.dispose();
+    assert.ok(shown[panel.title].every(Number.isFinite), panel.title);
+  }
+  return shown;
 }

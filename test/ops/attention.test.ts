@@ -36,9 +36,12 @@ function check({ N, T, S = T, heads = 1, width, causal, lengths, scale }: Case) 
 
 /** A test of numbers, in the tiles of this adapter and in those of a GPU. */
 function testForms(name: string, body: () => Promise<unknown>) {
-  test(name, body);
-  test(`${name}, in workgroup memory`, () => withTarget(GPU, body));
+  test(name, body, COMPILING);
+  test(`${name}, in workgroup memory`, () => withTarget(GPU, body), COMPILING);
 }
+
+/** Each mask and width has kernels of its own, which software adapters compile for seconds. */
+const COMPILING = { timeout: 180_000 };
 
 testForms('token counts around the tiles', async () => {
   for (const T of [1, 7, 8, 9, 49, 64, 65]) await check({ N: 2, T, heads: 2, width: 16 });

@@ -206,7 +206,7 @@ fn attention_small(group: Group, @builtin(local_invocation_index) local: u32) {
     // One copy of the products, in which the other four keys come second.
     t = Tile8(upper.p0, upper.p1, lower.p0, lower.p1);
     for (var four = 0u; four < rounds(8u); four += 4u) {
-      let v0 = rows_of_v(h, j + four, column + 0u); o.a0 += v0 * t.s00; o.b0 += v0 * t.s10;
+      let v0 = rows_of_v(h, j + four, column); o.a0 += v0 * t.s00; o.b0 += v0 * t.s10;
       let v1 = rows_of_v(h, j + four, column + 1u); o.a1 += v1 * t.s00; o.b1 += v1 * t.s10;
       let v2 = rows_of_v(h, j + four, column + 2u); o.a2 += v2 * t.s00; o.b2 += v2 * t.s10;
       let v3 = rows_of_v(h, j + four, column + 3u); o.a3 += v3 * t.s00; o.b3 += v3 * t.s10;
@@ -222,7 +222,7 @@ fn attention_small(group: Group, @builtin(local_invocation_index) local: u32) {
   // A query without keys gives zeros.
   let share0 = 1.0 / select(sum0, vec4f(1.0), sum0 == vec4f(0.0));
   let share1 = 1.0 / select(sum1, vec4f(1.0), sum1 == vec4f(0.0));
-  put_rows_of_y(h, i, column + 0u, scaled(o.a0, share0)); put_rows_of_y(h, i + 4u, column + 0u, scaled(o.b0, share1));
+  put_rows_of_y(h, i, column, scaled(o.a0, share0)); put_rows_of_y(h, i + 4u, column, scaled(o.b0, share1));
   put_rows_of_y(h, i, column + 1u, scaled(o.a1, share0)); put_rows_of_y(h, i + 4u, column + 1u, scaled(o.b1, share1));
   put_rows_of_y(h, i, column + 2u, scaled(o.a2, share0)); put_rows_of_y(h, i + 4u, column + 2u, scaled(o.b2, share1));
   put_rows_of_y(h, i, column + 3u, scaled(o.a3, share0)); put_rows_of_y(h, i + 4u, column + 3u, scaled(o.b3, share1));
@@ -334,7 +334,7 @@ fn attention_queries_small(group: Group, @builtin(local_invocation_index) local:
   for (var j = 0u; j < end; j += 8u) {
     var t = tiles_of(h, i, j).ds;
     for (var four = 0u; four < rounds(8u); four += 4u) {
-      let k0 = rows_of_k(h, j + four, column + 0u); o.a0 += k0 * t.s00; o.b0 += k0 * t.s10;
+      let k0 = rows_of_k(h, j + four, column); o.a0 += k0 * t.s00; o.b0 += k0 * t.s10;
       let k1 = rows_of_k(h, j + four, column + 1u); o.a1 += k1 * t.s00; o.b1 += k1 * t.s10;
       let k2 = rows_of_k(h, j + four, column + 2u); o.a2 += k2 * t.s00; o.b2 += k2 * t.s10;
       let k3 = rows_of_k(h, j + four, column + 3u); o.a3 += k3 * t.s00; o.b3 += k3 * t.s10;
@@ -347,7 +347,7 @@ fn attention_queries_small(group: Group, @builtin(local_invocation_index) local:
       t.s00 = t.s01; t.s10 = t.s11;
     }
   }
-  put_rows_of_dq(h, i, column + 0u, o.a0); put_rows_of_dq(h, i + 4u, column + 0u, o.b0);
+  put_rows_of_dq(h, i, column, o.a0); put_rows_of_dq(h, i + 4u, column, o.b0);
   put_rows_of_dq(h, i, column + 1u, o.a1); put_rows_of_dq(h, i + 4u, column + 1u, o.b1);
   put_rows_of_dq(h, i, column + 2u, o.a2); put_rows_of_dq(h, i + 4u, column + 2u, o.b2);
   put_rows_of_dq(h, i, column + 3u, o.a3); put_rows_of_dq(h, i + 4u, column + 3u, o.b3);
@@ -395,8 +395,8 @@ fn attention_keys_small(group: Group, @builtin(local_invocation_index) local: u3
     var p = Tile8(transpose(made.p.s00), transpose(made.p.s10), transpose(made.p.s01), transpose(made.p.s11));
     var ds = Tile8(transpose(made.ds.s00), transpose(made.ds.s10), transpose(made.ds.s01), transpose(made.ds.s11));
     for (var four = 0u; four < rounds(8u); four += 4u) {
-      let q0 = rows_of_q(h, i + four, column + 0u); o.a0 += q0 * ds.s00; o.b0 += q0 * ds.s10;
-      let d0 = rows_of_dy(h, i + four, column + 0u); w.a0 += d0 * p.s00; w.b0 += d0 * p.s10;
+      let q0 = rows_of_q(h, i + four, column); o.a0 += q0 * ds.s00; o.b0 += q0 * ds.s10;
+      let d0 = rows_of_dy(h, i + four, column); w.a0 += d0 * p.s00; w.b0 += d0 * p.s10;
       let q1 = rows_of_q(h, i + four, column + 1u); o.a1 += q1 * ds.s00; o.b1 += q1 * ds.s10;
       let d1 = rows_of_dy(h, i + four, column + 1u); w.a1 += d1 * p.s00; w.b1 += d1 * p.s10;
       let q2 = rows_of_q(h, i + four, column + 2u); o.a2 += q2 * ds.s00; o.b2 += q2 * ds.s10;
@@ -417,8 +417,8 @@ fn attention_keys_small(group: Group, @builtin(local_invocation_index) local: u3
       ds.s00 = ds.s01; ds.s10 = ds.s11;
     }
   }
-  put_rows_of_dk(h, j, column + 0u, o.a0); put_rows_of_dk(h, j + 4u, column + 0u, o.b0);
-  put_rows_of_dv(h, j, column + 0u, w.a0); put_rows_of_dv(h, j + 4u, column + 0u, w.b0);
+  put_rows_of_dk(h, j, column, o.a0); put_rows_of_dk(h, j + 4u, column, o.b0);
+  put_rows_of_dv(h, j, column, w.a0); put_rows_of_dv(h, j + 4u, column, w.b0);
   put_rows_of_dk(h, j, column + 1u, o.a1); put_rows_of_dk(h, j + 4u, column + 1u, o.b1);
   put_rows_of_dv(h, j, column + 1u, w.a1); put_rows_of_dv(h, j + 4u, column + 1u, w.b1);
   put_rows_of_dk(h, j, column + 2u, o.a2); put_rows_of_dk(h, j + 4u, column + 2u, o.b2);

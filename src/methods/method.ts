@@ -122,17 +122,6 @@ export interface Model {
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
 }
 
-/** A further update in the same step, by an optimiser of its own: a discriminator. */
-export interface FurtherUpdate {
-  parameters: readonly Variable[];
-  /** Its loss; called after that of the batch was built. */
-  loss: () => Tensor;
-  /** Options of its Adam. Default: those of the main update. */
-  learningRate?: number;
-  beta1?: number;
-  beta2?: number;
-}
-
 /** A built method: its loss, and what it trains and stores besides the given network. */
 export interface Recipe<B> {
   loss: (batch: B) => Tensor;
@@ -140,8 +129,6 @@ export interface Recipe<B> {
   gradients?: (batch: B) => { loss: Tensor; gradients: readonly Tensor[] };
   /** What is trained, if not encoder and projector. */
   model?: Model;
-  /** Updates of other parameters by other losses. */
-  further?: readonly FurtherUpdate[];
   /** Parameters that are trained with the network: a predictor, proxies. */
   parameters?: readonly Variable[];
   /** Factor of the learning rate of a parameter. Default 1. */

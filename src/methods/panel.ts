@@ -12,9 +12,9 @@ export interface MethodCurve {
   hint: string;
 }
 
-/** A collapse that a method recognises in its own numbers: a loss whose posterior, codebook or target collapses. */
+/** A collapse that a method recognises in its own numbers: a VAE whose posterior is the prior. */
 export interface CollapseRule {
-  kind: 'posterior' | 'cluster' | 'target';
+  kind: 'posterior';
   /** Whether the numbers of a look, the loss and those of `curves`, show it. */
   shows: (numbers: Readonly<Record<string, number>>) => boolean;
   /** The evidence in these numbers, one clause each. */

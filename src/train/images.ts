@@ -73,8 +73,6 @@ export interface ImageModel {
   projector: Layer;
   recipe: Recipe<ImageBatch>;
   optimizer: Optimizer;
-  /** Those of the recipe's further updates, in their order. */
-  further: readonly Optimizer[];
   /** h and, unless the method's own model has none, z. Default of `mode`: inference. */
   represent: Model['represent'];
   /** Widths of h and z. */
@@ -135,15 +133,11 @@ export function buildImageModel(
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
   });
-  const { parameters = [], statistics = [], state = [], further = [], learningRateFactor, model } = recipe;
+  const { parameters = [], statistics = [], state = [], learningRateFactor, model } = recipe;
   const layers = model?.layers ?? [network];
   const all = (key: 'parameters' | 'statistics') => layers.flatMap((layer) => layer[key]);
-  const others = further.flatMap((update) => update.parameters);
-  check?.([...all('parameters'), ...parameters, ...others, ...statistics, ...state]);
+  check?.([...all('parameters'), ...parameters, ...statistics, ...state]);
   const optimizer = adam([...all('parameters'), ...parameters], { learningRate, learningRateFactor });
-  const optimizers = further.map(({ parameters, learningRate: own = learningRate, loss: _, ...options }) =>
-    adam(parameters, { learningRate: own, ...options }),
-  );
   const represent: Model['represent'] =
     model?.represent ??
     ((x, mode) => {
@@ -152,11 +146,11 @@ export function buildImageModel(
     });
   const kept = model?.layers[0] ?? encoder;
   return {
-    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
+    ...{ encoder, projector: head, recipe, optimizer, represent },
     widths: widthsOf(represent, run.data),
     encoderVariables: [...kept.parameters, ...kept.statistics],
     variables: [
-      ...[optimizer, ...optimizers].flatMap((each) => [each.parameters, ...each.state]),
+      ...[optimizer.parameters, ...optimizer.state],
       ...[...all('statistics'), ...statistics, ...state],
     ],
   };
@@ -183,7 +177,7 @@ const withNoise = (views: Augmentation, noise?: number): Augmentation =>
  */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise }: ImageRun,
-  { recipe, optimizer, further }: ImageModel,
+  { recipe, optimizer }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
 ): { loss: Tensor } & Record<string, Tensor> {
@@ -208,11 +202,8 @@ export function imageStep(
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
   const curves = recipe.curves?.();
-  // All losses before the first update, so that all are of the same parameters.
-  const others = (recipe.further ?? []).map((update) => update.loss());
   if (gradients) optimizer.update(gradients);
   else optimizer.minimize(loss);
-  for (const [i, other] of others.entries()) further[i].minimize(other);
   recipe.after?.(scalars);
   return { loss, ...curves };
 }

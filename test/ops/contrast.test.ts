@@ -50,14 +50,6 @@ function dense(
 const describe = (sizes: readonly number[], { labels, ...options }: Problem) =>
   `[${sizes}] ${JSON.stringify(options)}${labels ? ' by label' : ''}`;
 
-/**
- * The rounding of a gradient that no f32 kernel avoids: a weight is p - 1 where p is near 1, so it is off by half an ulp of 1, 2^-24,
- * however small it is; the gradient is scale / temperature times such weights, times the numbers of a row and a cotangent, which
- * are up to about 2 each.
- */
-const roundingOf = ({ scale = 1, temperature = 1 }: Problem) =>
-  Math.max(1e-6, (2 * 2 * 2 ** -24 * scale) / temperature);
-
 /** A against B, with the gradients of both. */
 function checkTwo([M, N, D]: readonly number[], problem: Problem = {}) {
   const { labels, ...options } = problem;
@@ -70,7 +62,6 @@ function checkTwo([M, N, D]: readonly number[], problem: Problem = {}) {
     },
     build: ({ a, b, la, lb }) => contrast(a, b, { ...options, labels: labels ? [la, lb] : undefined }).loss,
     reference: ({ a, b }) => dense(a, b, problem),
-    abs: roundingOf(problem),
     what: describe([M, N, D], problem),
   });
 }
@@ -82,7 +73,6 @@ function checkOne([N, D]: readonly number[], problem: Problem = {}, x: InputSpec
     inputs: { x, l: { shape: [N], dtype: 'u32', values: labels?.[0] ?? (() => new Uint32Array(N)) } },
     build: ({ x, l }) => contrast(x, x, { ...options, labels: labels ? [l, l] : undefined }).loss,
     reference: ({ x }) => dense(x, x, problem),
-    abs: roundingOf(problem),
     what: describe([N, D], problem),
   });
 }

@@ -253,13 +253,15 @@ export function alarmOptionsOf(
   };
 }
 
+/** Whether the method of a run trains a model of its own, in the place of encoder and projector. */
+export const hasOwnModel = (run: ImageRun): boolean => buildImageModel(run, 0).recipe.model !== undefined;
+
 /**
  * Returns a function that tells the collapses that the looks of a run show: of the embedding of encoder and projector, and those that
  * the method recognises in its own numbers.
  */
 export function alarmOf(imageRun: ImageRun, labels: ArrayLike<number> | null) {
-  const { recipe } = buildImageModel(imageRun, 0);
-  const options = recipe.model ? null : alarmOptionsOf(imageRun, labels);
+  const options = hasOwnModel(imageRun) ? null : alarmOptionsOf(imageRun, labels);
   return (looks: readonly Logged<ImageMetrics>[], untrained: ImageMetrics): Collapse[] => [
     ...(options ? collapseAlarm(looks, { ...options, untrained }) : []),
     ...ownCollapses(looks as unknown as Parameters<typeof ownCollapses>[0], imageRun.method.collapses ?? []),

@@ -1,7 +1,9 @@
 // Every method, with its loss: a new one is one line here. The library exports all of it.
 export * from './align_uniform.ts';
 export * from './alignment.ts';
+export * from './autoencoder.ts';
 export * from './barlow_twins.ts';
+export * from './beta_vae.ts';
 export * from './byol.ts';
 export * from './data_noise.ts';
 export * from './dcl.ts';

@@ -67,6 +67,8 @@ export interface ImageFacts {
   /** Of each channel. */
   mean: readonly number[];
   std: readonly number[];
+  /** How many there are to train on. */
+  count: number;
 }
 
 /** The arguments from which a method of images is built. */
@@ -122,6 +124,20 @@ export interface Model {
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
 }
 
+/** A second training in the same step: a loss of parameters that the method's loss does not train, such as a discriminator's. */
+export interface Further {
+  /** Of its optimiser; checkpoints name the optimiser's state by it. */
+  name: string;
+  parameters: readonly Variable[];
+  /** The loss of the batch of the last call of the recipe's `loss`. Nothing but `parameters` is trained by it. */
+  loss: () => Tensor;
+  /** Of Adam; constant. */
+  learningRate: Scalar;
+  /** Adam's; defaults .9 and .999. */
+  beta1?: number;
+  beta2?: number;
+}
+
 /** A built method: its loss, and what it trains and stores besides the given network. */
 export interface Recipe<B> {
   loss: (batch: B) => Tensor;
@@ -131,6 +147,8 @@ export interface Recipe<B> {
   model?: Model;
   /** Parameters that are trained with the network: a predictor, proxies. */
   parameters?: readonly Variable[];
+  /** Other parameters with losses and optimisers of their own. All gradients are of the state before the step: no update sees another's. */
+  further?: readonly Further[];
   /** Factor of the learning rate of a parameter. Default 1. */
   learningRateFactor?: (parameter: Variable) => number;
   /** Running statistics of the method's own layers. */

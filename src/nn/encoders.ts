@@ -30,7 +30,11 @@ const block = (inputs: number, outputs: number, seed: number): Layer[] => [
 ];
 
 /** An encoder: a layer with the width of its representation. */
-export type Encoder = Layer & { readonly outputs: number };
+export type Encoder = Layer & {
+  readonly outputs: number;
+  /** The widths of its layers where all are linear: what a decoder needs to mirror it. */
+  readonly widths?: readonly number[];
+};
 
 /** Makes an encoder that accepts inputs of any shape [N, ...] of the right size. */
 function encoder(name: string, shape: readonly number[], outputs: number, layers: Layer[]): Encoder {
@@ -97,7 +101,7 @@ export function mlpEncoder(
   if (!widths.length) throwShapeError('mlpEncoder', 'expected at least one width, got none');
   const sizes = [inputs, ...widths];
   const layers = widths.flatMap((width, i) => block(sizes[i], width, seed));
-  return encoder(name, [inputs], sizes[sizes.length - 1], layers);
+  return Object.assign(encoder(name, [inputs], sizes[sizes.length - 1], layers), { widths: [...widths] });
 }
 
 /** The projector of contrastive learning: linear, batch norm, ReLU, linear with bias. h: [N, inputs] -> z: [N, outputs] */

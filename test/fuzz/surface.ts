@@ -148,7 +148,7 @@ const setting = (method: string) =>
     encoder: leaf('an encoder of tokens', () =>
       api.nn.vitEncoder({ name: 'v', height: 6, width: 6, patch: 3, dimensions: 8, depth: 1, heads: 2 }),
     ),
-    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3] }),
+    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3], count: 50 }),
     copy: leaf('a copy', () => (name: string) => {
       const embed = api.nn.linear({ inputs: 36, outputs: 6, name });
       const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));

@@ -47,7 +47,8 @@ export function klOf({ mean: mu, logVariance }: Posterior): Tensor {
 
 /** A sample of a posterior: mean + deviation times normal noise, which the seed and the step choose. [N, D] */
 export function sampleOf({ mean: mu, logVariance }: Posterior, seed: number, step: Scalar): Tensor {
-  const noise = normal(mu.shape, { seed: ~seed >>> 0, stream: step });
+  // Of its own: by ~seed the batch draws its views and partners.
+  const noise = normal(mu.shape, { seed: (seed ^ 0x9e3779b9) >>> 0, stream: step });
   return add(mu, mul(exp(mul(logVariance, 0.5)), noise));
 }
 
@@ -109,7 +110,7 @@ export function vaeRecipe(
   method: { title: string },
   setting: ImageSetting<{ latents: number }>,
   own: {
-    loss: (batch: Encoded) => Tensor;
+    loss: (encoded: Encoded, batch: ImageBatch) => Tensor;
     /** The images that are encoded. Default: those of the batch. */
     images?: (batch: ImageBatch) => Tensor;
     /** Changes posteriors before the sample is drawn. */
@@ -128,7 +129,7 @@ export function vaeRecipe(
       const posterior = own.posterior?.(encoded) ?? encoded;
       const z = sampleOf(posterior, seed, batch.step);
       latest = { pixels: pixelsOf(x, model.image), posterior, z, logits: model.decode(z, training) };
-      return own.loss(latest);
+      return own.loss(latest, batch);
     },
     curves: () => ({
       distortion: mean(bernoulli(latest.logits, latest.pixels)),

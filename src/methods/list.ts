@@ -29,4 +29,5 @@ export * from './triplet.ts';
 export * from './uniformity.ts';
 export * from './vae.ts';
 export * from './vicreg.ts';
+export * from './vq_vae.ts';
 export * from './w_mse.ts';

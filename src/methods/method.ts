@@ -333,6 +333,17 @@ export function tokenEncoderOf(about: { title: string }, setting: Pick<ImageSett
   return { encoder: encoder as TokenEncoder, image };
 }
 
+/** {@link encoderOf}, of feature maps. @throws InputError for another encoder */
+export function mapEncoderOf(about: { title: string }, setting: Pick<ImageSetting, 'encoder' | 'image'>) {
+  const { encoder, image } = encoderOf(about, setting);
+  if (!encoder.map)
+    throw new InputError(
+      `${about.title}: expected an encoder of feature maps, such as cnnEncoder({ pool: 'none' }), got another`,
+    );
+  const [rows, columns] = encoder.map;
+  return { encoder, image, rows, columns };
+}
+
 /** Whether a value is a method. */
 export const isMethod = (value: unknown): value is Method => {
   const { data, build, loss, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;

@@ -15,9 +15,10 @@ import { betaVaeScore, factorVaeScore } from '../metrics/factor_votes.ts';
 import { mutualInformationGap } from '../metrics/mig.ts';
 import { sapScore } from '../metrics/sap.ts';
 import { gaussianTotalCorrelation } from '../metrics/total_correlation.ts';
+import { mlpEncoder } from '../nn/encoders.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables } from '../runtime/variables.ts';
-import { encoders } from '../train/encoders.ts';
+import type { EncoderMaker } from '../train/encoders.ts';
 import { buildImageModel, type ImageModel, type ImageRun, imageStep } from '../train/images.ts';
 
 /** One training. */
@@ -73,6 +74,15 @@ export async function protocolSprites(device: Device): Promise<FactorData> {
   return { data: dataset(images, { name: 'sprites' }), factors: images.factors };
 }
 
+/** Linear layers of 256 and 128, without batch norm: its noise would be a second one beside the posterior's. */
+const encoder: EncoderMaker = ({ height, width, channels, seed }) =>
+  mlpEncoder({
+    seed,
+    inputs: height * width * channels,
+    widths: [256, 128],
+    norm: 'none',
+  });
+
 /** The protocol: FC 256-128 and its mirror, six latents, 3,000 steps of Adam, 1e-3, batches of 64. */
 function protocolRun(
   data: Dataset,
@@ -82,7 +92,7 @@ function protocolRun(
   if (method?.data !== 'images' || !('latents' in method.hyperparameters))
     throw new InputError(`disentanglementRun: expected a method with latents, such as vae, got ${name}`);
   return {
-    ...{ method, data, validation: data, seed, batch, encoder: encoders['mlp-small'] },
+    ...{ method, data, validation: data, seed, batch, encoder },
     hyperparameters: { ...defaultsOf(method.hyperparameters), latents: 6, ...hyperparameters },
     ...{ views: {}, embedding: 8, epochs: 1, learningRate: 0 },
   } satisfies ImageRun;

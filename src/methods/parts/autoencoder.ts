@@ -67,9 +67,7 @@ export function autoencoderOf(
   const { height, width, channels } = image;
   const toLatents = linear({ name: 'latents.mean', inputs: encoder.outputs, outputs: latents, seed });
   const sizes = { inputs: latents, height, width, channels, seed };
-  const decode = encoder.widths
-    ? mlpDecoder({ ...sizes, widths: [...encoder.widths].reverse() })
-    : cnnDecoder(sizes);
+  const decode = encoder.mirror ? mlpDecoder({ ...sizes, ...encoder.mirror }) : cnnDecoder(sizes);
   return {
     ...{ encoder, toLatents, decode, image, latents, layers: [encoder, toLatents, decode] },
     encode: (x, mode) => toLatents(encoder(x, mode), mode),

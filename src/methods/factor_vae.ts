@@ -14,6 +14,7 @@ const hyperparameters = {
   latents: [16, COUNT],
   gamma: [20, { least: 0 }],
   discriminatorWidth: [256, COUNT],
+  discriminatorRate: [1e-4, { least: 0 }],
 } as const;
 
 /**
@@ -44,8 +45,9 @@ export function factorVaeLoss(
 
 /**
  * FactorVAE. `latents`: their number; `gamma`: weight of the total correlation. The discriminator has three hidden layers of
- * `discriminatorWidth` (the paper: six of 1,000), and Adam with 1e-4, .5 and .9 (its Appendix A); it learns in the same step, from one half of the
- * batch as it is and the other, the paper's second batch, with shuffled latents. No gradient flows from its loss into the encoder.
+ * `discriminatorWidth` (the paper: six of 1,000), and Adam with `discriminatorRate`, .5 and .9 (its Appendix A); it learns in the same step, from
+ * one half of the batch as it is and the other, the paper's second batch, with shuffled latents. No gradient flows from its loss into the
+ * encoder.
  */
 export const factorVae = {
   title: 'FactorVAE',
@@ -79,7 +81,7 @@ export const factorVae = {
       further: [
         {
           ...{ name: 'discriminator', parameters: tell.parameters, loss: () => dataNoiseLoss(...latest) },
-          ...{ learningRate: 1e-4, beta1: 0.5, beta2: 0.9 },
+          ...{ learningRate: own.discriminatorRate, beta1: 0.5, beta2: 0.9 },
         },
       ],
       curves() {

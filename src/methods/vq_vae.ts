@@ -19,7 +19,7 @@ const hyperparameters = {
 } as const;
 
 /**
- * VQ-VAE's loss of encoder and decoder: van den Oord et al. 2017, arXiv 1711.00937, Equation 3 without its second term, for codes that
+ * VQ-VAE's loss: van den Oord et al. 2017, arXiv 1711.00937, Equation 3 without its second term, for codes that
  * learn by moving averages: `mean (x^ - x)^2 + beta mean (z - sg(e))^2`, means over all numbers (as in sonnet, where x has variance 1 too).
  *
  * @param predicted images from the codes, [N, ...]

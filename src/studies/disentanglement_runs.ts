@@ -44,8 +44,10 @@ export interface DisentanglementResult {
   /** KL of each latent, nats. */
   kl: number[];
   scores: DisentanglementScores;
-  /** Between the means of the latents, as of a Gaussian: nats. */
+  /** Between the means of the latents, as of a Gaussian: nats. The tiny means of unused latents count as much as others. */
   totalCorrelation: number;
+  /** The same of the active latents alone, whose means have a variance above .01. */
+  activeTotalCorrelation: number;
 }
 
 /** Scores of codes, 1 at best. */
@@ -123,6 +125,7 @@ export async function disentanglementRun(
       ...{ distortion, kl, rate: kl.reduce((a, b) => a + b, 0) },
       scores: scoresOf(codes, factors),
       totalCorrelation: gaussianTotalCorrelation(codes),
+      activeTotalCorrelation: gaussianTotalCorrelation(activeOnly(codes)),
     };
   } finally {
     freeVariables(device, model.variables);
@@ -167,6 +170,23 @@ async function encodeAll(device: Device, data: Dataset, { recipe }: ImageModel, 
     kl: Array.from({ length: D }, (_, d) => mean(kl.filter((_, at) => at % D === d))),
     distortion: mean(distortion),
   };
+}
+
+/** The columns with a variance above .01; the first one, if there is none. */
+function activeOnly({ data, shape: [N, D] }: Codes): Codes {
+  const column = (d: number) => Float64Array.from({ length: N }, (_, n) => data[n * D + d]);
+  const isActive = (d: number) => {
+    const values = column(d);
+    const mean = values.reduce((a, b) => a + b, 0) / N;
+    return values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / N > 0.01;
+  };
+  const active = Array.from({ length: D }, (_, d) => d).filter(isActive);
+  const kept = active.length ? active : [0];
+  const rows = Float64Array.from({ length: N * kept.length }, (_, at) => {
+    const [n, k] = [Math.floor(at / kept.length), at % kept.length];
+    return data[n * D + kept[k]];
+  });
+  return { data: rows, shape: [N, kept.length] };
 }
 
 /** All scores of codes of images with the factors x and y among others. */

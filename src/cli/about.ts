@@ -92,6 +92,10 @@ export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: Da
   const [made, outputs] = {
     cnn: [`nn.cnnEncoder({ ${sizes} })`, 256],
     'cnn-average': [`nn.cnnEncoder({ ${sizes}, pool: 'average' })`, 256],
+    'cnn-map': [
+      `nn.cnnEncoder({ ${sizes}, widths: [32, 16], pool: 'none' })`,
+      16 * Math.ceil(height / 4) * Math.ceil(width / 4),
+    ],
     mlp: [`nn.mlpEncoder({ ${inputs}, widths: [512, 256] })`, 256],
     'mlp-small': [`nn.mlpEncoder({ ${inputs}, widths: [256, 128] })`, 128],
     vit: [`nn.vitEncoder({ ${sizes} })`, 64],

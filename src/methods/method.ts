@@ -67,6 +67,8 @@ export interface ImageFacts {
   /** Of each channel. */
   mean: readonly number[];
   std: readonly number[];
+  /** How many there are to train on. */
+  count: number;
 }
 
 /** The arguments from which a method of images is built. */
@@ -127,6 +129,20 @@ export interface Model {
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
 }
 
+/** A second training in the same step: a loss of parameters that the method's loss does not train, such as a discriminator's. */
+export interface Further {
+  /** Of its optimiser; checkpoints name the optimiser's state by it. */
+  name: string;
+  parameters: readonly Variable[];
+  /** The loss of the batch of the last call of the recipe's `loss`. Nothing but `parameters` is trained by it. */
+  loss: () => Tensor;
+  /** Of Adam; constant. */
+  learningRate: Scalar;
+  /** Adam's; defaults .9 and .999. */
+  beta1?: number;
+  beta2?: number;
+}
+
 /** A built method: its loss, and what it trains and stores besides the given network. */
 export interface Recipe<B> {
   loss: (batch: B) => Tensor;
@@ -136,6 +152,8 @@ export interface Recipe<B> {
   model?: Model;
   /** Parameters that are trained with the network: a predictor, proxies. */
   parameters?: readonly Variable[];
+  /** Other parameters with losses and optimisers of their own. All gradients are of the state before the step: no update sees another's. */
+  further?: readonly Further[];
   /** Factor of the learning rate of a parameter. Default 1. */
   learningRateFactor?: (parameter: Variable) => number;
   /** Running statistics of the method's own layers. */
@@ -313,6 +331,17 @@ export function tokenEncoderOf(about: { title: string }, setting: Pick<ImageSett
   if (!isTokenEncoder(encoder))
     throw new InputError(`${about.title}: expected an encoder of tokens, such as vitEncoder(), got another`);
   return { encoder: encoder as TokenEncoder, image };
+}
+
+/** {@link encoderOf}, of feature maps. @throws InputError for another encoder */
+export function mapEncoderOf(about: { title: string }, setting: Pick<ImageSetting, 'encoder' | 'image'>) {
+  const { encoder, image } = encoderOf(about, setting);
+  if (!encoder.map)
+    throw new InputError(
+      `${about.title}: expected an encoder of feature maps, such as cnnEncoder({ pool: 'none' }), got another`,
+    );
+  const [rows, columns] = encoder.map;
+  return { encoder, image, rows, columns };
 }
 
 /** Whether a value is a method. */

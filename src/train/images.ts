@@ -19,6 +19,7 @@ import { otherFactor } from '../data/other_factor.ts';
 import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { grad } from '../graph/gradient.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { constant, input, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import {
@@ -74,6 +75,8 @@ export interface ImageModel {
   projector: Layer;
   recipe: Recipe<ImageBatch>;
   optimizer: Optimizer;
+  /** Those of the recipe's `further`, in order. */
+  further: readonly Optimizer[];
   /** h and, unless the method's own model has none, z. Default of `mode`: inference. */
   represent: Model['represent'];
   /** Widths of h and z. */
@@ -128,17 +131,19 @@ export function buildImageModel(
   check?: (variables: readonly Variable[]) => void,
 ): ImageModel {
   const { encoder, projector: head, network } = buildNetwork(run);
-  const { height, width, channels, mean, std, classes } = run.data;
+  const { height, width, channels, mean, std, classes, count } = run.data;
   const recipe = buildMethod(run.method, {
-    ...{ network, encoder, image: { height, width, channels, mean, std } },
+    ...{ network, encoder, image: { height, width, channels, mean, std, count } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
   });
-  const { parameters = [], statistics = [], state = [], learningRateFactor, model } = recipe;
+  const { parameters = [], statistics = [], state = [], further = [], learningRateFactor, model } = recipe;
   const layers = model?.layers ?? [network];
   const all = (key: 'parameters' | 'statistics') => layers.flatMap((layer) => layer[key]);
-  check?.([...all('parameters'), ...parameters, ...statistics, ...state]);
+  const others = further.flatMap((one) => one.parameters);
+  check?.([...all('parameters'), ...parameters, ...others, ...statistics, ...state]);
   const optimizer = adam([...all('parameters'), ...parameters], { learningRate, learningRateFactor });
+  const optimizers = further.map(({ loss: _, parameters: own, ...options }) => adam(own, options));
   const represent: Model['represent'] =
     model?.represent ??
     ((x, mode) => {
@@ -147,11 +152,11 @@ export function buildImageModel(
     });
   const kept = model?.layers[0] ?? encoder;
   return {
-    ...{ encoder, projector: head, recipe, optimizer, represent },
+    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
     widths: widthsOf(represent, run.data),
     encoderVariables: [...kept.parameters, ...kept.statistics],
     variables: [
-      ...[optimizer.parameters, ...optimizer.state],
+      ...[optimizer, ...optimizers].flatMap((one) => [one.parameters, ...one.state]),
       ...[...all('statistics'), ...statistics, ...state],
     ],
   };
@@ -178,7 +183,7 @@ const withNoise = (views: Augmentation, noise?: number): Augmentation =>
  */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise }: ImageRun,
-  { recipe, optimizer }: ImageModel,
+  { recipe, optimizer, further }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
 ): { loss: Tensor } & Record<string, Tensor> {
@@ -208,8 +213,11 @@ export function imageStep(
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
   const curves = recipe.curves?.();
+  // All gradients before the first update, so that they are of one state.
+  const others = further.map(({ parameters }, i) => grad(recipe.further![i].loss(), parameters.members));
   if (gradients) optimizer.update(gradients);
   else optimizer.minimize(loss);
+  for (const [i, one] of further.entries()) one.update(others[i]);
   recipe.after?.(scalars);
   return { loss, ...curves };
 }
@@ -229,7 +237,7 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
     saveEvery: perEpoch,
     learningRate: run.learningRate,
     rate,
-    optimizer: model.optimizer,
+    optimizers: [model.optimizer, ...model.further],
     schedules: model.recipe.schedules ?? {},
     variables: model.variables,
     build: (step, scalars) => imageStep(run, model, step, scalars),

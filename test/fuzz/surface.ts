@@ -157,7 +157,7 @@ const setting = (method: string) =>
     encoder: leaf('an encoder of tokens', () =>
       api.nn.vitEncoder({ name: 'v', height: 6, width: 6, patch: 3, dimensions: 8, depth: 1, heads: 2 }),
     ),
-    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3] }),
+    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3], count: 50 }),
     copy: leaf('a copy', () => (name: string) => {
       const embed = api.nn.linear({ inputs: 36, outputs: 6, name });
       const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));
@@ -174,6 +174,8 @@ const setting = (method: string) =>
       ),
     ),
   });
+const posterior = (samples: number) =>
+  object({ mean: tensor([samples, 5]), logVariance: tensor([samples, 5]) });
 /** The losses of two views, at the defaults of their methods. */
 const pairLosses = (): Record<string, Entry> =>
   Object.fromEntries(
@@ -477,13 +479,17 @@ export const surface: Record<string, Entry> = {
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
   dataNoiseLoss: build(tensor([8, 1]), tensor([8, 1])),
-  maeLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
-  vaeLoss: build(
-    tensor([3, 4, 4, 1]),
-    tensor([3, 4, 4, 1]),
-    object({ mean: tensor([3, 5]), logVariance: tensor([3, 5]) }),
-    object({ beta: 2 }),
+  adaGvaeLoss: build(tensor([6, 4]), tensor([6, 4]), posterior(6), object({ beta: 2 })),
+  shareLatents: build(posterior(6)),
+  autoencoderLoss: build(tensor([3, 4]), tensor([3, 4])),
+  betaTcvaeLoss: build(
+    ...[tensor([3, 4]), tensor([3, 4]), posterior(3), tensor([3, 5])],
+    object({ beta: 2, count: 10 }),
   ),
+  factorVaeLoss: build(tensor([3, 4]), tensor([3, 4]), posterior(3), tensor([3, 1]), object({ gamma: 2 })),
+  vqVaeLoss: build(tensor([3, 4]), tensor([3, 4]), tensor([6, 2]), tensor([6, 2]), object({ beta: 0.5 })),
+  maeLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
+  vaeLoss: build(tensor([3, 4, 4, 1]), tensor([3, 4, 4, 1]), posterior(3), object({ beta: 2 })),
   sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
   halves: build(z),
   supConLoss: build(

@@ -72,7 +72,7 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   const software = (name: string) => name.includes('/software/');
   const plain = libs.filter(
     (lib) =>
-      !/\/(lanes|operands|fours|sums|rows|result|texels|images)/.test(lib) &&
+      !/\/(lanes|operands|fours|sums|rows|result|texels|images|attention)/.test(lib) &&
       (!convolution(lib) || convolution(path)) &&
       (!software(lib) || software(path)),
   );
@@ -104,10 +104,17 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
           ['const TALLEST = 8192u;', ...lib(...names, quads ? 'fours_quad' : 'fours_alone')].join('\n'),
       )
     : [''];
+  const read = /\bq_at\(/.test(code)
+    ? [
+        ['attention_rows'],
+        ['attention_rows_texture', 'texels'],
+        ['attention_rows_sampled', 'texels_folded'],
+      ].map((names) => ['const TALLEST = 8192u;', ...lib(...names)].join('\n'))
+    : operands;
   // Each of a kind once, not all with all.
-  const most = Math.max(values.length, operands.length, results.length);
+  const most = Math.max(values.length, read.length, results.length);
   return Array.from({ length: most }, (_, i) =>
-    [shared, ...[values, operands, results].map((list) => list[i % list.length])].join('\n'),
+    [shared, ...[values, read, results].map((list) => list[i % list.length])].join('\n'),
   );
 }
 

@@ -93,7 +93,7 @@ test(
   async () => {
     const numbers = await trainOnBars(
       mae,
-      { encoder: 'vit', steps: 300, learningRate: 2e-3, hyperparameters: { masked: 0.5 } },
+      { encoder: 'vit', steps: 240, learningRate: 4e-3, hyperparameters: { masked: 0.5, decoderWidth: 32 } },
       async (model, images) => {
         const panels = await drawn(model, images);
         assert.equal(Object.keys(panels), ['Masked patches and how they are filled']);

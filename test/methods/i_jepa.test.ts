@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import { dataset } from '../../src/data/dataset.ts';
 import { input } from '../../src/graph/tensor.ts';
 import { iJepa, iJepaLoss } from '../../src/methods/i_jepa.ts';
 import { buildMethod } from '../../src/methods/method.ts';
@@ -44,23 +45,30 @@ test('the loss is the smooth L1 distance over the blocks alone, and so are its g
   }
 });
 
-const run = { encoder: 'vit', steps: 120, learningRate: 3e-3 } as const;
+/** Images of one brightness each: what every token of the context tells of a block. (Bars take 300 steps until more than their place is predicted.) */
+function greys(count: number) {
+  const pixels = Uint8Array.from({ length: count * 64 }, (_, i) => (37 * Math.floor(i / 64)) % 256);
+  return dataset({ pixels, count, height: 8, width: 8, channels: 1, classes: 0 });
+}
+
+const run = { encoder: 'vit', steps: 120, learningRate: 3e-3, images: greys(256) } as const;
 
 test(
-  'it predicts features of bars; targets that get gradients collapse, and the alarm says so',
+  'it predicts features of grey images; targets that get gradients collapse, and the alarm says so',
   async () => {
     const healthy = await trainOnBars(iJepa, run, async (model, images) => {
       const panels = await drawn(model, images);
       const [pictures, table] = Object.keys(panels);
       assert.is(pictures, 'Context, target blocks, and what is predicted of them');
       for (let i = 0; i < 8; i += 2)
-        assert.ok(panels[table][i] > panels[table][i + 1], `${table}: ${panels[table]}`);
+        assert.ok(panels[table][i] > panels[table][i + 1] + 0.2, `${table}: ${panels[table]}`);
       const { layers, encoder } = model.recipe.model!;
       assert.not.equal(encoder, layers[0]);
       assert.equal(model.encoderVariables, encoder!.parameters, 'the file has the target encoder');
     });
-    const [first, last] = [healthy[0], healthy.at(-1)!];
-    assert.ok(last.loss < 0.8 * first.loss, `loss ${first.loss} to ${last.loss}`);
+    const last = healthy.at(-1)!;
+    // The loss of predicting what all images have in common is half of the variance.
+    assert.ok(last.loss < last.targetSpread ** 2 / 4, JSON.stringify(last));
     for (const look of healthy) assert.equal(ownCollapses([look], iJepa.collapses), [], JSON.stringify(look));
     const collapsed = await trainOnBars(iJepa, { ...run, hyperparameters: { stopGradient: 0 } });
     const [alarm] = ownCollapses(collapsed, iJepa.collapses);

@@ -1,9 +1,9 @@
 import { reshape, type Tensor } from '../../graph/tensor.ts';
 import { patchify, type TokenEncoder, unpatchify } from '../../nn/transformer.ts';
-import { div, maximum, mul } from '../../ops/binary.ts';
+import { div, maximum, mul, sub } from '../../ops/binary.ts';
 import { l2Normalize } from '../../ops/l2_normalize.ts';
 import { max, mean, sum } from '../../ops/reduce.ts';
-import { concatenate, slice, transpose } from '../../ops/shape.ts';
+import { broadcastTo, concatenate, slice, transpose } from '../../ops/shape.ts';
 import { putTokens } from '../../ops/tokens.ts';
 import type { Panel } from '../panel.ts';
 import { type BlockPredictor, takeBlocks } from './block_predictor.ts';
@@ -33,7 +33,7 @@ export const blockPanels = (model: BlockModel): Panel[] => [
     kind: 'table',
     title: 'Predicted and target features',
     caption:
-      'Mean cosine of predicted features with the target features of the same tokens, and of the same places in another image: what is predicted of this image and not of any. Held-out images.',
+      'Mean cosine of predicted features with the target features of the same tokens, and of the same places in another image, both without what images have in common at that place: 0 where nothing is predicted of this image. Held-out images.',
     corner: 'target block',
     rows: Array.from({ length: TARGETS }, (_, i) => `${i + 1}`),
     columns: ['this image', 'another image'],
@@ -62,17 +62,20 @@ function drawnBlocks({ encoder, predictor, featuresOf, blocksOf }: BlockModel, x
 
 function similarities({ predictor, featuresOf, blocksOf }: BlockModel, x: Tensor): Tensor {
   const blocks = blocksOf(x);
-  const { asked, aimed } = blocks;
-  const predicted = l2Normalize(predictor.predict(x, blocks));
-  const features = l2Normalize(featuresOf(x));
-  const [N] = features.shape;
-  const part = (from: number, size: number) =>
-    slice(features, { starts: [from, 0, 0], sizes: [size, -1, -1] });
-  const shifted = concatenate([part(1, N - 1), part(0, 1)]);
-  const cosines = [features, shifted].map((of) => {
-    const products = sum(mul(predicted, takeBlocks(of, asked.ids)), { axes: 2, keepDims: true });
-    const means = div(sum(mul(products, aimed), { axes: 1 }), sum(aimed, { axes: 1 }));
-    return mean(reshape(means, [N, TARGETS]), { axes: 0 });
+  const { ids } = blocks.asked;
+  const features = featuresOf(x);
+  const { shape } = features;
+  // What all images have at a place says nothing of this one.
+  const common = mean(features, { axes: 0, keepDims: true });
+  const apart = sub(features, common);
+  const part = (from: number, size: number) => slice(apart, { starts: [from, 0, 0], sizes: [size, -1, -1] });
+  const shifted = concatenate([part(1, shape[0] - 1), part(0, 1)]);
+  const predicted = sub(predictor.predict(x, blocks), takeBlocks(broadcastTo(common, shape), ids));
+  const cosines = [apart, shifted].map((of) => {
+    const products = mul(l2Normalize(predicted), l2Normalize(takeBlocks(of, ids)));
+    const perToken = mul(sum(products, { axes: 2, keepDims: true }), blocks.aimed);
+    const means = div(sum(perToken, { axes: 1 }), sum(blocks.aimed, { axes: 1 }));
+    return mean(reshape(means, [shape[0], TARGETS]), { axes: 0 });
   });
   return transpose(reshape(concatenate(cosines), [2, TARGETS]));
 }

@@ -44,14 +44,13 @@ export function targetNumbers(targets: Tensor): Record<string, Tensor> {
   };
 }
 
-/** Collapse of a predictor's target: at each place, all images have nearly the same. */
-export const targetCollapse: CollapseRule = {
+/** Collapse of a predictor's target: at each place, all images have nearly the same. @param least the spread of a healthy run, at least */
+export const targetCollapse = (least: number): CollapseRule => ({
   kind: 'target',
-  shows: ({ targetSpread, targetRank }) => targetSpread < 0.1 || targetRank < 1.5,
-  evidence: ({ targetSpread, targetRank, loss }) => [
-    `${(100 * targetSpread ** 2).toFixed(1)} % of the targets' mean square differs between images`,
-    `in ${targetRank.toFixed(1)} directions`,
+  shows: ({ targetSpread }) => targetSpread < least,
+  evidence: ({ targetSpread, loss }) => [
+    `${(100 * targetSpread ** 2).toPrecision(2)} % of the targets' mean square differs between images`,
     `the loss is ${loss.toPrecision(2)}`,
   ],
-  remedy: 'stop the gradient at the target, and let the target follow the trained network slowly (EMA)',
-};
+  remedy: 'stop the gradient at the target, and let the target follow the trained network slowly',
+});

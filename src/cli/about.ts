@@ -99,6 +99,7 @@ export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: Da
     mlp: [`nn.mlpEncoder({ ${inputs}, widths: [512, 256] })`, 256],
     'mlp-small': [`nn.mlpEncoder({ ${inputs}, widths: [256, 128] })`, 128],
     vit: [`nn.vitEncoder({ ${sizes} })`, 64],
+    'vit-causal': [`nn.vitEncoder({ ${sizes}, causal: true })`, 64],
   }[encoder]!;
   const numbers = (list: readonly number[]) => `[${list.join(', ')}]`;
   return `import { openDevice, readVariable } from 'hypersphere';

@@ -81,6 +81,8 @@ export interface ImageSetting<V = Record<string, number>> {
   image?: ImageFacts;
   /** Makes a network with separate variables, under the given name, and the same initial values. */
   copy: (name: string) => Network;
+  /** The same for the encoder alone, for a method with a model of its own. */
+  copyEncoder?: (name: string) => Encoder;
   /** Embedding dimension D. */
   width: number;
   /** The number of classes; 0 without labels. */
@@ -123,8 +125,10 @@ export interface PlaneBatch {
 
 /** What a method trains in the place of encoder and projector. */
 export interface Model {
-  /** All layers that are trained; `encoder.safetensors` has the first. */
+  /** All layers that are trained. */
   layers: readonly Layer[];
+  /** What `encoder.safetensors` has: the layer that represents images. Default: the first of `layers`. */
+  encoder?: Layer;
   /** How it represents images: h, and the embedding z if it has one. */
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
 }
@@ -227,6 +231,8 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
   supervised?: boolean;
   /** 0: its batches are images as they are. Default: two augmented views of each sample. */
   views?: 0;
+  /** Share of the updates in which the learning rate rises to its value. Default 0. */
+  warmup?: number;
   /** Options of a run whose defaults differ from the usual ones: those of `npm start` and `trainer`. */
   defaults?: { encoder?: string; epochs?: number; batch?: number; learningRate?: number };
   /**
@@ -342,6 +348,19 @@ export function mapEncoderOf(about: { title: string }, setting: Pick<ImageSettin
     );
   const [rows, columns] = encoder.map;
   return { encoder, image, rows, columns };
+}
+
+/**
+ * A token encoder that follows another, with the same initial values and variables of its own, for a method with a target network.
+ * @throws InputError for a setting that cannot copy encoders
+ */
+export function tokenCopyOf(
+  { title }: { title: string },
+  { copyEncoder }: Pick<ImageSetting, 'copyEncoder'>,
+  name: string,
+) {
+  checkFunction(title, 'copyEncoder', copyEncoder);
+  return copyEncoder!(name) as TokenEncoder;
 }
 
 /** Whether a value is a method. */

@@ -81,7 +81,7 @@ export interface ImageModel {
   represent: Model['represent'];
   /** Widths of h and z. */
   widths: { h: number; z?: number };
-  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder, or of the first layer of the method's own model. */
+  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder, or of the method's own model. */
   encoderVariables: Variable[];
   /** What a checkpoint holds: all that changes. */
   variables: Variable[];
@@ -114,8 +114,13 @@ export function copyNetwork(network: Network, other: Network, name: string): Net
   for (const each of [network, other])
     if (!isNetwork(each)) throw new InputError(`copyNetwork: expected two networks, got ${shown(each)}`);
   checkName('copyNetwork', name);
-  copyInitial(other.parameters, network.parameters);
-  copyInitial(other.statistics, network.statistics);
+  return copyTo(other, network, name);
+}
+
+/** Gives `other` the initial values of `from`, and other names. */
+function copyTo<T extends Pick<Network, 'parameters' | 'statistics'>>(other: T, from: T, name: string): T {
+  copyInitial(other.parameters, from.parameters);
+  copyInitial(other.statistics, from.statistics);
   for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
   return other;
 }
@@ -136,6 +141,7 @@ export function buildImageModel(
     ...{ network, encoder, image: { height, width, channels, mean, std, count } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
+    copyEncoder: (name) => copyTo(buildNetwork(run).encoder, encoder, name),
   });
   const { parameters = [], statistics = [], state = [], further = [], learningRateFactor, model } = recipe;
   const layers = model?.layers ?? [network];
@@ -150,7 +156,7 @@ export function buildImageModel(
       const h = encoder(x, mode);
       return { h, z: head(h, mode) };
     });
-  const kept = model?.layers[0] ?? encoder;
+  const kept = model?.encoder ?? model?.layers[0] ?? encoder;
   return {
     ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
     widths: widthsOf(represent, run.data),
@@ -236,6 +242,7 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
     lookEvery: Math.max(1, Math.round(perEpoch / LOOKS_PER_EPOCH)),
     saveEvery: perEpoch,
     learningRate: run.learningRate,
+    warmup: Math.round((run.method.warmup ?? 0) * perEpoch * run.epochs),
     rate,
     optimizers: [model.optimizer, ...model.further],
     schedules: model.recipe.schedules ?? {},

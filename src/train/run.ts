@@ -20,8 +20,10 @@ export interface Task<M> extends Pick<StepOptions, 'precision' | 'stepsInFlight'
   /** Updates from one look at the metrics to the next, and from one checkpoint to the next. */
   lookEvery: number;
   saveEvery: number;
-  /** The learning rate of the first step; it falls to 0 along a cosine. */
+  /** The learning rate of the first step after the warm-up; it falls to 0 along a cosine. */
   learningRate: number;
+  /** Updates in which the learning rate rises to that. Default 0. */
+  warmup?: number;
   /** The scalar input that the optimiser takes its learning rate from. */
   rate: Tensor;
   /** All optimisers of the update. */
@@ -176,8 +178,8 @@ function openTask<M>(
 }
 
 /** The values of a task's inputs at a step. */
-function valuesOf<M>({ steps, learningRate: base, schedules }: Task<M>) {
-  const rate = cosineSchedule({ steps, base });
+function valuesOf<M>({ steps, learningRate: base, warmup, schedules }: Task<M>) {
+  const rate = cosineSchedule({ steps, base, ...(warmup && { warmup }) });
   return (at: number): Record<string, number> => ({
     ...Object.fromEntries(Object.entries(schedules).map(([name, valueAt]) => [name, valueAt(at / steps)])),
     learningRate: rate(at),

@@ -30,6 +30,7 @@ import { logSumExp, softmax } from '../../src/ops/softmax.ts';
 import { tokenOrder } from '../../src/ops/token_order.ts';
 import { takeTokens } from '../../src/ops/tokens.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
+import { topTokens } from '../../src/ops/top_tokens.ts';
 import { triplets } from '../../src/ops/triplets.ts';
 import { upsample } from '../../src/ops/upsample.ts';
 import { adam } from '../../src/optim/adam.ts';
@@ -214,6 +215,7 @@ const GRAPHS: (() => Tensor[])[] = [
     const x = of(2, 5, D);
     return both(takeTokens(x, input([2, 3], 'u32')), x);
   }),
+  () => Object.values(topTokens(of(2, 5), { count: 3 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),
   () => trained((v) => lars(v, { learningRate: 1 })),

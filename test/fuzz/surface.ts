@@ -370,6 +370,7 @@ export const surface: Record<string, Entry> = {
   ),
   betaVaeScore: cpu(rows(1000, 2), someFactors, object({ votes: 50, tests: 20, batch: 8, seed: 1 })),
   gaussianTotalCorrelation: cpu(rows(1000, 2)),
+  frechetDistance: onGpu(rows(6, 4), rows(7, 4, 1)),
   linearCka: onGpu(rows(6, 4), rows(6, 3)),
   effectiveRank: onGpu(rows(6, 4), object({ centred: true, normalized: true })),
   spectrumOf: cpu(leaf('Float32Array(9)', () => Float32Array.of(2, 0, 0, 0, 1, 0, 0, 0, 3))),
@@ -466,6 +467,8 @@ export const surface: Record<string, Entry> = {
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
+  ddpmLoss: build(tensor([3, 4, 4, 1]), tensor([3, 4, 4, 1])),
+  rectifiedFlowLoss: build(tensor([3, 2]), tensor([3, 2]), tensor([3, 2])),
   dataNoiseLoss: build(tensor([8, 1]), tensor([8, 1])),
   maeLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
   vaeLoss: build(

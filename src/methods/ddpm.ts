@@ -48,7 +48,7 @@ export const ddpm = {
     const { seed, hyperparameters: own } = setting;
     const { network, average, units, recipe } = imageDenoiser(ddpm, setting, { ...own, seen: 50 });
     const alphaBar = noiseSchedule(own.cosine ? 'cosine' : 'linear', own.timesteps);
-    const generator = { ...units, ...ddim(alphaBar, average) };
+    const generator = { ...units, ...ddim(alphaBar, average, 1) };
     return {
       ...{ ...recipe, generator },
       loss({ x, step }) {

@@ -15,7 +15,7 @@ export const ddpmPlane = {
   year: 2020,
   summary: 'predict the noise in noised points of the plane; generate points from noise, and invert them',
   data: 'plane',
-  defaults: { density: 'ring', steps: 6000, learningRate: 2e-3 },
+  defaults: { density: 'ring', steps: 6000, learningRate: 4e-3 },
   hyperparameters,
   build({ seed, hyperparameters: own }) {
     const { network, units, parameters } = pointDenoiser(seed);

@@ -10,7 +10,7 @@ export const rectifiedFlowPlane = {
   year: 2022,
   summary: 'predict the velocity along straight lines from points of the plane to noise; generate and invert',
   data: 'plane',
-  defaults: { density: 'ring', steps: 6000, learningRate: 2e-3 },
+  defaults: { density: 'ring', steps: 6000, learningRate: 4e-3 },
   hyperparameters: {},
   build({ seed }) {
     const { network, units, parameters } = pointDenoiser(seed);

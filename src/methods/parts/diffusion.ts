@@ -121,18 +121,18 @@ const momentAt = (alphaBar: Float64Array, t: number): Moment => ({
 /**
  * A step of DDIM without noise, Song et al. 2020, arXiv 2010.02502, Equation 12 with sigma 0: the data that eps implies, noised with the
  * same eps to another moment. With eps at the earlier moment it is a step of the inversion (Section 4.3).
- * @param clip keeps the implied data in [-1, 1] (Ho et al.'s code), and takes the eps that implies the rest: for sampling
+ * @param clip keeps the implied data within -clip to clip (Ho et al.'s code), and takes the eps that implies the rest: for sampling
  */
 export function ddimStep(
   x: Tensor,
   eps: Tensor,
   from: Moment<Scalar>,
   to: Moment<Scalar>,
-  clip = false,
+  clip = Number.POSITIVE_INFINITY,
 ): Tensor {
   let x0 = div(sub(x, mul(eps, from.noise)), from.signal);
-  if (clip) {
-    x0 = clamp(x0, -1, 1);
+  if (Number.isFinite(clip)) {
+    x0 = clamp(x0, -clip, clip);
     eps = div(sub(x, mul(x0, from.signal)), from.noise);
   }
   return add(mul(x0, to.signal), mul(eps, to.noise));
@@ -151,10 +151,14 @@ export function heunStep(v: Denoiser, x: Tensor, from: Tensor, to: Tensor): Tens
 /** Below this share of signal, x says nothing of the data in f32: dividing by its root amplifies errors beyond use. */
 const LEAST_SIGNAL = 1e-5;
 
-/** DDIM of a network that predicts eps: T steps or any smaller number of them, evenly spaced. Data are clipped when sampling, not when inverting. */
+/**
+ * DDIM of a network that predicts eps: T steps or any smaller number of them, evenly spaced.
+ * @param clip the largest number in the data: what eps implies is clipped to it when sampling, not when inverting. Default: none
+ */
 export function ddim(
   alphaBar: Float64Array,
   predict: Denoiser,
+  clip?: number,
 ): Pick<Generator, 'mostSteps' | 'moments' | 'move'> {
   let last = alphaBar.length - 1;
   while (last > 1 && alphaBar[last] < LEAST_SIGNAL) last--;
@@ -164,7 +168,7 @@ export function ddim(
       Array.from({ length: steps + 1 }, (_, i) => momentAt(alphaBar, Math.round((i * last) / steps))),
     move(x, from, to, towards) {
       const eps = predict(x, mul(constant(1, [x.shape[0]]), from.t));
-      return ddimStep(x, eps, from, to, towards === 'data');
+      return ddimStep(x, eps, from, to, towards === 'data' ? clip : undefined);
     },
   };
 }

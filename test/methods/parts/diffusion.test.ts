@@ -152,7 +152,7 @@ test('a step of DDIM with the true noise is exact; clipped, the data that it imp
   const x = at(x0, from);
   const { plain, clipped } = await evaluate(
     { x: input([60]), eps: input([60]) },
-    ({ x, eps }) => ({ plain: ddimStep(x, eps, from, to), clipped: ddimStep(x, eps, from, to, true) }),
+    ({ x, eps }) => ({ plain: ddimStep(x, eps, from, to), clipped: ddimStep(x, eps, from, to, 1) }),
     { x, eps },
   );
   close(plain, at(x0, to), { rel: 1e-5, abs: 1e-5 });
@@ -163,7 +163,7 @@ test('a step of DDIM with the true noise is exact; clipped, the data that it imp
 
 test('DDIM of a Gaussian: to noise, and back, up to an error that falls with the number of steps', async () => {
   const alphaBar = noiseSchedule('linear', 1000);
-  const generator: Generator = { ...units, ...ddim(alphaBar, bestNoise(alphaBar)) };
+  const generator: Generator = { ...units, ...ddim(alphaBar, bestNoise(alphaBar), 1) };
   const x = data(50).map((v) => Math.min(0.99, Math.max(-0.99, v)));
   const last = alphaBar[1000];
   const truth = exact(x, [1, 0], [Math.sqrt(last), Math.sqrt(1 - last)]);
@@ -199,7 +199,7 @@ test("Heun's flow of a Gaussian: the error is of second order, there and back", 
 
 test('where the cosine schedule leaves no signal, trajectories begin earlier: there and back stays near', async () => {
   const alphaBar = noiseSchedule('cosine', 100);
-  const generator: Generator = { ...units, ...ddim(alphaBar, bestNoise(alphaBar)) };
+  const generator: Generator = { ...units, ...ddim(alphaBar, bestNoise(alphaBar), 1) };
   assert.is(generator.mostSteps, 99);
   const x = data(50).map((v) => Math.min(0.99, Math.max(-0.99, v)));
   const noise = await moved(generator, x, 99, 'noise');
@@ -211,7 +211,7 @@ test('a compiled trajectory, run step by step on the device, is the one within a
   const gpu = await device();
   const alphaBar = noiseSchedule('linear', 100);
   const generators: Generator[] = [
-    { ...units, ...ddim(alphaBar, bestNoise(alphaBar)) },
+    { ...units, ...ddim(alphaBar, bestNoise(alphaBar), 1) },
     { ...units, ...heunFlow(bestVelocity) },
   ];
   for (const generator of generators)

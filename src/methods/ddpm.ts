@@ -32,8 +32,8 @@ export function ddpmLoss(predicted: Tensor, noise: Tensor): Tensor {
 
 /**
  * DDPM: a U-Net predicts the noise in noised images. Samples are drawn by DDIM (Song et al. 2020, arXiv 2010.02502), whose inverse leads
- * from images to noise. `timesteps`: T; `cosine`: the schedule of Nichol and Dhariwal 2021 instead of the linear one; `width`: channels at full
- * size; `momentum` of the average of the weights that samples are drawn with (.9999 in the paper, for 800,000 steps).
+ * from images to noise. `timesteps`: T; `cosine`: the schedule of Nichol and Dhariwal 2021 instead of the linear one; `width`: channels of
+ * the U-Net; `momentum` of the average of the weights that samples are drawn with (.9999 in the paper, for 800,000 steps).
  */
 export const ddpm = {
   title: 'Denoising diffusion (DDPM)',

@@ -13,9 +13,9 @@ import { encoderOf, FIXED_SHARE, type ImageSetting, type Recipe } from '../metho
 import type { Denoiser, Generator } from './diffusion.ts';
 import { pixelsOf, standardized } from './vae.ts';
 
-/** Hyperparameters of the U-Net: channels at full size, and the momentum of the average of its weights. */
+/** Hyperparameters of the U-Net: its channels, a multiple of 8, and the momentum of the average of its weights. */
 export const averagedUNet = {
-  width: [16, { least: 8, most: 1024, whole: true }],
+  width: [32, { least: 8, most: 1024, whole: true }],
   momentum: [0.995, FIXED_SHARE],
 } as const;
 
@@ -31,12 +31,12 @@ export interface ImageDenoiser {
   recipe: Pick<Recipe<unknown>, 'model' | 'state' | 'after'>;
 }
 
-/** The U-Net sees squares of so many pixels as one with more channels: a quarter of the work (Hoogeboom et al. 2023, arXiv 2301.11093). */
+/** Squares of so many pixels are one pixel of the U-Net, with more channels: a quarter of the work (Hoogeboom et al. 2023, arXiv 2301.11093). */
 const PATCH = 2;
 
 /**
- * Builds the U-Net of images: `width` channels at full size, twice as many at half of it and below. h is the middle block's features of
- * clean images at the time `seen`, averaged over 3 x 3 windows with stride 2: they keep their places, coarsely.
+ * Builds the U-Net of images, of one level: 14 x 14 squares of images of 28 x 28, and 7 x 7 in the middle. h is the middle block's features
+ * of clean images at the time `seen`, averaged over 3 x 3 windows with stride 2: they keep their places, coarsely.
  * @param options.momentum of the average
  */
 export function imageDenoiser(
@@ -70,7 +70,9 @@ export function imageDenoiser(
     recipe: {
       model: {
         layers: [network],
-        represent: (x) => ({ h: pooled(network.middle(cut(scaled(x)), constant(options.seen, [x.shape[0]]))) }),
+        represent: (x) => ({
+          h: pooled(network.middle(cut(scaled(x)), constant(options.seen, [x.shape[0]]))),
+        }),
       },
       state: average.parameters,
       after: () => ema(average.parameters, network.parameters, options.momentum),

@@ -80,7 +80,7 @@ export async function roundTrips(
   const found: RoundTrip[] = [];
   try {
     for (const steps of numbers) {
-      const noise = await there.run(x as Float32Array<ArrayBuffer>, steps);
+      const noise = await there.run(x, steps);
       const again = await back.run(noise, steps);
       const { y } = await compute(device, () => ({ y: generator.unscaled(constant(again, [count, 2])) }));
       const mean = (of: (i: number) => number) => y.reduce((sum, _, i) => sum + of(i), 0) / y.length;

@@ -213,7 +213,7 @@ export interface Trajectory {
    * Moves samples [count, ...shape], as the network sees them, to the other end.
    * @param steps default: 100, or as many as the generator has
    */
-  run(x: Float32Array<ArrayBuffer>, steps?: number): Promise<Float32Array<ArrayBuffer>>;
+  run(x: Float32Array, steps?: number): Promise<Float32Array>;
   dispose(): void;
 }
 
@@ -246,7 +246,7 @@ export async function compileTrajectory(
   return {
     async run(x, steps = Math.min(100, generator.mostSteps)) {
       const moments = passed(generator, steps, towards);
-      writeVariable(device, state, x);
+      writeVariable(device, state, x as Float32Array<ArrayBuffer>);
       for (let i = 0; i < steps; i++) {
         const ends = { from: moments[i], to: moments[i + 1] };
         const values = Object.entries(ends).flatMap(([end, moment]) =>
@@ -254,7 +254,7 @@ export async function compileTrajectory(
         );
         await step.run(Object.fromEntries(values));
       }
-      return (await readVariable(device, state)) as Float32Array<ArrayBuffer>;
+      return (await readVariable(device, state)) as Float32Array;
     },
     dispose() {
       step.dispose();

@@ -42,7 +42,7 @@ export const ddpm = {
   summary: 'predict the noise in noised images; generate images from noise, and invert images to noise',
   data: 'images',
   views: 0,
-  defaults: { epochs: 8, batch: 64, learningRate: 2e-3 },
+  defaults: { epochs: 6, batch: 32, learningRate: 4e-3 },
   hyperparameters,
   build(setting) {
     const { seed, hyperparameters: own } = setting;

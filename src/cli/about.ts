@@ -41,7 +41,8 @@ export function aboutRun(
   labels: readonly ArrayLike<number>[],
   date: Date,
 ): About {
-  const name = options.data ? options.data[0].split(/[\\/]/).at(-1)! : 'Fashion-MNIST';
+  const { data } = options;
+  const name = Array.isArray(data) ? data[0].split(/[\\/]/).at(-1)! : (data ?? 'Fashion-MNIST');
   const { height, width, channels, mean, std } = train;
   const occurring = new Set(labels.flatMap((list) => Array.from(list)));
   return {

@@ -106,6 +106,11 @@ export interface ImageBatch {
   step: Scalar;
   /** More views of the same samples under another augmentation, [count N, H, W, C], view by view. */
   views: (count: number, augmentation: Augmentation) => Tensor;
+  /**
+   * For each sample an image that has most in common with it, [N, H, W, C]: where factors are known (`--data sprites`) another image of which one
+   * factor, chosen at random, has another value; elsewhere an augmented view of the same image. For a method that trains on pairs.
+   */
+  partners?: () => Tensor;
 }
 
 /** A batch of points on the plane, [N, 2]. */

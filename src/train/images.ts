@@ -15,6 +15,7 @@ import {
   type Dataset,
   rows,
 } from '../data/dataset.ts';
+import { otherFactor } from '../data/other_factor.ts';
 import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
@@ -186,19 +187,24 @@ export function imageStep(
     method.views === 0
       ? cleanBatch(data, { rows: batch, seed, step })
       : augment(data, { ...views, batch, seed, step });
+  const indices = () => batchIndices(data, { rows: batch, seed, step });
+  // The same samples, random numbers of another seed.
+  const other = ~seed >>> 0;
   const drawn: ImageBatch = {
     ...{ x, step },
     labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
-    // The same samples, random numbers of another seed.
     views: (count, augmentation) => {
-      const indices = batchIndices(data, { rows: batch, seed, step });
       const noise = viewNoise ?? augmentation.noise ?? views.noise;
       return augment(data, {
         ...scaledTo(data, augmentation),
         ...(noise !== undefined && { noise }),
-        ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
+        ...{ views: count, batch, indices: indices(), seed: other, step },
       });
     },
+    partners: () =>
+      data.factors
+        ? rows(data, otherFactor(data, indices(), { seed: other, step }))
+        : augment(data, { ...views, views: 1, batch, indices: indices(), seed: other, step }),
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
   const curves = recipe.curves?.();

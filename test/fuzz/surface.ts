@@ -55,7 +55,15 @@ const someImages = object({
   channels: 1,
   labels: labels(12),
   classes: 3,
+  factors: object({
+    names: value(['shape', 'x']),
+    values: value([3, 4]),
+    data: leaf('Uint32Array(24)', () => gridOfFactors()),
+  }),
 });
+/** Twelve images, one of each combination of a factor of three values and one of four. */
+const gridOfFactors = () =>
+  Uint32Array.from({ length: 24 }, (_, i) => (i % 2 ? (i >> 1) % 4 : Math.floor(i / 8)));
 const data = leaf('data set [12, 6, 6, 1]', () => aDataset());
 export function aDataset(): api.Dataset {
   const given = {
@@ -66,7 +74,8 @@ export function aDataset(): api.Dataset {
     channels: 1,
   };
   const known = Uint8Array.from({ length: 12 }, (_, i) => i % 3);
-  return api.dataset({ ...given, labels: known, classes: 3 } as api.Images);
+  const factors = { names: ['shape', 'x'], values: [3, 4], data: gridOfFactors() };
+  return api.dataset({ ...given, labels: known, classes: 3, factors } as api.Images);
 }
 const sets = object({ train: data, test: data });
 const forward = fn('(x) => mean', (x: api.Tensor) => api.reshape(x, [x.shape[0], -1]));
@@ -295,6 +304,7 @@ export const surface: Record<string, Entry> = {
       values: object({ shape: 3, scale: 2, orientation: 1, x: 2, y: 3, hue: 2 }),
     }),
   ),
+  otherFactor: build(data, tensor([3], 'u32'), object({ seed: 1, step: 2 })),
   quarterTurns: build(tensor([2, 3, 3, 1])),
   // The device.
   adoptDevice: {

@@ -60,7 +60,7 @@ export const iJepa = {
   defaults: { encoder: 'vit', epochs: 15, learningRate: 1e-3 },
   hyperparameters,
   curves: targetCurves,
-  collapses: [targetCollapse(0.09)],
+  collapses: [/* @__PURE__ */ targetCollapse(0.09)],
   build(setting) {
     const { seed, hyperparameters: own } = setting;
     const { encoder: target } = tokenEncoderOf(iJepa, setting);

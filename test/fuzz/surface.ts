@@ -467,6 +467,8 @@ export const surface: Record<string, Entry> = {
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
   dataNoiseLoss: build(tensor([8, 1]), tensor([8, 1])),
+  iJepaLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
+  nepaLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), object({ stopGradient: 1 })),
   maeLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
   vaeLoss: build(
     tensor([3, 4, 4, 1]),

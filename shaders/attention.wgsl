@@ -10,59 +10,64 @@ struct Params {
   tiles: u32,   // tiles of rows of the result, over all heads
   parts: u32,   // invocations, or workgroups, that make a tile of the result: each has some of its columns
   scale: f32,
+  causal: u32,  // keys after the query are masked
+  masked: u32,  // so are keys from lengths[sample] on
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
-override CAUSAL: bool = false;  // keys after the query are masked
-override LENGTHS: bool = false; // so are keys from lengths[sample] on
-override WIDE: bool = false;    // an invocation makes eight vec4s of columns, else four; a workgroup sixteen, else eight
+override WIDE: bool = false; // an invocation makes eight vec4s of columns, else four; a workgroup sixteen, else eight
 
 const LOWEST = -3.4028234e38;
 
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;
 @group(0) @binding(4) var<storage, read> lengths: array<u32>;
 
 // ---- rows ----
 
-// A head of a sample: where its queries and its keys begin, how many keys are not masked, and where its statistics begin.
-struct Head { queries: u32, keys: u32, count: u32, first: u32 }
+// A head of a sample: its first query and key among all rows, its first column, how many keys are not masked, where its statistics begin.
+struct Head { queries: u32, keys: u32, column: u32, count: u32, first: u32 }
 
 fn head_of(index: u32) -> Head {
   let sample = index / params.heads;
   let head = index % params.heads;
   var count = params.keys;
-  if (LENGTHS) { count = min(count, lengths[sample]); }
+  if (params.masked != 0u) { count = min(count, lengths[sample]); }
   return Head(
-    (sample * params.queries * params.heads + head) * params.width,
-    (sample * params.keys * params.heads + head) * params.width, count, index * params.queries);
+    sample * params.queries, sample * params.keys, head * params.width, count, index * params.queries);
 }
 
-// The places of a column of four rows from `row` on, of `count` rows that begin at `base`; rows after the last are the last.
-fn places(base: u32, row: u32, count: u32, column: u32) -> vec4u {
-  let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
-  return base + rows * (params.heads * params.width) + min(column, params.width - 1u);
+// Four rows from `row` on, of `count` rows that begin at `base`; rows after the last are the last.
+fn rows_at(base: u32, row: u32, count: u32) -> vec4u {
+  return base + min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
 }
 
+// Their places in a buffer, of a column of a head.
+fn places(h: Head, base: u32, row: u32, count: u32, column: u32) -> vec4u {
+  return rows_at(base, row, count) * (params.heads * params.width) + h.column + min(column, params.width - 1u);
+}
+
+// Vec4s of a column of four rows (q_at ... of lib/attention_rows.wgsl).
 fn rows_of_q(h: Head, row: u32, column: u32) -> mat4x4f {
-  let at = places(h.queries, row, params.queries, column);
-  return mat4x4f(q[at.x], q[at.y], q[at.z], q[at.w]);
+  let at = rows_at(h.queries, row, params.queries);
+  let c = h.column + min(column, params.width - 1u);
+  return mat4x4f(q_at(at.x, c), q_at(at.y, c), q_at(at.z, c), q_at(at.w, c));
 }
 
 fn rows_of_k(h: Head, row: u32, column: u32) -> mat4x4f {
-  let at = places(h.keys, row, params.keys, column);
-  return mat4x4f(k[at.x], k[at.y], k[at.z], k[at.w]);
+  let at = rows_at(h.keys, row, params.keys);
+  let c = h.column + min(column, params.width - 1u);
+  return mat4x4f(k_at(at.x, c), k_at(at.y, c), k_at(at.z, c), k_at(at.w, c));
 }
 
 fn rows_of_v(h: Head, row: u32, column: u32) -> mat4x4f {
-  let at = places(h.keys, row, params.keys, column);
-  return mat4x4f(v[at.x], v[at.y], v[at.z], v[at.w]);
+  let at = rows_at(h.keys, row, params.keys);
+  let c = h.column + min(column, params.width - 1u);
+  return mat4x4f(v_at(at.x, c), v_at(at.y, c), v_at(at.z, c), v_at(at.w, c));
 }
 
 fn rows_of_dy(h: Head, row: u32, column: u32) -> mat4x4f {
-  let at = places(h.queries, row, params.queries, column);
-  return mat4x4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+  let at = rows_at(h.queries, row, params.queries);
+  let c = h.column + min(column, params.width - 1u);
+  return mat4x4f(dy_at(at.x, c), dy_at(at.y, c), dy_at(at.z, c), dy_at(at.w, c));
 }
 
 // ---- tiles ----
@@ -98,18 +103,26 @@ fn cotangents(h: Head, i: u32, j: u32) -> Tile8 {
 // Up to which key, not included, each of four queries looks.
 fn ends_of(h: Head, i: u32) -> vec4u {
   var ends = vec4u(h.count);
-  if (CAUSAL) { ends = min(ends, vec4u(i) + vec4u(1u, 2u, 3u, 4u)); }
+  if (params.causal != 0u) { ends = min(ends, vec4u(i) + vec4u(1u, 2u, 3u, 4u)); }
   return ends;
 }
 
 // Up to which key, not included, any of eight queries looks.
 fn end_of(h: Head, i: u32) -> u32 {
-  if (CAUSAL) { return min(h.count, i + 8u); }
+  if (params.causal != 0u) { return min(h.count, i + 8u); }
   return h.count;
 }
 
 // Eight rows of a result: rows 0 to 3 in a, 4 to 7 in b, a vec4 of columns in each.
 struct Columns { a0: mat4x4f, a1: mat4x4f, a2: mat4x4f, a3: mat4x4f, a4: mat4x4f, a5: mat4x4f, a6: mat4x4f, a7: mat4x4f, b0: mat4x4f, b1: mat4x4f, b2: mat4x4f, b3: mat4x4f, b4: mat4x4f, b5: mat4x4f, b6: mat4x4f, b7: mat4x4f }
+
+// The same with the next vec4 in the first place.
+fn moved_up(o: Columns) -> Columns {
+  return Columns(o.a1, o.a2, o.a3, o.a4, o.a5, o.a6, o.a7, o.a7, o.b1, o.b2, o.b3, o.b4, o.b5, o.b6, o.b7, o.b7);
+}
+
+// How many vec4s of columns an invocation makes.
+fn columns() -> u32 { return rounds(select(4u, 8u, WIDE)); }
 
 // The first vec4 of columns of a part.
 fn first_column(part: u32) -> u32 { return part * select(4u, 8u, WIDE); }
@@ -157,7 +170,7 @@ fn scaled(m: mat4x4f, by: vec4f) -> mat4x4f { return mat4x4f(m[0] * by.x, m[1] *
 
 fn put_rows_of_y(h: Head, row: u32, column: u32, m: mat4x4f) {
   if (column >= params.width) { return; }
-  let at = places(h.queries, row, params.queries, column);
+  let at = places(h, h.queries, row, params.queries, column);
   if (row < params.queries) { y[at.x] = m[0]; }
   if (row + 1u < params.queries) { y[at.y] = m[1]; }
   if (row + 2u < params.queries) { y[at.z] = m[2]; }
@@ -222,15 +235,9 @@ fn attention_small(group: Group, @builtin(local_invocation_index) local: u32) {
   // A query without keys gives zeros.
   let share0 = 1.0 / select(sum0, vec4f(1.0), sum0 == vec4f(0.0));
   let share1 = 1.0 / select(sum1, vec4f(1.0), sum1 == vec4f(0.0));
-  put_rows_of_y(h, i, column, scaled(o.a0, share0)); put_rows_of_y(h, i + 4u, column, scaled(o.b0, share1));
-  put_rows_of_y(h, i, column + 1u, scaled(o.a1, share0)); put_rows_of_y(h, i + 4u, column + 1u, scaled(o.b1, share1));
-  put_rows_of_y(h, i, column + 2u, scaled(o.a2, share0)); put_rows_of_y(h, i + 4u, column + 2u, scaled(o.b2, share1));
-  put_rows_of_y(h, i, column + 3u, scaled(o.a3, share0)); put_rows_of_y(h, i + 4u, column + 3u, scaled(o.b3, share1));
-  if (WIDE) {
-    put_rows_of_y(h, i, column + 4u, scaled(o.a4, share0)); put_rows_of_y(h, i + 4u, column + 4u, scaled(o.b4, share1));
-    put_rows_of_y(h, i, column + 5u, scaled(o.a5, share0)); put_rows_of_y(h, i + 4u, column + 5u, scaled(o.b5, share1));
-    put_rows_of_y(h, i, column + 6u, scaled(o.a6, share0)); put_rows_of_y(h, i + 4u, column + 6u, scaled(o.b6, share1));
-    put_rows_of_y(h, i, column + 7u, scaled(o.a7, share0)); put_rows_of_y(h, i + 4u, column + 7u, scaled(o.b7, share1));
+  for (var n = 0u; n < columns(); n++) {
+    put_rows_of_y(h, i, column + n, scaled(o.a0, share0)); put_rows_of_y(h, i + 4u, column + n, scaled(o.b0, share1));
+    o = moved_up(o);
   }
   if (column == 0u) {
     put_statistics(h, i, high0, sum0);
@@ -258,7 +265,6 @@ fn attention_rows(group: Group, @builtin(local_invocation_index) local: u32) {
   row_numbers[index] = vec4f(s.high, s.log_sum, dot(sum, vec4f(1.0)), 0.0);
 }
 
-@group(0) @binding(5) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(6) var<storage, read> numbers: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> dq: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;
@@ -312,7 +318,7 @@ fn tiles_of(h: Head, i: u32, j: u32) -> Tiles {
 
 fn put_rows_of_dq(h: Head, row: u32, column: u32, m: mat4x4f) {
   if (column >= params.width) { return; }
-  let at = places(h.queries, row, params.queries, column);
+  let at = places(h, h.queries, row, params.queries, column);
   if (row < params.queries) { dq[at.x] = m[0]; }
   if (row + 1u < params.queries) { dq[at.y] = m[1]; }
   if (row + 2u < params.queries) { dq[at.z] = m[2]; }
@@ -347,21 +353,15 @@ fn attention_queries_small(group: Group, @builtin(local_invocation_index) local:
       t.s00 = t.s01; t.s10 = t.s11;
     }
   }
-  put_rows_of_dq(h, i, column, o.a0); put_rows_of_dq(h, i + 4u, column, o.b0);
-  put_rows_of_dq(h, i, column + 1u, o.a1); put_rows_of_dq(h, i + 4u, column + 1u, o.b1);
-  put_rows_of_dq(h, i, column + 2u, o.a2); put_rows_of_dq(h, i + 4u, column + 2u, o.b2);
-  put_rows_of_dq(h, i, column + 3u, o.a3); put_rows_of_dq(h, i + 4u, column + 3u, o.b3);
-  if (WIDE) {
-    put_rows_of_dq(h, i, column + 4u, o.a4); put_rows_of_dq(h, i + 4u, column + 4u, o.b4);
-    put_rows_of_dq(h, i, column + 5u, o.a5); put_rows_of_dq(h, i + 4u, column + 5u, o.b5);
-    put_rows_of_dq(h, i, column + 6u, o.a6); put_rows_of_dq(h, i + 4u, column + 6u, o.b6);
-    put_rows_of_dq(h, i, column + 7u, o.a7); put_rows_of_dq(h, i + 4u, column + 7u, o.b7);
+  for (var n = 0u; n < columns(); n++) {
+    put_rows_of_dq(h, i, column + n, o.a0); put_rows_of_dq(h, i + 4u, column + n, o.b0);
+    o = moved_up(o);
   }
 }
 
 fn put_rows_of_dk(h: Head, row: u32, column: u32, m: mat4x4f) {
   if (column >= params.width) { return; }
-  let at = places(h.keys, row, params.keys, column);
+  let at = places(h, h.keys, row, params.keys, column);
   if (row < params.keys) { dk[at.x] = m[0]; }
   if (row + 1u < params.keys) { dk[at.y] = m[1]; }
   if (row + 2u < params.keys) { dk[at.z] = m[2]; }
@@ -370,7 +370,7 @@ fn put_rows_of_dk(h: Head, row: u32, column: u32, m: mat4x4f) {
 
 fn put_rows_of_dv(h: Head, row: u32, column: u32, m: mat4x4f) {
   if (column >= params.width) { return; }
-  let at = places(h.keys, row, params.keys, column);
+  let at = places(h, h.keys, row, params.keys, column);
   if (row < params.keys) { dv[at.x] = m[0]; }
   if (row + 1u < params.keys) { dv[at.y] = m[1]; }
   if (row + 2u < params.keys) { dv[at.z] = m[2]; }
@@ -390,7 +390,7 @@ fn attention_keys_small(group: Group, @builtin(local_invocation_index) local: u3
   var o: Columns;
   var w: Columns;
   // Earlier queries do not look at these keys.
-  for (var i = select(0u, j, CAUSAL); i < params.queries && j < h.count; i += 8u) {
+  for (var i = select(0u, j, params.causal != 0u); i < params.queries && j < h.count; i += 8u) {
     let made = tiles_of(h, i, j);
     var p = Tile8(transpose(made.p.s00), transpose(made.p.s10), transpose(made.p.s01), transpose(made.p.s11));
     var ds = Tile8(transpose(made.ds.s00), transpose(made.ds.s10), transpose(made.ds.s01), transpose(made.ds.s11));
@@ -417,23 +417,10 @@ fn attention_keys_small(group: Group, @builtin(local_invocation_index) local: u3
       ds.s00 = ds.s01; ds.s10 = ds.s11;
     }
   }
-  put_rows_of_dk(h, j, column, o.a0); put_rows_of_dk(h, j + 4u, column, o.b0);
-  put_rows_of_dv(h, j, column, w.a0); put_rows_of_dv(h, j + 4u, column, w.b0);
-  put_rows_of_dk(h, j, column + 1u, o.a1); put_rows_of_dk(h, j + 4u, column + 1u, o.b1);
-  put_rows_of_dv(h, j, column + 1u, w.a1); put_rows_of_dv(h, j + 4u, column + 1u, w.b1);
-  put_rows_of_dk(h, j, column + 2u, o.a2); put_rows_of_dk(h, j + 4u, column + 2u, o.b2);
-  put_rows_of_dv(h, j, column + 2u, w.a2); put_rows_of_dv(h, j + 4u, column + 2u, w.b2);
-  put_rows_of_dk(h, j, column + 3u, o.a3); put_rows_of_dk(h, j + 4u, column + 3u, o.b3);
-  put_rows_of_dv(h, j, column + 3u, w.a3); put_rows_of_dv(h, j + 4u, column + 3u, w.b3);
-  if (WIDE) {
-    put_rows_of_dk(h, j, column + 4u, o.a4); put_rows_of_dk(h, j + 4u, column + 4u, o.b4);
-    put_rows_of_dv(h, j, column + 4u, w.a4); put_rows_of_dv(h, j + 4u, column + 4u, w.b4);
-    put_rows_of_dk(h, j, column + 5u, o.a5); put_rows_of_dk(h, j + 4u, column + 5u, o.b5);
-    put_rows_of_dv(h, j, column + 5u, w.a5); put_rows_of_dv(h, j + 4u, column + 5u, w.b5);
-    put_rows_of_dk(h, j, column + 6u, o.a6); put_rows_of_dk(h, j + 4u, column + 6u, o.b6);
-    put_rows_of_dv(h, j, column + 6u, w.a6); put_rows_of_dv(h, j + 4u, column + 6u, w.b6);
-    put_rows_of_dk(h, j, column + 7u, o.a7); put_rows_of_dk(h, j + 4u, column + 7u, o.b7);
-    put_rows_of_dv(h, j, column + 7u, w.a7); put_rows_of_dv(h, j + 4u, column + 7u, w.b7);
+  for (var n = 0u; n < columns(); n++) {
+    put_rows_of_dk(h, j, column + n, o.a0); put_rows_of_dk(h, j + 4u, column + n, o.b0);
+    put_rows_of_dv(h, j, column + n, w.a0); put_rows_of_dv(h, j + 4u, column + n, w.b0);
+    o = moved_up(o); w = moved_up(w);
   }
 }
 
@@ -460,11 +447,11 @@ fn scores_shared(h: Head, i: u32, j: u32, local: u32) -> mat4x4f {
   var t = mat4x4f();
   for (var c = 0u; c < params.width; c += 2u) {
     for (var step = 0u; step < 2u; step++) {
-      let at_q = places(h.queries, i + local % 32u, params.queries, c + step).x;
-      let at_k = places(h.keys, j + local % 32u, params.keys, c + step).x;
+      let at_q = rows_at(h.queries, i + local % 32u, params.queries).x;
+      let at_k = rows_at(h.keys, j + local % 32u, params.keys).x;
       var line = vec4f(0.0);
       if (c + step < params.width) {
-        if (local < 32u) { line = q[at_q]; } else { line = k[at_k]; }
+        if (local < 32u) { line = q_at(at_q, h.column + c + step); } else { line = k_at(at_k, h.column + c + step); }
       }
       lines[64u * step + local] = line;
     }
@@ -480,11 +467,11 @@ fn cotangents_shared(h: Head, i: u32, j: u32, local: u32) -> mat4x4f {
   var t = mat4x4f();
   for (var c = 0u; c < params.width; c += 2u) {
     for (var step = 0u; step < 2u; step++) {
-      let at_dy = places(h.queries, i + local % 32u, params.queries, c + step).x;
-      let at_v = places(h.keys, j + local % 32u, params.keys, c + step).x;
+      let at_dy = rows_at(h.queries, i + local % 32u, params.queries).x;
+      let at_v = rows_at(h.keys, j + local % 32u, params.keys).x;
       var line = vec4f(0.0);
       if (c + step < params.width) {
-        if (local < 32u) { line = dy[at_dy]; } else { line = v[at_v]; }
+        if (local < 32u) { line = dy_at(at_dy, h.column + c + step); } else { line = v_at(at_v, h.column + c + step); }
       }
       lines[64u * step + local] = line;
     }
@@ -497,7 +484,7 @@ fn cotangents_shared(h: Head, i: u32, j: u32, local: u32) -> mat4x4f {
 
 // Up to which key, not included, any of 32 queries looks.
 fn end_of_32(h: Head, i: u32) -> u32 {
-  if (CAUSAL) { return min(h.count, i + 32u); }
+  if (params.causal != 0u) { return min(h.count, i + 32u); }
   return h.count;
 }
 
@@ -652,7 +639,7 @@ fn attention_keys_shared(group: Group, @builtin(local_invocation_index) local: u
   let column = shared_column(index % params.parts, local);
   var k0 = mat4x4f(); var k1 = mat4x4f();
   var v0 = mat4x4f(); var v1 = mat4x4f();
-  for (var i = select(0u, j, CAUSAL); i < params.queries && j < h.count; i += 32u) {
+  for (var i = select(0u, j, params.causal != 0u); i < params.queries && j < h.count; i += 32u) {
     let block = block_shared(h, i, j, local);
     // Rows are keys now.
     put_weights(local % 8u * 4u, local / 8u, transpose(block.p));

@@ -1,4 +1,5 @@
-// Runs the tests in headless Chromium: node test/browser.mjs [PATTERN...] [--quick]. npm test calls it.
+// Runs the tests in headless Chromium: node test/browser.mjs [PATTERN...] [--quick]. npm test calls it. A line on its standard input
+// opens a second browser, which takes files from the same list: compiling kernels keeps one core busy for each.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
 import { join, normalize, relative, sep } from 'node:path';
@@ -69,7 +70,7 @@ async function bundle(names) {
 const urlOf = (path) => `/${relative(root, path).split(sep).join('/')}`;
 const moduleOf = (name) => `/bundle/${name.replace(/\.ts$/, '.js')}`;
 
-/** The page: the harness, and every file as something to import. */
+/** The page: the harness, and every file as something to import, taken when the ones before are done. */
 function page(names, failures) {
   const load = (name) =>
     failures.has(name)
@@ -80,9 +81,15 @@ function page(names, failures) {
 <script type="module">
 import { runFiles } from ${JSON.stringify(moduleOf('test/harness.ts'))};
 const query = new URLSearchParams(location.search);
-runFiles([${files.join(',\n')}], {
+const files = [${files.join(',\n')}];
+async function* taken() {
+  for (let i = await hostNext(); i < files.length; i = await hostNext()) yield files[i];
+}
+runFiles(taken(), {
   say: (line) => hostSay(line),
   progress: (state) => hostProgress(state),
+  built: (entry) => hostBuilt(entry),
+  isBuilt: (entry) => hostIsBuilt(entry),
   seed: query.get('HYPERSPHERE_TEST_SEED') ?? undefined,
   quick: query.has('quick'),
 }).catch((error) => console.error(error.stack));
@@ -121,51 +128,78 @@ const { outputs, failures } = await bundle(names);
 const { server, url } = await serve(finder(page(names, failures), outputs), {
   headers: { 'cache-control': 'no-store' },
 });
-const browser = await puppeteer.launch({ executablePath, headless: true, args: flags });
-const tab = await browser.newPage();
 
-let state = { passed: 0, failed: 0, done: false };
+/** What each page has counted, and what it is busy with. */
+const states = [];
 let extra = 0; // failures that no test reported
-let end = () => {};
-const over = new Promise((resolve) => {
-  end = resolve;
-});
+let taken = 0;
+const built = new Set();
 
-function record(news) {
-  state = news;
+function record() {
   const result = process.env.HYPERSPHERE_TEST_RESULT;
-  if (result) writeFileSync(result, JSON.stringify({ ...state, failed: state.failed + extra }));
-  if (state.done) end();
+  if (!result) return;
+  const sum = (key) => states.reduce((total, state) => total + state[key], 0);
+  const done = states.every((state) => state.done);
+  const [{ running, until } = {}] = states.filter((one) => one.until).sort((a, b) => a.until - b.until);
+  writeFileSync(
+    result,
+    JSON.stringify({ passed: sum('passed'), failed: sum('failed') + extra, done, running, until }),
+  );
 }
 
-function broke(what, where = state.running) {
-  extra++;
-  console.log(`FAIL ${where ?? 'the page'}: ${mapStack(what, outputs)}`);
+/** Runs files in a browser of its own until none is left. */
+async function runPage() {
+  const place = states.push({ passed: 0, failed: 0, done: false }) - 1;
+  let end = () => {};
+  const over = new Promise((resolve) => {
+    end = resolve;
+  });
+  const broke = (what) => {
+    extra++;
+    console.log(`FAIL ${states[place].running ?? 'the page'}: ${mapStack(what, outputs)}`);
+  };
+  const browser = await puppeteer.launch({ executablePath, headless: true, args: flags });
+  if (!place) console.log(`${await browser.version()}, ${names.length} test files`);
+  const tab = await browser.newPage();
+  await tab.exposeFunction('hostSay', (line) => console.log(mapStack(line, outputs)));
+  await tab.exposeFunction('hostNext', () => taken++);
+  await tab.exposeFunction('hostBuilt', (entry) => void built.add(entry));
+  await tab.exposeFunction('hostIsBuilt', (entry) => built.has(entry));
+  await tab.exposeFunction('hostProgress', (state) => {
+    states[place] = state;
+    record();
+    if (state.done) end();
+  });
+  tab.on('console', (message) => {
+    if (message.type() === 'error') broke(`console error: ${message.text()} ${message.location().url ?? ''}`);
+    else if (message.type() === 'log') console.log(message.text());
+  });
+  tab.on('pageerror', (error) => broke(`page error: ${error.stack ?? error}`));
+  // A crashed page says nothing more: its run ends here, and its missing `done` counts as a failure.
+  tab.on('error', (error) => {
+    console.log(`FAIL ${states[place].running ?? 'the page'}: ${error.message}`);
+    end();
+  });
+  browser.on('disconnected', end);
+  const query = new URLSearchParams();
+  if (process.env.HYPERSPHERE_TEST_SEED)
+    query.set('HYPERSPHERE_TEST_SEED', process.env.HYPERSPHERE_TEST_SEED);
+  if (args.includes('--quick')) query.set('quick', '');
+  await tab.goto(`${url}?${query}`);
+  await over;
+  browser.off('disconnected', end);
+  await browser.close();
 }
 
-await tab.exposeFunction('hostSay', (line) => console.log(mapStack(line, outputs)));
-await tab.exposeFunction('hostProgress', record);
-tab.on('console', (message) => {
-  if (message.type() === 'error') broke(`console error: ${message.text()} ${message.location().url ?? ''}`);
-  else if (message.type() === 'log') console.log(message.text());
+const running = [runPage()];
+process.stdin.once('data', () => {
+  if (taken < names.length) running.push(runPage());
 });
-tab.on('pageerror', (error) => broke(`page error: ${error.stack ?? error}`));
-// A crashed page says nothing more: the run ends here, and its missing `done` counts as a failure.
-tab.on('error', (error) => {
-  console.log(`FAIL ${state.running ?? 'the page'}: ${error.message}`);
-  end();
-});
-browser.on('disconnected', end);
-
-console.log(`${await browser.version()}, ${names.length} test files`);
-const query = new URLSearchParams();
-if (process.env.HYPERSPHERE_TEST_SEED) query.set('HYPERSPHERE_TEST_SEED', process.env.HYPERSPHERE_TEST_SEED);
-if (args.includes('--quick')) query.set('quick', '');
-await tab.goto(`${url}?${query}`);
-await over;
-if (state.done) record(state);
-browser.off('disconnected', end);
-await browser.close();
+// The second may be opened while the first runs.
+for (let i = 0; i < running.length; i++) await running[i];
+process.stdin.destroy();
+record();
 server.closeAllConnections();
 server.close();
-process.exitCode = state.done && !state.failed && !extra ? 0 : 1;
+const good = states.every(({ done, failed }) => done && !failed) && !extra;
+process.exitCode = good ? 0 : 1;

@@ -33,6 +33,9 @@ export interface Progress extends Counts {
 export interface Host {
   say: (line: string) => void;
   progress: (state: Progress) => void;
+  /** Notes an entry point whose pipeline a test has built, and says whether any has; tests of one runtime may run in several pages. */
+  built?: (entry: string) => void;
+  isBuilt?: (entry: string) => Promise<boolean>;
   /** HYPERSPHERE_TEST_SEED, where given. */
   seed?: string;
   quick?: boolean;
@@ -160,12 +163,15 @@ function clip(text: string): string {
   return plain.length > 4000 ? `${plain.slice(0, 4000)} ...` : plain;
 }
 
-/** Loads and runs the files one after the other; an error while loading one fails that one. */
-export async function runFiles(files: TestFile[], by: Host): Promise<Counts> {
+/** Loads and runs the files one after the other, as they come; an error while loading one fails that one. */
+export async function runFiles(
+  files: Iterable<TestFile> | AsyncIterable<TestFile>,
+  by: Host,
+): Promise<Counts> {
   host = by;
   baseSeed = host.seed ? Number(host.seed) >>> 0 : Date.now() >>> 0;
   listenForStrays();
-  for (const each of files) await runFile(each);
+  for await (const each of files) await runFile(each);
   host.progress({ ...counts, done: true });
   return counts;
 }
@@ -218,12 +224,25 @@ export function device(): Promise<Device> {
   return opening;
 }
 
+const built = new Set<string>();
+const noteBuilt = (entry: string) => void built.add(entry);
+
+/** Whether a test of this run has built a pipeline of an entry point of the library on this runtime's device. */
+export const isBuilt = async (entry: string): Promise<boolean> =>
+  host.isBuilt ? host.isBuilt(entry) : built.has(entry);
+
 async function openShared(): Promise<Device> {
   const { openDevice } = await import('../src/gpu/device.ts');
   const { targetOf } = await import('../src/runtime/software.ts');
   const made = await openDevice();
   // Plans that tests make by themselves are those of `compile`.
   await targetOf(made);
+  const { get } = made.pipelines;
+  made.pipelines.get = async (key) => {
+    const pipeline = await get(key);
+    (host.built ?? noteBuilt)(key.entry);
+    return pipeline;
+  };
   opened = made;
   made.gpu.lost.then(({ reason, message }) => {
     if (opened === made) forgetDevice();

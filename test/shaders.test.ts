@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { fieldsOf } from '../src/graph/uniforms.ts';
 import { minifyWgsl } from '../tools/wgsl.mjs';
-import { device, readAsset, test } from './harness.ts';
+import { device, isBuilt, readAsset, test } from './harness.ts';
 
 const text = async (path: string) => new TextDecoder().decode(await readAsset(path));
 
@@ -72,7 +72,7 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   const software = (name: string) => name.includes('/software/');
   const plain = libs.filter(
     (lib) =>
-      !/\/(lanes|operands|fours|sums|rows|result|texels|images)/.test(lib) &&
+      !/\/(lanes|operands|fours|sums|rows|result|texels|images|attention)/.test(lib) &&
       (!convolution(lib) || convolution(path)) &&
       (!software(lib) || software(path)),
   );
@@ -104,10 +104,17 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
           ['const TALLEST = 8192u;', ...lib(...names, quads ? 'fours_quad' : 'fours_alone')].join('\n'),
       )
     : [''];
+  const read = /\bq_at\(/.test(code)
+    ? [
+        ['attention_rows'],
+        ['attention_rows_texture', 'texels'],
+        ['attention_rows_sampled', 'texels_folded'],
+      ].map((names) => ['const TALLEST = 8192u;', ...lib(...names)].join('\n'))
+    : operands;
   // Each of a kind once, not all with all.
-  const most = Math.max(values.length, operands.length, results.length);
+  const most = Math.max(values.length, read.length, results.length);
   return Array.from({ length: most }, (_, i) =>
-    [shared, ...[values, operands, results].map((list) => list[i % list.length])].join('\n'),
+    [shared, ...[values, read, results].map((list) => list[i % list.length])].join('\n'),
   );
 }
 
@@ -138,11 +145,12 @@ for (const path of kernels) {
         assert.equal(await complaints(module, path), []);
         const entries = entriesOf(code);
         assert.ok(entries.length, 'no entry point');
-        // Large tiles take a second each on a processor: the pipelines of the other forms are made by the tests of the ops.
+        // Large tiles take a second each on a processor: the tests of the ops make the pipelines of the other forms, and most of these.
         if (i) continue;
         await Promise.all(
-          entries.map(({ name }) =>
-            gpu
+          entries.map(async ({ name }) => {
+            if (await isBuilt(name)) return;
+            await gpu
               .createComputePipelineAsync({
                 label: name,
                 layout: 'auto',
@@ -150,8 +158,8 @@ for (const path of kernels) {
               })
               .catch((error) => {
                 throw new Error(`${path}: ${name}: ${error.message}`);
-              }),
-          ),
+              });
+          }),
         );
       }
     },

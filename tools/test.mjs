@@ -22,8 +22,9 @@ import {
  * Runs one runtime's tests. It keeps its counts, and what it is busy with and until when, in a small file: so a
  * crash loses no counts, and a test that blocks its thread (no timer fires there) is ended from here.
  * @param {string} label before each line, where several run at once
+ * @param {Promise<void>} [more] from when on the program may use a second core: it is sent a line
  */
-function runTests(program, args, extra, label) {
+function runTests(program, args, extra, label, more) {
   const folder = mkdtempSync(join(tmpdir(), 'hypersphere-test-'));
   const file = join(folder, 'result.json');
   const env = { ...denoEnvironment(), NO_COLOR: '1', ...extra, HYPERSPHERE_TEST_RESULT: file };
@@ -34,7 +35,9 @@ function runTests(program, args, extra, label) {
       return undefined;
     }
   };
-  const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env });
+  const child = spawn(program, args, { cwd: root, stdio: [more ? 'pipe' : 'ignore', 'pipe', 'pipe'], env });
+  child.stdin?.on('error', () => {}); // It may have ended before.
+  more?.then(() => child.stdin.end('\n'));
   for (const input of [child.stdout, child.stderr])
     createInterface({ input }).on('line', (line) => console.log(label.padEnd(10) + line));
   const watchdog = setInterval(() => {
@@ -60,9 +63,9 @@ function runTests(program, args, extra, label) {
 
 const denoTests = (args, env) =>
   runTests(denoBinary(), [...denoFlags, inRoot('test', 'run.ts'), ...args], env, 'Deno');
-const browserTests = (args, browser) => {
+const browserTests = (args, browser, more) => {
   const env = { PUPPETEER_EXECUTABLE_PATH: browser };
-  return runTests(process.execPath, [inRoot('test', 'browser.mjs'), ...args], env, 'Chromium');
+  return runTests(process.execPath, [inRoot('test', 'browser.mjs'), ...args], env, 'Chromium', more);
 };
 
 /** Prints the counts and returns the exit code: a run that found nothing to run is no success. */
@@ -81,11 +84,9 @@ export async function test(args) {
   const browser = inChromium ? setUpBrowser() : '';
   if (args.length) console.log('a part of the tests only, without types and lint');
   const checks = args.length ? [] : [tsc('--noEmit'), biome('check', '.')];
-  // Both at once: what takes longest, compiling kernels, keeps one core busy.
-  const counts = await Promise.all([
-    inDeno && denoTests(patterns),
-    inChromium && browserTests(patterns, browser),
-  ]);
+  // Both at once: what takes longest, compiling kernels, keeps one core busy. Chromium takes longer, so it gets the other one then.
+  const deno = inDeno ? denoTests(patterns) : Promise.resolve();
+  const counts = await Promise.all([deno, inChromium && browserTests(patterns, browser, deno)]);
   if (!args.length) counts.push(await demoTests(['--short']));
   const sum = (name) => counts.reduce((total, one) => total + (one ? one[name] : 0), 0);
   return finish({ passed: sum('passed'), failed: sum('failed') + checks.filter((ok) => !ok).length });

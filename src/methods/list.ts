@@ -1,12 +1,17 @@
 // Every method, with its loss: a new one is one line here. The library exports all of it.
+export * from './ada_gvae.ts';
 export * from './align_uniform.ts';
 export * from './alignment.ts';
+export * from './autoencoder.ts';
 export * from './barlow_twins.ts';
+export * from './beta_tcvae.ts';
+export * from './beta_vae.ts';
 export * from './byol.ts';
 export * from './data_noise.ts';
 export * from './dcl.ts';
 export * from './dhel.ts';
 export * from './dino.ts';
+export * from './factor_vae.ts';
 export * from './i_jepa.ts';
 export * from './info_nce.ts';
 export * from './lejepa.ts';
@@ -26,4 +31,5 @@ export * from './triplet.ts';
 export * from './uniformity.ts';
 export * from './vae.ts';
 export * from './vicreg.ts';
+export * from './vq_vae.ts';
 export * from './w_mse.ts';

@@ -1,4 +1,5 @@
 import attentionWgsl from '../../shaders/attention.wgsl' with { type: 'text' };
+import rowsWgsl from '../../shaders/lib/attention_rows.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import tile8Wgsl from '../../shaders/lib/tile8.wgsl' with { type: 'text' };
 import { checkNumber, shown } from '../gpu/check.ts';
@@ -21,15 +22,17 @@ export interface AttentionOptions {
 }
 
 interface Settings {
+  samples: number;
   heads: number;
   scale: number;
   causal: boolean;
 }
 
+/** Rows of all samples: [samples queries, D] and [samples keys, D]. */
 type Inputs = [q: Tensor, k: Tensor, v: Tensor, lengths: Tensor | null];
 type GradientInputs = [...Inputs, dy: Tensor, numbers: Tensor];
 
-const source = [attentionWgsl, gridWgsl, tile8Wgsl];
+const source = [attentionWgsl, rowsWgsl, gridWgsl, tile8Wgsl];
 
 /** Who makes a tile of a result, of `side` rows, and vec4s of its columns that each makes: the second where a head has more than the first. */
 const FORMS = {
@@ -52,23 +55,28 @@ const KEYS = { small: 'attention_keys_small', shared: 'attention_keys_shared' };
 
 /** The kernel of a pass: tiles of `rows` rows of each head, against all of `others`, with so many inner products of rows for each pair. */
 function tiled<I extends Inputs | GradientInputs>(
-  { inputs: [q, k, , lengths], options: { heads, scale, causal } }: Call<Settings, I>,
+  call: Call<Settings, I>,
   target: Target,
   { rows, others, products }: { rows: number; others: number; products: number },
   entries: Record<Form, string>,
 ): Pick<Kernel<Settings, I>, 'source' | 'entry' | 'uniform' | 'constants' | 'rounds' | 'invocations'> {
+  const { inputs, options } = call;
+  const { samples, heads, scale, causal } = options;
+  const sizes = sizesOf(call);
   const form = formFor(rows, target);
   const { side, columns, lanes } = FORMS[form];
-  const [N, queries, D] = q.shape;
-  const width = D / heads / 4;
+  const width = inputs[0].shape[1] / heads / 4;
   const wide = width > columns[0];
   const parts = Math.ceil(width / columns[Number(wide)]);
-  const tiles = N * heads * Math.ceil(rows / side);
+  const tiles = samples * heads * Math.ceil(rows / side);
   return {
     source,
     entry: entries[form],
-    uniform: () => ({ heads, queries, keys: k.shape[1], width, tiles, parts, scale }),
-    constants: () => ({ CAUSAL: Number(causal), LENGTHS: Number(lengths !== null), WIDE: Number(wide) }),
+    uniform: () => ({
+      ...{ heads, ...sizes, width, tiles, parts, scale },
+      ...{ causal: Number(causal), masked: Number(inputs[3] !== null) },
+    }),
+    constants: () => ({ WIDE: Number(wide) }),
     rounds: (): Rounds => ({
       size: others,
       rounds: (n) => Math.ceil(n / side) * (products * (roundsOf[form] * width + 1) + 30),
@@ -78,16 +86,22 @@ function tiled<I extends Inputs | GradientInputs>(
   };
 }
 
-const sizesOf = ([q, k]: Inputs | GradientInputs) => ({ queries: q.shape[1], keys: k.shape[1] });
+const sizesOf = <I extends Inputs | GradientInputs>({
+  inputs: [q, k],
+  options: { samples },
+}: Call<Settings, I>) => ({
+  queries: q.shape[0] / samples,
+  keys: k.shape[0] / samples,
+});
 
 const attentionOp = op({
   name: 'attention',
-  shape: ([q]: Inputs, { heads }: Settings) => [
+  shape: ([q]: Inputs, { samples, heads }: Settings) => [
     { shape: q.shape },
-    { shape: [q.shape[0] * heads, q.shape[1], 2] },
+    { shape: [samples * heads, q.shape[0] / samples, 2] },
   ],
   kernel(call, target): Kernel<Settings, Inputs> {
-    const { queries, keys } = sizesOf(call.inputs);
+    const { queries, keys } = sizesOf(call);
     return {
       ...tiled(call, target, { rows: queries, others: keys, products: 1 }, FORWARD),
       inputs: ['q', 'k', 'v', 'lengths'],
@@ -114,11 +128,11 @@ const numbersOp = op({
     entry: 'attention_rows',
     inputs: ['y_read', 'dy_read', 'statistics_read'],
     outputs: ['row_numbers'],
-    uniform: ({ inputs: [y], outputs: [numbers], options: { heads, scale } }) => ({
-      ...{ heads, queries: y.shape[1], keys: 0, width: y.shape[2] / heads / 4 },
-      ...{ tiles: numbers.size / 4, parts: 1, scale },
+    uniform: ({ inputs: [y], outputs: [numbers], options: { samples, heads, scale } }) => ({
+      ...{ heads, queries: y.shape[0] / samples, keys: 0, width: y.shape[1] / heads / 4 },
+      ...{ tiles: numbers.size / 4, parts: 1, scale, causal: 0, masked: 0 },
     }),
-    rounds: ({ inputs: [y] }) => y.shape[2] / 4 + 1,
+    rounds: ({ inputs: [y] }) => y.shape[1] / 4 + 1,
     invocations: ({ outputs: [numbers] }) => numbers.size / 4,
   },
 });
@@ -129,7 +143,7 @@ const queriesOp = op({
   name: 'attentionQueriesGradient',
   shape: ([q]: GradientInputs, _: Settings) => q.shape,
   kernel(call, target): Kernel<Settings, GradientInputs> {
-    const { queries, keys } = sizesOf(call.inputs);
+    const { queries, keys } = sizesOf(call);
     return {
       ...tiled(call, target, { rows: queries, others: keys, products: 2 }, QUERIES),
       inputs: GRADIENT_INPUTS,
@@ -142,7 +156,7 @@ const keysOp = op({
   name: 'attentionKeysGradient',
   shape: ([, k, v]: GradientInputs, _: Settings) => [{ shape: k.shape }, { shape: v.shape }],
   kernel(call, target): Kernel<Settings, GradientInputs> {
-    const { queries, keys } = sizesOf(call.inputs);
+    const { queries, keys } = sizesOf(call);
     return {
       ...tiled(call, target, { rows: keys, others: queries, products: 2 }, KEYS),
       inputs: GRADIENT_INPUTS,
@@ -151,11 +165,12 @@ const keysOp = op({
   },
 });
 
-/** Heads of whole vec4s: zeros change no inner product. */
-function fill(x: Tensor, heads: number, width: number): Tensor {
-  const [N, T] = x.shape;
-  const padded = pad(reshape(x, [N * T * heads, width]), { before: [0, 0], after: [0, -width & 3] });
-  return reshape(padded, [N, T, padded.size / (N * T)]);
+/** Rows [N T, heads width] with heads of whole vec4s: zeros change no inner product. */
+function rowsOf(x: Tensor, heads: number): Tensor {
+  const [N, T, D] = x.shape;
+  if ((D / heads) % 4 === 0) return reshape(x, [N * T, D]);
+  const after = [0, -(D / heads) & 3];
+  return reshape(pad(reshape(x, [N * T * heads, D / heads]), { before: [0, 0], after }), [N * T, -1]);
 }
 
 /**
@@ -196,14 +211,10 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const width = D / heads;
   const { scale = 1 / Math.sqrt(width) } = options;
   if (!Number.isFinite(scale)) throwShapeError('attention', `expected a finite scale, got ${shown(scale)}`);
-  const inputs = (width % 4 ? [q, k, v].map((x) => fill(x, heads, width)) : [q, k, v]) as [
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
-  const settings: Settings = { heads, scale, causal };
-  const [y] = attentionOp([...inputs, lengths && stopGradient(lengths)], settings);
-  if (width % 4 === 0) return y;
-  const whole = reshape(y, [N * T * heads, y.size / (N * T * heads)]);
-  return reshape(slice(whole, { starts: [0, 0], sizes: [N * T * heads, width] }), [N, T, D]);
+  const settings: Settings = { samples: N, heads, scale, causal };
+  const [rows, keys, values] = [q, k, v].map((x) => rowsOf(x, heads));
+  const [y] = attentionOp([rows, keys, values, lengths && stopGradient(lengths)], settings);
+  if (width % 4 === 0) return reshape(y, q.shape);
+  const whole = reshape(y, [N * T * heads, -1]);
+  return reshape(slice(whole, { starts: [0, 0], sizes: [N * T * heads, width] }), q.shape);
 }

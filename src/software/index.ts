@@ -7,6 +7,7 @@ import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: '
 import quadWgsl from '../../shaders/software/lib/sums_quad.wgsl' with { type: 'text' };
 import type { SoftwareAdapter } from '../gpu/target.ts';
 import type { Call, Kernel, Software } from '../graph/op.ts';
+import { attentionInTextures } from './attention.ts';
 import { largePartial, largeWeights } from './contrast.ts';
 import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
 import { largeProduct } from './matmul.ts';
@@ -53,6 +54,9 @@ const CHOICES = new Map<string, Choice>([
   ['conv2dFilterGradient', largeFilterGradient],
   ['contrastPartial', largePartial],
   ['contrastWeights', largeWeights],
+  ['attention', attentionInTextures],
+  ['attentionQueriesGradient', attentionInTextures],
+  ['attentionKeysGradient', attentionInTextures],
   ['topKSimilar', largeTopK],
   ['logisticLogits', probe],
   ['logisticProducts', probe],

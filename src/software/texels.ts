@@ -1,3 +1,5 @@
+import texelsWgsl from '../../shaders/software/lib/texels.wgsl' with { type: 'text' };
+import foldedWgsl from '../../shaders/software/lib/texels_folded.wgsl' with { type: 'text' };
 import type { Tensor } from '../graph/tensor.ts';
 import type { Settings } from './settings.ts';
 
@@ -22,3 +24,13 @@ export function texelsOf(
   const width = Math.ceil(size / rows / 4);
   return [width * Math.ceil(rows / side), Math.min(Math.ceil(rows / 4) * 4, side)];
 }
+
+/** Whether a texture holds a tensor. */
+export const fits = (x: Tensor, settings: Settings): boolean =>
+  texelsOf(x, settings)[0] <= settings.textureSide;
+
+/** WGSL that finds the texels of tensors. */
+export const placesOf = (xs: readonly Tensor[], settings: Settings): string[] =>
+  xs.some((x) => isTall(x, settings))
+    ? [`const TALLEST = ${settings.textureSide}u;`, foldedWgsl]
+    : [texelsWgsl];

@@ -11,12 +11,10 @@ import resultLanesTextureWgsl from '../../shaders/software/lib/result_lanes_text
   type: 'text',
 };
 import resultTextureWgsl from '../../shaders/software/lib/result_texture.wgsl' with { type: 'text' };
-import texelsWgsl from '../../shaders/software/lib/texels.wgsl' with { type: 'text' };
-import foldedWgsl from '../../shaders/software/lib/texels_folded.wgsl' with { type: 'text' };
 import type { Call, Kernel } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { Settings } from './settings.ts';
-import { isTall, texelsOf } from './texels.ts';
+import { fits, placesOf } from './texels.ts';
 
 const QUADS = 'enable subgroups; diagnostic(off, subgroup_uniformity); ';
 
@@ -44,14 +42,12 @@ export function onOperands(
   { more = [], quads = false }: { more?: readonly string[]; quads?: boolean } = {},
 ) {
   const operands = inputs.slice(0, 2) as Tensor[];
-  const fits = (x: Tensor) => texelsOf(x, settings)[0] <= settings.textureSide;
-  const inTextures = work > settings.largeTiles && operands.every(fits);
+  const inTextures = work > settings.largeTiles && operands.every((x) => fits(x, settings));
   const sampled = settings.textures === 'sampled';
   const share = inTextures && quads && settings.quads;
-  const texels = operands.some((x) => isTall(x, settings))
-    ? [`const TALLEST = ${settings.textureSide}u;`, foldedWgsl]
-    : [texelsWgsl];
-  const reading = inTextures ? [sampled ? sampledWgsl : texturesWgsl, ...texels] : [buffersWgsl];
+  const reading = inTextures
+    ? [sampled ? sampledWgsl : texturesWgsl, ...placesOf(operands, settings)]
+    : [buffersWgsl];
   const plain = replaced(own, new Map([buffersWgsl, aloneWgsl].map((text) => [text, []])));
   const source = [...plain, ...more, ...reading, share ? quadWgsl : aloneWgsl];
   const kernel: Kernel = {

@@ -26,7 +26,8 @@ export interface Task<M> extends Pick<StepOptions, 'precision' | 'stepsInFlight'
   warmup?: number;
   /** The scalar input that the optimiser takes its learning rate from. */
   rate: Tensor;
-  optimizer: Optimizer;
+  /** All optimisers of the update. */
+  optimizers: readonly Optimizer[];
   /** Numbers that change with the share of the training that is done. */
   schedules: Record<string, (done: number) => number>;
   /** What a checkpoint holds: all that changes. */
@@ -166,13 +167,13 @@ function openTask<M>(
   from: Saved | null,
   onProgress?: (done: number, total: number) => void,
 ): Promise<Session<M>> {
-  const { optimizer, variables, precision, stepsInFlight } = task;
+  const { optimizers, variables, precision, stepsInFlight } = task;
   const scalars = Object.fromEntries(Object.keys(task.schedules).map((name) => [name, scalar()]));
   return openSession(device, {
     inputs: { ...scalars, learningRate: task.rate },
     build: ({ step }) => task.build(step, scalars),
     watch: () => task.watch(device),
-    ...{ optimizer, variables, from, precision, stepsInFlight, onProgress },
+    ...{ optimizers, variables, from, precision, stepsInFlight, onProgress },
   });
 }
 

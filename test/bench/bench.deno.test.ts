@@ -6,7 +6,7 @@ import { firstWorks, parse } from './options.ts';
 import { emptyResult, type Results } from './results.ts';
 import { exponent } from './statistics.ts';
 import { tableOf } from './table.ts';
-import { inputsOf, series, works } from './works.ts';
+import { ddimSteps, inputsOf, series, works } from './works.ts';
 
 const near = (actual: number, expected: number) =>
   assert.ok(Math.abs(actual / expected - 1) < 1e-9, `expected ${expected}, got ${actual}`);
@@ -29,6 +29,12 @@ test('operations: products count two a multiply-add, layers three products, the 
   near(work('knn').flops, 2 * 2000 * 10000 * 128);
   // The scores, their use, both again backward, and three more.
   near(work('attention-49').flops, 7 * 2 * 256 * 4 * 49 * 49 * 16);
+  // Four blocks: four products of 64 x 64 and two of 64 x 128 for each of 49 tokens.
+  const rows = 256 * 49;
+  const vit = 2 * rows * (2 * 16 * 64 + 3 * 4 * (4 * 64 ** 2 + 2 * 64 * 128));
+  near(work('vit').flops, vit + 4 * work('attention-49').flops + 6 * 256 * 256 * 64);
+  // A step trains with three products for each of sampling's one; its first layer with two.
+  near(work('unet').flops, 32 * ((3 * work('ddpm-sampling').flops) / 64 / 4 - 2 * 28 * 28 * 9 * 32));
 });
 
 test('every work has its inputs, the same each time', () => {
@@ -37,8 +43,22 @@ test('every work has its inputs, the same each time', () => {
   assert.is(w0.length, 784 * 512);
   assert.is(w2.length, 256 * 128);
   assert.equal(inputsOf(work('mlp')).w2.subarray(0, 8), w2.subarray(0, 8));
-  assert.is(new Set(works.map(({ name }) => name)).size, 16);
+  assert.is(new Set(works.map(({ name }) => name)).size, 19);
   for (const { sizes, work } of series) for (const size of sizes) assert.ok(work(size).flops > 0);
+});
+
+test('DDIM: the steps lead from the noise of the last time to images without any', () => {
+  const steps = ddimSteps([999, 749, 499, 249]);
+  assert.is(steps.length, 4);
+  // Predicted exactly, x = signal image + noise epsilon ends in the image itself.
+  const noise = (t: number) =>
+    Math.sqrt(
+      1 - Array.from({ length: t + 1 }, (_, s) => 1 - 1e-4 - (0.0199 * s) / 999).reduce((a, b) => a * b, 1),
+    );
+  const [image, epsilon] = [0.7, -1.3];
+  let x = Math.sqrt(1 - noise(999) ** 2) * image + noise(999) * epsilon;
+  for (const { a, b } of steps) x = a * x + b * epsilon;
+  near(x, image);
 });
 
 test('options: defaults, lists, and a clear word on what is wrong', () => {

@@ -14,6 +14,8 @@ const WAITING = 0.1;
 const SETTLED = 150;
 /** Seconds that the steps between two waits may take the slowest engine. */
 const LONGEST = 6;
+/** Works whose steps have hundreds of kernels or billions of operations. */
+const NETWORKS: Work['kind'][] = ['vit', 'denoising', 'sampling', 'attention'];
 /** Milliseconds of a step from which on no further step is spent on counts. */
 const LONG = 3000;
 /** Milliseconds of a step up to which the fastest peer gets all its repeats of a headline. */
@@ -56,8 +58,9 @@ export async function compare(task: Compare, report: (message: Report) => Promis
   };
   /** Does something with an engine; if that fails, the engine is out and the others go on. */
   const attempt = async (engine: EngineName, what: string, body: () => Promise<void>) => {
-    // The largest loss takes minutes on software.
-    const patience = work.kind === 'ntxent' && work.n > 8192 ? 4 : 1;
+    // The largest loss takes minutes on software, and so does a peer that compiles the kernels of a whole network.
+    const slow = work.kind === 'ntxent' ? work.n > 8192 : NETWORKS.includes(work.kind);
+    const patience = slow ? 6 : 1;
     await report({ type: 'busy', what, engine, limit: patience * effort.limit });
     const watched = watch(engine);
     try {

@@ -1,4 +1,7 @@
 // The works that every engine is given: shapes, floating-point operations, seeded inputs.
+import type { Variable } from '../../src/graph/tensor.ts';
+import { gridPositions, type TokenEncoder, vitEncoder } from '../../src/nn/transformer.ts';
+import { type UNet, unet } from '../../src/nn/unet.ts';
 
 interface Common {
   name: string;
@@ -67,7 +70,35 @@ export interface Attention extends Common {
   /** Of a head. */
   width: number;
 }
-export type Work = Matmul | Mlp | Cnn | Conv | NtXent | Augment | Knn | Attention;
+/** The default vision transformer, NT-Xent over the halves of the batch, Adam. */
+export interface Vit extends Common {
+  kind: 'vit';
+  batch: number;
+}
+/** Predicting the noise in images with the default U-Net: mean squared error, Adam. */
+export interface Denoising extends Common {
+  kind: 'denoising';
+  batch: number;
+}
+/** DDIM sampling with the default U-Net, from the noise of the last time; nothing is read before the images. */
+export interface Sampling extends Common {
+  kind: 'sampling';
+  batch: number;
+  /** From the last to the first. */
+  times: readonly number[];
+}
+export type Work =
+  | Matmul
+  | Mlp
+  | Cnn
+  | Conv
+  | NtXent
+  | Augment
+  | Knn
+  | Attention
+  | Vit
+  | Denoising
+  | Sampling;
 
 /** Settings of the loss and of Adam, the same for all engines. */
 export const TEMPERATURE = 0.5;
@@ -142,6 +173,74 @@ export function attention(batch: number, heads: number, tokens: number, width: n
   };
 }
 
+/** Sizes of the networks of the library that works train: the defaults of `vitEncoder` and `unet` for 28 x 28 images. */
+export const VIT = { size: 28, patch: 4, tokens: 49, width: 64, depth: 4, heads: 4, hidden: 128 };
+export const UNET = { size: 28, widths: [32, 64], time: 128, groups: 8 };
+
+function vit(batch: number): Vit {
+  const { patch, tokens, width, depth, hidden } = VIT;
+  const rows = batch * tokens;
+  const block = rows * (4 * width * width + 2 * width * hidden);
+  const layers = [rows * patch * patch * width, ...new Array(depth).fill(block)];
+  return {
+    ...{ kind: 'vit', name: 'vit', batch },
+    title: `training step of a ViT, ${tokens} tokens of ${width}, ${depth} blocks, ${batch} images`,
+    flops: trainingFlops(layers) + depth * 7 * 2 * batch * tokens ** 2 * width + lossFlops(batch, width),
+    items: { count: batch, unit: 'images/s' },
+  };
+}
+
+/** Multiply-adds of the convolutions of the U-Net, for each image, the first first; padding counts, the layers of the time do not. */
+function unetLayers(): number[] {
+  const [a, b] = UNET.widths;
+  const conv = (side: number, from: number, to: number, taps = 9) => side * side * taps * from * to;
+  const block = (side: number, from: number, to: number) => [
+    ...[conv(side, from, to), conv(side, to, to)],
+    ...(from === to ? [] : [conv(side, from, to, 1)]),
+  ];
+  return [
+    ...[conv(28, 1, a), ...block(28, a, a), conv(14, a, a)],
+    ...[...block(14, a, b), conv(7, b, b), ...block(7, b, b), ...block(7, b, b)],
+    ...[conv(14, b, b), ...block(14, 2 * b, b), conv(28, b, a), ...block(28, 2 * a, a), conv(28, a, 1)],
+  ];
+}
+
+function denoising(batch: number): Denoising {
+  return {
+    ...{ kind: 'denoising', name: 'unet', batch },
+    title: `training step of a U-Net ${UNET.widths.join('-')}, ${batch} x 28 x 28`,
+    flops: batch * trainingFlops(unetLayers()),
+    items: { count: batch, unit: 'images/s' },
+  };
+}
+
+function sampling(batch: number, times: readonly number[]): Sampling {
+  const layers = unetLayers().reduce((sum, one) => sum + one, 0);
+  return {
+    ...{ kind: 'sampling', name: 'ddpm-sampling', batch, times },
+    title: `DDIM sampling of ${batch} images, ${times.length} steps of a U-Net ${UNET.widths.join('-')}`,
+    flops: 2 * batch * times.length * layers,
+    items: { count: batch, unit: 'images/s' },
+  };
+}
+
+/** sqrt(alpha bar) and sqrt(1 - alpha bar) of DDPM's times, whose beta runs from 1e-4 to .02; before the first time, 1 and 0. */
+function noiseAt(time: number): { signal: number; noise: number } {
+  let product = 1;
+  for (let t = 0; t <= time; t++) product *= 1 - (1e-4 + ((0.02 - 1e-4) * t) / 999);
+  return { signal: Math.sqrt(product), noise: Math.sqrt(1 - product) };
+}
+
+/** The steps of DDIM (Song et al. 2021, Equation 12 without noise): the next x is a x + b epsilon(x, t). */
+export function ddimSteps(times: readonly number[]): { t: number; a: number; b: number }[] {
+  return times.map((t, i) => {
+    const now = noiseAt(t);
+    const next = noiseAt(times[i + 1] ?? -1);
+    const a = next.signal / now.signal;
+    return { t, a, b: next.noise - a * now.noise };
+  });
+}
+
 export const works: Work[] = [
   ...[256, 512, 1024, 2048].map(matmul),
   conv('conv-forward', false),
@@ -169,6 +268,9 @@ export const works: Work[] = [
   },
   attention(256, 4, 49, 16),
   attention(64, 8, 197, 64),
+  vit(256),
+  denoising(32),
+  sampling(64, [999, 749, 499, 249]),
 ];
 
 /** The works whose figures the documentation uses: run first, and in full. */
@@ -262,6 +364,24 @@ function unitRows(rows: number, d: number, seed: number): Float32Array<ArrayBuff
   return x;
 }
 
+/** Initial values of the variables of a network, by their names: matrices and filters by He's initialisation, so that every layer acts. */
+const valuesOf = (variables: readonly Variable[]): Arrays =>
+  Object.fromEntries(
+    variables.map(({ name, shape, size }, i) => {
+      const outputs = shape.at(-1)!;
+      if (shape.length > 1) return [name, weights(size / outputs, outputs, i + 20)];
+      return [name, numbers(size, 0.1, i + 20).map((x) => x + Number(name.endsWith('gamma')))];
+    }),
+  );
+
+/** The networks of the library that works train. */
+export const encoderOf = (): TokenEncoder => vitEncoder();
+export const denoiserOf = (): UNet => unet();
+
+/** Names and shapes of the variables of a network. */
+export const shapesOf = ({ kind }: Work): [name: string, shape: number[]][] =>
+  (kind === 'vit' ? encoderOf() : denoiserOf()).parameters.map(({ name, shape }) => [name, [...shape]]);
+
 /** The inputs of a work by name; images are [N, H, W, C] and filters [3, 3, C, K]. */
 export function inputsOf(work: Work): Arrays {
   switch (work.kind) {
@@ -297,6 +417,21 @@ export function inputsOf(work: Work): Arrays {
       const rows = (seed: number) => numbers(batch * heads * tokens * width, 1, seed);
       return { q: rows(1), k: rows(2), v: rows(3), dy: rows(4) };
     }
+    case 'vit':
+      return {
+        ...{
+          x: numbers(work.batch * 28 * 28, 1, 9),
+          positions: new Float32Array(gridPositions(7, 7, VIT.width)),
+        },
+        ...valuesOf(encoderOf().parameters),
+      };
+    case 'denoising': {
+      const [x, noise] = [1, 2].map((seed) => numbers(work.batch * 28 * 28, 1.7, seed));
+      const t = numbers(work.batch, 500, 3).map((time) => Math.floor(time + 500));
+      return { x, noise, t, ...valuesOf(denoiserOf().parameters) };
+    }
+    case 'sampling':
+      return { x: numbers(work.batch * 28 * 28, 1.7, 1), ...valuesOf(denoiserOf().parameters) };
     case 'augment':
       return { pixels: numbers(work.views * work.size * work.size, 0.5, 3).map((x) => x + 0.5) };
     case 'knn':

@@ -32,8 +32,9 @@ export function barImages(count: number, seed = 1): Dataset {
 }
 
 const tokens = { height: SIDE, width: SIDE, patch: 2, dimensions: 32, depth: 2, heads: 2 };
-const encoders: Record<'cnn' | 'vit' | 'vit-causal', (seed: number) => Encoder> = {
+const encoders: Record<'cnn' | 'map' | 'vit' | 'vit-causal', (seed: number) => Encoder> = {
   cnn: (seed) => cnnEncoder({ seed, height: SIDE, width: SIDE, widths: [8, 16], outputs: 32 }),
+  map: (seed) => cnnEncoder({ seed, height: SIDE, width: SIDE, widths: [16, 8], pool: 'none' }),
   vit: (seed) => vitEncoder({ seed, ...tokens }),
   'vit-causal': (seed) => vitEncoder({ seed, ...tokens, causal: true }),
 };

@@ -1,11 +1,12 @@
 import * as assert from 'uvu/assert';
 import { grad } from '../../src/graph/gradient.ts';
-import { input } from '../../src/graph/tensor.ts';
+import { plan } from '../../src/graph/plan.ts';
+import { input, trace } from '../../src/graph/tensor.ts';
 import { attention } from '../../src/ops/attention.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { checkOp, evaluate } from './check.ts';
-import { GPU, withTarget } from './tiles.ts';
+import { GPU, softwareTarget, withLargeTiles, withTarget } from './tiles.ts';
 
 interface Case {
   N: number;
@@ -34,18 +35,36 @@ function check({ N, T, S = T, heads = 1, width, causal, lengths, scale }: Case) 
   });
 }
 
-/** A test of numbers, in the tiles of this adapter and in those of a GPU. */
-function testForms(name: string, body: () => Promise<unknown>) {
+/** A test of numbers, in the tiles of this adapter and in those of a GPU; `textures`: and with rows in textures. */
+function testForms(name: string, body: () => Promise<unknown>, textures = false) {
   test(name, body, COMPILING);
   test(`${name}, in workgroup memory`, () => withTarget(GPU, body), COMPILING);
+  if (!textures) return;
+  test(`${name}, in textures`, () => withLargeTiles(true, body), COMPILING);
+  test(`${name}, in folded textures`, () => withLargeTiles(100, body), COMPILING);
 }
 
 /** Each mask and width has kernels of its own, which software adapters compile for seconds. */
 const COMPILING = { timeout: 180_000 };
 
-testForms('token counts around the tiles', async () => {
-  for (const T of [1, 7, 8, 9, 49, 64, 65]) await check({ N: 2, T, heads: 2, width: 16 });
-  await check({ N: 1, T: 197, width: 32 });
+testForms(
+  'token counts around the tiles',
+  async () => {
+    for (const T of [1, 7, 8, 9, 49, 64, 65]) await check({ N: 2, T, heads: 2, width: 16 });
+    await check({ N: 1, T: 197, width: 32 });
+  },
+  true,
+);
+
+test('rows are read from textures where a product of theirs would be', () => {
+  const [q, k] = [input([64, 49, 64]), input([64, 8, 64])];
+  const build = () => ({ small: attention(q, k, k, { heads: 4 }), large: attention(q, q, q, { heads: 4 }) });
+  const { result, effects } = trace(build);
+  const { dispatches } = plan(result, effects, { target: softwareTarget({ largeTiles: 2 ** 22 }) });
+  assert.equal(
+    dispatches.map(({ op, kernel }) => `${op.name} ${Object.keys(kernel.access ?? {}).join(' ')}`.trim()),
+    ['toTextures x_of_1', 'attention', 'attention q k v'],
+  );
 });
 
 testForms('widths of a head: padded, one part, several parts', async () => {

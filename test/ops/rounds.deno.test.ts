@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { augment, plainViews } from '../../src/data/augment.ts';
 import { batchIndices, batchLabels, cleanBatch, dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
+import { otherFactor } from '../../src/data/other_factor.ts';
 import type { PipelineKey } from '../../src/gpu/kernel.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import type { PlanTarget } from '../../src/graph/op.ts';
@@ -106,7 +107,12 @@ const TARGETS: PlanTarget[] = [
 ];
 
 const pixels = new Uint8Array(64 * 8 * 8);
-const images = dataset(fromArrays(pixels, [64, 8, 8], new Uint8Array(64)));
+const factors = {
+  names: ['a', 'b'],
+  values: [8, 8],
+  data: Uint32Array.from({ length: 128 }, (_, i) => (i % 2 ? (i >> 1) % 8 : i >> 4)),
+};
+const images = dataset({ ...fromArrays(pixels, [64, 8, 8], new Uint8Array(64)), factors });
 const of = (...shape: number[]) => input(shape);
 const labels = (n: number) => input([n], 'u32');
 
@@ -224,6 +230,7 @@ const GRAPHS: (() => Tensor[])[] = [
     cleanBatch(images, { rows: 8, seed: 1, step: 1 }),
     batchIndices(images, { rows: 8, seed: 1, step: 1 }),
     batchLabels(images, { rows: 8, seed: 1, step: 1 }),
+    otherFactor(images, labels(8), { seed: 1, step: 1 }),
   ],
 ];
 

@@ -3,11 +3,20 @@ import { augment, plainViews } from '../../../src/data/augment.ts';
 import { dataset } from '../../../src/data/dataset.ts';
 import { fromArrays } from '../../../src/data/idx.ts';
 import { type Device, openDevice } from '../../../src/gpu/device.ts';
+import { assign } from '../../../src/graph/basic.ts';
 import { grad } from '../../../src/graph/gradient.ts';
-import { reshape, scalar, type Tensor, type Variable, variable } from '../../../src/graph/tensor.ts';
+import {
+  constant,
+  reshape,
+  scalar,
+  type Tensor,
+  type Variable,
+  variable,
+} from '../../../src/graph/tensor.ts';
 import { ntXentLoss } from '../../../src/methods/simclr.ts';
 import { attention } from '../../../src/ops/attention.ts';
 import { batchNorm } from '../../../src/ops/batch_norm.ts';
+import { add, mul, sub } from '../../../src/ops/binary.ts';
 import { contrast } from '../../../src/ops/contrast.ts';
 import { conv2d } from '../../../src/ops/conv2d.ts';
 import { l2Normalize } from '../../../src/ops/l2_normalize.ts';
@@ -16,10 +25,21 @@ import { globalAveragePool } from '../../../src/ops/pool.ts';
 import { mean } from '../../../src/ops/reduce.ts';
 import { slice } from '../../../src/ops/shape.ts';
 import { topKSimilar } from '../../../src/ops/top_k.ts';
+import { square } from '../../../src/ops/unary.ts';
 import { adam } from '../../../src/optim/index.ts';
 import { type CompileOptions, compile } from '../../../src/runtime/compile.ts';
 import type { Step } from '../../../src/runtime/step.ts';
-import { type Arrays, type Cnn, LEARNING_RATE, type Mlp, TEMPERATURE, type Work } from '../works.ts';
+import {
+  type Arrays,
+  type Cnn,
+  ddimSteps,
+  denoiserOf,
+  encoderOf,
+  LEARNING_RATE,
+  type Mlp,
+  TEMPERATURE,
+  type Work,
+} from '../works.ts';
 import { type Contender, type Engine, meanSquare } from './engine.ts';
 
 /** What a work computes, with the output that it is compared by. */
@@ -33,14 +53,24 @@ function loss(z: Tensor): Tensor {
   return ntXentLoss(half(0), half(z.shape[0] / 2), { temperature: TEMPERATURE });
 }
 
-/** `forward` gives embeddings; the step trains `parameters`. */
-function training(parameters: Variable[], forward: () => Tensor): Graph {
+/** The step trains `parameters`. */
+function minimizing(parameters: Variable[], lossOf: () => Tensor): Graph {
   const optimizer = adam(parameters, { learningRate: LEARNING_RATE });
   return () => {
-    const value = loss(forward());
+    const value = lossOf();
     optimizer.minimize(value);
     return { value };
   };
+}
+
+/** `forward` gives embeddings; the step trains `parameters`. */
+const training = (parameters: Variable[], forward: () => Tensor): Graph =>
+  minimizing(parameters, () => loss(forward()));
+
+/** Gives the variables of a network the values of a work. */
+function withValues<N extends { parameters: Variable[] }>(network: N, inputs: Arrays): N {
+  for (const v of network.parameters) Object.assign(v, { initial: inputs[v.name] });
+  return network;
 }
 
 function mlp({ widths, rows }: Mlp, inputs: Arrays): Graph {
@@ -127,6 +157,29 @@ function graphOf(work: Work, inputs: Arrays): Graph {
         return { value, y, dk, dv };
       };
     }
+    case 'vit': {
+      const encoder = withValues(encoderOf(), inputs);
+      const x = held(inputs.x, [work.batch, 28, 28, 1]);
+      return training(encoder.parameters, () => encoder(x));
+    }
+    case 'denoising': {
+      const network = withValues(denoiserOf(), inputs);
+      const [x, noise] = [inputs.x, inputs.noise].map((data) => held(data, [work.batch, 28, 28, 1]));
+      const t = held(inputs.t, [work.batch]);
+      return minimizing(network.parameters, () => mean(square(sub(network(x, t), noise))));
+    }
+    case 'sampling': {
+      const network = withValues(denoiserOf(), inputs);
+      const start = held(inputs.x, [work.batch, 28, 28, 1]);
+      const x = variable(start.shape, { name: 'images' });
+      const ones = constant(new Float32Array(work.batch).fill(1), [work.batch]);
+      return ({ t, a, b, keep }) => {
+        const now = add(mul(x, keep), mul(start, sub(1, keep)));
+        const value = add(mul(now, a), mul(network(now, mul(ones, t)), b));
+        assign(x, value);
+        return { value };
+      };
+    }
     case 'augment': {
       const images = dataset(fromArrays(inputs.pixels, [work.views, work.size, work.size]), {
         mean: 0.286,
@@ -147,6 +200,18 @@ function graphOf(work: Work, inputs: Arrays): Graph {
   }
 }
 
+/** The scalar inputs of a work, and what each run of its compiled step gets: sampling runs it once for each time. */
+function feedsOf(work: Work): {
+  inputs?: Record<string, Tensor>;
+  runs: (step: number) => Record<string, number>[];
+} {
+  if (work.kind === 'augment') return { inputs: { step: scalar('u32') }, runs: (step) => [{ step }] };
+  if (work.kind !== 'sampling') return { runs: () => [{}] };
+  const steps = ddimSteps(work.times).map((one, i) => ({ ...one, keep: Number(i > 0) }));
+  const inputs = { t: scalar(), a: scalar(), b: scalar(), keep: scalar() };
+  return { inputs, runs: () => steps };
+}
+
 /** A first step is measured without tuning. */
 export type Tuning = CompileOptions<Record<string, Tensor>>;
 
@@ -155,15 +220,15 @@ function contender(device: Device, work: Work, inputs: Arrays, tuning: Tuning): 
   let compiled: Promise<Step> | undefined;
   let latest = Number.NaN;
   let count = 0;
-  const scalars = work.kind === 'augment';
+  const feeds = feedsOf(work);
   // Reading one number waits for the step; larger results are read only to be compared.
-  const isLoss = work.kind === 'mlp' || work.kind === 'cnn' || work.kind === 'ntxent';
-  const options = { stepsInFlight: 1000, ...(scalars ? { inputs: { step: scalar('u32') } } : {}), ...tuning };
+  const isLoss = ['mlp', 'cnn', 'ntxent', 'vit', 'denoising'].includes(work.kind);
+  const options = { stepsInFlight: 1000, inputs: feeds.inputs, ...tuning };
   return {
     async steps(n) {
       compiled ??= compile(device, graph, options) as Promise<Step>;
       const step = await compiled;
-      for (let i = 0; i < n; i++) await step.run(scalars ? { step: count++ } : {});
+      for (let i = 0; i < n; i++) for (const values of feeds.runs(count++)) await step.run(values);
       if (isLoss) latest = (await step.read('value'))[0];
       else await device.gpu.queue.onSubmittedWorkDone();
     },

@@ -5,10 +5,17 @@ import * as jax from '@jax-js/jax';
 import {
   type Arrays,
   type Cnn,
+  type Denoising,
+  ddimSteps,
   LEARNING_RATE,
   type Mlp,
   type NtXent,
+  type Sampling,
+  shapesOf,
   TEMPERATURE,
+  UNET,
+  VIT,
+  type Vit,
   type Work,
 } from '../works.ts';
 import { type Contender, type Engine, meanSquare, Unsupported } from './engine.ts';
@@ -50,16 +57,12 @@ function ntXentLoss(n: number) {
   };
 }
 
-/** A training step: `forward` takes the parameters and the batch to embeddings of n rows. */
-function training(n: number, parameters: any[], x: any, forward: (p: any[], x: any) => any): Contender {
-  const lossOf = ntXentLoss(n);
-  const objective = (p: any, x: any, negative: any, positive: any) =>
-    lossOf(forward(p, x), negative, positive);
-  const { negative, positive } = masks(n);
-  const zeros = () => parameters.map((p) => np.zeros(p.shape));
+/** A training step: `objective` takes the parameters and the data to the loss. */
+function minimizing(parameters: any, data: any[], objective: (p: any, ...data: any[]) => any): Contender {
+  const zeros = () => tree.map((p: any) => np.zeros(p.shape), parameters);
   let state: any[] = [parameters, zeros(), zeros(), np.array(0)];
-  const step = jit((p: any, m: any, v: any, t: any, x: any, negative: any, positive: any) => {
-    const [loss, g] = valueAndGrad(objective)(tree.ref(p), x, negative, positive);
+  const step = jit((p: any, m: any, v: any, t: any, ...data: any[]) => {
+    const [loss, g] = valueAndGrad(objective)(tree.ref(p), ...data);
     const next = t.add(1);
     const m2 = tree.map((a: any, b: any) => a.mul(0.9).add(b.mul(0.1)), m, tree.ref(g));
     const v2 = tree.map((a: any, b: any) => a.mul(0.999).add(b.ref.mul(b).mul(0.001)), v, g);
@@ -85,7 +88,7 @@ function training(n: number, parameters: any[], x: any, forward: (p: any[], x: a
   return {
     async steps(count) {
       for (let i = 0; i < count; i++) {
-        const [loss, ...next] = step(...state, x.ref, negative.ref, positive.ref);
+        const [loss, ...next] = step(...state, ...data.map((x) => x.ref));
         state = next;
         // The next step hangs on this one, so its work is not lost.
         if (i < count - 1) loss.dispose();
@@ -94,6 +97,15 @@ function training(n: number, parameters: any[], x: any, forward: (p: any[], x: a
     },
     check: async () => latest,
   };
+}
+
+/** A training step: `forward` takes the parameters and the batch to embeddings of n rows. */
+function training(n: number, parameters: any, x: any, forward: (p: any, x: any) => any): Contender {
+  const lossOf = ntXentLoss(n);
+  const { negative, positive } = masks(n);
+  return minimizing(parameters, [x, negative, positive], (p: any, x: any, negative: any, positive: any) =>
+    lossOf(forward(p, x), negative, positive),
+  );
 }
 
 function mlp({ widths, rows }: Mlp, inputs: Arrays): Contender {
@@ -110,6 +122,13 @@ function mlp({ widths, rows }: Mlp, inputs: Arrays): Contender {
   });
 }
 
+/** Mean 0 and variance 1 over axes. */
+function standardized(h: any, axes: number[]) {
+  const centred = h.ref.sub(np.mean(h, axes, { keepdims: true }));
+  const variance = np.mean(centred.ref.mul(centred.ref), axes, { keepdims: true });
+  return centred.div(np.sqrt(variance.add(1e-5)));
+}
+
 /** It expects images [N, C, H, W] and filters [K, C, 3, 3]. */
 function cnn({ size, channels, outputs, batch, batchNorm }: Cnn, inputs: Arrays): Contender {
   const n = channels.length - 1;
@@ -120,20 +139,140 @@ function cnn({ size, channels, outputs, batch, batchNorm }: Cnn, inputs: Arrays)
   const dense = [array(inputs.dense, [channels.at(-1)!, outputs]), np.zeros([outputs])];
   const parameters = [...filters, ...vectors(0), ...dense, ...(batchNorm ? vectors(1) : [])];
   const x = moved(inputs.x, [batch, size, size, channels[0]], [0, 3, 1, 2]);
-  const normalized = (h: any, gamma: any) => {
-    const centred = h.ref.sub(np.mean(h, [0, 2, 3], { keepdims: true }));
-    const variance = np.mean(centred.ref.mul(centred.ref), [0, 2, 3], { keepdims: true });
-    return centred.div(np.sqrt(variance.add(1e-5))).mul(gamma);
-  };
   return training(batch, parameters, x, (p, x) => {
     let h = x;
     for (let i = 0; i < n; i++) {
       h = lax.convGeneralDilated(h, p[i], [2, 2], 'SAME');
-      if (batchNorm) h = normalized(h, p[2 * n + 2 + i]);
+      if (batchNorm) h = standardized(h, [0, 2, 3]).mul(p[2 * n + 2 + i]);
       h = nn.relu(h.add(p[n + i]));
     }
     return np.matmul(np.mean(h, [2, 3]), p[2 * n]).add(p[2 * n + 1]);
   });
+}
+
+/** The variables of a network by their names; filters are [K, C, H, W]. */
+const parametersOf = (work: Work, inputs: Arrays): Record<string, any> =>
+  Object.fromEntries(
+    shapesOf(work).map(([name, shape]) => [
+      name,
+      shape.length === 4 ? moved(inputs[name], shape, [3, 2, 0, 1]) : array(inputs[name], shape),
+    ]),
+  );
+
+function vit(work: Vit, inputs: Arrays): Contender {
+  const { batch } = work;
+  const { size, patch, tokens, width, depth, heads } = VIT;
+  const side = size / patch;
+  const positions = array(inputs.positions, [tokens, width]);
+  const x = array(inputs.x, [batch, size, size]);
+  const encode = (p: Record<string, any>, x: any, positions: any) => {
+    const dense = (name: string, h: any) => np.matmul(h, p[`${name}.weight`]).add(p[`${name}.bias`]);
+    const norm = (name: string, h: any) =>
+      standardized(h, [-1]).mul(p[`${name}.gamma`]).add(p[`${name}.beta`]);
+    const patches = np.transpose(x.reshape([batch, side, patch, side, patch]), [0, 1, 3, 2, 4]);
+    let h = dense('encoder.patches', patches.reshape([batch, tokens, patch * patch])).add(positions);
+    for (let i = 0; i < depth; i++) {
+      const name = `encoder.blocks.${i}`;
+      const normed = norm(`${name}.attentionNorm`, h.ref);
+      const [q, k, v] = ['query', 'key', 'value'].map((part) =>
+        dense(`${name}.attention.${part}`, normed.ref).reshape([batch, tokens, heads, width / heads]),
+      );
+      normed.dispose();
+      const attended = nn.dotProductAttention(q, k, v).reshape([batch, tokens, width]);
+      h = h.add(dense(`${name}.attention.output`, attended));
+      const hidden = nn.gelu(dense(`${name}.hidden`, norm(`${name}.mlpNorm`, h.ref)));
+      h = h.add(dense(`${name}.output`, hidden));
+    }
+    return np.mean(norm('encoder.blocks.norm', h), 1);
+  };
+  const lossOf = ntXentLoss(batch);
+  const { negative, positive } = masks(batch);
+  return minimizing(
+    parametersOf(work, inputs),
+    [x, positions, negative, positive],
+    (p, x, positions, negative, positive) => lossOf(encode(p, x, positions), negative, positive),
+  );
+}
+
+/** The U-Net: images [N, 1, H, W] and times [N] to images. */
+function predicted(p: Record<string, any>, x: any, t: any): any {
+  const { widths, groups } = UNET;
+  const batch = x.shape[0];
+  const dense = (name: string, h: any) => np.matmul(h, p[`${name}.weight`]).add(p[`${name}.bias`]);
+  const column = (name: string) => p[name].reshape([1, -1, 1, 1]);
+  const conv = (name: string, h: any, stride = 1) => {
+    const padding = p[`${name}.weight`].shape[2] === 1 ? 0 : 1;
+    const sides = [
+      [padding, padding],
+      [padding, padding],
+    ];
+    return lax
+      .convGeneralDilated(h, p[`${name}.weight`], [stride, stride], sides)
+      .add(column(`${name}.bias`));
+  };
+  const norm = (name: string, h: any) => {
+    const [n, c, height, width] = h.shape;
+    const grouped = standardized(h.reshape([n, groups, c / groups, height, width]), [2, 3, 4]);
+    return nn.silu(
+      grouped
+        .reshape([n, c, height, width])
+        .mul(column(`${name}.gamma`))
+        .add(column(`${name}.beta`)),
+    );
+  };
+  const rates = Float32Array.from({ length: widths[0] / 2 }, (_, j) => 10_000 ** ((-2 * j) / widths[0]));
+  const angles = t.reshape([batch, 1]).mul(array(rates, [1, rates.length]));
+  const embedded = np.concatenate([np.cos(angles.ref), np.sin(angles)], 1);
+  const times = nn.silu(dense('unet.time.2', nn.silu(dense('unet.time.1', embedded))));
+  const block = (name: string, h: any) => {
+    const shift = dense(`${name}.time`, times.ref).reshape([batch, -1, 1, 1]);
+    const inner = conv(`${name}.conv1`, norm(`${name}.norm1`, h.ref)).add(shift);
+    const skip = p[`${name}.skip.weight`] ? conv(`${name}.skip`, h) : h;
+    return skip.add(conv(`${name}.conv2`, norm(`${name}.norm2`, inner)));
+  };
+  const skips: any[] = [];
+  let h = conv('unet.first', x);
+  for (let i = 0; i < widths.length; i++) {
+    h = block(`unet.down.${i}`, h);
+    skips.push(h.ref);
+    h = conv(`unet.smaller.${i}`, h, 2);
+  }
+  for (const i of [0, 1]) h = block(`unet.middle.${i}`, h);
+  for (let i = widths.length - 1; i >= 0; i--) {
+    const larger = conv(`unet.larger.${i}.1`, np.repeat(np.repeat(h, 2, 2), 2, 3));
+    h = block(`unet.up.${i}`, np.concatenate([larger, skips[i]], 1));
+  }
+  times.dispose();
+  return conv('unet.output.1', norm('unet.output.0', h));
+}
+
+function denoising(work: Denoising, inputs: Arrays): Contender {
+  const shape = [work.batch, 1, 28, 28];
+  const data = [array(inputs.x, shape), array(inputs.t, [work.batch]), array(inputs.noise, shape)];
+  return minimizing(parametersOf(work, inputs), data, (p, x, t, noise) => {
+    const error = predicted(p, x, t).sub(noise);
+    return np.mean(error.ref.mul(error));
+  });
+}
+
+/** DDIM: a step for each time, the images requested at the end. */
+function sampling(work: Sampling, inputs: Arrays): Contender {
+  const start = array(inputs.x, [work.batch, 1, 28, 28]);
+  const parameters = parametersOf(work, inputs);
+  const steps = ddimSteps(work.times).map(({ t, a, b }) => [
+    np.full([work.batch], t),
+    np.array(a),
+    np.array(b),
+  ]);
+  const step = jit((p: any, x: any, t: any, a: any, b: any) => x.ref.mul(a).add(predicted(p, x, t).mul(b)));
+  return independent(
+    () => {
+      let x = start.ref;
+      for (const [t, a, b] of steps) x = step(tree.ref(parameters), x, t.ref, a.ref, b.ref);
+      return [x];
+    },
+    async ([x]) => meanSquare(await x.ref.data()),
+  );
 }
 
 /** Independent steps: each is requested immediately, and awaited at the end. */
@@ -208,6 +347,12 @@ function contender(work: Work, inputs: Arrays): Contender {
         async ([dq]) => meanSquare(await dq.ref.data()),
       );
     }
+    case 'vit':
+      return vit(work, inputs);
+    case 'denoising':
+      return denoising(work, inputs);
+    case 'sampling':
+      return sampling(work, inputs);
     case 'augment':
       throw new Unsupported('has none');
     case 'knn': {

@@ -482,6 +482,8 @@ export const surface: Record<string, Entry> = {
   ddpmLoss: build(tensor([3, 4, 4, 1]), tensor([3, 4, 4, 1])),
   rectifiedFlowLoss: build(tensor([3, 2]), tensor([3, 2]), tensor([3, 2])),
   dataNoiseLoss: build(tensor([8, 1]), tensor([8, 1])),
+  iJepaLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
+  nepaLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), object({ stopGradient: 1 })),
   adaGvaeLoss: build(tensor([6, 4]), tensor([6, 4]), posterior(6), object({ beta: 2 })),
   shareLatents: build(posterior(6)),
   autoencoderLoss: build(tensor([3, 4]), tensor([3, 4])),

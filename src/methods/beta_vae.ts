@@ -1,14 +1,25 @@
-import type { ImageMethod } from './method.ts';
-import { vae } from './vae.ts';
+import { COUNT, type ImageBatch, type ImageMethod, type Recipe } from './method.ts';
+import { posteriorCollapse, vaeCurves, vaeRecipe } from './parts/vae.ts';
+import { vaeLoss } from './vae.ts';
 
-const hyperparameters = { ...vae.hyperparameters, beta: [4, { least: 0 }] } as const;
+const hyperparameters = { latents: [16, COUNT], beta: [4, { least: 0 }] } as const;
 
 /** beta-VAE: a VAE with another default, beta 4 (the paper's Equation 4; its Section 4 has 4 to 250 on other data). */
 export const betaVae = {
-  ...vae,
   title: 'beta-VAE',
   paper: 'Higgins et al., ICLR',
   year: 2017,
   summary: 'a VAE whose rate counts beta times, so that few latents are used, each for something else',
+  data: 'images',
+  views: 0,
+  defaults: { learningRate: 4e-3 },
   hyperparameters,
+  curves: vaeCurves,
+  collapses: [posteriorCollapse],
+  build(setting): Recipe<ImageBatch> {
+    const { beta } = setting.hyperparameters;
+    return vaeRecipe(betaVae, setting, {
+      loss: ({ logits, pixels, posterior }) => vaeLoss(logits, pixels, posterior, { beta }),
+    });
+  },
 } satisfies ImageMethod<typeof hyperparameters>;

@@ -99,6 +99,7 @@ export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
 export { straightThrough } from './ops/straight_through.ts';
 export { tokenOrder } from './ops/token_order.ts';
 export { putTokens, takeTokens } from './ops/tokens.ts';
+export { topTokens } from './ops/top_tokens.ts';
 export {
   abs,
   clamp,

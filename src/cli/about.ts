@@ -41,7 +41,8 @@ export function aboutRun(
   labels: readonly ArrayLike<number>[],
   date: Date,
 ): About {
-  const name = options.data ? options.data[0].split(/[\\/]/).at(-1)! : 'Fashion-MNIST';
+  const { data } = options;
+  const name = Array.isArray(data) ? data[0].split(/[\\/]/).at(-1)! : (data ?? 'Fashion-MNIST');
   const { height, width, channels, mean, std } = train;
   const occurring = new Set(labels.flatMap((list) => Array.from(list)));
   return {
@@ -91,9 +92,14 @@ export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: Da
   const [made, outputs] = {
     cnn: [`nn.cnnEncoder({ ${sizes} })`, 256],
     'cnn-average': [`nn.cnnEncoder({ ${sizes}, pool: 'average' })`, 256],
+    'cnn-map': [
+      `nn.cnnEncoder({ ${sizes}, widths: [32, 16], pool: 'none' })`,
+      16 * Math.ceil(height / 4) * Math.ceil(width / 4),
+    ],
     mlp: [`nn.mlpEncoder({ ${inputs}, widths: [512, 256] })`, 256],
     'mlp-small': [`nn.mlpEncoder({ ${inputs}, widths: [256, 128] })`, 128],
     vit: [`nn.vitEncoder({ ${sizes} })`, 64],
+    'vit-causal': [`nn.vitEncoder({ ${sizes}, causal: true })`, 64],
   }[encoder]!;
   const numbers = (list: readonly number[]) => `[${list.join(', ')}]`;
   return `import { openDevice, readVariable } from 'hypersphere';

@@ -3,10 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { fileChoices } from '../data/choices.ts';
 import { type Dataset, dataset, pixelStatistics } from '../data/dataset.ts';
 import { checkLabels, type Images, parseImages, parseLabels, sameClasses } from '../data/idx.ts';
+import { sprites } from '../data/sprites.ts';
 import type { ChoiceStore } from '../gpu/choices.ts';
+import { openDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { picked } from '../metrics/compute.ts';
 import { permutationArray } from '../ops/random.ts';
+import type { DrawnData } from './options.ts';
 
 /** The folder of the Fashion-MNIST that comes with the project. */
 const DATA = new URL('../../demos/data/', import.meta.url);
@@ -42,9 +45,13 @@ export const FASHION_STATISTICS = { mean: 0.286, std: 0.353 };
  * @throws InputError in one line, naming the file
  */
 export async function readData(
-  data: readonly [string, string] | null,
+  data: readonly [string, string] | DrawnData | null,
   test: readonly [string, string] | null,
 ): Promise<RunData> {
+  if (typeof data === 'string') {
+    if (test) throw new InputError(`--test: a part of ${data} is held out for testing; leave --test out`);
+    return drawnData(data);
+  }
   if (!data) {
     if (test) throw new InputError('--test: give --data with it');
     const load = (part: string) =>
@@ -71,6 +78,17 @@ export async function readData(
     classNames: Array.from({ length: known.classes }, (_, i) => String(known.values?.[i] ?? i)),
     builtIn: false,
   };
+}
+
+/** Sprites, drawn on the GPU. */
+async function drawnData(name: DrawnData): Promise<RunData> {
+  const device = await openDevice({ tune: false });
+  try {
+    const [train, test] = split(await sprites({ device, color: name === 'color-sprites' }));
+    return { train, test, classNames: ['square', 'ellipse', 'heart'], builtIn: false };
+  } finally {
+    device.dispose();
+  }
 }
 
 /** The data sets of a run. */
@@ -136,7 +154,12 @@ const shuffled = (all: Images): Images => chosen(all, permutationArray(all.count
 function chosen(all: Images, which: Uint32Array): Images {
   const size = all.height * all.width * all.channels;
   const pixels = picked(all.pixels, size, which);
-  return { ...all, count: which.length, pixels, labels: Uint32Array.from(which, (i) => all.labels![i]) };
+  const labels = Uint32Array.from(which, (i) => all.labels![i]);
+  const { factors } = all;
+  return {
+    ...{ ...all, count: which.length, pixels, labels },
+    ...(factors && { factors: { ...factors, data: picked(factors.data, factors.values.length, which) } }),
+  };
 }
 
 /** SHA-256 of a run's images and labels, in hexadecimal. It shows whether a resumed run has the same data. */

@@ -59,10 +59,10 @@ export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
 
 /** Options for options.json: views by name, files by absolute paths. */
 function completed(options: ImageOptions, { train }: RunData): ImageOptions {
-  const paths = (pair: ImageOptions['data']): ImageOptions['data'] =>
-    pair && [resolve(pair[0]), resolve(pair[1])];
+  const paths = (pair: [string, string]): [string, string] => [resolve(pair[0]), resolve(pair[1])];
   const views = options.views ?? defaultViews(train.channels);
-  return { ...options, views, data: paths(options.data), test: paths(options.test) };
+  const { data, test } = options;
+  return { ...options, views, data: Array.isArray(data) ? paths(data) : data, test: test && paths(test) };
 }
 
 /** Reads the images of a run. @throws InputError */

@@ -29,6 +29,10 @@ export interface CommonOptions {
   tune?: number | false;
 }
 
+/** Images with known factors that a run draws itself: see `sprites`. */
+export const DRAWN = ['sprites', 'color-sprites'] as const;
+export type DrawnData = (typeof DRAWN)[number];
+
 /** The options of a run on images. */
 export interface ImageOptions extends CommonOptions {
   /** A name of `encoders` in train/encoders.ts. */
@@ -43,8 +47,8 @@ export interface ImageOptions extends CommonOptions {
   viewNoise?: number;
   /** `mixed` stores activations as f16. */
   precision: 'f32' | 'mixed';
-  /** An IDX pair, images and labels; null: the Fashion-MNIST that comes with the project. */
-  data: [images: string, labels: string] | null;
+  /** An IDX pair, images and labels, or images that are drawn; null: the Fashion-MNIST that comes with the project. */
+  data: [images: string, labels: string] | DrawnData | null;
   test: [images: string, labels: string] | null;
 }
 
@@ -107,18 +111,21 @@ const choice = (names: readonly string[], help: readonly string[], initial?: str
   expects: (value) => (names.includes(value as string) ? null : names.join(', ')),
 });
 
-const files = (help: readonly string[]): Option => ({
+const files = (help: readonly string[], names: readonly string[] = []): Option => ({
   ...{ argument: 'IMAGES,LABELS', help, default: null },
   read(text, name) {
     const parts = text.split(',');
+    if (names.includes(text)) return text;
     if (parts.length === 2 && parts.every(Boolean)) return parts;
-    throw new InputError(`--${name}: expected IMAGES,LABELS, got "${oneLine(text)}"`);
+    const expected = ['IMAGES,LABELS', ...names].join(' or ');
+    throw new InputError(`--${name}: expected ${expected}, got "${oneLine(text)}"`);
   },
   expects: (value) =>
     value === null ||
+    names.includes(value as string) ||
     (Array.isArray(value) && value.length === 2 && value.every((path) => typeof path === 'string' && path))
       ? null
-      : 'two file names or null',
+      : `${['two file names', ...names].join(', ')} or null`,
 });
 
 /** The options that every run has. */
@@ -173,10 +180,14 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           ],
           'f32',
         ),
-        data: files([
-          'your own images: two IDX files, gzipped or not',
-          '(default: 10,000 images of Fashion-MNIST)',
-        ]),
+        data: files(
+          [
+            'your own images: two IDX files, gzipped or not; or sprites, 6,144',
+            'drawn shapes whose factors are known, or color-sprites, 24,576',
+            '(default: 10,000 images of Fashion-MNIST)',
+          ],
+          DRAWN,
+        ),
         test: files(['test images for --data (default: a random sixth of --data)']),
       },
     },

@@ -141,7 +141,7 @@ function watchSignals(progress: Site['progress']): () => number {
 /** Checks that a resumed run has the data with which it began. @throws InputError */
 function checkData({ folder, dataDigest, options }: Earlier, now: string): void {
   if (dataDigest === undefined || dataDigest === now) return;
-  const given = 'data' in options ? [...(options.data ?? []), ...(options.test ?? [])] : [];
+  const given = 'data' in options ? [options.data ?? [], options.test ?? []].flat() : [];
   throw new InputError(
     `${folder.path}: the data are not those that the run was started with (${given.join(', ') || 'those of the project'}): their SHA-256 differs`,
   );

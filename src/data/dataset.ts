@@ -27,6 +27,7 @@ import {
   variable,
 } from '../graph/tensor.ts';
 import { randomLib } from '../ops/random.ts';
+import { type FactorTables, factorTables } from './factors.ts';
 import { checkImages, checkLabels, type Images } from './idx.ts';
 import type { Label } from './labels.ts';
 
@@ -49,6 +50,8 @@ export interface Dataset {
   readonly mean: readonly number[];
   /** Standard deviation of each channel. */
   readonly std: readonly number[];
+  /** What each image was made from, where that is known. */
+  readonly factors?: FactorTables;
 }
 
 /** The largest number that a pixel of [0, 1] may be normalised to. */
@@ -96,6 +99,7 @@ export function dataset(
     classes: Math.max(classes, images.classes ?? 0),
     ...(values && { values }),
     ...statistics,
+    ...(images.factors && { factors: factorTables(where, images.factors, { name, count }) }),
   };
 }
 

@@ -18,6 +18,17 @@ export interface Images {
   classes: number;
   /** The label of each class; absent where the labels are class numbers already. */
   values?: readonly Label[];
+  /** What each image was made from, where that is known. */
+  factors?: ImageFactors;
+}
+
+/** Known factors of images: a shape, a place. They are for evaluation, and for methods that train on pairs of images. */
+export interface ImageFactors {
+  readonly names: readonly string[];
+  /** The number of values of each factor. */
+  readonly values: readonly number[];
+  /** [count, F]: the factors of each image, numbered from 0. */
+  readonly data: Uint32Array;
 }
 
 /** The contents of an IDX file: bytes or whole numbers, and their shape. */

@@ -25,6 +25,7 @@ export {
   fromArrays,
   fromImageData,
   type Idx,
+  type ImageFactors,
   type Images,
   loadIdx,
   type PixelSource,
@@ -42,6 +43,7 @@ export {
   numberLabels,
 } from './labels.ts';
 export { type Npy, npyLabels, npyRows, parseNpy } from './npy.ts';
+export { otherFactor } from './other_factor.ts';
 export {
   checkFinite,
   decodeSafetensors,
@@ -56,7 +58,6 @@ export {
   renderSprites,
   type SpriteFactor,
   type SpriteOptions,
-  type Sprites,
   type SpriteValues,
   spriteFactors,
   sprites,

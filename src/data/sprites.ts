@@ -17,7 +17,7 @@ import {
 import { randomLib } from '../ops/random.ts';
 import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
-import type { Images } from './idx.ts';
+import type { ImageFactors, Images } from './idx.ts';
 
 /** The factors of a sprite, in the order of their columns; `hue` only where it has a colour. */
 const NAMES = ['shape', 'scale', 'orientation', 'x', 'y', 'hue'] as const;
@@ -125,34 +125,25 @@ export function renderSprites(factors: Tensor, options: SpriteOptions = {}): Ten
   return renderOp([factors], all);
 }
 
-/** All sprites with their factors. */
-export interface Sprites {
-  /** Bytes; for `dataset`. The labels are the shapes. */
-  images: Images;
-  /** [count, F]: the factors of each image, the last one changes fastest. */
-  factors: Uint32Array;
-  /** The F factors, in the order of the columns. */
-  names: SpriteFactor[];
-  /** The number of values of each. */
-  values: number[];
-}
-
 /** The most pixels in bytes: what `dataset` takes. */
 const MOST_BYTES = 2 ** 29;
 /** Numbers of a batch: 4 MiB. */
 const BATCH = 2 ** 20;
 
 /**
- * Data with known factors: every sprite of a grid, drawn on the GPU, with its factors as labels for evaluation. A data set in the manner of
- * dSprites (Matthey et al. 2017) without a download; its default grid is {@link spriteFactors}.
+ * Images with known factors: every sprite of a grid, drawn on the GPU, the last factor changing fastest; their labels are the shapes. A data set in the
+ * manner of dSprites (Matthey et al. 2017) without a download; its default grid is {@link spriteFactors}.
  *
  * ```ts
- * const { images, factors, names } = await sprites({ device });
+ * const images = await sprites({ device });
  * const data = dataset(images); // 6,144 images of 28 x 28
+ * images.factors.names; // ['shape', 'scale', 'orientation', 'x', 'y']
  * ```
  * @throws InputError for other options, and for more than 512 MiB of pixels
  */
-export async function sprites(options: SpriteOptions & { device: Device }): Promise<Sprites> {
+export async function sprites(
+  options: SpriteOptions & { device: Device },
+): Promise<Images & { factors: ImageFactors }> {
   checkOptions('sprites', options, ['device', 'size', 'color', 'values']);
   const { device, ...rest } = options;
   checkOn('sprites', device);
@@ -188,7 +179,7 @@ export async function sprites(options: SpriteOptions & { device: Device }): Prom
   }
   const labels = Uint32Array.from({ length: count }, (_, i) => factors[i * F]);
   const images = { pixels, count, height: size, width: size, channels: color ? 3 : 1, labels };
-  return { images: { ...images, classes: values[0] }, factors, names, values };
+  return { ...images, classes: values[0], factors: { names, values, data: factors } };
 }
 
 /** All combinations, [count, F]. */

@@ -67,6 +67,8 @@ export interface ImageFacts {
   /** Of each channel. */
   mean: readonly number[];
   std: readonly number[];
+  /** How many there are to train on. */
+  count: number;
 }
 
 /** The arguments from which a method of images is built. */
@@ -79,6 +81,8 @@ export interface ImageSetting<V = Record<string, number>> {
   image?: ImageFacts;
   /** Makes a network with separate variables, under the given name, and the same initial values. */
   copy: (name: string) => Network;
+  /** The same for the encoder alone, for a method with a model of its own. */
+  copyEncoder?: (name: string) => Encoder;
   /** Embedding dimension D. */
   width: number;
   /** The number of classes; 0 without labels. */
@@ -105,6 +109,11 @@ export interface ImageBatch {
   step: Scalar;
   /** More views of the same samples under another augmentation, [count N, H, W, C], view by view. */
   views: (count: number, augmentation: Augmentation) => Tensor;
+  /**
+   * For each sample an image that has most in common with it, [N, H, W, C]: where factors are known (`--data sprites`) another image of which one
+   * factor, chosen at random, has another value; elsewhere an augmented view of the same image. For a method that trains on pairs.
+   */
+  partners?: () => Tensor;
 }
 
 /** A batch of points on the plane, [N, 2]. */
@@ -116,10 +125,26 @@ export interface PlaneBatch {
 
 /** What a method trains in the place of encoder and projector. */
 export interface Model {
-  /** All layers that are trained; `encoder.safetensors` has the first. */
+  /** All layers that are trained. */
   layers: readonly Layer[];
+  /** What `encoder.safetensors` has: the layer that represents images. Default: the first of `layers`. */
+  encoder?: Layer;
   /** How it represents images: h, and the embedding z if it has one. */
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
+}
+
+/** A second training in the same step: a loss of parameters that the method's loss does not train, such as a discriminator's. */
+export interface Further {
+  /** Of its optimiser; checkpoints name the optimiser's state by it. */
+  name: string;
+  parameters: readonly Variable[];
+  /** The loss of the batch of the last call of the recipe's `loss`. Nothing but `parameters` is trained by it. */
+  loss: () => Tensor;
+  /** Of Adam; constant. */
+  learningRate: Scalar;
+  /** Adam's; defaults .9 and .999. */
+  beta1?: number;
+  beta2?: number;
 }
 
 /** A built method: its loss, and what it trains and stores besides the given network. */
@@ -131,6 +156,8 @@ export interface Recipe<B> {
   model?: Model;
   /** Parameters that are trained with the network: a predictor, proxies. */
   parameters?: readonly Variable[];
+  /** Other parameters with losses and optimisers of their own. All gradients are of the state before the step: no update sees another's. */
+  further?: readonly Further[];
   /** Factor of the learning rate of a parameter. Default 1. */
   learningRateFactor?: (parameter: Variable) => number;
   /** Running statistics of the method's own layers. */
@@ -204,6 +231,8 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
   supervised?: boolean;
   /** 0: its batches are images as they are. Default: two augmented views of each sample. */
   views?: 0;
+  /** Share of the updates in which the learning rate rises to its value. Default 0. */
+  warmup?: number;
   /** Options of a run whose defaults differ from the usual ones: those of `npm start` and `trainer`. */
   defaults?: { encoder?: string; epochs?: number; batch?: number; learningRate?: number };
   /**
@@ -308,6 +337,30 @@ export function tokenEncoderOf(about: { title: string }, setting: Pick<ImageSett
   if (!isTokenEncoder(encoder))
     throw new InputError(`${about.title}: expected an encoder of tokens, such as vitEncoder(), got another`);
   return { encoder: encoder as TokenEncoder, image };
+}
+
+/** {@link encoderOf}, of feature maps. @throws InputError for another encoder */
+export function mapEncoderOf(about: { title: string }, setting: Pick<ImageSetting, 'encoder' | 'image'>) {
+  const { encoder, image } = encoderOf(about, setting);
+  if (!encoder.map)
+    throw new InputError(
+      `${about.title}: expected an encoder of feature maps, such as cnnEncoder({ pool: 'none' }), got another`,
+    );
+  const [rows, columns] = encoder.map;
+  return { encoder, image, rows, columns };
+}
+
+/**
+ * A token encoder that follows another, with the same initial values and variables of its own, for a method with a target network.
+ * @throws InputError for a setting that cannot copy encoders
+ */
+export function tokenCopyOf(
+  { title }: { title: string },
+  { copyEncoder }: Pick<ImageSetting, 'copyEncoder'>,
+  name: string,
+) {
+  checkFunction(title, 'copyEncoder', copyEncoder);
+  return copyEncoder!(name) as TokenEncoder;
 }
 
 /** Whether a value is a method. */

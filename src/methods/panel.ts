@@ -12,9 +12,12 @@ export interface MethodCurve {
   hint: string;
 }
 
-/** A collapse that a method recognises in its own numbers: a VAE whose posterior is the prior. */
+/**
+ * A collapse that a method recognises in its own numbers: a VAE whose posterior is the prior, a codebook of which few codes live, a
+ * predictor whose targets are all alike.
+ */
 export interface CollapseRule {
-  kind: 'posterior';
+  kind: 'posterior' | 'cluster' | 'target';
   /** Whether the numbers of a look, the loss and those of `curves`, show it. */
   shows: (numbers: Readonly<Record<string, number>>) => boolean;
   /** The evidence in these numbers, one clause each. */

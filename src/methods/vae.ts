@@ -1,22 +1,7 @@
 import { scalarsOf } from '../graph/check.ts';
 import type { Scalar, Tensor } from '../graph/tensor.ts';
-import { add, mul } from '../ops/binary.ts';
-import { mean, sum } from '../ops/reduce.ts';
-import { COUNT, type ImageMethod } from './method.ts';
-import {
-  bernoulli,
-  checkBernoulli,
-  checkPosterior,
-  klOf,
-  type Posterior,
-  pixelsOf,
-  posteriorCollapse,
-  sampleOf,
-  vaeCurves,
-  vaeNumbers,
-  vaeOf,
-  vaePanels,
-} from './parts/vae.ts';
+import { COUNT, type ImageBatch, type ImageMethod, type Recipe } from './method.ts';
+import { negativeElbo, type Posterior, posteriorCollapse, vaeCurves, vaeRecipe } from './parts/vae.ts';
 
 const hyperparameters = { latents: [16, COUNT], beta: [1, { least: 0 }] } as const;
 
@@ -36,11 +21,8 @@ export function vaeLoss(
   posterior: Posterior,
   options: { beta?: Scalar } = {},
 ): Tensor {
-  checkBernoulli('vaeLoss', logits, pixels);
-  checkPosterior('vaeLoss', posterior, logits.shape[0]);
   const { beta } = scalarsOf('vaeLoss', options, { beta: hyperparameters.beta });
-  const rate = mean(sum(klOf(posterior), { axes: 1 }));
-  return add(mean(bernoulli(logits, pixels)), mul(rate, beta));
+  return negativeElbo('vaeLoss', { logits, pixels, posterior }, beta);
 }
 
 /** VAE. `latents`: their number; `beta`: weight of the rate (above 1: beta-VAE; 0: an autoencoder with noise). */
@@ -55,21 +37,10 @@ export const vae = {
   hyperparameters,
   curves: vaeCurves,
   collapses: [posteriorCollapse],
-  build(setting) {
-    const { seed, hyperparameters: own } = setting;
-    const model = vaeOf(vae, setting, own.latents);
-    let latest: { distortion: Tensor; posterior: Posterior };
-    return {
-      model,
-      loss({ x, step }) {
-        const posterior = model.posterior(x, { training: true });
-        const logits = model.decode(sampleOf(posterior, seed, step), { training: true });
-        const pixels = pixelsOf(x, model.image);
-        latest = { distortion: mean(bernoulli(logits, pixels)), posterior };
-        return vaeLoss(logits, pixels, posterior, { beta: own.beta });
-      },
-      curves: () => vaeNumbers(latest.distortion, latest.posterior),
-      panels: vaePanels(model, seed),
-    };
+  build(setting): Recipe<ImageBatch> {
+    const { beta } = setting.hyperparameters;
+    return vaeRecipe(vae, setting, {
+      loss: ({ logits, pixels, posterior }) => vaeLoss(logits, pixels, posterior, { beta }),
+    });
   },
 } satisfies ImageMethod<typeof hyperparameters>;

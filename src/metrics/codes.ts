@@ -20,7 +20,7 @@ export interface Factors {
 /** The fewest samples of which scores say something. */
 export const LEAST_ROWS = 1000;
 /** The most values of a factor. */
-const MOST_VALUES = 256;
+export const MOST_VALUES = 256;
 
 const WHOLE = [Uint8Array, Uint16Array, Uint32Array, Int8Array, Int16Array, Int32Array];
 

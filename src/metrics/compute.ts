@@ -141,7 +141,7 @@ export const partOf = (
 ) => ({ data: data.subarray(from * D, to * D), shape: [to - from, D] as [number, number] });
 
 /** The rows of an array at some indices. */
-export function picked<T extends Float32Array | Uint8Array>(
+export function picked<T extends Float32Array | Uint8Array | Uint32Array>(
   data: T,
   width: number,
   ids: ArrayLike<number>,

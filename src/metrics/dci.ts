@@ -11,6 +11,7 @@ import {
   splitRows,
 } from './codes.ts';
 import { growForest } from './forest.ts';
+import { type MetricContext, metricsOf } from './metric.ts';
 
 const BINS = 64;
 const DEPTH = 12;
@@ -93,3 +94,37 @@ export function dci(
     importances: Float64Array.from(rows.flat()),
   };
 }
+
+/** The scores of codes, once for the three metrics. */
+const scoresOf = ({ factors, shared }: Required<MetricContext>) =>
+  shared('dci', async () => {
+    const { codes, known } = await factors();
+    return dci(codes, known);
+  });
+
+export const dciMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'factors', kind: 'number', better: 'higher', needs: ['factors'] },
+  [
+    {
+      key: 'dciDisentanglement',
+      name: 'DCI disentanglement',
+      cost: 4,
+      text: 'Whether each latent is important for one factor only, by the importances of random forests that predict the factors. 1: it is; noise scores about 0.',
+      compute: async (context) => (await scoresOf(context)).disentanglement,
+    },
+    {
+      key: 'dciCompleteness',
+      name: 'DCI completeness',
+      detail: true,
+      text: 'Whether each factor needs one latent only, by the same forests. 1: it does; noise scores about 0.',
+      compute: async (context) => (await scoresOf(context)).completeness,
+    },
+    {
+      key: 'dciInformativeness',
+      name: 'DCI informativeness',
+      detail: true,
+      text: 'The accuracy of the same forests on other images, the mean over factors: what all latents together know. Noise scores about 1 / values.',
+      compute: async (context) => (await scoresOf(context)).informativeness,
+    },
+  ],
+);

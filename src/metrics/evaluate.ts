@@ -7,7 +7,8 @@ import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import { slice } from '../ops/shape.ts';
-import { freeRows, type Rows, rowsAt, rowsThatFit } from './compute.ts';
+import { LEAST_ROWS, MOST_VALUES } from './codes.ts';
+import { freeRows, type Rows, rowsAt, rowsThatFit, spacedRows } from './compute.ts';
 import { embedSlabs } from './embed.ts';
 import { neighboursOf } from './knn.ts';
 import {
@@ -106,7 +107,11 @@ export async function evaluate(
   const wanted = evaluationMetrics.filter((metric) => probes || !PROBES.includes(stageOf(metric)));
   const totalOf = (rows: typeof wanted) => rows.reduce((sum, row) => sum + costOf(row), ENCODING);
   // Before anything is embedded: the metrics that will probably apply.
-  const missing: Need[] = [...(labels ? [] : LABELLED), ...(forward ? [] : ENCODED)];
+  const missing: Need[] = [
+    ...(labels ? [] : LABELLED),
+    ...(forward ? [] : ENCODED),
+    ...(sets.train.factors ? [] : (['factors'] as const)),
+  ];
   let total = totalOf(wanted.filter(({ needs = [] }) => !needs.some((need) => missing.includes(need))));
   const report = (stage: Stage, cost: number) => onProgress?.(stage, cost / total);
   const held: Rows[] = [];
@@ -138,7 +143,7 @@ export async function evaluate(
 const PROBES: readonly Stage[] = ['linear probe', 'few labels'];
 /** The parts of the context that need labels, and those that need an encoder. */
 const LABELLED: readonly Need[] = ['labels', 'clustered', 'shifted'];
-const ENCODED: readonly Need[] = ['z', 'views', 'encoder', 'turned'];
+const ENCODED: readonly Need[] = ['z', 'views', 'encoder', 'turned', 'factors'];
 
 /** The metrics with their companions, by key. */
 function valuesOf(found: ReadonlyMap<MetricRow, Measured>): MetricValues {
@@ -234,7 +239,39 @@ async function contextOf(job: Job): Promise<MetricContext> {
   if (!clean.z) return context;
   const ofZ = await rowsThatFit(where, device, clean.z, viewA.z!, viewB.z!);
   const [z, zA, zB] = ofZ.rows;
-  return { ...context, z: representation('z', z), views: [zA, zB] };
+  const factors = factorsOf(job, gallery.z!, context.shared);
+  return { ...context, z: representation('z', z), views: [zA, zB], ...(factors && { factors }) };
+}
+
+/** The most samples that are scored against their factors (disentanglement_lib). */
+const SCORED = 10_000;
+
+/** z of training samples and their factors, those of several values; nothing where none are known. */
+function factorsOf(
+  { device, train: { factors, count }, notes }: Job,
+  z: Rows,
+  shared: MetricContext['shared'],
+): MetricContext['factors'] {
+  if (!factors) return undefined;
+  const { values, data } = factors;
+  if (count < LEAST_ROWS) {
+    notes.push(`disentanglement: left out, it needs ${LEAST_ROWS} training samples or more`);
+    return undefined;
+  }
+  const ids = spacedRows(count, Math.min(count, SCORED));
+  const F = values.length;
+  const occurring = (f: number) => new Set(ids.map((i) => data[i * F + f])).size;
+  const columns = [...values.keys()].filter((f) => occurring(f) > 1 && occurring(f) <= MOST_VALUES);
+  if (!columns.length) return undefined;
+  const known = Uint32Array.from({ length: ids.length * columns.length }, (_, at) => {
+    const [row, column] = [Math.floor(at / columns.length), at % columns.length];
+    return data[ids[row] * F + columns[column]];
+  });
+  return () =>
+    shared('codes', async () => ({
+      codes: await rowsAt(where, device, z, ids),
+      known: { data: known, shape: [ids.length, columns.length] },
+    }));
 }
 
 /** The rows whose label counts; nothing if there are so many classes that clusters agree with them by chance. */

@@ -3,6 +3,7 @@ import { checkNumber, checkOptions } from '../gpu/check.ts';
 import { bitsArray } from '../ops/random.ts';
 import { type Codes, checkSeed, columnsOf, type Factor, type Factors, factorsOf, meanOf } from './codes.ts';
 import { solvePositiveDefinite } from './eigen.ts';
+import { metricsOf } from './metric.ts';
 
 export interface VoteOptions {
   /** Batches from which the classifier learns. Default 10,000 (disentanglement_lib). */
@@ -211,3 +212,30 @@ export function betaVaeScore(codes: Codes, factors: Factors, options: VoteOption
   }
   return { score: right / tests };
 }
+
+export const voteMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'factors', kind: 'number', better: 'higher', needs: ['factors'] },
+  [
+    {
+      key: 'factorVaeScore',
+      name: 'FactorVAE score',
+      cost: 1,
+      text: 'How often the latent that varies least among images which agree in one factor tells which factor that is. 1: always; noise scores about 1 / factors.',
+      compute: async ({ factors }) => {
+        const { codes, known } = await factors();
+        return factorVaeScore(codes, known).score;
+      },
+    },
+    {
+      key: 'betaVaeScore',
+      name: 'β-VAE score',
+      cost: 2,
+      detail: true,
+      text: 'How often a linear classifier tells, from the mean difference of the latents of pairs that agree in one factor, which factor that is. Easily 1, also for latents that are not disentangled; noise scores about 1 / factors.',
+      compute: async ({ factors }) => {
+        const { codes, known } = await factors();
+        return betaVaeScore(codes, known).score;
+      },
+    },
+  ],
+);

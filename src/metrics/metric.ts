@@ -1,6 +1,7 @@
 import type { Augmentation } from '../data/augment.ts';
 import type { Label } from '../data/labels.ts';
 import type { Device } from '../gpu/device.ts';
+import type { Codes, Factors } from './codes.ts';
 import type { Rows } from './compute.ts';
 
 /** The groups of metrics, in the order of the tables, with their headings. */
@@ -12,6 +13,7 @@ export const metricGroups = {
   views: 'Answer to transformations',
   structure: 'Clusters and neighbourhoods',
   spectrum: 'Spectrum',
+  factors: 'Disentanglement of z, by known factors',
 } as const;
 
 /** The stages of an evaluation, in their order. */
@@ -135,6 +137,8 @@ export interface MetricContext {
   others?: readonly [Rows, Rows];
   /** "a is to b as c is to d", as numbers of rows of h. */
   analogies?: readonly (readonly [a: number, b: number, c: number, d: number])[];
+  /** z of training samples whose factors are known, and these factors. */
+  factors?: () => Promise<{ codes: Codes; known: Factors }>;
   /** Computes the value of a name at the first call, and returns it at every later one. */
   shared: <T>(name: string, make: () => Promise<T>) => Promise<T>;
   /** Takes a sentence on something that was measured in another way than usual, or left out. */

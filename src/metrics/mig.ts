@@ -1,5 +1,6 @@
 import { checkNumber, checkOptions } from '../gpu/check.ts';
 import { type Codes, columnsOf, type Factor, type Factors, factorsOf, gapOf, meanOf } from './codes.ts';
+import { metricsOf } from './metric.ts';
 
 /** The bin of each value among bins of equal width from the smallest to the largest value. */
 function equalWidthBins(values: Float64Array, bins: number): Uint32Array {
@@ -67,3 +68,18 @@ export function mutualInformationGap(
   const gaps = known.map((factor, f) => gapOf(table.map((row) => row[f])) / entropy(factor));
   return { score: meanOf(gaps), gaps, information: Float64Array.from(table.flat()) };
 }
+
+export const migMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'factors', kind: 'number', better: 'higher', needs: ['factors'] },
+  [
+    {
+      key: 'mig',
+      name: 'MIG',
+      text: 'Mutual information gap: how much more the most informative latent knows of a factor than the second one, as a share of all there is to know; the mean over factors, in 20 bins a latent. 1: a latent of its own for each factor; noise scores about 0.',
+      compute: async ({ factors }) => {
+        const { codes, known } = await factors();
+        return mutualInformationGap(codes, known).score;
+      },
+    },
+  ],
+);

@@ -12,6 +12,7 @@ import {
   quantileEdges,
   splitRows,
 } from './codes.ts';
+import { metricsOf } from './metric.ts';
 
 /** Bins of a latent whose bounds are the thresholds. */
 const BINS = 64;
@@ -76,3 +77,18 @@ export function sapScore(
   const gaps = known.map((_, f) => gapOf(table.map((row) => row[f])));
   return { score: meanOf(gaps), gaps, accuracies: Float64Array.from(table.flat()) };
 }
+
+export const sapMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'factors', kind: 'number', better: 'higher', needs: ['factors'] },
+  [
+    {
+      key: 'sap',
+      name: 'SAP',
+      text: 'Separated attribute predictability: how much better the best single latent predicts a factor than the second best; the mean over factors. The true factors score the mean of 1 − 1 / values; noise scores about 0.',
+      compute: async ({ factors }) => {
+        const { codes, known } = await factors();
+        return sapScore(codes, known).score;
+      },
+    },
+  ],
+);

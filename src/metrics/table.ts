@@ -3,19 +3,24 @@ import { alignmentMetrics } from './alignment.ts';
 import { analogyMetrics } from './analogy.ts';
 import { anisotropyMetrics } from './anisotropy.ts';
 import { ckaMetrics } from './cka.ts';
+import { dciMetrics } from './dci.ts';
 import { effectiveRankMetrics } from './effective_rank.ts';
 import { equivarianceMetrics } from './equivariance.ts';
+import { voteMetrics } from './factor_votes.ts';
 import { hubnessMetrics } from './hubness.ts';
 import { invarianceMetrics } from './invariance.ts';
 import { knnMetrics } from './knn.ts';
 import { lidarMetrics } from './lidar.ts';
 import { probeMetrics } from './linear_probe.ts';
 import type { Metric } from './metric.ts';
+import { migMetrics } from './mig.ts';
 import { participationRatioMetrics } from './participation_ratio.ts';
 import { rankMeMetrics } from './rank_me.ts';
+import { sapMetrics } from './sap.ts';
 import { shiftMetrics } from './shifts.ts';
 import { spectrumSlopeMetrics } from './spectrum_slope.ts';
 import { stdMetrics } from './std.ts';
+import { totalCorrelationMetrics } from './total_correlation.ts';
 import { uniformityMetrics } from './uniformity.ts';
 
 /** All metrics, in the order of the tables: a line for each file. */
@@ -38,6 +43,11 @@ const rows = [
   ...ckaMetrics,
   ...lidarMetrics,
   ...analogyMetrics,
+  ...migMetrics,
+  ...sapMetrics,
+  ...dciMetrics,
+  ...voteMetrics,
+  ...totalCorrelationMetrics,
 ] as const;
 
 type Row = (typeof rows)[number];

@@ -1,5 +1,6 @@
 import { type Codes, columnsOf, meanOf } from './codes.ts';
 import { cholesky } from './eigen.ts';
+import { metricsOf } from './metric.ts';
 
 /**
  * The total correlation of a Gaussian with the correlations of the codes, -1/2 log det R in nats (Watanabe 1960): 0 when no two
@@ -33,3 +34,20 @@ export function gaussianTotalCorrelation(codes: Codes): number {
   }
   return Math.max(0, total);
 }
+
+export const totalCorrelationMetrics = /* @__PURE__ */ metricsOf(
+  { group: 'factors', kind: 'number', better: 'lower', needs: ['factors'] },
+  [
+    {
+      key: 'totalCorrelation',
+      name: 'total correlation',
+      detail: true,
+      missing: 'a latent is a linear function of others',
+      text: 'Of a Gaussian with the correlations of the latents, in nats: 0 where no two latents are correlated.',
+      compute: async ({ factors }) => {
+        const value = gaussianTotalCorrelation((await factors()).codes);
+        return Number.isFinite(value) ? value : Number.NaN;
+      },
+    },
+  ],
+);

@@ -30,7 +30,13 @@ const block = (inputs: number, outputs: number, seed: number): Layer[] => [
 ];
 
 /** An encoder: a layer with the width of its representation. */
-export type Encoder = Layer & { readonly outputs: number };
+export type Encoder = Layer & {
+  readonly outputs: number;
+  /** Options of the `mlpDecoder` that mirrors it, where all its layers are linear. */
+  readonly mirror?: { readonly widths: readonly number[]; readonly norm: 'batch' | 'none' };
+  /** Rows and columns of the feature map, where h is one, flattened. */
+  readonly map?: readonly [rows: number, columns: number];
+};
 
 /** Makes an encoder that accepts inputs of any shape [N, ...] of the right size. */
 function encoder(name: string, shape: readonly number[], outputs: number, layers: Layer[]): Encoder {
@@ -52,7 +58,8 @@ function encoder(name: string, shape: readonly number[], outputs: number, layers
 
 /**
  * The default encoder: for each of `widths` a 3x3 convolution with stride 2, batch norm and ReLU; then a linear
- * layer, batch norm and ReLU, on the flattened feature map (`flatten`) or on its mean over positions (`average`).
+ * layer, batch norm and ReLU, on the flattened feature map (`flatten`) or on its mean over positions (`average`); or without these the
+ * flattened feature map itself (`none`), whatever `outputs` says.
  * With a 28x28 image: 28 -> 14 -> 7, 1568 -> 256. He initialisation, no bias before batch norm.
  * x: [N, height, width, channels] or [N, height * width * channels] -> h: [N, outputs]
  */
@@ -65,14 +72,14 @@ export function cnnEncoder(
     channels?: number;
     widths?: readonly number[];
     outputs?: number;
-    pool?: 'flatten' | 'average';
+    pool?: 'flatten' | 'average' | 'none';
   } = {},
 ): Encoder {
   checkEncoder('cnnEncoder', options, 'height width channels outputs', 'widths pool');
   const { name = 'encoder', seed = 0, height = 28, width = 28, channels = 1 } = options;
   const { widths = [16, 32], outputs = 256, pool = 'flatten' } = options;
   checkNumbers('cnnEncoder', 'widths', widths, { least: 1, whole: true });
-  checkChoice('cnnEncoder', 'pool', pool, ['flatten', 'average']);
+  checkChoice('cnnEncoder', 'pool', pool, ['flatten', 'average', 'none']);
   const layers: Layer[] = [];
   let [h, w, c] = [height, width, channels];
   for (const next of widths) {
@@ -82,22 +89,41 @@ export function cnnEncoder(
     );
     [h, w, c] = [Math.ceil(h / 2), Math.ceil(w / 2), next];
   }
+  if (pool === 'none') {
+    const map = encoder(name, [height, width, channels], h * w * c, [...layers, flatten()]);
+    return Object.assign(map, { map: [h, w] as const });
+  }
   layers.push(pool === 'average' ? globalAveragePool() : flatten());
   layers.push(...block(pool === 'average' ? c : h * w * c, outputs, seed));
   return encoder(name, [height, width, channels], outputs, layers);
 }
 
-/** An encoder of linear layers, each with batch norm and ReLU. x: [N, inputs] (or any [N, ...] of that size) -> [N, last width] */
+/**
+ * An encoder of linear layers, each with batch norm and ReLU. x: [N, inputs] (or any [N, ...] of that size) -> [N, last width]
+ * @param options.norm `none` has biases instead of batch norm. Default 'batch'.
+ */
 export function mlpEncoder(
-  options: { name?: string; seed?: number; inputs?: number; widths?: readonly number[] } = {},
+  options: {
+    name?: string;
+    seed?: number;
+    inputs?: number;
+    widths?: readonly number[];
+    norm?: 'batch' | 'none';
+  } = {},
 ): Encoder {
-  checkEncoder('mlpEncoder', options, 'inputs', 'widths');
-  const { name = 'encoder', seed = 0, inputs = 784, widths = [512, 256] } = options;
+  checkEncoder('mlpEncoder', options, 'inputs', 'widths norm');
+  const { name = 'encoder', seed = 0, inputs = 784, widths = [512, 256], norm = 'batch' } = options;
   checkNumbers('mlpEncoder', 'widths', widths, { least: 1, whole: true });
+  checkChoice('mlpEncoder', 'norm', norm, ['batch', 'none']);
   if (!widths.length) throwShapeError('mlpEncoder', 'expected at least one width, got none');
   const sizes = [inputs, ...widths];
-  const layers = widths.flatMap((width, i) => block(sizes[i], width, seed));
-  return encoder(name, [inputs], sizes[sizes.length - 1], layers);
+  const layers = widths.flatMap((outputs, i) =>
+    norm === 'batch'
+      ? block(sizes[i], outputs, seed)
+      : [linear({ inputs: sizes[i], outputs, activation: 'relu', seed })],
+  );
+  const made = encoder(name, [inputs], sizes[sizes.length - 1], layers);
+  return Object.assign(made, { mirror: { widths: [...widths].reverse(), norm } });
 }
 
 /** The projector of contrastive learning: linear, batch norm, ReLU, linear with bias. h: [N, inputs] -> z: [N, outputs] */

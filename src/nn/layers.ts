@@ -27,6 +27,8 @@ export interface Mode {
   momentum?: Scalar;
   /** The number of the step, u32, which dropout needs in training: applications of one step drop the same elements. */
   step?: Scalar;
+  /** How many tokens each sample has, u32 [N]: those after them are padding, which attention leaves out. Default: all. */
+  lengths?: Tensor;
 }
 
 /** A function of tensors, with its variables. All its applications share them. */
@@ -105,7 +107,7 @@ export function makeLayer(
   checkVariables('makeLayer', 'parameters', parameters);
   checkVariables('makeLayer', 'statistics', statistics);
   const apply = (x: Tensor, mode: Mode = {}) => {
-    checkCall(name || 'layer', { x }, mode, 'training momentum step');
+    checkCall(name || 'layer', { x }, mode, 'training momentum step lengths');
     return name ? scope(name, () => forward(x, mode)) : forward(x, mode);
   };
   Object.defineProperty(apply, 'name', { value: name });

@@ -55,7 +55,11 @@ export function selfAttention(options: Omit<TransformerOptions, 'ratio'>): Layer
   const { parameters } = joinLayers(name, [query, key, value, output]);
   return makeLayer(
     name,
-    (x, mode) => output(attention(query(x, mode), key(x, mode), value(x, mode), { heads, causal }), mode),
+    (x, mode) => {
+      const lengths = mode.lengths && { lengths: mode.lengths };
+      const [q, k, v] = [query, key, value].map((project) => project(x, mode));
+      return output(attention(q, k, v, { heads, causal, ...lengths }), mode);
+    },
     parameters,
   );
 }
@@ -161,6 +165,10 @@ export interface TokenEncoder extends Encoder {
   readonly columns: number;
   /** The side of a patch, in pixels. */
   readonly patch: number;
+  /** Whether tokens attend only to those that do not come after them, row by row. */
+  readonly causal: boolean;
+  /** Embeds the patches without their positions. x: [N, H, W, C] -> [N, T, outputs] */
+  readonly patches: Layer;
   /** Embeds the patches, with their positions. x: [N, H, W, C] -> [N, T, outputs] */
   readonly embed: Layer;
   /** Transforms embedded tokens, all or some of them. x: [N, T', outputs] -> [N, T', outputs] */
@@ -181,6 +189,7 @@ export const isTokenEncoder = (encoder: unknown): encoder is TokenEncoder =>
  * @param options.depth blocks. Default 4
  * @param options.heads default 4
  * @param options.ratio hidden width of a block over that of a token. Default 2, enough at this width
+ * @param options.causal tokens attend only to those that do not come after them, row by row. Default false
  * @throws ShapeError for a patch that does not divide the sides
  */
 export function vitEncoder(
@@ -218,18 +227,32 @@ export function vitEncoder(
   const transform = transformer({ name: 'blocks', width: dimensions, depth, heads, ratio, causal, seed });
   const { parameters } = joinLayers(name, [project, transform]);
   const size = height * width * channels;
-  const embed = makeLayer(
-    'embed',
+  const patches = makeLayer(
+    '',
     (x, mode) => {
       if (x.shape.length < 2 || x.size !== x.shape[0] * size)
         throwShapeError(name, `expected images [N, ${height}, ${width}, ${channels}], got ${show(x.shape)}`);
       const images = reshape(x, [x.shape[0], height, width, channels]);
-      return add(project(patchify(images, patch), mode), constant(positions, [rows * columns, dimensions]));
+      return project(patchify(images, patch), mode);
     },
     project.parameters,
   );
+  const embed = makeLayer(
+    'embed',
+    (x, mode) => add(patches(x, mode), constant(positions, [rows * columns, dimensions])),
+    project.parameters,
+  );
   const encode = makeLayer(name, (x, mode) => mean(transform(embed(x, mode), mode), { axes: 1 }), parameters);
-  return Object.assign(encode, { outputs: dimensions, rows, columns, patch, embed, transform });
+  return Object.assign(encode, {
+    outputs: dimensions,
+    rows,
+    columns,
+    patch,
+    causal,
+    patches,
+    embed,
+    transform,
+  });
 }
 
 /** The most patches that {@link vitEncoder} chooses by itself. */

@@ -1,4 +1,12 @@
-import { type Beside, type Bound, type Case, over, type Result, within } from './method_study.ts';
+import {
+  type Beside,
+  type Bound,
+  type Case,
+  over,
+  type Result,
+  untrainedVariant,
+  within,
+} from './method_study.ts';
 
 /** A requirement on a run, and whether it is met. */
 export interface Gate {
@@ -18,10 +26,15 @@ export const BASELINES: Readonly<Record<string, readonly Bound[]>> = {
 /** The gates of healthy runs of methods without calibrated gates. */
 export const DEFAULT: readonly Bound[] = [over('untrained', 'augKnn', 0.05)];
 
+/** The case of a run. */
+export const caseOf = ({ method, variant }: Result, cases: readonly Case[]): Case | undefined =>
+  cases.find((other) => other.method === method && other.variant === variant);
+
 /** The gates that a run is held to, by its method and variant. */
-function boundsOf({ method, variant, expected }: Result, cases: readonly Case[]): readonly Bound[] {
-  const one = cases.find((other) => other.method === method && other.variant === variant);
-  return one?.gates ?? BASELINES[method] ?? (expected.length || variant ? [] : DEFAULT);
+function boundsOf(run: Result, cases: readonly Case[]): readonly Bound[] {
+  const { method, variant, expected } = run;
+  const calibrated = variant ? undefined : BASELINES[method];
+  return caseOf(run, cases)?.gates ?? calibrated ?? (expected.length || variant ? [] : DEFAULT);
 }
 
 /** Gates of one run. */
@@ -46,13 +59,14 @@ export function gatesOf(results: readonly Result[], cases: readonly Case[]): Gat
   if (!raw) return [];
   return results.flatMap((run) => {
     const name = [run.method, run.variant].filter(Boolean).join(', ');
-    const untrained = find('untrained', '', run.seed) ?? raw;
+    const one = caseOf(run, cases);
+    const untrained = find('untrained', one ? untrainedVariant(one) : '', run.seed) ?? raw;
     const beside = { raw, untrained, own: find(run.method, '', run.seed) };
     const met = judge(boundsOf(run, cases), run, beside).map(({ text, ok }) => ({
       text: `${name}, seed ${run.seed}: ${text}`,
       ok,
     }));
-    if (!run.shares) return met;
+    if (!run.looks && !run.shares) return met;
     const right = run.expected.length
       ? run.expected.every((kind) => run.alarm.includes(kind))
       : !run.alarm.length && !run.falseAlarmSteps?.length;

@@ -20,7 +20,7 @@ export interface Result {
   falseAlarmSteps?: readonly number[];
   /** The shares by which the alarm judges, at the end. */
   shares?: typeof THRESHOLDS;
-  /** The evaluations that the alarm judged, so that they can be judged again. */
+  /** The evaluations that the alarm judged, so that they can be judged again; with the numbers of the method's own curves. */
   looks?: readonly Look[];
   /** The evaluation of an untrained encoder, with which the alarm compares. */
   look?: Omit<Look, 'step'>;
@@ -45,18 +45,24 @@ export type Bound = [
   high?: number,
 ];
 
+/** A metric of a run, its loss, or the last number of one of the method's curves. */
+export const numberOf = (run: Result, name: string): number | undefined => {
+  if (name === 'loss') return run.loss;
+  const last = run.looks?.at(-1) as Record<string, number> | undefined;
+  return run.metrics[name] ?? last?.[name];
+};
 const metric =
   (name: string): Bound[1] =>
   (run) =>
-    name === 'loss' ? run.loss! : run.metrics[name]!;
-/** A metric, or the loss, within bounds. */
+    numberOf(run, name)!;
+/** A metric, the loss, or a number of the method's curves, within bounds. */
 export const within = (name: string, low: number, high = Number.POSITIVE_INFINITY): Bound => [
   name,
   metric(name),
   low,
   high,
 ];
-/** A metric, or the loss, of at most `high`. */
+/** The same, of at most `high`. */
 export const most = (name: string, high: number): Bound => within(name, Number.NEGATIVE_INFINITY, high);
 /** How much a metric exceeds that of another run. */
 export const over = (other: keyof Beside, name: string, low: number, high?: number): Bound => [
@@ -82,6 +88,14 @@ interface Variant<H> {
   gates?: readonly Bound[];
 }
 
+/** The settings of a method that the small protocol does not suit: where they differ from that. */
+export interface OwnProtocol {
+  /** A name of `encoders`; the untrained encoder beside it is of the same kind. */
+  encoder?: string;
+  epochs?: number;
+  learningRate?: number;
+}
+
 /** A run of a method on the 8 x 8 digits: test/slow/digits.ts. */
 export interface DigitsCase<H = Record<string, number>> {
   hyperparameters?: { readonly [K in keyof H]?: number };
@@ -103,6 +117,8 @@ export type MethodStudy<M extends Method = Method> =
       order: number;
       /** Also fit a linear probe of z, where gates ask for it. */
       probeZ?: boolean;
+      /** Default: the small protocol. */
+      protocol?: OwnProtocol;
       cases: readonly Variant<M['hyperparameters']>[];
       digits?: readonly DigitsCase<M['hyperparameters']>[];
     }
@@ -119,7 +135,11 @@ export interface Case {
   expected: readonly CollapseKind[];
   gates?: readonly Bound[];
   probeZ?: boolean;
+  protocol?: OwnProtocol;
 }
+
+/** The variant of the results of an untrained encoder: '' for that of the small protocol, else its name. */
+export const untrainedVariant = ({ protocol }: Pick<Case, 'protocol'>): string => protocol?.encoder ?? '';
 
 /** The name of a method in the list. @throws InputError for a method that is not in it */
 export function nameOf(method: Method): string {
@@ -133,11 +153,11 @@ export function casesOf(studies: readonly MethodStudy[]): Case[] {
   const trained = studies.flatMap((study) => ('cases' in study ? [study] : []));
   return trained
     .sort((a, b) => a.order - b.order)
-    .flatMap(({ method, probeZ, cases }) => {
+    .flatMap(({ method, probeZ, protocol, cases }) => {
       const name = nameOf(method);
       return cases.map(
         ({ variant = '', seeds, expected = [], ...rest }): Case => ({
-          ...{ method: name, variant, seeds, expected, probeZ },
+          ...{ method: name, variant, seeds, expected, probeZ, protocol },
           ...(rest as Pick<Case, 'hyperparameters' | 'gates'>),
         }),
       );

@@ -6,7 +6,8 @@ import { writeWhole } from '../cli/files.ts';
 import { runProgram, print as say } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { type Case, casesOf, type MethodStudy, type Result } from './method_study.ts';
+import { caseOf } from './gates.ts';
+import { type Case, casesOf, type MethodStudy, type Result, untrainedVariant } from './method_study.ts';
 import { baseline, rawPixels, runCase, withAlarm } from './protocol.ts';
 import { render } from './results.ts';
 
@@ -70,9 +71,13 @@ async function study(args: string[], studies: readonly MethodStudy[]): Promise<v
       results = [...results.filter((r) => r !== has(result.method, result.variant, result.seed)), result];
       write(results);
     };
-    const seeds = [...new Set(wanted.flatMap((one) => one.seeds))].sort();
     if (again || !has('raw pixels', '', 0)) keep(await rawPixels(device));
-    for (const seed of seeds) if (again || !has('untrained', '', seed)) keep(await baseline(device, seed));
+    const baselines = wanted.flatMap((one) => one.seeds.map((seed) => `${seed} ${untrainedVariant(one)}`));
+    for (const each of [...new Set(baselines)].sort()) {
+      const [seed, encoder] = each.split(' ');
+      if (again || !has('untrained', encoder, Number(seed)))
+        keep(await baseline(device, Number(seed), encoder));
+    }
     const runs = wanted.flatMap((one) => one.seeds.map((seed) => ({ one, seed })));
     let trained = 0;
     for (const [i, { one, seed }] of runs.entries()) {
@@ -80,7 +85,7 @@ async function study(args: string[], studies: readonly MethodStudy[]): Promise<v
       const minutes = ((performance.now() - started) / 60000).toFixed(1);
       const name = [one.method, one.variant, `seed ${seed}`].filter(Boolean).join(', ');
       say(`${minutes} min  ${i + 1} of ${runs.length}: ${name}  epoch `);
-      const untrained = has('untrained', '', seed)!;
+      const untrained = has('untrained', untrainedVariant(one), seed)!;
       const result = await runCase(device, one, seed, untrained, (epoch) => say(`${epoch} `));
       const { augKnn, knn, linearProbe } = result.metrics;
       const words = result.words.length ? result.words.map((w) => `Alarm: ${w}`).join('\n') : 'alarm silent';
@@ -94,11 +99,15 @@ async function study(args: string[], studies: readonly MethodStudy[]): Promise<v
       );
     device.dispose();
   }
-  const untrainedOf = (seed: number) => results.find((r) => r.method === 'untrained' && r.seed === seed);
+  const untrainedOf = (seed: number, one?: Case) => {
+    const variant = one ? untrainedVariant(one) : '';
+    return results.find((r) => r.method === 'untrained' && r.variant === variant && r.seed === seed);
+  };
   if (!untrainedOf(0)) throw new InputError(`${JSON_FILE.pathname} has no results yet: run without --draw`);
-  const caseOf = (run: Result): Case | undefined =>
-    cases.find(({ method, variant }) => method === run.method && variant === run.variant);
-  results = results.map((run) => withAlarm(run, untrainedOf(run.seed)!, caseOf(run)?.hyperparameters));
+  results = results.map((run) => {
+    const one = caseOf(run, cases);
+    return withAlarm(run, untrainedOf(run.seed, one)!, one);
+  });
   write(results);
   const missed = await render(results, cases, FOLDER);
   say(missed.length ? `Missed:\n${missed.map((m) => `  ${m}\n`).join('')}` : 'Every gate is met.\n');

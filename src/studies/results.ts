@@ -9,7 +9,7 @@ import { formatNumber, isNumber } from '../metrics/format.ts';
 import type { metricGroups } from '../metrics/metric.ts';
 import { evaluationMetrics } from '../metrics/table.ts';
 import { gatesOf } from './gates.ts';
-import type { Case, Result } from './method_study.ts';
+import { type Case, numberOf, type Result } from './method_study.ts';
 import { fit } from './thresholds.ts';
 
 interface Column {
@@ -69,6 +69,38 @@ function groupsOf(results: readonly Result[], cases: readonly Case[]): Group[] {
 const nameOf = ({ method, variant }: { method: string; variant: string }) =>
   [allMethods[method]?.title ?? method, variant].filter(Boolean).join(', ');
 
+/** The numbers of the methods' own curves at the end of training, a line for each method and variant that has some. */
+function ownNumbers(groups: readonly Group[]): string {
+  const lines = groups.flatMap((group) => {
+    const texts = (allMethods[group.method]?.curves ?? []).map(
+      ({ key, name, digits }) =>
+        `${name} ${cell(
+          group.runs.map((run) => numberOf(run, key)),
+          digits,
+        )}`,
+    );
+    return texts.length ? [`- **${nameOf(group)}**: ${texts.join(', ')}`] : [];
+  });
+  return lines.join('\n');
+}
+
+/** The settings of methods that the small protocol does not suit, a line each. */
+function ownProtocols(cases: readonly Case[]): string {
+  const lines = cases.flatMap(({ method, variant, protocol }) => {
+    if (!protocol || variant) return [];
+    const { encoder, epochs, learningRate } = protocol;
+    const settings = [
+      encoder && `encoder ${encoder}`,
+      epochs && `${epochs} epochs`,
+      learningRate && `learning rate ${learningRate}`,
+    ];
+    return [`${allMethods[method].title}: ${settings.filter(Boolean).join(', ')}`];
+  });
+  return lines.length
+    ? `Methods that this does not suit have settings of their own. ${lines.join('; ')}.`
+    : '';
+}
+
 /** The mean over seeds, ± half of their range. */
 function cell(values: readonly unknown[], digits: number): string {
   const numbers = values.filter(isNumber);
@@ -94,7 +126,7 @@ function table(
 
 /** The outcome of every run whose collapses are known: named, missed, or a false alarm. */
 function alarmSection(results: readonly Result[], cases: readonly Case[]): string {
-  const judged = results.filter((run) => run.shares);
+  const judged = results.filter((run) => run.looks);
   const outcome = (runs: readonly Result[]) => {
     const collapsed = runs.filter((run) => run.expected.length);
     const hits = collapsed.filter((run) => run.expected.every((kind) => run.alarm.includes(kind))).length;
@@ -103,7 +135,7 @@ function alarmSection(results: readonly Result[], cases: readonly Case[]): strin
     const falseAlarms = healthy.filter((run) => run.alarm.length || run.falseAlarmSteps?.length).length;
     return `${hits} of ${collapsed.length} collapses named correctly (${more} of them with a second kind), ${collapsed.length - hits} missed; false alarms at any evaluation in ${falseAlarms} of ${healthy.length} healthy runs`;
   };
-  const { fitted } = fit(judged.filter(({ seed }) => seed === 0));
+  const { fitted } = fit(judged.filter(({ seed, shares }) => seed === 0 && shares));
   const rows = Object.entries(THRESHOLDS).map(
     ([name, value]) => `| ${name} | ${value} | ${fitted[name as keyof typeof fitted]} |`,
   );
@@ -191,7 +223,7 @@ export async function render(
   const gates = gatesOf(results, cases);
   const missed = gates.filter(({ ok }) => !ok).map(({ text }) => text);
   const alarmOf = ({ runs }: Group) => {
-    const said = runs.filter((run) => run.shares).map((run) => run.alarm.join(', ') || 'silent');
+    const said = runs.filter((run) => run.looks).map((run) => run.alarm.join(', ') || 'silent');
     const count = (word: string) => said.filter((other) => other === word).length;
     return [...new Set(said)]
       .map((word) => (said.length > 1 ? `${word} ${count(word)}/${said.length}` : word))
@@ -203,6 +235,7 @@ All methods, trained with the small protocol on Fashion-MNIST: an MLP 784-256-12
 (wider ones for rotation); Adam, learning rate 2e-3, 10 epochs of 39 steps with batch 256. \`npm run methods\` writes this file; each single run is in results.json.
 Accuracies are on h unless z is named. On 2,000 test images an accuracy has a standard error of 0.0085, and seeds vary by about 0.006: differences
 below 0.015 are noise. Where there are several seeds, a cell has their mean ± half of their range.
+${ownProtocols(cases)}
 
 ## Accuracies
 
@@ -224,6 +257,12 @@ ${table(groups, GEOMETRY)}
 ## Other metrics
 
 ${table(groups, OTHERS)}
+
+## Numbers of single methods
+
+Of the last training batch; \`--list\` and the reports say what they are.
+
+${ownNumbers(groups)}
 
 ${alarmSection(results, cases)}
 

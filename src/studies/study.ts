@@ -31,18 +31,22 @@ export interface Study<Row> {
 export const runOf = ({ data }: Lab, args: string): ImageRun =>
   imageRunOf(parse(args.split(' ')).options as ImageOptions, data);
 
-/** z of all images of a set. */
-export async function readZ(
+/** What a function makes of all images of a set, as rows. */
+export async function readRows(
   device: Device,
   set: Dataset,
-  model: ImageModel,
+  forward: (x: Tensor) => Tensor,
   options: EmbedOptions = {},
 ): Promise<Float32Array> {
-  const { z } = await embed(device, set, (x) => ({ z: represent(model, x).z! }), options);
-  const rows = await readVariable(device, z);
-  freeVariables(device, [z]);
-  return rows as Float32Array;
+  const { rows } = await embed(device, set, (x) => ({ rows: forward(x) }), options);
+  const read = await readVariable(device, rows);
+  freeVariables(device, [rows]);
+  return read as Float32Array;
 }
+
+/** z of all images of a set. */
+export const readZ = (device: Device, set: Dataset, model: ImageModel, options: EmbedOptions = {}) =>
+  readRows(device, set, (x) => represent(model, x).z!, options);
 
 /** Accuracy of a linear probe with all labels, on what a function makes of images. */
 export async function probeOf(

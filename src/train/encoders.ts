@@ -6,13 +6,16 @@ export type EncoderMaker = (shape: Record<'height' | 'width' | 'channels' | 'see
 
 /**
  * The encoders that `npm start -- --encoder` and `trainer` know by name, for images of a shape: `cnn` and `cnn-average` are
- * {@link cnnEncoder} with its two ways of pooling, `mlp` and `mlp-small` are {@link mlpEncoder} with widths 512, 256 and 256, 128, `vit` is {@link vitEncoder}.
+ * {@link cnnEncoder} with its two ways of pooling, `cnn-map` is its feature map, flattened, of 32 and 16 channels: as many numbers as pixels of 28 x 28; `mlp` and `mlp-small` are
+ * {@link mlpEncoder} with widths 512, 256 and 256, 128, `vit` is {@link vitEncoder}, `vit-causal` the same with causal attention.
  */
 export const encoders: Readonly<Record<string, EncoderMaker>> = {
   cnn: (shape) => cnnEncoder(shape),
   'cnn-average': (shape) => cnnEncoder({ ...shape, pool: 'average' }),
+  'cnn-map': (shape) => cnnEncoder({ ...shape, widths: [32, 16], pool: 'none' }),
   mlp: ({ height, width, channels, seed }) => mlpEncoder({ seed, inputs: height * width * channels }),
   'mlp-small': ({ height, width, channels, seed }) =>
     mlpEncoder({ seed, inputs: height * width * channels, widths: [256, 128] }),
   vit: (shape) => vitEncoder(shape),
+  'vit-causal': (shape) => vitEncoder({ ...shape, causal: true }),
 };

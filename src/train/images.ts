@@ -15,9 +15,11 @@ import {
   type Dataset,
   rows,
 } from '../data/dataset.ts';
+import { otherFactor } from '../data/other_factor.ts';
 import { checkName, checkNumber, isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { grad } from '../graph/gradient.ts';
 import type { Precision } from '../graph/mixed.ts';
 import { constant, input, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
 import {
@@ -73,11 +75,13 @@ export interface ImageModel {
   projector: Layer;
   recipe: Recipe<ImageBatch>;
   optimizer: Optimizer;
+  /** Those of the recipe's `further`, in order. */
+  further: readonly Optimizer[];
   /** h and, unless the method's own model has none, z. Default of `mode`: inference. */
   represent: Model['represent'];
   /** Widths of h and z. */
   widths: { h: number; z?: number };
-  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder, or of the first layer of the method's own model. */
+  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder, or of the method's own model. */
   encoderVariables: Variable[];
   /** What a checkpoint holds: all that changes. */
   variables: Variable[];
@@ -110,8 +114,13 @@ export function copyNetwork(network: Network, other: Network, name: string): Net
   for (const each of [network, other])
     if (!isNetwork(each)) throw new InputError(`copyNetwork: expected two networks, got ${shown(each)}`);
   checkName('copyNetwork', name);
-  copyInitial(other.parameters, network.parameters);
-  copyInitial(other.statistics, network.statistics);
+  return copyTo(other, network, name);
+}
+
+/** Gives `other` the initial values of `from`, and other names. */
+function copyTo<T extends Pick<Network, 'parameters' | 'statistics'>>(other: T, from: T, name: string): T {
+  copyInitial(other.parameters, from.parameters);
+  copyInitial(other.statistics, from.statistics);
   for (const v of [...other.parameters, ...other.statistics]) Object.assign(v, { name: `${name}.${v.name}` });
   return other;
 }
@@ -127,30 +136,33 @@ export function buildImageModel(
   check?: (variables: readonly Variable[]) => void,
 ): ImageModel {
   const { encoder, projector: head, network } = buildNetwork(run);
-  const { height, width, channels, mean, std, classes } = run.data;
+  const { height, width, channels, mean, std, classes, count } = run.data;
   const recipe = buildMethod(run.method, {
-    ...{ network, encoder, image: { height, width, channels, mean, std } },
+    ...{ network, encoder, image: { height, width, channels, mean, std, count } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
+    copyEncoder: (name) => copyTo(buildNetwork(run).encoder, encoder, name),
   });
-  const { parameters = [], statistics = [], state = [], learningRateFactor, model } = recipe;
+  const { parameters = [], statistics = [], state = [], further = [], learningRateFactor, model } = recipe;
   const layers = model?.layers ?? [network];
   const all = (key: 'parameters' | 'statistics') => layers.flatMap((layer) => layer[key]);
-  check?.([...all('parameters'), ...parameters, ...statistics, ...state]);
+  const others = further.flatMap((one) => one.parameters);
+  check?.([...all('parameters'), ...parameters, ...others, ...statistics, ...state]);
   const optimizer = adam([...all('parameters'), ...parameters], { learningRate, learningRateFactor });
+  const optimizers = further.map(({ loss: _, parameters: own, ...options }) => adam(own, options));
   const represent: Model['represent'] =
     model?.represent ??
     ((x, mode) => {
       const h = encoder(x, mode);
       return { h, z: head(h, mode) };
     });
-  const kept = model?.layers[0] ?? encoder;
+  const kept = model?.encoder ?? model?.layers[0] ?? encoder;
   return {
-    ...{ encoder, projector: head, recipe, optimizer, represent },
+    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
     widths: widthsOf(represent, run.data),
     encoderVariables: [...kept.parameters, ...kept.statistics],
     variables: [
-      ...[optimizer.parameters, ...optimizer.state],
+      ...[optimizer, ...optimizers].flatMap((one) => [one.parameters, ...one.state]),
       ...[...all('statistics'), ...statistics, ...state],
     ],
   };
@@ -177,7 +189,7 @@ const withNoise = (views: Augmentation, noise?: number): Augmentation =>
  */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise }: ImageRun,
-  { recipe, optimizer }: ImageModel,
+  { recipe, optimizer, further }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
 ): { loss: Tensor } & Record<string, Tensor> {
@@ -186,24 +198,32 @@ export function imageStep(
     method.views === 0
       ? cleanBatch(data, { rows: batch, seed, step })
       : augment(data, { ...views, batch, seed, step });
+  const indices = () => batchIndices(data, { rows: batch, seed, step });
+  // The same samples, random numbers of another seed.
+  const other = ~seed >>> 0;
   const drawn: ImageBatch = {
     ...{ x, step },
     labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
-    // The same samples, random numbers of another seed.
     views: (count, augmentation) => {
-      const indices = batchIndices(data, { rows: batch, seed, step });
       const noise = viewNoise ?? augmentation.noise ?? views.noise;
       return augment(data, {
         ...scaledTo(data, augmentation),
         ...(noise !== undefined && { noise }),
-        ...{ views: count, batch, indices, seed: ~seed >>> 0, step },
+        ...{ views: count, batch, indices: indices(), seed: other, step },
       });
     },
+    partners: () =>
+      data.factors
+        ? rows(data, otherFactor(data, indices(), { seed: other, step }))
+        : augment(data, { ...views, views: 1, batch, indices: indices(), seed: other, step }),
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
   const curves = recipe.curves?.();
+  // All gradients before the first update, so that they are of one state.
+  const others = further.map(({ parameters }, i) => grad(recipe.further![i].loss(), parameters.members));
   if (gradients) optimizer.update(gradients);
   else optimizer.minimize(loss);
+  for (const [i, one] of further.entries()) one.update(others[i]);
   recipe.after?.(scalars);
   return { loss, ...curves };
 }
@@ -222,8 +242,9 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
     lookEvery: Math.max(1, Math.round(perEpoch / LOOKS_PER_EPOCH)),
     saveEvery: perEpoch,
     learningRate: run.learningRate,
+    warmup: Math.round((run.method.warmup ?? 0) * perEpoch * run.epochs),
     rate,
-    optimizer: model.optimizer,
+    optimizers: [model.optimizer, ...model.further],
     schedules: model.recipe.schedules ?? {},
     variables: model.variables,
     build: (step, scalars) => imageStep(run, model, step, scalars),
@@ -247,13 +268,15 @@ export function alarmOptionsOf(
   };
 }
 
+/** Whether the method of a run trains a model of its own, in the place of encoder and projector. */
+export const hasOwnModel = (run: ImageRun): boolean => buildImageModel(run, 0).recipe.model !== undefined;
+
 /**
  * Returns a function that tells the collapses that the looks of a run show: of the embedding of encoder and projector, and those that
  * the method recognises in its own numbers.
  */
 export function alarmOf(imageRun: ImageRun, labels: ArrayLike<number> | null) {
-  const { recipe } = buildImageModel(imageRun, 0);
-  const options = recipe.model ? null : alarmOptionsOf(imageRun, labels);
+  const options = hasOwnModel(imageRun) ? null : alarmOptionsOf(imageRun, labels);
   return (looks: readonly Logged<ImageMetrics>[], untrained: ImageMetrics): Collapse[] => [
     ...(options ? collapseAlarm(looks, { ...options, untrained }) : []),
     ...ownCollapses(looks as unknown as Parameters<typeof ownCollapses>[0], imageRun.method.collapses ?? []),

@@ -78,7 +78,7 @@ export function planeTask(run: PlaneRun): Task<PlaneMetrics> & { model: PlaneRec
     saveEvery: steps,
     learningRate: run.learningRate,
     rate,
-    optimizer,
+    optimizers: [optimizer],
     schedules: model.schedules ?? {},
     variables: [optimizer.parameters, ...optimizer.state, ...(model.state ?? [])],
     build(step, scalars) {

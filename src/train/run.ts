@@ -20,11 +20,14 @@ export interface Task<M> extends Pick<StepOptions, 'precision' | 'stepsInFlight'
   /** Updates from one look at the metrics to the next, and from one checkpoint to the next. */
   lookEvery: number;
   saveEvery: number;
-  /** The learning rate of the first step; it falls to 0 along a cosine. */
+  /** The learning rate of the first step after the warm-up; it falls to 0 along a cosine. */
   learningRate: number;
+  /** Updates in which the learning rate rises to that. Default 0. */
+  warmup?: number;
   /** The scalar input that the optimiser takes its learning rate from. */
   rate: Tensor;
-  optimizer: Optimizer;
+  /** All optimisers of the update. */
+  optimizers: readonly Optimizer[];
   /** Numbers that change with the share of the training that is done. */
   schedules: Record<string, (done: number) => number>;
   /** What a checkpoint holds: all that changes. */
@@ -164,19 +167,19 @@ function openTask<M>(
   from: Saved | null,
   onProgress?: (done: number, total: number) => void,
 ): Promise<Session<M>> {
-  const { optimizer, variables, precision, stepsInFlight } = task;
+  const { optimizers, variables, precision, stepsInFlight } = task;
   const scalars = Object.fromEntries(Object.keys(task.schedules).map((name) => [name, scalar()]));
   return openSession(device, {
     inputs: { ...scalars, learningRate: task.rate },
     build: ({ step }) => task.build(step, scalars),
     watch: () => task.watch(device),
-    ...{ optimizer, variables, from, precision, stepsInFlight, onProgress },
+    ...{ optimizers, variables, from, precision, stepsInFlight, onProgress },
   });
 }
 
 /** The values of a task's inputs at a step. */
-function valuesOf<M>({ steps, learningRate: base, schedules }: Task<M>) {
-  const rate = cosineSchedule({ steps, base });
+function valuesOf<M>({ steps, learningRate: base, warmup, schedules }: Task<M>) {
+  const rate = cosineSchedule({ steps, base, ...(warmup && { warmup }) });
   return (at: number): Record<string, number> => ({
     ...Object.fromEntries(Object.entries(schedules).map(([name, valueAt]) => [name, valueAt(at / steps)])),
     learningRate: rate(at),

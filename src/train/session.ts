@@ -42,7 +42,8 @@ export interface SessionOptions<M> extends StepOptions {
   inputs: Record<string, Tensor>;
   /** Traced once: one update. It returns the loss, and what else each look reads. `inputs` also hold the number of the step, `step`, u32. */
   build: (inputs: Record<string, Tensor>) => { loss: Tensor };
-  optimizer: Optimizer;
+  /** All that the update has: one that skips an update ends the run. */
+  optimizers: readonly Optimizer[];
   /** All that changes. */
   variables: readonly Variable[];
   /** Compiles what is measured between updates. */
@@ -87,12 +88,15 @@ export interface Session<M> {
 
 /** Compiles the update of a model. */
 export async function openSession<M>(device: Device, options: SessionOptions<M>): Promise<Session<M>> {
-  const { optimizer, variables, from } = options;
+  const { optimizers, variables, from } = options;
   if (from) loadVariables(device, from.bytes, variables);
   const update = await compileUpdate(device, options);
   const watch = lazily(options.watch);
   const between = makeQueue();
-  const skipped = async () => (await optimizerStatus(device, optimizer)).skipped > 0;
+  const skipped = async () =>
+    (await Promise.all(optimizers.map((one) => optimizerStatus(device, one)))).some(
+      ({ skipped }) => skipped > 0,
+    );
   let step = from?.step ?? 0;
   let lastSaved = step; // or the step of the last state that was restored
   let failure: Promise<never> | null = null;

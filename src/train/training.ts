@@ -91,7 +91,7 @@ export async function compileTraining<
   const variables = [optimizer.parameters, ...optimizer.state, ...state];
   const first: Saved = { step: 0, bytes: await saveVariables(device, variables) };
   const session = await openSession(device, {
-    ...{ inputs, optimizer, variables, ...compiling },
+    ...{ inputs, optimizers: [optimizer], variables, ...compiling },
     build(all) {
       const made: unknown = train(all as Parameters<typeof train>[0]);
       const { loss } = (made ?? {}) as Partial<O>;

@@ -121,6 +121,24 @@ test('it takes 12 images, or 2 test images', async () => {
   assert.is(await message(pair(12), pair(2)), '');
 });
 
+test('sprites: a random sixth for testing, with the factors of each image', async () => {
+  const { train, test, classNames } = await readData('sprites', null);
+  assert.equal([train.count, test.count, classNames.length], [5120, 1024, 3]);
+  const rows = [train, test].flatMap(({ factors, count, labels }) => {
+    assert.equal(factors!.names, ['shape', 'scale', 'orientation', 'x', 'y']);
+    return Array.from({ length: count }, (_, i) => {
+      assert.is(factors!.data[5 * i], labels![i]);
+      return factors!.data.subarray(5 * i, 5 * i + 5).join();
+    });
+  });
+  assert.is(new Set(rows).size, 6144, 'each combination once');
+  let said = '';
+  await readData('sprites', pair(12)).catch((error) => {
+    said = error.message;
+  });
+  assert.match(said, /--test: a part of sprites is held out/);
+});
+
 test('the digest of the data changes with a pixel, with a label, and with nothing else', async () => {
   const read = async (turn = 0) => readData(pair(20, turn), null);
   const digest = await digestOf(await read());

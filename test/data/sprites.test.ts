@@ -162,7 +162,8 @@ test('a factor past its last value is the last one', async () => {
 });
 
 test('all sprites: each combination once, bytes of the drawn images, a data set', async () => {
-  const { images, factors, names, values } = await sprites({ device: await device() });
+  const images = await sprites({ device: await device() });
+  const { names, values, data: factors } = images.factors;
   assert.equal(
     [images.count, images.height, images.width, images.channels, images.classes],
     [6144, 28, 28, 1, 3],
@@ -210,12 +211,8 @@ test('all sprites: each combination once, bytes of the drawn images, a data set'
 
 test('batches that do not divide the grid; colour', async () => {
   const values = { shape: 3, scale: 2, orientation: 1, x: 1, y: 1, hue: 3 };
-  const { images, factors, names } = await sprites({
-    device: await device(),
-    size: 700,
-    color: true,
-    values,
-  });
+  const images = await sprites({ device: await device(), size: 700, color: true, values });
+  const { names, data: factors } = images.factors;
   assert.equal([images.count, images.channels, names.length], [18, 3, 6]);
   const each = 700 * 700 * 3;
   for (const n of [0, 4, 5, 17]) {

@@ -129,7 +129,7 @@ const meaningful = fc
         fc.tuple(fc.constantFrom('learning-rate', 'view-noise'), number),
         fc.tuple(
           fc.constantFrom('encoder'),
-          fc.constantFrom('cnn', 'cnn-average', 'mlp', 'mlp-small', 'constructor'),
+          fc.constantFrom('cnn', 'cnn-average', 'cnn-map', 'mlp', 'mlp-small', 'constructor'),
         ),
       ),
       { maxLength: 2 },

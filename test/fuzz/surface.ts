@@ -55,7 +55,15 @@ const someImages = object({
   channels: 1,
   labels: labels(12),
   classes: 3,
+  factors: object({
+    names: value(['shape', 'x']),
+    values: value([3, 4]),
+    data: leaf('Uint32Array(24)', () => gridOfFactors()),
+  }),
 });
+/** Twelve images, one of each combination of a factor of three values and one of four. */
+const gridOfFactors = () =>
+  Uint32Array.from({ length: 24 }, (_, i) => (i % 2 ? (i >> 1) % 4 : Math.floor(i / 8)));
 const data = leaf('data set [12, 6, 6, 1]', () => aDataset());
 export function aDataset(): api.Dataset {
   const given = {
@@ -66,7 +74,8 @@ export function aDataset(): api.Dataset {
     channels: 1,
   };
   const known = Uint8Array.from({ length: 12 }, (_, i) => i % 3);
-  return api.dataset({ ...given, labels: known, classes: 3 } as api.Images);
+  const factors = { names: ['shape', 'x'], values: [3, 4], data: gridOfFactors() };
+  return api.dataset({ ...given, labels: known, classes: 3, factors } as api.Images);
 }
 const sets = object({ train: data, test: data });
 const forward = fn('(x) => mean', (x: api.Tensor) => api.reshape(x, [x.shape[0], -1]));
@@ -148,7 +157,7 @@ const setting = (method: string) =>
     encoder: leaf('an encoder of tokens', () =>
       api.nn.vitEncoder({ name: 'v', height: 6, width: 6, patch: 3, dimensions: 8, depth: 1, heads: 2 }),
     ),
-    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3] }),
+    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3], count: 50 }),
     copy: leaf('a copy', () => (name: string) => {
       const embed = api.nn.linear({ inputs: 36, outputs: 6, name });
       const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));
@@ -165,6 +174,8 @@ const setting = (method: string) =>
       ),
     ),
   });
+const posterior = (samples: number) =>
+  object({ mean: tensor([samples, 5]), logVariance: tensor([samples, 5]) });
 /** The losses of two views, at the defaults of their methods. */
 const pairLosses = (): Record<string, Entry> =>
   Object.fromEntries(
@@ -295,6 +306,7 @@ export const surface: Record<string, Entry> = {
       values: object({ shape: 3, scale: 2, orientation: 1, x: 2, y: 3, hue: 2 }),
     }),
   ),
+  otherFactor: build(data, tensor([3], 'u32'), object({ seed: 1, step: 2 })),
   quarterTurns: build(tensor([2, 3, 3, 1])),
   // The device.
   adoptDevice: {
@@ -467,13 +479,17 @@ export const surface: Record<string, Entry> = {
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
   dataNoiseLoss: build(tensor([8, 1]), tensor([8, 1])),
-  maeLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
-  vaeLoss: build(
-    tensor([3, 4, 4, 1]),
-    tensor([3, 4, 4, 1]),
-    object({ mean: tensor([3, 5]), logVariance: tensor([3, 5]) }),
-    object({ beta: 2 }),
+  adaGvaeLoss: build(tensor([6, 4]), tensor([6, 4]), posterior(6), object({ beta: 2 })),
+  shareLatents: build(posterior(6)),
+  autoencoderLoss: build(tensor([3, 4]), tensor([3, 4])),
+  betaTcvaeLoss: build(
+    ...[tensor([3, 4]), tensor([3, 4]), posterior(3), tensor([3, 5])],
+    object({ beta: 2, count: 10 }),
   ),
+  factorVaeLoss: build(tensor([3, 4]), tensor([3, 4]), posterior(3), tensor([3, 1]), object({ gamma: 2 })),
+  vqVaeLoss: build(tensor([3, 4]), tensor([3, 4]), tensor([6, 2]), tensor([6, 2]), object({ beta: 0.5 })),
+  maeLoss: build(tensor([3, 4, 5]), tensor([3, 4, 5]), tensor([3, 4, 1])),
+  vaeLoss: build(tensor([3, 4, 4, 1]), tensor([3, 4, 4, 1]), posterior(3), object({ beta: 2 })),
   sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
   halves: build(z),
   supConLoss: build(
@@ -814,6 +830,7 @@ export const surface: Record<string, Entry> = {
   gather: build(x, tensor([4], 'u32')),
   takeTokens: build(tensor([2, 4, 3]), tensor([2, 5], 'u32')),
   putTokens: build(tensor([2, 5, 3]), tensor([2, 5], 'u32'), object({ tokens: 4 })),
+  topTokens: build(tensor([2, 5]), object({ count: 3 })),
   tokenOrder: build(object({ samples: 3, tokens: 5, seed: 1, step: 2, stream: 3 })),
   straightThrough: binary,
   pad: build(x, object({ before: [1, 0], after: [0, 2], value: 3 })),

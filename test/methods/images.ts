@@ -31,14 +31,16 @@ export function barImages(count: number, seed = 1): Dataset {
   return dataset({ pixels, count, height: SIDE, width: SIDE, channels: 1, classes: 0 });
 }
 
-const encoders: Record<'cnn' | 'vit', (seed: number) => Encoder> = {
+const tokens = { height: SIDE, width: SIDE, patch: 2, dimensions: 32, depth: 2, heads: 2 };
+const encoders: Record<'cnn' | 'map' | 'vit' | 'vit-causal', (seed: number) => Encoder> = {
   cnn: (seed) => cnnEncoder({ seed, height: SIDE, width: SIDE, widths: [8, 16], outputs: 32 }),
-  vit: (seed) =>
-    vitEncoder({ seed, height: SIDE, width: SIDE, patch: 2, dimensions: 32, depth: 2, heads: 2 }),
+  map: (seed) => cnnEncoder({ seed, height: SIDE, width: SIDE, widths: [16, 8], pool: 'none' }),
+  vit: (seed) => vitEncoder({ seed, ...tokens }),
+  'vit-causal': (seed) => vitEncoder({ seed, ...tokens, causal: true }),
 };
 
 interface Options {
-  encoder?: 'cnn' | 'vit';
+  encoder?: keyof typeof encoders;
   hyperparameters?: Record<string, number>;
   steps: number;
   learningRate?: number;

@@ -113,6 +113,6 @@ test('errors', () => {
   const network = { embed: encoder, parameters: encoder.parameters, statistics: encoder.statistics };
   const setting = { network, copy: () => network, width: 8, classes: 0, seed: 0, hyperparameters: {} };
   throws(() => buildMethod(mae, setting), /MAE\): expected a setting with "encoder" and "image"/);
-  const image = { height: 8, width: 8, channels: 1, mean: [0], std: [1] };
+  const image = { height: 8, width: 8, channels: 1, mean: [0], std: [1], count: 9 };
   throws(() => buildMethod(mae, { ...setting, encoder, image }), /expected an encoder of tokens/);
 });

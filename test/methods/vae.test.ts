@@ -3,7 +3,7 @@ import { input } from '../../src/graph/tensor.ts';
 import { activeUnits, klOf, posteriorCollapse } from '../../src/methods/parts/vae.ts';
 import { vae, vaeLoss } from '../../src/methods/vae.ts';
 import { ownCollapses } from '../../src/metrics/alarm.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, most, over, under, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -12,7 +12,17 @@ import { drawn, trainOnBars } from './images.ts';
 export const study = {
   method: vae,
   order: 230,
-  without: 'it reconstructs images as they are: its own protocol',
+  protocol: { learningRate: 4e-3 },
+  cases: [
+    {
+      seeds: [0, 1, 2],
+      gates: [over('untrained', 'linearProbe', 0.02), within('active', 8), within('rate', 10)],
+    },
+    {
+      ...{ variant: 'beta 100', hyperparameters: { beta: 100 }, seeds: [0, 1, 2], expected: ['posterior'] },
+      gates: [most('active', 0), under('own', 'linearProbe', 0.02)],
+    },
+  ],
 } satisfies MethodStudy<typeof vae>;
 
 test('the loss and its gradients, for several beta', async () => {

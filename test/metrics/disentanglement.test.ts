@@ -1,11 +1,14 @@
 import * as assert from 'uvu/assert';
+import { dataset } from '../../src/data/dataset.ts';
+import { reshape, type Tensor } from '../../src/graph/tensor.ts';
 import type { Codes, Factors } from '../../src/metrics/codes.ts';
 import { dci, ofImportances } from '../../src/metrics/dci.ts';
+import { evaluate } from '../../src/metrics/evaluate.ts';
 import { betaVaeScore, factorVaeScore } from '../../src/metrics/factor_votes.ts';
 import { mutualInformationGap } from '../../src/metrics/mig.ts';
 import { sapScore } from '../../src/metrics/sap.ts';
 import { gaussianTotalCorrelation } from '../../src/metrics/total_correlation.ts';
-import { close, freshSeed, random, test, throws } from '../harness.ts';
+import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 
 const COUNTS = [3, 4, 8, 8];
 const F = COUNTS.length;
@@ -290,6 +293,44 @@ test('10,000 rows of 10 latents and five factors take seconds', () => {
     const seconds = (performance.now() - start) / 1000;
     assert.ok(seconds < 20, `${score.name}: ${seconds} s`);
   }
+});
+
+test('evaluate scores z against the factors of the training images; a factor of one value is left out', async () => {
+  const values = [3, 4, 1, 8];
+  const [cells, F] = [96, values.length];
+  const count = 12 * cells;
+  const factors = Uint32Array.from({ length: count * F }, (_, at) => {
+    const [cell, f] = [Math.floor(at / F) % cells, at % F];
+    return [Math.floor(cell / 32), Math.floor(cell / 8) % 4, 0, cell % 8][f];
+  });
+  // Four pixels that tell the four factors, and brighter the larger the value.
+  const of = (from: number, n: number) => ({
+    ...{ count: n, height: 2, width: 2, channels: 1, classes: 2 },
+    pixels: Uint8Array.from(factors.subarray(from * F, (from + n) * F), (v) => 30 * v),
+    labels: Uint32Array.from({ length: n }, (_, i) => i % 2),
+    factors: { names: ['a', 'b', 'c', 'd'], values, data: factors.slice(from * F, (from + n) * F) },
+  });
+  const train = dataset(of(0, count));
+  const test = dataset(of(0, cells), { mean: train.mean, std: train.std });
+  const encoder = (x: Tensor) => {
+    const z = reshape(x, [x.shape[0], 4]);
+    return { h: z, z };
+  };
+  const found = await evaluate(await device(), { train, test }, encoder, { probes: false });
+  close([found.mig!, found.dciDisentanglement!, found.factorVaeScore!], [1, 1, 1], { rel: 0, abs: 1e-6 });
+  close([found.sap!], [1 - (1 / 3 + 1 / 4 + 1 / 8) / 3], { rel: 0, abs: 0.02 });
+  close([found.totalCorrelation!], [0], { rel: 0, abs: 1e-6 });
+  assert.ok(found.betaVaeScore! > 0.99);
+  // Without an embedding z, or without factors, there is nothing to score.
+  const without = await evaluate(await device(), { train, test }, null, { probes: false });
+  assert.is(without.mig, undefined);
+  const { factors: _, ...unknown } = of(0, count);
+  const plain = await evaluate(await device(), { train: dataset(unknown), test }, encoder, { probes: false });
+  assert.is(plain.mig, undefined);
+  // Too few samples to score: a note says so.
+  const few = await evaluate(await device(), { train: test, test }, encoder, { probes: false });
+  assert.is(few.mig, undefined);
+  assert.match(few.notes.join(), /disentanglement: left out, it needs 1000 training samples/);
 });
 
 test('errors name the score', () => {

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { augment, plainViews } from '../../src/data/augment.ts';
 import { batchIndices, batchLabels, cleanBatch, dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
+import { otherFactor } from '../../src/data/other_factor.ts';
 import type { PipelineKey } from '../../src/gpu/kernel.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import type { PlanTarget } from '../../src/graph/op.ts';
@@ -29,6 +30,7 @@ import { logSumExp, softmax } from '../../src/ops/softmax.ts';
 import { tokenOrder } from '../../src/ops/token_order.ts';
 import { takeTokens } from '../../src/ops/tokens.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
+import { topTokens } from '../../src/ops/top_tokens.ts';
 import { triplets } from '../../src/ops/triplets.ts';
 import { upsample } from '../../src/ops/upsample.ts';
 import { adam } from '../../src/optim/adam.ts';
@@ -105,7 +107,12 @@ const TARGETS: PlanTarget[] = [
 ];
 
 const pixels = new Uint8Array(64 * 8 * 8);
-const images = dataset(fromArrays(pixels, [64, 8, 8], new Uint8Array(64)));
+const factors = {
+  names: ['a', 'b'],
+  values: [8, 8],
+  data: Uint32Array.from({ length: 128 }, (_, i) => (i % 2 ? (i >> 1) % 8 : i >> 4)),
+};
+const images = dataset({ ...fromArrays(pixels, [64, 8, 8], new Uint8Array(64)), factors });
 const of = (...shape: number[]) => input(shape);
 const labels = (n: number) => input([n], 'u32');
 
@@ -208,6 +215,7 @@ const GRAPHS: (() => Tensor[])[] = [
     const x = of(2, 5, D);
     return both(takeTokens(x, input([2, 3], 'u32')), x);
   }),
+  () => Object.values(topTokens(of(2, 5), { count: 3 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),
   () => trained((v) => lars(v, { learningRate: 1 })),
@@ -222,6 +230,7 @@ const GRAPHS: (() => Tensor[])[] = [
     cleanBatch(images, { rows: 8, seed: 1, step: 1 }),
     batchIndices(images, { rows: 8, seed: 1, step: 1 }),
     batchLabels(images, { rows: 8, seed: 1, step: 1 }),
+    otherFactor(images, labels(8), { seed: 1, step: 1 }),
   ],
 ];
 

@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert';
 import { gatesOf } from '../../src/studies/gates.ts';
 import type { Result } from '../../src/studies/method_study.ts';
-import { type Case, casesOf } from '../../src/studies/method_study.ts';
+import { type Case, casesOf, untrainedVariant } from '../../src/studies/method_study.ts';
 import { baseline, rawPixels, runCase } from '../../src/studies/protocol.ts';
 import { device, test } from '../harness.ts';
 import { findStudies } from '../methods/studies.ts';
@@ -18,9 +18,12 @@ const once = (name: string, make: () => Promise<Result>) => {
   return made.get(name)!;
 };
 const raw = () => once('raw pixels', async () => rawPixels(await device()));
-const untrained = () => once('untrained', async () => baseline(await device(), SEED));
+const untrained = (encoder = '') =>
+  once(`untrained ${encoder}`, async () => baseline(await device(), SEED, encoder));
 const trained = (one: Case) =>
-  once(`${one.method} ${one.variant}`, async () => runCase(await device(), one, SEED, await untrained()));
+  once(`${one.method} ${one.variant}`, async () =>
+    runCase(await device(), one, SEED, await untrained(untrainedVariant(one))),
+  );
 
 test(
   'raw pixels and the untrained encoder',
@@ -41,7 +44,7 @@ for (const one of cases) {
       const healthy = cases.find(({ method, variant }) => method === one.method && !variant);
       const beside = [
         await raw(),
-        await untrained(),
+        await untrained(untrainedVariant(one)),
         ...(healthy && one.variant ? [await trained(healthy)] : []),
       ];
       const run = await trained(one);

@@ -1,6 +1,6 @@
-import { COUNT, type ImageBatch, type ImageMethod, type Recipe } from './method.ts';
-import { posteriorCollapse, vaeCurves, vaeRecipe } from './parts/vae.ts';
-import { vaeLoss } from './vae.ts';
+import { COUNT, type ImageMethod } from './method.ts';
+import { posteriorCollapse, vaeCurves } from './parts/vae.ts';
+import { vae } from './vae.ts';
 
 const hyperparameters = { latents: [16, COUNT], beta: [4, { least: 0 }] } as const;
 
@@ -16,10 +16,5 @@ export const betaVae = {
   hyperparameters,
   curves: vaeCurves,
   collapses: [posteriorCollapse],
-  build(setting): Recipe<ImageBatch> {
-    const { beta } = setting.hyperparameters;
-    return vaeRecipe(betaVae, setting, {
-      loss: ({ logits, pixels, posterior }) => vaeLoss(logits, pixels, posterior, { beta }),
-    });
-  },
+  build: (setting) => vae.build(setting),
 } satisfies ImageMethod<typeof hyperparameters>;

@@ -4,14 +4,15 @@ import { sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { type ImageMethod, SWITCH } from './method.ts';
-import { averagedUNet, imageDenoiser } from './parts/denoisers.ts';
+import { imageDenoiser, MOMENTUM, UNET_WIDTH } from './parts/denoisers.ts';
 import { ddim, diffused, noiseSchedule } from './parts/diffusion.ts';
 import { generatorPanels } from './parts/generator_panels.ts';
 
 const hyperparameters = {
   timesteps: [1000, { least: 2, most: 10_000, whole: true }],
   cosine: [0, SWITCH],
-  ...averagedUNet,
+  width: UNET_WIDTH,
+  momentum: MOMENTUM,
 } as const;
 
 /**

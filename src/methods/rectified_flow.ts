@@ -4,11 +4,11 @@ import { sub } from '../ops/binary.ts';
 import { mean } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import type { ImageMethod } from './method.ts';
-import { averagedUNet, imageDenoiser, inUnitTime } from './parts/denoisers.ts';
+import { imageDenoiser, inUnitTime, MOMENTUM, UNET_WIDTH } from './parts/denoisers.ts';
 import { heunFlow, onLines } from './parts/diffusion.ts';
 import { generatorPanels } from './parts/generator_panels.ts';
 
-const hyperparameters = averagedUNet;
+const hyperparameters = { width: UNET_WIDTH, momentum: MOMENTUM } as const;
 
 /**
  * The loss of rectified flow: Liu et al. 2022, arXiv 2209.03003, Equation 1: the mean squared error of the velocity `eps - x` along the

@@ -4,6 +4,7 @@ import {
   broadcastMap,
   elementwise,
   leaf,
+  mapOf,
   node,
   sizeOf,
   stopGradient,
@@ -306,8 +307,7 @@ function patches(x: Ref, KH: number, KW: number, { stride = 1, padding = 0 }: Wi
   const OH = Math.floor((H + top + bottom - KH) / sy) + 1;
   const OW = Math.floor((W + left + right - KW) / sx) + 1;
   const shape = [N, OH, OW, KH * KW, C];
-  const map = Int32Array.from({ length: sizeOf(shape) }, (_, i) => {
-    const [n, oy, ox, k, c] = stridesOf(shape).map((s, axis) => Math.floor(i / s) % shape[axis]);
+  const map = mapOf(shape, ([n, oy, ox, k, c]) => {
     const y = oy * sy - top + Math.floor(k / KW);
     const x = ox * sx - left + (k % KW);
     return y < 0 || y >= H || x < 0 || x >= W ? -1 : ((n * H + y) * W + x) * C + c;
@@ -343,9 +343,7 @@ export function convTranspose2d(
   const OW = (W - 1) * sx + KW + mx - left - right;
   const taps = matmul(reshape(x, [-1, C]), reshape(filter, [KH * KW * O, C]), { transposeB: true });
   // What falls outside goes to one more place, which is cut off.
-  const map = Int32Array.from({ length: taps.data.length }, (_, i) => {
-    const shape = [N, H, W, KH, KW, O];
-    const [n, y, x, ky, kx, o] = stridesOf(shape).map((s, axis) => Math.floor(i / s) % shape[axis]);
+  const map = mapOf([N, H, W, KH, KW, O], ([n, y, x, ky, kx, o]) => {
     const [oy, ox] = [y * sy + ky - top, x * sx + kx - left];
     const inside = oy >= 0 && oy < OH && ox >= 0 && ox < OW;
     return inside ? ((n * OH + oy) * OW + ox) * O + o : N * OH * OW * O;
@@ -359,8 +357,7 @@ export function convTranspose2d(
 export function upsample(x: Ref, factor: number): Ref {
   const [N, H, W, C] = x.shape;
   const shape = [N, factor * H, factor * W, C];
-  const map = Int32Array.from({ length: sizeOf(shape) }, (_, i) => {
-    const [n, y, x, c] = stridesOf(shape).map((s, axis) => Math.floor(i / s) % shape[axis]);
+  const map = mapOf(shape, ([n, y, x, c]) => {
     return ((n * H + Math.floor(y / factor)) * W + Math.floor(x / factor)) * C + c;
   });
   return take(x, shape, map);

@@ -57,6 +57,17 @@ export function walk(shape: readonly number[], strides: readonly number[], offse
   return map;
 }
 
+/** For each index of `shape` in row-major order: f of its coordinates. */
+export function mapOf(shape: readonly number[], f: (at: readonly number[]) => number): Int32Array {
+  const map = new Int32Array(sizeOf(shape));
+  const at = shape.map(() => 0);
+  for (let i = 0; i < map.length; i++) {
+    map[i] = f(at);
+    for (let axis = shape.length - 1; axis >= 0 && ++at[axis] === shape[axis]; axis--) at[axis] = 0;
+  }
+  return map;
+}
+
 export const stridesOf = (shape: readonly number[]) => shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
 
 export function broadcastShapes(shapes: readonly (readonly number[])[]): number[] {
@@ -87,10 +98,14 @@ export function elementwise(
   const shape = broadcastShapes(inputs.map((x) => x.shape));
   const maps = inputs.map((x) => broadcastMap(x.shape, shape));
   const none = new Float64Array(sizeOf(shape));
-  const [a, b, c] = [0, 1, 2].map((k) =>
-    k < inputs.length ? none.map((_, i) => inputs[k].data[maps[k][i]]) : none,
-  );
-  const y = none.map((_, i) => f(a[i], b[i], c[i]));
+  const [a, b, c] = [0, 1, 2].map((k) => {
+    if (k >= inputs.length) return none;
+    const [values, map, { data }] = [new Float64Array(none.length), maps[k], inputs[k]];
+    for (let i = 0; i < map.length; i++) values[i] = data[map[i]];
+    return values;
+  });
+  const y = new Float64Array(none.length);
+  for (let i = 0; i < y.length; i++) y[i] = f(a[i], b[i], c[i]);
   return node(shape, y, inputs, (dy, dInputs) =>
     dInputs.forEach((dx, k) => {
       const [map, partial] = [maps[k], partials[k]];
@@ -103,7 +118,8 @@ export function elementwise(
 
 /** y[i] = x[map[i]], or `fill` where map[i] is -1. */
 export function take(x: Ref, shape: readonly number[], map: Int32Array, fill = 0): Ref {
-  const y = Float64Array.from(map, (j) => (j < 0 ? fill : x.data[j]));
+  const y = new Float64Array(map.length);
+  for (let i = 0; i < y.length; i++) y[i] = map[i] < 0 ? fill : x.data[map[i]];
   return node(shape, y, [x], (dy, [dx]) => {
     for (let i = 0; i < map.length; i++) if (map[i] >= 0) dx[map[i]] += dy[i];
   });

@@ -14,10 +14,8 @@ import { pixelsOf, standardized } from './autoencoder.ts';
 import type { Denoiser, Generator } from './diffusion.ts';
 
 /** Hyperparameters of the U-Net: its channels, a multiple of 8, and the momentum of the average of its weights. */
-export const averagedUNet = {
-  width: [32, { least: 8, most: 1024, whole: true }],
-  momentum: [0.995, FIXED_SHARE],
-} as const;
+export const UNET_WIDTH = [32, { least: 8, most: 1024, whole: true }] as const;
+export const MOMENTUM = [0.995, FIXED_SHARE] as const;
 
 /** A U-Net for the images of a setting, and the moving average of its weights. */
 export interface ImageDenoiser {

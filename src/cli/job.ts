@@ -3,6 +3,7 @@ import type { Device } from '../gpu/device.ts';
 import type { Variable } from '../graph/tensor.ts';
 import type { Finished, Logged, Task } from '../train/run.ts';
 import type { RunFolder } from './files.ts';
+import type { Html } from './html.ts';
 import type { Progress, TrainingState } from './progress.ts';
 
 /** The folder, the progress line and the device of a job. */
@@ -45,4 +46,13 @@ export interface Job<M extends object, T extends Task<M>> {
    * @returns the exit code
    */
   report(site: Site, finished: Finished<M, T>, seconds: number): Promise<number>;
+}
+
+/** What a run on points of the plane learned, as its report has it. */
+export interface PlaneFindings {
+  /** The numbers for report.json. */
+  numbers: Record<string, unknown>;
+  verdict: string;
+  /** The sections of the page. */
+  sections: () => Html;
 }

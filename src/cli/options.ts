@@ -192,7 +192,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
       },
     },
     plane: {
-      what: 'fits a density to points on the plane: see --density',
+      what: 'learns from points on the plane: see --density',
       learningRate: 1e-2,
       options: {
         density: choice(
@@ -203,7 +203,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           ],
           'gaussian',
         ),
-        steps: number(count(1), ['updates (default 3000)'], 3000),
+        steps: number(count(1), ['updates (default 3000; 6000 of those that generate points)'], 3000),
       },
     },
   };

@@ -1,7 +1,7 @@
 // Parts of a report that any method may have: curves over the steps, and maps of a number over a plane.
 
 import { formatNumber } from '../metrics/format.ts';
-import { chart, linear, path, viridis } from './chart.ts';
+import { chart, linear, path, px, viridis } from './chart.ts';
 import { type Html, html } from './html.ts';
 import { spriteSheet } from './png.ts';
 import { base64 } from './report_images.ts';
@@ -38,6 +38,32 @@ ${grid}
 ${series.map(({ style, values }) => html`<path class="${CLASSES[style]}" fill="none" d="${line(values)}"${style === 'dotted' && html` stroke="currentColor" stroke-dasharray="1 4"`}/>`)}
 </svg>
 <figcaption>${caption} At the end: ${ends}.</figcaption></figure>`;
+}
+
+/** Ways of points over the plane, each a list of places; a dot marks its end. */
+export interface Paths {
+  title: string;
+  paths: readonly (readonly (readonly [x: number, y: number])[])[];
+  caption: string;
+}
+
+/** A chart of the ways of points, with its caption. */
+export function pathsPanel({ title, paths, caption }: Paths): Html {
+  const axes = [0, 1].map((axis) =>
+    linear(
+      '',
+      paths.flatMap((places) => places.map((place) => place[axis])),
+    ),
+  );
+  const { atX, atY, grid } = chart(BOX, axes[0], axes[1]);
+  const places = paths.map((all) => all.map(([x, y]) => [atX(x), atY(y)] as const));
+  return html`<figure><h3>${title}</h3>
+<svg class="plane" viewBox="0 0 460 300" role="img" aria-label="${title}">
+${grid}
+${places.map((all) => html`<path class="way" fill="none" stroke="currentColor" stroke-opacity=".25" d="${path(all)}"/>`)}
+${places.map((all) => html`<circle class="end" fill="currentColor" r="2" cx="${px(all.at(-1)![0])}" cy="${px(all.at(-1)![1])}"/>`)}
+</svg>
+<figcaption>${caption}</figcaption></figure>`;
 }
 
 /** Heat maps side by side, with one caption. */

@@ -36,8 +36,10 @@ export type Metrics = Logged<Record<string, number>>;
 /** The numbers that every line of metrics.jsonl has besides the method's own, since the program takes no images without labels; participation may be missing. */
 const METRICS: Record<Method['data'], readonly string[]> = {
   images: curves.flatMap(({ key }) => (key === 'participation' ? [] : [key])),
-  plane: ['loss', 'c', 'minusLogZ'],
+  plane: ['loss'],
 };
+/** Those of a learned density. */
+const DENSITY = ['c', 'minusLogZ'];
 
 /**
  * Reads the state of an interrupted run.
@@ -63,8 +65,9 @@ export function reopen(path: string): Earlier {
     linesOf(folder, name)
       .map((line, i) => check(line, `${file(name)}: line ${i + 1}`))
       .filter((line) => line.step <= step);
-  const { data, curves: own = [] } = allMethods[options.method];
-  const names = ['step', ...METRICS[data], ...own.map(({ key }) => key)];
+  const method = allMethods[options.method];
+  const own = (method.curves ?? []).map(({ key }) => key);
+  const names = ['step', ...METRICS[method.data], ...('spread' in method ? DENSITY : []), ...own];
   const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
   return {

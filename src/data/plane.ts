@@ -18,6 +18,7 @@ const times = <T>(n: number, at: (i: number) => T): T[] => Array.from({ length: 
 export const densities: Record<string, Density> = {
   gaussian: { centres: [[1, -0.5]], factor: [1, 0.6, 0.8] },
   eightGaussians: { centres: times(8, (i) => polar(2, (i * Math.PI) / 4)), factor: round(0.25) },
+  ring: { centres: times(8, (i) => polar(2, (i * Math.PI) / 4)), factor: round(0.15) },
   moons: {
     centres: times(120, (i) => {
       const [x, y] = polar(1.5, (Math.PI * (i % 60)) / 59);

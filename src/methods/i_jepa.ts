@@ -44,10 +44,10 @@ export function iJepaLoss(predicted: Tensor, targets: Tensor, aimed: Tensor): Te
 }
 
 /**
- * I-JEPA: the encoder, a ViT, sees a part of the image, the context; a predictor tells the features that a target encoder has of four blocks
- * of the whole image. The target encoder, a moving average of the trained one, represents images. `momentum`: its momentum at the
- * start, which rises to 1 along a line (.996 in the paper, for 300 epochs of 1.3 million images); 0: it is the trained encoder.
- * `stopGradient` 0: targets are the features of the trained encoder, with gradients, and collapse.
+ * I-JEPA: the encoder, a ViT, sees a part of the image, the context; a predictor tells the features that a target encoder, which represents
+ * images, has of four blocks of the whole image. `momentum` of the target's moving average at the start, which rises to 1 along a line (.996
+ * in the paper, for 300 epochs of ImageNet; 0: it is the trained encoder); `stopGradient` 0: targets are the trained encoder's, with
+ * gradients, and collapse.
  */
 export const iJepa = {
   title: 'I-JEPA',
@@ -60,7 +60,7 @@ export const iJepa = {
   defaults: { encoder: 'vit', epochs: 15, learningRate: 1e-3 },
   hyperparameters,
   curves: targetCurves,
-  collapses: [targetCollapse(0.09)],
+  collapses: [/* @__PURE__ */ targetCollapse(0.09)],
   build(setting) {
     const { seed, hyperparameters: own } = setting;
     const { encoder: target } = tokenEncoderOf(iJepa, setting);

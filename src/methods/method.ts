@@ -18,6 +18,7 @@ import { isTokenEncoder, type TokenEncoder } from '../nn/transformer.ts';
 import { concatenate } from '../ops/shape.ts';
 import type { CollapseRule, MethodCurve, Panel } from './panel.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
+import type { Generator } from './parts/diffusion.ts';
 import { gradCache } from './parts/grad_cache.ts';
 import type { Network } from './parts/network.ts';
 import { halves } from './parts/views.ts';
@@ -126,9 +127,9 @@ export interface PlaneBatch {
 /** What a method trains in the place of encoder and projector. */
 export interface Model {
   /** All layers that are trained. */
-  layers: readonly Layer[];
+  layers: readonly Pick<Layer, 'name' | 'parameters' | 'statistics'>[];
   /** What `encoder.safetensors` has: the layer that represents images. Default: the first of `layers`. */
-  encoder?: Layer;
+  encoder?: Pick<Layer, 'name' | 'parameters' | 'statistics'>;
   /** How it represents images: h, and the embedding z if it has one. */
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
 }
@@ -172,10 +173,12 @@ export interface Recipe<B> {
   curves?: () => Record<string, Tensor>;
   /** What the report shows of this method, besides what all reports show. */
   panels?: readonly Panel[];
+  /** How a method that learns to generate samples moves them between data and noise. */
+  generator?: Generator;
 }
 
-/** A recipe for points on the plane, with the log density that it learns. */
-export interface PlaneRecipe extends Recipe<PlaneBatch> {
+/** A recipe for points on the plane that learns their log density. */
+export interface DensityRecipe extends Recipe<PlaneBatch> {
   /** Log density up to a constant. x [N, 2] -> [N] */
   log: (x: Tensor) => Tensor;
   /** The learned constant [1]; the log density is `log(x) + c`. */
@@ -183,6 +186,14 @@ export interface PlaneRecipe extends Recipe<PlaneBatch> {
   /** The mean [2] of a Gaussian model. */
   mean?: Variable;
 }
+
+/** A recipe for points on the plane that learns to generate them. */
+export interface GeneratorRecipe extends Recipe<PlaneBatch> {
+  generator: Generator;
+}
+
+/** A recipe for points on the plane. */
+export type PlaneRecipe = DensityRecipe | GeneratorRecipe;
 
 /** The description of a method. */
 interface About<H extends Hyperparameters> {
@@ -252,11 +263,13 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
   build?: (setting: ImageSetting<Values<H>>) => Recipe<ImageBatch>;
 }
 
-/** A method that fits a density to points on the plane. */
+/** A method that learns a density of points on the plane, or to generate such points. */
 export interface PlaneMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
   data: 'plane';
-  /** Standard deviation of the region that the model covers, over which densities are drawn. */
-  spread: (values: Record<keyof H, number>) => number;
+  /** Options of a run whose defaults differ from the usual ones. */
+  defaults?: { density?: string; steps?: number; learningRate?: number };
+  /** Of a method that learns a density: the standard deviation of the region that it covers, over which densities are drawn. */
+  spread?: (values: Record<keyof H, number>) => number;
   build: (setting: PlaneSetting<Values<H>>) => PlaneRecipe;
 }
 

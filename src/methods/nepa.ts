@@ -54,7 +54,7 @@ export const nepa = {
   defaults: { encoder: 'vit-causal', epochs: 15, learningRate: 1e-3 },
   hyperparameters,
   curves: targetCurves,
-  collapses: [targetCollapse(0.4)],
+  collapses: [/* @__PURE__ */ targetCollapse(0.4)],
   build(setting) {
     const { encoder } = tokenEncoderOf(nepa, setting);
     if (!encoder.causal)

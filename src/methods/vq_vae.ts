@@ -1,4 +1,4 @@
-import { checkTensor, POSITIVE, scalarsOf } from '../graph/check.ts';
+import { checkTensor, scalarsOf } from '../graph/check.ts';
 import { stopGradient } from '../graph/gradient.ts';
 import { reshape, type Scalar, sameShape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
@@ -15,7 +15,7 @@ const hyperparameters = {
   beta: [0.25, { least: 0 }],
   decay: [0.99, FIXED_SHARE],
   restart: [0.1, FIXED_SHARE],
-  spread: [1, { ...POSITIVE, fixed: true }],
+  spread: [1, { least: 1e-3, fixed: true }],
 } as const;
 
 /**
@@ -37,14 +37,13 @@ export function vqVaeLoss(
   options: { beta?: Scalar } = {},
 ): Tensor {
   const { beta } = scalarsOf('vqVaeLoss', options, { beta: hyperparameters.beta });
-  for (const [name, y] of Object.entries({ predicted, x, z, e }))
-    checkTensor('vqVaeLoss', name, y, { dtype: 'f32' });
-  for (const [a, b] of [
-    [predicted, x],
-    [z, e],
-  ])
-    if (!sameShape(a.shape, b.shape))
-      throwShapeError('vqVaeLoss', `expected pairs of one shape, got ${show(a.shape)} and ${show(b.shape)}`);
+  const all = { predicted, x, z, e };
+  for (const name in all) checkTensor('vqVaeLoss', name, all[name as keyof typeof all], { dtype: 'f32' });
+  if (!sameShape(predicted.shape, x.shape) || !sameShape(z.shape, e.shape))
+    throwShapeError(
+      'vqVaeLoss',
+      `expected pairs of one shape, got ${Object.values(all).map(({ shape }) => show(shape))}`,
+    );
   const error = (a: Tensor, b: Tensor) => mean(square(sub(a, b)));
   return add(error(predicted, x), mul(error(z, stopGradient(e)), beta));
 }

@@ -119,21 +119,29 @@ export function cholesky(matrix: ArrayLike<number>, n: number): Float64Array {
 /**
  * Cholesky's factor with the largest pivot first, so that its columns shrink: A[order[i], order[j]] = (L L^T)[i, j].
  * @param matrix symmetric positive definite [n, n]
+ * @param rounding for a matrix that may be singular: columns whose pivot is at most this share of the first are 0
  * @returns factor [n, n]; only its lower triangle is valid
  */
 export function pivotedCholesky(
   matrix: ArrayLike<number>,
   n: number,
+  rounding?: number,
 ): { factor: Float64Array; order: number[] } {
   const factor = Float64Array.from(matrix);
   const order = Array.from({ length: n }, (_, i) => i);
   const column = new Float64Array(n);
+  let largest = 0;
   const swap = (i: number, j: number, step: number) => {
     for (let k = 0; k < n; k++, i += step, j += step) [factor[i], factor[j]] = [factor[j], factor[i]];
   };
   for (let k = 0; k < n; k++) {
     let best = k;
     for (let i = k + 1; i < n; i++) if (factor[i * n + i] > factor[best * n + best]) best = i;
+    if (k === 0) largest = factor[best * n + best];
+    if (rounding !== undefined && !(factor[best * n + best] > rounding * largest)) {
+      for (let i = k; i < n; i++) factor.fill(0, i * n + k, (i + 1) * n);
+      break;
+    }
     if (best !== k) {
       swap(k * n, best * n, 1);
       swap(k, best, n);

@@ -25,6 +25,7 @@ export { equivariance, type Pair } from './equivariance.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 export { betaVaeScore, factorVaeScore, type VoteOptions } from './factor_votes.ts';
 export { formatMetric, formatNumber } from './format.ts';
+export { frechetDistance } from './frechet.ts';
 export { hubness } from './hubness.ts';
 export { invariance } from './invariance.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './kmeans.ts';

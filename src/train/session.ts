@@ -93,10 +93,7 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
   const update = await compileUpdate(device, options);
   const watch = lazily(options.watch);
   const between = makeQueue();
-  const skipped = async () =>
-    (await Promise.all(optimizers.map((one) => optimizerStatus(device, one)))).some(
-      ({ skipped }) => skipped > 0,
-    );
+  const skipped = () => anySkipped(device, optimizers);
   let step = from?.step ?? 0;
   let lastSaved = step; // or the step of the last state that was restored
   let failure: Promise<never> | null = null;
@@ -168,6 +165,12 @@ export async function openSession<M>(device: Device, options: SessionOptions<M>)
       watch.dispose();
     },
   };
+}
+
+/** Whether any optimiser has skipped an update, whose gradient was not finite. All are read at once. */
+async function anySkipped(device: Device, optimizers: readonly Optimizer[]): Promise<boolean> {
+  const statuses = await Promise.all(optimizers.map((one) => optimizerStatus(device, one)));
+  return statuses.some(({ skipped }) => skipped > 0);
 }
 
 /** A queue of actions: an update may take several submits, and no other action may read or change variables meanwhile. */

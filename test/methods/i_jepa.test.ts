@@ -81,7 +81,7 @@ test(
 test('the momentum rises along a line; 0 stays 0', () => {
   const encoder = vitEncoder({ height: 8, width: 8, depth: 1, dimensions: 8, heads: 2 });
   const network = { embed: encoder, parameters: encoder.parameters, statistics: [] };
-  const image = { height: 8, width: 8, channels: 1, mean: [0], std: [1] };
+  const image = { count: 64, height: 8, width: 8, channels: 1, mean: [0], std: [1] };
   const setting = { network, encoder, image, copy: () => network, width: 8, classes: 0, seed: 0 };
   const copyEncoder = () =>
     vitEncoder({ name: 'other', height: 8, width: 8, depth: 1, dimensions: 8, heads: 2 });

@@ -73,7 +73,7 @@ test('errors', () => {
   throws(() => nepaLoss(input([2, 1, 4]), input([2, 1, 4])), /T >= 2/);
   const encoder = vitEncoder({ height: 8, width: 8, depth: 1 });
   const network = { embed: encoder, parameters: encoder.parameters, statistics: [] };
-  const image = { height: 8, width: 8, channels: 1, mean: [0], std: [1] };
+  const image = { count: 64, height: 8, width: 8, channels: 1, mean: [0], std: [1] };
   const setting = { network, encoder, image, copy: () => network, width: 8, classes: 0, seed: 0 };
   throws(() => buildMethod(nepa, { ...setting, hyperparameters: {} }), /expected a causal encoder/);
 });

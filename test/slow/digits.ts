@@ -53,7 +53,7 @@ const QUERIES = [5, 6, 7, 8];
  * shuffled, as they were for the gates: in the file's order the last 360 are by people whom training never saw, and NT-Xent at .5
  * has .83 instead of .89 (in NumPy too).
  */
-async function load(): Promise<{ train: Dataset; test: Dataset }> {
+export async function loadDigits(): Promise<{ train: Dataset; test: Dataset }> {
   const path = Deno.env.get('HYPERSPHERE_DIGITS');
   if (!path) throw new Error('HYPERSPHERE_DIGITS names no file: run npm run test:methods');
   const file = await Deno.open(path);
@@ -74,7 +74,7 @@ async function load(): Promise<{ train: Dataset; test: Dataset }> {
   return { train: part('digits', 0, TRAIN), test: part('digits.test', TRAIN) };
 }
 
-type Data = Awaited<ReturnType<typeof load>>;
+type Data = Awaited<ReturnType<typeof loadDigits>>;
 
 /** MLP 64-256-64 -> h, projector 64-64-32 -> z; `standardize`: it ends in a batch norm without scale and shift. */
 function build(seed: number, standardize: boolean) {
@@ -185,7 +185,7 @@ export interface DigitsRun {
 /** What raw pixels are worth. */
 export async function rawDigits() {
   const gpu = await device();
-  const data = await load();
+  const data = await loadDigits();
   const pixels = (x: Tensor) => reshape(x, [x.shape[0], -1]);
   const found = await judge(gpu, data, (x) => ({ h: pixels(x), z: pixels(x) }), false);
   freeVariables(
@@ -201,7 +201,7 @@ export async function digits(
   { hyperparameters = {}, epochs = 60, learningRate = 1e-3, seed = 0 }: DigitsRun = {},
 ) {
   const gpu = await device();
-  const data = await load();
+  const data = await loadDigits();
   const { train, test } = data;
   const method = allMethods[name] as ImageMethod;
   const own = { ...defaultsOf(method.hyperparameters), ...hyperparameters };

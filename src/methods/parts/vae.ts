@@ -147,6 +147,9 @@ export const vaeCurves = [
   { key: 'active', name: 'active latents', digits: 0, hint: 'latents whose means differ between images' },
 ] as const satisfies readonly MethodCurve[];
 
+/** These and another one, in a record that bundlers may leave out: they keep one with a spread. */
+export const vaeCurvesAnd = (own: MethodCurve): readonly MethodCurve[] => [...vaeCurves, own];
+
 /** Posterior collapse: no latent says anything about the image. */
 export const posteriorCollapse: CollapseRule = {
   kind: 'posterior',

@@ -1,0 +1,62 @@
+import { checkTensor } from '../graph/check.ts';
+import { sameShape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
+import { sub } from '../ops/binary.ts';
+import { mean } from '../ops/reduce.ts';
+import { square } from '../ops/unary.ts';
+import { type ImageMethod, SWITCH } from './method.ts';
+import { imageDenoiser, MOMENTUM, UNET_WIDTH } from './parts/denoisers.ts';
+import { ddim, diffused, noiseSchedule } from './parts/diffusion.ts';
+import { generatorPanels } from './parts/generator_panels.ts';
+
+const hyperparameters = {
+  timesteps: [1000, { least: 2, most: 10_000, whole: true }],
+  cosine: [0, SWITCH],
+  width: UNET_WIDTH,
+  momentum: MOMENTUM,
+} as const;
+
+/**
+ * The simple loss of DDPM: Ho et al. 2020, arXiv 2006.11239, Equation 14: the mean squared error of the predicted noise. 1 where nothing is
+ * predicted.
+ *
+ * @param predicted the network's eps of noised samples, [N, ...]
+ * @param noise the eps that they were noised with, [N, ...]
+ * @throws ShapeError unless the shapes are equal
+ */
+export function ddpmLoss(predicted: Tensor, noise: Tensor): Tensor {
+  checkTensor('ddpmLoss', 'predicted', predicted, { dtype: 'f32' });
+  checkTensor('ddpmLoss', 'noise', noise, { dtype: 'f32' });
+  if (!sameShape(predicted.shape, noise.shape))
+    throwShapeError('ddpmLoss', `expected one shape, got ${show(predicted.shape)} and ${show(noise.shape)}`);
+  return mean(square(sub(predicted, noise)));
+}
+
+/**
+ * DDPM: a U-Net predicts the noise in noised images. Samples are drawn by DDIM (Song et al. 2020, arXiv 2010.02502), whose inverse leads
+ * from images to noise. `timesteps`: T; `cosine`: the schedule of Nichol and Dhariwal 2021 instead of the linear one; `width`: channels of
+ * the U-Net; `momentum` of the average of the weights that samples are drawn with (.9999 in the paper, for 800,000 steps).
+ */
+export const ddpm = {
+  title: 'Denoising diffusion (DDPM)',
+  paper: 'Ho et al., arXiv 2006.11239',
+  year: 2020,
+  summary: 'predict the noise in noised images; generate images from noise, and invert images to noise',
+  data: 'images',
+  views: 0,
+  defaults: { epochs: 6, batch: 32, learningRate: 4e-3 },
+  hyperparameters,
+  build(setting) {
+    const { seed, hyperparameters: own } = setting;
+    const { network, average, units, recipe } = imageDenoiser(ddpm, setting, { ...own, seen: 50 });
+    const alphaBar = noiseSchedule(own.cosine ? 'cosine' : 'linear', own.timesteps);
+    const generator = { ...units, ...ddim(alphaBar, average, 1) };
+    return {
+      ...{ ...recipe, generator },
+      loss({ x, step }) {
+        const { xt, eps, t } = diffused(alphaBar, units.scaled(x), seed, step);
+        return ddpmLoss(network(xt, t), eps);
+      },
+      panels: generatorPanels(generator, seed, 20),
+    };
+  },
+} satisfies ImageMethod<typeof hyperparameters>;

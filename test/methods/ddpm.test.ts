@@ -1,0 +1,35 @@
+import * as assert from 'uvu/assert';
+import { input } from '../../src/graph/tensor.ts';
+import { ddpm, ddpmLoss } from '../../src/methods/ddpm.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { test, throws } from '../harness.ts';
+import { checkOp } from '../ops/check.ts';
+import * as reference from '../reference.ts';
+import { generatesBars } from './generators.ts';
+
+export const study = {
+  method: ddpm,
+  without: 'it generates images from noise: test/slow/diffusion.deno.test.ts trains it',
+} satisfies MethodStudy<typeof ddpm>;
+
+test('the loss and its gradients', async () => {
+  for (const shape of [[1], [7, 3], [3, 4, 4, 2]])
+    await checkOp({
+      inputs: { predicted: shape, noise: shape },
+      build: ({ predicted, noise }) => ddpmLoss(predicted, noise),
+      reference: ({ predicted, noise }) => reference.mean(reference.square(reference.sub(predicted, noise))),
+      what: `[${shape}]`,
+    });
+});
+
+test('it learns to generate bars, and to invert them', () => generatesBars(ddpm, 8e-3, { timesteps: 200 }), {
+  timeout: 180_000,
+});
+
+test('errors', () => {
+  throws(
+    () => ddpmLoss(input([4, 2]), input([4, 3])),
+    /ddpmLoss: expected one shape, got \[4, 2\] and \[4, 3\]/,
+  );
+  assert.is(ddpm.views, 0);
+});

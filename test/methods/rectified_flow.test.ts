@@ -1,0 +1,36 @@
+import { input } from '../../src/graph/tensor.ts';
+import { rectifiedFlow, rectifiedFlowLoss } from '../../src/methods/rectified_flow.ts';
+import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { test, throws } from '../harness.ts';
+import { checkOp } from '../ops/check.ts';
+import * as reference from '../reference.ts';
+import { generatesBars } from './generators.ts';
+
+export const study = {
+  method: rectifiedFlow,
+  without: 'it generates images from noise: test/slow/diffusion.deno.test.ts trains it',
+} satisfies MethodStudy<typeof rectifiedFlow>;
+
+test('the loss and its gradients', async () => {
+  for (const shape of [[1], [7, 3], [3, 4, 4, 2]])
+    await checkOp({
+      inputs: { velocity: shape, x: shape, eps: shape },
+      build: ({ velocity, x, eps }) => rectifiedFlowLoss(velocity, x, eps),
+      reference({ velocity, x, eps }) {
+        const { mean, square, sub } = reference;
+        return mean(square(sub(velocity, sub(eps, x))));
+      },
+      what: `[${shape}]`,
+    });
+});
+
+test('it learns to generate bars, and to invert them', () => generatesBars(rectifiedFlow, 4e-3), {
+  timeout: 180_000,
+});
+
+test('errors', () => {
+  throws(
+    () => rectifiedFlowLoss(input([4, 2]), input([4, 2]), input([4, 3])),
+    /rectifiedFlowLoss: expected one shape, got \[4, 2\] and \[4, 3\]/,
+  );
+});

@@ -1,0 +1,90 @@
+// VAEs of sprites whose factors are known, by the protocol of `disentanglement_runs.ts`, held to their gates.
+import * as assert from 'uvu/assert';
+import {
+  type DisentanglementResult,
+  type DisentanglementRun,
+  disentanglementRun,
+  protocolSprites,
+} from '../../src/studies/disentanglement_runs.ts';
+import { device, test } from '../harness.ts';
+
+const SLOW = { timeout: 90 * 60_000, only: 'deno' } as const;
+const [THREE, FIVE] = [3, 5].map((n) => Array.from({ length: n }, (_, seed) => seed));
+
+const made = new Map<string, Promise<DisentanglementResult>>();
+
+/** Trains once what several gates ask for. */
+function trained(run: DisentanglementRun): Promise<DisentanglementResult> {
+  const key = JSON.stringify(run);
+  const train = async () => {
+    const gpu = await device();
+    const found = await disentanglementRun(gpu, await protocolSprites(gpu), run);
+    const short = (_: string, v: unknown) => (typeof v === 'number' ? Number(v.toPrecision(4)) : v);
+    console.log(JSON.stringify({ ...run, ...found }, short));
+    return found;
+  };
+  if (!made.has(key)) made.set(key, train());
+  return made.get(key)!;
+}
+
+/** Runs of all seeds, one after the other. */
+async function over(seeds: readonly number[], method: string, hyperparameters: Record<string, number>) {
+  const found: DisentanglementResult[] = [];
+  for (const seed of seeds) found.push(await trained({ method, hyperparameters, seed }));
+  return found;
+}
+
+const average = (list: readonly number[]) => list.reduce((a, b) => a + b, 0) / list.length;
+const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+const migs = (found: readonly DisentanglementResult[]) => found.map(({ scores }) => scores.mig);
+
+test(
+  'beta-VAE: the rate falls with beta, and the gap grows 1.8-fold from 1 to 4',
+  async () => {
+    const [one, four] = [
+      await over(THREE, 'betaVae', { beta: 1 }),
+      await over(THREE, 'betaVae', { beta: 4 }),
+    ];
+    const [a, b] = [average(migs(one)), average(migs(four))];
+    assert.ok(b >= 1.8 * a, `MIG ${a} at beta 1, ${b} at beta 4`);
+    const between = await over([0], 'betaVae', { beta: 2 });
+    const above = await over([0], 'betaVae', { beta: 8 });
+    const rates = [one[0], between[0], four[0], above[0]].map(({ rate }) => rate);
+    assert.ok(
+      rates.every((rate, i) => i === 0 || rate < rates[i - 1]),
+      rates.join(', '),
+    );
+  },
+  SLOW,
+);
+
+// What is compared is the dependence of active latents: the means of those that are not used are tiny and say nothing.
+const AGAINST_DEPENDENCE: [method: string, hyperparameters: Record<string, number>][] = [
+  ['factorVae', { gamma: 20 }],
+  ['betaTcvae', { beta: 6 }],
+];
+for (const [method, hyperparameters] of AGAINST_DEPENDENCE)
+  test(
+    `${method}: at a reconstruction within 5 % of beta-VAE's, .7 of its total correlation at most`,
+    async () => {
+      const own = await over(FIVE, method, hyperparameters);
+      const plain = await over(FIVE, 'betaVae', { beta: 4 });
+      const [a, b] = [own, plain].map((found) => average(found.map(({ distortion }) => distortion)));
+      assert.ok(Math.abs(a - b) <= 0.05 * b, `distortion ${a}, of beta-VAE ${b}`);
+      const [mine, others] = [own, plain].map((found) => average(found.map((one) => one.totalCorrelation)));
+      assert.ok(mine <= 0.7 * others, `total correlation ${mine}, of beta-VAE ${others}`);
+    },
+    SLOW,
+  );
+
+test(
+  'Ada-GVAE: pairs make the gap 1.3 times as large as that of beta-VAE at its best beta',
+  async () => {
+    const pairs = migs(await over(FIVE, 'adaGvae', {}));
+    const best = migs(await over(FIVE, 'betaVae', { beta: 4 }));
+    const text = `MIG ${pairs.join(', ')}; of beta-VAE ${best.join(', ')}`;
+    assert.ok(average(pairs) >= 1.3 * average(best), text);
+    assert.ok(Math.min(...pairs) > median(best), text);
+  },
+  SLOW,
+);

@@ -49,6 +49,9 @@ type Compare = Extract<Task, { kind: 'compare' }>;
 export async function compare(task: Compare, report: (message: Report) => Promise<void>): Promise<void> {
   const { effort } = task;
   const work = works.find((one) => one.name === task.work)!;
+  // The largest loss takes minutes on software, and so does a peer that compiles the kernels of a whole network.
+  const slow = work.kind === 'ntxent' ? work.n > 8192 : NETWORKS.includes(work.kind);
+  const patience = slow ? 6 : 1;
   const inputs = inputsOf(work);
   let runners: Runner[] = [];
 
@@ -58,9 +61,6 @@ export async function compare(task: Compare, report: (message: Report) => Promis
   };
   /** Does something with an engine; if that fails, the engine is out and the others go on. */
   const attempt = async (engine: EngineName, what: string, body: () => Promise<void>) => {
-    // The largest loss takes minutes on software, and so does a peer that compiles the kernels of a whole network.
-    const slow = work.kind === 'ntxent' ? work.n > 8192 : NETWORKS.includes(work.kind);
-    const patience = slow ? 6 : 1;
     await report({ type: 'busy', what, engine, limit: patience * effort.limit });
     const watched = watch(engine);
     try {
@@ -123,7 +123,7 @@ export async function compare(task: Compare, report: (message: Report) => Promis
   // The second step is known to need no compilation, and its loss tells whether the first one trained.
   for (const runner of [...runners]) {
     runner.estimate = runner.one.ms;
-    if (runner.engine !== 'hypersphere' && runner.estimate > 1000 * effort.endless) continue;
+    if (runner.engine !== 'hypersphere' && runner.estimate > 1000 * patience * effort.endless) continue;
     await attempt(runner.engine, 'second step', async () => {
       runner.one = await counted(runner, 1);
       runner.estimate = runner.one.ms;

@@ -1,6 +1,6 @@
 import { checkName, checkNumber, checkOptions, LARGEST_U32 } from '../gpu/check.ts';
 import { checkChoice, checkNumbers } from '../graph/check.ts';
-import { reshape, show, throwShapeError, where } from '../graph/tensor.ts';
+import { reshape, show, sizeOf, throwShapeError, where } from '../graph/tensor.ts';
 import {
   type Activation,
   batchNorm,
@@ -32,8 +32,8 @@ const block = (inputs: number, outputs: number, seed: number): Layer[] => [
 /** An encoder: a layer with the width of its representation. */
 export type Encoder = Layer & {
   readonly outputs: number;
-  /** Options of the `mlpDecoder` that mirrors it, where all its layers are linear. */
-  readonly mirror?: { readonly widths: readonly number[]; readonly norm: 'batch' | 'none' };
+  /** Its options, where all its layers are linear. */
+  readonly linear?: { readonly widths: readonly number[]; readonly norm: 'batch' | 'none' };
   /** Rows and columns of the feature map, where h is one, flattened. */
   readonly map?: readonly [rows: number, columns: number];
 };
@@ -44,10 +44,10 @@ function encoder(
   shape: readonly number[],
   outputs: number,
   layers: Layer[],
-  facts?: Pick<Encoder, 'map' | 'mirror'>,
+  facts?: Pick<Encoder, 'map' | 'linear'>,
 ): Encoder {
   const inner = sequential(name, layers);
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = sizeOf(shape);
   const forward: Layer = makeLayer(
     '',
     (x, mode) => {
@@ -99,7 +99,8 @@ export function cnnEncoder(
   const size = pool === 'average' ? c : h * w * c;
   const shape = [height, width, channels];
   if (pool === 'none') return encoder(name, shape, size, layers, { map: [h, w] });
-  return encoder(name, shape, outputs, [...layers, ...block(size, outputs, seed)]);
+  layers.push(...block(size, outputs, seed));
+  return encoder(name, shape, outputs, layers);
 }
 
 /**
@@ -119,15 +120,14 @@ export function mlpEncoder(
   const { name = 'encoder', seed = 0, inputs = 784, widths = [512, 256], norm = 'batch' } = options;
   checkNumbers('mlpEncoder', 'widths', widths, { least: 1, whole: true });
   checkChoice('mlpEncoder', 'norm', norm, ['batch', 'none']);
-  if (!widths.length) throwShapeError('mlpEncoder', 'expected at least one width, got none');
+  if (!widths.length) throwShapeError('mlpEncoder', 'expected widths, got none');
   const sizes = [inputs, ...widths];
   const layers = widths.flatMap((outputs, i) =>
     norm === 'batch'
       ? block(sizes[i], outputs, seed)
-      : [linear({ inputs: sizes[i], outputs, activation: 'relu', seed })],
+      : linear({ inputs: sizes[i], outputs, activation: 'relu', seed }),
   );
-  const mirror = { widths: [...widths].reverse(), norm };
-  return encoder(name, [inputs], sizes[sizes.length - 1], layers, { mirror });
+  return encoder(name, [inputs], sizes[widths.length], layers, { linear: { widths, norm } });
 }
 
 /** The projector of contrastive learning: linear, batch norm, ReLU, linear with bias. h: [N, inputs] -> z: [N, outputs] */

@@ -151,13 +151,20 @@ const network = leaf('a network', () => {
   const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));
   return { embed: flat, parameters: embed.parameters, statistics: embed.statistics };
 });
+/** Encoders of 8 x 8 images as a method needs them: of tokens, or of feature maps. */
+const encoderFor = (method: string) => (name: string) =>
+  method === 'vqVae'
+    ? api.nn.cnnEncoder({ name, height: 8, width: 8, widths: [4], pool: 'none' })
+    : api.nn.vitEncoder({
+        ...{ name, height: 8, width: 8, patch: 2, dimensions: 8, depth: 1, heads: 2 },
+        causal: method === 'nepa',
+      });
 const setting = (method: string) =>
   object({
     network,
-    encoder: leaf('an encoder of tokens', () =>
-      api.nn.vitEncoder({ name: 'v', height: 6, width: 6, patch: 3, dimensions: 8, depth: 1, heads: 2 }),
-    ),
-    image: object({ height: 6, width: 6, channels: 1, mean: [0.4], std: [0.3], count: 50 }),
+    encoder: leaf(`an encoder for ${method}`, () => encoderFor(method)('v')),
+    copyEncoder: leaf('copies of it', () => encoderFor(method)),
+    image: object({ height: 8, width: 8, channels: 1, mean: [0.4], std: [0.3], count: 50 }),
     copy: leaf('a copy', () => (name: string) => {
       const embed = api.nn.linear({ inputs: 36, outputs: 6, name });
       const flat = (x: api.Tensor) => embed(api.reshape(x, [x.shape[0], -1]));

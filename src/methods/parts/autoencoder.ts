@@ -67,7 +67,8 @@ export function autoencoderOf(
   const { height, width, channels } = image;
   const toLatents = linear({ name: 'latents.mean', inputs: encoder.outputs, outputs: latents, seed });
   const sizes = { inputs: latents, height, width, channels, seed };
-  const decode = encoder.mirror ? mlpDecoder({ ...sizes, ...encoder.mirror }) : cnnDecoder(sizes);
+  const { linear: of } = encoder;
+  const decode = of ? mlpDecoder({ ...sizes, ...of, widths: [...of.widths].reverse() }) : cnnDecoder(sizes);
   return {
     ...{ encoder, toLatents, decode, image, latents, layers: [encoder, toLatents, decode] },
     encode: (x, mode) => toLatents(encoder(x, mode), mode),

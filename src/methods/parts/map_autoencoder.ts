@@ -1,6 +1,7 @@
 import { InputError } from '../../gpu/errors.ts';
 import { reshape, type Tensor } from '../../graph/tensor.ts';
 import { convTranspose2d } from '../../nn/image_layers.ts';
+import { lecun } from '../../nn/init.ts';
 import { batchNorm, conv2d, type Layer, type Mode, sequential } from '../../nn/layers.ts';
 import { type ImageFacts, type ImageSetting, mapEncoderOf } from '../method.ts';
 
@@ -59,7 +60,8 @@ export function mapAutoencoderOf(
   const { encoder, image, rows, columns } = mapEncoderOf(method, setting);
   const { seed } = setting;
   const inputs = encoder.outputs / (rows * columns);
-  const project = conv2d({ name: 'project', inputs, outputs: width, kernel: 1, padding: 0, seed });
+  const sizes = { inputs, outputs: width, kernel: 1, padding: 0 };
+  const project = conv2d({ name: 'project', ...sizes, init: lecun, seed }); // no ReLU follows
   const decode = mapDecoder({ rows, columns, inputs: width, hidden: 32, image, seed });
   return {
     ...{ encoder, image, rows, columns, layers: [encoder, project, decode] },

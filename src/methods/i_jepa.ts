@@ -65,11 +65,10 @@ export const iJepa = {
     const { seed, hyperparameters: own } = setting;
     const { encoder: target } = tokenEncoderOf(iJepa, setting);
     const encoder = tokenCopyOf(iJepa, setting, 'trained');
-    const { rows, columns } = encoder;
     const { predictorWidth: width, predictorDepth: depth } = own;
     const predictor = blockPredictor({ encoder, width, depth, seed });
-    const blocksOf = (x: Tensor, step: Scalar) =>
-      drawBlocks({ samples: x.shape[0], rows, columns, seed, step });
+    const blocksOf = ({ shape }: Tensor, step: Scalar) =>
+      drawBlocks({ samples: shape[0], rows: encoder.rows, columns: encoder.columns, seed, step });
     // Normalised before blocks are taken out, as in the authors' code.
     const featuresOf = (x: Tensor, of = target) => layerNorm(of.transform(of.embed(x)));
     let latest: Tensor;

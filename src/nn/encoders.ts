@@ -39,7 +39,13 @@ export type Encoder = Layer & {
 };
 
 /** Makes an encoder that accepts inputs of any shape [N, ...] of the right size. */
-function encoder(name: string, shape: readonly number[], outputs: number, layers: Layer[]): Encoder {
+function encoder(
+  name: string,
+  shape: readonly number[],
+  outputs: number,
+  layers: Layer[],
+  facts?: Pick<Encoder, 'map' | 'mirror'>,
+): Encoder {
   const inner = sequential(name, layers);
   const size = shape.reduce((a, b) => a * b, 1);
   const forward: Layer = makeLayer(
@@ -53,7 +59,7 @@ function encoder(name: string, shape: readonly number[], outputs: number, layers
     inner.statistics,
   );
   Object.defineProperty(forward, 'name', { value: name });
-  return Object.assign(forward, { outputs });
+  return Object.assign(forward, { outputs, ...facts });
 }
 
 /**
@@ -89,13 +95,11 @@ export function cnnEncoder(
     );
     [h, w, c] = [Math.ceil(h / 2), Math.ceil(w / 2), next];
   }
-  if (pool === 'none') {
-    const map = encoder(name, [height, width, channels], h * w * c, [...layers, flatten()]);
-    return Object.assign(map, { map: [h, w] as const });
-  }
   layers.push(pool === 'average' ? globalAveragePool() : flatten());
-  layers.push(...block(pool === 'average' ? c : h * w * c, outputs, seed));
-  return encoder(name, [height, width, channels], outputs, layers);
+  const size = pool === 'average' ? c : h * w * c;
+  const shape = [height, width, channels];
+  if (pool === 'none') return encoder(name, shape, size, layers, { map: [h, w] });
+  return encoder(name, shape, outputs, [...layers, ...block(size, outputs, seed)]);
 }
 
 /**
@@ -122,8 +126,8 @@ export function mlpEncoder(
       ? block(sizes[i], outputs, seed)
       : [linear({ inputs: sizes[i], outputs, activation: 'relu', seed })],
   );
-  const made = encoder(name, [inputs], sizes[sizes.length - 1], layers);
-  return Object.assign(made, { mirror: { widths: [...widths].reverse(), norm } });
+  const mirror = { widths: [...widths].reverse(), norm };
+  return encoder(name, [inputs], sizes[sizes.length - 1], layers, { mirror });
 }
 
 /** The projector of contrastive learning: linear, batch norm, ReLU, linear with bias. h: [N, inputs] -> z: [N, outputs] */

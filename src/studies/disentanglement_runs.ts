@@ -16,6 +16,7 @@ import { mutualInformationGap } from '../metrics/mig.ts';
 import { sapScore } from '../metrics/sap.ts';
 import { gaussianTotalCorrelation } from '../metrics/total_correlation.ts';
 import { mlpEncoder } from '../nn/encoders.ts';
+import { normalArray } from '../ops/random.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import type { EncoderMaker } from '../train/encoders.ts';
@@ -48,6 +49,8 @@ export interface DisentanglementResult {
   totalCorrelation: number;
   /** The same of the active latents alone, whose means have a variance above .01. */
   activeTotalCorrelation: number;
+  /** MIG after a random rotation of the latents, the mean of five: a model with the same likelihood, and the same bound of it. */
+  turnedMig: number;
 }
 
 /** Scores of codes, 1 at best. */
@@ -70,7 +73,7 @@ export interface FactorData {
   factors: ImageFactors;
 }
 
-/** The 6,144 gray sprites of 16 x 16 pixels of the protocol: methods.md 3. */
+/** The 6,144 gray sprites of 16 x 16 pixels of the protocol. */
 export async function protocolSprites(device: Device): Promise<FactorData> {
   const images = await sprites({ device, size: 16 });
   return { data: dataset(images, { name: 'sprites' }), factors: images.factors };
@@ -126,6 +129,7 @@ export async function disentanglementRun(
       scores: scoresOf(codes, factors),
       totalCorrelation: gaussianTotalCorrelation(codes),
       activeTotalCorrelation: gaussianTotalCorrelation(activeOnly(codes)),
+      turnedMig: turnedMigOf(codes, factors, run.seed),
     };
   } finally {
     freeVariables(device, model.variables);
@@ -170,6 +174,39 @@ async function encodeAll(device: Device, data: Dataset, { recipe }: ImageModel, 
     kl: Array.from({ length: D }, (_, d) => mean(kl.filter((_, at) => at % D === d))),
     distortion: mean(distortion),
   };
+}
+
+const ROTATIONS = 5;
+
+function turnedMigOf(codes: Codes, { data, names }: ImageFactors, seed: number): number {
+  const [N, D] = codes.shape;
+  const known = { data, shape: [N, names.length] };
+  const scores = Array.from({ length: ROTATIONS }, (_, i) => {
+    const turn = rotation(D, ROTATIONS * seed + i);
+    const turned = Float64Array.from({ length: N * D }, (_, at) => {
+      const [n, d] = [Math.floor(at / D), at % D];
+      let total = 0;
+      for (let k = 0; k < D; k++) total += codes.data[n * D + k] * turn[d][k];
+      return total;
+    });
+    return mutualInformationGap({ data: turned, shape: [N, D] }, known).score;
+  });
+  return scores.reduce((a, b) => a + b, 0) / ROTATIONS;
+}
+
+/** A random orthogonal matrix, row by row: normal numbers by Gram-Schmidt. */
+export function rotation(D: number, seed: number): Float64Array[] {
+  const rows: Float64Array[] = [];
+  for (let d = 0; d < D; d++) {
+    const row = Float64Array.from(normalArray(D, { seed, stream: d }));
+    for (const other of rows) {
+      const along = row.reduce((sum, v, k) => sum + v * other[k], 0);
+      for (let k = 0; k < D; k++) row[k] -= along * other[k];
+    }
+    const length = Math.hypot(...row);
+    rows.push(row.map((v) => v / length));
+  }
+  return rows;
 }
 
 /** The columns with a variance above .01; the first one, if there is none. */

@@ -5,6 +5,7 @@ import { print, runProgram } from '../cli/terminal.ts';
 import { openDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { circle } from './circle.ts';
+import { disentanglement } from './disentanglement.ts';
 import { limit } from './limit.ts';
 import type { Lab, Study } from './study.ts';
 import { wangIsola } from './wang_isola.ts';
@@ -16,6 +17,10 @@ const studies = new Map<string, { study: Study<object>; text: string }>(
       text: 'accuracy against alignment and uniformity, over many encoders',
     },
     limit: { study: limit, text: 'InfoNCE minus log M tends to alignment + uniformity as M grows' },
+    disentanglement: {
+      study: disentanglement,
+      text: 'whether autoencoders find the factors of sprites, over seeds, and with pairs of images',
+    },
     circle: { study: circle, text: 'where encoders with a 2-D embedding put images on the circle' },
   }),
 );

@@ -1,13 +1,14 @@
 // The studies' pictures: those in docs/ are what the numbers beside them give, and every file stands alone.
 import { decades, linear } from '../../src/cli/chart.ts';
 import { circle, density } from '../../src/studies/circle.ts';
+import { disentanglement } from '../../src/studies/disentanglement.ts';
 import { figure } from '../../src/studies/figure.ts';
 import { limit } from '../../src/studies/limit.ts';
 import type { Study } from '../../src/studies/study.ts';
 import { wangIsola } from '../../src/studies/wang_isola.ts';
 import { close, test } from '../harness.ts';
 
-const studies: Record<string, Study<object>> = { 'wang-isola': wangIsola, limit, circle };
+const studies: Record<string, Study<object>> = { 'wang-isola': wangIsola, limit, circle, disentanglement };
 const folder = new URL('../../docs/studies/', import.meta.url);
 const read = (name: string) => Deno.readTextFileSync(new URL(name, folder));
 

@@ -3,6 +3,9 @@ import { input } from '../../src/graph/tensor.ts';
 import { activeUnits, klOf, posteriorCollapse } from '../../src/methods/parts/vae.ts';
 import { vae, vaeLoss } from '../../src/methods/vae.ts';
 import { ownCollapses } from '../../src/metrics/alarm.ts';
+import { cholesky } from '../../src/metrics/eigen.ts';
+import { sum } from '../../src/ops/reduce.ts';
+import { rotation } from '../../src/studies/disentanglement_runs.ts';
 import { type MethodStudy, most, over, under, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
@@ -61,6 +64,39 @@ test('the KL is 0 at the prior, and above 0 elsewhere', async () => {
   );
   assert.equal([kl[0], kl[7]], [0, 0]);
   assert.ok(kl.every((nats, i) => i === 0 || i === 7 || nats > 0));
+});
+
+test('turned latents: the KL is the same with the full covariance; its diagonal alone is another posterior', async () => {
+  const [N, D] = [9, 5];
+  const draw = random(freshSeed());
+  const values = { mu: draw.normal(N * D), log: draw.normal(N * D) };
+  const { kl } = await evaluate(
+    { mu: input([N, D]), log: input([N, D]) },
+    ({ mu, log }) => ({ kl: sum(klOf({ mean: mu, logVariance: log }), { axes: 1 }) }),
+    values,
+  );
+  const turn = rotation(D, freshSeed());
+  const [full, apart] = [new Float64Array(N), new Float64Array(N)];
+  for (let n = 0; n < N; n++) {
+    const variance = Array.from({ length: D }, (_, d) => Math.exp(values.log[n * D + d]));
+    const mean = turn.map((row) => row.reduce((total, r, k) => total + r * values.mu[n * D + k], 0));
+    // R diag(v) R^T, and R diag(1 / v) R^T, its inverse.
+    const turned = (list: readonly number[]) =>
+      Float64Array.from({ length: D * D }, (_, at) =>
+        list.reduce((total, v, k) => total + turn[Math.floor(at / D)][k] * v * turn[at % D][k], 0),
+      );
+    const [covariance, inverse] = [turned(variance), turned(variance.map((v) => 1 / v))];
+    const diagonalOf = (matrix: Float64Array) => Array.from({ length: D }, (_, d) => matrix[d * D + d]);
+    const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
+    const own = diagonalOf(covariance);
+    const logDeterminant = 2 * total(diagonalOf(cholesky(covariance, D)).map(Math.log));
+    full[n] = (total(own) + total(mean.map((m) => m * m)) - logDeterminant - D) / 2;
+    // KL(N(m, diagonal) || N(m, covariance)): by so much the bound is lower where the posterior was exact.
+    const weighted = diagonalOf(inverse).map((w, d) => w * own[d]);
+    apart[n] = (total(weighted) - D + logDeterminant - total(own.map(Math.log))) / 2;
+  }
+  close(kl, full, { rel: 1e-5, abs: 1e-5 });
+  assert.ok(apart.every((nats) => nats > -1e-9) && apart.some((nats) => nats > 0.1), apart.join());
 });
 
 test('active latents: those whose means vary by more than .01', async () => {

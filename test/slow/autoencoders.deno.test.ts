@@ -58,17 +58,17 @@ test(
   SLOW,
 );
 
-// What is compared is the dependence of active latents: the means of those that are not used are tiny and say nothing.
-const AGAINST_DEPENDENCE: [method: string, hyperparameters: Record<string, number>][] = [
-  ['factorVae', { gamma: 20 }],
-  ['betaTcvae', { beta: 6 }],
+// Each beside the beta-VAE whose reconstruction is as good. Not met: see "Autoencoders" in docs/decisions.md.
+const AGAINST_DEPENDENCE: [method: string, hyperparameters: Record<string, number>, beta: number][] = [
+  ['factorVae', { gamma: 20 }, 1],
+  ['betaTcvae', { beta: 6 }, 4],
 ];
-for (const [method, hyperparameters] of AGAINST_DEPENDENCE)
+for (const [method, hyperparameters, beta] of AGAINST_DEPENDENCE)
   test(
     `${method}: at a reconstruction within 5 % of beta-VAE's, .7 of its total correlation at most`,
     async () => {
       const own = await over(FIVE, method, hyperparameters);
-      const plain = await over(FIVE, 'betaVae', { beta: 4 });
+      const plain = await over(FIVE, 'betaVae', { beta });
       const [a, b] = [own, plain].map((found) => average(found.map(({ distortion }) => distortion)));
       assert.ok(Math.abs(a - b) <= 0.05 * b, `distortion ${a}, of beta-VAE ${b}`);
       const [mine, others] = [own, plain].map((found) => average(found.map((one) => one.totalCorrelation)));
@@ -78,10 +78,12 @@ for (const [method, hyperparameters] of AGAINST_DEPENDENCE)
   );
 
 test(
-  'Ada-GVAE: pairs make the gap 1.3 times as large as that of beta-VAE, with the same beta',
+  'Ada-GVAE: pairs make the gap 1.3 times as large as that of beta-VAE at its best beta',
   async () => {
     const pairs = migs(await over(FIVE, 'adaGvae', { beta: 4 }));
-    const best = migs(await over(FIVE, 'betaVae', { beta: 4 }));
+    const betas: number[][] = [];
+    for (const beta of [2, 4, 8]) betas.push(migs(await over(FIVE, 'betaVae', { beta })));
+    const best = betas.reduce((a, b) => (average(b) > average(a) ? b : a));
     const text = `MIG ${pairs.join(', ')}; of beta-VAE ${best.join(', ')}`;
     assert.ok(average(pairs) >= 1.3 * average(best), text);
     assert.ok(Math.min(...pairs) > median(best), text);

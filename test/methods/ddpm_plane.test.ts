@@ -10,9 +10,17 @@ export const study = {
   without: 'it generates points of the plane: test/slow/diffusion.deno.test.ts trains it',
 } satisfies MethodStudy<typeof ddpmPlane>;
 
-test('it learns two far Gaussians: samples at both, and points come back', async () => {
-  const density = { ...densities.ring, centres: [densities.ring.centres[0], densities.ring.centres[4]] };
-  const { covered, near, roundTrip } = await learnsPoints(ddpmPlane, samplePoints(density, 500, 1), density);
-  assert.is(covered, 2);
-  assert.ok(near > 0.6 && roundTrip < 0.2, `near ${near}, round trip ${roundTrip}`);
-});
+test(
+  'it learns two far Gaussians: samples at both, and points come back',
+  async () => {
+    const density = { ...densities.ring, centres: [densities.ring.centres[0], densities.ring.centres[4]] };
+    const { covered, near, roundTrip } = await learnsPoints(
+      ddpmPlane,
+      samplePoints(density, 500, 1),
+      density,
+    );
+    assert.is(covered, 2);
+    assert.ok(near > 0.6 && roundTrip < 0.2, `near ${near}, round trip ${roundTrip}`);
+  },
+  { timeout: 180_000 },
+);

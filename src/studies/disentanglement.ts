@@ -130,7 +130,7 @@ function draw(rows: readonly Row[]): string {
   );
   return figure(
     {
-      title: 'Disentanglement depends on the seed, and on the axes of the latents; pairs of images fix both',
+      title: 'Disentanglement depends on the seed, and on the axes of the latents; pairs of images help',
       description: `MIG of autoencoders trained on 6,144 sprites, one mark for each seed, and of the same latents after a random rotation, which has the same likelihood. Means: ${means.join('; ')}.`,
       width: 900,
       height: area.top + area.height + 60,

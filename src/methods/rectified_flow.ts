@@ -20,14 +20,14 @@ const hyperparameters = { width: UNET_WIDTH, momentum: MOMENTUM } as const;
  * @throws ShapeError unless the shapes are equal
  */
 export function rectifiedFlowLoss(velocity: Tensor, x: Tensor, eps: Tensor): Tensor {
-  for (const [name, value] of Object.entries({ velocity, x, eps })) {
-    checkTensor('rectifiedFlowLoss', name, value, { dtype: 'f32' });
+  const given = Object.entries({ velocity, x, eps });
+  for (const [name, value] of given) checkTensor('rectifiedFlowLoss', name, value, { dtype: 'f32' });
+  for (const [, value] of given)
     if (!sameShape(value.shape, x.shape))
       throwShapeError(
         'rectifiedFlowLoss',
         `expected one shape, got ${show(x.shape)} and ${show(value.shape)}`,
       );
-  }
   return mean(square(sub(velocity, sub(eps, x))));
 }
 

@@ -1,5 +1,6 @@
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
+import { checkOn } from '../runtime/check.ts';
 import { checkRows, type Rows, readRows } from './compute.ts';
 import { pivotedCholesky, symmetricEigenvalues } from './eigen.ts';
 
@@ -17,6 +18,7 @@ const ROUNDING = 1e-14;
  */
 export async function frechetDistance(device: Device, x: Rows, y: Rows): Promise<number> {
   const where = 'frechetDistance';
+  checkOn(where, device);
   const [[, D], [, E]] = [checkRows(where, x), checkRows(where, y)];
   if (D !== E) throw new InputError(`${where}: expected rows of one width, got ${D} and ${E}`);
   for (const { shape } of [x, y])

@@ -201,7 +201,7 @@ function createJudge(data: Sets) {
 function recordOf(
   options: ImageOptions,
   run: ImageRun & { dataDigest: string },
-  { widths: { h: outputs }, recipe, encoder: built }: ImageModel,
+  { widths: { h: outputs }, encoder: built, kept }: ImageModel,
   step: number,
   metrics: readonly Logged<ImageMetrics>[],
   evaluation?: ReportedMetrics,
@@ -210,11 +210,8 @@ function recordOf(
   const { method, seed, encoder, learningRate, batch, epochs, embedding, precision } = options;
   const noise = run.viewNoise;
   return {
-    // A method whose own model begins with another network names that.
-    architecture: {
-      ...{ encoder: (recipe.model?.layers[0] ?? built) === built ? encoder : recipe.model!.layers[0].name },
-      ...{ height, width, channels, outputs },
-    },
+    // A method that represents images by another network names that.
+    architecture: { encoder: kept === built ? encoder : kept.name, height, width, channels, outputs },
     ...{ pixelMean: mean, pixelStd: std, method, seed, dataDigest: run.dataDigest },
     views: { name: options.views!, ...run.views, ...(noise !== undefined && { noise }) },
     hyperparameters: {

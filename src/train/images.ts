@@ -81,6 +81,8 @@ export interface ImageModel {
   represent: Model['represent'];
   /** Widths of h and z. */
   widths: { h: number; z?: number };
+  /** The layer that `encoder.safetensors` holds: the encoder, or that of the method's own model. */
+  kept: NonNullable<Model['encoder']>;
   /** What `encoder.safetensors` holds: parameters and running statistics of the encoder, or of the method's own model. */
   encoderVariables: Variable[];
   /** What a checkpoint holds: all that changes. */
@@ -158,7 +160,7 @@ export function buildImageModel(
     });
   const kept = model?.encoder ?? model?.layers[0] ?? encoder;
   return {
-    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
+    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent, kept },
     widths: widthsOf(represent, run.data),
     encoderVariables: [...kept.parameters, ...kept.statistics],
     variables: [

@@ -65,6 +65,7 @@ test(
       const { layers, encoder } = model.recipe.model!;
       assert.not.equal(encoder, layers[0]);
       assert.equal(model.encoderVariables, encoder!.parameters, 'the file has the target encoder');
+      assert.is(model.kept, model.encoder, 'and is called like the encoder of the run');
     });
     const last = healthy.at(-1)!;
     // The loss of predicting what all images have in common is half of the variance.

@@ -17,7 +17,7 @@ import { loadDigits } from './digits.ts';
 const SLOW = { timeout: 30 * 60_000, only: 'deno' } as const;
 
 /**
- * VQ-VAE on the digits as methods.md 3 has it: pixels in [0, 1], an MLP, one code of 64 for each digit, of 8 numbers, with deviation 3 at
+ * VQ-VAE on the 8 x 8 digits: pixels in [0, 1], an MLP, one code of 64 for each digit, of 8 numbers, with deviation 3 at
  * first.
  */
 async function vqDigits(seed: number, restart: number) {

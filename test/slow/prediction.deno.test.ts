@@ -1,4 +1,4 @@
-// Methods that predict, on the built-in images, beside baselines of the same seed: gates of issue 18.
+// Methods that predict, on the built-in images, beside baselines of the same seed.
 import * as assert from 'uvu/assert';
 import { datasetsOf, readData } from '../../src/cli/files.ts';
 import { device, test } from '../harness.ts';
@@ -48,7 +48,7 @@ test(
   SLOW,
 );
 
-// The probes of these are shown and not gated: docs/decisions.md says why.
+// The probes of these are shown and not gated: no gate is calibrated.
 for (const patch of [1, 4])
   test(
     `data against noise of ${patch} x ${patch} patches: accuracy`,

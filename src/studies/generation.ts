@@ -66,7 +66,7 @@ const MODELS: readonly { model: string; args: string; untrained?: true; of: read
   { model: 'VAE', args: '--method vae', of: ['h', 'latents', 'samples'] },
   { model: 'DDPM', args: '--method ddpm', of: GENERATOR },
   { model: 'rectified flow', args: '--method rectifiedFlow', of: GENERATOR },
-  { model: 'VICReg', args: '--method vicreg', of: ['h'] },
+  { model: 'VICReg', args: '--method vicReg', of: ['h'] },
   { model: 'autoencoder', args: '--method autoencoder', of: ['h'] },
   { model: 'VQ-VAE', args: '--method vqVae', of: ['h'] },
   { model: 'masked autoencoder', args: '--method mae', of: ['h'] },

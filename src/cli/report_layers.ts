@@ -22,7 +22,9 @@ const metrics = Object.entries(layerMetrics) as [LayerMetric, (typeof layerMetri
 const measuredMetrics = (rows: readonly ReportedLayer[]) =>
   metrics.filter(([key]) => rows.some((row) => isNumber(row[key])));
 
-const nameOf = (key: LayerMetric) => layerMetrics[key].short ?? layerMetrics[key].name;
+/** Of a layer, not of h. */
+const nameOf = (key: LayerMetric) =>
+  key === 'effectiveRank' ? 'effective rank' : (layerMetrics[key].short ?? layerMetrics[key].name);
 
 export function layerSection(curve: ReportedLayers | undefined): Section | undefined {
   if (!curve?.rows.length) return undefined;
@@ -30,8 +32,8 @@ export function layerSection(curve: ReportedLayers | undefined): Section | undef
   const shown = measuredMetrics(rows);
   const of = (kind: string) => shown.filter(([, row]) => row.kind === kind).map(([key]) => key);
   const charts = [
-    layerChart('accuracy by layer', rows, of('accuracy'), 100, '%'),
-    layerChart('invariance by layer', rows, of('number'), 1, '1: augmentation moves nothing'),
+    layerChart('accuracy by layer', rows, of('accuracy'), { unit: 100, axis: 'accuracy, %' }),
+    layerChart('invariance by layer', rows, of('number'), { unit: 1, axis: 'invariance' }),
   ];
   const body = html`<p class="prose">${conclusion(curve)}</p>
 <div class="pair">${charts}</div>
@@ -89,8 +91,7 @@ function layerChart(
   title: string,
   rows: readonly ReportedLayer[],
   keys: readonly LayerMetric[],
-  unit: number,
-  axis: string,
+  { unit, axis }: { unit: number; axis: string },
 ): Html | undefined {
   if (!keys.length) return undefined;
   const values = keys.flatMap((key) => rows.map((row) => row[key]).filter(isNumber));
@@ -102,6 +103,7 @@ function layerChart(
       axis,
       values.map((value) => unit * value),
     ),
+    39,
   );
   const lines = keys.map((key) => {
     const known = rows.flatMap((row, i) =>
@@ -113,9 +115,7 @@ function layerChart(
     const ends = [rows[0], rows.at(-1)!].map((row) => formatMetric(row[key], layerMetrics[key].kind));
     return `${nameOf(key)} from ${ends[0]} at the pixels to ${ends[1]} at the last layer`;
   });
-  const legend =
-    keys.length > 1 &&
-    html`<p class="legend">${keys.map((key) => html`<span><span class="layer-${key}" aria-hidden="true">━●━</span> ${nameOf(key)}</span>`)}</p>`;
+  const legend = html`<p class="legend">${keys.map((key) => html`<span><span class="layer-${key}" aria-hidden="true">━●━</span> ${nameOf(key)}</span>`)}</p>`;
   return html`<figure><h3>${title}</h3>${legend}
 <svg class="plane" viewBox="0 0 460 300" role="img" aria-label="${title}: ${said.join('; ')}">
 ${grid}

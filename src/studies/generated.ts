@@ -1,7 +1,7 @@
 // Images that are made, by a generator or by a Gaussian of pixels, and how far they are from others under an encoder.
 import type { Dataset } from '../data/dataset.ts';
 import type { Device } from '../gpu/device.ts';
-import { constant, type Tensor } from '../graph/tensor.ts';
+import { constant, reshape, type Tensor } from '../graph/tensor.ts';
 import { compileTrajectory, type Generator } from '../methods/parts/diffusion.ts';
 import { compute } from '../metrics/compute.ts';
 import { pivotedCholesky } from '../metrics/eigen.ts';
@@ -11,7 +11,7 @@ import { sub } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { normalArray } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
-import { freeVariables } from '../runtime/variables.ts';
+import { freeVariables, readVariable } from '../runtime/variables.ts';
 
 /** Images in one pass. */
 const BATCH = 250;
@@ -41,6 +41,41 @@ export async function generated(
     trajectory.dispose();
   }
   return { data, shape: [count, ...generator.shape] };
+}
+
+/** The first images of a data set. */
+export async function firstImages(device: Device, images: Dataset, count: number): Promise<MadeImages> {
+  const { height, width, channels } = images;
+  const { x } = await embed(device, images, (x) => ({ x: reshape(x, [x.shape[0], -1]) }));
+  const all = (await readVariable(device, x)) as Float32Array;
+  freeVariables(device, [x]);
+  return { data: all.slice(0, count * height * width * channels), shape: [count, height, width, channels] };
+}
+
+/** The noise that a generator's trajectory leads images to, in so many steps: rows [count, D]. */
+export async function inverted(
+  device: Device,
+  generator: Generator,
+  images: Dataset,
+  { steps }: { steps: number },
+): Promise<{ data: Float32Array; shape: [number, number] }> {
+  const { x } = await embed(device, images, (x) => ({ x: reshape(generator.scaled(x), [x.shape[0], -1]) }));
+  const data = (await readVariable(device, x)) as Float32Array;
+  freeVariables(device, [x]);
+  const D = data.length / images.count;
+  const count = Math.min(BATCH, images.count);
+  const there = await compileTrajectory(device, generator, { count, towards: 'noise' });
+  try {
+    for (let at = 0; at < data.length; at += count * D) {
+      // The last batch begins where it is still a whole one.
+      const from = Math.min(at, data.length - count * D);
+      const noise = await there.run(data.slice(from, from + count * D), steps);
+      data.set(noise.subarray(at - from), at);
+    }
+  } finally {
+    there.dispose();
+  }
+  return { data, shape: [images.count, D] };
 }
 
 /** Samples of the Gaussian with the mean and the covariance of the pixels of a data set; not kept within black and white. */

@@ -6,6 +6,7 @@ import { openDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { circle } from './circle.ts';
 import { disentanglement } from './disentanglement.ts';
+import { generation } from './generation.ts';
 import { limit } from './limit.ts';
 import type { Lab, Study } from './study.ts';
 import { wangIsola } from './wang_isola.ts';
@@ -20,6 +21,10 @@ const studies = new Map<string, { study: Study<object>; text: string }>(
     disentanglement: {
       study: disentanglement,
       text: 'whether autoencoders find the factors of sprites, over seeds, and with pairs of images',
+    },
+    generation: {
+      study: generation,
+      text: 'what representations of generative models are worth beside contrastive ones; how good samples are',
     },
     circle: { study: circle, text: 'where encoders with a 2-D embedding put images on the circle' },
   }),

@@ -93,6 +93,7 @@ export interface OwnProtocol {
   /** A name of `encoders`; the untrained encoder beside it is of the same kind. */
   encoder?: string;
   epochs?: number;
+  batch?: number;
   learningRate?: number;
 }
 

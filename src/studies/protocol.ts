@@ -44,9 +44,9 @@ type Trained = Pick<Case, 'method' | 'hyperparameters' | 'protocol'>;
  */
 const runOf = ({ method: name, hyperparameters, protocol = {} }: Trained, seed: number): ImageRun => {
   const method = allMethods[name] as ImageMethod;
-  const { encoder = 'mlp-small', epochs = 10, learningRate = 2e-3 } = protocol;
+  const { encoder = 'mlp-small', epochs = 10, batch = 256, learningRate = 2e-3 } = protocol;
   return {
-    ...{ method, seed, encoder: encoders[encoder], embedding: 64, epochs, batch: 256, learningRate },
+    ...{ method, seed, encoder: encoders[encoder], embedding: 64, epochs, batch, learningRate },
     ...{ views: plainViews, viewNoise: 0.1, data: data.train, validation: data.test },
     hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
   };

@@ -88,10 +88,11 @@ function ownNumbers(groups: readonly Group[]): string {
 function ownProtocols(cases: readonly Case[]): string {
   const lines = cases.flatMap(({ method, variant, protocol }) => {
     if (!protocol || variant) return [];
-    const { encoder, epochs, learningRate } = protocol;
+    const { encoder, epochs, batch, learningRate } = protocol;
     const settings = [
       encoder && `encoder ${encoder}`,
       epochs && `${epochs} epochs`,
+      batch && `batches of ${batch}`,
       learningRate && `learning rate ${learningRate}`,
     ];
     return [`${allMethods[method].title}: ${settings.filter(Boolean).join(', ')}`];

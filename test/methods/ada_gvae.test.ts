@@ -5,7 +5,7 @@ import { vaeRecipe } from '../../src/methods/parts/vae.ts';
 import { vae, vaeLoss } from '../../src/methods/vae.ts';
 import { cnnEncoder } from '../../src/nn/index.ts';
 import { concatenate } from '../../src/ops/shape.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -13,7 +13,9 @@ import { trainOnBars } from './images.ts';
 
 export const study = {
   method: adaGvae,
-  without: 'it reconstructs images as they are: its own protocol',
+  order: 234,
+  protocol: { learningRate: 4e-3 },
+  cases: [{ seeds: [0], gates: [over('untrained', 'linearProbe', 0.02), within('active', 3)] }],
 } satisfies MethodStudy<typeof adaGvae>;
 
 type Ref = reference.Ref;

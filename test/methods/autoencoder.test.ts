@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { input } from '../../src/graph/tensor.ts';
 import { autoencoder, autoencoderLoss } from '../../src/methods/autoencoder.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -9,7 +9,9 @@ import { drawn, trainOnBars } from './images.ts';
 
 export const study = {
   method: autoencoder,
-  without: 'it reconstructs images as they are: its own protocol',
+  order: 226,
+  protocol: { learningRate: 4e-3 },
+  cases: [{ seeds: [0, 1, 2], gates: [over('untrained', 'linearProbe', 0.02)] }],
 } satisfies MethodStudy<typeof autoencoder>;
 
 test('the loss and its gradients', async () => {

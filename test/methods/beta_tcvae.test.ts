@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { input } from '../../src/graph/tensor.ts';
 import { betaTcvae, betaTcvaeLoss } from '../../src/methods/beta_tcvae.ts';
 import { vaeLoss } from '../../src/methods/vae.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -10,7 +10,9 @@ import { trainOnBars } from './images.ts';
 
 export const study = {
   method: betaTcvae,
-  without: 'it reconstructs images as they are: its own protocol',
+  order: 232,
+  protocol: { learningRate: 4e-3 },
+  cases: [{ seeds: [0], gates: [over('untrained', 'linearProbe', 0), within('active', 3)] }],
 } satisfies MethodStudy<typeof betaTcvae>;
 
 type Ref = reference.Ref;

@@ -14,7 +14,7 @@ import { abs, log } from '../../src/ops/unary.ts';
 import { adam } from '../../src/optim/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { freeVariables } from '../../src/runtime/variables.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over, within } from '../../src/studies/method_study.ts';
 import { buildImageModel, type ImageRun, imageStep } from '../../src/train/images.ts';
 import { openSession } from '../../src/train/session.ts';
 import { device, test, throws } from '../harness.ts';
@@ -24,7 +24,9 @@ import { barImages, trainOnBars } from './images.ts';
 
 export const study = {
   method: factorVae,
-  without: 'it reconstructs images as they are: its own protocol',
+  order: 233,
+  protocol: { learningRate: 4e-3 },
+  cases: [{ seeds: [0], gates: [over('untrained', 'linearProbe', 0), within('active', 3)] }],
 } satisfies MethodStudy<typeof factorVae>;
 
 test('the loss and its gradients', async () => {

@@ -7,7 +7,7 @@ import { ownCollapses } from '../../src/metrics/alarm.ts';
 import { mlpEncoder } from '../../src/nn/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { freeVariables, readVariable } from '../../src/runtime/variables.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, most, within } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -15,7 +15,16 @@ import { drawn, trainOnBars } from './images.ts';
 
 export const study = {
   method: vqVae,
-  without: 'it reconstructs images as they are: its own protocol',
+  order: 236,
+  protocol: { encoder: 'cnn-map' },
+  cases: [
+    { seeds: [0, 1, 2], gates: [within('perplexity', 40), within('use', 0.5)] },
+    {
+      variant: 'codes too large, no restart',
+      hyperparameters: { spread: 10, restart: 0 },
+      ...{ seeds: [0, 1, 2], expected: ['cluster'], gates: [most('perplexity', 8)] },
+    },
+  ],
 } satisfies MethodStudy<typeof vqVae>;
 
 test('the loss and its gradients: none flows into the codes', async () => {

@@ -23,8 +23,8 @@ export interface ImageDenoiser {
   network: Denoiser;
   /** The average, which samples are drawn with (Ho et al. 2020, Appendix B). */
   average: Denoiser;
-  /** Images of the data set to pixels in [-1, 1], and back. */
-  units: Pick<Generator, 'shape' | 'scaled' | 'unscaled'>;
+  /** Images of the data set to pixels in [-1, 1], and back; and the features of the trained network's middle block. */
+  units: Pick<Generator, 'shape' | 'scaled' | 'unscaled' | 'features'>;
   /** What a recipe needs of it. */
   recipe: Pick<Recipe<unknown>, 'model' | 'state' | 'after'>;
 }
@@ -58,19 +58,19 @@ export function imageDenoiser(
   const [network, average] = [make('unet'), make('average')];
   copyInitial(average.parameters, network.parameters);
   const scaled = (x: Tensor) => sub(mul(pixelsOf(x, image), 2), 1);
+  const features = (x: Tensor, t: number) => pooled(network.middle(cut(x), constant(t, [x.shape[0]])));
   return {
     ...{ network: joined(network), average: joined(average) },
     units: {
       shape: [height, width, channels],
       scaled,
       unscaled: (x) => standardized(mul(add(x, 1), 0.5), image),
+      features,
     },
     recipe: {
       model: {
         layers: [network],
-        represent: (x) => ({
-          h: pooled(network.middle(cut(scaled(x)), constant(options.seen, [x.shape[0]]))),
-        }),
+        represent: (x) => ({ h: features(scaled(x), options.seen) }),
       },
       state: average.parameters,
       after: () => ema(average.parameters, network.parameters, options.momentum),

@@ -32,6 +32,8 @@ export interface Generator {
   /** Batches as the method gets them to samples as the network sees them, in about [-1, 1], and back. */
   scaled: (x: Tensor) => Tensor;
   unscaled: (x: Tensor) => Tensor;
+  /** Of a U-Net: what its middle block makes of samples, as the network sees them, at a time of 0 ... 1000: rows [N, D]. */
+  features?: (x: Tensor, t: number) => Tensor;
 }
 
 /** Where a trajectory leads. */

@@ -83,7 +83,8 @@ const BYTES = 2 ** 28;
  * methods the last layers in front of the loss are more invariant, and worse to classify by, than h.
  *
  * The layers are found in the graph of `forward`: a layer's output is a tensor through which all that h or z gets from the images passes,
- * the last such tensor in the layer's scope. So the branches of a residual block are no layers, the block is one, and reshaping is none.
+ * the last such tensor in the layer's scope. So the branches of a residual block are no layers, the block is one, and reshaping is none; neither
+ * is what is computed outside of layers, unless it is h or z. `layer(name, build)` makes one of what `build` computes.
  * Pixels are in [0, 1], as in `evaluate` of raw pixels. Feature maps [N, H, W, C] are flattened, tokens [N, T, D] averaged. More than 1,024
  * numbers are projected to at most 1,024 by a fixed sparse random projection: sums of a few of them with random signs, which keep inner
  * products up to about 4 % of the lengths (a count sketch; Weinberger et al. 2009, arXiv 0902.2206).
@@ -181,10 +182,10 @@ export function layersOf(
     .sort((a, b) => a.node.id - b.node.id);
   // The output of a layer is made after all that is inside of it.
   const inside = ({ node: { layer } }: Tensor, outer: string) => `${layer}.`.startsWith(`${outer}.`);
-  const outputs = passed.filter(
-    (y, i) =>
-      isTarget(y) || !y.node.layer || !passed.slice(i + 1).some((later) => inside(later, y.node.layer)),
-  );
+  const outputs = passed.filter((y, i) => {
+    const { layer } = y.node;
+    return isTarget(y) || (layer && !passed.slice(i + 1).some((later) => inside(later, layer)));
+  });
   const pixels = add(
     mul(x, constant(Float32Array.from(std), [std.length])),
     constant(Float32Array.from(mean), [mean.length]),

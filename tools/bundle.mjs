@@ -146,7 +146,7 @@ function pages(names) {
   const losses = `export { ${[...lossNames(), 'halves', 'sigReg', 'whiten']} } from 'hypersphere/methods';`;
   // Without those that are about data sets, training, tables or pictures: the others take embeddings of any origin.
   const ofData = new Set([
-    ...['evaluationMetrics', 'embed', 'embedSlabs', 'evaluate', 'SHIFTS', 'shiftAccuracies'],
+    ...['evaluationMetrics', 'embed', 'embedSlabs', 'evaluate', 'layerCurve', 'SHIFTS', 'shiftAccuracies'],
     ...['compileWatch', 'curves', 'formatMetric', 'formatNumber', 'principalAxes'],
   ]);
   const metrics = names.metrics.filter((name) => !ofData.has(name));

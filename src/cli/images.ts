@@ -9,6 +9,7 @@ import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
 import { describeCollapse } from '../metrics/alarm.ts';
 import { evaluate } from '../metrics/evaluate.ts';
+import { type LayerCurve, layerCurve } from '../metrics/layer_curve.ts';
 import { freeVariables } from '../runtime/variables.ts';
 import { encoders } from '../train/encoders.ts';
 import {
@@ -116,6 +117,7 @@ export async function imageJob(
       await judge.measure(site, 'trained', model);
       const measured = found.trained !== UNMEASURED;
       if (measured) await save(site, finished, found.trained);
+      const layers = await layersOf(site, data, model);
       const seen = withPoint(alarm(metrics), found, steps);
       const labels = [images.train.labels ?? [], images.test.labels ?? []];
       const about = aboutRun(options, data, labels, new Date());
@@ -124,7 +126,7 @@ export async function imageJob(
         ...{ method: options.method, seed: options.seed, steps, seconds: Number(seconds.toFixed(1)) },
         ...{ adapter: site.device().adapter, loss: metrics.at(-1)?.loss ?? null, options: recorded },
         verdict: verdict(found, title, seen, { classes: about.data.classes }),
-        ...{ alarm: seen, metrics: found },
+        ...{ alarm: seen, metrics: found, layers },
       };
       folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
       progress.end();
@@ -195,6 +197,18 @@ function createJudge(data: Sets) {
     }
   };
   return { found, spectra, similarities, measure };
+}
+
+/** Measures the layers of the trained network. A failure is reported in a line. */
+async function layersOf(site: Site, data: Sets, model: ImageModel): Promise<LayerCurve | undefined> {
+  try {
+    return await layerCurve(site.device(), data, (x) => represent(model, x), {
+      onProgress: (layer, fraction) => site.progress.stage(`layers: ${layer}`, fraction),
+    });
+  } catch (error) {
+    site.progress.say(`Not measured, layers: ${reason(error)}`);
+    return undefined;
+  }
 }
 
 /** The record of an encoder for encoder.safetensors. */

@@ -3,6 +3,7 @@
 import type { MethodCurve } from '../methods/panel.ts';
 import type { Collapse } from '../metrics/alarm.ts';
 import type { CurveKey } from '../metrics/curves.ts';
+import type { LayerCurve, LayerMetric, LayerRow } from '../metrics/layer_curve.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import type { About } from './about.ts';
 import type { DrawnPanel } from './method_panels.ts';
@@ -26,7 +27,15 @@ export interface Report extends Partial<About> {
   /** The collapses that the alarm sees at the end. */
   alarm: readonly Collapse[];
   metrics: MetricSet;
+  /** The layers of the trained network; absent in older runs, and where they could not be measured. */
+  layers?: ReportedLayers;
 }
+
+/** A layer as report.json has it: null where a number is not finite. */
+export type ReportedLayer = Omit<LayerRow, LayerMetric> & { [K in LayerMetric]?: number | null };
+
+/** A layer curve as report.json has it. */
+export type ReportedLayers = Omit<LayerCurve, 'rows'> & { rows: readonly ReportedLayer[] };
 
 /** The metrics of the curves after `step` updates, and the method's own numbers. */
 export type LoggedStep = { step: number } & { [K in CurveKey]?: number | null } & Record<

@@ -6,6 +6,7 @@ import { panelSection, panelSheets } from './method_panels.ts';
 import type { RunReport } from './report.ts';
 import { curveData, curveSection, short, sorted } from './report_curves.ts';
 import { sheetRule } from './report_images.ts';
+import { layerSection } from './report_layers.ts';
 import { mapData, mapSection } from './report_map.ts';
 import { glossarySection, metricSection } from './report_metrics.ts';
 import { neighbourSection } from './report_neighbours.ts';
@@ -43,6 +44,7 @@ export function renderReport(run: RunReport): string {
     attempt('curves', () => curveSection(shown)),
     attempt('panels of the method', () => panelSection(shown.panels ?? [])),
     attempt('pictures of the sphere', () => sphereSection(shown, sorted(shown.curves))),
+    attempt('layers', () => layerSection(report.layers)),
     attempt('map', () => mapSection(shown)),
     attempt('neighbours', () => neighbourSection(shown)),
     nextSection(report),

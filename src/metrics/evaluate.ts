@@ -55,14 +55,14 @@ export interface EvaluateOptions extends LabelOptions {
 }
 
 /** From images, in inference mode, to the representation h and, if any, the embedding z. */
-type Encoder = (x: Tensor) => { h: Tensor; z?: Tensor };
+export type ImageEncoder = (x: Tensor) => { h: Tensor; z?: Tensor };
 
 /** The inputs of an evaluation, and what it collects. */
 interface Job {
   device: Device;
   train: Dataset;
   test: Dataset;
-  forward: Encoder | null;
+  forward: ImageEncoder | null;
   seed: number;
   batch: number;
   labels: KnownLabels | undefined;
@@ -90,7 +90,7 @@ const ENCODING = 12;
 export async function evaluate(
   device: Device,
   sets: { train: Dataset; test: Dataset },
-  forward: Encoder | null,
+  forward: ImageEncoder | null,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   checkOptions(where, options, OPTIONS);
@@ -102,7 +102,7 @@ export async function evaluate(
       `${where}: expected a function of images, or null, for "forward", got ${shown(forward)}`,
     );
   const notes: string[] = [];
-  const labels = await knownLabels(device, sets, { ignore }, notes);
+  const labels = await knownLabels(where, device, sets, { ignore }, notes);
   const { train, test } = sets;
   const wanted = evaluationMetrics.filter((metric) => probes || !PROBES.includes(stageOf(metric)));
   const totalOf = (rows: typeof wanted) => rows.reduce((sum, row) => sum + costOf(row), ENCODING);
@@ -161,7 +161,8 @@ function valuesOf(found: ReadonlyMap<MetricRow, Measured>): MetricValues {
 }
 
 /** The labels of both data sets, numbered together; nothing if there is only one class. */
-async function knownLabels(
+export async function knownLabels(
+  where: string,
   device: Device,
   sets: { train: Dataset; test: Dataset },
   options: LabelOptions,
@@ -189,7 +190,7 @@ async function knownLabels(
 /** Embeds the data sets, and provides the other inputs of metrics on demand. */
 async function contextOf(job: Job): Promise<MetricContext> {
   const { device, train, test, forward, seed, batch, labels, notes, held, report } = job;
-  const apply: Encoder = forward ?? ((x) => ({ h: reshape(x, [x.shape[0], -1]) }));
+  const apply: ImageEncoder = forward ?? ((x) => ({ h: reshape(x, [x.shape[0], -1]) }));
   const normalize = forward !== null;
   const encode = async (data: Dataset, from: number, to: number, view?: Augmentation, viewSeed = seed) => {
     const augmentation = view && scaledTo(data, view);
@@ -291,7 +292,7 @@ async function clusteredOf(
 }
 
 /** h of the test images as they are, turned by 90 and by 180 degrees. */
-async function turnedOf({ device, test, batch, held }: Job, forward: Encoder, h: Rows) {
+async function turnedOf({ device, test, batch, held }: Job, forward: ImageEncoder, h: Rows) {
   const [, D] = h.shape;
   const made = await embedSlabs(
     device,

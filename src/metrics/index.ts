@@ -30,6 +30,7 @@ export { hubness } from './hubness.ts';
 export { invariance } from './invariance.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './kmeans.ts';
 export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './knn.ts';
+export { type LayerCurve, type LayerMetric, type LayerRow, layerCurve } from './layer_curve.ts';
 export { lidar } from './lidar.ts';
 export { linearProbe, type ProbeOptions, type ProbeResult } from './linear_probe.ts';
 export { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';

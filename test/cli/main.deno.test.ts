@@ -98,6 +98,27 @@ test(
         `metrics.trained.${metric}: ${report.metrics.trained[metric]}`,
       );
     }
+    // 500 and 100 images are few enough to be all measured, so h is what the table is of.
+    const { rows, train, test: asked } = report.layers;
+    assert(train === 500 && asked === 100, `layers of ${train} and ${asked} images`);
+    assert(
+      rows.map(({ name }: { name: string }) => name).join() ===
+        'pixels,encoder.0,encoder.1,encoder.2,encoder.3,projector.0,projector.1,projector.2',
+      `layers ${JSON.stringify(rows)}`,
+    );
+    const { trained } = report.metrics;
+    for (const [at, name, wanted] of [
+      [4, 'knn', trained.knn],
+      [4, 'augKnn', trained.augKnn],
+      [4, 'linearProbe', trained.linearProbe],
+      [4, 'invariance', trained.invariance],
+      [4, 'effectiveRank', trained.effectiveRankH],
+      [7, 'knn', trained.knnZ],
+      [7, 'augKnn', trained.augKnnZ],
+      [0, 'knn', report.metrics.raw.knn],
+    ])
+      assert(rows[at][name] === wanted, `${name} of layer ${at}: ${rows[at][name]}, expected ${wanted}`);
+    assert(rows[4].role === 'h' && rows[7].role === 'z', `layers ${JSON.stringify(rows)}`);
     const metrics = text('a/latest/metrics.jsonl');
     const lines = metrics
       .trim()

@@ -5,9 +5,10 @@ import { neighbourMap } from '../../src/cli/neighbour_map.ts';
 import { parse } from '../../src/cli/options.ts';
 import { shrunk, spriteSheet } from '../../src/cli/png.ts';
 import { principalPlane } from '../../src/cli/principal_plane.ts';
-import type { RunReport } from '../../src/cli/report.ts';
+import type { ReportedLayers, RunReport } from '../../src/cli/report.ts';
 import { renderReport } from '../../src/cli/report_html.ts';
 import { freshSeed, random, test, throws } from '../harness.ts';
+import { lacks } from './metric_set.ts';
 
 const evil = `</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&\u2028 https://evil.example/x.png`;
 
@@ -104,6 +105,59 @@ const markup = (page: string) => page.replace(/(<(script|style)\b[^>]*>)[\s\S]*?
 function dataOf(page: string) {
   return JSON.parse(/<script type="application\/json" id="data">([\s\S]*?)<\/script>/.exec(page)![1]);
 }
+
+/** A layer curve of four layers, the third of them h. */
+function layersOf(text = 'encoder', number: number | null = 0.5): ReportedLayers {
+  const row = (name: string, shape: number[], width: number, accuracy: number | null) => ({
+    ...{ name, op: 'conv2d', shape, width },
+    ...{ knn: accuracy, augKnn: accuracy, linearProbe: accuracy, invariance: number, effectiveRank: number },
+  });
+  return {
+    rows: [
+      { ...row('pixels', [28, 28, 1], 784, number), op: 'input' },
+      row(text, [14, 14, 16], 784, number && number + 0.3),
+      { ...row(`${text}.h`, [256], 256, number && number + 0.2), role: 'h' },
+      { ...row(`${text}.z`, [64], 64, number), role: 'z' },
+    ],
+    ...{ train: 2000, test: 1000, notes: [text] },
+  };
+}
+
+test('layers: which of h and z is better, the best layer, all numbers', () => {
+  const { report, ...run } = mock();
+  const section = (layers: ReportedLayers | undefined) => {
+    const page = renderReport({ ...run, report: { ...report, layers } });
+    return markup(/<section id="layers"[\s\S]*?<\/section>/.exec(page)?.[0] ?? '');
+  };
+  const said = section(layersOf()).replaceAll('\u00a0', ' ');
+  for (const part of [
+    'By a linear probe, h has 70.0 % and z 50.0 %: keep h; encoder is the best layer with 80.0 %, 10.0 points above h.',
+    'By augmented k-NN, h has 70.0 % and z 50.0 %: keep h;',
+    '2,000 training and 1,000 test images',
+    '<td>14 × 14 × 16, as 784</td>',
+    '<td>256</td><td class="plain">70.0 %</td>',
+    '<td class="best">80.0 %</td>',
+    '<small>convolution</small>',
+    'k-NN from 50.0 % at the pixels to 50.0 % at the last layer',
+  ])
+    has(said, part);
+  const close = layersOf();
+  const near = close.rows.map((row) => ({ ...row, knn: 0.8, augKnn: 0.8, linearProbe: 0.8 }));
+  has(
+    section({ ...close, rows: near }).replaceAll('\u00a0', ' '),
+    'h has 80.0 % and z 80.0 %, no clear difference on so few images; no layer is clearly better than h.',
+  );
+  // Without labels, without z, of one layer, of none.
+  const plain = close.rows.map(({ knn: _, augKnn: __, linearProbe: ___, ...row }) => row);
+  const unlabelled = section({ ...close, rows: plain });
+  has(unlabelled, 'Without labels, only invariance and effective rank are measured.');
+  lacks(unlabelled, 'k-NN');
+  has(section({ ...close, rows: close.rows.slice(0, 3) }), 'to the representation h');
+  for (const rows of [close.rows.slice(0, 1), layersOf('x', null).rows, layersOf('x', Number.NaN).rows])
+    for (const word of ['NaN', 'undefined', 'Infinity', 'null']) lacks(section({ ...close, rows }), word);
+  if (section({ ...close, rows: [] }) || section(undefined)) throw new Error('a section without layers');
+  lacks(section(layersOf('<img src=x>')), '<img');
+});
 
 test('every string of a run is escaped', () => {
   const page = renderReport(mock(evil));

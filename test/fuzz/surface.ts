@@ -411,6 +411,11 @@ export const surface: Record<string, Entry> = {
   knnAccuracy: onGpu(rows(6, 4), labels(6), rows(3, 4), labels(3), object({ k: 2, classes: 3 })),
   knnNeighbours: cpu(labels(6), object({ ignore: 7 })),
   knnPredict: onGpu(rows(6, 4), labels(6), rows(3, 4), object({ k: 2, classes: 3 })),
+  layerCurve: slow(
+    sets,
+    forwardZ,
+    object({ seed: 5, batch: 6, ignore: 7, onProgress: fn('() => {}', () => {}) }),
+  ),
   lidar: onGpu(list(rows(6, 4), rows(6, 4, 1)), object({ delta: 1e-4 })),
   linearProbe: slow(
     rows(6, 4),

@@ -5,7 +5,7 @@ import type { Collapse } from '../metrics/alarm.ts';
 import type { CurveKey } from '../metrics/curves.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import type { About } from './about.ts';
-import type { DrawnPanel } from './method_panels.ts';
+import type { DrawnPanel, Tables } from './method_panels.ts';
 import type { Images } from './png.ts';
 import type { Encoder, MetricSet } from './table.ts';
 
@@ -26,6 +26,8 @@ export interface Report extends Partial<About> {
   /** The collapses that the alarm sees at the end. */
   alarm: readonly Collapse[];
   metrics: MetricSet;
+  /** The method's own numbers, on held-out images. */
+  tables?: Tables;
 }
 
 /** The metrics of the curves after `step` updates, and the method's own numbers. */

@@ -57,9 +57,9 @@ export async function drawFollowed(
 ): Promise<{ followed: Followed[]; failures: string[] }> {
   const some = panels.filter((panel) => panel.kind === 'pictures' && panel.followed !== undefined);
   const { made, failures } = await each(some as PicturePanel[], async (panel) => {
-    const now = await picturesOf(device, panel, images);
     const { followed, rows, title } = panel;
-    return { step, panel: title, images: { ...now, data: rowOf(now, rows.indexOf(followed!)) } };
+    const { columns: _, ...now } = await picturesOf(device, panel, images);
+    return { step, panel: title, images: { ...now, data: rowOf(now, rows.length, rows.indexOf(followed!)) } };
   });
   return { followed: made, failures };
 }
@@ -110,9 +110,9 @@ async function picturesOf(device: Device, panel: PicturePanel, images: Dataset):
   return shrunk({ data, height, width, channels, columns }, TILE);
 }
 
-/** The bytes of a row of pictures. */
-function rowOf({ data, height, width, channels, columns = 1 }: Images, row: number): Uint8Array {
-  const size = columns * height * width * channels;
+/** The bytes of one of so many rows of pictures. */
+function rowOf({ data }: Images, rows: number, row: number): Uint8Array {
+  const size = data.length / rows;
   return data.slice(row * size, (row + 1) * size);
 }
 
@@ -124,7 +124,7 @@ function withEarlier(
 ): DrawnPanel {
   const earlier = all.filter(({ panel }) => panel === title);
   const shown = rows.flatMap((row, i) => {
-    const pixels = rowOf(now, i);
+    const pixels = rowOf(now, rows.length, i);
     const before = row === followed ? earlier : [];
     if (before.some(({ images: { data, width } }) => data.length !== pixels.length || width !== now.width))
       throw new InputError('moments.jsonl has pictures of another size');

@@ -7,6 +7,7 @@ import { HypersphereError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
 import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
+import type { Panel } from '../methods/panel.ts';
 import { describeCollapse } from '../metrics/alarm.ts';
 import { evaluate } from '../metrics/evaluate.ts';
 import { type LayerCurve, layerCurve } from '../metrics/layer_curve.ts';
@@ -22,13 +23,23 @@ import {
   represent,
   untrainedModel,
 } from '../train/images.ts';
-import type { Finished, Logged } from '../train/run.ts';
+import type { Finished, Logged, Moment } from '../train/run.ts';
 import { aboutRun } from './about.ts';
 import { createAlarmLines } from './alarm_lines.ts';
 import { type EncoderRecord, encoderMetadata } from './encoder_file.ts';
-import { classesIn, datasetsOf, digestOf, type RunData, readData, reason, type Sets } from './files.ts';
+import {
+  classesIn,
+  datasetsOf,
+  digestOf,
+  lines,
+  type RunData,
+  readData,
+  reason,
+  type Sets,
+} from './files.ts';
 import type { Job, Site } from './job.ts';
-import { drawPanels } from './method_panels.ts';
+import { drawFollowed, drawPanels, numbersOf } from './method_panels.ts';
+import { lineOf } from './moments.ts';
 import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import type { ImageOptions } from './options.ts';
 import { pictures } from './pictures.ts';
@@ -105,6 +116,7 @@ export async function imageJob(
       untrained = await lookOnce(site.device(), imageRun, model);
       freeVariables(site.device(), model.variables);
     },
+    atMoment: (site, moment) => keepMoment(site, moment, data.test),
     shown: ({ loss, alignment, uniformity, rank, knn }) => ({ loss, alignment, uniformity, rank, knn }),
     lines: (metrics) => alarmLines(alarm(metrics), metrics.at(-1)!.step),
     save: (site, finished) => save(site, finished),
@@ -118,6 +130,7 @@ export async function imageJob(
       const measured = found.trained !== UNMEASURED;
       if (measured) await save(site, finished, found.trained);
       const layers = await layersOf(site, data, model);
+      const tables = await drawPanels(site.device(), model.recipe.panels?.filter(isTable) ?? [], data.test);
       const seen = withPoint(alarm(metrics), found, steps);
       const labels = [images.train.labels ?? [], images.test.labels ?? []];
       const about = aboutRun(options, data, labels, new Date());
@@ -127,12 +140,13 @@ export async function imageJob(
         ...{ adapter: site.device().adapter, loss: metrics.at(-1)?.loss ?? null, options: recorded },
         verdict: verdict(found, title, seen, { classes: about.data.classes }),
         ...{ alarm: seen, metrics: found, layers },
+        ...(tables.panels.length && { tables: numbersOf(tables.panels) }),
       };
       folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
       progress.end();
       print(`\n${metricTable(found)}\n\n${conclusion(report)}\n\nTrained in ${seconds.toFixed(0)} s.\n`);
       const { curves: methodCurves } = imageRun.method;
-      const page = { report, curves: metrics, methodCurves, spectrum: spectra, similarities };
+      const page = { report, curves: metrics, methodCurves, spectrum: spectra, similarities, ...tables };
       await draw(site, { ...page, classNames: images.classNames }, [model, data.test], (onProgress) =>
         pictures(site.device(), model, data, images, {
           untrained: () => untrainedModel(site.device(), imageRun),
@@ -148,7 +162,23 @@ export async function imageJob(
 const conclusion = ({ verdict, alarm }: Report): string =>
   [verdict, ...alarm.map((each) => `Alarm: ${describeCollapse(each)}`)].join('\n\n');
 
-/** Draws the panels and the pictures of a report and writes the page. A failure becomes a line, and the rest is written. */
+const isTable = ({ kind }: Panel) => kind === 'table';
+
+/** Draws the rows that panels follow, and writes them to the run's folder. */
+async function keepMoment(
+  site: Site,
+  { step, device, task }: Moment<Done['task']>,
+  test: Dataset,
+): Promise<void> {
+  const { followed, failures } = await drawFollowed(device, task.model.recipe.panels ?? [], test, step);
+  for (const line of failures) site.progress.say(`Not drawn at step ${step}, ${line}`);
+  if (!followed.length) return;
+  // After a lost device a moment may come again.
+  site.followed = [...site.followed.filter((one) => one.step < step), ...followed];
+  site.folder.write('moments.jsonl', lines(site.followed.map(lineOf)));
+}
+
+/** Draws the pictures of a report, its tables being there, and writes the page. A failure becomes a line, and the rest is written. */
 async function draw(
   site: Site,
   page: RunReport,
@@ -156,14 +186,19 @@ async function draw(
   makePictures: (onProgress: (stage: string, fraction: number) => void) => ReturnType<typeof pictures>,
 ): Promise<void> {
   const { folder, progress } = site;
-  const { panels, failures } = await drawPanels(site.device(), recipe.panels ?? [], test);
+  const pictured = recipe.panels?.filter((panel) => !isTable(panel)) ?? [];
+  const { panels, failures } = await drawPanels(site.device(), pictured, test, site.followed);
   const drawn: Partial<RunReport> & { failures: readonly string[] } = await makePictures((stage, fraction) =>
     progress.stage(stage, fraction),
   ).catch((error) => ({ failures: [`the pictures: ${reason(error)}`] }));
   progress.end();
-  failures.push(...drawn.failures);
+  failures.push(...(page.failures ?? []), ...drawn.failures);
+  const { panels: tables = [] } = page;
   try {
-    folder.write('report.html', renderReport({ ...page, panels, ...drawn, failures: [...failures] }));
+    folder.write(
+      'report.html',
+      renderReport({ ...page, panels: [...panels, ...tables], ...drawn, failures: [...failures] }),
+    );
     print(`Look at ${folder.path}/report.html\n`);
   } catch (error) {
     print(`The numbers are in ${folder.path}\n`);

@@ -1,9 +1,10 @@
 // What the terminal program runs: a training run on one kind of data, with what is measured before and after it.
 import type { Device } from '../gpu/device.ts';
 import type { Variable } from '../graph/tensor.ts';
-import type { Finished, Logged, Task } from '../train/run.ts';
+import type { Finished, Logged, Moment, Task } from '../train/run.ts';
 import type { RunFolder } from './files.ts';
 import type { Html } from './html.ts';
+import type { Followed } from './moments.ts';
 import type { Progress, TrainingState } from './progress.ts';
 
 /** The folder, the progress line and the device of a job. */
@@ -14,6 +15,8 @@ export interface Site {
   device: () => Device;
   /** Whether the user asked to stop. */
   stopped: () => boolean;
+  /** The rows of pictures that panels follow, so far. */
+  followed: readonly Followed[];
 }
 
 /** A run of the terminal program. */
@@ -35,6 +38,8 @@ export interface Job<M extends object, T extends Task<M>> {
   task(): T;
   /** Measures before training. */
   before?(site: Site): Promise<void>;
+  /** Keeps how pictures look at a moment of training. */
+  atMoment?(site: Site, moment: Moment<T>): Promise<void>;
   /** The numbers that the progress line shows. */
   shown(metrics: Logged<M>): Omit<TrainingState, 'step' | 'steps'>;
   /** Lines about the metrics so far: the collapse alarm's. */

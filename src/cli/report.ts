@@ -6,7 +6,7 @@ import type { CurveKey } from '../metrics/curves.ts';
 import type { LayerCurve, LayerMetric, LayerRow } from '../metrics/layer_curve.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import type { About } from './about.ts';
-import type { DrawnPanel } from './method_panels.ts';
+import type { DrawnPanel, Tables } from './method_panels.ts';
 import type { Images } from './png.ts';
 import type { Encoder, MetricSet } from './table.ts';
 
@@ -29,6 +29,8 @@ export interface Report extends Partial<About> {
   metrics: MetricSet;
   /** The layers of the trained network; absent in older runs, and where they could not be measured. */
   layers?: ReportedLayers;
+  /** The method's own numbers, on held-out images. */
+  tables?: Tables;
 }
 
 /** A layer as report.json has it: null where a number is not finite. */

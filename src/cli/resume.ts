@@ -10,6 +10,7 @@ import { curves } from '../metrics/curves.ts';
 import type { Logged } from '../train/run.ts';
 import type { Saved } from '../train/session.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
+import { type Followed, followedOf } from './moments.ts';
 import { checkRunOptions, type RunOptions } from './options.ts';
 
 /** A line of timing.jsonl: seconds of training up to and including `step`, over all sessions of a run. */
@@ -24,7 +25,7 @@ export interface Earlier {
   options: RunOptions;
   /** SHA-256 of the data that it was trained on; runs of older versions have none. */
   dataDigest?: string;
-  resume: { saved: Saved; metrics: Metrics[]; timing: Timing[] };
+  resume: { saved: Saved; metrics: Metrics[]; timing: Timing[]; followed: Followed[] };
 }
 
 /** The keys of options.json that are not options. */
@@ -70,11 +71,12 @@ export function reopen(path: string): Earlier {
   const names = ['step', ...METRICS[method.data], ...('spread' in method ? DENSITY : []), ...own];
   const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
+  const followed = until('moments.jsonl', followedOf);
   return {
     folder,
     options,
     ...(dataDigest !== undefined && { dataDigest }),
-    resume: { saved: { step, bytes }, metrics, timing },
+    resume: { saved: { step, bytes }, metrics, timing, followed },
   };
 }
 

@@ -66,7 +66,8 @@ async function runJob<M extends object, T extends Task<M>>(
     resume ? `Resuming from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
   );
   const exitCode = watchSignals(progress);
-  const site: Site = { folder, progress, device: () => device, stopped: () => exitCode() !== 0 };
+  const stopped = () => exitCode() !== 0;
+  const site: Site = { folder, progress, device: () => device, stopped, followed: resume?.followed ?? [] };
   const stoppedAt = (step?: number) => {
     progress.end();
     print(stoppedText(folder, steps, step));
@@ -102,6 +103,7 @@ async function runJob<M extends object, T extends Task<M>>(
         folder.write('timing.jsonl', lines(timing));
         for (const line of job.lines?.(metrics) ?? []) progress.say(line);
       },
+      onMoment: async (moment) => job.atMoment?.(site, moment),
       onSave({ bytes }) {
         folder.write('checkpoint.safetensors', bytes);
         const left = pointed ? undefined : pointLatest(folder);

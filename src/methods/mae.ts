@@ -71,14 +71,12 @@ export const mae = {
         return maeLoss(predicted, patches, sub(1, visible));
       },
       curves: () => parts.fillingNumbers(latest.patches, latest.visible, rows, columns),
-      panels: [
-        parts.fillingPanel(patch, (x) => {
-          const { predicted, visible } = fill(x, 0);
-          if (!own.normalize) return { predicted, visible };
-          const { mean, std } = parts.patchStatistics(patchify(x, patch));
-          return { predicted: add(mul(predicted, std), mean), visible };
-        }),
-      ],
+      panels: parts.fillingPanels(encoder, (x) => {
+        const { predicted, visible } = fill(x, 0);
+        if (!own.normalize) return { predicted, visible };
+        const { mean, std } = parts.patchStatistics(patchify(x, patch));
+        return { predicted: add(mul(predicted, std), mean), visible };
+      }),
     };
   },
 } satisfies ImageMethod<typeof hyperparameters>;

@@ -42,6 +42,8 @@ export interface PicturePanel extends Titled {
    * @returns [rows, columns, H', W', C], in the units of x
    */
   pictures: (x: Tensor) => Tensor;
+  /** The row that is also shown as it was at a few moments of training; its pictures are of the same images, or noise, each time. */
+  followed?: string;
 }
 
 /** A table of numbers. */
@@ -53,7 +55,13 @@ export interface TablePanel extends Titled {
   /** Decimals. */
   digits: number;
   /**
-   * Computes it in the graph, from held-out images x [N, H, W, C] as an encoder takes them, in inference mode.
+   * Numbers of each image, for a table of all held-out images: computed in the graph from batches of these, x [N, H, W, C] as an
+   * encoder takes them, in inference mode. [N, D]
+   */
+  perImage?: (x: Tensor) => Tensor;
+  /**
+   * Computes it in the graph, in inference mode, from these numbers of all held-out images, [N, D]; without `perImage` from some held-out
+   * images x [N, H, W, C].
    * @returns [rows, columns]
    */
   cells: (x: Tensor) => Tensor;

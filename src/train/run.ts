@@ -44,6 +44,16 @@ export interface Task<M> extends Pick<StepOptions, 'precision' | 'stepsInFlight'
 /** The metrics after `step` updates. No times: same seed, same adapter, same bytes. */
 export type Logged<M> = { step: number; loss: number } & M;
 
+/** A moment of training: `step` updates are done. */
+export interface Moment<T> {
+  step: number;
+  device: Device;
+  task: T;
+}
+
+/** The shares of a run's steps that are done at its moments. The end is none: what was learned is there to be looked at. */
+const MOMENTS = [0, 0.1, 0.3, 0.6];
+
 /** What a run is given besides its task, and what it reports. */
 export interface RunOptions<M, T extends Task<M>> {
   /** Builds the task. Called again after a lost device. */
@@ -60,6 +70,8 @@ export interface RunOptions<M, T extends Task<M>> {
   onStep?: (step: number, steps: number) => void;
   /** Called with all metrics so far each time one is added. */
   onMetrics?: (metrics: readonly Logged<M>[]) => void;
+  /** Called before the first step and at a few moments of training, `MOMENTS`. The next step waits for it. */
+  onMoment?: (moment: Moment<T>) => Promise<void>;
   /** Called before the first step, after each epoch, and at the end. */
   onSave?: (saved: Saved) => void;
   /** Asked after each step; true ends the run. */
@@ -124,6 +136,11 @@ async function runOn<M, T extends Task<M>>(
     keep(saved);
     return saved;
   };
+  const moments = new Set(MOMENTS.map((share) => Math.round(share * steps)).filter((step) => step < steps));
+  const pause = async () => {
+    const { step } = session;
+    if (moments.has(step)) await session.between(() => options.onMoment?.({ step, device, task }));
+  };
   const look = async () => {
     const { step, outputs, metrics: seen } = await session.look();
     const numbers = Object.entries(outputs).map(([name, [value]]) => [name, value]);
@@ -135,12 +152,15 @@ async function runOn<M, T extends Task<M>>(
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const { pipelines, dispatches } = session.stats;
     options.say?.(`${pipelines} kernels compiled in ${seconds} s: ${dispatches} dispatches a step`);
+    // A moment is over before the checkpoint of its step: a run that resumes there has had it.
+    if (!from) await pause();
     let saved = from ?? (await save());
     let looking = Promise.resolve();
     while (session.step < steps && !options.stopped?.()) {
       await session.advance(values(session.step));
       const done = session.step;
       options.onStep?.(done, steps);
+      await pause();
       if (done % lookEvery === 0 || done === steps) {
         await looking;
         looking = look();

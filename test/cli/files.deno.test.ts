@@ -11,6 +11,7 @@ import {
   readRegular,
   writeWhole,
 } from '../../src/cli/files.ts';
+import { lineOf } from '../../src/cli/moments.ts';
 import { parse } from '../../src/cli/options.ts';
 import { reopen } from '../../src/cli/resume.ts';
 import { writer } from '../../src/cli/terminal.ts';
@@ -165,6 +166,8 @@ test('a last line that was cut off is left out; any other bad line is named', ()
 
 const look = { loss: 1, alignment: 1, uniformity: -1, std: 0.1, rank: 9, length: 1, knn: 0.5, probe: 0.5 };
 
+const moment = { step: 2, panel: 'Samples', height: 1, width: 1, channels: 3, pixels: 'AAAA' };
+
 /** A run folder with the files that a resumed run reads. */
 function runFolder(name: string, changed: Record<string, string | Uint8Array | null> = {}): string {
   const path = `${folder}/${name}`;
@@ -179,6 +182,7 @@ function runFolder(name: string, changed: Record<string, string | Uint8Array | n
     'checkpoint.safetensors': encodeSafetensors([], { step: '4', dataDigest: '0'.repeat(64) }),
     'metrics.jsonl': lines([2, 4, 6].map((step) => ({ step, ...look, probe: null, later: 3 }))),
     'timing.jsonl': lines([2, 4, 6].map((step) => ({ step, seconds: step / 2 }))),
+    'moments.jsonl': lines([2, 4, 6].map((step) => ({ ...moment, step }))),
     'tune.json': '{}',
     ...changed,
   };
@@ -195,14 +199,16 @@ test('a run folder is read back up to its checkpoint, and gives the same lines a
   assert.is(resume.saved.step, 4);
   assert.is(dataDigest, '0'.repeat(64));
   assert.is(resume.timing.length, 2);
+  assert.equal(resume.followed.map(lineOf), [moment, { ...moment, step: 4 }]);
   // A number that was not finite is null in JSON: back it is no zero, and again it is null.
   assert.ok(Number.isNaN(resume.metrics[0].probe));
   assert.is(
     lines(resume.metrics),
     `${Deno.readTextFileSync(`${path}/metrics.jsonl`).split('\n').slice(0, 2).join('\n')}\n`,
   );
-  const bare = reopen(runFolder('bare', { 'metrics.jsonl': null, 'timing.jsonl': null, 'tune.json': null }));
-  assert.equal([bare.resume.metrics, bare.resume.timing], [[], []]);
+  const none = { 'metrics.jsonl': null, 'timing.jsonl': null, 'moments.jsonl': null, 'tune.json': null };
+  const bare = reopen(runFolder('bare', none));
+  assert.equal([bare.resume.metrics, bare.resume.timing, bare.resume.followed], [[], [], []]);
   const half = reopen(
     runFolder('half', { 'metrics.jsonl': `${lines([{ step: 2, ...look }])}{"step":4,"lo` }),
   );
@@ -257,6 +263,17 @@ test('each file of a run folder that is cut off or of another program is one lin
       ],
     ],
     ['timing.jsonl', ['{"step":2}\n', '{"step":2,"seconds":-1}\n', '{"step":2,"seconds":null}\n', '"x"\n']],
+    [
+      'moments.jsonl',
+      [
+        '3\n',
+        'null\n',
+        '{"step":2}\n',
+        ...[{ step: -1 }, { height: 0 }, { panel: 3 }, { pixels: 'AAA=' }, { pixels: '' }, { pixels: 1 }].map(
+          (wrong) => lines([{ ...moment, ...wrong }]),
+        ),
+      ],
+    ],
     ['tune.json', ['{', '[]', '3', 'null', '{"a":1}']],
   ];
   let made = 0;

@@ -53,6 +53,17 @@ async function smallData(): Promise<string> {
 }
 
 const data = await smallData();
+
+/** A pair of files of 60 small images in colour. */
+function tinyData(): string {
+  const images = `${folder}/colour`;
+  const pixels = Uint8Array.from({ length: 60 * 108 }, (_, i) => (i * i) % 251);
+  Deno.writeFileSync(images, idx([60, 6, 6, 3], pixels));
+  const labels = Uint8Array.from({ length: 60 }, (_, i) => i % 3);
+  Deno.writeFileSync(`${images}-labels`, idx([60], labels));
+  return `${images},${images}-labels`;
+}
+const tiny = tinyData();
 const small = (out: string, ...more: string[]) => [
   '--data',
   data,
@@ -157,6 +168,37 @@ test(
   { timeout: 240_000 },
 );
 
+test(
+  'the numbers of a method are in report.json, its pictures at moments of training in the report',
+  async () => {
+    const args = [
+      '--method',
+      'vae',
+      '--latents',
+      '3',
+      '--encoder',
+      'mlp-small',
+      '--batch',
+      '25',
+      '--epochs',
+      '2',
+    ];
+    const { code, err } = await runCli([...args, '--data', tiny, '--out', `${folder}/vae`]);
+    assert(code === 0, err);
+    const { tables } = JSON.parse(text('vae/latest/report.json'));
+    const { distortion, rate, 'active latents': active } = tables['Rate and distortion']['held-out images'];
+    assert(distortion > 0 && active <= 3, JSON.stringify(tables));
+    const kl = Object.values<number>(tables['KL per latent'].nats);
+    const sum = kl.reduce((a, b) => a + b);
+    assert(kl.length === 3 && Math.abs(sum - rate) < 1e-4 * rate, `${sum} nats, rate ${rate}`);
+    const page = text('vae/latest/report.html');
+    for (const step of [0, 1, 2])
+      assert(page.includes(`Reconstructions, reconstruction at step ${step}"`), `no row of step ${step}`);
+    assert(page.includes('Reconstructions, reconstruction"'), 'no row of the end');
+  },
+  { timeout: 120_000 },
+);
+
 async function until(what: string, holds: () => boolean): Promise<void> {
   for (let waited = 0; ; waited += 20) {
     try {
@@ -240,31 +282,7 @@ test(
 test(
   'views suit the data: of colour where there are 3 channels',
   async () => {
-    const images = `${folder}/colour`;
-    Deno.writeFileSync(
-      images,
-      idx(
-        [60, 6, 6, 3],
-        Uint8Array.from({ length: 60 * 108 }, (_, i) => (i * i) % 251),
-      ),
-    );
-    Deno.writeFileSync(
-      `${images}-labels`,
-      idx(
-        [60],
-        Uint8Array.from({ length: 60 }, (_, i) => i % 3),
-      ),
-    );
-    const args = [
-      '--data',
-      `${images},${images}-labels`,
-      '--encoder',
-      'mlp-small',
-      '--batch',
-      '25',
-      '--epochs',
-      '1',
-    ];
+    const args = ['--data', tiny, '--encoder', 'mlp-small', '--batch', '25', '--epochs', '1'];
     for (const [given, expected] of [
       [[], 'color'],
       [['--views', 'plain'], 'plain'],

@@ -1,12 +1,13 @@
 import * as assert from 'uvu/assert';
-import { drawPanels, panelSection, panelSheets } from '../../src/cli/method_panels.ts';
+import { drawPanels, numbersOf, panelSection, panelSheets } from '../../src/cli/method_panels.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { reshape } from '../../src/graph/tensor.ts';
 import type { Panel } from '../../src/methods/panel.ts';
 import { add } from '../../src/ops/binary.ts';
 import { mean } from '../../src/ops/reduce.ts';
-import { slice } from '../../src/ops/shape.ts';
-import { device, freshSeed, random, test } from '../harness.ts';
+import { concatenate, slice } from '../../src/ops/shape.ts';
+import { square } from '../../src/ops/unary.ts';
+import { close, device, freshSeed, random, test } from '../harness.ts';
 
 const [N, H, W, C] = [5, 2, 3, 3];
 const pixels = Uint8Array.from(random(freshSeed()).integers(N * H * W * C, 0, 256));
@@ -42,7 +43,54 @@ test('pictures have the pixels of the images that they show', async () => {
 test('a table has the numbers that its graph computes', async () => {
   const { panels } = await drawPanels(await device(), [table], images);
   // The mean of standardised pixels is 0, and 1 is added.
-  assert.equal(panels, [{ ...panels[0], kind: 'table', cells: [['1.00', '1.00', '1.00']] }] as typeof panels);
+  const [{ red, green, blue }] = Object.values(numbersOf(panels)['A <panel>']);
+  close([red, green, blue], [1, 1, 1], { abs: 1e-5 });
+  assert.match(panelSection(panels)!.body.text, /(<td>1\.00<\/td>){3}/);
+});
+
+test('a table of numbers of each image has all images, in batches', async () => {
+  const count = 700;
+  const all = Uint8Array.from(random(freshSeed()).integers(count, 0, 256));
+  const many = dataset(
+    { pixels: all, count, height: 1, width: 1, channels: 1, classes: 0 },
+    { mean: 0, std: 1 },
+  );
+  const batches: number[] = [];
+  const panel: Panel = {
+    ...{ ...table, rows: ['pixels'], columns: ['mean', 'mean square'] },
+    perImage(x) {
+      batches.push(x.shape[0]);
+      const pixel = reshape(x, [-1, 1]);
+      return concatenate([pixel, square(pixel)], { axis: 1 });
+    },
+    cells: (numbers) => mean(numbers, { axes: 0, keepDims: true }),
+  };
+  const { panels } = await drawPanels(await device(), [panel], many);
+  assert.ok(batches.every((size) => size < count));
+  const of = (power: number) => all.reduce((sum, value) => sum + (value / 255) ** power, 0) / count;
+  assert.equal(Object.keys(numbersOf(panels)['A <panel>']), ['pixels']);
+  const { mean: first, 'mean square': second } = numbersOf(panels)['A <panel>'].pixels;
+  close([first, second], [of(1), of(2)], { rel: 1e-5 });
+});
+
+test('rows that a panel follows are above it; earlier rows of another size are refused', async () => {
+  const followed = { ...whole, followed: 'second' };
+  const data = new Uint8Array(2 * H * W * C).fill(9);
+  const earlier = [3, 5].map((step) => ({
+    ...{ step, panel: whole.title, images: { data, height: H, width: W, channels: C } },
+  }));
+  const other = { ...earlier[0], panel: 'Another' };
+  const { panels } = await drawPanels(await device(), [followed], images, [other, ...earlier]);
+  assert.equal(panels[0].rows, ['first', 'second at step 3', 'second at step 5', 'second']);
+  const [panel] = panels;
+  if (panel.kind !== 'pictures') return assert.unreachable();
+  const row = 2 * H * W * C;
+  assert.equal(panel.images.data.slice(0, row), pixels.slice(0, row));
+  assert.ok(panel.images.data.slice(row, 3 * row).every((value) => value === 9));
+  assert.equal(panel.images.data.slice(3 * row), pixels.slice(row, 2 * row));
+  const wrong = { ...earlier[0], images: { ...earlier[0].images, data: data.slice(1) } };
+  const { failures } = await drawPanels(await device(), [followed], images, [wrong]);
+  assert.match(failures[0], /moments\.jsonl has pictures of another size/);
 });
 
 test('a panel of another shape is named and left out; the others are kept', async () => {

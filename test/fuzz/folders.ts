@@ -1,7 +1,9 @@
 // Run folders: what a run wrote is read back as it was; what is cut off, foreign or missing is one line that names the file.
 import fc from 'fast-check';
 import { readData, runChoices } from '../../src/cli/files.ts';
+import { lineOf } from '../../src/cli/moments.ts';
 import { type ImageOptions, parse } from '../../src/cli/options.ts';
+import { sheetOf } from '../../src/cli/png.ts';
 import { checkCheckpoint, type Earlier, reopen } from '../../src/cli/resume.ts';
 import { variable } from '../../src/graph/tensor.ts';
 import { allMethods } from '../../src/methods/index.ts';
@@ -13,6 +15,7 @@ const FILES = [
   'options.json',
   'metrics.jsonl',
   'timing.jsonl',
+  'moments.jsonl',
   'checkpoint.safetensors',
   'tune.json',
 ] as const;
@@ -45,6 +48,10 @@ const looksOf = ({ looks }: Run) =>
     ...Object.fromEntries(METRICS.map((name, k) => [name, numbers[k]])),
   }));
 const timesOf = ({ looks }: Run) => looks.map((_, i) => ({ step: 2 * i, seconds: i / 2 }));
+const momentsOf = ({ looks }: Run) =>
+  looks.map((_, i) => ({
+    ...{ step: 2 * i, panel: 'Samples', height: 1, width: 1, channels: 3, pixels: 'AAEC' },
+  }));
 const jsonLines = (values: readonly unknown[]) =>
   values.map((value) => `${JSON.stringify(value)}\n`).join('');
 const variables = () => [
@@ -68,6 +75,7 @@ function filesOf(run: Run): Folder {
     'options.json': utf8(`${JSON.stringify(recorded, null, 2)}\n`),
     'metrics.jsonl': utf8(jsonLines(looksOf(run))),
     'timing.jsonl': utf8(jsonLines(timesOf(run))),
+    'moments.jsonl': utf8(jsonLines(momentsOf(run))),
     'checkpoint.safetensors': safetensorsFile(
       [
         ['encoder.0.weight', tensor([2, 3], 1)],
@@ -112,7 +120,7 @@ async function goOn(path: string): Promise<Outcome> {
 }
 
 /** Fails for what no run can go on with. */
-function checkEarlier({ options, resume: { saved, metrics, timing } }: Earlier): void {
+function checkEarlier({ options, resume: { saved, metrics, timing, followed } }: Earlier): void {
   if (!Object.hasOwn(allMethods, options.method))
     throw new Wrong('a method that there is not', String(options.method));
   const {
@@ -131,13 +139,16 @@ function checkEarlier({ options, resume: { saved, metrics, timing } }: Earlier):
     if (typeof x !== 'number' || !Number.isFinite(x)) throw new Wrong(`an odd number for ${name}`, String(x));
   if (precision !== 'f32' && precision !== 'mixed') throw new Wrong('an odd precision', String(precision));
   if (!Number.isSafeInteger(saved.step) || saved.step < 0) throw new Wrong('an odd step', String(saved.step));
-  for (const line of [...metrics, ...timing])
+  for (const line of [...metrics, ...timing, ...followed])
     if (!Number.isSafeInteger(line.step) || line.step < 0 || line.step > saved.step)
       throw new Wrong('a line of another step', JSON.stringify(line));
   for (const look of metrics)
     for (const name of METRICS)
       if (!(typeof look[name as keyof typeof look] === 'number' || name === 'participation'))
         throw new Wrong('a metric that is no number', JSON.stringify(look));
+  for (const { images, panel } of followed)
+    if (typeof panel !== 'string' || !Number.isInteger(sheetOf(images).count))
+      throw new Wrong('odd pictures', JSON.stringify(panel));
   if (timing.some(({ seconds }) => !(seconds >= 0))) throw new Wrong('odd seconds', JSON.stringify(timing));
 }
 
@@ -170,6 +181,7 @@ const whole: Property<Run> = {
       );
       same('metrics', value.resume.metrics.map(sorted), until(looksOf(run)).map(sorted));
       same('timing', value.resume.timing.map(sorted), until(timesOf(run)).map(sorted));
+      same('moments', value.resume.followed.map(lineOf).map(sorted), until(momentsOf(run)).map(sorted));
       same('the step', value.resume.saved.step, run.step);
       return 'taken';
     }),

@@ -108,8 +108,10 @@ export async function drawn(model: ImageModel, images: Dataset): Promise<Record<
           'u32',
         ),
       );
-      const y = panel.kind === 'table' ? panel.cells(x) : panel.pictures(x);
+      const y = panel.kind === 'table' ? panel.cells(panel.perImage?.(x) ?? x) : panel.pictures(x);
       assert.is(y.shape[0], panel.rows.length, panel.title);
+      if (panel.kind === 'pictures' && panel.followed !== undefined)
+        assert.ok(panel.rows.includes(panel.followed), panel.title);
       if (panel.kind === 'table')
         assert.equal(y.shape, [panel.rows.length, panel.columns.length], panel.title);
       else assert.equal(y.shape.slice(2), [SIDE, SIDE, 1], panel.title);

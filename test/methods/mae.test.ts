@@ -2,8 +2,14 @@ import * as assert from 'uvu/assert';
 import { input } from '../../src/graph/tensor.ts';
 import { mae, maeLoss } from '../../src/methods/mae.ts';
 import { buildMethod } from '../../src/methods/method.ts';
-import { copiedNeighbours, meanPatches, normalizedPatches } from '../../src/methods/parts/patches.ts';
-import { mlpEncoder } from '../../src/nn/index.ts';
+import type { TablePanel } from '../../src/methods/panel.ts';
+import {
+  copiedNeighbours,
+  fillingPanels,
+  meanPatches,
+  normalizedPatches,
+} from '../../src/methods/parts/patches.ts';
+import { mlpEncoder, patchify, type TokenEncoder } from '../../src/nn/index.ts';
 import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
@@ -88,6 +94,42 @@ test('normalised patches: mean 0, unbiased deviation 1; a constant patch stays f
   }
 });
 
+test('the table of errors: the means over images of those of their masked patches', async () => {
+  const [N, rows, columns, patch] = [3, 2, 3, 2];
+  const [T, D] = [rows * columns, patch * patch];
+  const [x, predicted] = [0, 1].map(() => random(freshSeed()).normal(N * T * D));
+  const visible = masks(N, T);
+  const inputs = {
+    ...{ x: input([N, rows * patch, columns * patch, 1]) },
+    ...{ predicted: input([N, T, D]), visible: input([N, T, 1]) },
+  };
+  const { cells, patches } = await evaluate(
+    inputs,
+    ({ x, predicted, visible }) => {
+      const encoder = { rows, columns, patch } as TokenEncoder;
+      const panel = fillingPanels(encoder, () => ({ predicted, visible }))[1] as TablePanel;
+      return { cells: panel.cells(panel.perImage!(x)), patches: patchify(x, patch) };
+    },
+    { x, predicted, visible },
+  );
+  const error = (guess: (at: number) => number) => {
+    const masked = Array.from({ length: N * T }, (_, t) => t).filter((t) => !visible[t]);
+    const ofPatch = (t: number) =>
+      Array.from({ length: D }, (_, d) => (guess(t * D + d) - patches[t * D + d]) ** 2).reduce(
+        (a, b) => a + b,
+      ) / D;
+    const ofImage = (n: number) => {
+      const own = masked.filter((t) => Math.floor(t / T) === n);
+      return own.reduce((sum, t) => sum + ofPatch(t), 0) / own.length;
+    };
+    return Array.from({ length: N }, (_, n) => ofImage(n)).reduce((a, b) => a + b) / N;
+  };
+  const meanOf = (at: number) =>
+    Array.from({ length: N }, (_, n) => patches[n * T * D + (at % (T * D))]).reduce((a, b) => a + b) / N;
+  assert.is(cells.length, 3);
+  close(cells.subarray(0, 2), [error((at) => predicted[at]), error(meanOf)], { rel: 1e-5 });
+});
+
 test(
   'it fills bars better than mean patches and copies do',
   async () => {
@@ -96,7 +138,13 @@ test(
       { encoder: 'vit', steps: 240, learningRate: 4e-3, hyperparameters: { masked: 0.5, decoderWidth: 32 } },
       async (model, images) => {
         const panels = await drawn(model, images);
-        assert.equal(Object.keys(panels), ['Masked patches and how they are filled']);
+        const [pictures, errors] = Object.keys(panels);
+        assert.equal(
+          [pictures, errors],
+          ['Masked patches and how they are filled', 'Error on masked patches'],
+        );
+        const [own, means, copies] = panels[errors];
+        assert.ok(own < means / 2 && own < copies, `${own}, mean patches ${means}, copies ${copies}`);
       },
     );
     const { loss, meanError, copyError } = numbers.at(-1)!;

@@ -119,8 +119,12 @@ test('it learns bars, with some latents; a large beta collapses the posterior, a
         'Latent traversals',
         'Interpolations',
         'Samples',
+        'Rate and distortion',
         'KL per latent',
       ]);
+      const [distortion, rate, active] = panels['Rate and distortion'];
+      assert.ok(distortion > 0 && active >= 2, `${distortion}, ${active} active`);
+      close([panels['KL per latent'].reduce((a, b) => a + b)], [rate], { rel: 1e-4 });
     },
   );
   const last = healthy.at(-1)!;

@@ -125,7 +125,15 @@ test('it learns bars; codes that are too large collapse without restart, and the
     vqVae,
     { steps: 160, hyperparameters: few, encoder: 'map' },
     async (model, images) => {
-      assert.equal(Object.keys(await drawn(model, images)), ['Reconstructions', 'Codes', 'Codebook use']);
+      const panels = await drawn(model, images);
+      const [pictures, codes, numbers, use] = Object.keys(panels);
+      assert.equal([pictures, codes], ['Reconstructions', 'Codes']);
+      assert.equal([numbers, use], ['Perplexity and unused codes', 'Codebook use']);
+      const shares = [...panels[use]].map((percent) => percent / 100);
+      close([shares.reduce((a, b) => a + b)], [1], { rel: 1e-4 });
+      const entropy = shares.reduce((sum, p) => sum - (p && p * Math.log(p)), 0);
+      const unused = shares.filter((p) => p === 0).length;
+      close(panels[numbers], [Math.exp(entropy), unused], { rel: 1e-4 });
     },
   );
   const last = healthy.at(-1)!;

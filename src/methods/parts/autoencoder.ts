@@ -99,6 +99,7 @@ export const reconstructionPanel = (
   reconstruct: (x: Tensor) => Tensor,
 ): PicturePanel => ({
   ...{ kind: 'pictures', title: 'Reconstructions', rows: ['image', 'reconstruction'], caption },
+  followed: 'reconstruction',
   pictures(x) {
     const shown = firstOf(x, SHOWN);
     return concatenate([shown, reconstruct(shown)].map((y) => reshape(y, [1, ...shown.shape])));

@@ -27,6 +27,7 @@ export const blockPanels = (model: BlockModel): Panel[] => [
     caption:
       'Held-out images, the context that the encoder sees, the four target blocks, and in these the patches of other held-out images whose target features are nearest to the predicted ones. Where blocks overlap it is the mean.',
     rows: ['image', 'context', 'targets', 'predicted'],
+    followed: 'predicted',
     pictures: (x) => drawnBlocks(model, x),
   },
   {

@@ -150,11 +150,18 @@ export const codebookPanels = (
   { rows, columns, image, decoded }: MapAutoencoder,
   { codes, oneHot, count }: Codebook,
   codesOf: (x: Tensor) => Tensor,
-): Panel[] => [
-  reconstructionPanel('Held-out images, and what is made of their codes.', (x) => decoded(codes(codesOf(x)))),
-  codeMapPanel({ rows, columns, image, codes: count }, codesOf),
-  codeUsePanel(count, (x) => oneHot(codesOf(x))),
-];
+): Panel[] => {
+  // [N, K]: of each image
+  const shares = (x: Tensor) => mean(reshape(oneHot(codesOf(x)), [x.shape[0], -1, count]), { axes: 1 });
+  return [
+    reconstructionPanel('Held-out images, and what is made of their codes.', (x) =>
+      decoded(codes(codesOf(x))),
+    ),
+    codeMapPanel({ rows, columns, image, codes: count }, codesOf),
+    codebookTable(shares),
+    codeUsePanel(count, shares),
+  ];
+};
 
 /** Held-out images above their maps of codes. @param ids images to the numbers of their codes, u32 [N rows columns] */
 function codeMapPanel(
@@ -181,17 +188,37 @@ function codeMapPanel(
 /** Columns of the table of codes. */
 const COLUMNS = 16;
 
-/** How often held-out images have each code. @param assigned images to their assignments, [M, K] */
-function codeUsePanel(codes: number, assigned: (x: Tensor) => Tensor): TablePanel {
+/** Perplexity and dead codes. @param shares images to the share of each code, [N, K] */
+const codebookTable = (shares: (x: Tensor) => Tensor): TablePanel => ({
+  ...{
+    kind: 'table',
+    title: 'Perplexity and unused codes',
+    corner: '',
+    rows: ['held-out images'],
+    digits: 1,
+  },
+  columns: ['perplexity', 'unused codes'],
+  caption:
+    'The perplexity of the codes of all held-out images, as many evenly used ones, and the number of codes that no place has.',
+  perImage: shares,
+  cells(all) {
+    const unused = sum(select(greater(sum(all, { axes: 0 }), 0), 0, 1));
+    return reshape(concatenate([perplexity(all), unused].map((x) => reshape(x, [1]))), [1, 2]);
+  },
+});
+
+/** How often held-out images have each code. @param shares images to the share of each code, [N, K] */
+function codeUsePanel(codes: number, shares: (x: Tensor) => Tensor): TablePanel {
   const rows = Math.ceil(codes / COLUMNS);
   return {
     ...{ kind: 'table', title: 'Codebook use', corner: 'codes', digits: 1 },
     rows: Array.from({ length: rows }, (_, i) => `from ${1 + i * COLUMNS}`),
     columns: Array.from({ length: COLUMNS }, (_, i) => `+${i}`),
     caption: 'How often held-out images have each code, in percent. A code of 0 is dead.',
-    cells(x) {
-      const shares = mul(mean(assigned(x), { axes: 0 }), 100);
-      return reshape(pad(shares, { before: [0], after: [rows * COLUMNS - codes] }), [rows, COLUMNS]);
+    perImage: shares,
+    cells(all) {
+      const percent = mul(mean(all, { axes: 0 }), 100);
+      return reshape(pad(percent, { before: [0], after: [rows * COLUMNS - codes] }), [rows, COLUMNS]);
     },
   };
 }

@@ -39,7 +39,7 @@ export function generatorPanels(generator: Generator, seed: number, steps: numbe
   };
   return [
     {
-      ...{ kind: 'pictures', title: 'Samples', rows: ORDINALS },
+      ...{ kind: 'pictures', title: 'Samples', rows: ORDINALS, followed: ORDINALS[0] },
       caption: `Images that are generated from noise, in ${steps} steps; samples of more steps are better.`,
       pictures: () => drawn(last(towards('data', noise(3 * SHOWN))), 3),
     },

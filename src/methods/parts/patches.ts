@@ -1,11 +1,11 @@
 import { constant, reshape, type Tensor } from '../../graph/tensor.ts';
-import { patchify, unpatchify } from '../../nn/transformer.ts';
+import { patchify, type TokenEncoder, unpatchify } from '../../nn/transformer.ts';
 import { add, div, maximum, mul, select, sub } from '../../ops/binary.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { mean, sum } from '../../ops/reduce.ts';
 import { concatenate, slice, transpose } from '../../ops/shape.ts';
 import { sqrt, square } from '../../ops/unary.ts';
-import type { MethodCurve, Panel } from '../panel.ts';
+import type { MethodCurve, Panel, PicturePanel, TablePanel } from '../panel.ts';
 
 /** The first `count` ids of each row of orders [N, T], or those from `from` on. */
 export const someOf = (order: Tensor, from: number, count: number): Tensor =>
@@ -29,9 +29,15 @@ export function normalizedPatches(x: Tensor): Tensor {
  * @param predicted and `patches` [N, T, D] @param masked [N, T, 1]: 1 where a patch is masked, else 0
  */
 export function maskedError(predicted: Tensor, patches: Tensor, masked: Tensor): Tensor {
-  const errors = mean(square(sub(predicted, patches)), { axes: 2, keepDims: true });
-  return div(sum(mul(errors, masked)), sum(masked));
+  return div(sum(mul(patchErrors(predicted, patches), masked)), sum(masked));
 }
+/** The same of each image: [N, 1] */
+function maskedErrors(predicted: Tensor, patches: Tensor, masked: Tensor): Tensor {
+  const errors = mul(patchErrors(predicted, patches), masked);
+  return div(sum(errors, { axes: 1 }), sum(masked, { axes: 1 }));
+}
+const patchErrors = (predicted: Tensor, patches: Tensor) =>
+  mean(square(sub(predicted, patches)), { axes: 2, keepDims: true });
 
 /** What needs no learning: the mean patch of each position over the batch. [N, T, D] -> [1, T, D] */
 export const meanPatches = (patches: Tensor): Tensor => mean(patches, { axes: 0, keepDims: true });
@@ -85,19 +91,23 @@ export function fillingNumbers(patches: Tensor, visible: Tensor, rows: number, c
 /** Images of a filling panel. */
 const SHOWN = 10;
 
-/**
- * The panel of images, what is visible of them, and how a method fills the rest.
- * @param predict patches of images [N, H, W, C], in their units: [N, T, D], and which are visible: [N, T, 1]
- */
-export const fillingPanel = (
-  patch: number,
-  predict: (x: Tensor) => { predicted: Tensor; visible: Tensor },
-): Panel => ({
+/** Predicts patches of images [N, H, W, C], in their units: [N, T, D]; and which are visible: [N, T, 1]. */
+type Predict = (x: Tensor) => { predicted: Tensor; visible: Tensor };
+
+/** The panels of a method that fills masked patches: how it does, and its error. */
+export const fillingPanels = (encoder: TokenEncoder, predict: Predict): Panel[] => [
+  picturesOf(encoder, predict),
+  errorsOf(encoder, predict),
+];
+
+/** Images, what is visible of them, and how a method fills the rest. */
+const picturesOf = ({ patch }: TokenEncoder, predict: Predict): PicturePanel => ({
   kind: 'pictures',
   title: 'Masked patches and how they are filled',
   caption:
     'Held-out images, the patches that the encoder sees of them, and these together with the patches that are predicted. Where many fillings are possible the prediction is their mean, which is blurred.',
   rows: ['image', 'visible', 'filled'],
+  followed: 'filled',
   pictures(x) {
     const [count, height, width] = x.shape;
     const N = Math.min(count, SHOWN);
@@ -108,4 +118,21 @@ export const fillingPanel = (
     const whole = (patches: Tensor) => unpatchify(patches, patch, height, width);
     return reshape(concatenate([some, whole(shown), whole(filled)]), [3, N, ...x.shape.slice(1)]);
   },
+});
+
+/** The error of held-out images beside those of what needs no learning. */
+const errorsOf = ({ rows, columns, patch }: TokenEncoder, predict: Predict): TablePanel => ({
+  ...{ kind: 'table', title: 'Error on masked patches', corner: 'filled by', rows: ['mean squared error'] },
+  caption:
+    'Of held-out images, in units of the variance of pixels: of the prediction, of the mean patch of each position over a batch of these images, and of the mean of the visible neighbours.',
+  columns: ['prediction', 'mean patches', 'copied neighbours'],
+  digits: 3,
+  perImage(x) {
+    const patches = patchify(x, patch);
+    const { predicted, visible } = predict(x);
+    const guesses = [predicted, meanPatches(patches), copiedNeighbours(patches, visible, rows, columns)];
+    const errors = guesses.map((guess) => maskedErrors(guess, patches, sub(1, visible)));
+    return concatenate(errors, { axis: 1 });
+  },
+  cells: (errors) => mean(errors, { axes: 0, keepDims: true }),
 });

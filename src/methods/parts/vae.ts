@@ -1,13 +1,22 @@
 import { checkTensor } from '../../graph/check.ts';
-import { constant, type Scalar, sameShape, show, type Tensor, throwShapeError } from '../../graph/tensor.ts';
+import {
+  constant,
+  reshape,
+  type Scalar,
+  sameShape,
+  show,
+  type Tensor,
+  throwShapeError,
+} from '../../graph/tensor.ts';
 import { linear, type Mode } from '../../nn/layers.ts';
 import { add, maximum, mul, select, sub } from '../../ops/binary.ts';
 import { normal } from '../../ops/random.ts';
 import { mean, sum } from '../../ops/reduce.ts';
+import { concatenate, slice } from '../../ops/shape.ts';
 import { exp, square } from '../../ops/unary.ts';
 import { variance } from '../../ops/variance.ts';
 import type { ImageBatch, ImageSetting, Recipe } from '../method.ts';
-import type { CollapseRule, MethodCurve, Panel } from '../panel.ts';
+import type { CollapseRule, MethodCurve, Panel, TablePanel } from '../panel.ts';
 import {
   type Autoencoder,
   autoencoderOf,
@@ -162,7 +171,7 @@ export const posteriorCollapse: CollapseRule = {
 /** The most rows of traversals. */
 const ROWS = 10;
 
-/** Reconstructions, traversals, interpolations, samples, and the KL of each latent. */
+/** Reconstructions, traversals, interpolations, samples, rate and distortion, and the KL of each latent. */
 function vaePanels(model: Vae, seed: number): Panel[] {
   const { latents } = model;
   const traversed = Math.min(latents, ROWS);
@@ -194,12 +203,34 @@ function vaePanels(model: Vae, seed: number): Panel[] {
       caption: 'What the decoder makes of latents drawn from the prior.',
       pictures: () => drawnFrom(model, normal([3 * SHOWN, latents], { seed, stream: 1 }), 3),
     },
+    rateAndDistortion(model, seed),
     {
       ...{ kind: 'table', title: 'KL per latent', corner: '', rows: ['nats'], digits: 2 },
       columns: Array.from({ length: latents }, (_, d) => `${d + 1}`),
       caption:
         'The mean over held-out images. A latent of 0 is the prior whatever the image: it is not used.',
-      cells: (x) => mean(klOf(model.posterior(x)), { axes: 0, keepDims: true }),
+      perImage: (x) => klOf(model.posterior(x)),
+      cells: (kl) => mean(kl, { axes: 0, keepDims: true }),
     },
   ];
 }
+
+/** What {@link vaeCurves} say of training batches, of held-out images. */
+const rateAndDistortion = (model: Vae, seed: number): TablePanel => ({
+  ...{ kind: 'table', title: 'Rate and distortion', corner: '', rows: ['held-out images'], digits: 2 },
+  columns: vaeCurves.map(({ name }) => name),
+  caption:
+    'The distortion of reconstructions from samples of the posterior and the rate, the KL of posterior and prior, in nats an image; and how many latents have means that differ between images.',
+  perImage(x) {
+    const posterior = model.posterior(x);
+    const logits = model.decode(sampleOf(posterior, seed, 0));
+    const distortion = reshape(bernoulli(logits, pixelsOf(x, model.image)), [-1, 1]);
+    const rate = sum(klOf(posterior), { axes: 1, keepDims: true });
+    return concatenate([distortion, rate, posterior.mean], { axis: 1 });
+  },
+  cells(all) {
+    const some = (from: number, size: number) => slice(all, { starts: [0, from], sizes: [-1, size] });
+    const sums = mean(some(0, 2), { axes: 0, keepDims: true });
+    return concatenate([sums, reshape(activeUnits(some(2, model.latents)), [1, 1])], { axis: 1 });
+  },
+});

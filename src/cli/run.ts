@@ -62,9 +62,7 @@ async function runJob<M extends object, T extends Task<M>>(
   const terminal = Deno.stdout.isTerminal();
   const progress = createProgress({ write: print, terminal, columns, imagesPerStep: job.samplesPerStep });
   progress.say(`${job.title} on ${device.adapter}${isMixed ? ', mixed precision' : ''}`);
-  progress.say(
-    resume ? `Resuming from step ${resume.saved.step} in ${folder.path}` : `Writing to ${folder.path}`,
-  );
+  progress.say(startedText(folder, resume?.saved.step));
   const exitCode = watchSignals(progress);
   const stopped = () => exitCode() !== 0;
   const site: Site = { folder, progress, device: () => device, stopped, followed: resume?.followed ?? [] };
@@ -122,6 +120,10 @@ async function runJob<M extends object, T extends Task<M>>(
     device.dispose();
   }
 }
+
+/** Where a run writes, and from which step it resumes. */
+const startedText = ({ path }: RunFolder, step?: number): string =>
+  step === undefined ? `Writing to ${path}` : `Resuming from step ${step} in ${path}`;
 
 /** The last lines of a run that was stopped. */
 const stoppedText = ({ path }: RunFolder, steps: number, step?: number): string =>

@@ -25,7 +25,7 @@ import { type Lab, runOf, type Study, trained } from './study.ts';
 /** A representation and its accuracies, or samples and their distance. */
 interface Row {
   model: string;
-  /** 'h', 'latents', 'inverted noise', 'middle block, t = 50', 'samples'. */
+  /** 'h', 'latents', 'inverted noise', 'middle block, t = 50', 'samples', or 'images' of no model. */
   what: string;
   /** Numbers of an image. */
   features?: number;
@@ -42,12 +42,12 @@ interface Row {
 const LABELLED = 2000;
 const SAMPLES = 2000;
 const PICTURES = 12;
-/** Of a trajectory: DDIM's, and Heun's, which asks the network twice. */
+/** Of a trajectory: DDIM's, and Heun's, which evaluates the network twice. */
 const STEPS: Readonly<Record<string, { samples: number; inversion: number }>> = {
   DDPM: { samples: 50, inversion: 20 },
   'rectified flow': { samples: 25, inversion: 10 },
 };
-/** Times at which the middle block is looked at. */
+/** Times that the middle block sees. */
 const TIMES = [1, 10, 50, 100, 200, 400];
 
 const MIDDLE = TIMES.map((t) => `middle block, t = ${t}`);
@@ -177,7 +177,7 @@ async function ofModel({ device }: Lab, sets: Sets, model: ImageModel, what: str
 
 const ACCURACIES = { linearProbe: 'linear probe', knn: 'k-NN', augKnn: 'augmented k-NN' } as const;
 const KEYS = Object.keys(ACCURACIES) as (keyof typeof ACCURACIES)[];
-const nameOf = ({ model, what }: Row) => (what === 'h' ? model : `${model}, ${what}`);
+const nameOf = ({ model, what }: Row) => (what === 'h' || what === IMAGES ? model : `${model}, ${what}`);
 const share = (value?: number) => (value === undefined ? '–' : formatMetric(value, 'accuracy'));
 
 /** A table of the representations, and one of the samples. */
@@ -235,7 +235,7 @@ function drawTimes(rows: readonly Row[], top: number): { body: Html; bottom: num
   const box = { left: 250, top, width: 600, height: 180 };
   const at = (t: number) => Math.log10(t);
   const times: Axis = {
-    ...{ name: 'time t at which the middle block is asked, of 1,000', low: 0, high: at(TIMES.at(-1)!) },
+    ...{ name: 'time t that the middle block sees, of 1,000', low: 0, high: at(TIMES.at(-1)!) },
     ticks: TIMES.map((t) => ({ at: at(t), text: String(t) })),
   };
   const curves = Object.keys(STEPS).map((model) => ({

@@ -7,7 +7,7 @@ import { add, div, mul, sub } from '../../ops/binary.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { sum } from '../../ops/reduce.ts';
 import { concatenate, slice } from '../../ops/shape.ts';
-import { sigmoid, softplus } from '../../ops/unary.ts';
+import { clamp, sigmoid, softplus } from '../../ops/unary.ts';
 import { encoderOf, type ImageFacts, type ImageSetting, type Model } from '../method.ts';
 import type { PicturePanel } from '../panel.ts';
 
@@ -31,9 +31,12 @@ export function bernoulli(logits: Tensor, pixels: Tensor): Tensor {
   return sum(reshape(sub(softplus(logits), mul(pixels, logits)), [N, -1]), { axes: 1 });
 }
 
-/** Images as pixels in [0, 1], and back to what networks get. */
+/**
+ * Images as pixels in [0, 1], and back to what networks get. Views can be darker than black and brighter than white: they are clipped, since
+ * the cross-entropy of such pixels has no least value.
+ */
 export function pixelsOf(x: Tensor, { mean: by, std }: ImageFacts): Tensor {
-  return add(mul(x, vector(std)), vector(by));
+  return clamp(add(mul(x, vector(std)), vector(by)), 0, 1);
 }
 export function standardized(pixels: Tensor, { mean: by, std }: ImageFacts): Tensor {
   return div(sub(pixels, vector(by)), vector(std));

@@ -110,7 +110,8 @@ function readInput([path, labelPath]: readonly string[], text: (name: string) =>
   };
 }
 
-async function main(args: string[]): Promise<void> {
+/** Runs a command line. */
+export async function main(args: string[]): Promise<void> {
   const { text, flag, positionals } = readArguments(args, {
     ...{ command: 'npm run measure', flags: ['help'], words: ['help'], positionals: true },
     values: ['views', 'wrong', 'other', 'analogies', 'json'],
@@ -159,4 +160,4 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-await runProgram(() => main(Deno.args));
+if (Deno.mainModule === import.meta.url) await runProgram(() => main(Deno.args));

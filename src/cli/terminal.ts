@@ -28,14 +28,19 @@ export const print = writer(Deno.stdout);
 /** Writes to standard error. */
 export const complain = writer(Deno.stderr);
 
-/** Runs a program and ends the process. An expected error becomes one line, any other its whole stack. */
+/** What a program says of the error that ends it: one line if it was expected, else its whole stack. */
+export function complaintOf(error: unknown): string {
+  if (error instanceof HypersphereError) return `${error.name}: ${error.message}\n`;
+  const { stack } = (error ?? {}) as Partial<Error>;
+  return `internal: ${stack ?? reason(error)}\n`;
+}
+
+/** Runs a program and ends the process. */
 export async function runProgram(main: () => Promise<void>): Promise<never> {
   try {
     await main();
   } catch (error) {
-    const known = error instanceof HypersphereError;
-    const { stack } = (error ?? {}) as Partial<Error>;
-    complain(`${known ? `${error.name}: ${error.message}` : `internal: ${stack ?? reason(error)}`}\n`);
+    complain(complaintOf(error));
     Deno.exitCode = 1;
   }
   Deno.exit();

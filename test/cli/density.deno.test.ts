@@ -1,19 +1,21 @@
 // Noise-contrastive estimation by the command line: the calibrated Gaussian. A density of many parts is in test/slow.
 import * as assert from 'uvu/assert';
+import { main } from '../../src/cli/main.ts';
 import { type PlaneOptions, parse } from '../../src/cli/options.ts';
 import { planeJob } from '../../src/cli/plane.ts';
 import { densities, logDensity, samplePoints } from '../../src/data/plane.ts';
 import { saveVariables } from '../../src/data/safetensors.ts';
 import { freeVariables } from '../../src/runtime/variables.ts';
 import { device, test } from '../harness.ts';
+import { refused } from './refused.ts';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const program = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-density-' });
 addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
 
 async function run(...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ['run', '-A', '--no-lock', '--node-modules-dir=manual', main, '--method', 'nce', ...args],
+    args: ['run', '-A', '--no-lock', '--node-modules-dir=manual', program, '--method', 'nce', ...args],
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, out: text(stdout), err: text(stderr) };
@@ -130,8 +132,7 @@ const bad: [name: string, args: string[], message: RegExp][] = [
 ];
 for (const [name, args, message] of bad)
   test(`bad input: ${name}`, async () => {
-    const { code, err } = await run(...args, '--out', `${folder}/bad`);
-    assert.is(code, 1);
+    const err = await refused(main, ['--method', 'nce', ...args, '--out', `${folder}/bad`]);
     assert.match(err, message);
     assert.not.match(err.trim(), /\n/);
   });
@@ -149,7 +150,7 @@ test('stopped and resumed, it ends with the bytes of an uninterrupted run', asyn
   const bytes = await saveVariables(gpu, variables, { step: '0', dataDigest: job.dataDigest });
   freeVariables(gpu, [...variables]);
   Deno.writeFileSync(`${path}/checkpoint.safetensors`, bytes);
-  const args = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main, '--resume', path];
+  const args = ['run', '-A', '--no-lock', '--node-modules-dir=manual', program, '--resume', path];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   assert.is(code, 0, new TextDecoder().decode(stderr));
   assert.match(new TextDecoder().decode(stdout), /Resuming from step 0/);

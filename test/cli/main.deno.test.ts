@@ -1,9 +1,11 @@
 import { readEncoderRecord } from '../../src/cli/encoder_file.ts';
+import { main } from '../../src/cli/main.ts';
 import { fromArrays, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { decodeSafetensors } from '../../src/data/safetensors.ts';
 import { readAsset, test } from '../harness.ts';
+import { refused } from './refused.ts';
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+const program = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-cli-' });
 addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
 
@@ -16,7 +18,7 @@ const env = {
 
 /** Starts the program as build.mjs does. */
 function start(args: string[]): Deno.ChildProcess {
-  const flags = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main];
+  const flags = ['run', '-A', '--no-lock', '--node-modules-dir=manual', program];
   return new Deno.Command(Deno.execPath(), {
     args: [...flags, ...args],
     env,
@@ -491,15 +493,33 @@ function broken(name: string, change: (file: Uint8Array) => Uint8Array): string 
   return `${folder}/${name}`;
 }
 
+/** Refused before anything is read, by a reader, and by a device: these are started as a user starts them. */
+const started = ['an unknown option', 'a truncated file', 'an embedding that no device can hold'];
+
+/** Its standard error. */
+async function refusedProcess(args: string[]): Promise<string> {
+  const { code, out, err } = await runCli(args);
+  assert(code === 1, `expected exit 1, got ${code}: ${out}`);
+  return err;
+}
+
+test('the command lines that are started as processes are among those below', () => {
+  assert(
+    started.every((name) => bad.some(([each]) => each === name)),
+    started.join(', '),
+  );
+});
+
 for (const [name, args, message] of bad) {
   test(`bad input: ${name}`, async () => {
     const given = args();
-    const { code, out, err } = await runCli(
-      given.includes('--out') || given.includes('--resume') ? given : [...given, '--out', `${folder}/bad`],
+    const whole = given.includes('--out') || given.includes('--resume');
+    const line = whole ? given : [...given, '--out', `${folder}/bad`];
+    const err = await (started.includes(name) ? refusedProcess(line) : refused(main, line));
+    assert(
+      !err.trim().includes('\n') && message.test(err.trim()),
+      `expected one line like ${message}, got:\n${err}`,
     );
-    assert(code === 1, `expected exit 1, got ${code}: ${out}`);
-    const line = err.trim();
-    assert(!line.includes('\n') && message.test(line), `expected one line like ${message}, got:\n${err}`);
     let made: string[] = [];
     try {
       made = [...Deno.readDirSync(`${folder}/bad`)].map((entry) => entry.name);

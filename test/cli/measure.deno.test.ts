@@ -1,13 +1,15 @@
+import { main } from '../../src/cli/measure.ts';
 import { freshSeed, random, readAsset, test } from '../harness.ts';
 import { npyFile } from '../npy.ts';
+import { refused } from './refused.ts';
 
 const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-measure-' });
 addEventListener('unload', () => Deno.removeSync(folder, { recursive: true }));
 const at = (name: string) => `${folder}/${name}.npy`;
 
 async function measure(...args: string[]) {
-  const main = new URL('../../src/cli/measure.ts', import.meta.url).pathname;
-  const flags = ['run', '-A', '--no-lock', '--node-modules-dir=manual', main];
+  const program = new URL('../../src/cli/measure.ts', import.meta.url).pathname;
+  const flags = ['run', '-A', '--no-lock', '--node-modules-dir=manual', program];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...flags, ...args],
     stdout: 'piped',
@@ -15,6 +17,13 @@ async function measure(...args: string[]) {
   }).output();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { code, out, err };
+}
+
+/** Standard error of a process that has measured when it is refused. */
+async function refusedProcess(args: string[]): Promise<string> {
+  const { code, err } = await measure(...args);
+  assert(code === 1, `${args}: exit ${code}`);
+  return err;
 }
 
 const [N, D, classes] = [1200, 12, 3];
@@ -113,8 +122,8 @@ test(
       [[at('words'), '--json', folder], /--json: .* cannot be written/],
     ];
     for (const [args, pattern] of bad) {
-      const { code, err } = await measure(...args);
-      assert(code === 1 && pattern.test(err) && !err.trim().includes('\n'), `${args}: ${code} ${err}`);
+      const err = await (args.includes('--json') ? refusedProcess(args) : refused(main, args));
+      assert(pattern.test(err) && !err.trim().includes('\n'), `${args}: ${err}`);
     }
   },
   { timeout: 180_000 },

@@ -14,15 +14,7 @@ import { drawn, trainOnBars } from './images.ts';
 export const study = {
   method: nepa,
   order: 247,
-  protocol: { encoder: 'vit-causal', learningRate: 1e-3 },
-  cases: [
-    { seeds: [0], gates: [] },
-    {
-      variant: 'no stop-gradient',
-      hyperparameters: { stopGradient: 0 },
-      ...{ seeds: [0, 1, 2], expected: ['target'] },
-    },
-  ],
+  without: 'its batches are images as they are: its own protocol',
 } satisfies MethodStudy<typeof nepa>;
 
 const { l2Normalize, mean, mul, slice, sum } = reference;

@@ -136,7 +136,9 @@ function withEarlier(
   });
   return {
     ...{ kind: 'pictures', title, rows: shown.map(({ name }) => name) },
-    caption: earlier.length ? `${caption} The rows of a step show it at that step of training.` : caption,
+    caption: earlier.length
+      ? `${caption} Rows with a step show how it was at that step of training.`
+      : caption,
     images: { ...now, data: Uint8Array.from(Buffer.concat(shown.map(({ pixels }) => pixels))) },
   };
 }

@@ -2,10 +2,11 @@
 
 import { Buffer } from 'node:buffer';
 import { type Axis, chart, linear, path, px } from '../cli/chart.ts';
-import { datasetsOf, FASHION_STATISTICS, readData, type Sets } from '../cli/files.ts';
+import { FASHION_STATISTICS, type Sets } from '../cli/files.ts';
 import { type Html, html } from '../cli/html.ts';
 import { spriteSheet } from '../cli/png.ts';
-import type { Images } from '../data/idx.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { subset, variablesOf } from '../data/subset.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { type Autoencoder, drawnFrom } from '../methods/parts/autoencoder.ts';
@@ -72,13 +73,6 @@ const MODELS: readonly { model: string; args: string; untrained?: true; of: read
   { model: 'masked autoencoder', args: '--method mae', of: ['h'] },
 ];
 
-const few = (images: Images, count: number): Images => ({
-  ...images,
-  count,
-  pixels: images.pixels.subarray(0, (images.pixels.length / images.count) * count),
-  labels: images.labels!.slice(0, count),
-});
-
 /** The accuracies of a function of images, or of their pixels. */
 async function accuracies(device: Device, sets: Sets, forward: ((x: Tensor) => Tensor) | null) {
   const { knn, augKnn, linearProbe } = await evaluate(device, sets, forward && ((x) => ({ h: forward(x) })));
@@ -87,10 +81,9 @@ async function accuracies(device: Device, sets: Sets, forward: ((x: Tensor) => T
 
 /** The accuracies of the noise that images are inverted to: no views, which would each need a trajectory. */
 async function ofNoise(device: Device, { train, test }: Sets, generator: Generator, steps: number) {
-  const rows = [];
-  for (const set of [train, test]) rows.push(await inverted(device, generator, set, { steps }));
-  const labels = [];
-  for (const set of [train, test]) labels.push(await readVariable(device, set.labels!));
+  const noise = (set: Dataset) => inverted(device, generator, set, { steps });
+  const rows = [await noise(train), await noise(test)];
+  const labels = [await readVariable(device, train.labels!), await readVariable(device, test.labels!)];
   const { accuracy } = await linearProbe(device, rows[0], labels[0], rows[1], labels[1]);
   return {
     features: rows[0].shape[1],
@@ -122,19 +115,28 @@ function pictureOf({ data, shape: [, height, width, channels] }: MadeImages): st
 
 async function* measure(lab: Lab, rows: readonly Row[]) {
   const { device, data, say } = lab;
-  const { train, ...others } = await readData(null, null);
-  const sets = datasetsOf({ ...others, train: few(train, LABELLED) });
+  const labelled = subset(
+    data.train,
+    Uint32Array.from({ length: LABELLED }, (_, i) => i),
+  );
+  const sets = { train: labelled, test: data.test };
   const missing = (model: string, what: string) =>
     !rows.some((row) => row.model === model && row.what === what);
-  if (missing('pixels', 'h'))
-    yield { model: 'pixels', what: 'h', features: 784, ...(await accuracies(device, sets, null)) };
-  say(`  ${JUDGE}`);
-  const judge = await trained(lab, '--method simclr');
+  let trainedJudge: ImageModel | undefined;
+  // Trained when a row needs it.
+  const judge = async () => {
+    if (!trainedJudge) say(`  ${JUDGE}`);
+    trainedJudge ??= await trained(lab, '--method simclr');
+    return trainedJudge;
+  };
   const distance = async (made: MadeImages) => ({
-    frechet: significant(await distanceTo(device, judge.encoder, made, data.test), 4),
+    frechet: significant(await distanceTo(device, (await judge()).encoder, made, data.test), 4),
     picture: pictureOf(made),
   });
-  if (missing(JUDGE, 'h')) yield { model: JUDGE, what: 'h', ...(await ofModel(lab, sets, judge, 'h')) };
+  if (missing('pixels', 'h'))
+    yield { model: 'pixels', what: 'h', features: 784, ...(await accuracies(device, sets, null)) };
+  if (missing(JUDGE, 'h'))
+    yield { model: JUDGE, what: 'h', ...(await ofModel(lab, sets, await judge(), 'h')) };
   const made = {
     'training images': () => firstImages(device, data.train, SAMPLES),
     'Gaussian of pixels': () => pixelGaussian(device, data.train, { count: SAMPLES, seed: 1 }),
@@ -155,7 +157,7 @@ async function* measure(lab: Lab, rows: readonly Row[]) {
       else yield { model, what, ...(await ofModel(lab, sets, found, what)) };
     freeVariables(device, found.variables);
   }
-  freeVariables(device, judge.variables);
+  freeVariables(device, [...variablesOf(labelled), ...(trainedJudge?.variables ?? [])]);
 }
 
 /** The accuracies of h, of latents, or of a U-Net's middle block at a time. */

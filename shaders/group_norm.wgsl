@@ -106,37 +106,24 @@ fn pixel_at(at: u32, column: Column) -> Pixel {
   return Pixel(u, dv);
 }
 
-// A workgroup that sums columns has 4 of them, and 16 lanes for each.
-const LANES = 16u;
-var<workgroup> shared_sums: array<lanes, 64>;
-
-fn sum_of_lanes(local: u32, mine: lanes) -> lanes {
-  workgroupBarrier();
-  shared_sums[local] = mine;
-  workgroupBarrier();
-  var total = lanes(0.0);
-  for (var lane = 0u; lane < LANES; lane++) { total += shared_sums[lane * 4u + local % 4u]; }
-  return total;
-}
-
 // sums[n] = sums over the pixels of dv u, and of dv
 @compute @workgroup_size(64)
 fn group_norm_column_sums(group: Group, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
-  let inside = index < params.samples * params.columns;
-  let n = min(index / params.columns, params.samples - 1u);
-  let c = index % params.columns;
+  let share = share_of(group, local);
+  let inside = share.column < params.samples * params.columns;
+  let n = min(share.column / params.columns, params.samples - 1u);
+  let c = share.column % params.columns;
   let column = column_of(n, c);
   var products = lanes(0.0);
   var total = lanes(0.0);
-  for (var p = local / 4u; p < params.pixels; p += LANES) {
+  for (var p = share.number; p < params.pixels; p += SHARERS) {
     let pixel = pixel_at((n * params.pixels + p) * params.columns + c, column);
     products += pixel.dv * pixel.u;
     total += pixel.dv;
   }
-  products = sum_of_lanes(local, products);
-  total = sum_of_lanes(local, total);
-  if (!inside || local >= 4u) { return; }
+  products = column_sum(local, products);
+  total = column_sum(local, total);
+  if (!inside || share.number != 0u) { return; }
   sums_out[2u * n * params.columns + c] = products;
   sums_out[(2u * n + 1u) * params.columns + c] = total;
 }
@@ -169,17 +156,17 @@ fn group_norm_gradient(group: Group, @builtin(local_invocation_index) local: u32
 // dgamma = sum over the samples of their sums of dv u, dbeta = of dv
 @compute @workgroup_size(64)
 fn group_norm_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
-  let index = linear_index(group, local, 64u) / 64u * 4u + local % 4u;
-  let c = min(index, params.columns - 1u);
+  let share = share_of(group, local);
+  let c = min(share.column, params.columns - 1u);
   var products = lanes(0.0);
   var total = lanes(0.0);
-  for (var n = local / 4u; n < params.samples; n += LANES) {
+  for (var n = share.number; n < params.samples; n += SHARERS) {
     products += sums_of_samples[2u * n * params.columns + c];
     total += sums_of_samples[(2u * n + 1u) * params.columns + c];
   }
-  products = sum_of_lanes(local, products);
-  total = sum_of_lanes(local, total);
-  if (index >= params.columns || local >= 4u) { return; }
+  products = column_sum(local, products);
+  total = column_sum(local, total);
+  if (share.column >= params.columns || share.number != 0u) { return; }
   dgamma[c] = products;
   dbeta[c] = total;
 }

@@ -1,4 +1,5 @@
 import groupNormWgsl from '../../shaders/group_norm.wgsl' with { type: 'text' };
+import columnSumsWgsl from '../../shaders/lib/column_sums.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
@@ -53,7 +54,7 @@ function kernel(
   const sums = sharers === 8 ? workgroupWgsl : wholeWgsl;
   return {
     ...names,
-    source: [groupNormWgsl, rowsWgsl, sums, gridWgsl, lanes === 1 ? lanes1Wgsl : lanes4Wgsl],
+    source: [groupNormWgsl, rowsWgsl, sums, columnSumsWgsl, gridWgsl, lanes === 1 ? lanes1Wgsl : lanes4Wgsl],
     uniform: () => ({
       ...sizes,
       ...{ silu: Number(silu), hasGamma: Number(hasGamma), hasBeta: Number(hasBeta), epsilon },

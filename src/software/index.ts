@@ -2,14 +2,16 @@
  * Kernels and passes for software adapters (llvmpipe, SwiftShader). Loads cost more than registers there, so products use large
  * tiles and read their operands from textures, and the invocations of a quad share rows. Loaded by `runtime/software.ts`.
  */
+import columnSumsWgsl from '../../shaders/lib/column_sums.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
+import columnSumsQuadWgsl from '../../shaders/software/lib/column_sums_quad.wgsl' with { type: 'text' };
 import quadWgsl from '../../shaders/software/lib/sums_quad.wgsl' with { type: 'text' };
 import type { SoftwareAdapter } from '../gpu/target.ts';
 import type { Call, Kernel, Software } from '../graph/op.ts';
 import { attentionInTextures } from './attention.ts';
 import { largePartial, largeWeights } from './contrast.ts';
-import { largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
+import { largeFilterGradient, largeForward, largeInputGradient, writtenSums } from './conv2d.ts';
 import { largeProduct } from './matmul.ts';
 import { type Abilities, type Settings, settingsOf } from './settings.ts';
 import { isMadeOf, onOperands, replaced, withQuads } from './texture_operands.ts';
@@ -20,24 +22,29 @@ import { largeTopK } from './top_k.ts';
 /** The kernels of a call, derived from the op's own; the default is first. */
 type Choice = (own: Kernel[], call: Call, settings: Settings) => Kernel[];
 
-/** A kernel whose rows are each shared by eight invocations, with a quad for each row where quads are fast. */
-const rows: Choice = (own, _, { quads }) => {
-  const [kernel] = own;
-  if (!quads) return own;
-  return [
-    {
-      ...kernel,
-      source: withQuads(replaced(kernel, new Map([[workgroupWgsl, [quadWgsl]]]))),
-      // Half as many invocations take twice as many rounds.
-      rounds: (c) => {
-        const stated = kernel.rounds!(c);
-        if (typeof stated === 'number') return 2 * stated;
-        return { ...stated, rounds: (n) => 2 * stated.rounds(n) };
+/** A kernel whose sums are each shared by `sharers` invocations, with a quad for each where quads are fast. */
+const inQuads =
+  (workgroup: string, quad: string, sharers: number): Choice =>
+  (own, _, { quads }) => {
+    const [kernel] = own;
+    if (!quads) return own;
+    const times = sharers / 4;
+    return [
+      {
+        ...kernel,
+        source: withQuads(replaced(kernel, new Map([[workgroup, [quad]]]))),
+        // Fewer invocations take more rounds.
+        rounds: (c) => {
+          const stated = kernel.rounds!(c);
+          if (typeof stated === 'number') return times * stated;
+          return { ...stated, rounds: (n) => times * stated.rounds(n) };
+        },
+        invocations: (c) => kernel.invocations(c) / times,
       },
-      invocations: (c) => kernel.invocations(c) / 2,
-    },
-  ];
-};
+    ];
+  };
+const rows = inQuads(workgroupWgsl, quadWgsl, 8);
+const columns = inQuads(columnSumsWgsl, columnSumsQuadWgsl, 16);
 
 /** A product of the logistic probe, for 12 lanes, its operands read as textures where that is worth it. */
 const probe: Choice = (own, call, settings) => [
@@ -52,6 +59,7 @@ const CHOICES = new Map<string, Choice>([
   ['conv2dInputGradient', largeInputGradient],
   ['convTranspose2d', largeInputGradient],
   ['conv2dFilterGradient', largeFilterGradient],
+  ['conv2dSumPartials', writtenSums],
   ['contrastPartial', largePartial],
   ['contrastWeights', largeWeights],
   ['attention', attentionInTextures],
@@ -69,6 +77,8 @@ const CHOICES = new Map<string, Choice>([
   ['layerNorm', rows],
   ['layerNormGradient', rows],
   ['groupNormStatistics', rows],
+  ['groupNormColumnSums', columns],
+  ['groupNormParameterGradient', columns],
   ['l2Normalize', rows],
   ['l2NormalizeGradient', rows],
 ]);

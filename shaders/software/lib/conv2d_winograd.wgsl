@@ -11,12 +11,12 @@ fn products(d: mat4x4f, g: mat4x4f, g_below: mat4x4f) -> Blocks {
   return Blocks(g * d, g_below * d, g * d_beside, g_below * d_beside);
 }
 
-// N >= 16, width >= 4, channels summed % 4 = channels made % 16 = 0
+// N >= 16, width >= 4, channels summed % 4 = channels made % 8 = 0
 @compute @workgroup_size(64)
 fn conv2d_winograd(group: Group, @builtin(local_invocation_index) local: u32) {
   let quad = linear_index(group, local, 64u) / 4u;
   let K = channels_summed() / 4u;
-  let across = channels_made() / 16u;
+  let across = (channels_made() + 15u) / 16u;
   let strips = (params.width + 3u) / 4u;
   let line = quad / (across * strips);
   let tile_n = line / params.height * 16u;
@@ -29,7 +29,7 @@ fn conv2d_winograd(group: Group, @builtin(local_invocation_index) local: u32) {
   let n = min(tile_n, params.batch - 16u) + 8u * bottom;
   let n_own = n + 4u * right;
   let n_beside = n + 4u - 4u * right;
-  let o = quad % across * 4u + 2u * right;
+  let o = min(quad % across * 4u + 2u * right, channels_made() / 4u - 2u);
   let o_own = o + bottom;
   let o_below = o + 1u - bottom;
   let width = params.width * K;

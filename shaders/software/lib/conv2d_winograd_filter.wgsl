@@ -68,13 +68,13 @@ fn bias_partial_lines(index: u32) {
   partials4[split * split_vectors() + filter_vectors() + o] = total * vec4f(1.0);
 }
 
-// C % 16 = O % 16 = N % 8 = 0
+// C % 8 = O % 8 = N % 8 = 0
 @compute @workgroup_size(64)
 fn conv2d_filter_gradient_winograd(group: Group, @builtin(local_invocation_index) local: u32) {
   let index = linear_index(group, local, 64u);
   let quad = index / 4u;
-  let across = params.outChannels / 16u;
-  let down = params.channels / 16u;
+  let across = (params.outChannels + 15u) / 16u;
+  let down = (params.channels + 15u) / 16u;
   let split = quad / (3u * across * down);
   if (split >= params.splits) {
     bias_partial_lines(index - 12u * params.splits * across * down);
@@ -85,9 +85,9 @@ fn conv2d_filter_gradient_winograd(group: Group, @builtin(local_invocation_index
   let C = params.channels / 4u;
   let O = params.outChannels / 4u;
   let ky = quad / (across * down) % 3u;
-  let c = quad / across % down * 4u + 2u * bottom;
+  let c = min(quad / across % down * 4u + 2u * bottom, C - 2u);
   let c_own = c + right;
-  let o = quad % across * 4u + 2u * right;
+  let o = min(quad % across * 4u + 2u * right, O - 2u);
   let o_own = o + bottom;
   var g0: Blocks; var g1: Blocks; var g2: Blocks;
   let jobs = jobs_of_split(split);

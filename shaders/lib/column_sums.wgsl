@@ -1,0 +1,18 @@
+// Sums of columns by workgroups of 64: four columns side by side, and 16 invocations for each.
+const SHARERS = 16u;
+var<workgroup> shared_sums: array<lanes, 64>;
+
+// The column of an invocation, and its number among those that share it.
+struct Share { column: u32, number: u32 }
+
+fn share_of(group: Group, local: u32) -> Share { return Share(linear_index(group, local, 64u) / 64u * 4u + local % 4u, local / 4u); }
+
+// The sum of all that share a column.
+fn column_sum(local: u32, mine: lanes) -> lanes {
+  workgroupBarrier();
+  shared_sums[local] = mine;
+  workgroupBarrier();
+  var total = lanes(0.0);
+  for (var i = 0u; i < SHARERS; i++) { total += shared_sums[i * 4u + local % 4u]; }
+  return total;
+}

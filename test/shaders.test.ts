@@ -72,7 +72,7 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   const software = (name: string) => name.includes('/software/');
   const plain = libs.filter(
     (lib) =>
-      !/\/(lanes|operands|fours|sums|rows|result|texels|images|attention)/.test(lib) &&
+      !/\/(lanes|operands|fours|sums|quads|rows|result|texels|images|attention)/.test(lib) &&
       (!convolution(lib) || convolution(path)) &&
       (!software(lib) || software(path)),
   );
@@ -80,12 +80,16 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   const joined = kernels.filter((name) => software(path) && name === path.replace('software/', ''));
   const parts = [path, ...joined, ...plain];
   const code = parts.map((name) => written[name]).join('\n');
-  const shared = parts.map((name) => files[name]).join('\n');
   const lib = (...names: string[]) =>
     names.map((name) => files[`shaders/lib/${name}.wgsl`] ?? files[`shaders/software/lib/${name}.wgsl`]);
+  const winograd = lib('quads_conv2d', /filter/.test(path) ? 'quads_winograd_filter' : 'quads_winograd');
+  const inQuads = quads && convolution(path) && software(path) ? winograd : [];
+  const shared = [...parts.map((name) => files[name]), ...inQuads].join('\n');
   const rows = lib('rows', quads ? 'sums_quad' : 'sums_workgroup').join('\n');
+  const columns = lib(quads ? 'sums_columns_quad' : 'sums_columns')[0];
+  const sums = [...(/\brow_of\(/.test(code) ? [rows] : []), ...(/\bshare_of\(/.test(code) ? [columns] : [])];
   const values = /\barray<lanes>/.test(code)
-    ? lib('lanes1', 'lanes4').map((lanes) => (/\brow_of\(/.test(code) ? `${lanes}\n${rows}` : lanes))
+    ? lib('lanes1', 'lanes4').map((lanes) => [lanes, ...sums].join('\n'))
     : /\barray<value>/.test(code)
       ? ['alias value = f32; alias choice = u32;', 'alias value = vec4f; alias choice = vec4u;']
       : /\bword_at\(/.test(code)
@@ -138,7 +142,10 @@ for (const path of kernels) {
     async () => {
       const { gpu } = await device();
       const sources = sourcesOf(path);
-      if (gpu.features.has('subgroups' as GPUFeatureName) && /four_of_a|shared_by|row_of/.test(written[path]))
+      if (
+        gpu.features.has('subgroups' as GPUFeatureName) &&
+        /four_of_a|shared_by|row_of|software\/conv2d/.test(path + written[path])
+      )
         sources.push(...sourcesOf(path, written, true).map((code) => QUADS + code));
       for (const [i, code] of sources.entries()) {
         const module = gpu.createShaderModule({ label: path, code });

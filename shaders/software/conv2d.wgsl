@@ -150,7 +150,7 @@ fn conv2d_forward_narrow_16x16(group: Group, @builtin(local_invocation_index) lo
   }
 }
 
-// ---- what conv2d_winograd.wgsl asks for ----
+// ---- what quads_winograd.wgsl asks for ----
 
 fn channels_summed() -> u32 { return params.channels; }
 fn channels_made() -> u32 { return params.outChannels; }

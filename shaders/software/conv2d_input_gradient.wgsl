@@ -80,7 +80,7 @@ fn conv2d_input_gradient_16x16(group: Group, @builtin(local_invocation_index) lo
   }
 }
 
-// ---- what conv2d_winograd.wgsl asks for ----
+// ---- what quads_winograd.wgsl asks for ----
 
 fn channels_summed() -> u32 { return params.outChannels; }
 fn channels_made() -> u32 { return params.channels; }

@@ -1,9 +1,9 @@
 import groupNormWgsl from '../../shaders/group_norm.wgsl' with { type: 'text' };
-import columnSumsWgsl from '../../shaders/lib/column_sums.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import lanes1Wgsl from '../../shaders/lib/lanes1.wgsl' with { type: 'text' };
 import lanes4Wgsl from '../../shaders/lib/lanes4.wgsl' with { type: 'text' };
 import rowsWgsl from '../../shaders/lib/rows.wgsl' with { type: 'text' };
+import columnSumsWgsl from '../../shaders/lib/sums_columns.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
 import wholeWgsl from '../../shaders/lib/sums_workgroup_64.wgsl' with { type: 'text' };
 import { checkNumber } from '../gpu/check.ts';

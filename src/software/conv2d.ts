@@ -3,9 +3,9 @@ import forwardWgsl from '../../shaders/software/conv2d.wgsl' with { type: 'text'
 import filterWgsl from '../../shaders/software/conv2d_filter_gradient.wgsl' with { type: 'text' };
 import inputWgsl from '../../shaders/software/conv2d_input_gradient.wgsl' with { type: 'text' };
 import imagesWgsl from '../../shaders/software/lib/conv2d_images.wgsl' with { type: 'text' };
-import quadsWgsl from '../../shaders/software/lib/conv2d_quads.wgsl' with { type: 'text' };
-import winogradWgsl from '../../shaders/software/lib/conv2d_winograd.wgsl' with { type: 'text' };
-import winogradFilterWgsl from '../../shaders/software/lib/conv2d_winograd_filter.wgsl' with { type: 'text' };
+import quadsWgsl from '../../shaders/software/lib/quads_conv2d.wgsl' with { type: 'text' };
+import winogradWgsl from '../../shaders/software/lib/quads_winograd.wgsl' with { type: 'text' };
+import winogradFilterWgsl from '../../shaders/software/lib/quads_winograd_filter.wgsl' with { type: 'text' };
 import { MOST_ROUNDS } from '../gpu/target.ts';
 import type { Call, Kernel, Op } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -35,7 +35,7 @@ function isWinograd(kernel: Kernel, call: Call, { quads, largeTiles }: Settings)
   return quads && largeTiles < Infinity && same && window === '3,3,1,1,1,1';
 }
 
-/** A kernel of `conv2d_quads.wgsl`, which reads images by lines and the filter by taps. */
+/** A kernel of `quads_conv2d.wgsl`, which reads images by lines and the filter by taps. */
 function inQuads(own: Kernel, call: Call, work: number, settings: Settings, more: string[]): Kernel {
   const lines = { ...call, inputs: call.inputs.map((x, i) => x && (i < 2 ? linesOf(x) : x)) };
   const { kernel } = onOperands(own, lines, work, settings, { more: [...more, quadsWgsl] });

@@ -2,10 +2,11 @@
  * Kernels and passes for software adapters (llvmpipe, SwiftShader). Loads cost more than registers there, so products use large
  * tiles and read their operands from textures, and the invocations of a quad share rows. Loaded by `runtime/software.ts`.
  */
-import columnSumsWgsl from '../../shaders/lib/column_sums.wgsl' with { type: 'text' };
+
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
+import columnSumsWgsl from '../../shaders/lib/sums_columns.wgsl' with { type: 'text' };
 import workgroupWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
-import columnSumsQuadWgsl from '../../shaders/software/lib/column_sums_quad.wgsl' with { type: 'text' };
+import columnSumsQuadWgsl from '../../shaders/software/lib/sums_columns_quad.wgsl' with { type: 'text' };
 import quadWgsl from '../../shaders/software/lib/sums_quad.wgsl' with { type: 'text' };
 import type { SoftwareAdapter } from '../gpu/target.ts';
 import type { Call, Kernel, Software } from '../graph/op.ts';

@@ -1,4 +1,4 @@
-// Sums of columns, as in column_sums.wgsl, by quads: no workgroup memory, and nobody waits. Call these where control flow is uniform.
+// Sums of columns, as in sums_columns.wgsl, by quads: no workgroup memory, and nobody waits. Call these where control flow is uniform.
 const SHARERS = 4u;
 
 struct Share { column: u32, number: u32 }

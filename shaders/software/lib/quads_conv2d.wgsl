@@ -1,4 +1,4 @@
-// What the kernels of conv2d_winograd.wgsl and conv2d_winograd_filter.wgsl share: how the four invocations of a quad share what they load.
+// What the kernels of quads_winograd.wgsl and quads_winograd_filter.wgsl share: how the four invocations of a quad share what they load.
 
 // Blocks of a product: of own images and channels, then with those of the neighbours.
 struct Blocks { own: mat4x4f, below: mat4x4f, beside: mat4x4f, across: mat4x4f }

@@ -1,4 +1,4 @@
-// The gradient of 3 x 3 taps as conv2d_winograd.wgsl has them: joined to conv2d_filter_gradient.wgsl. What two neighbours z of a line add
+// The gradient of 3 x 3 taps as quads_winograd.wgsl has them: joined to conv2d_filter_gradient.wgsl. What two neighbours z of a line add
 // to the three taps of a line, from four pixels d of x, are 4 products, not 6:
 //   m0 = (d0 - d2) z0, m1 = (d1 + d2) (z0 + z1) / 2, m2 = (d2 - d1) (z0 - z1) / 2, m3 = (d1 - d3) z1
 //   g0 = m0 + m1 + m2, g1 = m1 - m2, g2 = m1 + m2 - m3

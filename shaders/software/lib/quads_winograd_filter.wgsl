@@ -96,7 +96,7 @@ fn conv2d_filter_gradient_winograd(group: Group, @builtin(local_invocation_index
     if (y == 0u || y > params.height) { continue; }
     let z_lines = lines_of(job);
     let x_lines = z_lines + ky - 1u;
-    var d0 = Eight(mat4x4f(), mat4x4f()); // SwiftShader keeps what a variable without a value had in the round before.
+    var d0 = Eight(mat4x4f(), mat4x4f()); // In Chromium a variable without a value keeps that of the round before.
     var d1 = x_pixel(x_lines, c_own, true);
     for (var x = 0u; x < rounds(params.width); x += 2u) {
       let at = x * C + c_own;

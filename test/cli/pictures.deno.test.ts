@@ -117,7 +117,16 @@ test('the program of a report loads the encoder of its run, of every kind', asyn
   const folder = Deno.makeTempDirSync();
   const sourceOf = (name = '') => new URL(`../../src${name}/index.ts`, import.meta.url).href;
   try {
-    for (const kind of ['cnn', 'cnn-average', 'cnn-map', 'mlp', 'mlp-small', 'vit']) {
+    for (const kind of [
+      'cnn',
+      'cnn-average',
+      'cnn-map',
+      'mlp',
+      'mlp-small',
+      'vit',
+      'vit-coarse',
+      'vit-coarse-causal',
+    ]) {
       const { data, images, options, make } = setting(2, kind);
       const model = make();
       const want = await embed(device, data.test, (x) => ({ h: represent(model, x).h }));

@@ -56,10 +56,11 @@ export async function trainOnBars(
   options: Options,
   use?: (model: ImageModel, images: Dataset) => Promise<void>,
 ): Promise<({ step: number } & Record<string, number>)[]> {
-  const { encoder = 'cnn', hyperparameters = {}, steps, learningRate = 3e-3, seed = 1 } = options;
+  const { encoder = 'cnn', hyperparameters = {}, steps, batch = 64 } = options;
+  const { learningRate = 3e-3, seed = 1 } = options;
   const images = options.images ?? barImages(512);
   const run: ImageRun = {
-    ...{ method, data: images, validation: images, embedding: 8, epochs: 1, batch: options.batch ?? 64, learningRate, seed },
+    ...{ method, data: images, validation: images, embedding: 8, epochs: 1, batch, learningRate, seed },
     hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
     encoder: (shape) => encoders[encoder](shape.seed),
     views: plainViews,

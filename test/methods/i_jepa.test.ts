@@ -51,7 +51,7 @@ function greys(count: number) {
   return dataset({ pixels, count, height: 8, width: 8, channels: 1, classes: 0 });
 }
 
-const run = { encoder: 'vit', steps: 120, learningRate: 3e-3, images: greys(256) } as const;
+const run = { batch: 32, encoder: 'vit', steps: 120, learningRate: 3e-3, images: greys(256) } as const;
 
 test(
   'it predicts features of grey images; targets that get gradients collapse, and the alarm says so',
@@ -76,7 +76,7 @@ test(
     assert.is(alarm?.kind, 'target', JSON.stringify(collapsed.at(-1)));
     assert.ok(alarm.since > 0 && /between images/.test(alarm.evidence[0]), JSON.stringify(alarm));
   },
-  { timeout: 300_000 },
+  { training: true, timeout: 300_000 },
 );
 
 test('the momentum rises along a line; 0 stays 0', () => {

@@ -153,7 +153,7 @@ test(
       `${loss}, mean patches ${meanError}, copies ${copyError}`,
     );
   },
-  { timeout: 180_000 },
+  { training: true, timeout: 180_000 },
 );
 
 test('errors', () => {

@@ -72,6 +72,7 @@ export const nepa = {
       panels: [
         {
           ...{ kind: 'pictures', title: 'Next patches', rows: ['image', 'predicted'] },
+          followed: 'predicted',
           caption:
             'Held-out images; and each patch but the first replaced by the patch of other held-out images whose embedding is nearest to what the patches before it predict.',
           pictures(x) {

@@ -5,7 +5,7 @@ import { iJepa, iJepaLoss } from '../../src/methods/i_jepa.ts';
 import { buildMethod } from '../../src/methods/method.ts';
 import { ownCollapses } from '../../src/metrics/alarm.ts';
 import { vitEncoder } from '../../src/nn/index.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -14,7 +14,15 @@ import { drawn, trainOnBars } from './images.ts';
 export const study = {
   method: iJepa,
   order: 245,
-  without: 'its views are blocks of images as they are: its own protocol',
+  protocol: { encoder: 'vit-coarse', epochs: 10, batch: 64, learningRate: 1e-3 },
+  cases: [
+    { seeds: [0], gates: [over('untrained', 'linearProbe', 0.02)] },
+    {
+      variant: 'no stop-gradient',
+      hyperparameters: { stopGradient: 0 },
+      ...{ seeds: [0, 1, 2], expected: ['target'] },
+    },
+  ],
 } satisfies MethodStudy<typeof iJepa>;
 
 test('the loss is the smooth L1 distance over the blocks alone, and so are its gradients', async () => {

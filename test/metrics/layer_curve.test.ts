@@ -106,8 +106,8 @@ const wanted: Record<keyof typeof encoders, string[]> = {
   'mlp-small': mlpLayers(256, 128),
   vit: vitLayers('49x64', 64),
   'vit-causal': vitLayers('49x64', 64),
-  'vit-coarse': vitLayers('16x128', 128),
-  'vit-coarse-causal': vitLayers('16x128', 128),
+  'vit-coarse': vitLayers('16x64', 64),
+  'vit-coarse-causal': vitLayers('16x64', 64),
 };
 
 test('the layers of every encoder: names, ops and shapes in order, with h and z', () => {

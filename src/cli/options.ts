@@ -105,6 +105,8 @@ const number = (range: NumberRange, help: readonly string[], initial?: number): 
   expects: (value) => (inRange(value, range) ? null : rangeText(range)),
 });
 
+const ENCODERS = Object.keys(encoders);
+
 const choice = (names: readonly string[], help: readonly string[], initial?: string): Option => ({
   ...{ argument: 'NAME', help, default: initial },
   read: (text, name) => oneOf(name, text, names),
@@ -157,7 +159,11 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
       what: 'trains on images: see --data',
       learningRate: 2e-3,
       options: {
-        encoder: choice(Object.keys(encoders), [`${Object.keys(encoders).join(', ')} (default cnn)`], 'cnn'),
+        encoder: choice(
+          ENCODERS,
+          wrappedLines([...ENCODERS.slice(0, -1), `${ENCODERS.at(-1)} (default cnn)`]),
+          'cnn',
+        ),
         embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
         epochs: number(count(1), ['passes over the training images (default 15)'], 15),
         batch: number(count(2), ['images in a step; each is seen in two views (default 256)'], 256),
@@ -300,6 +306,13 @@ function wrapped(names: readonly string[], indent: number): string {
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;
   }
   return lines.map((line) => ' '.repeat(indent) + line).join('\n');
+}
+
+/** Names in lines that fit beside an option. */
+function wrappedLines(names: readonly string[]): string[] {
+  return wrapped(names, 25)
+    .split('\n')
+    .map((line) => line.trim());
 }
 
 /** The text of `--list`. */

@@ -10,7 +10,10 @@ export interface TestOptions {
   where?: boolean;
   /** Left out of a `--quick` run; its default timeout is 5 minutes. */
   slow?: boolean;
-  /** Trains for many steps of ops that have tests of their own: in a browser, where that takes longest, `npm run test:methods` runs it. */
+  /**
+   * For a test of a method (test/methods) that trains for many steps, of ops that have tests of their own: in a browser, where that takes
+   * longest, it is left to `npm run test:methods`.
+   */
   training?: boolean;
 }
 

@@ -105,8 +105,6 @@ const number = (range: NumberRange, help: readonly string[], initial?: number): 
   expects: (value) => (inRange(value, range) ? null : rangeText(range)),
 });
 
-const ENCODERS = Object.keys(encoders);
-
 const choice = (names: readonly string[], help: readonly string[], initial?: string): Option => ({
   ...{ argument: 'NAME', help, default: initial },
   read: (text, name) => oneOf(name, text, names),
@@ -153,6 +151,8 @@ const COMMON: Record<string, Option> = {
 };
 
 /** The further options of runs on each kind of data. */
+const ENCODERS = Object.keys(encoders);
+
 const KINDS: Record<Method['data'], { what: string; learningRate: number; options: Record<string, Option> }> =
   {
     images: {
@@ -161,7 +161,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
       options: {
         encoder: choice(
           ENCODERS,
-          wrappedLines([...ENCODERS.slice(0, -1), `${ENCODERS.at(-1)} (default cnn)`]),
+          linesOf([...ENCODERS.slice(0, -1), `${ENCODERS.at(-1)} (default cnn)`], 26),
           'cnn',
         ),
         embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
@@ -296,8 +296,8 @@ ${hyperparameters.join('\n')}
 `;
 }
 
-/** Names in lines of at most 80 columns, behind `indent` spaces. */
-function wrapped(names: readonly string[], indent: number): string {
+/** Names in lines that with `indent` more have at most 80 columns. */
+function linesOf(names: readonly string[], indent: number): string[] {
   const lines = [''];
   for (const [i, name] of names.entries()) {
     const word = i < names.length - 1 ? `${name},` : name;
@@ -305,15 +305,14 @@ function wrapped(names: readonly string[], indent: number): string {
     if (line && indent + line.length + 1 + word.length > 80) lines.push(word);
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;
   }
-  return lines.map((line) => ' '.repeat(indent) + line).join('\n');
+  return lines;
 }
 
-/** Names in lines that fit beside an option. */
-function wrappedLines(names: readonly string[]): string[] {
-  return wrapped(names, 25)
-    .split('\n')
-    .map((line) => line.trim());
-}
+/** The same as text, behind `indent` spaces. */
+const wrapped = (names: readonly string[], indent: number): string =>
+  linesOf(names, indent)
+    .map((line) => ' '.repeat(indent) + line)
+    .join('\n');
 
 /** The text of `--list`. */
 export function list(): string {

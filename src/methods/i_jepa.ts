@@ -45,9 +45,8 @@ export function iJepaLoss(predicted: Tensor, targets: Tensor, aimed: Tensor): Te
 
 /**
  * I-JEPA: the encoder, a ViT, sees a part of the image, the context; a predictor tells the features that a target encoder, which represents
- * images, has of four blocks of the whole image. `momentum` of the target's moving average at the start, which rises to 1 along a line (.996,
- * as in the paper; 0: it is the trained encoder); `stopGradient` 0: targets are the trained encoder's, with
- * gradients, and collapse.
+ * images, has of four blocks of the whole image. `momentum` of the target's moving average at the start, which rises to 1 along a line (.996
+ * as in the paper; 0: it is the trained encoder); `stopGradient` 0: targets are the trained encoder's, with gradients, and collapse.
  */
 export const iJepa = {
   title: 'I-JEPA',

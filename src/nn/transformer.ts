@@ -185,7 +185,7 @@ export const isTokenEncoder = (encoder: unknown): encoder is TokenEncoder =>
  * x: [N, height, width, channels] or [N, height * width * channels] -> h: [N, width of a token]
  *
  * @param options.patch side of a patch. Default: the smallest that divides both sides into `mostPatches` or fewer
- * @param options.mostPatches default 64
+ * @param options.mostPatches the most patches that an image is cut into where `patch` is not given. Default 64
  * @param options.dimensions width of a token. Default 64
  * @param options.depth blocks. Default 4
  * @param options.heads default 4

@@ -13,7 +13,10 @@ const commands = {
     program('src/cli/measure.ts'),
   ],
   test: ['test [PATTERN...] [--deno] [--chromium] [--quick]: everything, or the test files that match', test],
-  'test:methods': ['test:methods [PATTERN...]: the slow tests (test/slow), in Deno', testMethods],
+  'test:methods': [
+    'test:methods [PATTERN...] [trainings]: the slow tests (test/slow), in Deno; trainings in Chromium',
+    testMethods,
+  ],
   'test:fuzz': [
     'test:fuzz [PATTERN...] [--inputs N] [--seed N] [--minutes N]: 100,000 hostile inputs, half of them new',
     testFuzz,

@@ -1,4 +1,4 @@
-// Runs the tests in headless Chromium: node test/browser.mjs [PATTERN...] [--quick]. npm test calls it. A line on its standard input
+// Runs the tests in headless Chromium: node test/browser.mjs [PATTERN...] [--quick] [--trainings=none|only]. npm test calls it. A line on its standard input
 // opens a second browser, which takes files from the same list: compiling kernels keeps one core busy for each.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
@@ -92,6 +92,7 @@ runFiles(taken(), {
   isBuilt: (entry) => hostIsBuilt(entry),
   seed: query.get('HYPERSPHERE_TEST_SEED') ?? undefined,
   quick: query.has('quick'),
+  trainings: query.get('trainings') ?? undefined,
 }).catch((error) => console.error(error.stack));
 </script>`;
 }
@@ -185,6 +186,8 @@ async function runPage() {
   if (process.env.HYPERSPHERE_TEST_SEED)
     query.set('HYPERSPHERE_TEST_SEED', process.env.HYPERSPHERE_TEST_SEED);
   if (args.includes('--quick')) query.set('quick', '');
+  const trainings = args.find((arg) => arg.startsWith('--trainings='));
+  if (trainings) query.set('trainings', trainings.split('=')[1]);
   await tab.goto(`${url}?${query}`);
   await over;
   browser.off('disconnected', end);

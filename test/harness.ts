@@ -10,6 +10,11 @@ export interface TestOptions {
   where?: boolean;
   /** Left out of a `--quick` run; its default timeout is 5 minutes. */
   slow?: boolean;
+  /**
+   * For a test of a method (test/methods) that trains for many steps, of ops that have tests of their own: in a browser, where that takes
+   * longest, it is left to `npm run test:methods`.
+   */
+  training?: boolean;
 }
 
 /** A test file: `load` imports it, which registers its tests. */
@@ -39,6 +44,8 @@ export interface Host {
   /** HYPERSPHERE_TEST_SEED, where given. */
   seed?: string;
   quick?: boolean;
+  /** Of the tests with `training`: none of them, or nothing else. Default: they are tests like others. */
+  trainings?: 'none' | 'only';
 }
 
 type UvuRun = () => Promise<[string | true, number, number, number]>;
@@ -69,15 +76,16 @@ let current = ''; // file > test
 let seedsAsked = 0;
 let baseSeed = 0;
 let listing = false; // test files are loaded for what they export
-let left = 0; // tests left out: other runtime or device, or slow
+let left = 0; // tests left out: of another runtime or device, slow, or trainings
 const strays: unknown[] = []; // errors that no test could catch
 const counts: Counts = { passed: 0, failed: 0 };
 
 /** Registers a test. It fails when it throws, takes too long, or the shared device reports an error meanwhile. */
 export function test(name: string, body: () => unknown, options: TestOptions = {}): void {
   if (listing) return;
-  const { only, where = true, slow = false, timeout = slow ? 300_000 : 60_000 } = options;
-  if ((only && only !== runtime) || !where || (slow && host.quick)) {
+  const { only, where = true, slow = false, training = false, timeout = slow ? 300_000 : 60_000 } = options;
+  const asked = host.trainings === undefined || training === (host.trainings === 'only');
+  if ((only && only !== runtime) || !where || (slow && host.quick) || !asked) {
     left++;
     return;
   }

@@ -86,19 +86,38 @@ export async function test(args) {
   const checks = args.length ? [] : [tsc('--noEmit'), biome('check', '.')];
   // Both at once: what takes longest, compiling kernels, keeps one core busy. Chromium takes longer, so it gets the other one then.
   const deno = inDeno ? denoTests(patterns) : Promise.resolve();
-  const counts = await Promise.all([deno, inChromium && browserTests(patterns, browser, deno)]);
+  const all = patterns.every((pattern) => pattern.startsWith('--'));
+  const inBrowser = all ? [...patterns, '--trainings=none'] : patterns;
+  const counts = await Promise.all([deno, inChromium && browserTests(inBrowser, browser, deno)]);
   if (!args.length) counts.push(await demoTests(['--short']));
-  const sum = (name) => counts.reduce((total, one) => total + (one ? one[name] : 0), 0);
-  return finish({ passed: sum('passed'), failed: sum('failed') + checks.filter((ok) => !ok).length });
+  const { passed, failed } = total(counts);
+  return finish({ passed, failed: failed + checks.filter((ok) => !ok).length });
 }
 
-/** The tests that take minutes. */
+/** The sums of the counts of runs; a run that was left out counts nothing. */
+function total(counts) {
+  const sum = (name) => counts.reduce((all, one) => all + (one ? one[name] : 0), 0);
+  return { passed: sum('passed'), failed: sum('failed') };
+}
+
+const TRAININGS = 'trainings';
+
+/** The tests that take minutes: those of test/slow in Deno, and trainings in Chromium. */
 export async function testMethods(args) {
+  const names = args.filter((arg) => arg !== TRAININGS);
+  const counts = [];
+  if (!args.length || names.length) counts.push(await slowTests(names));
+  if (!args.length || args.includes(TRAININGS)) counts.push(await trainings());
+  return finish(total(counts));
+}
+
+function slowTests(names) {
   setUpAdapter();
   const env = { HYPERSPHERE_DIGITS: setUpDigits() };
-  const patterns = args.length ? args.map((arg) => `test/slow/${arg}`) : ['test/slow/'];
-  return finish(await denoTests(patterns, env));
+  return denoTests(names.length ? names.map((name) => `test/slow/${name}`) : ['test/slow/'], env);
 }
+
+const trainings = () => browserTests(['test/methods/', '--trainings=only'], setUpBrowser());
 
 /** Hostile inputs, in processes that may hang or crash. */
 export function testFuzz(args) {

@@ -89,6 +89,7 @@ export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: Da
   const { height, width, channels, mean, std } = data;
   const sizes = `height: ${height}, width: ${width}, channels: ${channels}`;
   const inputs = `inputs: ${height * width * channels}`;
+  const coarse = 'mostPatches: 16';
   const [made, outputs] = {
     cnn: [`nn.cnnEncoder({ ${sizes} })`, 256],
     'cnn-average': [`nn.cnnEncoder({ ${sizes}, pool: 'average' })`, 256],
@@ -100,6 +101,8 @@ export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: Da
     'mlp-small': [`nn.mlpEncoder({ ${inputs}, widths: [256, 128] })`, 128],
     vit: [`nn.vitEncoder({ ${sizes} })`, 64],
     'vit-causal': [`nn.vitEncoder({ ${sizes}, causal: true })`, 64],
+    'vit-coarse': [`nn.vitEncoder({ ${sizes}, ${coarse} })`, 64],
+    'vit-coarse-causal': [`nn.vitEncoder({ ${sizes}, ${coarse}, causal: true })`, 64],
   }[encoder]!;
   const numbers = (list: readonly number[]) => `[${list.join(', ')}]`;
   return `import { openDevice, readVariable } from 'hypersphere';

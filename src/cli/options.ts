@@ -151,13 +151,19 @@ const COMMON: Record<string, Option> = {
 };
 
 /** The further options of runs on each kind of data. */
+const ENCODERS = Object.keys(encoders);
+
 const KINDS: Record<Method['data'], { what: string; learningRate: number; options: Record<string, Option> }> =
   {
     images: {
       what: 'trains on images: see --data',
       learningRate: 2e-3,
       options: {
-        encoder: choice(Object.keys(encoders), [`${Object.keys(encoders).join(', ')} (default cnn)`], 'cnn'),
+        encoder: choice(
+          ENCODERS,
+          linesOf([...ENCODERS.slice(0, -1), `${ENCODERS.at(-1)} (default cnn)`], 26),
+          'cnn',
+        ),
         embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
         epochs: number(count(1), ['passes over the training images (default 15)'], 15),
         batch: number(count(2), ['images in a step; each is seen in two views (default 256)'], 256),
@@ -290,8 +296,8 @@ ${hyperparameters.join('\n')}
 `;
 }
 
-/** Names in lines of at most 80 columns, behind `indent` spaces. */
-function wrapped(names: readonly string[], indent: number): string {
+/** Names in lines that with `indent` more have at most 80 columns. */
+function linesOf(names: readonly string[], indent: number): string[] {
   const lines = [''];
   for (const [i, name] of names.entries()) {
     const word = i < names.length - 1 ? `${name},` : name;
@@ -299,8 +305,14 @@ function wrapped(names: readonly string[], indent: number): string {
     if (line && indent + line.length + 1 + word.length > 80) lines.push(word);
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;
   }
-  return lines.map((line) => ' '.repeat(indent) + line).join('\n');
+  return lines;
 }
+
+/** The same as text, behind `indent` spaces. */
+const wrapped = (names: readonly string[], indent: number): string =>
+  linesOf(names, indent)
+    .map((line) => ' '.repeat(indent) + line)
+    .join('\n');
 
 /** The text of `--list`. */
 export function list(): string {

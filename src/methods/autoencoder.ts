@@ -1,4 +1,4 @@
-import type { Tensor } from '../graph/tensor.ts';
+import { reshape, type Tensor } from '../graph/tensor.ts';
 import { mean } from '../ops/reduce.ts';
 import { COUNT, type ImageMethod } from './method.ts';
 import {
@@ -50,6 +50,16 @@ export const autoencoder = {
           reconstructed(model, x),
         ),
         interpolationPanel(model),
+        {
+          ...{ kind: 'table', title: 'Distortion', corner: '', rows: ['held-out images'], digits: 2 },
+          columns: ['distortion'],
+          caption: 'The cross-entropy of images and their reconstructions, in nats an image.',
+          perImage: (x) => {
+            const logits = model.decode(model.encode(x));
+            return reshape(bernoulli(logits, pixelsOf(x, model.image)), [-1, 1]);
+          },
+          cells: (all) => mean(all, { axes: 0, keepDims: true }),
+        },
       ],
     };
   },

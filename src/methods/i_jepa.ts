@@ -13,7 +13,7 @@ import { drawBlocks } from './parts/blocks.ts';
 import { targetCollapse, targetCurves, targetNumbers } from './parts/target_collapse.ts';
 
 const hyperparameters = {
-  momentum: [0.99, FIXED_SHARE],
+  momentum: [0.996, FIXED_SHARE],
   stopGradient: [1, SWITCH],
   predictorWidth: [32, COUNT],
   predictorDepth: [2, { least: 0, most: 100, whole: true }],
@@ -46,8 +46,7 @@ export function iJepaLoss(predicted: Tensor, targets: Tensor, aimed: Tensor): Te
 /**
  * I-JEPA: the encoder, a ViT, sees a part of the image, the context; a predictor tells the features that a target encoder, which represents
  * images, has of four blocks of the whole image. `momentum` of the target's moving average at the start, which rises to 1 along a line (.996
- * in the paper, for 300 epochs of ImageNet; 0: it is the trained encoder); `stopGradient` 0: targets are the trained encoder's, with
- * gradients, and collapse.
+ * as in the paper; 0: it is the trained encoder); `stopGradient` 0: targets are the trained encoder's, with gradients, and collapse.
  */
 export const iJepa = {
   title: 'I-JEPA',
@@ -57,7 +56,7 @@ export const iJepa = {
   data: 'images',
   views: 0,
   warmup: 0.1,
-  defaults: { encoder: 'vit', epochs: 15, learningRate: 1e-3 },
+  defaults: { encoder: 'vit-coarse', epochs: 10, batch: 64, learningRate: 1e-3 },
   hyperparameters,
   curves: targetCurves,
   collapses: [/* @__PURE__ */ targetCollapse(0.09)],

@@ -46,7 +46,7 @@ export const mae = {
   summary: 'predict the pixels of three quarters of an image from the rest',
   data: 'images',
   views: 0,
-  defaults: { encoder: 'vit', epochs: 20, learningRate: 1e-3 },
+  defaults: { encoder: 'vit-coarse', epochs: 15, batch: 64, learningRate: 1e-3 },
   hyperparameters,
   curves: parts.fillingCurves,
   build(setting) {

@@ -51,7 +51,7 @@ export const nepa = {
   data: 'images',
   views: 0,
   warmup: 0.1,
-  defaults: { encoder: 'vit-causal', epochs: 15, learningRate: 1e-3 },
+  defaults: { encoder: 'vit-coarse-causal', epochs: 10, batch: 64, learningRate: 1e-3 },
   hyperparameters,
   curves: targetCurves,
   collapses: [/* @__PURE__ */ targetCollapse(0.4)],
@@ -72,6 +72,7 @@ export const nepa = {
       panels: [
         {
           ...{ kind: 'pictures', title: 'Next patches', rows: ['image', 'predicted'] },
+          followed: 'predicted',
           caption:
             'Held-out images; and each patch but the first replaced by the patch of other held-out images whose embedding is nearest to what the patches before it predict.',
           pictures(x) {

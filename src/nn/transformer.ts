@@ -184,7 +184,8 @@ export const isTokenEncoder = (encoder: unknown): encoder is TokenEncoder =>
  * with fixed positions ({@link gridPositions}); h is the mean of the tokens after the last norm.
  * x: [N, height, width, channels] or [N, height * width * channels] -> h: [N, width of a token]
  *
- * @param options.patch side of a patch. Default: the smallest that divides both sides into at most 64 patches
+ * @param options.patch side of a patch. Default: the smallest that divides both sides into `mostPatches` or fewer
+ * @param options.mostPatches the most patches that an image is cut into where `patch` is not given. Default 64
  * @param options.dimensions width of a token. Default 64
  * @param options.depth blocks. Default 4
  * @param options.heads default 4
@@ -200,6 +201,7 @@ export function vitEncoder(
     width?: number;
     channels?: number;
     patch?: number;
+    mostPatches?: number;
     dimensions?: number;
     depth?: number;
     heads?: number;
@@ -207,11 +209,13 @@ export function vitEncoder(
     causal?: boolean;
   } = {},
 ): TokenEncoder {
-  const names = 'name seed height width channels patch dimensions depth heads ratio causal';
+  const names = 'name seed height width channels patch mostPatches dimensions depth heads ratio causal';
   checkOptions(where('vitEncoder'), options, names.split(' '));
   const { name = 'encoder', seed = 0, height = 28, width = 28, channels = 1 } = options;
   const { dimensions = 64, depth = 4, heads = 4, ratio = 2, causal = false } = options;
-  const { patch = patchFor(height, width) } = options;
+  const { mostPatches = 64 } = options;
+  checkNumber(where('vitEncoder'), 'mostPatches', mostPatches, { least: 1, whole: true });
+  const { patch = patchFor(height, width, mostPatches) } = options;
   checkNumbers('vitEncoder', 'sizes', [height, width, channels, patch, dimensions], {
     least: 1,
     whole: true,
@@ -255,16 +259,13 @@ export function vitEncoder(
   });
 }
 
-/** The most patches that {@link vitEncoder} chooses by itself. */
-const MOST_PATCHES = 64;
-
-function patchFor(height: number, width: number): number {
+function patchFor(height: number, width: number, most: number): number {
   for (let patch = 2; patch <= Math.min(height, width); patch++)
-    if (height % patch === 0 && width % patch === 0 && (height / patch) * (width / patch) <= MOST_PATCHES)
+    if (height % patch === 0 && width % patch === 0 && (height / patch) * (width / patch) <= most)
       return patch;
   return throwShapeError(
     'vitEncoder',
-    `expected a "patch": none divides ${height} x ${width} into ${MOST_PATCHES} patches or fewer`,
+    `expected a "patch": none divides ${height} x ${width} into ${most} patches or fewer`,
   );
 }
 

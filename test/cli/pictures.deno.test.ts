@@ -8,6 +8,7 @@ import { fromArrays, type Images } from '../../src/data/idx.ts';
 import { saveVariables } from '../../src/data/safetensors.ts';
 import { embed } from '../../src/metrics/embed.ts';
 import { readVariable } from '../../src/runtime/variables.ts';
+import { encoders } from '../../src/train/encoders.ts';
 import { buildImageModel, represent } from '../../src/train/images.ts';
 import { close, freshSeed, device as openTestDevice, random, test } from '../harness.ts';
 
@@ -117,7 +118,7 @@ test('the program of a report loads the encoder of its run, of every kind', asyn
   const folder = Deno.makeTempDirSync();
   const sourceOf = (name = '') => new URL(`../../src${name}/index.ts`, import.meta.url).href;
   try {
-    for (const kind of ['cnn', 'cnn-average', 'cnn-map', 'mlp', 'mlp-small', 'vit']) {
+    for (const kind of Object.keys(encoders)) {
       const { data, images, options, make } = setting(2, kind);
       const model = make();
       const want = await embed(device, data.test, (x) => ({ h: represent(model, x).h }));

@@ -23,6 +23,7 @@ test('the loss and its gradients', async () => {
 });
 
 test('it learns to generate bars, and to invert them', () => generatesBars(ddpm, 8e-3, { timesteps: 200 }), {
+  training: true,
   timeout: 180_000,
 });
 

@@ -5,7 +5,7 @@ import { iJepa, iJepaLoss } from '../../src/methods/i_jepa.ts';
 import { buildMethod } from '../../src/methods/method.ts';
 import { ownCollapses } from '../../src/metrics/alarm.ts';
 import { vitEncoder } from '../../src/nn/index.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -14,7 +14,15 @@ import { drawn, trainOnBars } from './images.ts';
 export const study = {
   method: iJepa,
   order: 245,
-  without: 'its views are blocks of images as they are: its own protocol',
+  protocol: { encoder: 'vit-coarse', epochs: 10, batch: 64, learningRate: 1e-3 },
+  cases: [
+    { seeds: [0], gates: [over('untrained', 'linearProbe', 0.02)] },
+    {
+      variant: 'no stop-gradient',
+      hyperparameters: { stopGradient: 0 },
+      ...{ seeds: [0, 1, 2], expected: ['target'] },
+    },
+  ],
 } satisfies MethodStudy<typeof iJepa>;
 
 test('the loss is the smooth L1 distance over the blocks alone, and so are its gradients', async () => {
@@ -51,7 +59,7 @@ function greys(count: number) {
   return dataset({ pixels, count, height: 8, width: 8, channels: 1, classes: 0 });
 }
 
-const run = { encoder: 'vit', steps: 120, learningRate: 3e-3, images: greys(256) } as const;
+const run = { batch: 32, encoder: 'vit', steps: 120, learningRate: 3e-3, images: greys(256) } as const;
 
 test(
   'it predicts features of grey images; targets that get gradients collapse, and the alarm says so',
@@ -76,7 +84,7 @@ test(
     assert.is(alarm?.kind, 'target', JSON.stringify(collapsed.at(-1)));
     assert.ok(alarm.since > 0 && /between images/.test(alarm.evidence[0]), JSON.stringify(alarm));
   },
-  { timeout: 300_000 },
+  { training: true, timeout: 300_000 },
 );
 
 test('the momentum rises along a line; 0 stays 0', () => {

@@ -31,7 +31,7 @@ export function barImages(count: number, seed = 1): Dataset {
   return dataset({ pixels, count, height: SIDE, width: SIDE, channels: 1, classes: 0 });
 }
 
-const tokens = { height: SIDE, width: SIDE, patch: 2, dimensions: 32, depth: 2, heads: 2 };
+const tokens = { height: SIDE, width: SIDE, patch: 2, dimensions: 32, depth: 1, heads: 2 };
 const encoders: Record<'cnn' | 'map' | 'vit' | 'vit-causal', (seed: number) => Encoder> = {
   cnn: (seed) => cnnEncoder({ seed, height: SIDE, width: SIDE, widths: [8, 16], outputs: 32 }),
   map: (seed) => cnnEncoder({ seed, height: SIDE, width: SIDE, widths: [16, 8], pool: 'none' }),
@@ -43,6 +43,7 @@ interface Options {
   encoder?: keyof typeof encoders;
   hyperparameters?: Record<string, number>;
   steps: number;
+  batch?: number;
   learningRate?: number;
   seed?: number;
   images?: Dataset;
@@ -55,10 +56,11 @@ export async function trainOnBars(
   options: Options,
   use?: (model: ImageModel, images: Dataset) => Promise<void>,
 ): Promise<({ step: number } & Record<string, number>)[]> {
-  const { encoder = 'cnn', hyperparameters = {}, steps, learningRate = 3e-3, seed = 1 } = options;
+  const { encoder = 'cnn', hyperparameters = {}, steps, batch = 64 } = options;
+  const { learningRate = 3e-3, seed = 1 } = options;
   const images = options.images ?? barImages(512);
   const run: ImageRun = {
-    ...{ method, data: images, validation: images, embedding: 8, epochs: 1, batch: 64, learningRate, seed },
+    ...{ method, data: images, validation: images, embedding: 8, epochs: 1, batch, learningRate, seed },
     hyperparameters: { ...defaultsOf(method.hyperparameters), ...hyperparameters },
     encoder: (shape) => encoders[encoder](shape.seed),
     views: plainViews,

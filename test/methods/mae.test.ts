@@ -10,7 +10,7 @@ import {
   normalizedPatches,
 } from '../../src/methods/parts/patches.ts';
 import { mlpEncoder, patchify, type TokenEncoder } from '../../src/nn/index.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -19,7 +19,8 @@ import { drawn, trainOnBars } from './images.ts';
 export const study = {
   method: mae,
   order: 240,
-  without: 'it reconstructs images as they are: its own protocol',
+  protocol: { encoder: 'vit-coarse', epochs: 15, batch: 64, learningRate: 1e-3 },
+  cases: [{ seeds: [0], gates: [over('untrained', 'linearProbe', 0.02)] }],
 } satisfies MethodStudy<typeof mae>;
 
 /** Some zeros and ones, at least one of each in every row. */
@@ -153,7 +154,7 @@ test(
       `${loss}, mean patches ${meanError}, copies ${copyError}`,
     );
   },
-  { timeout: 180_000 },
+  { training: true, timeout: 180_000 },
 );
 
 test('errors', () => {

@@ -49,7 +49,7 @@ test('no gradient reaches the embeddings past the stop', async () => {
   close(de, new Float32Array(24), { rel: 0, abs: 0 });
 });
 
-const run = { encoder: 'vit-causal', steps: 160, learningRate: 1e-2 } as const;
+const run = { batch: 32, encoder: 'vit-causal', steps: 160, learningRate: 1e-2 } as const;
 
 test(
   'it predicts the next patches of bars; without the stop-gradient they collapse, and the alarm says so',
@@ -65,7 +65,7 @@ test(
     assert.is(alarm?.kind, 'target', JSON.stringify(collapsed.at(-1)));
     assert.ok(alarm.since > 0 && alarm.since < run.steps, JSON.stringify(alarm));
   },
-  { timeout: 300_000 },
+  { training: true, timeout: 300_000 },
 );
 
 test('errors', () => {

@@ -25,6 +25,7 @@ test('the loss and its gradients', async () => {
 });
 
 test('it learns to generate bars, and to invert them', () => generatesBars(rectifiedFlow, 4e-3), {
+  training: true,
   timeout: 180_000,
 });
 

@@ -22,5 +22,5 @@ test(
     assert.is(covered, 2);
     assert.ok(near > 0.6 && roundTrip < 0.2, `near ${near}, round trip ${roundTrip}`);
   },
-  { timeout: 180_000 },
+  { training: true, timeout: 180_000 },
 );

@@ -83,12 +83,12 @@ const mlpLayers = (a: number, b: number) => [
   ...[`encoder.0 linear ${a}`, `encoder.1 batchNorm ${a}`],
   ...[`encoder.2 linear ${b}`, `encoder.3 batchNorm ${b} h`],
 ];
-const vitLayers = [
-  'encoder.embed.patches linear 49x64',
-  'encoder.embed add 49x64',
-  ...[0, 1, 2, 3].map((i) => `encoder.blocks.${i} add 49x64`),
-  'encoder.blocks.norm layerNorm 49x64',
-  'encoder mean 64 h',
+const vitLayers = (tokens: string, width: number) => [
+  `encoder.embed.patches linear ${tokens}`,
+  `encoder.embed add ${tokens}`,
+  ...[0, 1, 2, 3].map((i) => `encoder.blocks.${i} add ${tokens}`),
+  `encoder.blocks.norm layerNorm ${tokens}`,
+  `encoder mean ${width} h`,
 ];
 const convLayers = (first: number, second: number, role = '') => [
   ...[`encoder.0 conv2d 14x14x${first}`, `encoder.1 batchNorm 14x14x${first}`],
@@ -104,8 +104,10 @@ const wanted: Record<keyof typeof encoders, string[]> = {
   'cnn-map': convLayers(32, 16, ' h'),
   mlp: mlpLayers(512, 256),
   'mlp-small': mlpLayers(256, 128),
-  vit: vitLayers,
-  'vit-causal': vitLayers,
+  vit: vitLayers('49x64', 64),
+  'vit-causal': vitLayers('49x64', 64),
+  'vit-coarse': vitLayers('16x64', 64),
+  'vit-coarse-causal': vitLayers('16x64', 64),
 };
 
 test('the layers of every encoder: names, ops and shapes in order, with h and z', () => {

@@ -132,8 +132,10 @@ test('the ViT: shapes, names, tokens, the mean of which is h', async () => {
   assert.equal(h, pooled);
   freeVariables(await device(), vit.parameters);
   assert.equal(
-    [vitEncoder({ height: 32, width: 32, channels: 3 }).patch, vitEncoder({ height: 8, width: 8 }).patch],
-    [4, 2],
+    [{ height: 32, width: 32, channels: 3 }, { height: 8, width: 8 }, { mostPatches: 16 }].map(
+      (options) => vitEncoder(options).patch,
+    ),
+    [4, 2, 7],
   );
 });
 
@@ -203,6 +205,7 @@ test('errors', () => {
   );
   throws(() => gridPositions(2, 2, 6), /a multiple of 4, got 6/);
   throws(() => vitEncoder({ patch: 5 }), /a patch that divides 28 x 28, got 5/);
-  throws(() => vitEncoder({ height: 97, width: 89 }), /expected a "patch"/);
+  throws(() => vitEncoder({ height: 97, width: 89 }), /expected a "patch": none .* into 64 patches/);
+  throws(() => vitEncoder({ mostPatches: 0 }), /mostPatches/);
   throws(() => vitEncoder()(input([2, 30, 28, 1])), /expected images \[N, 28, 28, 1\], got \[2, 30, 28, 1\]/);
 });

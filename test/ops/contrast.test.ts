@@ -583,7 +583,7 @@ test('workgroup tiles: against the reference, on edges of 64 rows, 8 chunks and 
   }));
 
 test('workgroup tiles and tiles in registers have the same bits', async () => {
-  const [M, N, D] = [150, 330, 20];
+  const [M, N, D] = [70, 140, 12];
   const draw = random(freshSeed());
   const values = { a: draw.normal(M * D), b: draw.normal(N * D) };
   const entries = new Set<string>();

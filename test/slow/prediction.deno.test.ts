@@ -14,7 +14,7 @@ const once = (make: () => Promise<number>) => {
   };
 };
 const pixels = once(async () => pixelProbe(await device(), sets));
-const untrainedVit = once(async () => untrainedProbe(await device(), sets, 'vit'));
+const untrainedVit = once(async () => untrainedProbe(await device(), sets, 'vit-coarse'));
 
 type Looks = Awaited<ReturnType<typeof trainedBy>>['looks'];
 /** The mean of a number over the last three looks, each of one batch. */
@@ -75,7 +75,7 @@ test(
   'NEPA: no alarm; its probe beside the untrained one',
   async () => {
     const { looks, probe } = await trainedBy(await device(), sets, 'nepa');
-    const untrained = await untrainedProbe(await device(), sets, 'vit-causal');
+    const untrained = await untrainedProbe(await device(), sets, 'vit-coarse-causal');
     console.log(
       'nepa',
       JSON.stringify({ loss: late(looks, 'loss'), spread: late(looks, 'targetSpread'), probe, untrained }),

@@ -109,21 +109,21 @@ fn pixel_at(at: u32, column: Column) -> Pixel {
 // sums[n] = sums over the pixels of dv u, and of dv
 @compute @workgroup_size(64)
 fn group_norm_column_sums(group: Group, @builtin(local_invocation_index) local: u32) {
-  let share = share_of(group, local);
-  let inside = share.column < params.samples * params.columns;
-  let n = min(share.column / params.columns, params.samples - 1u);
-  let c = share.column % params.columns;
+  let index = shared_column(group, local);
+  let inside = index < params.samples * params.columns;
+  let n = min(index / params.columns, params.samples - 1u);
+  let c = index % params.columns;
   let column = column_of(n, c);
   var products = lanes(0.0);
   var total = lanes(0.0);
-  for (var p = share.number; p < params.pixels; p += SHARERS) {
+  for (var p = sharer(local); p < params.pixels; p += SHARERS) {
     let pixel = pixel_at((n * params.pixels + p) * params.columns + c, column);
     products += pixel.dv * pixel.u;
     total += pixel.dv;
   }
   products = column_sum(local, products);
   total = column_sum(local, total);
-  if (!inside || share.number != 0u) { return; }
+  if (!inside || sharer(local) != 0u) { return; }
   sums_out[2u * n * params.columns + c] = products;
   sums_out[(2u * n + 1u) * params.columns + c] = total;
 }
@@ -156,17 +156,17 @@ fn group_norm_gradient(group: Group, @builtin(local_invocation_index) local: u32
 // dgamma = sum over the samples of their sums of dv u, dbeta = of dv
 @compute @workgroup_size(64)
 fn group_norm_parameter_gradient(group: Group, @builtin(local_invocation_index) local: u32) {
-  let share = share_of(group, local);
-  let c = min(share.column, params.columns - 1u);
+  let index = shared_column(group, local);
+  let c = min(index, params.columns - 1u);
   var products = lanes(0.0);
   var total = lanes(0.0);
-  for (var n = share.number; n < params.samples; n += SHARERS) {
+  for (var n = sharer(local); n < params.samples; n += SHARERS) {
     products += sums_of_samples[2u * n * params.columns + c];
     total += sums_of_samples[(2u * n + 1u) * params.columns + c];
   }
   products = column_sum(local, products);
   total = column_sum(local, total);
-  if (share.column >= params.columns || share.number != 0u) { return; }
+  if (index >= params.columns || sharer(local) != 0u) { return; }
   dgamma[c] = products;
   dbeta[c] = total;
 }

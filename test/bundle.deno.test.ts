@@ -20,14 +20,16 @@ for (const [page, limit] of Object.entries(LIMITS)) {
   });
 }
 
-test('a page loads what only software adapters run when its device is one, in less than 9.3 kB', () => {
-  const { code, gzipped, software } = pages.core;
+test('a page loads what only software adapters run when its device is one, in at most 9.3 kB, and 3.2 kB more for quads', () => {
+  const { code, gzipped, software, quads } = pages.core;
   const [page] = Object.keys(code);
   assert.is(page, 'page.js');
   assert.ok(software > 0 && software <= 9300, `${software} of ${gzipped + software} bytes`);
+  assert.ok(quads > 0 && quads <= 3200, `${quads} bytes`);
   const texts = new TextDecoder();
-  const large = Object.keys(code).filter((name) => /textureLoad|matmul_16x16/.test(texts.decode(code[name])));
-  assert.equal(large, ['software.js']);
+  const filesWith = (text: RegExp) => Object.keys(code).filter((name) => text.test(texts.decode(code[name])));
+  assert.equal(filesWith(/textureLoad|matmul_16x16/), ['software.js']);
+  assert.equal(filesWith(/quadSwap|quadBroadcast/), ['quads.js']);
 });
 
 /** Writes the files of a page's bundle; returns the path of the first. */

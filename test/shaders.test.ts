@@ -76,18 +76,23 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
       (!convolution(lib) || convolution(path)) &&
       (!software(lib) || software(path)),
   );
-  // A file of shaders/software is joined to the one of its name.
-  const joined = kernels.filter((name) => software(path) && name === path.replace('software/', ''));
+  // A file of shaders/software/quads is joined to those of its name in shaders/software and in shaders, one of shaders/software to that.
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const above = path.includes('/quads/') ? ['software/', ''] : software(path) ? [''] : [];
+  const joined = kernels.filter((kernel) => above.some((folder) => kernel === `shaders/${folder}${name}`));
   const parts = [path, ...joined, ...plain];
   const code = parts.map((name) => written[name]).join('\n');
   const lib = (...names: string[]) =>
     names.map((name) => files[`shaders/lib/${name}.wgsl`] ?? files[`shaders/software/lib/${name}.wgsl`]);
-  const winograd = lib('quads_conv2d', /filter/.test(path) ? 'quads_winograd_filter' : 'quads_winograd');
-  const inQuads = quads && convolution(path) && software(path) ? winograd : [];
+  const winograd = name === 'conv2d_filter_gradient.wgsl' ? [] : lib('quads_winograd');
+  const inQuads = path.includes('/quads/') ? [...lib('quads_shared'), ...winograd] : [];
   const shared = [...parts.map((name) => files[name]), ...inQuads].join('\n');
   const rows = lib('rows', quads ? 'sums_quad' : 'sums_workgroup').join('\n');
   const columns = lib(quads ? 'sums_columns_quad' : 'sums_columns')[0];
-  const sums = [...(/\brow_of\(/.test(code) ? [rows] : []), ...(/\bshare_of\(/.test(code) ? [columns] : [])];
+  const sums = [
+    ...(/\brow_of\(/.test(code) ? [rows] : []),
+    ...(/\bshared_column\(/.test(code) ? [columns] : []),
+  ];
   const values = /\barray<lanes>/.test(code)
     ? lib('lanes1', 'lanes4').map((lanes) => [lanes, ...sums].join('\n'))
     : /\barray<value>/.test(code)
@@ -141,11 +146,10 @@ for (const path of kernels) {
     `${path}: every entry point compiles`,
     async () => {
       const { gpu } = await device();
-      const sources = sourcesOf(path);
-      if (
-        gpu.features.has('subgroups' as GPUFeatureName) &&
-        /four_of_a|shared_by|row_of|software\/conv2d/.test(path + written[path])
-      )
+      const forQuads = path.includes('/quads/');
+      const sources = forQuads ? [] : sourcesOf(path);
+      const subgroups = gpu.features.has('subgroups' as GPUFeatureName);
+      if (subgroups && (forQuads || /four_of_a|shared_column|row_of/.test(written[path])))
         sources.push(...sourcesOf(path, written, true).map((code) => QUADS + code));
       for (const [i, code] of sources.entries()) {
         const module = gpu.createShaderModule({ label: path, code });
@@ -214,9 +218,11 @@ for (const path of kernels) {
 
   test(`${path}: minified, it compiles and looks the same from outside`, async () => {
     const { gpu } = await device();
-    const short = sourcesOf(path, minified);
-    for (const [i, code] of sourcesOf(path).entries()) {
-      const module = gpu.createShaderModule({ label: path, code: short[i] });
+    const forQuads = path.includes('/quads/');
+    if (forQuads && !gpu.features.has('subgroups' as GPUFeatureName)) return;
+    const short = sourcesOf(path, minified, forQuads);
+    for (const [i, code] of sourcesOf(path, written, forQuads).entries()) {
+      const module = gpu.createShaderModule({ label: path, code: (forQuads ? QUADS : '') + short[i] });
       assert.equal(await complaints(module, `${path}, minified`), []);
       assert.equal(outside(short[i]), outside(code));
     }

@@ -175,8 +175,9 @@ function loadedWith(path, outputs) {
  * Bundles pages that import parts of a built library, as their authors would: what only software adapters run is in files
  * of its own, which other pages never load.
  * @param {string} folder of the package: package.json and dist/
- * @returns {Promise<Record<string, { code: Record<string, Uint8Array>, gzipped: number, software: number }>>} the files of each page by
- *   their names, page.js the first, and bytes, gzipped: of what a page on a GPU loads, and of what a software adapter loads besides
+ * @returns {Promise<Record<string, { code: Record<string, Uint8Array>, gzipped: number, software: number, quads: number }>>} the files
+ *   of each page by their names, page.js the first, and bytes, gzipped: of what a page on a GPU loads, of what any software adapter loads
+ *   besides, and of what one with fast quads (SwiftShader) adds to that
  */
 export async function bundlePages(folder) {
   const namesOf = async (name) => {
@@ -187,7 +188,9 @@ export async function bundlePages(folder) {
   const names = Object.fromEntries(await Promise.all(['', ...NAMESPACES].map(namesOf)));
   const bundled = Object.entries(pages(names)).map(async ([page, contents]) => {
     const stdin = { contents, resolveDir: folder };
-    const split = { splitting: true, outdir: root, entryNames: 'page', chunkNames: '[name]', metafile: true };
+    // Two files of everything would be named chunk.
+    const chunkNames = page === 'everything' ? '[name]-[hash]' : '[name]';
+    const split = { splitting: true, outdir: root, entryNames: 'page', chunkNames, metafile: true };
     // The paths of this project's tsconfig.json lead to its sources, which no page gets.
     const options = { ...web, ...split, stdin, minify: true, write: false, tsconfigRaw: {} };
     const { outputFiles, metafile } = await esbuild.build(options);
@@ -196,9 +199,10 @@ export async function bundlePages(folder) {
     );
     const bytes = Object.entries(code).map(([name, text]) => [name, gzipSync(text, { level: 9 }).length]);
     const loaded = loadedWith('page.js', metafile.outputs);
-    const sum = (there) =>
-      bytes.reduce((total, [name, n]) => total + (loaded.includes(name) === there ? n : 0), 0);
-    return [page, { code, gzipped: sum(true), software: sum(false) }];
+    const partOf = (name) =>
+      loaded.includes(name) ? 'page' : name.startsWith('quads') ? 'quads' : 'software';
+    const sum = (part) => bytes.reduce((total, [name, n]) => total + (partOf(name) === part ? n : 0), 0);
+    return [page, { code, gzipped: sum('page'), software: sum('software'), quads: sum('quads') }];
   });
   return Object.fromEntries(await Promise.all(bundled));
 }

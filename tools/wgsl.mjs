@@ -86,7 +86,7 @@ function shortNames() {
 }
 
 /** The path of the file that one under software/ is joined to. */
-const nameOf = (path) => path.replace('software/', '');
+const nameOf = (path) => path.replace(/software\/(quads\/)?/, '');
 
 /**
  * Minifies WGSL files of which a shader is one, joined with any under lib/; a file under software/ is joined with the one of its

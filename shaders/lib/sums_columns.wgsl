@@ -3,9 +3,8 @@ const SHARERS = 16u;
 var<workgroup> shared_sums: array<lanes, 64>;
 
 // The column of an invocation, and its number among those that share it.
-struct Share { column: u32, number: u32 }
-
-fn share_of(group: Group, local: u32) -> Share { return Share(linear_index(group, local, 64u) / 64u * 4u + local % 4u, local / 4u); }
+fn shared_column(group: Group, local: u32) -> u32 { return linear_index(group, local, 64u) / 64u * 4u + local % 4u; }
+fn sharer(local: u32) -> u32 { return local / 4u; }
 
 // The sum of all that share a column.
 fn column_sum(local: u32, mine: lanes) -> lanes {

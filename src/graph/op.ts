@@ -48,8 +48,8 @@ export interface Kernel<O = any, I extends Inputs = Inputs> {
   unread?: readonly string[];
   /** The inputs and outputs that are not storage buffers, with their letters in `PipelineKey.access` (src/gpu/kernel.ts). */
   access?: Readonly<Record<string, string>>;
-  /** Rows of the textures that it reads are elements of the first two axes: lines of images, taps of filters. */
-  lines?: true;
+  /** Its inputs with the rows of the textures that it reads as their first axis. Default: as they are. */
+  rowsOf?: (x: Tensor) => Tensor;
   /** The fields of the struct that the WGSL binds as its uniform block, by their names. */
   uniform?: (call: Call<O, I>) => Record<string, UniformValue>;
   /** Values of WGSL `override`s. */

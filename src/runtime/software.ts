@@ -10,7 +10,7 @@ export async function targetOf(device: Device): Promise<PlanTarget> {
   const { softwareAdapter } = target;
   if (softwareAdapter && !target.software) {
     const { softwareOn } = await import('../software/index.ts');
-    target.software ??= softwareOn(softwareAdapter, device.gpu);
+    target.software = await softwareOn(softwareAdapter, device.gpu);
   }
   return target;
 }

@@ -1,4 +1,5 @@
 import type { SoftwareAdapter } from '../gpu/target.ts';
+import type { Quads } from './quads.ts';
 
 /** What the kernels of this folder depend on. */
 export interface Settings {
@@ -9,8 +10,8 @@ export interface Settings {
   largeTiles: number;
   /** How kernels read the textures that their operands are copied into. */
   textures: 'storage' | 'sampled';
-  /** Invocations of a quad exchange values faster than they load them. */
-  quads: boolean;
+  /** Kernels of quads, if their invocations exchange values faster than they load them. */
+  quads: Quads | null;
   /** The most texels on a side of a texture. */
   textureSide: number;
 }
@@ -22,9 +23,15 @@ export interface Abilities {
 }
 
 /** The fastest way to read, as measured (docs/decisions.md, "Large tiles on llvmpipe", "Large tiles on SwiftShader"). */
-export function settingsOf(softwareAdapter: SoftwareAdapter, { features, limits }: Abilities): Settings {
-  const textureSide = limits.maxTextureDimension2D;
-  return softwareAdapter === 'swiftshader'
-    ? { largeTiles: 2 ** 22, textures: 'sampled', quads: features.has('subgroups'), textureSide }
-    : { largeTiles: 2 ** 25, textures: 'storage', quads: false, textureSide };
+export async function settingsOf(
+  softwareAdapter: SoftwareAdapter,
+  { features, limits }: Abilities,
+): Promise<Settings> {
+  const swift = softwareAdapter === 'swiftshader';
+  return {
+    largeTiles: swift ? 2 ** 22 : 2 ** 25,
+    textures: swift ? 'sampled' : 'storage',
+    quads: swift && features.has('subgroups') ? (await import('./quads.ts')).quads : null,
+    textureSide: limits.maxTextureDimension2D,
+  };
 }

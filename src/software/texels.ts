@@ -1,6 +1,6 @@
 import texelsWgsl from '../../shaders/software/lib/texels.wgsl' with { type: 'text' };
 import foldedWgsl from '../../shaders/software/lib/texels_folded.wgsl' with { type: 'text' };
-import { reshape, type Tensor } from '../graph/tensor.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import type { Settings } from './settings.ts';
 
 // The layout of a tensor in a texture of vec4s. A row of texels is one element of the first axis; rows are padded with zeros, and up
@@ -8,10 +8,6 @@ import type { Settings } from './settings.ts';
 
 /** Whether a tensor has more rows than a texture: the further rows are placed beside the first ones. */
 export const isTall = ({ shape: [rows] }: Tensor, { textureSide }: Settings): boolean => rows > textureSide;
-
-/** A tensor of four axes with its lines as rows: wide images fit into a texture by lines only. */
-export const linesOf = (x: Tensor): Tensor =>
-  x.shape.length === 4 ? reshape(x, [x.shape[0] * x.shape[1], x.shape[2] * x.shape[3]]) : x;
 
 /** Whether the rows of a tensor are whole vec4s. */
 export const wholeRows = ({ shape: [rows], size }: Tensor): boolean => (size / rows) % 4 === 0;

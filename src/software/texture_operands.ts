@@ -3,7 +3,6 @@ import aloneWgsl from '../../shaders/lib/fours_alone.wgsl' with { type: 'text' }
 import buffersWgsl from '../../shaders/lib/operands_buffer.wgsl' with { type: 'text' };
 import resultBufferWgsl from '../../shaders/lib/result_buffer.wgsl' with { type: 'text' };
 import resultLanesWgsl from '../../shaders/lib/result_lanes.wgsl' with { type: 'text' };
-import quadWgsl from '../../shaders/software/lib/fours_quad.wgsl' with { type: 'text' };
 import sampledWgsl from '../../shaders/software/lib/operands_sampled.wgsl' with { type: 'text' };
 import texturesWgsl from '../../shaders/software/lib/operands_texture.wgsl' with { type: 'text' };
 import resultBothWgsl from '../../shaders/software/lib/result_both.wgsl' with { type: 'text' };
@@ -49,7 +48,7 @@ export function onOperands(
     ? [sampled ? sampledWgsl : texturesWgsl, ...placesOf(operands, settings)]
     : [buffersWgsl];
   const plain = replaced(own, new Map([buffersWgsl, aloneWgsl].map((text) => [text, []])));
-  const source = [...plain, ...more, ...reading, share ? quadWgsl : aloneWgsl];
+  const source = [...plain, ...more, ...reading, share ? share.foursWgsl : aloneWgsl];
   const kernel: Kernel = {
     ...own,
     source: share ? withQuads(source) : source,

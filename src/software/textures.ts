@@ -2,7 +2,7 @@ import { type Call, type Kernel, kernelOf, type Op, type PlannedCall, type PlanT
 import { addedCall, aliasesAny } from '../graph/plan/call.ts';
 import { home, reshape, Tensor, type Variable, viewRoot } from '../graph/tensor.ts';
 import type { Settings } from './settings.ts';
-import { isEven, isTall, linesOf, wholeRows } from './texels.ts';
+import { isEven, isTall, wholeRows } from './texels.ts';
 import { writingTexture } from './texture_operands.ts';
 import { MOST_COPIES, toTextures } from './to_textures.ts';
 
@@ -75,7 +75,7 @@ const keyOf = (x: Tensor) => `${viewRoot(x).node.id}.${viewRoot(x).index} ${x.sh
 const readsOf = ({ inputs }: PlannedCall, kernel: Kernel | null) =>
   inputs.flatMap((x, i) =>
     x && !kernel?.unread?.includes(kernel.inputs![i])
-      ? [{ x: kernel?.lines ? linesOf(x) : x, i, texture: kernel?.access?.[kernel.inputs![i]] !== undefined }]
+      ? [{ x: kernel?.rowsOf?.(x) ?? x, i, texture: kernel?.access?.[kernel.inputs![i]] !== undefined }]
       : [],
   );
 

@@ -90,10 +90,12 @@ function withLoops(path: string, libs: string): string[] {
 const libs = [...filesIn('lib/'), ...filesIn('software/lib/')].map(read).join('\n');
 const kernels = filesIn('');
 const looping = kernels.flatMap((path) => withLoops(path, libs));
-/** A file of shaders/software is joined to the one of its name. */
-for (const path of filesIn('software/')) {
-  const name = path.replace('software/', '');
-  looping.push(...withLoops(path, `${libs}\n${kernels.includes(name) ? read(name) : ''}`));
+/** A file of shaders/software is joined to the one of its name, and one of shaders/software/quads to both. */
+const larger = filesIn('software/');
+for (const path of [...larger, ...filesIn('software/quads/')]) {
+  const name = /[^/]*$/.exec(path)![0];
+  const above = [...kernels, ...larger].filter((file) => file !== path && /[^/]*$/.exec(file)![0] === name);
+  looping.push(...withLoops(path, [libs, ...above.map(read)].join('\n')));
 }
 
 // ---- graphs of all kernels ----

@@ -1,16 +1,24 @@
 import type { PlanTarget } from '../../src/graph/op.ts';
 import { softwareWith } from '../../src/software/index.ts';
+import { quads as quadKernels } from '../../src/software/quads.ts';
 import type { Settings } from '../../src/software/settings.ts';
 import { device } from '../harness.ts';
 
 /** A GPU. */
 export const GPU: PlanTarget = { softwareAdapter: undefined, software: undefined, workgroupTiles: true };
 
-const LLVMPIPE: Settings = { largeTiles: 2 ** 25, textures: 'storage', quads: false, textureSide: 8192 };
+const LLVMPIPE: Settings = { largeTiles: 2 ** 25, textures: 'storage', quads: null, textureSide: 8192 };
+
+/** Settings, with `true` for the kernels of quads. */
+type Changes = Partial<Omit<Settings, 'quads'> & { quads: Settings['quads'] | boolean }>;
 
 /** The target of a software adapter; by default llvmpipe. */
-export const softwareTarget = (settings: Partial<Settings> = {}): PlanTarget => ({
-  software: softwareWith({ ...LLVMPIPE, ...settings }),
+export const softwareTarget = ({ quads = false, ...settings }: Changes = {}): PlanTarget => ({
+  software: softwareWith({
+    ...LLVMPIPE,
+    ...settings,
+    quads: quads ? (quads === true ? quadKernels : quads) : null,
+  }),
   workgroupTiles: false,
 });
 

@@ -7,7 +7,7 @@
 
 // Own pixels d and those of the neighbour beside, times own taps g and those of the neighbour below.
 fn products(d: mat4x4f, g: mat4x4f, g_below: mat4x4f) -> Blocks {
-  let d_beside = beside(d);
+  let d_beside = from_beside(d);
   return Blocks(g * d, g_below * d, g * d_beside, g_below * d_beside);
 }
 
@@ -56,10 +56,10 @@ fn conv2d_winograd(group: Group, @builtin(local_invocation_index) local: u32) {
     let half = 0.5 * (g0 + g2);
     let u1 = half + g1;
     let u2 = half - g1;
-    let t0 = below(g0);
-    let t1 = below(u1);
-    let t2 = below(u2);
-    let t3 = below(g2);
+    let t0 = from_below(g0);
+    let t1 = from_below(u1);
+    let t2 = from_below(u2);
+    let t3 = from_below(g2);
     let p0 = products(d0 - d2, g0, t0);
     let p1 = products(d1 + d2, u1, t1);
     let p2 = products(d2 - d1, u2, t2);

@@ -15,10 +15,10 @@ fn minus(a: Eight, b: Eight) -> Eight { return Eight(a.a - b.a, a.b - b.b); }
 fn products(d: Eight, z: Eight) -> Blocks {
   let a = transpose(d.a);
   let b = transpose(d.b);
-  let a_beside = transpose(beside(d.a));
-  let b_beside = transpose(beside(d.b));
-  let a_below = below(z.a);
-  let b_below = below(z.b);
+  let a_beside = transpose(from_beside(d.a));
+  let b_beside = transpose(from_beside(d.b));
+  let a_below = from_below(z.a);
+  let b_below = from_below(z.b);
   return Blocks(z.a * a + z.b * b, a_below * a + b_below * b, z.a * a_beside + z.b * b_beside, a_below * a_beside + b_below * b_beside);
 }
 

@@ -1,10 +1,10 @@
-// What the kernels of quads_winograd.wgsl and quads_winograd_filter.wgsl share: how the four invocations of a quad share what they load.
+// What quads_winograd.wgsl and the kernels of ../quads share: how the four invocations of a quad share what they load.
 
 // Blocks of a product: of own images and channels, then with those of the neighbours.
 struct Blocks { own: mat4x4f, below: mat4x4f, beside: mat4x4f, across: mat4x4f }
 
-fn beside(m: mat4x4f) -> mat4x4f { return mat4x4f(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3])); }
-fn below(m: mat4x4f) -> mat4x4f { return mat4x4f(quadSwapY(m[0]), quadSwapY(m[1]), quadSwapY(m[2]), quadSwapY(m[3])); }
+fn from_beside(m: mat4x4f) -> mat4x4f { return mat4x4f(quadSwapX(m[0]), quadSwapX(m[1]), quadSwapX(m[2]), quadSwapX(m[3])); }
+fn from_below(m: mat4x4f) -> mat4x4f { return mat4x4f(quadSwapY(m[0]), quadSwapY(m[1]), quadSwapY(m[2]), quadSwapY(m[3])); }
 
 fn sum(a: Blocks, b: Blocks) -> Blocks { return Blocks(a.own + b.own, a.below + b.below, a.beside + b.beside, a.across + b.across); }
 fn difference(a: Blocks, b: Blocks) -> Blocks { return Blocks(a.own - b.own, a.below - b.below, a.beside - b.beside, a.across - b.across); }

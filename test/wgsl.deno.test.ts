@@ -37,7 +37,7 @@ test('whole numbers lose their suffix where the other side says the type', () =>
   const code = minify(
     'let a = b * 4u + 2u; let c = vec2u(1u, 2u); let d = 1u << (b & 3u); let e = max(0u, 8u);',
   );
-  assert.is(code, 'let a=b*4+2;let e=vec2u(1u,2);let t=1u<<(b&3);let r=max(0u,8);');
+  assert.is(code, 'let a=b*4+2;let e=vec2u(1,2);let t=1u<<(b&3);let r=max(0u,8);');
 });
 
 test('names that the host says, swizzles and attributes stay', () => {

@@ -4,7 +4,7 @@ import filterWgsl from '../../shaders/software/conv2d_filter_gradient.wgsl' with
 import inputWgsl from '../../shaders/software/conv2d_input_gradient.wgsl' with { type: 'text' };
 import imagesWgsl from '../../shaders/software/lib/conv2d_images.wgsl' with { type: 'text' };
 import { MOST_ROUNDS } from '../gpu/target.ts';
-import type { Call, Kernel } from '../graph/op.ts';
+import { type Call, type Kernel, kernelOf, type Op, type PlanTarget } from '../graph/op.ts';
 import { reshape, type Tensor } from '../graph/tensor.ts';
 import type { Shared } from './quads.ts';
 import type { Settings } from './settings.ts';
@@ -71,23 +71,34 @@ export function largeFilterGradient(own: Kernel[], call: Call, settings: Setting
   const [KH, KW, C, O] = call.options.shape as number[];
   const [N, H, W] = dz.shape;
   if (settings.largeTiles === Infinity || O % 16) return own;
-  const { splits, chunk, hasBias } = kernel.uniform!(call) as Record<string, number>;
-  const tiles = (rows: number) =>
-    splits * Math.ceil((KH * KW * C) / rows) * (O / 16) + splits * hasBias * (O / 4);
+  const { splits: most, hasBias } = kernel.uniform!(call) as Record<string, number>;
+  const invocations = (splits: number, rows: number) =>
+    splits * (Math.ceil((KH * KW * C) / rows) * (O / 16) + hasBias * (O / 4));
   const more = [filterWgsl, imagesWgsl];
-  // A split of the large tile is at least four images.
+  // A split of the large tile is at least four images: often fewer sums than a GPU needs.
   if (C % 16 === 0 && N % 4 === 0 && H * W <= MOST_TERMS) {
-    const images = Math.ceil(N / 4 / splits) * (H * (W + 2) + 2);
+    const fours = Math.ceil(N / 4 / most);
+    const splits = Math.ceil(N / 4 / fours);
     return [
       {
         ...onOperands(kernel, call, dz.size * KH * KW * C, settings, { more }).kernel,
         entry: 'conv2d_filter_gradient_16x16',
-        rounds: () => Math.max(Math.ceil((chunk * W) / 4), images) + 32,
-        invocations: () => tiles(16),
+        uniform: (c) => ({ ...kernel.uniform!(c), splits }),
+        rounds: () => fours * (H * (W + 2) + 2) + 32,
+        invocations: () => invocations(splits, 16),
       },
     ];
   }
   if (C % 8 === 0) return own;
   const narrow = onOperands(kernel, call, 0, settings, { more }).kernel;
-  return [{ ...narrow, entry: 'conv2d_filter_gradient_narrow_12x16', invocations: () => tiles(12) }];
+  const entry = 'conv2d_filter_gradient_narrow_12x16';
+  return [{ ...narrow, entry, invocations: () => invocations(most, 12) }];
+}
+
+/** Adds up only the sums that the kernel of the filter's gradient writes. */
+export function writtenSums([own]: Kernel[], call: Call, target: PlanTarget): Kernel[] {
+  const { node } = call.inputs[0]!;
+  if (!node.op) return [own];
+  const { uniform } = kernelOf(node.op as Op, node, target);
+  return [{ ...own, uniform: (c) => ({ ...own.uniform!(c), splits: uniform!(node).splits }) }];
 }

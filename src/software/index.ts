@@ -9,7 +9,14 @@ import type { SoftwareAdapter } from '../gpu/target.ts';
 import type { Call, Kernel, Software } from '../graph/op.ts';
 import { attentionInTextures } from './attention.ts';
 import { largePartial, largeWeights } from './contrast.ts';
-import { convolutionOf, isLarge, largeFilterGradient, largeForward, largeInputGradient } from './conv2d.ts';
+import {
+  convolutionOf,
+  isLarge,
+  largeFilterGradient,
+  largeForward,
+  largeInputGradient,
+  writtenSums,
+} from './conv2d.ts';
 import { largeProduct } from './matmul.ts';
 import type { Shared } from './quads.ts';
 import { type Abilities, type Settings, settingsOf } from './settings.ts';
@@ -52,10 +59,11 @@ export function softwareWith(settings: Settings): Software & { settings: Setting
     isLarge: (result) => isLarge(result, settings),
     convolution: convolutionOf(settings),
   };
-  return {
+  const software: Software & { settings: Settings } = {
     settings,
     kernels({ name }, call, own) {
       if (!isMadeOf(own[0], gridWgsl)) return own;
+      if (name === 'conv2dSumPartials') return writtenSums(own, call, { software });
       const quads = settings.quads?.choices.get(name)?.(own[0], call, shared);
       return quads ? [quads] : (CHOICES.get(name)?.(own, call, settings) ?? own);
     },
@@ -63,6 +71,7 @@ export function softwareWith(settings: Settings): Software & { settings: Setting
     pool: () => texturePool(settings),
     movesOf: (dispatches, external) => movesOf(dispatches, external, settings),
   };
+  return software;
 }
 
 /** Kernels and passes for a device. */

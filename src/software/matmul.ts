@@ -22,11 +22,13 @@ export function largeProduct(own: Kernel[], call: Call, settings: Settings): Ker
     kernel,
     new Map([resultNumbersWgsl, resultBufferWgsl].map((text) => [text, [result]])),
   );
-  const on = onOperands({ ...kernel, source }, call, work, settings, { more: [largeWgsl], quads: true });
+  const tall = (m * n >= TALL_FROM && settings.quads?.matmulWgsl) || '';
+  const more = [largeWgsl, tall];
+  const on = onOperands({ ...kernel, source }, call, work, settings, { more, quads: true });
   // Buffers are read by whole vec4s.
   if (!on.inTextures && !whole) return own;
   // Where quads share the rows of A, more rows cost little.
-  const rows = on.quads && m * n >= TALL_FROM ? 32 : 16;
+  const rows = on.quads && tall ? 32 : 16;
   return [
     {
       ...on.kernel,

@@ -10,7 +10,8 @@ import rowSumsWgsl from '../../shaders/software/lib/sums_quad.wgsl' with { type:
 import forwardWgsl from '../../shaders/software/quads/conv2d.wgsl' with { type: 'text' };
 import filterWgsl from '../../shaders/software/quads/conv2d_filter_gradient.wgsl' with { type: 'text' };
 import inputWgsl from '../../shaders/software/quads/conv2d_input_gradient.wgsl' with { type: 'text' };
-import type { Call, Kernel, Op } from '../graph/op.ts';
+import matmulWgsl from '../../shaders/software/quads/matmul.wgsl' with { type: 'text' };
+import type { Call, Kernel } from '../graph/op.ts';
 import type { Tensor } from '../graph/tensor.ts';
 
 /** What these kernels share with those of index.ts, which passes it. */
@@ -98,24 +99,12 @@ const winogradFilter: Choice = (own, call, { convolution }) => {
   };
 };
 
-/** Adds up only the sums that {@link winogradFilter} writes. */
-const filterSums: Choice = (own, call, shared) => {
-  const { node } = call.inputs[0]!;
-  const { kernel } = (node.op ?? {}) as Partial<Op>;
-  if (typeof kernel !== 'function') return null;
-  const gradient = winogradFilter([kernel(node, {})].flat()[0], node, shared);
-  if (!gradient) return null;
-  const { splits } = gradient.uniform!(node);
-  return { ...own, uniform: (c) => ({ ...own.uniform!(c), splits }) };
-};
-
 /** By name of op. */
 const choices = new Map<string, Choice>([
   ['conv2d', winograd('forward', forwardWgsl)],
   ['conv2dInputGradient', winograd('input', inputWgsl)],
   ['convTranspose2d', winograd('input', inputWgsl)],
   ['conv2dFilterGradient', winogradFilter],
-  ['conv2dSumPartials', filterSums],
   ['softmax', rows],
   ['softmaxGradient', rows],
   ['logSoftmax', rows],
@@ -131,6 +120,6 @@ const choices = new Map<string, Choice>([
   ['l2NormalizeGradient', rows],
 ]);
 
-/** What only these adapters run: kernels by name of op, and `four_of_a` by quads. */
-export const quads = { choices, foursWgsl };
+/** What only these adapters run: kernels by name of op, `four_of_a` by quads, and `matmul_32x16`. */
+export const quads = { choices, foursWgsl, matmulWgsl };
 export type Quads = typeof quads;

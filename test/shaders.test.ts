@@ -84,8 +84,9 @@ function sourcesOf(path: string, files = written, quads = false): string[] {
   const code = parts.map((name) => written[name]).join('\n');
   const lib = (...names: string[]) =>
     names.map((name) => files[`shaders/lib/${name}.wgsl`] ?? files[`shaders/software/lib/${name}.wgsl`]);
-  const winograd = name === 'conv2d_filter_gradient.wgsl' ? [] : lib('quads_winograd');
-  const inQuads = path.includes('/quads/') ? [...lib('quads_shared'), ...winograd] : [];
+  const convolutions =
+    name === 'conv2d_filter_gradient.wgsl' ? ['quads_shared'] : ['quads_shared', 'quads_winograd'];
+  const inQuads = path.includes('/quads/conv2d') ? lib(...convolutions) : [];
   const shared = [...parts.map((name) => files[name]), ...inQuads].join('\n');
   const rows = lib('rows', quads ? 'sums_quad' : 'sums_workgroup').join('\n');
   const columns = lib(quads ? 'sums_columns_quad' : 'sums_columns')[0];

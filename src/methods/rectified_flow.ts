@@ -43,7 +43,7 @@ export const rectifiedFlow = {
     'predict the velocity along straight lines from images to noise; generate and invert along the flow',
   data: 'images',
   views: 0,
-  defaults: { epochs: 6, batch: 32, learningRate: 4e-3 },
+  defaults: { epochs: 7, batch: 32, learningRate: 4e-3 },
   hyperparameters,
   build(setting) {
     const { seed, hyperparameters: own } = setting;

@@ -45,7 +45,7 @@ const SAMPLES = 2000;
 const PICTURES = 12;
 /** Of a trajectory: DDIM's, and Heun's, which evaluates the network twice. */
 const STEPS: Readonly<Record<string, { samples: number; inversion: number }>> = {
-  DDPM: { samples: 50, inversion: 20 },
+  DDPM: { samples: 100, inversion: 20 },
   'rectified flow': { samples: 25, inversion: 10 },
 };
 /** Times that the middle block sees. */

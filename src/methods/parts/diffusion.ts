@@ -82,16 +82,50 @@ interface OnTheWay {
   t: Tensor;
 }
 
+/** The velocity of a sample on its way to noise: `v = signal eps - noise x_0`, Salimans & Ho 2022, arXiv 2202.00512, Appendix D. */
+export const velocity = (x0: Tensor, eps: Tensor, { signal, noise }: Moment<Tensor>): Tensor =>
+  noised(eps, mul(x0, -1), signal, noise);
+
+/** The noise in x_t that its velocity implies: `eps = noise x_t + signal v`. */
+export const noiseOf = (xt: Tensor, v: Tensor, { signal, noise }: Moment<Tensor>): Tensor =>
+  noised(v, xt, signal, noise);
+
 /**
- * A batch of DDPM's training: data noised to random t = 1 ... T, chosen by the seed and the step. Each t is drawn at most once, if T
- * allows, else about equally often: the loss of a batch then varies less than with independent times, of which each is as likely.
+ * 1000 of the times 1 ... T, some of them several times: ln(noise / signal) is N(-.5, 1.2) there. These are the noise levels of Karras et
+ * al. 2022, arXiv 2206.00364, Table 1, for data of deviation .5.
  */
-export function diffused(alphaBar: Float64Array, x0: Tensor, seed: number, step: Scalar): OnTheWay {
+export function middleTimes(alphaBar: Float64Array): number[] {
+  const ratio = Array.from(alphaBar, (share) => Math.log((1 - share) / share) / 2);
+  // The integral of the density up to each time.
+  let integral = 0;
+  const upTo = ratio.map((at, t) => {
+    if (t > 1) integral += Math.exp(-(((at + 0.5) / 1.2) ** 2) / 2) * (at - ratio[t - 1]);
+    return integral;
+  });
+  return Array.from({ length: 1000 }, (_, i) =>
+    Math.max(
+      1,
+      upTo.findIndex((share) => share >= ((i + 0.5) / 1000) * integral),
+    ),
+  );
+}
+
+/**
+ * A batch of DDPM's training: data noised to random times, chosen by the seed and the step. Each time is drawn at most once, if there are
+ * enough, else about equally often: the loss of a batch then varies less than with independent times, of which each is as likely.
+ * @param times default: 1 ... T
+ */
+export function diffused(
+  alphaBar: Float64Array,
+  x0: Tensor,
+  seed: number,
+  step: Scalar,
+  times: readonly number[] = Array.from({ length: alphaBar.length - 1 }, (_, i) => 1 + i),
+): OnTheWay & Moment<Tensor> {
   const [N] = x0.shape;
-  const T = alphaBar.length - 1;
-  const rows = T * Math.ceil(N / T);
+  const rows = times.length * Math.ceil(N / times.length);
   const table = Float32Array.from({ length: rows * 3 }, (_, at) => {
-    const { t, signal, noise } = momentAt(alphaBar, 1 + (Math.floor(at / 3) % T));
+    const { t, signal, noise } = momentAt(alphaBar, times[Math.floor(at / 3) % times.length]);
     return [t, signal, noise][at % 3];
   });
   const order = permutation(rows, { seed: timesOf(seed), epoch: step });
@@ -100,7 +134,7 @@ export function diffused(alphaBar: Float64Array, x0: Tensor, seed: number, step:
     reshape(slice(drawn, { starts: [0, column], sizes: [N, 1] }), [N]),
   );
   const eps = noiseLike(x0, seed, step);
-  return { xt: noised(x0, eps, signal, noise), eps, t };
+  return { xt: noised(x0, eps, signal, noise), eps, t, signal, noise };
 }
 
 /**
@@ -154,12 +188,13 @@ export function heunStep(v: Denoiser, x: Tensor, from: Tensor, to: Tensor): Tens
 const LEAST_SIGNAL = 1e-5;
 
 /**
- * DDIM of a network that predicts eps: T steps or any smaller number of them, evenly spaced.
+ * DDIM: T steps or any smaller number of them, evenly spaced.
+ * @param predict eps of x [N, ...] at times t [N], and the signal and the noise then, [N]
  * @param clip the largest number in the data: what eps implies is clipped to it when sampling, not when inverting. Default: none
  */
 export function ddim(
   alphaBar: Float64Array,
-  predict: Denoiser,
+  predict: (x: Tensor, t: Tensor, at: Moment<Tensor>) => Tensor,
   clip?: number,
 ): Pick<Generator, 'mostSteps' | 'moments' | 'move'> {
   let last = alphaBar.length - 1;
@@ -169,7 +204,9 @@ export function ddim(
     moments: (steps) =>
       Array.from({ length: steps + 1 }, (_, i) => momentAt(alphaBar, Math.round((i * last) / steps))),
     move(x, from, to, towards) {
-      const eps = predict(x, mul(constant(1, [x.shape[0]]), from.t));
+      const each = (value: Tensor) => mul(constant(1, [x.shape[0]]), value);
+      const at = { t: each(from.t), signal: each(from.signal), noise: each(from.noise) };
+      const eps = predict(x, at.t, at);
       return ddimStep(x, eps, from, to, towards === 'data' ? clip : undefined);
     },
   };

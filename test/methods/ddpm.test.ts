@@ -6,6 +6,7 @@ import { test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 import { generatesBars } from './generators.ts';
+import { trainOnBars } from './images.ts';
 
 export const study = {
   method: ddpm,
@@ -26,6 +27,17 @@ test('it learns to generate bars, and to invert them', () => generatesBars(ddpm,
   training: true,
   timeout: 180_000,
 });
+
+test(
+  'as in the paper, it predicts the noise itself: the loss begins near 1, that of no prediction, and falls',
+  async () => {
+    const hyperparameters = { width: 16, timesteps: 200, cosine: 0, velocity: 0 };
+    const numbers = await trainOnBars(ddpm, { steps: 40, learningRate: 8e-3, hyperparameters });
+    const [first, last] = [numbers[0].loss, numbers.at(-1)!.loss];
+    assert.ok(Math.abs(first - 1) < 0.2 && last < 0.7 * first, `${first} to ${last}`);
+  },
+  { training: true, timeout: 180_000 },
+);
 
 test('errors', () => {
   throws(

@@ -10,9 +10,12 @@ import {
   diffused,
   type Generator,
   heunFlow,
+  middleTimes,
+  noiseOf,
   noiseSchedule,
   onLines,
   trajectory,
+  velocity,
 } from '../../../src/methods/parts/diffusion.ts';
 import { add, div, equal, mul, sub } from '../../../src/ops/binary.ts';
 import { sum } from '../../../src/ops/reduce.ts';
@@ -98,6 +101,50 @@ test('schedules: the linear one of DDPM, scaled with T; the cosine one follows i
       if (kind === 'linear') assert.ok(all[T] < 1e-4, `${T}: ${all[T]}`);
     }
   }
+});
+
+test('middle times: ln(noise / signal) is N(-.5, 1.2) on either schedule', () => {
+  for (const kind of ['linear', 'cosine'] as const) {
+    const alphaBar = noiseSchedule(kind, 1000);
+    const times = middleTimes(alphaBar);
+    assert.is(times.length, 1000);
+    assert.ok(times.every((t, i) => Number.isInteger(t) && t >= (times[i - 1] ?? 1) && t <= 1000));
+    const ratios = times.map((t) => Math.log((1 - alphaBar[t]) / alphaBar[t]) / 2).sort((a, b) => a - b);
+    // Quantiles of the normal distribution; the steps of a schedule are coarse at its ends.
+    const quantiles = { 158: -1.7, 500: -0.5, 841: 0.7 };
+    close(
+      Object.keys(quantiles).map((i) => ratios[Number(i)]),
+      Object.values(quantiles),
+      { abs: 0.03 },
+    );
+  }
+  // Fewer times than 1000 are drawn several times.
+  const few = middleTimes(noiseSchedule('cosine', 20));
+  assert.is(few.length, 1000);
+  assert.ok(few[0] >= 1 && few[999] <= 20);
+});
+
+test('a velocity: signal eps - noise x_0, and it implies the noise in x_t', async () => {
+  const [N, T] = [33, 50];
+  const alphaBar = noiseSchedule('cosine', T);
+  const x = random(freshSeed()).normal(2 * N);
+  const found = await evaluate(
+    { x: input([N, 2]), step: scalar('u32') },
+    ({ x, step }) => {
+      const { xt, eps, ...at } = diffused(alphaBar, x, 3, step);
+      const v = velocity(x, eps, at);
+      return { ...at, eps, v, again: noiseOf(xt, v, at) };
+    },
+    { x, step: 4 },
+  );
+  const { eps, v, again, signal, noise } = found;
+  const row = (i: number) => Math.floor(i / 2);
+  close(
+    v,
+    v.map((_, i) => signal[row(i)] * eps[i] - noise[row(i)] * x[i]),
+    { rel: 1e-5, abs: 1e-5 },
+  );
+  close(again, eps, { rel: 1e-5, abs: 1e-5 });
 });
 
 test('a batch to train on: all t equally often, x_t of the schedule, normal eps', async () => {

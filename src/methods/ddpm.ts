@@ -5,15 +5,7 @@ import { mean } from '../ops/reduce.ts';
 import { square } from '../ops/unary.ts';
 import { type ImageMethod, SWITCH } from './method.ts';
 import { imageDenoiser, MOMENTUM, UNET_WIDTH } from './parts/denoisers.ts';
-import {
-  ddim,
-  diffused,
-  type Moment,
-  middleTimes,
-  noiseOf,
-  noiseSchedule,
-  velocity,
-} from './parts/diffusion.ts';
+import { ddim, diffused, type Moment, noiseOf, noiseSchedule, velocity } from './parts/diffusion.ts';
 import { generatorPanels } from './parts/generator_panels.ts';
 
 const hyperparameters = {
@@ -43,9 +35,8 @@ export function ddpmLoss(predicted: Tensor, noise: Tensor): Tensor {
 /**
  * DDPM: a U-Net predicts the noise in noised images. Samples are drawn by DDIM (Song et al. 2020, arXiv 2010.02502), whose inverse leads
  * from images to noise. `timesteps`: T; `cosine`: the schedule of Nichol and Dhariwal 2021 (arXiv 2102.09672) instead of the paper's linear
- * one; `velocity`: the U-Net predicts v, which implies the noise (Salimans and Ho 2022, arXiv 2202.00512), mostly at the middle noise
- * levels of Karras et al. 2022 (arXiv 2206.00364), instead of the noise itself at times that are all as likely, as in the paper; `width`:
- * channels of the U-Net; `momentum` of the average of the weights that samples are drawn with (.9999 in the paper, for 800,000 steps).
+ * one; `velocity`: the U-Net predicts v, which implies the noise (Salimans and Ho 2022, arXiv 2202.00512), instead of the noise itself, as in
+ * the paper; `width`: channels of the U-Net; `momentum` of the average of the weights that samples are drawn with (.9999 in the paper, for 800,000 steps).
  */
 export const ddpm = {
   title: 'Denoising diffusion (DDPM)',
@@ -54,13 +45,12 @@ export const ddpm = {
   summary: 'predict the noise in noised images; generate images from noise, and invert images to noise',
   data: 'images',
   views: 0,
-  defaults: { epochs: 8, batch: 32, learningRate: 4e-3 },
+  defaults: { epochs: 10, batch: 32, learningRate: 4e-3 },
   hyperparameters,
   build(setting) {
     const { seed, hyperparameters: own } = setting;
     const { network, average, units, recipe } = imageDenoiser(ddpm, setting, { ...own, seen: 50 });
     const alphaBar = noiseSchedule(own.cosine ? 'cosine' : 'linear', own.timesteps);
-    const times = own.velocity ? middleTimes(alphaBar) : undefined;
     const noiseIn = (x: Tensor, t: Tensor, at: Moment<Tensor>) =>
       own.velocity ? noiseOf(x, average(x, t), at) : average(x, t);
     const generator = { ...units, ...ddim(alphaBar, noiseIn, 1) };
@@ -68,7 +58,7 @@ export const ddpm = {
       ...{ ...recipe, generator },
       loss({ x, step }) {
         const x0 = units.scaled(x);
-        const { xt, eps, ...at } = diffused(alphaBar, x0, seed, step, times);
+        const { xt, eps, ...at } = diffused(alphaBar, x0, seed, step);
         return ddpmLoss(network(xt, at.t), own.velocity ? velocity(x0, eps, at) : eps);
       },
       panels: generatorPanels(generator, seed, 20),

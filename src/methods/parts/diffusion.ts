@@ -91,41 +91,20 @@ export const noiseOf = (xt: Tensor, v: Tensor, { signal, noise }: Moment<Tensor>
   noised(v, xt, signal, noise);
 
 /**
- * 1000 of the times 1 ... T, some of them several times: ln(noise / signal) is N(-.5, 1.2) there. These are the noise levels of Karras et
- * al. 2022, arXiv 2206.00364, Table 1, for data of deviation .5.
- */
-export function middleTimes(alphaBar: Float64Array): number[] {
-  const ratio = Array.from(alphaBar, (share) => Math.log((1 - share) / share) / 2);
-  // The integral of the density up to each time.
-  let integral = 0;
-  const upTo = ratio.map((at, t) => {
-    if (t > 1) integral += Math.exp(-(((at + 0.5) / 1.2) ** 2) / 2) * (at - ratio[t - 1]);
-    return integral;
-  });
-  return Array.from({ length: 1000 }, (_, i) =>
-    Math.max(
-      1,
-      upTo.findIndex((share) => share >= ((i + 0.5) / 1000) * integral),
-    ),
-  );
-}
-
-/**
- * A batch of DDPM's training: data noised to random times, chosen by the seed and the step. Each time is drawn at most once, if there are
- * enough, else about equally often: the loss of a batch then varies less than with independent times, of which each is as likely.
- * @param times default: 1 ... T
+ * A batch of DDPM's training: data noised to random t = 1 ... T, chosen by the seed and the step. Each t is drawn at most once, if T
+ * allows, else about equally often: the loss of a batch then varies less than with independent times, of which each is as likely.
  */
 export function diffused(
   alphaBar: Float64Array,
   x0: Tensor,
   seed: number,
   step: Scalar,
-  times: readonly number[] = Array.from({ length: alphaBar.length - 1 }, (_, i) => 1 + i),
 ): OnTheWay & Moment<Tensor> {
   const [N] = x0.shape;
-  const rows = times.length * Math.ceil(N / times.length);
+  const T = alphaBar.length - 1;
+  const rows = T * Math.ceil(N / T);
   const table = Float32Array.from({ length: rows * 3 }, (_, at) => {
-    const { t, signal, noise } = momentAt(alphaBar, times[Math.floor(at / 3) % times.length]);
+    const { t, signal, noise } = momentAt(alphaBar, 1 + (Math.floor(at / 3) % T));
     return [t, signal, noise][at % 3];
   });
   const order = permutation(rows, { seed: timesOf(seed), epoch: step });

@@ -10,7 +10,6 @@ import {
   diffused,
   type Generator,
   heunFlow,
-  middleTimes,
   noiseOf,
   noiseSchedule,
   onLines,
@@ -101,27 +100,6 @@ test('schedules: the linear one of DDPM, scaled with T; the cosine one follows i
       if (kind === 'linear') assert.ok(all[T] < 1e-4, `${T}: ${all[T]}`);
     }
   }
-});
-
-test('middle times: ln(noise / signal) is N(-.5, 1.2) on either schedule', () => {
-  for (const kind of ['linear', 'cosine'] as const) {
-    const alphaBar = noiseSchedule(kind, 1000);
-    const times = middleTimes(alphaBar);
-    assert.is(times.length, 1000);
-    assert.ok(times.every((t, i) => Number.isInteger(t) && t >= (times[i - 1] ?? 1) && t <= 1000));
-    const ratios = times.map((t) => Math.log((1 - alphaBar[t]) / alphaBar[t]) / 2).sort((a, b) => a - b);
-    // Quantiles of the normal distribution; the steps of a schedule are coarse at its ends.
-    const quantiles = { 158: -1.7, 500: -0.5, 841: 0.7 };
-    close(
-      Object.keys(quantiles).map((i) => ratios[Number(i)]),
-      Object.values(quantiles),
-      { abs: 0.03 },
-    );
-  }
-  // Fewer times than 1000 are drawn several times.
-  const few = middleTimes(noiseSchedule('cosine', 20));
-  assert.is(few.length, 1000);
-  assert.ok(few[0] >= 1 && few[999] <= 20);
 });
 
 test('a velocity: signal eps - noise x_0, and it implies the noise in x_t', async () => {

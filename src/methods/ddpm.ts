@@ -45,7 +45,7 @@ export const ddpm = {
   summary: 'predict the noise in noised images; generate images from noise, and invert images to noise',
   data: 'images',
   views: 0,
-  defaults: { epochs: 10, batch: 32, learningRate: 4e-3 },
+  defaults: { epochs: 9, batch: 32, learningRate: 4e-3 },
   hyperparameters,
   build(setting) {
     const { seed, hyperparameters: own } = setting;

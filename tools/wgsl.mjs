@@ -86,12 +86,12 @@ function shortNames() {
   return ['', ...upper, ...'0123456789'].flatMap((last) => letters.map((first) => first + last));
 }
 
-/** The path of the file that one under software/ is joined to. */
+/** The path of the file that one under software/ or software/quads/ is joined to. */
 const nameOf = (path) => path.replace(/software\/(quads\/)?/, '');
 
 /**
  * Minifies WGSL files of which a shader is one, joined with any under lib/; a file under software/ is joined with the one of its
- * name besides. Each word gets one new name in all files. Two words may get the same one where no scope has both: what is
+ * name besides, and one under software/quads/ with both. Each word gets one new name in all files. Two words may get the same one where no scope has both: what is
  * declared outside of functions is alone with its name in its file and that joined to it, or in all files if that is under lib/; what is declared in functions, in each of them; fields, in their types. A
  * word keeps its name where the host says it (as it does the fields of uniform blocks), where it may be a swizzle, and where any file uses it without declaring it
  * (WGSL's own, or a line of the host's).

@@ -34,9 +34,10 @@ export function ddpmLoss(predicted: Tensor, noise: Tensor): Tensor {
 
 /**
  * DDPM: a U-Net predicts the noise in noised images. Samples are drawn by DDIM (Song et al. 2020, arXiv 2010.02502), whose inverse leads
- * from images to noise. `timesteps`: T; `cosine`: the schedule of Nichol and Dhariwal 2021 (arXiv 2102.09672) instead of the paper's linear
- * one; `velocity`: the U-Net predicts v, which implies the noise (Salimans and Ho 2022, arXiv 2202.00512), instead of the noise itself, as in
- * the paper; `width`: channels of the U-Net; `momentum` of the average of the weights that samples are drawn with (.9999 in the paper, for 800,000 steps).
+ * from images to noise. `timesteps`: T; `cosine`: the schedule of Nichol and Dhariwal 2021 (arXiv 2102.09672), 0: the paper's linear one;
+ * `velocity`: the U-Net predicts v, which implies the noise (Salimans and Ho 2022, arXiv 2202.00512), 0: the noise itself, as in the paper;
+ * `width`: channels of the U-Net; `momentum` of the average of the weights that samples are drawn with (.9999 in the paper, for 800,000
+ * steps). `cosine`, `velocity` and the 9 epochs are what made samples better (docs/decisions.md, "Diffusion and flows").
  */
 export const ddpm = {
   title: 'Denoising diffusion (DDPM)',

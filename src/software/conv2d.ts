@@ -96,7 +96,7 @@ export function largeFilterGradient(own: Kernel[], call: Call, settings: Setting
 }
 
 /** Adds up only the sums that the kernel of the filter's gradient writes. */
-export function writtenSums([own]: Kernel[], call: Call, target: PlanTarget): Kernel[] {
+export function writtenSums([own]: Kernel[], call: Call, _: Settings, target: PlanTarget): Kernel[] {
   const { node } = call.inputs[0]!;
   if (!node.op) return [own];
   const { uniform } = kernelOf(node.op as Op, node, target);

@@ -6,7 +6,7 @@ import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import columnSumsWgsl from '../../shaders/lib/sums_columns.wgsl' with { type: 'text' };
 import rowSumsWgsl from '../../shaders/lib/sums_workgroup.wgsl' with { type: 'text' };
 import type { SoftwareAdapter } from '../gpu/target.ts';
-import type { Call, Kernel, Software } from '../graph/op.ts';
+import type { Call, Kernel, PlanTarget, Software } from '../graph/op.ts';
 import { attentionInTextures } from './attention.ts';
 import { largePartial, largeWeights } from './contrast.ts';
 import {
@@ -26,7 +26,7 @@ import { movesOf, throughTextures } from './textures.ts';
 import { largeTopK } from './top_k.ts';
 
 /** The kernels of a call, derived from the op's own; the default is first. */
-type Choice = (own: Kernel[], call: Call, settings: Settings) => Kernel[];
+type Choice = (own: Kernel[], call: Call, settings: Settings, target: PlanTarget) => Kernel[];
 
 /** A product of the logistic probe, for 12 lanes, its operands read as textures where that is worth it. */
 const probe: Choice = (own, call, settings) => [
@@ -41,6 +41,7 @@ const CHOICES = new Map<string, Choice>([
   ['conv2dInputGradient', largeInputGradient],
   ['convTranspose2d', largeInputGradient],
   ['conv2dFilterGradient', largeFilterGradient],
+  ['conv2dSumPartials', writtenSums],
   ['contrastPartial', largePartial],
   ['contrastWeights', largeWeights],
   ['attention', attentionInTextures],
@@ -56,6 +57,7 @@ export function softwareWith(settings: Settings): Software & { settings: Setting
   const shared: Shared = {
     sums: (own, axis, quad) =>
       withQuads(replaced(own, new Map([[axis === 'rows' ? rowSumsWgsl : columnSumsWgsl, [quad]]]))),
+    largeTiles: settings.largeTiles < Infinity,
     isLarge: (result) => isLarge(result, settings),
     convolution: convolutionOf(settings),
   };
@@ -63,9 +65,8 @@ export function softwareWith(settings: Settings): Software & { settings: Setting
     settings,
     kernels({ name }, call, own) {
       if (!isMadeOf(own[0], gridWgsl)) return own;
-      if (name === 'conv2dSumPartials') return writtenSums(own, call, { software });
       const quads = settings.quads?.choices.get(name)?.(own[0], call, shared);
-      return quads ? [quads] : (CHOICES.get(name)?.(own, call, settings) ?? own);
+      return quads ? [quads] : (CHOICES.get(name)?.(own, call, settings, { software }) ?? own);
     },
     rewrite: (calls, target, buffers) => throughTextures(calls, target, buffers, settings),
     pool: () => texturePool(settings),

@@ -18,7 +18,9 @@ import type { Tensor } from '../graph/tensor.ts';
 export interface Shared {
   /** The source of a kernel with the WGSL of sums by rows or columns replaced by that of quads. */
   sums: (own: Kernel, axis: 'rows' | 'columns', quad: string) => string[];
-  /** Whether a convolution's result [N, H, W, C] is worth large tiles. */
+  /** Whether there are large tiles at all. */
+  largeTiles: boolean;
+  /** Whether a convolution's result [N, H, W, C] is worth them. */
   isLarge: (result: Tensor) => boolean;
   /** Completes a convolution of so many multiply-adds: its images are read by lines, its filter by taps. */
   convolution: (own: Kernel, call: Call, pass: Pass, work: number, quads: string[]) => Kernel;
@@ -81,11 +83,11 @@ const winograd =
 const ENOUGH_QUADS = 512;
 
 /** `conv2d_filter_gradient_winograd`: a quad makes a line of taps of 16 channels x 16 out channels. */
-const winogradFilter: Choice = (own, call, { convolution }) => {
+const winogradFilter: Choice = (own, call, { convolution, largeTiles }) => {
   const [, dz] = call.inputs as Tensor[];
   const [, , C, O] = call.options.shape as number[];
   const [N, H, W] = dz.shape;
-  const work = C % 8 || O % 8 || N % 8 ? 0 : winogradWork(own, call);
+  const work = !largeTiles || C % 8 || O % 8 || N % 8 ? 0 : winogradWork(own, call);
   if (!work) return null;
   const quads = 3 * Math.ceil(C / 16) * Math.ceil(O / 16);
   const { splits: most, hasBias } = own.uniform!(call) as Record<string, number>;

@@ -159,7 +159,7 @@ for (const c of [
   { x: [17, 13, 11, 16], filter: [3, 3, 32], options: { stride: [1, 2], padding: 1, activation: 'relu' } },
   { x: [31, 14, 14, 32], filter: [3, 3, 16], options: { padding: 1 } },
   { x: [33, 12, 12, 1], filter: [3, 3, 16], options: { padding: 1, activation: 'relu' } },
-  // Odd channels get zeros behind them.
+  // Where quads are fast, the last strip of four pixels begins within the one before it, and channels are not whole tiles.
   { x: [24, 6, 7, 40], filter: [3, 3, 40], options: { padding: 1, activation: 'relu' } },
   {
     x: [32, 3, 14, 16],
@@ -168,6 +168,7 @@ for (const c of [
     padding: [1, 1, 1, 1],
     bias: false,
   },
+  // Odd channels get zeros behind them.
   { x: [17, 13, 11, 31], filter: [3, 3, 33], options: { padding: 1, activation: 'relu' } },
   { x: [16, 11, 13, 7], filter: [3, 2, 65], options: { stride: 2, padding: [1, 0, 2, 1] }, bias: false },
   { x: [18, 14, 13, 16], filter: [3, 3, 13], options: { padding: 1, activation: 'relu' } },

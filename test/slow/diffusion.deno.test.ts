@@ -48,7 +48,7 @@ for (const [method, trip] of [
 /** Samples that are compared with as many test images. */
 const SAMPLES = 2000;
 /** Of a trajectory: DDIM's, and Heun's, which looks at the network twice. */
-const STEPS = { ddpm: 100, rectifiedFlow: 25 };
+const STEPS = { ddpm: 50, rectifiedFlow: 25 };
 
 test(
   'samples of the default runs are at most half as far from test images as a Gaussian of pixels is, by h of the default encoder',

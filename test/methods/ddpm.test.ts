@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { input } from '../../src/graph/tensor.ts';
 import { ddpm, ddpmLoss } from '../../src/methods/ddpm.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -10,7 +10,9 @@ import { trainOnBars } from './images.ts';
 
 export const study = {
   method: ddpm,
-  without: 'it generates images from noise: test/slow/diffusion.deno.test.ts trains it',
+  order: 250,
+  protocol: { epochs: 9, batch: 32, learningRate: 4e-3 },
+  cases: [{ seeds: [0], gates: [over('untrained', 'linearProbe', 0.02)] }],
 } satisfies MethodStudy<typeof ddpm>;
 
 test('the loss and its gradients', async () => {

@@ -1,6 +1,6 @@
 import { input } from '../../src/graph/tensor.ts';
 import { rectifiedFlow, rectifiedFlowLoss } from '../../src/methods/rectified_flow.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
@@ -8,7 +8,9 @@ import { generatesBars } from './generators.ts';
 
 export const study = {
   method: rectifiedFlow,
-  without: 'it generates images from noise: test/slow/diffusion.deno.test.ts trains it',
+  order: 251,
+  protocol: { epochs: 7, batch: 32, learningRate: 4e-3 },
+  cases: [{ seeds: [0], gates: [over('untrained', 'linearProbe', 0.02)] }],
 } satisfies MethodStudy<typeof rectifiedFlow>;
 
 test('the loss and its gradients', async () => {

@@ -5,16 +5,31 @@ import { buildMethod } from '../../src/methods/method.ts';
 import { nepa, nepaLoss } from '../../src/methods/nepa.ts';
 import { ownCollapses } from '../../src/metrics/alarm.ts';
 import { vitEncoder } from '../../src/nn/index.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type Bound, type MethodStudy, numberOf } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 import { drawn, trainOnBars } from './images.ts';
 
+/** How far the mean cosine of predictions exceeds at least that of the mean embedding of each place, which needs no image. */
+const beyondMean: Bound = [
+  'cosine beyond the mean embedding',
+  (run) => -numberOf(run, 'loss')! - Math.sqrt(1 - numberOf(run, 'targetSpread')! ** 2),
+  0.15,
+];
+
 export const study = {
   method: nepa,
   order: 247,
-  without: 'its batches are images as they are: its own protocol',
+  protocol: { encoder: 'vit-coarse-causal', epochs: 10, batch: 64, learningRate: 1e-2 },
+  cases: [
+    { seeds: [0], gates: [beyondMean] },
+    {
+      variant: 'no stop-gradient',
+      hyperparameters: { stopGradient: 0 },
+      ...{ seeds: [0, 1, 2], expected: ['target'] },
+    },
+  ],
 } satisfies MethodStudy<typeof nepa>;
 
 const { l2Normalize, mean, mul, slice, sum } = reference;

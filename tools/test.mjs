@@ -118,7 +118,7 @@ function slowTests(names) {
   return denoTests(names.length ? names.map((name) => `test/slow/${name}`) : ['test/slow/'], env);
 }
 
-const trainings = () => browserTests(['test/methods/', '--trainings=only'], setUpBrowser());
+const trainings = () => browserTests(['test/methods/', 'test/slow/', '--trainings=only'], setUpBrowser());
 
 /** Hostile inputs, in processes that may hang or crash. */
 export function testFuzz(args) {

@@ -30,7 +30,9 @@ function testFiles() {
   return readdirSync(join(root, 'test'), { recursive: true })
     .map((name) => `test/${name.split(sep).join('/')}`)
     .filter((name) => name.endsWith('.test.ts') && !name.endsWith('.deno.test.ts'))
-    .filter((name) => !patterns.length || patterns.some((pattern) => name.includes(pattern)))
+    .filter((name) =>
+      patterns.length ? patterns.some((pattern) => name.includes(pattern)) : !name.startsWith('test/slow/'),
+    )
     .sort();
 }
 

@@ -88,8 +88,9 @@ export async function test(args) {
   const deno = inDeno ? denoTests(patterns) : Promise.resolve();
   const all = patterns.every((pattern) => pattern.startsWith('--'));
   const inBrowser = all ? [...patterns, '--trainings=none'] : patterns;
-  const counts = await Promise.all([deno, inChromium && browserTests(inBrowser, browser, deno)]);
-  if (!args.length) counts.push(await demoTests(['--short']));
+  const chromium = inChromium ? browserTests(inBrowser, browser, deno) : Promise.resolve();
+  const inPages = args.length ? Promise.resolve() : chromium.then(() => demoTests(['--short']));
+  const counts = await Promise.all([deno, chromium, inPages]);
   const { passed, failed } = total(counts);
   return finish({ passed, failed: failed + checks.filter((ok) => !ok).length });
 }
@@ -117,7 +118,7 @@ function slowTests(names) {
   return denoTests(names.length ? names.map((name) => `test/slow/${name}`) : ['test/slow/'], env);
 }
 
-const trainings = () => browserTests(['test/methods/', '--trainings=only'], setUpBrowser());
+const trainings = () => browserTests(['test/methods/', 'test/slow/', '--trainings=only'], setUpBrowser());
 
 /** Hostile inputs, in processes that may hang or crash. */
 export function testFuzz(args) {

@@ -285,7 +285,7 @@ export function pack(parts: readonly Tensor[], shape?: Shape): Tensor {
     (parts.slice(0, -1).some((part) => part.size % PART) ||
       sizeOf(shape) !== parts.reduce((n, part) => n + part.size, 0))
   ) {
-    throwShapeError('pack', `internal: the parts do not fill ${show(shape)} without gaps`);
+    throwShapeError('pack', `internal: the parts leave gaps in ${show(shape)}`);
   }
   return single('pack', shape ?? [length], parts[0].dtype, { inputs: [...parts], options: { length } });
 }

@@ -185,7 +185,7 @@ export function makeOptimizer(
     ),
   );
   const header = variable([8], { name: `${options.name ?? name}.header` });
-  const table = constant(blockTable(variables, exclude, learningRateFactor), [(2 * flat.size) / PART]);
+  const table = blockTable(flat, exclude, learningRateFactor);
 
   const update = (gradients: readonly Tensor[] | Tensor) => {
     if (!(gradients instanceof Tensor)) checkTensors(name, 'gradients', gradients);
@@ -232,14 +232,19 @@ function packed(name: string, gradients: readonly Tensor[], variables: readonly 
 /** The number of blocks of 64 elements that a variable takes in a flat buffer. */
 export const blocksOf = (v: Variable): number => Math.ceil(v.size / PART);
 
+/** Two numbers for each block: whether it decays, and the factor of its learning rate. */
 function blockTable(
-  variables: readonly Variable[],
+  flat: Variable,
   exclude: (v: Variable) => boolean,
   factor: (v: Variable) => number,
-): Float32Array {
-  return Float32Array.from(
-    variables.flatMap((v) => new Array(blocksOf(v)).fill([exclude(v) ? 0 : 1, factor(v)]).flat()),
-  );
+): Tensor {
+  const table = new Float32Array((2 * flat.size) / PART);
+  let at = 0;
+  for (const v of flat.members) {
+    const pair = [exclude(v) ? 0 : 1, factor(v)];
+    for (const end = at + 2 * blocksOf(v); at < end; at++) table[at] = pair[at % 2];
+  }
+  return constant(table, [at]);
 }
 
 /** The counters in the header of an optimiser. */

@@ -283,25 +283,6 @@ test(
 );
 
 test(
-  'views suit the data: of colour where there are 3 channels',
-  async () => {
-    const args = ['--data', tiny, '--encoder', 'mlp-small', '--batch', '25', '--epochs', '1'];
-    for (const [given, expected] of [
-      [[], 'color'],
-      [['--views', 'plain'], 'plain'],
-    ] as const) {
-      const out = `${folder}/views-${expected}`;
-      const { code, err } = await runCli([...args, ...given, '--out', out]);
-      assert(code === 0, err);
-      assert(JSON.parse(Deno.readTextFileSync(`${out}/latest/options.json`)).views === expected, expected);
-      const { views } = readEncoderRecord(Deno.readFileSync(`${out}/latest/encoder.safetensors`));
-      assert(views.name === expected && 'flip' in views === (expected === 'color'), JSON.stringify(views));
-    }
-  },
-  { timeout: 120_000 },
-);
-
-test(
   'npm start --list, the -- forgotten, trains nothing; relative paths are those of the caller',
   async () => {
     const root = new URL('../../', import.meta.url).pathname;
@@ -535,6 +516,8 @@ test(
   'the alarm speaks while a run collapses, and in its reports',
   async () => {
     const run = [
+      '--views',
+      'plain',
       '--method',
       'alignment',
       '--encoder',
@@ -573,3 +556,15 @@ test(
   },
   { timeout: 120_000 },
 );
+
+test('views suit the data: of colour where there are 3 channels; or they are those that were asked for', () => {
+  for (const [run, expected] of [
+    ['a', 'noisy'],
+    ['vae', 'color'],
+    ['collapse', 'plain'],
+  ]) {
+    assert(JSON.parse(text(`${run}/latest/options.json`)).views === expected, `${run}: ${expected}`);
+    const { views } = readEncoderRecord(Deno.readFileSync(`${folder}/${run}/latest/encoder.safetensors`));
+    assert(views.name === expected && 'flip' in views === (expected === 'color'), JSON.stringify(views));
+  }
+});

@@ -5,7 +5,6 @@ import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
-import { generatesBars } from './generators.ts';
 import { trainOnBars } from './images.ts';
 
 export const study = {
@@ -23,11 +22,6 @@ test('the loss and its gradients', async () => {
       reference: ({ predicted, noise }) => reference.mean(reference.square(reference.sub(predicted, noise))),
       what: `[${shape}]`,
     });
-});
-
-test('it learns to generate bars, and to invert them', () => generatesBars(ddpm, 8e-3, { timesteps: 200 }), {
-  training: true,
-  timeout: 180_000,
 });
 
 test(

@@ -4,7 +4,6 @@ import { type MethodStudy, over } from '../../src/studies/method_study.ts';
 import { test, throws } from '../harness.ts';
 import { checkOp } from '../ops/check.ts';
 import * as reference from '../reference.ts';
-import { generatesBars } from './generators.ts';
 
 export const study = {
   method: rectifiedFlow,
@@ -24,11 +23,6 @@ test('the loss and its gradients', async () => {
       },
       what: `[${shape}]`,
     });
-});
-
-test('it learns to generate bars, and to invert them', () => generatesBars(rectifiedFlow, 4e-3), {
-  training: true,
-  timeout: 180_000,
 });
 
 test('errors', () => {

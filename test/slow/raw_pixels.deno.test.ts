@@ -42,5 +42,5 @@ test(
     console.log(JSON.stringify({ knn, all, thousand, hundred }));
     freeVariables(gpu, [gallery.h, queries.h, train.images, held.images, train.labels!, held.labels!]);
   },
-  { slow: true },
+  { timeout: 300_000 },
 );

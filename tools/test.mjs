@@ -89,8 +89,8 @@ export async function test(args) {
   const all = patterns.every((pattern) => pattern.startsWith('--'));
   const inBrowser = all ? [...patterns, '--trainings=none'] : patterns;
   const chromium = inChromium ? browserTests(inBrowser, browser, deno) : Promise.resolve();
-  const inPages = args.length ? Promise.resolve() : chromium.then(() => demoTests(['--short']));
-  const counts = await Promise.all([deno, chromium, inPages]);
+  const demos = args.length ? Promise.resolve() : chromium.then(() => demoTests(['--short']));
+  const counts = await Promise.all([deno, chromium, demos]);
   const { passed, failed } = total(counts);
   return finish({ passed, failed: failed + checks.filter((ok) => !ok).length });
 }

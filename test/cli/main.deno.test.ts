@@ -557,14 +557,21 @@ test(
   { timeout: 120_000 },
 );
 
-test('views suit the data: of colour where there are 3 channels; or they are those that were asked for', () => {
-  for (const [run, expected] of [
-    ['a', 'noisy'],
-    ['vae', 'color'],
-    ['collapse', 'plain'],
-  ]) {
-    assert(JSON.parse(text(`${run}/latest/options.json`)).views === expected, `${run}: ${expected}`);
-    const { views } = readEncoderRecord(Deno.readFileSync(`${folder}/${run}/latest/encoder.safetensors`));
-    assert(views.name === expected && 'flip' in views === (expected === 'color'), JSON.stringify(views));
-  }
-});
+test(
+  'views suit the data: of colour where there are 3 channels; or they are those that were asked for',
+  async () => {
+    const args = ['--data', tiny, '--encoder', 'mlp-small', '--batch', '25', '--epochs', '1'];
+    const { code, err } = await runCli([...args, '--out', `${folder}/colour-views`]);
+    assert(code === 0, err);
+    for (const [run, expected] of [
+      ['a', 'noisy'],
+      ['colour-views', 'color'],
+      ['collapse', 'plain'],
+    ]) {
+      assert(JSON.parse(text(`${run}/latest/options.json`)).views === expected, `${run}: ${expected}`);
+      const { views } = readEncoderRecord(Deno.readFileSync(`${folder}/${run}/latest/encoder.safetensors`));
+      assert(views.name === expected && 'flip' in views === (expected === 'color'), JSON.stringify(views));
+    }
+  },
+  { timeout: 120_000 },
+);

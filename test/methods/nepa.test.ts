@@ -11,7 +11,10 @@ import { checkOp, evaluate } from '../ops/check.ts';
 import * as reference from '../reference.ts';
 import { drawn, trainOnBars } from './images.ts';
 
-/** How far the mean cosine of predictions exceeds at least that of the mean embedding of each place, which needs no image. */
+/**
+ * By how much the mean cosine of predictions exceeds that of the mean embedding of each place, the same for all images. The latter is
+ * at most the root of the share of the mean square that does not differ between images; here of all places, the first included.
+ */
 const beyondMean: Bound = [
   'cosine beyond the mean embedding',
   (run) => -numberOf(run, 'loss')! - Math.sqrt(1 - numberOf(run, 'targetSpread')! ** 2),

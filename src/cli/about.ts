@@ -1,5 +1,5 @@
 // The facts about a run in its report: its title, its data, and the command that repeats it.
-import { allMethods } from '../methods/index.ts';
+import { allMethods, unetEncoder } from '../methods/index.ts';
 import type { Sets } from './files.ts';
 import { dashed, type ImageOptions, parse, type RunOptions } from './options.ts';
 import { defaultViews } from './views.ts';
@@ -85,12 +85,21 @@ export function commandOf(options: RunOptions, channels?: number): string {
 }
 
 /** A program that loads the encoder of a run and embeds images with it. */
-export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: DataFacts): string {
-  const { height, width, channels, mean, std } = data;
+export function loadingCode(
+  { encoder = 'unet', hyperparameters }: Pick<ImageOptions, 'encoder' | 'hyperparameters'>,
+  data: DataFacts,
+): string {
+  const { height, width, channels } = data;
   const sizes = `height: ${height}, width: ${width}, channels: ${channels}`;
   const inputs = `inputs: ${height * width * channels}`;
   const coarse = 'mostPatches: 16';
-  const [made, outputs] = {
+  if (encoder === 'unet') {
+    const features = hyperparameters.width;
+    const { outputs } = unetEncoder({ image: data, features });
+    const made = `unetEncoder({ image: images, features: ${features} })`;
+    return programOf("import { unetEncoder } from 'hypersphere/methods';", made, outputs, data);
+  }
+  const kinds: Record<string, [made: string, outputs: number]> = {
     cnn: [`nn.cnnEncoder({ ${sizes} })`, 256],
     'cnn-average': [`nn.cnnEncoder({ ${sizes}, pool: 'average' })`, 256],
     'cnn-map': [
@@ -103,23 +112,29 @@ export function loadingCode({ encoder }: Pick<ImageOptions, 'encoder'>, data: Da
     'vit-causal': [`nn.vitEncoder({ ${sizes}, causal: true })`, 64],
     'vit-coarse': [`nn.vitEncoder({ ${sizes}, ${coarse} })`, 64],
     'vit-coarse-causal': [`nn.vitEncoder({ ${sizes}, ${coarse}, causal: true })`, 64],
-  }[encoder]!;
+  };
+  return programOf("import * as nn from 'hypersphere/nn';", ...kinds[encoder], data);
+}
+
+/** A program that loads an encoder, by the import and the expression that make it, and turns images into rows of `outputs`. */
+function programOf(imported: string, made: string, outputs: number, data: DataFacts): string {
+  const { height, width, channels, mean, std } = data;
   const numbers = (list: readonly number[]) => `[${list.join(', ')}]`;
   return `import { openDevice, readVariable } from 'hypersphere';
 import { dataset, fromArrays, loadVariables } from 'hypersphere/data';
 import { embed } from 'hypersphere/metrics';
-import * as nn from 'hypersphere/nn';
+${imported}
 
 const device = await openDevice();
-const encoder = ${made};
-const file = await Deno.readFile('encoder.safetensors');
-loadVariables(device, file, [...encoder.parameters, ...encoder.statistics]);
-
 const pixels = new Uint8Array(${height * width * channels}); // your images, one after the other
 const images = dataset(fromArrays(pixels, [pixels.length / ${height * width * channels}, ${height}, ${width}, ${channels}]), {
   mean: ${numbers(mean)},
   std: ${numbers(std)},
 });
+
+const encoder = ${made};
+const file = await Deno.readFile('encoder.safetensors');
+loadVariables(device, file, [...encoder.parameters, ...encoder.statistics]);
 const { h } = await embed(device, images, (x) => ({ h: encoder(x) }));
 const rows = await readVariable(device, h); // [images, ${outputs}], to search, cluster or classify by
 `;

@@ -4,7 +4,7 @@ import { InputError } from '../gpu/errors.ts';
 
 /** The metadata of encoder.safetensors. In the file each value is a string; all but `method` are JSON. */
 export interface EncoderRecord {
-  /** How to build it: `cnnEncoder` (`cnn`: pool 'flatten', `cnn-average`: pool 'average', `cnn-map`: pool 'none', widths 32 and 16), `mlpEncoder` or `vitEncoder` (`vit-coarse`: mostPatches 16; `vit-causal`, `vit-coarse-causal`: causal) of these; `unet`: the network of a diffusion model, of the hyperparameter `width`. */
+  /** How to build it: `cnnEncoder` (`cnn`: pool 'flatten', `cnn-average`: pool 'average', `cnn-map`: pool 'none', widths 32 and 16), `mlpEncoder` or `vitEncoder` (`vit-coarse`: mostPatches 16; `vit-causal`, `vit-coarse-causal`: causal) of these; `unet`: `unetEncoder` of as many `features` as the hyperparameter `width` says. */
   architecture: {
     encoder: string;
     height: number;
@@ -16,11 +16,11 @@ export interface EncoderRecord {
   /** Mean and std of each channel, with pixels in [0, 1]: the encoder expects (pixel - mean) / std. */
   pixelMean: readonly number[];
   pixelStd: readonly number[];
-  /** How its training views were drawn: their name, and all numbers of the augmentation. */
-  views: { name: string } & Record<string, unknown>;
+  /** How its training views were drawn: their name, and all numbers of the augmentation. Null for a method that does not use them. */
+  views: ({ name: string } & Record<string, unknown>) | null;
   method: string;
   seed: number;
-  /** Learning rate, batch, epochs, steps done, width of z, precision, and the method's own hyperparameters. */
+  /** Learning rate, batch, epochs, steps done, width of z, precision (those that the method uses), and the method's own hyperparameters. */
   hyperparameters: Record<string, unknown>;
   /** SHA-256 of the images and labels of training and test. */
   dataDigest: string;

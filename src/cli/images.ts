@@ -41,7 +41,7 @@ import type { Job, Site } from './job.ts';
 import { drawFollowed, drawPanels, numbersOf } from './method_panels.ts';
 import { lineOf } from './moments.ts';
 import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
-import type { ImageOptions } from './options.ts';
+import { type ImageOptions, unusedOf } from './options.ts';
 import { pictures } from './pictures.ts';
 import type { Report, RunReport } from './report.ts';
 import { renderReport } from './report_html.ts';
@@ -59,11 +59,11 @@ const UNMEASURED: ReportedMetrics = {};
 export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
   const { method, encoder, precision, views, viewNoise } = options;
   const { channels } = data.train;
-  const { hyperparameters, embedding, epochs, batch, learningRate, seed } = options;
+  const { hyperparameters, embedding = 64, epochs, batch, learningRate, seed } = options;
   return {
     method: allMethods[method] as ImageMethod,
     ...{ hyperparameters, embedding, epochs, batch, learningRate, seed, viewNoise },
-    ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
+    ...{ data: data.train, validation: data.test, encoder: encoders[encoder ?? 'cnn'] },
     views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
     ...(precision === 'mixed' && { precision: mixed }),
   };
@@ -72,9 +72,12 @@ export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
 /** Options for options.json: views by name, files by absolute paths. */
 function completed(options: ImageOptions, { train }: RunData): ImageOptions {
   const paths = (pair: [string, string]): [string, string] => [resolve(pair[0]), resolve(pair[1])];
-  const views = options.views ?? defaultViews(train.channels);
-  const { data, test } = options;
-  return { ...options, views, data: Array.isArray(data) ? paths(data) : data, test: test && paths(test) };
+  const { method, views = defaultViews(train.channels), data, test } = options;
+  return {
+    ...options,
+    ...(!unusedOf(allMethods[method]).includes('views') && { views }),
+    ...{ data: Array.isArray(data) ? paths(data) : data, test: test && paths(test) },
+  };
 }
 
 /** Reads the images of a run. @throws InputError */
@@ -250,21 +253,23 @@ async function layersOf(site: Site, data: Sets, model: ImageModel): Promise<Laye
 function recordOf(
   options: ImageOptions,
   run: ImageRun & { dataDigest: string },
-  { widths: { h: outputs }, encoder: built, kept }: ImageModel,
+  { widths: { h: outputs }, encoder: { name } }: ImageModel,
   step: number,
   metrics: readonly Logged<ImageMetrics>[],
   evaluation?: ReportedMetrics,
 ): EncoderRecord {
   const { height, width, channels, mean, std } = run.data;
-  const { method, seed, encoder, learningRate, batch, epochs, embedding, precision } = options;
+  // A method that trains a network of its own names that.
+  const { method, seed, encoder = name, learningRate, batch, epochs, embedding, precision } = options;
   const noise = run.viewNoise;
   return {
-    // A method that represents images by another network names that.
-    architecture: { encoder: kept === built ? encoder : kept.name, height, width, channels, outputs },
+    architecture: { encoder, height, width, channels, outputs },
     ...{ pixelMean: mean, pixelStd: std, method, seed, dataDigest: run.dataDigest },
-    views: { name: options.views!, ...run.views, ...(noise !== undefined && { noise }) },
+    views: options.views
+      ? { name: options.views, ...run.views, ...(noise !== undefined && { noise }) }
+      : null,
     hyperparameters: {
-      ...{ learningRate, batch, epochs, steps: step, embedding, precision },
+      ...{ learningRate, batch, epochs, steps: step, ...(embedding && { embedding }), precision },
       ...options.hyperparameters,
     },
     metrics: metrics.length ? { ...metrics.at(-1)! } : null,

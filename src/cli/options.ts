@@ -11,7 +11,7 @@ import {
 } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { allMethods } from '../methods/index.ts';
-import { defaultsOf, type Hyperparameters, type Method } from '../methods/method.ts';
+import { defaultsOf, type Hyperparameters, type Method, type Unused } from '../methods/method.ts';
 import { encoders } from '../train/encoders.ts';
 import { readArguments } from './arguments.ts';
 import { defaultViews, VIEWS } from './views.ts';
@@ -35,13 +35,13 @@ export type DrawnData = (typeof DRAWN)[number];
 
 /** The options of a run on images. */
 export interface ImageOptions extends CommonOptions {
-  /** A name of `encoders` in train/encoders.ts. */
-  encoder: string;
-  /** Dimension of the embedding z. */
-  embedding: number;
+  /** A name of `encoders` in train/encoders.ts. Absent: the method trains a network of its own. */
+  encoder?: string;
+  /** Dimension of the embedding z. Absent: the method does not use it. */
+  embedding?: number;
   epochs: number;
   batch: number;
-  /** The name of the training views in views.ts. Absent: depends on the images. */
+  /** The name of the training views in views.ts. Absent: depends on the images, or the method does not use them. */
   views?: string;
   /** Standard deviation of Gaussian noise on the pixels of the training views. Absent: that of the views. */
   viewNoise?: number;
@@ -214,13 +214,26 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
     },
   };
 
+/** The options that make no difference to the runs of a method. */
+export const unusedOf = (method: Method): readonly string[] =>
+  (method.data === 'images' && method.unused) || [];
+
+/** Why a method does not use an option of images. */
+const UNUSED: Record<Unused, string> = {
+  encoder: 'trains a network of its own',
+  embedding: 'has no embedding of that size',
+  views: 'does not train on such views',
+  viewNoise: 'does not train on such views',
+};
+
 /** The options of the runs of a method, with its defaults. */
 function optionsOf(method: Method): Record<string, Option> {
   const { learningRate, options } = KINDS[method.data];
   const own = 'defaults' in method ? method.defaults : {};
   const defaults: Record<string, unknown> = { learningRate, ...own };
+  const used = Object.entries({ ...options, ...COMMON }).filter(([name]) => !unusedOf(method).includes(name));
   return Object.fromEntries(
-    Object.entries({ ...options, ...COMMON }).map(([name, option]) => [
+    used.map(([name, option]) => [
       name,
       Object.hasOwn(defaults, name) ? { ...option, default: defaults[name] } : option,
     ]),
@@ -346,8 +359,10 @@ export function parse(args: string[]): Command {
   const { hyperparameters, data } = allMethods[method];
   const own = optionsOf(allMethods[method]);
   const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given(name) !== undefined);
-  if (strange !== undefined)
-    throw new InputError(`--${dashed(strange)}: not an option of ${method}, which ${KINDS[data].what}`);
+  if (strange !== undefined) {
+    const why = unusedOf(allMethods[method]).includes(strange) ? UNUSED[strange as Unused] : KINDS[data].what;
+    throw new InputError(`--${dashed(strange)}: not an option of ${method}, which ${why}`);
+  }
   const wrong = HYPERPARAMETERS.find(
     (name) => given(name) !== undefined && !Object.hasOwn(hyperparameters, name) && !Object.hasOwn(own, name),
   );
@@ -394,7 +409,11 @@ export function checkRunOptions(value: unknown, file: string, others: readonly s
   const method = METHODS.find((name) => name === given.method);
   if (method === undefined) throw bad('method', METHODS.join(', '));
   const own = optionsOf(allMethods[method]);
-  const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given[name] !== undefined);
+  // Runs of earlier versions have unused options too.
+  const unused = unusedOf(allMethods[method]);
+  const strange = Object.keys(ALL).find(
+    (name) => !Object.hasOwn(own, name) && !unused.includes(name) && given[name] !== undefined,
+  );
   if (strange !== undefined) throw bad(strange, 'nothing');
   const values = Object.entries(own).flatMap(([name, option]) => {
     if (given[name] === undefined && option.default === undefined) return [];

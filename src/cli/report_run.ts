@@ -1,4 +1,5 @@
 // What a report says about its run: data, options, and how to use the encoder.
+import { allMethods } from '../methods/index.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import { loadingCode } from './about.ts';
 import { factsList, type Html, html, type Section } from './html.ts';
@@ -65,6 +66,7 @@ export function runSection(report: Report): Section {
     return typeof value === 'string' ? value : (JSON.stringify(value) ?? '–');
   };
   const { hyperparameters, ...others } = report.options;
+  const { longer } = allMethods[report.method] ?? {};
   // Options that are among the facts, and those that were not given, are left out.
   const said = ['method', 'seed', 'out', 'pixels'];
   const pairs = (of: Record<string, unknown>, names: Record<string, string> = {}) =>
@@ -90,7 +92,7 @@ export function runSection(report: Report): Section {
     hyperparameters !== null && typeof hyperparameters === 'object' ? { ...hyperparameters } : {},
   ).map(([name, value]): [string, string] => [spaced(name), value]);
   const options = pairs(others, optionNames);
-  const body = html`${report.command !== undefined && html`<p>To repeat the run:</p>${code(report.command, 'Command line')}`}${factsList(facts)}${options.length > 0 && html`<h3>Options</h3>${factsList(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${factsList(ofMethod)}`}`;
+  const body = html`${report.command !== undefined && html`<p>To repeat the run:</p>${code(report.command, 'Command line')}`}${factsList(facts)}${options.length > 0 && html`<h3>Options</h3>${factsList(options)}`}${ofMethod.length > 0 && html`<h3>Hyperparameters</h3>${factsList(ofMethod)}`}${longer && html`<h3>Longer runs</h3><p class="prose">${longer}</p>`}`;
   return { id: 'run', title: 'The run', body };
 }
 
@@ -99,8 +101,9 @@ const code = (text: string, label: string) =>
 
 /** How to use what was trained. */
 export function nextSection({ data, options }: Report): Section | undefined {
-  if (!data || typeof options.encoder !== 'string') return undefined;
-  const program = loadingCode(options as Pick<ImageOptions, 'encoder'>, data);
+  const { encoder, hyperparameters } = options as Partial<ImageOptions>;
+  if (!data || (encoder === undefined && hyperparameters?.width === undefined)) return undefined;
+  const program = loadingCode(options as Pick<ImageOptions, 'encoder' | 'hyperparameters'>, data);
   const body = html`<p class="prose"><code>encoder.safetensors</code> in the folder of this report holds the encoder; its metadata say how it is built and how pixels are scaled. This program for Deno loads it and turns images into vectors; a page only has to fetch the file instead of reading it:</p>
 ${code(program, 'Program that loads the encoder')}`;
   return { id: 'next', title: 'Use the encoder', body };

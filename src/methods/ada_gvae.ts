@@ -73,6 +73,7 @@ export const adaGvae = {
   summary: 'a VAE of pairs of images with most factors in common: latents that hardly differ are shared',
   data: 'images',
   views: 0,
+  unused: ['embedding'],
   defaults: { learningRate: 4e-3 },
   hyperparameters,
   curves: vaeCurves,

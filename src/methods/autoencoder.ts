@@ -34,6 +34,7 @@ export const autoencoder = {
   summary: 'reconstruct an image from a few numbers, and nothing else',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   defaults: { learningRate: 4e-3 },
   hyperparameters,
   build(setting) {

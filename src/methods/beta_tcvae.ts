@@ -79,6 +79,7 @@ export const betaTcvae = {
   summary: 'a VAE that is punished for dependent latents: each batch estimates their total correlation',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   defaults: { learningRate: 4e-3 },
   hyperparameters,
   curves: vaeCurves,

@@ -12,6 +12,7 @@ export const betaVae = {
   summary: 'a VAE whose rate counts beta times, so that few latents are used, each for something else',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   defaults: { learningRate: 4e-3 },
   hyperparameters,
   curves: vaeCurves,

@@ -40,6 +40,7 @@ export const dataNoise = {
     'tell images from noise with the same distribution of each pixel: only the dependence of pixels tells',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   hyperparameters,
   curves: [
     {
@@ -56,7 +57,7 @@ export const dataNoise = {
     const shuffled = (x: Tensor, step: Scalar) => shuffledPatches(x, own.patch, seed, step);
     let logits: [data: Tensor, noise: Tensor];
     return {
-      model: { layers: [encoder, head], represent: (x, mode) => ({ h: encoder(x, mode) }) },
+      model: { layers: [encoder, head] },
       loss({ x, step }) {
         const both = concatenate([x, shuffled(x, step)]);
         logits = halves(head(encoder(both, { training: true })));

@@ -56,6 +56,7 @@ export const factorVae = {
   summary: 'a VAE that is punished for dependent latents: a discriminator tells them from shuffled ones',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   defaults: { learningRate: 4e-3 },
   hyperparameters,
   curves: /* @__PURE__ */ vaeCurvesAnd({
@@ -78,14 +79,11 @@ export const factorVae = {
         return factorVaeLoss(logits, pixels, posterior, tell(z), { gamma: own.gamma });
       },
     });
+    const adam = { learningRate: own.discriminatorRate, beta1: 0.5, beta2: 0.9 };
+    const { parameters } = tell;
     return {
       ...recipe,
-      further: [
-        {
-          ...{ name: 'discriminator', parameters: tell.parameters, loss: () => dataNoiseLoss(...latest) },
-          ...{ learningRate: own.discriminatorRate, beta1: 0.5, beta2: 0.9 },
-        },
-      ],
+      further: [{ name: 'discriminator', parameters, ...adam, loss: () => dataNoiseLoss(...latest) }],
       curves() {
         const [right, wrong] = latest.map((l) => mean(greater(l, 0)));
         return { ...recipe.curves!(), told: mul(add(right, sub(1, wrong)), 0.5) };

@@ -55,6 +55,7 @@ export const iJepa = {
   summary: 'predict the features of blocks of an image from the rest of it: no views, no pixels',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   warmup: 0.1,
   defaults: { encoder: 'vit-coarse', epochs: 10, batch: 64, learningRate: 1e-3 },
   hyperparameters,
@@ -72,11 +73,7 @@ export const iJepa = {
     const featuresOf = (x: Tensor, of = target) => layerNorm(of.transform(of.embed(x)));
     let latest: Tensor;
     return {
-      model: {
-        layers: [encoder, ...predictor.layers],
-        encoder: target,
-        represent: (x) => ({ h: target(x) }),
-      },
+      model: { layers: [encoder, ...predictor.layers] },
       parameters: predictor.parameters,
       state: target.parameters,
       schedules: { momentum: (done) => own.momentum && own.momentum + (1 - own.momentum) * done },

@@ -27,6 +27,7 @@ export {
   type PlaneMethod,
   type Recipe,
 } from './method.ts';
+export { type UNetEncoder, unetEncoder } from './parts/denoisers.ts';
 export { sigReg } from './parts/sigreg.ts';
 export { halves } from './parts/views.ts';
 export { whiten } from './parts/whiten.ts';

@@ -46,6 +46,7 @@ export const mae = {
   summary: 'predict the pixels of three quarters of an image from the rest',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   defaults: { encoder: 'vit-coarse', epochs: 15, batch: 64, learningRate: 1e-3 },
   hyperparameters,
   curves: parts.fillingCurves,
@@ -61,7 +62,7 @@ export const mae = {
       decoder.fill(x, parts.someOf(tokenOrder({ samples: x.shape[0], tokens, seed, step }), 0, K));
     let latest: { patches: Tensor; visible: Tensor };
     return {
-      model: { layers: [encoder, ...decoder.layers], represent: (x) => ({ h: encoder(x) }) },
+      model: { layers: [encoder, ...decoder.layers] },
       parameters: decoder.parameters,
       loss({ x, step }) {
         const pixels = patchify(x, patch);

@@ -128,11 +128,14 @@ export interface PlaneBatch {
 export interface Model {
   /** All layers that are trained. */
   layers: readonly Pick<Layer, 'name' | 'parameters' | 'statistics'>[];
-  /** What `encoder.safetensors` has: the layer that represents images. Default: the first of `layers`. */
-  encoder?: Pick<Layer, 'name' | 'parameters' | 'statistics'>;
-  /** How it represents images: h, and the embedding z if it has one. */
-  represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
+  /** What represents images: h is its result, and `encoder.safetensors` has its variables. Default: the encoder of the setting. */
+  encoder?: Encoder;
+  /** h to the embedding z. Default: there is none. */
+  embed?: (h: Tensor, mode?: Mode) => Tensor;
 }
+
+/** Options of a run on images that not every method uses. */
+export type Unused = 'encoder' | 'embedding' | 'views' | 'viewNoise';
 
 /** A second training in the same step: a loss of parameters that the method's loss does not train, such as a discriminator's. */
 export interface Further {
@@ -204,6 +207,8 @@ interface About<H extends Hyperparameters> {
   /** One sentence: what it does. */
   summary: string;
   hyperparameters: H;
+  /** What longer runs than the default gain, where that was measured, in sentences: the report says it. */
+  longer?: string;
   /** Numbers of a training batch that metrics.jsonl has and the report draws, besides the loss; the recipe's `curves` computes them. */
   curves?: readonly MethodCurve[];
   /** Collapses besides those of an embedding z, which the alarm knows by itself. */
@@ -242,6 +247,11 @@ export interface ImageMethod<H extends Hyperparameters = Hyperparameters> extend
   supervised?: boolean;
   /** 0: its batches are images as they are. Default: two augmented views of each sample. */
   views?: 0;
+  /**
+   * Options of a run that make no difference to it, and that `npm start` refuses: `encoder` where it trains a network of its own, `embedding`
+   * where nothing has the size of z, `views` and `viewNoise` where it augments no images, or by views of its own.
+   */
+  unused?: readonly Unused[];
   /** Share of the updates in which the learning rate rises to its value. Default 0. */
   warmup?: number;
   /** Options of a run whose defaults differ from the usual ones: those of `npm start` and `trainer`. */

@@ -50,6 +50,7 @@ export const nepa = {
   summary: 'predict the embedding of the next patch from those before it, and nothing else',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   warmup: 0.1,
   defaults: { encoder: 'vit-coarse-causal', epochs: 10, batch: 64, learningRate: 1e-3 },
   hyperparameters,
@@ -63,7 +64,7 @@ export const nepa = {
       );
     let latest: Tensor;
     return {
-      model: { layers: [encoder], represent: (x) => ({ h: encoder(x) }) },
+      model: { layers: [encoder] },
       loss({ x }) {
         latest = encoder.patches(x);
         return nepaLoss(encoder.transform(encoder.embed(x)), latest, setting.hyperparameters);

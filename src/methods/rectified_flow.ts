@@ -43,11 +43,12 @@ export const rectifiedFlow = {
     'predict the velocity along straight lines from images to noise; generate and invert along the flow',
   data: 'images',
   views: 0,
+  unused: ['encoder', 'embedding', 'views', 'viewNoise'],
   defaults: { epochs: 7, batch: 32, learningRate: 4e-3 },
   hyperparameters,
   build(setting) {
     const { seed, hyperparameters: own } = setting;
-    const { network, average, units, recipe } = imageDenoiser(rectifiedFlow, setting, { ...own, seen: 50 });
+    const { network, average, units, recipe } = imageDenoiser(rectifiedFlow, setting, own);
     const generator = { ...units, ...heunFlow(inUnitTime(average)) };
     return {
       ...{ ...recipe, generator },

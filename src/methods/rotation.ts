@@ -47,6 +47,7 @@ export const rotation = {
   year: 2018,
   summary: 'predict which quarter turn was applied to an image: a pretext task without pairs of views',
   data: 'images',
+  unused: ['views'],
   hyperparameters: {},
   pointLoss: () => Math.log(4),
   build({ network, width, seed }) {

@@ -33,6 +33,7 @@ export const vae = {
   summary: 'reconstruct an image from a few latents, whose posterior stays near a normal distribution',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   defaults: { learningRate: 4e-3 },
   hyperparameters,
   curves: vaeCurves,

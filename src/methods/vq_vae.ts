@@ -59,6 +59,7 @@ export const vqVae = {
   summary: 'reconstruct an image from a map of codes, each the nearest of a learned codebook',
   data: 'images',
   views: 0,
+  unused: ['embedding', 'views', 'viewNoise'],
   defaults: { encoder: 'cnn-map' },
   hyperparameters,
   curves: parts.codebookCurves,
@@ -72,10 +73,9 @@ export const vqVae = {
     return {
       model: {
         layers: model.layers,
-        represent(x, mode) {
-          const h = encoder(x, mode);
+        embed(h, mode) {
           const assigned = book.oneHot(book.nearest(vectors(h, mode)));
-          return { h, z: mean(reshape(assigned, [x.shape[0], -1, own.codes]), { axes: 1 }) };
+          return mean(reshape(assigned, [h.shape[0], -1, own.codes]), { axes: 1 });
         },
       },
       state: book.state,

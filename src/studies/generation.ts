@@ -65,7 +65,7 @@ const MODELS: readonly { model: string; args: string; untrained?: true; of: read
     of: ['samples', 'middle block, t = 50'],
   },
   { model: 'VAE', args: '--method vae', of: ['h', 'latents', 'samples'] },
-  { model: 'DDPM', args: '--method ddpm', of: GENERATOR },
+  { model: 'DDPM', args: '--method ddpm --epochs 9', of: GENERATOR },
   { model: 'rectified flow', args: '--method rectifiedFlow', of: GENERATOR },
   { model: 'VICReg', args: '--method vicReg', of: ['h'] },
   { model: 'autoencoder', args: '--method autoencoder', of: ['h'] },

@@ -27,7 +27,6 @@ import {
   type ImageBatch,
   type ImageMethod,
   isNetwork,
-  type Model,
   type Network,
   type Recipe,
 } from '../methods/method.ts';
@@ -37,7 +36,7 @@ import type { Watched } from '../metrics/curves.ts';
 import { compileWatch } from '../metrics/watch.ts';
 import { type Encoder, projector } from '../nn/encoders.ts';
 import { copyInitial } from '../nn/init.ts';
-import { batchNorm, type Layer, sequential } from '../nn/layers.ts';
+import { batchNorm, type Layer, type Mode, sequential } from '../nn/layers.ts';
 import { concatenate } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
 import { checkOn } from '../runtime/check.ts';
@@ -70,6 +69,7 @@ export interface ImageRun {
 
 /** What a run on images trains: encoder -> h, projector -> z, what its method adds, and the optimiser. */
 export interface ImageModel {
+  /** Images to h: the encoder of the run, or that of the method's own model. */
   encoder: Encoder;
   /** Trained with the encoder, unless the method has a model of its own. */
   projector: Layer;
@@ -78,12 +78,10 @@ export interface ImageModel {
   /** Those of the recipe's `further`, in order. */
   further: readonly Optimizer[];
   /** h and, unless the method's own model has none, z. Default of `mode`: inference. */
-  represent: Model['represent'];
+  represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
   /** Widths of h and z. */
   widths: { h: number; z?: number };
-  /** The layer that `encoder.safetensors` holds: the encoder, or that of the method's own model. */
-  kept: NonNullable<Model['encoder']>;
-  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder, or of the method's own model. */
+  /** What `encoder.safetensors` holds: parameters and running statistics of the encoder. */
   encoderVariables: Variable[];
   /** What a checkpoint holds: all that changes. */
   variables: Variable[];
@@ -137,13 +135,13 @@ export function buildImageModel(
   learningRate: Scalar,
   check?: (variables: readonly Variable[]) => void,
 ): ImageModel {
-  const { encoder, projector: head, network } = buildNetwork(run);
+  const { encoder: given, projector: head, network } = buildNetwork(run);
   const { height, width, channels, mean, std, classes, count } = run.data;
   const recipe = buildMethod(run.method, {
-    ...{ network, encoder, image: { height, width, channels, mean, std, count } },
+    ...{ network, encoder: given, image: { height, width, channels, mean, std, count } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
-    copyEncoder: (name) => copyTo(buildNetwork(run).encoder, encoder, name),
+    copyEncoder: (name) => copyTo(buildNetwork(run).encoder, given, name),
   });
   const { parameters = [], statistics = [], state = [], further = [], learningRateFactor, model } = recipe;
   const layers = model?.layers ?? [network];
@@ -152,17 +150,15 @@ export function buildImageModel(
   check?.([...all('parameters'), ...parameters, ...others, ...statistics, ...state]);
   const optimizer = adam([...all('parameters'), ...parameters], { learningRate, learningRateFactor });
   const optimizers = further.map(({ loss: _, parameters: own, ...options }) => adam(own, options));
-  const represent: Model['represent'] =
-    model?.represent ??
-    ((x, mode) => {
-      const h = encoder(x, mode);
-      return { h, z: head(h, mode) };
-    });
-  const kept = model?.encoder ?? model?.layers[0] ?? encoder;
+  const { encoder = given, embed } = model ?? { embed: head };
+  const represent: ImageModel['represent'] = (x, mode) => {
+    const h = encoder(x, mode);
+    return { h, ...(embed && { z: embed(h, mode) }) };
+  };
   return {
-    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent, kept },
+    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
     widths: widthsOf(represent, run.data),
-    encoderVariables: [...kept.parameters, ...kept.statistics],
+    encoderVariables: [...encoder.parameters, ...encoder.statistics],
     variables: [
       ...[optimizer, ...optimizers].flatMap((one) => [one.parameters, ...one.state]),
       ...[...all('statistics'), ...statistics, ...state],
@@ -172,7 +168,7 @@ export function buildImageModel(
 
 /** The widths of h and z. */
 function widthsOf(
-  represent: Model['represent'],
+  represent: ImageModel['represent'],
   { height, width, channels }: Pick<Dataset, 'height' | 'width' | 'channels'>,
 ): ImageModel['widths'] {
   const { h, z } = represent(input([1, height, width, channels]));

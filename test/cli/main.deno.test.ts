@@ -153,7 +153,7 @@ test(
     const { encoder, height, width, channels, outputs } = record.architecture;
     assert(`${[encoder, height, width, channels, outputs]}` === 'mlp,28,28,1,256', JSON.stringify(record));
     assert(
-      record.method === 'simclr' && record.views.name === 'noisy' && record.views.rotation === 8,
+      record.method === 'simclr' && record.views?.name === 'noisy' && record.views?.rotation === 8,
       JSON.stringify(record.views),
     );
     assert(record.dataDigest === options.dataDigest, `${record.dataDigest}, ${options.dataDigest}`);
@@ -570,7 +570,7 @@ test(
     ]) {
       assert(JSON.parse(text(`${run}/latest/options.json`)).views === expected, `${run}: ${expected}`);
       const { views } = readEncoderRecord(Deno.readFileSync(`${folder}/${run}/latest/encoder.safetensors`));
-      assert(views.name === expected && 'flip' in views === (expected === 'color'), JSON.stringify(views));
+      assert(views?.name === expected && 'flip' in views === (expected === 'color'), JSON.stringify(views));
     }
   },
   { timeout: 120_000 },

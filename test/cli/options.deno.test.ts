@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { readArguments } from '../../src/cli/arguments.ts';
-import { checkRunOptions, help, parse } from '../../src/cli/options.ts';
+import { checkRunOptions, dashed, help, parse, unusedOf } from '../../src/cli/options.ts';
 import { allMethods } from '../../src/methods/index.ts';
 import { defaultsOf } from '../../src/methods/method.ts';
 import { test } from '../harness.ts';
@@ -100,9 +100,23 @@ test('options that npm kept for itself are named, with the command that works', 
 
 test('options.json gives back what was written, and each field is checked', () => {
   for (const method of Object.keys(allMethods)) {
-    const ofImages = allMethods[method].data === 'images' ? ['--view-noise', '0.1', '--views', 'plain'] : [];
+    const unused = unusedOf(allMethods[method]);
+    const given = { views: 'plain', viewNoise: '0.1', embedding: '8', encoder: 'vit' };
+    const ofImages = Object.entries(given).flatMap(([name, value]) => {
+      if (allMethods[method].data !== 'images') return [];
+      const words = [`--${dashed(name)}`, value];
+      if (!unused.includes(name)) return words;
+      assert.throws(
+        () => parse(['--method', method, ...words]),
+        new RegExp(`^--${dashed(name)}: not an option of ${method}, which (trains|has|does)`),
+      );
+      return [];
+    });
     const { options } = parse(['--method', method, ...ofImages, '--tune', '20']);
-    assert.equal(checkRunOptions(JSON.parse(JSON.stringify(options)), 'options.json'), options);
+    const read = (more: object) =>
+      checkRunOptions(JSON.parse(JSON.stringify({ ...options, ...more })), 'options.json');
+    assert.equal(read({}), options);
+    assert.equal(read(Object.fromEntries(unused.map((name) => [name, 'x']))), options);
   }
   const { options } = parse([]);
   const wrong: [name: string, values: unknown[]][] = [

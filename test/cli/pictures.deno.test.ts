@@ -13,7 +13,7 @@ import { buildImageModel, represent } from '../../src/train/images.ts';
 import { close, freshSeed, device as openTestDevice, random, test } from '../harness.ts';
 
 /** Images of two classes, one bright above and one bright below, with noise. */
-function halves(count: number, channels: number, side = 6): Images {
+function halves(count: number, channels: number, side = 8): Images {
   const values = random(freshSeed());
   const size = side * side * channels;
   const noise = values.normal(count * size);
@@ -28,20 +28,20 @@ function halves(count: number, channels: number, side = 6): Images {
   );
 }
 
-function setting(channels: number, encoder: string) {
+function setting(channels: number, ...args: string[]) {
   const images = { train: halves(30, channels), test: halves(12, channels) };
   const data = {
     train: dataset(images.train, { name: 'train', mean: 0.5, std: 0.25 }),
     test: dataset(images.test, { name: 'test', mean: 0.5, std: 0.25 }),
   };
-  const options = parse(['--encoder', encoder]).options as ImageOptions;
+  const options = parse(args).options as ImageOptions;
   return { images, data, options, make: () => buildImageModel(imageRunOf(options, data), 0) };
 }
 
 for (const channels of [1, 2, 3, 4]) {
   test(`pictures of images of ${channels} channels: maps, and neighbours that are of their class`, async () => {
     const device = await openTestDevice();
-    const { images, data, make } = setting(channels, 'mlp-small');
+    const { images, data, make } = setting(channels, '--encoder', 'mlp-small');
     const { map, neighbours, gallery, failures } = await pictures(device, make(), data, images, {
       untrained: async () => make(),
     });
@@ -75,7 +75,7 @@ for (const channels of [1, 2, 3, 4]) {
 
 test('a picture that fails is named, and the others are there', async () => {
   const device = await openTestDevice();
-  const { images, data, options, make } = setting(1, 'mlp-small');
+  const { images, data, options, make } = setting(1, '--encoder', 'mlp-small');
   const drawn = await pictures(device, make(), data, images, {
     untrained: async () => {
       throw new Error('out of memory\nand more');
@@ -118,8 +118,9 @@ test('the program of a report loads the encoder of its run, of every kind', asyn
   const folder = Deno.makeTempDirSync();
   const sourceOf = (name = '') => new URL(`../../src${name}/index.ts`, import.meta.url).href;
   try {
-    for (const kind of Object.keys(encoders)) {
-      const { data, images, options, make } = setting(2, kind);
+    const runs = Object.keys(encoders).map((name) => ['--encoder', name]);
+    for (const [i, args] of [...runs, ['--method', 'ddpm', '--width', '16']].entries()) {
+      const { data, images, options, make } = setting(2, ...args);
       const model = make();
       const want = await embed(device, data.test, (x) => ({ h: represent(model, x).h }));
       Deno.writeFileSync(
@@ -131,8 +132,8 @@ test('the program of a report loads the encoder of its run, of every kind', asyn
         .replaceAll(/'hypersphere(\/\w+)?'/g, (_, name) => `'${sourceOf(name)}'`)
         .replace("'encoder.safetensors'", `'${folder}/encoder.safetensors'`)
         .replace(/const pixels = .*/, `const pixels = Uint8Array.of(${images.test.pixels});`);
-      Deno.writeTextFileSync(`${folder}/${kind}.ts`, `${program}\ndevice.dispose();\nexport { rows };\n`);
-      const { rows } = await import(`file://${folder}/${kind}.ts`);
+      Deno.writeTextFileSync(`${folder}/${i}.ts`, `${program}\ndevice.dispose();\nexport { rows };\n`);
+      const { rows } = await import(`file://${folder}/${i}.ts`);
       close(rows, (await readVariable(device, want.h)) as Float32Array, { rel: 0, abs: 0 });
     }
   } finally {

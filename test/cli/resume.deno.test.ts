@@ -32,12 +32,10 @@ const data = dataset({ pixels, labels, count: COUNT, ...size, classes: 3 });
 type Task = ReturnType<typeof imageTask>;
 
 async function run(args: string[], job: Partial<RunOptions<ImageMetrics, Task>> = {}) {
-  const { options } = parse([
-    ...(args.includes('--encoder') ? [] : ['--encoder', 'mlp-small']),
-    ...['--embedding', '8', '--batch', String(BATCH)],
-    ...['--epochs', String((STEPS * BATCH) / COUNT), ...args],
-  ]);
-  const imageRun = imageRunOf(options as ImageOptions, { train: data, test: data });
+  const epochs = String((STEPS * BATCH) / COUNT);
+  const options = parse(['--batch', String(BATCH), '--epochs', epochs, ...args]).options as ImageOptions;
+  const { encoder = 'mlp-small' } = (allMethods[options.method] as ImageMethod).defaults ?? {};
+  const imageRun = imageRunOf({ ...options, encoder, embedding: 8 }, { train: data, test: data });
   const trained = await train<ImageMetrics, Task>({ task: () => imageTask(imageRun), open: device, ...job });
   freeVariables(trained.device, [...trained.task.variables, data.images, data.labels!]);
   return trained;
@@ -49,8 +47,7 @@ test('every method trains: finite losses, other ones than at first', async () =>
   );
   assert.ok(others.length > 10, others.join(', '));
   for (const method of others) {
-    const { encoder = 'mlp-small' } = (allMethods[method] as ImageMethod).defaults ?? {};
-    const { complete, metrics } = await run(['--method', method, '--encoder', encoder]);
+    const { complete, metrics } = await run(['--method', method]);
     const losses = metrics.map(({ loss }) => loss);
     assert.ok(complete && losses.length > 1 && losses.every(Number.isFinite), `${method}: ${losses}`);
     assert.ok(new Set(losses).size > 1, `${method}: ${losses}`);

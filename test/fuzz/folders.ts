@@ -124,7 +124,7 @@ function checkEarlier({ options, resume: { saved, metrics, timing, followed } }:
   if (!Object.hasOwn(allMethods, options.method))
     throw new Wrong('a method that there is not', String(options.method));
   const {
-    embedding,
+    embedding = 64,
     epochs,
     batch,
     seed,

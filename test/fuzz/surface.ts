@@ -509,6 +509,12 @@ export const surface: Record<string, Entry> = {
   vaeLoss: build(tensor([3, 4, 4, 1]), tensor([3, 4, 4, 1]), posterior(3), object({ beta: 2 })),
   sigReg: build(tensor([2, 4, 6]), tensor([5, 6])),
   halves: build(z),
+  unetEncoder: build(
+    object({
+      image: object({ height: 8, width: 8, channels: 1, mean: [0.5], std: [0.5] }),
+      ...{ features: 8, seen: 50, seed: 1, name: 'unet' },
+    }),
+  ),
   supConLoss: build(
     z,
     ids,

@@ -1,8 +1,13 @@
 import * as assert from 'uvu/assert';
+import { dataset } from '../../src/data/dataset.ts';
+import { fromArrays } from '../../src/data/idx.ts';
 import { inRange } from '../../src/gpu/check.ts';
-import type { Tensor } from '../../src/graph/tensor.ts';
+import { input, scalar, type Tensor, trace } from '../../src/graph/tensor.ts';
 import { allMethods } from '../../src/methods/index.ts';
-import { buildMethod, defaultsOf, type ImageMethod } from '../../src/methods/method.ts';
+import { buildMethod, defaultsOf, type ImageBatch, type ImageMethod } from '../../src/methods/method.ts';
+import type { Encoder } from '../../src/nn/index.ts';
+import { encoders } from '../../src/train/encoders.ts';
+import { buildImageModel, type ImageModel } from '../../src/train/images.ts';
 import { close, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 
@@ -31,6 +36,58 @@ test('a supervised method needs two classes', () => {
     const hyperparameters = defaultsOf(method.hyperparameters);
     const setting = { network, copy: () => network, width: 4, classes: 1, seed: 1, hyperparameters };
     throws(() => buildMethod(method, setting), /expected labels of 2 classes or more, got 1/);
+  }
+});
+
+test('`unused` names the options that make no difference to a method, and no others', () => {
+  const [N, side] = [16, 8];
+  const labels = Uint8Array.from({ length: N }, (_, i) => i % 2);
+  const data = dataset(fromArrays(new Uint8Array(N * side * side).fill(99), [N, side, side], labels));
+  const views = (count: number) => input([count * N, side, side, 1]);
+  for (const [name, method] of Object.entries(allMethods)) {
+    if (method.data !== 'images') continue;
+    const { unused = [], defaults }: Pick<ImageMethod, 'unused' | 'defaults'> = method;
+    const made = new Set<Encoder>();
+    const modelOf = (embedding: number) =>
+      buildImageModel(
+        {
+          ...{ method, data, validation: data, embedding, epochs: 1, batch: N, learningRate: 1, seed: 1 },
+          ...{ hyperparameters: defaultsOf(method.hyperparameters), views: {} },
+          encoder(shape) {
+            made.add(encoders[defaults?.encoder ?? 'cnn'](shape));
+            return [...made].at(-1)!;
+          },
+        },
+        1,
+      );
+    const [small, large] = [modelOf(8), modelOf(12)];
+    const asked = new Set<string>();
+    const batch: ImageBatch = {
+      get x() {
+        asked.add(method.views === 0 ? 'images' : 'two views');
+        return views(method.views === 0 ? 1 : 2);
+      },
+      ...{ labels: input([N], 'u32'), step: scalar('u32') },
+      views(count) {
+        asked.add('other views');
+        return views(count);
+      },
+      partners() {
+        asked.add('partners');
+        return views(1);
+      },
+    };
+    trace(() => small.recipe.loss(batch));
+    const shapes = (model: ImageModel) => String(model.variables.map(({ shape }) => `[${shape}]`));
+    const drawsViews = asked.has('two views') || asked.has('partners');
+    const used = {
+      encoder: made.has(small.encoder),
+      embedding: shapes(small) !== shapes(large),
+      views: drawsViews,
+      viewNoise: drawsViews || asked.has('other views'),
+    };
+    const wanted = Object.entries(used).flatMap(([option, uses]) => (uses ? [] : [option]));
+    assert.equal([...unused], wanted, name);
   }
 });
 

@@ -35,10 +35,10 @@ export function bernoulli(logits: Tensor, pixels: Tensor): Tensor {
  * Images as pixels in [0, 1], and back to what networks get. Views can be darker than black and brighter than white: they are clipped, since
  * the cross-entropy of such pixels has no least value.
  */
-export function pixelsOf(x: Tensor, { mean: by, std }: ImageFacts): Tensor {
+export function pixelsOf(x: Tensor, { mean: by, std }: Pick<ImageFacts, 'mean' | 'std'>): Tensor {
   return clamp(add(mul(x, vector(std)), vector(by)), 0, 1);
 }
-export function standardized(pixels: Tensor, { mean: by, std }: ImageFacts): Tensor {
+export function standardized(pixels: Tensor, { mean: by, std }: Pick<ImageFacts, 'mean' | 'std'>): Tensor {
   return div(sub(pixels, vector(by)), vector(std));
 }
 const vector = (numbers: readonly number[]) => constant(Float32Array.from(numbers), [numbers.length]);
@@ -75,10 +75,7 @@ export function autoencoderOf(
   return {
     ...{ encoder, toLatents, decode, image, latents, layers: [encoder, toLatents, decode] },
     encode: (x, mode) => toLatents(encoder(x, mode), mode),
-    represent(x, mode) {
-      const h = encoder(x, mode);
-      return { h, z: toLatents(h, mode) };
-    },
+    embed: toLatents,
   };
 }
 

@@ -91,8 +91,8 @@ export async function imageJob(
   const steps = stepsOf(options, data.train);
   checkClasses(options, images.train);
   const imageRun = imageRunOf(options, data);
-  const pixels = { mean: data.train.mean, std: data.train.std };
-  const recorded = { ...options, dataDigest, pixels };
+  const { mean, std } = data.train;
+  const recorded = { ...options, dataDigest, pixels: { mean, std } };
   const judge = createJudge(data);
   const alarmLines = createAlarmLines();
   let untrained: ImageMetrics;
@@ -127,6 +127,7 @@ export async function imageJob(
       const { folder, progress } = site;
       const { metrics } = finished;
       const { model } = finished.task;
+      const embedded = model.widths.z !== undefined;
       const { found, spectra, similarities } = judge;
       // The numbers first, so that no later failure loses them.
       await judge.measure(site, 'trained', model);
@@ -141,7 +142,7 @@ export async function imageJob(
         ...about,
         ...{ method: options.method, seed: options.seed, steps, seconds: Number(seconds.toFixed(1)) },
         ...{ adapter: site.device().adapter, loss: metrics.at(-1)?.loss ?? null, options: recorded },
-        verdict: verdict(found, title, seen, { classes: about.data.classes }),
+        verdict: verdict(found, title, seen, { classes: about.data.classes, embedded }),
         ...{ alarm: seen, metrics: found, layers },
         ...(tables.panels.length && { tables: numbersOf(tables.panels) }),
       };

@@ -3,8 +3,10 @@
 import type { MethodCurve } from '../methods/panel.ts';
 import type { Collapse } from '../metrics/alarm.ts';
 import type { CurveKey } from '../metrics/curves.ts';
+import { isNumber } from '../metrics/format.ts';
 import type { LayerCurve, LayerMetric, LayerRow } from '../metrics/layer_curve.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
+import type { MetricKey } from '../metrics/table.ts';
 import type { About } from './about.ts';
 import type { DrawnPanel, Tables } from './method_panels.ts';
 import type { Images } from './png.ts';
@@ -31,6 +33,12 @@ export interface Report extends Partial<About> {
   layers?: ReportedLayers;
   /** The method's own numbers, on held-out images. */
   tables?: Tables;
+}
+
+/** What the curves of a run are of: the embedding z, or h where the method has no z. */
+export function curvesOf({ metrics: { untrained, trained } }: Pick<Report, 'metrics'>): 'h' | 'z' {
+  const has = (key: MetricKey) => [untrained, trained].some((metrics) => isNumber(metrics[key]));
+  return has('effectiveRankH') && !has('effectiveRankZ') ? 'h' : 'z';
 }
 
 /** A layer as report.json has it: null where a number is not finite. */

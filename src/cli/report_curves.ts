@@ -3,7 +3,7 @@ import { type Curve, type CurveRow, curves } from '../metrics/curves.ts';
 import { formatNumber, isNumber, significant } from '../metrics/format.ts';
 import { least, most, spaced } from './chart.ts';
 import { html, type Section, tableOf } from './html.ts';
-import type { LoggedStep, RunReport } from './report.ts';
+import { curvesOf, type LoggedStep, type RunReport } from './report.ts';
 
 /** Steps in order, each once: after a resumed run the later entry of a step counts. */
 export const sorted = (steps: readonly LoggedStep[]): LoggedStep[] =>
@@ -19,17 +19,21 @@ const shownCurves = ({ curves: steps, methodCurves = [] }: RunReport): Shown[] =
     ...methodCurves.map((curve) => ({ ...curve, kind: 'number' as const })),
   ].filter(({ key }) => steps.some((one) => isNumber(one[key])));
 
-const titleOf = ({ name, long = name }: Shown) => long;
-
 export function curveSection(run: RunReport): Section | undefined {
   const steps = sorted(run.curves);
   const shown = shownCurves(run);
   if (!shown.length) return undefined;
   const d = run.spectrum.trained.length;
+  const of = curvesOf(run.report);
+  const titleOf = ({ name, long = name }: Shown) => long.replace(/ of z$/, ` of ${of}`);
+  const course =
+    of === 'h'
+      ? html`. The method has no embedding z and trains for none of these: alignment, uniformity, rank and std are of h at unit length.`
+      : html`: in a healthy run alignment ends low and uniformity comes close to its dashed optimum${d > 0 && html`, while the effective rank stays far above 1 (the most it can be is ${d})`}.`;
   const quick = shown.some(({ kind }) => kind === 'accuracy');
   const body = html`<figure>
-<div class="curves">${shown.map((row) => html`<div class="chart"><h3 id="curve-${row.key}-title">${titleOf(row)}</h3><p class="readout" id="curve-${row.key}-value" aria-hidden="true"></p><div class="plot" id="curve-${row.key}" role="img" aria-label="${describeCurve(steps, row)}"></div></div>\n`)}</div>
-<figcaption>Each curve is one number over the training steps (point at a step to read all of them): in a healthy run alignment ends low and uniformity comes close to its dashed optimum${d > 0 && html`, while the effective rank stays far above 1 (the most it can be is ${d})`}.${quick && ' The two quick accuracies are of a few augmented test images, by a part of the training images: they show the course, and lie below the table’s, which are of all.'} The thick loss line is smoothed, the thin one is not.${(run.methodCurves ?? []).map(({ name, hint }) => ` The curve “${name}” is the method’s own: ${hint}.`)}</figcaption>
+<div class="curves">${shown.map((row) => html`<div class="chart"><h3 id="curve-${row.key}-title">${titleOf(row)}</h3><p class="readout" id="curve-${row.key}-value" aria-hidden="true"></p><div class="plot" id="curve-${row.key}" role="img" aria-label="${describeCurve(steps, row.key, titleOf(row))}"></div></div>\n`)}</div>
+<figcaption>Each curve is one number over the training steps (point at a step to read all of them)${course}${quick && ' The two quick accuracies are of a few augmented test images, by a part of the training images: they show the course, and lie below the table’s, which are of all.'} The thick loss line is smoothed, the thin one is not.${(run.methodCurves ?? []).map(({ name, hint }) => ` The curve “${name}” is the method’s own: ${hint}.`)}</figcaption>
 ${tableOf(
   'The curves as numbers',
   ['step', ...shown.map(titleOf)],
@@ -42,13 +46,12 @@ ${tableOf(
   return { id: 'training', title: 'Training', body };
 }
 
-function describeCurve(steps: readonly LoggedStep[], row: Shown): string {
-  const { key } = row;
+function describeCurve(steps: readonly LoggedStep[], key: string, title: string): string {
   const known = steps.filter((one) => isNumber(one[key]));
   const at = (one: LoggedStep) => `${formatNumber(one[key], 3)} at step ${one.step}`;
   const values = known.map((one) => one[key]!);
   const extremes = `between ${formatNumber(least(values), 3)} and ${formatNumber(most(values), 3)}`;
-  return `${titleOf(row)} over training: ${at(known[0])}, ${at(known.at(-1)!)}, ${extremes}`;
+  return `${title} over training: ${at(known[0])}, ${at(known.at(-1)!)}, ${extremes}`;
 }
 
 /** A number as the page's script gets it. */

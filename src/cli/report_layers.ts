@@ -14,6 +14,8 @@ const opNames: Record<string, string> = {
   layerNorm: 'layer norm',
   groupNorm: 'group norm',
   add: 'sum',
+  averagePool2d: 'average pool',
+  globalAveragePool: 'average pool',
 };
 
 const metrics = Object.entries(layerMetrics) as [LayerMetric, (typeof layerMetrics)[LayerMetric]][];

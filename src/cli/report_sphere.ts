@@ -4,7 +4,7 @@ import { formatMetric, formatNumber, isNumber } from '../metrics/format.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import { chart, linear, path, px, scale, spaced } from './chart.ts';
 import { type Html, html, type Section, tableOf } from './html.ts';
-import type { LoggedStep, RunReport } from './report.ts';
+import { curvesOf, type LoggedStep, type RunReport } from './report.ts';
 
 /** @param steps in order */
 export function sphereSection(run: RunReport, steps: LoggedStep[]): Section | undefined {
@@ -39,7 +39,8 @@ function planeFigure(run: RunReport, steps: LoggedStep[]): Html | undefined {
     const left = x > width - 70;
     return html`<text class="label" x="${px(x + (left ? -9 : 9))}" y="${px(y + (y < 30 ? 14 : -7))}" text-anchor="${left ? 'end' : 'start'}">${text}</text>`;
   };
-  return html`<figure><h3>alignment and uniformity</h3>
+  const ofH = curvesOf(run.report) === 'h';
+  return html`<figure><h3>alignment and uniformity${ofH && ' of h'}</h3>
 <svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="Path of training: from alignment ${formatNumber(first.x, 3)}, uniformity ${formatNumber(first.y, 3)} to alignment ${formatNumber(last.x, 3)}, uniformity ${formatNumber(last.y, 3)}">
 ${grid}
 ${isNumber(optimum) && html`<path class="optimum" d="M${box.left} ${px(atY(optimum))}h${box.width}"/><text x="${box.left + box.width - 4}" y="${px(atY(optimum) - 6)}" text-anchor="end">optimum ${formatNumber(optimum, 2)}</text>`}
@@ -50,7 +51,7 @@ ${spaced(places, 9)
 <circle class="start" cx="${px(start[0])}" cy="${px(start[1])}" r="5.5"/>${label(start, 'start')}
 <rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(end[0])} ${px(end[1])}) rotate(45)"/>${label(end, 'end')}
 </svg>
-<figcaption>Follow the path from the circle (start) to the diamond (end): a run that moves down and left improves in both; one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; neighbouring steps are averaged.</figcaption></figure>`;
+<figcaption>Follow the path from the circle (start) to the diamond (end): a run that moves down and left improves in both; one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; neighbouring steps are averaged.${ofH && ' The method does not train for either.'}</figcaption></figure>`;
 }
 
 /** The first point, and the means of at most `count` equal parts: the noise of single batches would hide the path. */

@@ -9,6 +9,9 @@ const compared = metricRows.filter(({ phrase }) => phrase !== undefined);
 /** The accuracies that a verdict always gives in numbers. */
 const NAMED: readonly MetricKey[] = ['augKnn', 'knn', 'linearProbe1000'];
 
+/** So many further accuracies that are worse are given in numbers. */
+const FEW = 3;
+
 type Baseline = 'raw' | 'untrained';
 
 interface Comparison {
@@ -25,40 +28,52 @@ const named = ({ name, value }: { name: Baseline; value: number }) =>
   `${encoderNames[name]} ${percent(value)}`;
 
 /**
- * What training gained, in a few sentences: on how many accuracies it beat the baselines, which accuracies are worse than a
- * baseline by 1.5 points or more, three of them in numbers, and whether the embedding collapses.
+ * What training gained, in a few sentences: on how many accuracies it beat the baselines, three of them in numbers, which others are
+ * worse than a baseline by 1.5 points or more, and whether the embedding collapses.
  * @param method the method's name in the text
  * @param collapses what the alarm sees
- * @param classes number of labels that occur, if known: with one class no accuracy means anything
+ * @param about.classes number of labels that occur, if known: with one class no accuracy means anything
+ * @param about.embedded false for a method without an embedding z
  */
 export function verdict(
   set: MetricSet,
   method: string,
   collapses: readonly Collapse[] = [],
-  { classes }: { classes?: number } = {},
+  { classes, embedded = true }: { classes?: number; embedded?: boolean } = {},
 ): string {
   const found = comparisons(set);
   const meaningless = whyMeaningless(set, classes);
-  const worse = found
-    .filter(({ baselines }) => baselines.some(lost))
-    .map(
-      ({ phrase, trained, baselines }) =>
-        `${phrase} ${percent(trained)} (${baselines.filter(lost).map(named).join(', ')})`,
-    );
+  const worse = worseText(found.filter(({ key, baselines }) => !NAMED.includes(key) && baselines.some(lost)));
   const numbers = NAMED.flatMap((key) => found.filter((one) => one.key === key)).map(sentence);
   const overall = meaningless ?? summary(found);
-  const state = stateOf(set.trained, collapses);
+  const kinds = collapses.map(({ kind }) => kind).join(', ');
+  const state = embedded
+    ? stateOf(set.trained, kinds)
+    : kinds
+      ? `it is collapsing (${kinds})`
+      : 'the method has no embedding z';
   return [
     // What is wrong comes first.
     collapses.length > 0 && `${method}: ${state}`,
     collapses.length > 0 ? capital(overall) : `${method}: ${overall}`,
-    !meaningless && worse.length > 0 && `Worse than a baseline: ${worse.join('; ')}`,
     !meaningless && numbers.length > 0 && capital(numbers.join('; ')),
+    !meaningless && worse !== '' && `Worse than a baseline: ${worse}`,
     collapses.length === 0 && capital(state),
   ]
     .filter((part) => part !== false)
     .map((part) => `${part}.`)
     .join(' ');
+}
+
+/** Accuracies that are worse than a baseline: in numbers where they are few, else by name; the table has the numbers. */
+function worseText(list: readonly Comparison[]): string {
+  if (list.length > FEW) return list.map(({ phrase }) => phrase).join(', ');
+  return list
+    .map(
+      ({ phrase, trained, baselines }) =>
+        `${phrase} ${percent(trained)} (${baselines.filter(lost).map(named).join(', ')})`,
+    )
+    .join('; ');
 }
 
 /** The accuracies that the trained encoder and a baseline have. */
@@ -84,7 +99,7 @@ function whyMeaningless(set: MetricSet, classes: number | undefined): string | u
 }
 
 /** Whether the embedding collapses, and the numbers that show it. */
-function stateOf(trained: ReportedMetrics, collapses: readonly Collapse[]): string {
+function stateOf(trained: ReportedMetrics, kinds: string): string {
   const { uniformity, uniformityOptimum, stdZ, stdIsotropic, effectiveRankZ } = trained;
   const number = (value: number) => formatMetric(value, 'number');
   const spread = [
@@ -94,8 +109,8 @@ function stateOf(trained: ReportedMetrics, collapses: readonly Collapse[]): stri
       `std ${number(stdZ)}${isNumber(stdIsotropic) ? ` of an even ${number(stdIsotropic)}` : ''}`,
     isNumber(effectiveRankZ) && `effective rank ${formatMetric(effectiveRankZ, 'rank')}`,
   ].filter(Boolean);
-  const state = collapses.length
-    ? `the embedding is collapsing (${collapses.map(({ kind }) => kind).join(', ')})`
+  const state = kinds
+    ? `the embedding is collapsing (${kinds})`
     : spread.length
       ? 'the embedding does not collapse'
       : 'the embedding was not measured';

@@ -81,7 +81,7 @@ export const effectiveRankMetrics = /* @__PURE__ */ metricsOf({ group: 'spread',
     short: 'rank of h',
     needs: ['encoder'],
     measure: { key: 'effectiveRank', name: 'effective rank' },
-    text: 'The same for the representation h in front of the projector.',
+    text: 'Exponential of the entropy of the normalised singular values of h: how many dimensions it really uses.',
     async compute(context) {
       const values = await spectrumOfH(context);
       return { value: entropyRank(values), remark: `of ${values.length}` };

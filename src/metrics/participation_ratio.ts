@@ -38,7 +38,7 @@ export const participationRatioMetrics = /* @__PURE__ */ metricsOf(
       name: 'participation ratio of h',
       needs: ['encoder'],
       measure: { key: 'participationRatio', name: 'participation ratio' },
-      text: 'The same for the representation h.',
+      text: 'How many directions share the variance of h: as many as it has numbers when all have the same, 1 when one has all.',
       compute: async (context) => participationRatio(await spectrumOfH(context)),
     },
   ],

@@ -15,7 +15,7 @@ export const rankMeMetrics = /* @__PURE__ */ metricsOf({ group: 'spectrum', kind
     name: 'RankMe of h',
     needs: ['encoder'],
     measure: { key: 'rankMe', name: 'RankMe (not centred)' },
-    text: 'The same for the representation h.',
+    text: 'The effective rank of h without subtracting the mean first (Garrido et al. 2023).',
     compute: ({ h, ...context }) => rankMe(h.fit, context),
   },
 ]);

@@ -52,7 +52,7 @@ export const spectrumSlopeMetrics = /* @__PURE__ */ metricsOf(
       name: 'spectrum slope of h',
       needs: ['encoder'],
       measure: { key: 'spectrumSlope', name: 'spectrum slope' },
-      text: 'The same for the representation h; good ones were found near 1 (Agrawal et al. 2022).',
+      text: 'Exponent of the power law by which the variances of h fall, largest first; good ones were found near 1 (Agrawal et al. 2022).',
       compute: async (context) => spectrumSlope(await spectrumOfH(context)),
     },
   ],

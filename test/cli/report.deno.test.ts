@@ -99,6 +99,19 @@ test('cosines of pairs: their means in words, the shares as numbers', () => {
   if (renderReport({ ...mock(), similarities: { trained: empty } }).includes('NaN')) throw new Error('NaN');
 });
 
+test('the curves of a method without z are said to be of h', () => {
+  const { report, ...run } = mock();
+  const page = markup(renderReport({ report, ...run }));
+  for (const part of ['std of z</h3>', 'in a healthy run'])
+    if (!page.includes(part)) throw new Error(`${part} is not on the page`);
+  const metrics = { raw: { knn: 0.5 }, untrained: { effectiveRankH: 3 }, trained: { effectiveRankH: 2 } };
+  const ofH = markup(renderReport({ ...run, report: { ...report, metrics } }));
+  for (const part of ['std of h</h3>', 'has no embedding z', 'alignment and uniformity of h'])
+    if (!ofH.includes(part)) throw new Error(`${part} is not on the page`);
+  for (const part of ['std of z', 'in a healthy run'])
+    if (ofH.includes(part)) throw new Error(`${part} is on the page`);
+});
+
 /** The page without its data and its own scripts and styles: what the browser takes as markup. */
 const markup = (page: string) => page.replace(/(<(script|style)\b[^>]*>)[\s\S]*?<\/\2>/g, '$1</$2>');
 

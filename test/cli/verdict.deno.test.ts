@@ -14,7 +14,13 @@ test('the verdict says better, worse and within noise from the numbers', () => {
   has(even, 'k-NN 80.5 %, within noise of raw pixels 80.0 %, better than untrained 78.0 %');
   has(verdict(setOf({ knn: 0.8 }), 'simclr'), 'k-NN 80.0 %, equal to raw pixels 80.0 %, better than');
   const poor = verdict(setOf({ augKnn: 0.3 }), 'simclr');
-  has(poor, 'augmented k-NN 30.0 % (raw pixels 40.0 %, untrained 50.0 %)');
+  has(poor, 'Augmented k-NN 30.0 %, worse than raw pixels 40.0 % and untrained 50.0 %');
+  lacks(poor, 'Worse than a baseline');
+  has(verdict(setOf(), 'mae', [], { embedded: false }), 'The method has no embedding z.');
+  has(
+    verdict(setOf(), 'nepa', [{ kind: 'target', since: 20, evidence: [], remedy: '' }], { embedded: false }),
+    'nepa: it is collapsing (target). ',
+  );
   has(poor, 'is worse than one on 1, within noise of one on 1');
   const collapse = { kind: 'complete', since: 20, evidence: [], remedy: '' } as const;
   has(
@@ -61,6 +67,13 @@ test('every accuracy that is lower than a baseline by more than noise is named, 
     'Worse than a baseline: linear probe on 100 labels 60.0 % (raw pixels 70.0 %); k-NN under noise 26.9 % (raw pixels 79.7 %, untrained 66.0 %). ',
   );
   lacks(text, 'blur');
+  // Many are named without numbers, which the table has.
+  Object.assign(set.trained, { knnBlur: 0.1, linearProbe: 0.2 });
+  set.raw.linearProbe = 0.8;
+  has(
+    verdict(set, 'SimCLR'),
+    'Worse than a baseline: linear probe on all labels, linear probe on 100 labels, k-NN under noise, k-NN under blur. ',
+  );
   // And the terminal's table has the row.
   has(metricTable(set), 'k-NN, noise');
 });

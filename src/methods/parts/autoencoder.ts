@@ -112,7 +112,7 @@ export const reconstructed = (model: Autoencoder, x: Tensor): Tensor =>
 
 /** Pictures on the way from one image to another. */
 export const interpolationPanel = (model: Autoencoder): PicturePanel => ({
-  ...{ kind: 'pictures', title: 'Interpolations', rows: ['first', 'second', 'third'] },
+  ...{ kind: 'pictures', title: 'Interpolations', rows: ['pair 1', 'pair 2', 'pair 3'] },
   caption: 'From one held-out image to another, in equal steps of their latents.',
   pictures(x) {
     const latents = firstOf(model.encode(x), 6);

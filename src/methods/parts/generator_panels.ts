@@ -8,7 +8,8 @@ import { type Generator, trajectory } from './diffusion.ts';
 
 /** Pictures in a row. */
 const SHOWN = 10;
-const ORDINALS = ['first', 'second', 'third'];
+const SAMPLES = ['samples 1–10', '11–20', '21–30'];
+const threeOf = (name: string) => [1, 2, 3].map((n) => `${name} ${n}`);
 
 /** Every other, or every so many, of the states of a trajectory, the first and the last among them: [SHOWN + 1, N, ...]. */
 const sparse = <T>(states: readonly T[]): T[] =>
@@ -39,18 +40,18 @@ export function generatorPanels(generator: Generator, seed: number, steps: numbe
   };
   return [
     {
-      ...{ kind: 'pictures', title: 'Samples', rows: ORDINALS, followed: ORDINALS[0] },
+      ...{ kind: 'pictures', title: 'Samples', rows: SAMPLES, followed: SAMPLES[0] },
       caption: `Images that are generated from noise, in ${steps} steps; samples of more steps are better.`,
       pictures: () => drawn(last(towards('data', noise(3 * SHOWN))), 3),
     },
     {
-      ...{ kind: 'pictures', title: 'From noise to data', rows: ORDINALS },
+      ...{ kind: 'pictures', title: 'From noise to data', rows: threeOf('sample') },
       caption: `The same noise as that of the first samples, on its way to data: ${SHOWN + 1} of ${steps + 1} states.`,
       pictures: () => drawn(ways(towards('data', noise(3))), 3),
     },
     {
       ...{ kind: 'pictures', title: 'From data to noise and back' },
-      rows: ORDINALS.slice(0, 2).flatMap((name) => [`${name}, to noise`, 'and back']),
+      rows: [1, 2].flatMap((n) => [`image ${n}, to noise`, 'and back']),
       caption: 'Held-out images, inverted to noise by the same network, and generated again from that noise.',
       pictures(x) {
         const inverted = towards('noise', scaled(some(x, 2)));
@@ -60,7 +61,7 @@ export function generatorPanels(generator: Generator, seed: number, steps: numbe
       },
     },
     {
-      ...{ kind: 'pictures', title: 'Interpolations', rows: ORDINALS },
+      ...{ kind: 'pictures', title: 'Interpolations', rows: threeOf('pair') },
       caption:
         'From one held-out image to another: generated from noises between their inverted noises, along an arc, which keeps their length.',
       pictures(x) {

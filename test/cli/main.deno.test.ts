@@ -77,6 +77,11 @@ const small = (out: string, ...more: string[]) => [
   `${folder}/${out}`,
   ...more,
 ];
+/** The same of images that train and are measured in a few seconds. */
+const tinyRun = (out: string, ...more: string[]) => [
+  ...['--data', tiny, '--encoder', 'mlp-small', '--batch', '25', '--out', `${folder}/${out}`],
+  ...more,
+];
 const text = (path: string) => Deno.readTextFileSync(`${folder}/${path}`);
 
 function assert(condition: boolean, message: string): void {
@@ -173,19 +178,7 @@ test(
 test(
   'the numbers of a method are in report.json, its pictures at moments of training in the report',
   async () => {
-    const args = [
-      '--method',
-      'vae',
-      '--latents',
-      '3',
-      '--encoder',
-      'mlp-small',
-      '--batch',
-      '25',
-      '--epochs',
-      '2',
-    ];
-    const { code, err } = await runCli([...args, '--data', tiny, '--out', `${folder}/vae`]);
+    const { code, err } = await runCli(tinyRun('vae', '--method', 'vae', '--latents', '3', '--epochs', '2'));
     assert(code === 0, err);
     const { tables } = JSON.parse(text('vae/latest/report.json'));
     const { distortion, rate, 'active latents': active } = tables['Rate and distortion']['held-out images'];
@@ -265,7 +258,7 @@ test('a run does not go on with other data', async () => {
 test(
   'the terminal is closed: the run goes on without it, and SIGHUP saves',
   async () => {
-    const child = start(small('closed', '--epochs', '4000'));
+    const child = start(tinyRun('closed', '--epochs', '4000'));
     // As `| head -1` does.
     const reader = child.stdout.getReader();
     await reader.read();
@@ -515,19 +508,8 @@ for (const [name, args, message] of bad) {
 test(
   'the alarm speaks while a run collapses, and in its reports',
   async () => {
-    const run = [
-      '--views',
-      'plain',
-      '--method',
-      'alignment',
-      '--encoder',
-      'mlp-small',
-      '--learning-rate',
-      '1e-2',
-      '--epochs',
-      '12',
-    ];
-    const { code, out, err } = await runCli(small('collapse', ...run));
+    const run = ['--views', 'plain', '--method', 'alignment', '--learning-rate', '1e-2', '--epochs', '30'];
+    const { code, out, err } = await runCli(tinyRun('collapse', ...run));
     assert(code === 0, `exit ${code}: ${err}`);
     const said = /Alarm: complete collapse since step (\d+): .+ Usual remedy: /g;
     // Once while it trains, once at the end.
@@ -546,7 +528,7 @@ test(
 test(
   'a loss that is not finite stops the run, names the first op and keeps the last good checkpoint',
   async () => {
-    const { code, err } = await runCli(small('nan', '--epochs', '4', '--learning-rate', '1e30'));
+    const { code, err } = await runCli(tinyRun('nan', '--epochs', '4', '--learning-rate', '1e30'));
     assert(code === 1, `expected exit 1, got ${code}: ${err}`);
     assert(/not finite/.test(err) && /smaller learning rate/.test(err), err);
     assert(/: first \w+.* \[[\d, ]*\]: (NaN|-?Infinity) at element \d+|is not finite at step/.test(err), err);
@@ -560,8 +542,7 @@ test(
 test(
   'views suit the data: of colour where there are 3 channels; or they are those that were asked for',
   async () => {
-    const args = ['--data', tiny, '--encoder', 'mlp-small', '--batch', '25', '--epochs', '1'];
-    const { code, err } = await runCli([...args, '--out', `${folder}/colour-views`]);
+    const { code, err } = await runCli(tinyRun('colour-views', '--epochs', '1'));
     assert(code === 0, err);
     for (const [run, expected] of [
       ['a', 'noisy'],

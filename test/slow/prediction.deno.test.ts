@@ -85,12 +85,14 @@ test(
   SLOW,
 );
 
-for (const name of ['iJepa', 'nepa'])
+// NEPA collapses at the rate of the methods' table; at its default rate it does not within 10 epochs (docs/results.md).
+const WITHOUT = { iJepa: { epochs: 4 }, nepa: { epochs: 10, learningRate: 1e-2 } };
+for (const [name, setting] of Object.entries(WITHOUT))
   for (const seed of [1, 2])
     test(
       `${name} without stop-gradient, seed ${seed}: its target collapses, and the alarm says so`,
       async () => {
-        const run = { seed, epochs: 4, hyperparameters: { stopGradient: 0 } };
+        const run = { seed, ...setting, hyperparameters: { stopGradient: 0 } };
         const { looks, probe } = await trainedBy(await device(), sets, name, run);
         const { alarm, ...last } = looks.at(-1)!;
         console.log(name, 'collapsed', JSON.stringify({ seed, alarm, probe, ...last }));
@@ -98,7 +100,7 @@ for (const name of ['iJepa', 'nepa'])
           alarm.map(({ kind }) => kind),
           ['target'],
         );
-        const healthy = await trainedBy(await device(), sets, name, { seed, epochs: 4 });
+        const healthy = await trainedBy(await device(), sets, name, { seed, ...setting });
         console.log(
           name,
           'healthy',

@@ -36,43 +36,20 @@ export function runInteractive(program, args, env, cwd = process.cwd()) {
   });
 }
 
-const TSC = ['typescript', 'bin', 'tsc'];
-const BIOME = ['@biomejs', 'biome', 'bin', 'biome'];
-const commandOf = (name, args) => [process.execPath, [inRoot('node_modules', ...name), ...args]];
-
-/** Says whether a tool that was started at `start` was content. */
-function told(name, args, start, content) {
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`${content ? 'ok  ' : 'FAIL'} ${name.at(-1)} ${args.join(' ')} (${seconds} s)`);
-  return content;
-}
-
-/** Runs a tool of node_modules and returns whether it was content. */
+/** Runs a tool of node_modules and says whether it was content. */
 function tool(name, args) {
   const start = performance.now();
-  const { status } = spawnSync(...commandOf(name, args), { cwd: root, stdio: 'inherit' });
-  return told(name, args, start, status === 0);
-}
-
-/** The same beside other work. What it prints comes at its end, in one piece. */
-function toolBeside(name, args) {
-  const start = performance.now();
-  const child = spawn(...commandOf(name, args), { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  for (const output of [child.stdout, child.stderr]) output.on('data', (part) => (text += part));
-  return new Promise((resolve) => {
-    child.on('error', (error) => fail(`cannot run ${name.at(-1)}: ${error.message}`));
-    child.on('close', (code) => {
-      if (code !== 0) process.stdout.write(text);
-      resolve(told(name, args, start, code === 0));
-    });
+  const done = spawnSync(process.execPath, [inRoot('node_modules', ...name), ...args], {
+    cwd: root,
+    stdio: 'inherit',
   });
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${done.status === 0 ? 'ok  ' : 'FAIL'} ${name.at(-1)} ${args.join(' ')} (${seconds} s)`);
+  return done.status === 0;
 }
 
-export const tsc = (...args) => tool(TSC, args);
-export const biome = (...args) => tool(BIOME, args);
-export const tscBeside = (...args) => toolBeside(TSC, args);
-export const biomeBeside = (...args) => toolBeside(BIOME, args);
+export const tsc = (...args) => tool(['typescript', 'bin', 'tsc'], args);
+export const biome = (...args) => tool(['@biomejs', 'biome', 'bin', 'biome'], args);
 
 /** Runs a TypeScript program of this project in Deno. */
 export const runDeno = (path, args, cwd) =>

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { biomeBeside, runDeno, tscBeside } from './run.mjs';
+import { biome, runDeno, tsc } from './run.mjs';
 import {
   denoBinary,
   denoEnvironment,
@@ -83,7 +83,7 @@ export async function test(args) {
   if (inDeno) setUpAdapter();
   const browser = inChromium ? setUpBrowser() : '';
   if (args.length) console.log('a part of the tests only, without types and lint');
-  const checks = args.length ? [] : [tscBeside('--noEmit'), biomeBeside('check', '.')];
+  const checks = args.length ? [] : [tsc('--noEmit'), biome('check', '.')];
   // Both at once: what takes longest, compiling kernels, keeps one core busy. Chromium takes longer, so it gets the other one then.
   const deno = inDeno ? denoTests(patterns) : Promise.resolve();
   const all = patterns.every((pattern) => pattern.startsWith('--'));
@@ -92,8 +92,7 @@ export async function test(args) {
   const demos = args.length ? Promise.resolve() : chromium.then(() => demoTests(['--short']));
   const counts = await Promise.all([deno, chromium, demos]);
   const { passed, failed } = total(counts);
-  const wrong = (await Promise.all(checks)).filter((ok) => !ok);
-  return finish({ passed, failed: failed + wrong.length });
+  return finish({ passed, failed: failed + checks.filter((ok) => !ok).length });
 }
 
 /** The sums of the counts of runs; a run that was left out counts nothing. */

@@ -89,16 +89,16 @@ export function loadingCode(
   { encoder = 'unet', hyperparameters }: Pick<ImageOptions, 'encoder' | 'hyperparameters'>,
   data: DataFacts,
 ): string {
+  if (encoder === 'unet') {
+    const { width } = hyperparameters;
+    const { outputs } = unetEncoder({ image: data, width });
+    const made = `unetEncoder({ image: images, width: ${width} })`;
+    return programOf("import { unetEncoder } from 'hypersphere/methods';", made, outputs, data);
+  }
   const { height, width, channels } = data;
   const sizes = `height: ${height}, width: ${width}, channels: ${channels}`;
   const inputs = `inputs: ${height * width * channels}`;
   const coarse = 'mostPatches: 16';
-  if (encoder === 'unet') {
-    const features = hyperparameters.width;
-    const { outputs } = unetEncoder({ image: data, features });
-    const made = `unetEncoder({ image: images, features: ${features} })`;
-    return programOf("import { unetEncoder } from 'hypersphere/methods';", made, outputs, data);
-  }
   const kinds: Record<string, [made: string, outputs: number]> = {
     cnn: [`nn.cnnEncoder({ ${sizes} })`, 256],
     'cnn-average': [`nn.cnnEncoder({ ${sizes}, pool: 'average' })`, 256],

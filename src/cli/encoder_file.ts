@@ -4,7 +4,7 @@ import { InputError } from '../gpu/errors.ts';
 
 /** The metadata of encoder.safetensors. In the file each value is a string; all but `method` are JSON. */
 export interface EncoderRecord {
-  /** How to build it: `cnnEncoder` (`cnn`: pool 'flatten', `cnn-average`: pool 'average', `cnn-map`: pool 'none', widths 32 and 16), `mlpEncoder` or `vitEncoder` (`vit-coarse`: mostPatches 16; `vit-causal`, `vit-coarse-causal`: causal) of these; `unet`: `unetEncoder` of as many `features` as the hyperparameter `width` says. */
+  /** How to build it: `cnnEncoder` (`cnn`: pool 'flatten', `cnn-average`: pool 'average', `cnn-map`: pool 'none', widths 32 and 16), `mlpEncoder` or `vitEncoder` (`vit-coarse`: mostPatches 16; `vit-causal`, `vit-coarse-causal`: causal) of these; `unet`: `unetEncoder` of the hyperparameter `width`. */
   architecture: {
     encoder: string;
     height: number;

@@ -57,13 +57,15 @@ const UNMEASURED: ReportedMetrics = {};
 
 /** The training run that options ask for. @throws InputError for views that the images cannot have */
 export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
-  const { method, encoder, precision, views, viewNoise } = options;
+  const { method, precision, views, viewNoise } = options;
   const { channels } = data.train;
-  const { hyperparameters, embedding = 64, epochs, batch, learningRate, seed } = options;
+  const { hyperparameters, epochs, batch, learningRate, seed } = options;
+  // The defaults stand in where the method does not use them: every run is built with an encoder and a projector.
+  const { encoder = 'cnn', embedding = 64 } = options;
   return {
     method: allMethods[method] as ImageMethod,
     ...{ hyperparameters, embedding, epochs, batch, learningRate, seed, viewNoise },
-    ...{ data: data.train, validation: data.test, encoder: encoders[encoder ?? 'cnn'] },
+    ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
     views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
     ...(precision === 'mixed' && { precision: mixed }),
   };

@@ -3,7 +3,7 @@ import { allMethods } from '../methods/index.ts';
 import { formatNumber, isNumber } from '../metrics/format.ts';
 import { loadingCode } from './about.ts';
 import { factsList, type Html, html, type Section } from './html.ts';
-import type { ImageOptions } from './options.ts';
+import { type ImageOptions, unusedOf } from './options.ts';
 import type { Report } from './report.ts';
 import { thousands } from './report_neighbours.ts';
 
@@ -66,7 +66,7 @@ export function runSection(report: Report): Section {
     return typeof value === 'string' ? value : (JSON.stringify(value) ?? '–');
   };
   const { hyperparameters, ...others } = report.options;
-  const { longer } = allMethods[report.method] ?? {};
+  const longer = Object.hasOwn(allMethods, report.method) && allMethods[report.method].longer;
   // Options that are among the facts, and those that were not given, are left out.
   const said = ['method', 'seed', 'out', 'pixels'];
   const pairs = (of: Record<string, unknown>, names: Record<string, string> = {}) =>
@@ -100,9 +100,9 @@ const code = (text: string, label: string) =>
   html`<pre class="code" tabindex="0" role="group" aria-label="${label}"><code>${text}</code></pre>`;
 
 /** How to use what was trained. */
-export function nextSection({ data, options }: Report): Section | undefined {
-  const { encoder, hyperparameters } = options as Partial<ImageOptions>;
-  if (!data || (encoder === undefined && hyperparameters?.width === undefined)) return undefined;
+export function nextSection({ data, method, options }: Report): Section | undefined {
+  const own = Object.hasOwn(allMethods, method) && unusedOf(allMethods[method]).includes('encoder');
+  if (!data || !(own || typeof options.encoder === 'string')) return undefined;
   const program = loadingCode(options as Pick<ImageOptions, 'encoder' | 'hyperparameters'>, data);
   const body = html`<p class="prose"><code>encoder.safetensors</code> in the folder of this report holds the encoder; its metadata say how it is built and how pixels are scaled. This program for Deno loads it and turns images into vectors; a page only has to fetch the file instead of reading it:</p>
 ${code(program, 'Program that loads the encoder')}`;

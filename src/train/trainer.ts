@@ -32,7 +32,10 @@ export interface TrainerOptions {
   data: Dataset;
   /** Held-out images that the metrics are taken on, normalised as `data` is. Default: `data`. */
   validation?: Dataset;
-  /** A name as in `npm start -- --encoder`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'. */
+  /**
+   * A name as in `npm start -- --encoder`, or a function that builds an encoder for a shape, with equal values at each call. Default 'cnn'.
+   * `ddpm` and `rectifiedFlow` train a U-Net instead.
+   */
   encoder?: string | ImageRun['encoder'];
   /** Embedding dimension. Default 64. */
   embedding?: number;

@@ -99,6 +99,14 @@ test('cosines of pairs: their means in words, the shares as numbers', () => {
   if (renderReport({ ...mock(), similarities: { trained: empty } }).includes('NaN')) throw new Error('NaN');
 });
 
+test('what longer runs gain is said of a method that knows, and of no other', () => {
+  const { report, ...run } = mock();
+  const pageOf = (method: string) => markup(renderReport({ ...run, report: { ...report, method } }));
+  if (!pageOf('ddpm').includes('<h3>Longer runs</h3>')) throw new Error('ddpm says nothing of longer runs');
+  for (const method of ['simclr', 'toString'])
+    if (pageOf(method).includes('Longer runs')) throw new Error(`${method} speaks of longer runs`);
+});
+
 test('the curves of a method without z are said to be of h', () => {
   const { report, ...run } = mock();
   const page = markup(renderReport({ report, ...run }));

@@ -512,7 +512,7 @@ export const surface: Record<string, Entry> = {
   unetEncoder: build(
     object({
       image: object({ height: 8, width: 8, channels: 1, mean: [0.5], std: [0.5] }),
-      ...{ features: 8, seen: 50, seed: 1, name: 'unet' },
+      ...{ width: 8, seen: 50, seed: 1, name: 'unet' },
     }),
   ),
   supConLoss: build(

@@ -81,6 +81,9 @@ export function autoencoderOf(
 
 /** Columns of a row of pictures. */
 export const SHOWN = 10;
+/** The names of three rows of samples, and of three rows that each show one thing. */
+export const SAMPLES = ['samples 1–10', '11–20', '21–30'];
+export const threeOf = (name: string) => [1, 2, 3].map((n) => `${name} ${n}`);
 
 /** The first `count` images, or all if there are fewer. */
 export const firstOf = (x: Tensor, count: number): Tensor =>
@@ -112,7 +115,7 @@ export const reconstructed = (model: Autoencoder, x: Tensor): Tensor =>
 
 /** Pictures on the way from one image to another. */
 export const interpolationPanel = (model: Autoencoder): PicturePanel => ({
-  ...{ kind: 'pictures', title: 'Interpolations', rows: ['pair 1', 'pair 2', 'pair 3'] },
+  ...{ kind: 'pictures', title: 'Interpolations', rows: threeOf('pair') },
   caption: 'From one held-out image to another, in equal steps of their latents.',
   pictures(x) {
     const latents = firstOf(model.encode(x), 6);

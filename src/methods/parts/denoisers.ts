@@ -57,7 +57,7 @@ export type UNetEncoder = Encoder & {
  * 3 x 3 windows with stride 2: they keep their places, coarsely.
  * x: [N, height, width, channels] of a data set -> h: [N, outputs]
  * @param options.image The sizes of an image, and what its pixels in [0, 1] were normalised by: a data set has all of it.
- * @param options.features Channels of the U-Net, a multiple of 8. Default 32.
+ * @param options.width Channels of the U-Net, a multiple of 8: the hyperparameter of that name. Default 32.
  * @param options.seen The time, 0 ... 1000. Default 50.
  * @throws ShapeError for a height or a width that 4 does not divide
  * @example
@@ -69,11 +69,11 @@ export function unetEncoder(options: {
   name?: string;
   seed?: number;
   image: Pick<ImageFacts, 'height' | 'width' | 'channels' | 'mean' | 'std'>;
-  features?: number;
+  width?: number;
   seen?: number;
 }): UNetEncoder {
-  checkEncoder('unetEncoder', options, 'features', 'image seen');
-  const { name = 'unet', seed, image, features: width = 32, seen = 50 } = options;
+  checkEncoder('unetEncoder', options, 'width', 'image seen');
+  const { name = 'unet', seed, image, width = 32, seen = 50 } = options;
   checkImage('unetEncoder', image);
   checkNumber('unetEncoder', 'seen', seen, { least: 0, most: 1000 });
   const { height: H, width: W, channels: C } = image;
@@ -123,7 +123,7 @@ export function imageDenoiser(
   const { image } = encoderOf(method, setting);
   const { height, width, channels } = image;
   const [encoder, average] = ['unet', 'average'].map((name) =>
-    unetEncoder({ name, seed: setting.seed, image, features: options.width }),
+    unetEncoder({ name, seed: setting.seed, image, width: options.width }),
   );
   copyInitial(average.parameters, encoder.parameters);
   return {

@@ -2,14 +2,10 @@
 import { constant, reshape, type Tensor } from '../../graph/tensor.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { normal } from '../../ops/random.ts';
-import { concatenate, slice } from '../../ops/shape.ts';
+import { concatenate } from '../../ops/shape.ts';
 import type { Panel } from '../panel.ts';
+import { firstOf, SAMPLES, SHOWN, threeOf } from './autoencoder.ts';
 import { type Generator, trajectory } from './diffusion.ts';
-
-/** Pictures in a row. */
-const SHOWN = 10;
-const SAMPLES = ['samples 1–10', '11–20', '21–30'];
-const threeOf = (name: string) => [1, 2, 3].map((n) => `${name} ${n}`);
 
 /** Every other, or every so many, of the states of a trajectory, the first and the last among them: [SHOWN + 1, N, ...]. */
 const sparse = <T>(states: readonly T[]): T[] =>
@@ -22,8 +18,6 @@ const sparse = <T>(states: readonly T[]): T[] =>
 export function generatorPanels(generator: Generator, seed: number, steps: number): Panel[] {
   const { shape, scaled, unscaled } = generator;
   const noise = (count: number) => normal([count, ...shape], { seed, stream: 1 });
-  const some = (x: Tensor, count: number) =>
-    slice(x, { starts: x.shape.map(() => 0), sizes: [Math.min(count, x.shape[0]), ...x.shape.slice(1)] });
   const towards = (end: 'data' | 'noise', x: Tensor) => trajectory(generator, x, steps, end);
   const last = (states: readonly Tensor[]) => states[states.length - 1];
   const drawn = (x: Tensor, rows: number) => unscaled(reshape(x, [rows, -1, ...shape]));
@@ -54,7 +48,7 @@ export function generatorPanels(generator: Generator, seed: number, steps: numbe
       rows: [1, 2].flatMap((n) => [`image ${n}, to noise`, 'and back']),
       caption: 'Held-out images, inverted to noise by the same network, and generated again from that noise.',
       pictures(x) {
-        const inverted = towards('noise', scaled(some(x, 2)));
+        const inverted = towards('noise', scaled(firstOf(x, 2)));
         const again = towards('data', last(inverted));
         const rows = [inverted, again].map((states) => reshape(ways(states), [2, 1, SHOWN + 1, ...shape]));
         return drawn(concatenate(rows, { axis: 1 }), 4);
@@ -65,7 +59,7 @@ export function generatorPanels(generator: Generator, seed: number, steps: numbe
       caption:
         'From one held-out image to another: generated from noises between their inverted noises, along an arc, which keeps their length.',
       pictures(x) {
-        const inverted = last(towards('noise', scaled(some(x, 6))));
+        const inverted = last(towards('noise', scaled(firstOf(x, 6))));
         const [pixels] = [shape.reduce((a, b) => a * b)];
         const between = matmul(constant(arcs(), [3 * SHOWN, 6]), reshape(inverted, [6, pixels]));
         return drawn(last(towards('data', reshape(between, [3 * SHOWN, ...shape]))), 3);

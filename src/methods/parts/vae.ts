@@ -28,6 +28,7 @@ import {
   pixelsOf,
   reconstructed,
   reconstructionPanel,
+  SAMPLES,
   SHOWN,
 } from './autoencoder.ts';
 
@@ -199,7 +200,7 @@ function vaePanels(model: Vae, seed: number): Panel[] {
     },
     interpolationPanel(model),
     {
-      ...{ kind: 'pictures', title: 'Samples', rows: ['samples 1–10', '11–20', '21–30'] },
+      ...{ kind: 'pictures', title: 'Samples', rows: SAMPLES },
       caption: 'What the decoder makes of latents drawn from the prior.',
       pictures: () => drawnFrom(model, normal([3 * SHOWN, latents], { seed, stream: 1 }), 3),
     },

@@ -84,14 +84,16 @@ export async function test(args) {
   const browser = inChromium ? setUpBrowser() : '';
   if (args.length) console.log('a part of the tests only, without types and lint');
   const checks = args.length ? [] : [tsc('--noEmit'), biome('check', '.')];
-  // Both at once: what takes longest, compiling kernels, keeps one core busy. Chromium takes longer, so it gets the other one then.
-  const deno = inDeno ? denoTests(patterns) : Promise.resolve();
   const all = patterns.every((pattern) => pattern.startsWith('--'));
   const inBrowser = all ? [...patterns, '--trainings=none'] : patterns;
-  const chromium = inChromium ? browserTests(inBrowser, browser, deno) : Promise.resolve();
-  const demos = args.length ? Promise.resolve() : chromium.then(() => demoTests(['--short']));
-  const counts = await Promise.all([deno, chromium, demos]);
-  const { passed, failed } = total(counts);
+  // Both at once: what takes longest, compiling kernels, keeps one core busy. The runtime that ends first leaves its core to the other one.
+  const folder = mkdtempSync(join(tmpdir(), 'hypersphere-files-'));
+  const runDeno = () => denoTests(patterns, { HYPERSPHERE_TEST_SHARED: folder });
+  const deno = inDeno ? runDeno() : undefined;
+  const chromium = inChromium ? browserTests(inBrowser, browser, deno ?? Promise.resolve()) : undefined;
+  const demos = args.length ? undefined : chromium.then(() => demoTests(['--short']));
+  const { passed, failed } = total(await Promise.all([deno, chromium, demos, demos?.then(runDeno)]));
+  rmSync(folder, { recursive: true, force: true });
   return finish({ passed, failed: failed + checks.filter((ok) => !ok).length });
 }
 

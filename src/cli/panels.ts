@@ -24,6 +24,7 @@ export interface HeatMap {
 
 const CLASSES = { line: 'path', dashed: 'optimum', dotted: 'truth' };
 const BOX = { left: 52, top: 14, width: 394, height: 240 };
+const SQUARE = { ...BOX, height: BOX.width };
 
 /** A chart of curves, with its caption. */
 export function curvesPanel({ title, steps, series, caption }: Curves): Html {
@@ -49,16 +50,12 @@ export interface Paths {
 
 /** A chart of the ways of points, with its caption. */
 export function pathsPanel({ title, paths, caption }: Paths): Html {
-  const axes = [0, 1].map((axis) =>
-    linear(
-      '',
-      paths.flatMap((places) => places.map((place) => place[axis])),
-    ),
-  );
-  const { atX, atY, grid } = chart(BOX, axes[0], axes[1]);
+  // One scale for both axes: a circle is drawn as one.
+  const axis = linear('', paths.flat(2));
+  const { atX, atY, grid } = chart(SQUARE, axis, axis);
   const places = paths.map((all) => all.map(([x, y]) => [atX(x), atY(y)] as const));
   return html`<figure><h3>${title}</h3>
-<svg class="plane" viewBox="0 0 460 300" role="img" aria-label="${title}">
+<svg class="plane" viewBox="0 0 460 460" role="img" aria-label="${title}">
 ${grid}
 ${places.map((all) => html`<path class="way" fill="none" stroke="currentColor" stroke-opacity=".25" d="${path(all)}"/>`)}
 ${places.map((all) => html`<circle class="end" fill="currentColor" r="2" cx="${px(all.at(-1)![0])}" cy="${px(all.at(-1)![1])}"/>`)}

@@ -1,5 +1,6 @@
 // The contents of a report: the numbers of a run, and its pictures.
 
+import { allMethods, type ImageMethod } from '../methods/index.ts';
 import type { MethodCurve } from '../methods/panel.ts';
 import type { Collapse } from '../metrics/alarm.ts';
 import type { CurveKey } from '../metrics/curves.ts';
@@ -40,6 +41,10 @@ export function curvesOf({ metrics: { untrained, trained } }: Pick<Report, 'metr
   const has = (key: MetricKey) => [untrained, trained].some((metrics) => isNumber(metrics[key]));
   return has('effectiveRankH') && !has('effectiveRankZ') ? 'h' : 'z';
 }
+
+/** Whether the method brings views of an image together: else alignment and uniformity are no aim of its training. */
+export const alignsViews = ({ method }: Pick<Report, 'method'>): boolean =>
+  !Object.hasOwn(allMethods, method) || (allMethods[method] as Partial<ImageMethod>).views !== 0;
 
 /** A layer as report.json has it: null where a number is not finite. */
 export type ReportedLayer = Omit<LayerRow, LayerMetric> & { [K in LayerMetric]?: number | null };

@@ -3,7 +3,7 @@ import { type Curve, type CurveRow, curves } from '../metrics/curves.ts';
 import { formatNumber, isNumber, significant } from '../metrics/format.ts';
 import { least, most, spaced } from './chart.ts';
 import { html, type Section, tableOf } from './html.ts';
-import { curvesOf, type LoggedStep, type RunReport } from './report.ts';
+import { alignsViews, curvesOf, type LoggedStep, type RunReport } from './report.ts';
 
 /** Steps in order, each once: after a resumed run the later entry of a step counts. */
 export const sorted = (steps: readonly LoggedStep[]): LoggedStep[] =>
@@ -26,14 +26,15 @@ export function curveSection(run: RunReport): Section | undefined {
   const d = run.spectrum.trained.length;
   const of = curvesOf(run.report);
   const titleOf = ({ name, long = name }: Shown) => long.replace(/ of z$/, ` of ${of}`);
-  const course =
-    of === 'h'
-      ? html`. The method has no embedding z and trains for none of these: alignment, uniformity, rank and std are of h at unit length.`
-      : html`: in a healthy run alignment ends low and uniformity comes close to its dashed optimum${d > 0 && html`, while the effective rank stays far above 1 (the most it can be is ${d})`}.`;
+  const rank = d > 0 && ` far above 1 (the most it can be is ${d})`;
+  const course = alignsViews(run.report)
+    ? html`: in a healthy run alignment ends low and uniformity comes close to its dashed optimum${rank && `, while the effective rank stays${rank}`}.`
+    : html`. Alignment, uniformity, rank and std are of ${of} at unit length. The method does not train for them; still, in a healthy run the effective rank stays${rank || ' high'}.`;
+  const own = (run.methodCurves ?? []).map(({ name, hint }) => `${name}, ${hint}`).join('; ');
   const quick = shown.some(({ kind }) => kind === 'accuracy');
   const body = html`<figure>
 <div class="curves">${shown.map((row) => html`<div class="chart"><h3 id="curve-${row.key}-title">${titleOf(row)}</h3><p class="readout" id="curve-${row.key}-value" aria-hidden="true"></p><div class="plot" id="curve-${row.key}" role="img" aria-label="${describeCurve(steps, row.key, titleOf(row))}"></div></div>\n`)}</div>
-<figcaption>Each curve is one number over the training steps (point at a step to read all of them)${course}${quick && ' The two quick accuracies are of a few augmented test images, by a part of the training images: they show the course, and lie below the table’s, which are of all.'} The thick loss line is smoothed, the thin one is not.${(run.methodCurves ?? []).map(({ name, hint }) => ` The curve “${name}” is the method’s own: ${hint}.`)}</figcaption>
+<figcaption>Each curve is one number over the training steps (point at a step to read all of them)${course}${quick && ' The two quick accuracies are of a few augmented test images, by a part of the training images: they show the course, and lie below the table’s, which are of all.'} The thick loss line is smoothed, the thin one is not.${own && ` The method’s own curves: ${own}.`}</figcaption>
 ${tableOf(
   'The curves as numbers',
   ['step', ...shown.map(titleOf)],

@@ -4,7 +4,7 @@ import { formatMetric, formatNumber, isNumber } from '../metrics/format.ts';
 import type { SimilarityHistogram } from '../metrics/similarity_histogram.ts';
 import { chart, linear, path, px, scale, spaced } from './chart.ts';
 import { type Html, html, type Section, tableOf } from './html.ts';
-import { curvesOf, type LoggedStep, type RunReport } from './report.ts';
+import { alignsViews, curvesOf, type LoggedStep, type RunReport } from './report.ts';
 
 /** @param steps in order */
 export function sphereSection(run: RunReport, steps: LoggedStep[]): Section | undefined {
@@ -40,6 +40,7 @@ function planeFigure(run: RunReport, steps: LoggedStep[]): Html | undefined {
     return html`<text class="label" x="${px(x + (left ? -9 : 9))}" y="${px(y + (y < 30 ? 14 : -7))}" text-anchor="${left ? 'end' : 'start'}">${text}</text>`;
   };
   const ofH = curvesOf(run.report) === 'h';
+  const aim = alignsViews(run.report);
   return html`<figure><h3>alignment and uniformity${ofH && ' of h'}</h3>
 <svg class="plane" viewBox="0 0 ${width} ${height}" role="img" aria-label="Path of training: from alignment ${formatNumber(first.x, 3)}, uniformity ${formatNumber(first.y, 3)} to alignment ${formatNumber(last.x, 3)}, uniformity ${formatNumber(last.y, 3)}">
 ${grid}
@@ -51,7 +52,7 @@ ${spaced(places, 9)
 <circle class="start" cx="${px(start[0])}" cy="${px(start[1])}" r="5.5"/>${label(start, 'start')}
 <rect class="end" x="-5.5" y="-5.5" width="11" height="11" transform="translate(${px(end[0])} ${px(end[1])}) rotate(45)"/>${label(end, 'end')}
 </svg>
-<figcaption>Follow the path from the circle (start) to the diamond (end): a run that moves down and left improves in both; one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; neighbouring steps are averaged.${ofH && ' The method does not train for either.'}</figcaption></figure>`;
+<figcaption>Follow the path from the circle (start) to the diamond (end): a run that moves down and left improves in both; one that ends in the upper left corner has collapsed. The dots divide the run into equal parts; neighbouring steps are averaged.${!aim && ' This method does not train for either.'}</figcaption></figure>`;
 }
 
 /** The first point, and the means of at most `count` equal parts: the noise of single batches would hide the path. */

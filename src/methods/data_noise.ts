@@ -47,7 +47,7 @@ export const dataNoise = {
       key: 'accuracy',
       name: 'accuracy',
       digits: 3,
-      hint: 'share of the batch that is told right, .5 by chance',
+      hint: 'share of the batch that is classified correctly, 0.5 by chance',
     },
   ],
   build(setting) {

@@ -63,7 +63,7 @@ export const factorVae = {
     key: 'told',
     name: 'told apart',
     digits: 3,
-    hint: 'latents told from shuffled ones, .5 by chance',
+    hint: 'the discriminator’s accuracy, 0.5 by chance',
   }),
   collapses: [posteriorCollapse],
   build(setting): Recipe<ImageBatch> {

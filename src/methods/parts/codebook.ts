@@ -118,9 +118,9 @@ export const codebookCurves = [
     key: 'perplexity',
     name: 'perplexity',
     digits: 1,
-    hint: 'of the codes of a batch: as many evenly used codes',
+    hint: 'the effective number of codes that a batch uses',
   },
-  { key: 'use', name: 'codebook use', digits: 3, hint: 'perplexity over the number of codes, 1 at most' },
+  { key: 'use', name: 'codebook use', digits: 3, hint: 'the perplexity as a share of all codes' },
 ] as const satisfies readonly MethodCurve[];
 
 /** Of the assignments of a batch, [M, K]: one that is too small, of less than 10,000 or so, makes the perplexity too low. */

@@ -70,8 +70,18 @@ export function copiedNeighbours(patches: Tensor, visible: Tensor, rows: number,
 
 /** The curves of {@link fillingNumbers}. */
 export const fillingCurves = [
-  { key: 'meanError', name: 'error of mean patches', digits: 3, hint: 'of the mean patch of each position' },
-  { key: 'copyError', name: 'error of copying', digits: 3, hint: 'of the mean of the visible neighbours' },
+  {
+    key: 'meanError',
+    name: 'error of mean patches',
+    digits: 3,
+    hint: 'the loss if each masked patch were the mean patch of its position',
+  },
+  {
+    key: 'copyError',
+    name: 'error of copying',
+    digits: 3,
+    hint: 'the loss if it were the mean of its visible neighbours',
+  },
 ] as const satisfies readonly MethodCurve[];
 
 /** Images that these numbers are taken of: they are computed in every step, and read twice an epoch. */

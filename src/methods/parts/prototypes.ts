@@ -33,7 +33,7 @@ export const prototypeCurve = {
   key: 'prototypes',
   name: 'prototypes in use',
   digits: 1,
-  hint: 'perplexity of the mean assignment of a batch: 1 if all samples share one prototype',
+  hint: 'the perplexity of the mean assignment of a batch (1 if all samples share one prototype)',
 } as const satisfies MethodCurve;
 
 /** How many prototypes are in use: the perplexity, 1 to K, of the mean of assignments [N, K] whose rows sum to 1. */

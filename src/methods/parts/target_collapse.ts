@@ -12,13 +12,13 @@ export const targetCurves = [
     key: 'targetSpread',
     name: 'spread of targets',
     digits: 3,
-    hint: 'what of the targets differs by image, 0 to 1',
+    hint: 'the part of the targets that differs between images, 0 to 1',
   },
   {
     key: 'targetRank',
     name: 'rank of targets',
     digits: 1,
-    hint: 'directions in which they differ, participation ratio',
+    hint: 'the number of directions in which they differ (participation ratio)',
   },
 ] as const satisfies readonly MethodCurve[];
 

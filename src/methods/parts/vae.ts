@@ -152,9 +152,19 @@ export function vaeRecipe(
 
 /** The curves of {@link vaeRecipe}. */
 export const vaeCurves = [
-  { key: 'distortion', name: 'distortion', digits: 1, hint: 'of the reconstruction, nats an image' },
-  { key: 'rate', name: 'rate', digits: 2, hint: 'KL of posterior and prior, nats an image' },
-  { key: 'active', name: 'active latents', digits: 0, hint: 'latents whose means differ between images' },
+  { key: 'distortion', name: 'distortion', digits: 1, hint: 'the reconstruction error in nats per image' },
+  {
+    key: 'rate',
+    name: 'rate',
+    digits: 2,
+    hint: 'the KL divergence of the posterior from the prior in nats per image',
+  },
+  {
+    key: 'active',
+    name: 'active latents',
+    digits: 0,
+    hint: 'the number of latents whose means differ between images',
+  },
 ] as const satisfies readonly MethodCurve[];
 
 /** These and another one, in a record that bundlers may leave out: they keep one with a spread. */

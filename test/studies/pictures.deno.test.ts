@@ -31,6 +31,14 @@ for (const [name, study] of Object.entries(studies)) {
   });
 }
 
+for (const name of ['disentanglement', 'generation'])
+  test(`${name}: the tables of docs/generation.md are those of its numbers`, () => {
+    const page = read('../generation.md').split('\n');
+    const lines = studies[name].summary(JSON.parse(read(`${name}.json`))).split('\n');
+    for (const line of lines.filter(Boolean))
+      if (!page.includes(`| ${line} |`)) throw new Error(`not in the page: ${line}`);
+  });
+
 test('the scatter has its 24 runs, of several temperatures, weights and batch sizes', () => {
   const runs = JSON.parse(read('wang-isola.json')) as { args: string }[];
   const values = (name: string) =>

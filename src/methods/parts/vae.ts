@@ -179,8 +179,8 @@ export const posteriorCollapse: CollapseRule = {
     'sum the reconstruction over the pixels instead of taking their mean, lower beta, or raise it slowly from 0',
 };
 
-/** The most rows of traversals. */
-const ROWS = 10;
+/** The most rows of traversals: all latents by default. */
+const ROWS = 16;
 
 /** Reconstructions, traversals, interpolations, samples, rate and distortion, and the KL of each latent. */
 function vaePanels(model: Vae, seed: number): Panel[] {
@@ -193,8 +193,7 @@ function vaePanels(model: Vae, seed: number): Panel[] {
     {
       ...{ kind: 'pictures', title: 'Latent traversals' },
       rows: Array.from({ length: traversed }, (_, d) => `latent ${d + 1}`),
-      caption:
-        'The first held-out image, with one latent at a time moved from −2.5 to 2.5. A row that does not change is a latent that is not used.',
+      caption: `The first held-out image, with one ${traversed < latents ? `of the first ${ROWS} latents` : 'latent'} at a time moved from −2.5 to 2.5. A row that does not change is a latent that is not used.`,
       pictures(x) {
         const steps = new Float32Array(traversed * SHOWN * latents);
         const keep = new Float32Array(traversed * SHOWN * latents).fill(1);

@@ -5,7 +5,7 @@ import { reshape, type Tensor } from '../../src/graph/tensor.ts';
 import { allMethods, type ImageMethod } from '../../src/methods/index.ts';
 import { freeVariables } from '../../src/runtime/variables.ts';
 import { probeOf } from '../../src/studies/study.ts';
-import { encoders } from '../../src/train/encoders.ts';
+import { type EncoderMaker, encoders } from '../../src/train/encoders.ts';
 import { type Trained, type TrainerOptions, trainer } from '../../src/train/trainer.ts';
 
 export interface Sets {
@@ -29,9 +29,15 @@ export async function trainedBy(
 }
 
 /** The probe of an encoder that is not trained. */
-export async function untrainedProbe(device: Device, sets: Sets, name: string, seed = 0): Promise<number> {
+export async function untrainedProbe(
+  device: Device,
+  sets: Sets,
+  by: string | EncoderMaker,
+  seed = 0,
+): Promise<number> {
   const { height, width, channels } = sets.train;
-  const encoder = encoders[name]({ height, width, channels, seed });
+  const make = typeof by === 'string' ? encoders[by] : by;
+  const encoder = make({ height, width, channels, seed });
   const probe = await probeOf(device, sets, (x) => encoder(x));
   freeVariables(device, [...encoder.parameters, ...encoder.statistics]);
   return probe;

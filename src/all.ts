@@ -9,3 +9,4 @@ export * as methods from './methods/index.ts';
 export * as metrics from './metrics/index.ts';
 export * as nn from './nn/index.ts';
 export * as optim from './optim/index.ts';
+export * as text from './text/index.ts';

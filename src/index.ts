@@ -1,7 +1,7 @@
 /**
  * Hypersphere: trains small encoders without labels on WebGPU, and shows whether the representation is good or
  * collapsing while it forms. Here: the device, compiled steps, tensors, ops, gradients and the trainer. `hypersphere/data`,
- * `/methods`, `/metrics`, `/nn` and `/optim` have the rest.
+ * `/methods`, `/metrics`, `/nn`, `/optim` and `/text` have the rest.
  * @module
  */
 

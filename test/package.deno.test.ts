@@ -110,7 +110,7 @@ test('the one file exports what the entry points do, and Node finds package.json
     import { createRequire } from 'node:module';
     const [a, b] = await Promise.all([import('hypersphere'), import('hypersphere/hypersphere.js')]);
     const parts = {};
-    for (const name of ['data', 'methods', 'metrics', 'nn', 'optim'])
+    for (const name of ['data', 'methods', 'metrics', 'nn', 'optim', 'text'])
       parts[name] = [Object.keys(await import('hypersphere/' + name)), Object.keys(b[name])];
     const { version } = createRequire(process.cwd() + '/')('hypersphere/package.json');
     console.log(JSON.stringify([Object.keys(a), Object.keys(b), version, a.openDevice === b.openDevice, parts]));`;

@@ -6,3 +6,4 @@ export * from '../src/metrics/index.ts';
 export { alignment, uniformity } from '../src/metrics/index.ts';
 export * as nn from '../src/nn/index.ts';
 export * from '../src/optim/index.ts';
+export * from '../src/text/index.ts';

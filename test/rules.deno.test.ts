@@ -14,6 +14,7 @@ const levels: Record<string, number> = {
   nn: 5,
   optim: 5,
   data: 5,
+  text: 5,
   methods: 6,
   metrics: 6,
   train: 7,
@@ -138,7 +139,7 @@ test('graph, ops and software know no device', () => {
 test('demos import the entry points of the library only', () => {
   const fine = (path: string, target: string) =>
     target.startsWith('demos/') ||
-    /^hypersphere(\/(data|methods|metrics|nn|optim))?$/.test(target) ||
+    /^hypersphere(\/(data|methods|metrics|nn|optim|text))?$/.test(target) ||
     (target === 'uplot' && folderOf(path) === 'shared');
   const of = (path: string) => importsOf(path).filter((target) => !fine(path, target));
   none(demos.flatMap((path) => of(path).map((target) => `${path} imports ${target}`)));

@@ -111,7 +111,7 @@ export function finishTypes(folder) {
 }
 
 /** The entry points of the package besides `hypersphere`: folders of src whose index.ts is one. */
-const NAMESPACES = ['data', 'methods', 'metrics', 'nn', 'optim'];
+const NAMESPACES = ['data', 'methods', 'metrics', 'nn', 'optim', 'text'];
 
 /** What the files of the methods export: functions are losses. */
 const lossNames = () =>

@@ -486,7 +486,12 @@ export const surface: Record<string, Entry> = {
   alignUniformLoss: build(...views, object({ alignWeight: 1, uniformWeight: 1, t: 2 })),
   alignmentLoss: build(...views, object({ alpha: 2 })),
   infoNceLoss: build(...views, object({ temperature: 0.1, symmetric: true })),
+  koleoLoss: build(z),
   leJepaLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
+  multiSimilarityLoss: build(
+    ...[z, ids],
+    object({ alpha: 2, beta: 50, lambda: 0.5, epsilon: 0.1, memory: null }),
+  ),
   nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),

@@ -102,6 +102,7 @@ test('pointLoss: the least loss of embeddings that coincide', () => {
   );
   const point: Record<string, (proxies: reference.Ref, knobs: Record<string, number>) => reference.Ref> = {
     supCon: (_, { temperature }) => reference.supCon(z, labels, temperature),
+    multiSimilarity: (_, knobs) => reference.multiSimilarity(z, labels, knobs),
     triplet: (_, { margin }) => reference.triplet(z, labels, { margin, hard: true }),
     proxyNca: (proxies, { scale }) => reference.proxyNca(z, labels, proxies, scale),
     proxyAnchor: (proxies, knobs) => reference.proxyAnchor(z, labels, proxies, knobs),

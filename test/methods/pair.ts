@@ -2,15 +2,20 @@
 
 import { grad } from '../../src/graph/gradient.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
-import { defaultsOf, type ImageMethod, type PairLoss } from '../../src/methods/method.ts';
+import {
+  defaultsOf,
+  type Hyperparameters,
+  type ImageMethod,
+  type PairLoss,
+} from '../../src/methods/method.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { close, device, freshSeed, random, test } from '../harness.ts';
 import * as reference from '../reference.ts';
 import { drawViews } from './check.ts';
 
 const [N, D] = [8, 4];
-/** Switches and counts that shape the graph: never inputs of a step. */
-const SHAPING = ['hard', 'memory', 'chunks', 'standardize'];
+/** Hyperparameters that shape the graph: never inputs of a step. */
+const isShaping = ([, range]: Hyperparameters[string]) => range.whole || 'fixed' in range;
 
 /** A loss by the independent reference, at these hyperparameters. */
 type Expected = (
@@ -30,7 +35,7 @@ export function testPairMethod(method: ImageMethod<any>, expected: Expected): vo
     const views = drawViews(r, N, D);
     const labels = r.integers(N, 0, 3);
     const leaves = [reference.leaf([N, D], views.zA), reference.leaf([N, D], views.zB)];
-    const names = Object.keys(defaults).filter((name) => !SHAPING.includes(name));
+    const names = Object.keys(defaults).filter((name) => !isShaping(method.hyperparameters[name]));
     const tensors = { zA: input([N, D]), zB: input([N, D]), labels: input([N], 'u32') };
     const scalars = Object.fromEntries(names.map((name) => [name, scalar()]));
     for (const asInputs of [false, true]) {

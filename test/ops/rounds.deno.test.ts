@@ -22,6 +22,7 @@ import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
+import { minedPairs } from '../../src/ops/mined_pairs.ts';
 import { averagePool2d, globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
 import { permutation } from '../../src/ops/random.ts';
 import { max, mean, sum } from '../../src/ops/reduce.ts';
@@ -208,6 +209,11 @@ const GRAPHS: (() => Tensor[])[] = [
     return [false, true].flatMap((hard) =>
       both(triplets(d, [labels(20), labels(20)], { margin: 1, hard }), d),
     );
+  },
+  () => {
+    const s = of(20, 20);
+    const knobs = { alpha: 2, beta: 50, lambda: 0.5, epsilon: 0.1 };
+    return both(minedPairs(s, [labels(20), labels(20)], knobs), s);
   },
   () => {
     const table = of(10, 3);

@@ -135,6 +135,77 @@ export function alignUniform(
   return add(mul(alignment(zA, zB, alpha), alignWeight), mul(uniform, uniformWeight));
 }
 
+/** Koromilas et al. 2024: KCL with the Gaussian kernel. Uniformity is the log of a view's energy. */
+export function kcl(zA: Ref, zB: Ref, { t = 2, gamma = 16 } = {}): Ref {
+  const squares = sum(square(sub(l2Normalize(zA), l2Normalize(zB))), -1);
+  const energies = add(exp(uniformity(zA, t)), exp(uniformity(zB, t)));
+  return sub(mul(energies, gamma), mul(mean(exp(mul(squares, -t))), 2));
+}
+
+/** Squared distances of the nearest and the second nearest other row, and the index of the nearest, of each row. u: [N, D] */
+export function nearestRows(u: Ref): { id: number; squares: number[] }[] {
+  const [N, D] = u.shape;
+  const apart = (i: number, j: number) => {
+    let total = 0;
+    for (let d = 0; d < D; d++) total += (u.data[i * D + d] - u.data[j * D + d]) ** 2;
+    return total;
+  };
+  return Array.from({ length: N }, (_, i) => {
+    const others = [...Array(N).keys()].filter((j) => j !== i);
+    others.sort((a, b) => apart(i, a) - apart(i, b) || a - b);
+    return { id: others[0], squares: others.slice(0, 2).map((j) => apart(i, j)) };
+  });
+}
+
+/** Sablayrolles et al. 2019: -mean log(|u_i - u_nn| + 1e-8). Squared distances up to 1e-13, which are rounding in f32, have no gradient. */
+export function koleo(z: Ref): Ref {
+  const u = l2Normalize(z);
+  const nearest = gatherRows(
+    u,
+    nearestRows(u).map(({ id }) => id),
+  );
+  const squares = sum(square(sub(u, nearest)), -1);
+  const seen = leaf(
+    squares.shape,
+    squares.data.map((d) => Number(d > 1e-13)),
+  );
+  const distance = select(seen, sqrt(select(seen, squares, 1)), sqrt(stopGradient(squares)));
+  return neg(mean(log(add(distance, 1e-8))));
+}
+
+export const alignKoleo = (zA: Ref, zB: Ref, { alignWeight = 1, koleoWeight = 0.1 } = {}): Ref =>
+  add(mul(alignment(zA, zB), alignWeight), mul(div(add(koleo(zA), koleo(zB)), 2), koleoWeight));
+
+/** Skean et al. 2023, as their code: per view 2 log |C|_F, C = Z'Z / trace, and weight V D MSE to the mean view. */
+export function frossl(zA: Ref, zB: Ref, invarianceWeight = 1): Ref {
+  const [N, D] = zA.shape;
+  // A column of zeros stays zero.
+  const unit = (z: Ref) => {
+    const squares = sum(square(z), 0, { keepDims: true });
+    const empty = leaf(
+      squares.shape,
+      squares.data.map((s) => Number(s === 0)),
+    );
+    return div(z, sqrt(select(empty, 1, squares)));
+  };
+  const views = [unit(zA), unit(zB)];
+  const centre = div(add(views[0], views[1]), 2);
+  const trace = (C: Ref) =>
+    sum(
+      mul(
+        C,
+        mask(D, D, (i, j) => i === j),
+      ),
+    );
+  const ofView = (z: Ref) => {
+    const C = matmul(z, z, { transposeA: true });
+    const norm = sqrt(sum(square(div(C, trace(C)))));
+    const apart = div(sum(square(sub(z, centre))), N * D);
+    return add(mul(log(norm), 2), mul(apart, invarianceWeight * views.length * D));
+  };
+  return add(ofView(views[0]), ofView(views[1]));
+}
+
 /** Yeh et al. 2021, L_DC: as NT-Xent, but the positive is no candidate. */
 export function dcl(zA: Ref, zB: Ref, temperature = 0.1): Ref {
   const N = zA.shape[0];

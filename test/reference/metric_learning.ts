@@ -114,6 +114,71 @@ export function closestCall(z: Ref, labels: Labels, margin = 0.2): number {
   return least;
 }
 
+/** Wang et al. 2019, Equations 11 to 13: the paper's hyperparameters, with the lambda of the authors' code. */
+export const MULTI_SIMILARITY = { alpha: 2, beta: 50, lambda: 0.5, epsilon: 0.1 };
+type MultiSimilarity = typeof MULTI_SIMILARITY;
+
+/** Positives (or negatives) of anchor i among candidates of these labels; the first are the anchors. */
+const candidatesFor = (i: number, labels: Labels, of: Labels, positive: boolean) =>
+  Array.from({ length: of.length }, (_, j) => j).filter(
+    (j) => j !== i && labels[i] !== EMPTY && of[j] !== EMPTY && (labels[i] === of[j]) === positive,
+  );
+
+/** The least similar positive and the most similar negative of each anchor; infinite where there is none. S: [M, N] */
+const hardest = (S: ArrayLike<number>, labels: Labels, of: Labels) =>
+  Array.from({ length: labels.length }, (_, i) => {
+    const values = (positive: boolean) =>
+      candidatesFor(i, labels, of, positive).map((j) => S[i * of.length + j]);
+    return [Math.min(...values(true)), Math.max(...values(false))];
+  });
+
+/** The loss of each anchor, [M]. S: [M, N] */
+export function minedPairs(
+  S: Ref,
+  labels: Labels,
+  of: Labels,
+  { alpha, beta, lambda, epsilon }: MultiSimilarity,
+): Ref {
+  const [M, N] = [labels.length, of.length];
+  const extremes = hardest(S.data, labels, of);
+  const mined = (positive: boolean) =>
+    mask(M, N, (i, j) => {
+      if (!candidatesFor(i, labels, of, positive).includes(j)) return false;
+      const [least, most] = extremes[i];
+      return positive ? S.data[i * N + j] < most + epsilon : S.data[i * N + j] > least - epsilon;
+    });
+  const part = (positive: boolean, slope: number) => {
+    const terms = mul(exp(mul(sub(S, lambda), slope)), mined(positive));
+    return div(log(add(sum(terms, 1), 1)), Math.abs(slope));
+  };
+  return add(part(true, -alpha), part(false, beta));
+}
+
+/** z: [M, D] */
+export function multiSimilarity(
+  z: Ref,
+  labels: Labels,
+  { memory, ...knobs }: Partial<MultiSimilarity> & { memory?: RefMemory } = {},
+): Ref {
+  const u = l2Normalize(z);
+  const { all, of } = beside(u, labels, memory);
+  const S = matmul(u, all, { transposeB: true });
+  return mean(minedPairs(S, labels, of, { ...MULTI_SIMILARITY, ...knobs }));
+}
+
+/** How near any cosine is to the bound by which it is mined: f32 may choose otherwise below about 1e-6. */
+export function closestPair(z: Ref, labels: Labels, epsilon = 0.1): number {
+  const u = l2Normalize(z);
+  const S = matmul(u, u, { transposeB: true }).data;
+  const N = labels.length;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [i, [low, high]] of hardest(S, labels, labels).entries())
+    for (const positive of [true, false])
+      for (const j of candidatesFor(i, labels, labels, positive))
+        least = Math.min(least, Math.abs(S[i * N + j] - (positive ? high + epsilon : low - epsilon)));
+  return least;
+}
+
 /** Khosla et al. 2020, L_out, with rows of past batches among the candidates. */
 export function supConMemory(z: Ref, labels: Labels, temperature: number, memory: RefMemory): Ref {
   const u = l2Normalize(z);

@@ -2,6 +2,7 @@
 import * as assert from 'uvu/assert';
 import { grad } from '../../../src/graph/gradient.ts';
 import { input, type Tensor } from '../../../src/graph/tensor.ts';
+import { multiSimilarityLoss } from '../../../src/methods/multi_similarity.ts';
 import { crossBatchMemory, type Memory } from '../../../src/methods/parts/cross_batch_memory.ts';
 import { supConLoss } from '../../../src/methods/sup_con.ts';
 import { tripletLoss } from '../../../src/methods/triplet.ts';
@@ -32,6 +33,11 @@ const LOSSES: {
     name: 'hard triplet',
     loss: (z, labels, memory) => tripletLoss(z, labels, { margin: 0.5, hard: true, memory }),
     expected: (z, labels, memory) => reference.triplet(z, labels, { margin: 0.5, hard: true, memory }),
+  },
+  {
+    name: 'multi-similarity',
+    loss: (z, labels, memory) => multiSimilarityLoss(z, labels, { memory }),
+    expected: (z, labels, memory) => reference.multiSimilarity(z, labels, { memory }),
   },
 ];
 
@@ -74,7 +80,7 @@ for (const { name, loss, expected } of LOSSES) {
 }
 
 test('at work: the first step is that without memory, later ones are not', async () => {
-  for (const name of ['supCon', 'triplet']) {
+  for (const name of ['supCon', 'triplet', 'multiSimilarity']) {
     const [without, withIt] = [await trainRecipe(name, {}, 3), await trainRecipe(name, { memory: 40 }, 3)];
     close(withIt.losses.slice(0, 1), without.losses.slice(0, 1), { rel: 1e-5, what: name });
     assert.ok(Math.abs(withIt.losses[1] - without.losses[1]) > 1e-3, `${name}: ${withIt.losses}`);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Sets the project up and runs its commands: node build.mjs COMMAND; without one it lists them.
 // It runs before node_modules exists: nothing here imports a package at the top.
-import { bench, build, check, demos, format, program } from './tools/commands.mjs';
+import { bench, build, check, data, demos, format, program } from './tools/commands.mjs';
 import { setUpPackages } from './tools/setup.mjs';
 import { test, testDemos, testFuzz, testMethods } from './tools/test.mjs';
 
@@ -33,6 +33,7 @@ const commands = {
     program('test/methods/main.ts'),
   ],
   studies: ['measure and draw what the theory says: studies -- --help', program('src/studies/main.ts')],
+  data: ['make the data sets of demos/data from npm packages: data -- --help', data],
   check: ['types, format and lint, without running tests', check],
   format: ['format, and repair what the linter can repair', format],
 };

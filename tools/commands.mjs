@@ -32,6 +32,12 @@ export async function build() {
   return 0;
 }
 
+/** Makes the data sets that come with the project. */
+export async function data(args) {
+  const { makeData } = await import('./data.mjs');
+  return makeData(args);
+}
+
 const DEMOS_PORT = 8080;
 
 export async function demos(args) {

@@ -1,5 +1,14 @@
 // Makes dist/demos, a static folder, from the folders under demos/, and serves it: a demo is a folder with a meta.json.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as esbuild from 'esbuild';
@@ -97,7 +106,11 @@ export async function buildDemos(outdir) {
     main: filled('gallery', { demos: cards.join('\n') }),
   });
   cpSync(join(sources, 'shared', 'icon.svg'), join(outdir, 'shared', 'icon.svg'));
-  cpSync(join(sources, 'data'), join(outdir, 'data'), { recursive: true });
+  // The demos show Fashion-MNIST, whose files lie in the folder itself.
+  cpSync(join(sources, 'data'), join(outdir, 'data'), {
+    recursive: true,
+    filter: (path) => path === join(sources, 'data') || !statSync(path).isDirectory(),
+  });
 }
 
 /**

@@ -20,6 +20,7 @@ export {
   dataset,
   pixelStatistics,
 } from './dataset.ts';
+export { type Emoji, type EmojiTable, parseEmoji } from './emoji.ts';
 export {
   checkLabels,
   fromArrays,
@@ -62,4 +63,5 @@ export {
   spriteFactors,
   sprites,
 } from './sprites.ts';
+export { lexicographerFiles, parseSynsets, type Synset } from './synsets.ts';
 export { quarterTurns } from './turns.ts';

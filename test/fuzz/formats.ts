@@ -301,3 +301,67 @@ function hasTwins(text: string): boolean {
   }
   return false;
 }
+
+// ---- synsets ----
+
+/** Columns of text: lexicographer file, lemmas, hypernyms, definition, examples. */
+export type SynsetColumns = readonly string[];
+
+/** A file of synsets, with the given first line or the right one. */
+export function synsetsFile(rows: readonly SynsetColumns[], header?: string): Bytes {
+  const body = utf8(rows.map((row) => `${row.join('\t')}\n`).join(''));
+  return join(utf8(header ?? `synsets 1\t${rows.length}\t${body.length}\n`), body);
+}
+
+/** The columns of a file of synsets, gzipped or not; null for any other file. */
+export function readSynsets(file: Uint8Array): string[][] | null {
+  const bytes = file[0] === 0x1f && file[1] === 0x8b ? gunzip(file) : file;
+  const end = bytes ? bytes.indexOf(10) + 1 : 0;
+  if (!bytes || !end) return null;
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+  const [first, ...lines] = text.split('\n');
+  const [, count, size] = /^synsets 1\t([0-9]{1,9})\t([0-9]{1,12})$/.exec(first) ?? [];
+  if (count === undefined || Number(size) !== bytes.length - end) return null;
+  if (lines.pop() !== '' || lines.length !== Number(count)) return null;
+  const rows = lines.map((line) => line.split('\t'));
+  const parents = (row: string[]) => (row[2] ? row[2].split(' ') : []);
+  const number = (one: string) => Number(one[0] === 'i' ? one.slice(1) : one);
+  const good = (row: string[]) =>
+    row.length >= 4 &&
+    /^[0-9]{1,2}$/.test(row[0]) &&
+    Number(row[0]) < 45 &&
+    row[1].split(' ').every((word) => word !== '') &&
+    row.slice(3).every((part) => part !== '') &&
+    parents(row).every((one) => /^i?[0-9]{1,9}$/.test(one) && number(one) < rows.length);
+  if (!rows.every(good)) return null;
+  // Nothing may be reached from itself.
+  const above = rows.map((row) => parents(row).map(number));
+  const reaches = (from: number) => {
+    const [seen, next] = [new Set<number>(), [...above[from]]];
+    for (let one = next.pop(); one !== undefined; one = next.pop())
+      if (!seen.has(one)) {
+        seen.add(one);
+        next.push(...above[one]);
+      }
+    return seen.has(from);
+  };
+  return rows.some((_, i) => reaches(i)) ? null : rows;
+}
+
+// ---- emoji ----
+
+const inWords = { names: { en: 'dog', de: 'Hund' }, keywords: { en: ['pet'], de: [] } };
+/** A valid table of emoji. */
+export const emojiTable = {
+  groups: ['Animals', 'Flags'],
+  languages: ['en', 'de'],
+  train: [{ emoji: '\u{1f415}', group: 0, concept: 'dog', ...inWords }],
+  test: [{ emoji: '\u{1f3c1}', group: 1, concept: 'flag', ...inWords }],
+};
+export const emojiFile = (table: unknown): Bytes =>
+  utf8(typeof table === 'string' ? table : JSON.stringify(table));

@@ -1,8 +1,10 @@
 // Files: what is valid is read as it was written, what is not is refused in one clear line, and nothing else happens.
 import fc from 'fast-check';
+import { parseEmoji } from '../../src/data/emoji.ts';
 import { loadIdx, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { npyLabels, npyRows, parseNpy } from '../../src/data/npy.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../src/data/safetensors.ts';
+import { parseSynsets } from '../../src/data/synsets.ts';
 import { random } from '../harness.ts';
 import {
   type Bytes,
@@ -14,19 +16,25 @@ import {
   join,
   product,
   spoil,
+  utf8,
 } from './bytes.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import {
   elements,
+  emojiFile,
+  emojiTable,
   idxFile,
   npyTypes,
   npyWith,
   readIdx,
   readNpy,
   readSafetensors,
+  readSynsets,
+  type SynsetColumns,
   safetensorsFile,
   safetensorsWith,
   sizeOfType,
+  synsetsFile,
   type TensorContents,
   tensorTypes,
   type Value,
@@ -206,6 +214,7 @@ const anyBytes = fc.oneof(
   fc.uint8Array({ maxLength: 64 }).map((tail) => join([0, 0, 8], tail)),
   fc.uint8Array({ maxLength: 64 }).map((tail) => join([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], tail)),
   fc.uint8Array({ maxLength: 64 }).map((tail) => join([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0], tail)),
+  fc.uint8Array({ maxLength: 64 }).map((tail) => join(utf8('synsets 1\t1\t9\n'), tail)),
   fc.uint8Array({ maxLength: 64 }).map((tail) => join([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d], tail)),
 ) as fc.Arbitrary<Bytes>;
 
@@ -214,7 +223,10 @@ const noise: Property<Bytes> = {
   share: 3,
   make: anyBytes,
   check: async (file) => {
-    const all = [await checkIdx(file, true), await checkNpy(file, true), await checkSafetensors(file, true)];
+    const all = [
+      ...[await checkIdx(file, true), await checkNpy(file, true), await checkSafetensors(file, true)],
+      ...[await checkSynsets(file, true), await checkEmoji(file, null)],
+    ];
     return all.includes('taken') ? 'taken' : 'refused';
   },
   show: hex,
@@ -719,7 +731,220 @@ const oddHeader = ({ entries, tail }: Odd) =>
   `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}${tail}`;
 const oddFile = (input: Odd) => safetensorsWith(oddHeader(input), input.data, input.length ?? undefined);
 
+// ---- synsets ----
+
+const word = fc.oneof(
+  fc.constantFrom('dog', 'domestic_dog', 'Paris', 'a', '犬', 'é', '\u{1f415}', '_', '0'),
+  fc.string({ minLength: 1, maxLength: 6 }).map((text) => text.replace(/[ \t\n]/g, '.')),
+);
+const sentence = fc.array(word, { minLength: 1, maxLength: 4 }).map((words) => words.join(' '));
+/** Synsets whose hypernyms come before them, and then all of them in another order. */
+const synsetRows: fc.Arbitrary<string[][]> = fc
+  .tuple(
+    fc.array(
+      fc.record({
+        file: fc.nat(44),
+        lemmas: fc.array(word, { minLength: 1, maxLength: 3 }),
+        parents: fc.array(fc.tuple(fc.nat(1000), fc.boolean()), { maxLength: 2 }),
+        texts: fc.array(sentence, { minLength: 1, maxLength: 3 }),
+      }),
+      { minLength: 1, maxLength: 12 },
+    ),
+    fc.integer(),
+  )
+  .map(([list, seed]) => {
+    const r = random(seed);
+    const order = list.map((_, i) => i);
+    for (let i = order.length - 1; i > 0; i--) {
+      const j = Math.floor(r.next() * (i + 1));
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    const rows: string[][] = [];
+    for (const [i, { file, lemmas, parents, texts }] of list.entries()) {
+      const above = i ? parents.map(([n, instance]) => `${instance ? 'i' : ''}${order[n % i]}`) : [];
+      rows[order[i]] = [String(file), lemmas.join(' '), above.join(' '), ...texts];
+    }
+    return rows;
+  });
+
+async function checkSynsets(file: Bytes, mayRefuse: boolean): Promise<Outcome> {
+  const expected = readSynsets(file);
+  const read = await attempt(() => parseSynsets(file, 's.tsv'), /^s\.tsv: /);
+  if (!expected) {
+    if (!read.refused) throw new Wrong('a broken file of synsets is taken', hex(file));
+    return 'refused';
+  }
+  if (!mayRefuse) taken(read);
+  if (!read.value) return 'refused';
+  const written = read.value.map(({ file, lemmas, hypernyms, instanceOf, definition, examples }) => [
+    ...[String(file), lemmas.join('|'), hypernyms.join(' '), instanceOf.join(' '), definition, ...examples],
+  ]);
+  const wanted = expected.map(([file, lemmas, parents, ...texts]) => {
+    const of = (instance: boolean) =>
+      parents
+        .split(' ')
+        .filter((one) => one && one.startsWith('i') === instance)
+        .map((one) => Number(one.replace('i', '')));
+    const words = lemmas.split(' ').map((one) => one.split('_').join(' '));
+    return [String(Number(file)), words.join('|'), of(false).join(' '), of(true).join(' '), ...texts];
+  });
+  same(
+    'parseSynsets',
+    written.map((row) => JSON.stringify(row)),
+    wanted.map((row) => JSON.stringify(row)),
+  );
+  return 'taken';
+}
+
+const validSynsets: Property<{ rows: string[][]; packing: Packing | null; shift: number }> = {
+  name: 'synsets: valid, gzipped or not',
+  share: 3,
+  make: fc.record({ rows: synsetRows, packing: fc.option(packing), shift: fc.nat(3) }),
+  check: ({ rows, packing, shift }) => {
+    const file = synsetsFile(rows);
+    return checkSynsets(shifted(packing ? zipped(file, packing) : file, shift), false);
+  },
+  show: ({ rows, packing }) => `${JSON.stringify(rows)} ${JSON.stringify(packing)}`,
+};
+
+const spoiltSynsets: Property<{ rows: string[][]; packing: Packing | null; changes: Change[] }> = {
+  name: 'synsets: spoilt',
+  share: 5,
+  make: fc.record({ rows: synsetRows, packing: fc.option(spoiltPacking, { freq: 2 }), changes }),
+  check: ({ rows, packing, changes }) => {
+    const file = synsetsFile(rows);
+    return checkSynsets(spoil(packing ? zipped(file, packing) : file, changes), true);
+  },
+  show: ({ rows, changes }) => `${JSON.stringify(rows)} ${JSON.stringify(changes)}`,
+};
+
+/** Columns with some replaced, or a first line that lies about them. */
+const oddSynsets: Property<{ rows: SynsetColumns[]; at: [number, number, string][]; header?: string }> = {
+  name: 'synsets: odd columns',
+  share: 5,
+  make: fc.record({
+    rows: synsetRows,
+    at: fc.array(
+      fc.tuple(
+        fc.nat(11),
+        fc.nat(4),
+        fc.constantFrom(
+          ...['', ' ', '-1', '45', '44', '007', '1e1', '0', 'i0', 'i', '0 0', '0  1', '1 2', 'i1 0'],
+          ...['999999999', '9999999999', '0x1', '\t', '\n', '\r', 'a\tb', '\u0000', '\ufeff', '__proto__'],
+        ),
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
+    header: fc.option(
+      fc.constantFrom(
+        ...['', '\n', 'synsets 1\t0\t0\n', 'synsets 2\t1\t9\n', 'synsets 1\t999999999\t999999999999\n'],
+        ...['synsets 1\t1\t-1\n', 'synsets 1\t1e1\t10\n', 'synsets 1 1 9\n', '\ufeffsynsets 1\t1\t9\n'],
+      ),
+      { nil: undefined, freq: 6 },
+    ),
+  }),
+  check: ({ rows, at, header }) => {
+    const odd = rows.map((row) => [...row]);
+    for (const [row, column, text] of at) odd[row % odd.length][column] = text;
+    return checkSynsets(
+      synsetsFile(
+        odd.map((row) => Array.from(row, (text) => text ?? '')),
+        header,
+      ),
+      true,
+    );
+  },
+  show: (input) => JSON.stringify(input),
+};
+
+// ---- emoji ----
+
+/** @param table what the file says; null where that is not known */
+async function checkEmoji(file: Bytes, table: unknown): Promise<Outcome> {
+  const read = await attempt(() => parseEmoji(file, 'e.json'), /^e\.json: /);
+  if (!read.value) {
+    if (table !== null && isEmojiTable(table))
+      throw new Wrong('a valid table is refused', read.refused.message);
+    return 'refused';
+  }
+  if (!isEmojiTable(read.value)) throw new Wrong('a broken table of emoji is taken', hex(file));
+  return 'taken';
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: anything may be in a file
+function isEmojiTable(table: any): boolean {
+  const text = (value: unknown) => typeof value === 'string' && value.length > 0;
+  const texts = (value: unknown) => Array.isArray(value) && value.every(text);
+  const good = (one: typeof table) =>
+    text(one?.emoji) &&
+    text(one.concept) &&
+    Number.isInteger(one.group) &&
+    one.group >= 0 &&
+    one.group < table.groups.length &&
+    table.languages.every((tag: string) => text(one.names?.[tag]) && texts(one.keywords?.[tag]));
+  const list = (value: unknown) => Array.isArray(value) && value.length > 0;
+  return (
+    [table?.groups, table?.languages].every((value) => texts(value) && value.length > 0) &&
+    table.languages.every((tag: string) => /^[a-z]{2}(-[a-z]+)?$/.test(tag)) &&
+    [table.train, table.test].every((part) => list(part) && part.every(good)) &&
+    !table.test.some((one: typeof table) =>
+      table.train.some(({ concept }: { concept: string }) => concept === one.concept),
+    )
+  );
+}
+
+/** A table of which one value, at a path of keys, is another one. */
+const oddEmoji: Property<{ path: (string | number)[]; value: string; packing: Packing | null }> = {
+  name: 'emoji: odd values',
+  share: 4,
+  make: fc.record({
+    path: fc.oneof(
+      fc.tuple(fc.constantFrom('groups', 'languages', 'train', 'test', 'further')),
+      fc.tuple(fc.constantFrom('groups', 'languages'), fc.nat(2)),
+      fc.tuple(
+        fc.constantFrom('train', 'test'),
+        fc.nat(1),
+        fc.constantFrom('emoji', 'group', 'concept', 'names', 'keywords'),
+      ),
+      fc.tuple(
+        ...[fc.constantFrom('train', 'test'), fc.constant(0), fc.constantFrom('names', 'keywords')],
+        fc.constantFrom('en', 'de', 'xx'),
+      ),
+    ) as fc.Arbitrary<(string | number)[]>,
+    value: fc.oneof(json, fc.constantFrom('"dog"', '"flag"', '["en"]', '["a",""]', '1', '"a"')),
+    packing: fc.option(packing),
+  }),
+  check: ({ path, value, packing }) => {
+    const marked = structuredClone(emojiTable) as unknown as Record<string | number, unknown>;
+    let at = marked;
+    for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as typeof at;
+    at[path.at(-1)!] = 'HERE';
+    const text = JSON.stringify(marked).replace('"HERE"', () => value);
+    let table: unknown = null;
+    try {
+      table = JSON.parse(text);
+    } catch {
+      // Too deep for the parser, perhaps.
+    }
+    const file = emojiFile(text);
+    return checkEmoji(packing ? zipped(file, packing) : file, table);
+  },
+  show: ({ path, value }) => `${path.join('.')} = ${value.slice(0, 200)}`,
+};
+
+const spoiltEmoji: Property<{ packing: Packing | null; changes: Change[] }> = {
+  name: 'emoji: spoilt',
+  share: 3,
+  make: fc.record({ packing: fc.option(spoiltPacking, { freq: 2 }), changes }),
+  check: ({ packing, changes }) => {
+    const file = emojiFile(emojiTable);
+    return checkEmoji(spoil(packing ? zipped(file, packing) : file, changes), null);
+  },
+  show: ({ packing, changes }) => `${JSON.stringify(packing)} ${JSON.stringify(changes)}`,
+};
+
 export const loaders: Property[] = [
   ...[validIdx, spoiltIdx, bomb, noise, validNpy, spoiltNpy, oddNpy],
   ...[validSafetensors, otherTypes, spoiltSafetensors, oddSafetensors],
+  ...[validSynsets, spoiltSynsets, oddSynsets, oddEmoji, spoiltEmoji],
 ];

@@ -17,7 +17,7 @@ import {
   value,
 } from './arguments.ts';
 import { CallersOwn } from './engine.ts';
-import { npyWith, safetensorsFile } from './formats.ts';
+import { emojiFile, emojiTable, npyWith, safetensorsFile, synsetsFile } from './formats.ts';
 import { gpu } from './gpu.ts';
 
 /**
@@ -272,6 +272,14 @@ export const surface: Record<string, Entry> = {
     leaf('npy bytes', () =>
       npyWith("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }", new Uint8Array(8)),
     ),
+    value('n'),
+  ),
+  parseEmoji: cpu(
+    leaf('emoji bytes', () => emojiFile(emojiTable)),
+    value('n'),
+  ),
+  parseSynsets: cpu(
+    leaf('synset bytes', () => synsetsFile([['3', 'dog domestic_dog', '', 'it barks', 'the dog barked']])),
     value('n'),
   ),
   decodeSafetensors: cpu(
@@ -927,6 +935,7 @@ export async function prepareSteps(): Promise<void> {
 export const OTHERS = {
   tables: [
     'IGNORED',
+    'lexicographerFiles',
     'noisyViews',
     'plainViews',
     'evaluationViews',

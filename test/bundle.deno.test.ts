@@ -1,7 +1,7 @@
 // What is shipped: how large it is in the bundle of a page, and that it computes what the sources compute.
 import * as assert from 'uvu/assert';
 import * as sources from '../src/all.ts';
-import { buildLibrary, bundlePages } from '../tools/bundle.mjs';
+import { buildLibrary, bundlePages, lossNames } from '../tools/bundle.mjs';
 import { random, test } from './harness.ts';
 
 const folder = Deno.makeTempDirSync({ prefix: 'hypersphere-bundle-' });
@@ -10,8 +10,9 @@ Deno.copyFileSync(new URL('../package.json', import.meta.url), `${folder}/packag
 await buildLibrary(`${folder}/dist`);
 const pages = await bundlePages(folder);
 
-/** Bytes, gzipped at level 9. The core's 62 kB are what the README says; the limits are a little above what is measured. */
-const LIMITS = { core: 62_500, losses: 38_900, 'losses and metrics': 77_400 };
+/** Bytes, gzipped at level 9. The core's 62 kB are what the README says; the limits are a little above what is measured. Each loss after the 37th may add 300. */
+const further = 300 * (lossNames().length - 37);
+const LIMITS = { core: 62_500, losses: 38_900 + further, 'losses and metrics': 77_400 + further };
 
 for (const [page, limit] of Object.entries(LIMITS)) {
   test(`a page that imports ${page} has at most ${limit} bytes of the library, gzipped`, () => {

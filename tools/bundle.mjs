@@ -114,7 +114,7 @@ export function finishTypes(folder) {
 const NAMESPACES = ['data', 'methods', 'metrics', 'nn', 'optim', 'text'];
 
 /** What the files of the methods export: functions are losses. */
-const lossNames = () =>
+export const lossNames = () =>
   readdirSync(join(root, 'src', 'methods'))
     .filter((name) => /^(?!index|list|method)\w+\.ts$/.test(name))
     .map((name) => readFileSync(join(root, 'src', 'methods', name), 'utf8'))

@@ -1,7 +1,7 @@
 import { InputError } from '../gpu/errors.ts';
 
 /** The most bytes that a file may expand to: more than a buffer of WebGPU holds. */
-export const MOST_EXPANDED = 2 ** 32;
+const MOST_EXPANDED = 2 ** 32;
 /** DEFLATE expands a byte to at most 1032: a run of 258 bytes takes at least two bits. */
 export const MOST_RATIO = 1032;
 /** Size of the pieces that are expanded: some platforms expand a whole piece at once, here to at most 17 MB. */

@@ -24,8 +24,8 @@ export class WebGPUMissingError extends HypersphereError {
   override name = 'WebGPUMissingError';
   constructor() {
     super(
-      'WebGPU is missing: this runtime has no navigator.gpu. ' +
-        'Use Chrome or Edge 113+, Firefox 141+, Safari 26+, or Deno 2; pages must be served over https or localhost. ' +
+      'WebGPU is missing: no navigator.gpu here. ' +
+        'Use Chrome or Edge 113+, Firefox 141+, Safari 26+, or Deno 2; pages need https or localhost. ' +
         'Node and Bun get it from the npm package webgpu (see README).',
     );
   }

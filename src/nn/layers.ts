@@ -130,7 +130,7 @@ export function weights(
       if (v.name === 'weight')
         throwShapeError(
           kind,
-          'expected a `name` for a layer outside of a sequential: its weights are drawn by seed and name',
+          'expected a `name` outside of a sequential: weights are drawn by seed and name',
         );
       return init({ size: v.size, fanIn, fanOut, seed, name: v.name });
     },

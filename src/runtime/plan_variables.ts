@@ -61,7 +61,7 @@ export function flatsOf(outputs: Record<string, Tensor>, effects: readonly Node[
       const other = owners.get(member);
       if (other)
         throw new ShapeError(
-          `compile: variable "${member.name}" is changed by two optimisers in one step ("${other.name}" and "${flat.name}"); give each a step of its own`,
+          `compile: variable "${member.name}" is changed by two optimisers in one step ("${other.name}" and "${flat.name}"); each needs its own step`,
         );
       owners.set(member, flat);
     }

@@ -43,6 +43,7 @@ import { lineOf } from './moments.ts';
 import { checkClasses, checkEvaluation, checkRun, stepsOf } from './needs.ts';
 import { type ImageOptions, unusedOf } from './options.ts';
 import { pictures } from './pictures.ts';
+import { PREFIXES, prefixAccuracies, prefixPanel } from './prefixes.ts';
 import type { Report, RunReport } from './report.ts';
 import { renderReport } from './report_html.ts';
 import { type MetricSet, metricTable, type ReportedMetrics } from './table.ts';
@@ -57,14 +58,14 @@ const UNMEASURED: ReportedMetrics = {};
 
 /** The training run that options ask for. @throws InputError for views that the images cannot have */
 export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
-  const { method, precision, views, viewNoise } = options;
+  const { method, precision, views, viewNoise, matryoshka } = options;
   const { channels } = data.train;
   const { hyperparameters, epochs, batch, learningRate, seed } = options;
   // The defaults stand in where the method does not use them: every run is built with an encoder and a projector.
   const { encoder = 'cnn', embedding = 64 } = options;
   return {
     method: allMethods[method] as ImageMethod,
-    ...{ hyperparameters, embedding, epochs, batch, learningRate, seed, viewNoise },
+    ...{ hyperparameters, embedding, matryoshka, epochs, batch, learningRate, seed, viewNoise },
     ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
     views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
     ...(precision === 'mixed' && { precision: mixed }),
@@ -136,7 +137,7 @@ export async function imageJob(
       const measured = found.trained !== UNMEASURED;
       if (measured) await save(site, finished, found.trained);
       const layers = await layersOf(site, data, model);
-      const tables = await drawPanels(site.device(), model.recipe.panels?.filter(isTable) ?? [], data.test);
+      const tables = await tablesOf(site, data, model, options);
       const seen = withPoint(alarm(metrics), found, steps);
       const labels = [images.train.labels ?? [], images.test.labels ?? []];
       const about = aboutRun(options, data, labels, new Date());
@@ -252,6 +253,19 @@ async function layersOf(site: Site, data: Sets, model: ImageModel): Promise<Laye
   }
 }
 
+/** The tables of the method, and that of prefixes of z where labelled images trained them. */
+async function tablesOf(site: Site, { train, test }: Sets, model: ImageModel, { matryoshka }: ImageOptions) {
+  const device = site.device();
+  const tables = await drawPanels(device, model.recipe.panels?.filter(isTable) ?? [], test);
+  if (!matryoshka || !train.labels || !test.labels) return tables;
+  try {
+    tables.panels.push(prefixPanel(await prefixAccuracies(device, { train, test }, model, matryoshka)));
+  } catch (error) {
+    tables.failures.push(`${PREFIXES}: ${reason(error)}`);
+  }
+  return tables;
+}
+
 /** The record of an encoder for encoder.safetensors. */
 function recordOf(
   options: ImageOptions,
@@ -263,7 +277,8 @@ function recordOf(
 ): EncoderRecord {
   const { height, width, channels, mean, std } = run.data;
   // A method that trains a network of its own names that.
-  const { method, seed, encoder = name, learningRate, batch, epochs, embedding, precision } = options;
+  const { method, seed, encoder = name, learningRate, batch, epochs, precision } = options;
+  const { embedding, matryoshka } = options;
   const noise = run.viewNoise;
   return {
     architecture: { encoder, height, width, channels, outputs },
@@ -272,7 +287,8 @@ function recordOf(
       ? { name: options.views, ...run.views, ...(noise !== undefined && { noise }) }
       : null,
     hyperparameters: {
-      ...{ learningRate, batch, epochs, steps: step, ...(embedding && { embedding }), precision },
+      ...{ learningRate, batch, epochs, steps: step },
+      ...{ ...(embedding && { embedding }), ...(matryoshka && { matryoshka }), precision },
       ...options.hyperparameters,
     },
     metrics: metrics.length ? { ...metrics.at(-1)! } : null,

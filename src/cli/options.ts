@@ -11,7 +11,7 @@ import {
 } from '../gpu/check.ts';
 import { InputError } from '../gpu/errors.ts';
 import { allMethods } from '../methods/index.ts';
-import { defaultsOf, type Hyperparameters, type Method, type Unused } from '../methods/method.ts';
+import { defaultsOf, type Hyperparameters, isPair, type Method, type Unused } from '../methods/method.ts';
 import { encoders } from '../train/encoders.ts';
 import { readArguments } from './arguments.ts';
 import { defaultViews, VIEWS } from './views.ts';
@@ -39,6 +39,8 @@ export interface ImageOptions extends CommonOptions {
   encoder?: string;
   /** Dimension of the embedding z. Absent: the method does not use it. */
   embedding?: number;
+  /** The least of the nested prefixes of z that the loss is taken of. Absent: z alone. */
+  matryoshka?: number;
   epochs: number;
   batch: number;
   /** The name of the training views in views.ts. Absent: depends on the images, or the method does not use them. */
@@ -165,6 +167,10 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           'cnn',
         ),
         embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
+        matryoshka: number(count(1, 65_535), [
+          'trains nested prefixes of z too, each an embedding by itself:',
+          'the first N numbers, 2 N and so on; the paper has 8 (default: none)',
+        ]),
         epochs: number(count(1), ['passes over the training images (default 15)'], 15),
         batch: number(count(2), ['images in a step; each is seen in two views (default 256)'], 256),
         views: choice(
@@ -216,14 +222,15 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
 
 /** The options that make no difference to the runs of a method. */
 export const unusedOf = (method: Method): readonly string[] =>
-  (method.data === 'images' && method.unused) || [];
+  method.data === 'images' ? [...(method.unused ?? []), ...(isPair(method) ? [] : ['matryoshka'])] : [];
 
 /** Why a method does not use an option of images. */
-const UNUSED: Record<Unused, string> = {
+const UNUSED: Record<Unused | 'matryoshka', string> = {
   encoder: 'trains a network of its own',
   embedding: 'has no embedding of that size',
   views: 'does not train on such views',
   viewNoise: 'does not train on such views',
+  matryoshka: 'trains more than a loss of two views',
 };
 
 /** The options of the runs of a method, with its defaults. */
@@ -360,7 +367,9 @@ export function parse(args: string[]): Command {
   const own = optionsOf(allMethods[method]);
   const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given(name) !== undefined);
   if (strange !== undefined) {
-    const why = unusedOf(allMethods[method]).includes(strange) ? UNUSED[strange as Unused] : KINDS[data].what;
+    const why = unusedOf(allMethods[method]).includes(strange)
+      ? UNUSED[strange as keyof typeof UNUSED]
+      : KINDS[data].what;
     throw new InputError(`--${dashed(strange)}: not an option of ${method}, which ${why}`);
   }
   const wrong = HYPERPARAMETERS.find(

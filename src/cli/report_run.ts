@@ -44,6 +44,7 @@ const dateOf = (date: string | undefined): string | undefined => {
 const optionNames: Record<string, string> = {
   encoder: 'encoder',
   embedding: 'dimension of z',
+  matryoshka: 'least prefix of z',
   epochs: 'epochs',
   batch: 'batch',
   learningRate: 'learning rate',

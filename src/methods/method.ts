@@ -15,11 +15,13 @@ import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
 import type { Encoder } from '../nn/encoders.ts';
 import type { Layer, Mode } from '../nn/layers.ts';
 import { isTokenEncoder, type TokenEncoder } from '../nn/transformer.ts';
+import { l2Normalize } from '../ops/l2_normalize.ts';
 import { concatenate } from '../ops/shape.ts';
 import type { CollapseRule, MethodCurve, Panel } from './panel.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import type { Generator } from './parts/diffusion.ts';
 import { gradCache } from './parts/grad_cache.ts';
+import { matryoshka, prefix } from './parts/matryoshka.ts';
 import type { Network } from './parts/network.ts';
 import { halves } from './parts/views.ts';
 
@@ -86,6 +88,11 @@ export interface ImageSetting<V = Record<string, number>> {
   copyEncoder?: (name: string) => Encoder;
   /** Embedding dimension D. */
   width: number;
+  /**
+   * For a method that is a two-view `loss`: the sum of its losses of nested prefixes of z, of which the least has so many numbers, 1 to D - 1
+   * ({@link matryoshka}). Default: z alone.
+   */
+  matryoshka?: number;
   /** The number of classes; 0 without labels. */
   classes: number;
   seed: number;
@@ -336,7 +343,7 @@ export function buildMethod(
   const hyperparameters = checkValues(method, setting.hyperparameters);
   if (method.data === 'plane') return method.build({ ...(setting as PlaneSetting<object>), hyperparameters });
   const checked = checkSetting(method, { ...(setting as ImageSetting<object>), hyperparameters } as never);
-  return 'loss' in method ? buildPair(method, checked) : method.build!(checked);
+  return isPair(method) ? buildPair(method, checked) : method.build!(checked);
 }
 
 /**
@@ -386,6 +393,9 @@ export function tokenCopyOf(
   return copyEncoder!(name) as TokenEncoder;
 }
 
+/** Whether a method is just a loss of two views: the recipe around it is the same for all of these. */
+export const isPair = (method: Method): boolean => 'loss' in method;
+
 /** Whether a value is a method. */
 export const isMethod = (value: unknown): value is Method => {
   const { data, build, loss, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
@@ -396,13 +406,19 @@ export const isMethod = (value: unknown): value is Method => {
 };
 
 /** Checks what a method of images is built from; `copy` is checked when it is called. */
-function checkSetting(
-  { title, supervised }: ImageMethod,
-  setting: ImageSetting<Record<string, never>>,
-): typeof setting {
+function checkSetting(method: ImageMethod, setting: ImageSetting<Record<string, never>>): typeof setting {
+  const { title, supervised } = method;
   if (!isNetwork(setting.network))
     throw new InputError(`${title}: expected a setting with a network, got ${shown(setting.network)}`);
   checkNumber(title, 'width', setting.width, { least: 1, whole: true });
+  if (setting.matryoshka !== undefined) {
+    if (!isPair(method))
+      throw new InputError(
+        `${title}: expected no "matryoshka", which is for methods that are a two-view loss`,
+      );
+    const most = setting.width - 1;
+    checkNumber(title, 'matryoshka', setting.matryoshka, { least: 1, most, whole: true });
+  }
   if (supervised && !inRange(setting.classes, { least: 2, whole: true }))
     throw new InputError(`${title}: expected labels of 2 classes or more, got ${shown(setting.classes)}`);
   const copy = (name: string) => {
@@ -414,17 +430,20 @@ function checkSetting(
   return { ...setting, copy };
 }
 
-/** The recipe of a two-view loss, with its memory of past batches and its chunks. */
+/** The recipe of a two-view loss, with its memory of past batches, its chunks, and the prefixes of z that it is taken of. */
 function buildPair(
-  { loss: lossOf }: ImageMethod,
-  { network, width, seed, hyperparameters }: ImageSetting<Record<string, never>>,
+  { loss }: ImageMethod,
+  { network, width, seed, matryoshka: least = width, hyperparameters }: ImageSetting<Record<string, never>>,
 ): Recipe<ImageBatch> {
   const { memory: rows = 0, chunks = 1, ...values } = hyperparameters as Record<string, number>;
   const memory = rows === 0 ? null : crossBatchMemory({ rows, width, seed });
   let remembered: [z: Tensor, labels: Tensor];
   const ofViews = (z: Tensor, labels: Tensor | null) => {
     if (memory) remembered = [z, twice(labels!)];
-    return lossOf!(...halves(z), values as never, { labels, memory });
+    const [zA, zB] = halves(z);
+    return matryoshka(least, width, (m) =>
+      loss!(prefix(zA, m), prefix(zB, m), values as never, { labels, memory: memory && memoryOf(memory, m) }),
+    );
   };
   return {
     ...(memory && { state: memory.state, after: () => memory.push(...remembered) }),
@@ -434,6 +453,10 @@ function buildPair(
     }),
   };
 }
+
+/** What is remembered of past batches, by the first m numbers of each embedding. */
+const memoryOf = ({ rows, labels }: Memory, m: number): Memory =>
+  m === rows.shape[1] ? { rows, labels } : { rows: l2Normalize(prefix(rows, m)), labels };
 
 /** The labels of both views, u32 [2N]. */
 export const twice = (labels: Tensor): Tensor => concatenate([labels, labels]);

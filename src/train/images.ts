@@ -30,6 +30,7 @@ import {
   type Network,
   type Recipe,
 } from '../methods/method.ts';
+import { prefixSizes } from '../methods/parts/matryoshka.ts';
 import { type AlarmOptions, type Collapse, collapseAlarm, ownCollapses } from '../metrics/alarm.ts';
 import { spacedRows } from '../metrics/compute.ts';
 import type { Watched } from '../metrics/curves.ts';
@@ -57,6 +58,8 @@ export interface ImageRun {
   encoder: EncoderMaker;
   /** Embedding dimension D. */
   embedding: number;
+  /** The least of the nested prefixes of z that a two-view loss is taken of. Default: z alone. */
+  matryoshka?: number;
   views: Augmentation;
   /** Standard deviation of the noise on all views, further ones too. Default: that of each view's augmentation. */
   viewNoise?: number;
@@ -140,6 +143,7 @@ export function buildImageModel(
   const recipe = buildMethod(run.method, {
     ...{ network, encoder: given, image: { height, width, channels, mean, std, count } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
+    matryoshka: run.matryoshka,
     copy: (name) => copyNetwork(network, buildNetwork(run).network, name),
     copyEncoder: (name) => copyTo(buildNetwork(run).encoder, given, name),
   });
@@ -253,16 +257,28 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
 
 /** What the collapse alarm needs to know about the embedding of a run. */
 export function alarmOptionsOf(
-  { method, hyperparameters, embedding, batch }: Omit<ImageRun, 'data' | 'validation' | 'encoder' | 'views'>,
+  {
+    method,
+    hyperparameters,
+    embedding,
+    matryoshka,
+    batch,
+  }: Omit<ImageRun, 'data' | 'validation' | 'encoder' | 'views'>,
   labels: ArrayLike<number> | null,
 ): AlarmOptions {
   const counts = new Map<number, number>();
   for (const label of Array.from(labels ?? [])) counts.set(label, (counts.get(label) ?? 0) + 1);
   const shares = [...counts.values()].map((count) => count / labels!.length);
+  const pointLoss = method.pointLoss?.(hyperparameters as Record<string, number>, {
+    rows: 2 * batch,
+    shares,
+  });
+  // The same of each prefix.
+  const terms = prefixSizes(matryoshka ?? embedding, embedding).length;
   return {
     width: embedding,
     classes: method.supervised ? shares.length : undefined,
-    pointLoss: method.pointLoss?.(hyperparameters as Record<string, number>, { rows: 2 * batch, shares }),
+    pointLoss: pointLoss && terms * pointLoss,
   };
 }
 

@@ -39,6 +39,11 @@ export interface TrainerOptions {
   encoder?: string | ImageRun['encoder'];
   /** Embedding dimension. Default 64. */
   embedding?: number;
+  /**
+   * For a method that is a loss of two views: its sum over nested prefixes of z, of 1 to `embedding` - 1 numbers at least, doubled up to all, so that
+   * the first numbers of z are an embedding by themselves (Kusupati et al. 2022, arXiv 2205.13147; 8 there). Default: z alone.
+   */
+  matryoshka?: number;
   /** Values of the method's hyperparameters; those left out have their defaults. */
   hyperparameters?: Record<string, number>;
   /** How the two views of an image are drawn. Default: `noisyViews`, or `colorViews` for images of 3 channels, scaled to the images. */
@@ -91,8 +96,8 @@ export interface Trainer extends AsyncIterable<TrainerLook> {
 }
 
 const NAMES = [
-  ...['device', 'method', 'data', 'validation', 'encoder', 'embedding', 'hyperparameters', 'views', 'epochs'],
-  ...['batch', 'learningRate', 'seed', 'precision', 'resume', 'onStep', 'onCheckpoint'],
+  ...['device', 'method', 'data', 'validation', 'encoder', 'embedding', 'matryoshka', 'hyperparameters'],
+  ...['views', 'epochs', 'batch', 'learningRate', 'seed', 'precision', 'resume', 'onStep', 'onCheckpoint'],
 ];
 
 /**
@@ -215,7 +220,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     throw bad('method', 'a method of images, such as simclr,', method);
   const usual = { encoder: 'cnn', epochs: 15, learningRate: 2e-3, batch: 256, ...method.defaults };
   const { encoder = usual.encoder, epochs = usual.epochs, learningRate = usual.learningRate } = options;
-  const { embedding = 64, seed = 0 } = options;
+  const { embedding = 64, matryoshka, seed = 0 } = options;
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
@@ -236,6 +241,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     throw bad('data', `labelled images, which ${method.title} needs,`, data);
   return {
     ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
+    matryoshka,
     views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),
     hyperparameters: checkValues(method, options.hyperparameters, 'trainer'),
     ...(precision === 'mixed' && { precision: mixed }),

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { readArguments } from '../../src/cli/arguments.ts';
-import { checkRunOptions, dashed, help, parse, unusedOf } from '../../src/cli/options.ts';
+import { checkRunOptions, dashed, help, type ImageOptions, parse, unusedOf } from '../../src/cli/options.ts';
 import { allMethods } from '../../src/methods/index.ts';
 import { defaultsOf } from '../../src/methods/method.ts';
 import { test } from '../harness.ts';
@@ -29,7 +29,16 @@ test('names of Object.prototype are no methods, encoders, views, densities, hype
 });
 
 test('a negative number is out of range, not ambiguous, however it is written', () => {
-  const numbers = ['embedding', 'epochs', 'batch', 'learning-rate', 'seed', 'view-noise', 'tune'];
+  const numbers = [
+    'embedding',
+    'matryoshka',
+    'epochs',
+    'batch',
+    'learning-rate',
+    'seed',
+    'view-noise',
+    'tune',
+  ];
   for (const name of [...numbers, 'temperature', 'chunks'])
     for (const value of ['-1', '-.5', '-1e3', '-Infinity'])
       for (const args of [[`--${name}`, value], [`--${name}=${value}`]])
@@ -42,6 +51,7 @@ test('numbers that nothing can hold are refused by name', () => {
     ['simclr', 'seed', '99999999999', /at most 4294967295/],
     ['simclr', 'seed', '4294967296', /at most 4294967295/],
     ['simclr', 'embedding', '16777216', /at most 65536/],
+    ['simclr', 'matryoshka', '65536', /at most 65535/],
     ['simclr', 'epochs', '1e18', /at most 4294967295/],
     ['simclr', 'batch', '1e300', /at most 4294967295/],
     ['simclr', 'learning-rate', '1e400', /at most 1e\+38/],
@@ -67,6 +77,25 @@ test('every default is a value that its own option takes', () => {
       const { options } = parse(['--method', name, `--${dashed}`, String(value)]);
       assert.is(options.hyperparameters[own], value);
     }
+});
+
+test('prefixes of z are an option of every two-view loss, absent by default, and of no other method', () => {
+  const losses = Object.entries(allMethods).filter(([, method]) => 'loss' in method);
+  assert.ok(losses.length > 8);
+  for (const [name, method] of Object.entries(allMethods)) {
+    assert.not('matryoshka' in parse(['--method', name]).options);
+    const args = ['--method', name, '--matryoshka', '8'];
+    if ('loss' in method) assert.is((parse(args).options as ImageOptions).matryoshka, 8);
+    else
+      refused(
+        args,
+        method.data === 'plane'
+          ? /^--matryoshka: not an option of \w+, which learns from points/
+          : /^--matryoshka: not an option of \w+, which trains more than a loss of two views$/,
+      );
+  }
+  refused(['--matryoshka', '0'], /^--matryoshka: expected a whole number of at least 1, got "0"$/);
+  refused(['--matryoshka'], /matryoshka/);
 });
 
 test('help and list are words too', () => {
@@ -123,6 +152,7 @@ test('options.json gives back what was written, and each field is checked', () =
     ['method', [null, 3, 'simclear', 'constructor', '__proto__']],
     ['encoder', [null, 'resnet', 'toString', {}]],
     ['embedding', [1, 1.5, '64', null, 1e9, Number.NaN]],
+    ['matryoshka', [0, 1.5, '8', null, 1e9]],
     ['epochs', [0, -1, [15], 1e18]],
     ['batch', [1, '256', true]],
     ['learningRate', [-1, '0', Number.POSITIVE_INFINITY]],

@@ -22,6 +22,8 @@ const SMALL: [method: string, ...options: string[]][] = [
   ['supCon', '--memory', '40'],
   ['proxyAnchor', '--view-noise', '0.1'],
   ['simclr', '--chunks', '2'],
+  ['simclr', '--matryoshka', '2'],
+  ['supCon', '--matryoshka', '2', '--memory', '40'],
 ];
 
 const pixels = Uint8Array.from(random(1).integers(COUNT * SIDE * SIDE, 0, 256));

@@ -125,7 +125,7 @@ const meaningful = fc
     fc.constantFrom(...Object.keys(allMethods)),
     fc.array(
       fc.oneof(
-        fc.tuple(fc.constantFrom('embedding', 'epochs', 'batch', 'seed', 'tune'), number),
+        fc.tuple(fc.constantFrom('embedding', 'matryoshka', 'epochs', 'batch', 'seed', 'tune'), number),
         fc.tuple(fc.constantFrom('learning-rate', 'view-noise'), number),
         fc.tuple(
           fc.constantFrom('encoder'),

@@ -596,6 +596,7 @@ export const surface: Record<string, Entry> = {
         method: leaf('simclr', () => api.allMethods.simclr),
         data,
         embedding: 4,
+        matryoshka: 2,
         epochs: 1,
         batch: 4,
         seed: 1,

@@ -9,7 +9,8 @@ import { openDevice } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { picked } from '../metrics/compute.ts';
 import { permutationArray } from '../ops/random.ts';
-import type { DrawnData } from './options.ts';
+import { emojiData } from './emoji.ts';
+import type { DrawnData, NamedData } from './options.ts';
 
 /** The folder of the Fashion-MNIST that comes with the project. */
 const DATA = new URL('../../demos/data/', import.meta.url);
@@ -45,12 +46,12 @@ export const FASHION_STATISTICS = { mean: 0.286, std: 0.353 };
  * @throws InputError in one line, naming the file
  */
 export async function readData(
-  data: readonly [string, string] | DrawnData | null,
+  data: readonly [string, string] | NamedData | null,
   test: readonly [string, string] | null,
 ): Promise<RunData> {
   if (typeof data === 'string') {
     if (test) throw new InputError(`--test: a part of ${data} is held out for testing; leave --test out`);
-    return drawnData(data);
+    return data === 'emoji' ? { ...(await emojiData()), builtIn: false } : drawnData(data);
   }
   if (!data) {
     if (test) throw new InputError('--test: give --data with it');
@@ -155,9 +156,10 @@ function chosen(all: Images, which: Uint32Array): Images {
   const size = all.height * all.width * all.channels;
   const pixels = picked(all.pixels, size, which);
   const labels = Uint32Array.from(which, (i) => all.labels![i]);
-  const { factors } = all;
+  // Pairs would be torn apart.
+  const { factors, partners: _, ...rest } = all;
   return {
-    ...{ ...all, count: which.length, pixels, labels },
+    ...{ ...rest, count: which.length, pixels, labels },
     ...(factors && { factors: { ...factors, data: picked(factors.data, factors.values.length, which) } }),
   };
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { scaledTo } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { saveVariables } from '../data/safetensors.ts';
-import { HypersphereError } from '../gpu/errors.ts';
+import { HypersphereError, InputError } from '../gpu/errors.ts';
 import { mixed } from '../graph/mixed.ts';
 import { allMethods } from '../methods/index.ts';
 import type { ImageMethod } from '../methods/method.ts';
@@ -56,16 +56,18 @@ type Done = Finished<ImageMetrics, ReturnType<typeof imageTask>>;
 /** The metrics of an encoder that could not be measured. */
 const UNMEASURED: ReportedMetrics = {};
 
-/** The training run that options ask for. @throws InputError for views that the images cannot have */
+/** The training run that options ask for. @throws InputError for views and pairs that the images cannot have */
 export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
-  const { method, precision, views, viewNoise, matryoshka } = options;
+  const { method, precision, views, viewNoise, matryoshka, pairs } = options;
   const { channels } = data.train;
+  if (pairs === 'drawings' && !data.train.partners)
+    throw new InputError('--pairs: drawings is for images in pairs: give --data emoji');
   const { hyperparameters, epochs, batch, learningRate, seed } = options;
   // The defaults stand in where the method does not use them: every run is built with an encoder and a projector.
   const { encoder = 'cnn', embedding = 64 } = options;
   return {
     method: allMethods[method] as ImageMethod,
-    ...{ hyperparameters, embedding, matryoshka, epochs, batch, learningRate, seed, viewNoise },
+    ...{ hyperparameters, embedding, matryoshka, epochs, batch, learningRate, seed, viewNoise, pairs },
     ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
     views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
     ...(precision === 'mixed' && { precision: mixed }),

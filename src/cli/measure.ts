@@ -30,6 +30,9 @@ const HELP = `Measures how good embeddings are, from a NumPy file of float32 or 
                     LiDAR and equivariance; with labels also the accuracy on transformed samples
   --wrong FILE      with --views: embeddings of the same samples under another
                     transformation, as a control for equivariance
+  --pairs FILE      embeddings of what is paired with the samples, such as other drawings of the same
+                    things, or captions. Adds recall@1: how often a row's pair is the nearest row of
+                    the other file
   --other FILE      embeddings of the same samples by another encoder, of any width. Adds CKA
   --analogies FILE  rows of four row numbers a, b, c, d: "a is to b as c is to d".
                     Adds how often d is the nearest row to b - a + c
@@ -96,15 +99,15 @@ function readInput([path, labelPath]: readonly string[], text: (name: string) =>
     const file = text(name);
     return file === undefined ? undefined : readRows(file, { path, shape: x.shape });
   };
-  const [views, wrong, other] = ['views', 'wrong', 'other'].map(beside);
-  for (const [name, rows] of Object.entries({ views, wrong }))
+  const [views, wrong, other, pairs] = ['views', 'wrong', 'other', 'pairs'].map(beside);
+  for (const [name, rows] of Object.entries({ views, wrong, pairs }))
     if (rows && rows.shape[1] !== D)
       throw new InputError(`${text(name)}: expected rows of ${D} as in ${path}, got ${rows.shape[1]}`);
   if (wrong && !views)
     throw new InputError('--wrong: expected --views too, whose transformation it is compared with');
   const file = text('analogies');
   return {
-    ...{ rows: x, views, wrong, other },
+    ...{ rows: x, views, wrong, other, pairs },
     labels: labels && { ...labels, path: labelPath },
     analogies: file === undefined ? undefined : readAnalogies(file, path, N),
   };
@@ -114,7 +117,7 @@ function readInput([path, labelPath]: readonly string[], text: (name: string) =>
 export async function main(args: string[]): Promise<void> {
   const { text, flag, positionals } = readArguments(args, {
     ...{ command: 'npm run measure', flags: ['help'], words: ['help'], positionals: true },
-    values: ['views', 'wrong', 'other', 'analogies', 'json'],
+    values: ['views', 'wrong', 'other', 'pairs', 'analogies', 'json'],
   });
   if (flag('help')) return print(HELP);
   if (!positionals.length || positionals.length > 2)

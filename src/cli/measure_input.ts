@@ -84,6 +84,8 @@ export interface Input {
   wrong?: Embeddings;
   /** The same samples by another encoder. */
   other?: Embeddings;
+  /** What each sample is paired with. */
+  pairs?: Embeddings;
   analogies?: Analogy[];
 }
 
@@ -99,7 +101,7 @@ const ordered = ({ data, shape }: Embeddings, order: Uint32Array): Embeddings =>
  */
 export async function contextOf(
   device: Device,
-  { rows: x, labels, views, wrong, other, analogies }: Input,
+  { rows: x, labels, views, wrong, other, pairs, analogies }: Input,
   note: (text: string) => void,
 ): Promise<MetricContext> {
   const where = 'measure';
@@ -127,6 +129,7 @@ export async function contextOf(
     ...(b && { views: [fit(a), fit(b)], moved: [fit(a), fit(b)] }),
     ...(b && { turned: async () => ({ still: fit(a), turned: fit(b), wrong: c && fit(c) }) }),
     ...(other && { others: [fit(x), fit(other)] }),
+    ...(pairs && { paired: { h: [x, pairs] as const } }),
     ...(analogies && { analogies }),
   };
 }

@@ -32,6 +32,12 @@ export interface CommonOptions {
 /** Images with known factors that a run draws itself: see `sprites`. */
 export const DRAWN = ['sprites', 'color-sprites'] as const;
 export type DrawnData = (typeof DRAWN)[number];
+/** The values of `--data` that are no files. */
+export const NAMED = [...DRAWN, 'emoji'] as const;
+export type NamedData = (typeof NAMED)[number];
+
+/** How pairs of views are made. */
+const PAIRS = ['views', 'drawings'] as const;
 
 /** The options of a run on images. */
 export interface ImageOptions extends CommonOptions {
@@ -49,8 +55,10 @@ export interface ImageOptions extends CommonOptions {
   viewNoise?: number;
   /** `mixed` stores activations as f16. */
   precision: 'f32' | 'mixed';
-  /** An IDX pair, images and labels, or images that are drawn; null: the Fashion-MNIST that comes with the project. */
-  data: [images: string, labels: string] | DrawnData | null;
+  /** How pairs of views are made: of one image, or of its two drawings. Absent: the method does not use them. */
+  pairs?: (typeof PAIRS)[number];
+  /** An IDX pair, images and labels, or images that are drawn or come with the project; null: its Fashion-MNIST. */
+  data: [images: string, labels: string] | NamedData | null;
   test: [images: string, labels: string] | null;
 }
 
@@ -184,6 +192,10 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           'standard deviation of noise on the pixels of the views',
           '(default: that of --views)',
         ]),
+        pairs: choice(PAIRS, [
+          'views: of one image, or drawings: of the two drawings of an emoji',
+          '(default views)',
+        ]),
         precision: choice(
           ['f32', 'mixed'],
           [
@@ -195,10 +207,11 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
         data: files(
           [
             'your own images: two IDX files, gzipped or not; or sprites, 6,144',
-            'drawn shapes whose factors are known, or color-sprites, 24,576',
+            'drawn shapes whose factors are known, or color-sprites, 24,576;',
+            'or emoji, 1,905 of them in the drawings of two vendors',
             '(default: 10,000 images of Fashion-MNIST)',
           ],
-          DRAWN,
+          NAMED,
         ),
         test: files(['test images for --data (default: a random sixth of --data)']),
       },
@@ -221,16 +234,21 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
   };
 
 /** The options that make no difference to the runs of a method. */
-export const unusedOf = (method: Method): readonly string[] =>
-  method.data === 'images' ? [...(method.unused ?? []), ...(isPair(method) ? [] : ['matryoshka'])] : [];
+export function unusedOf(method: Method): readonly string[] {
+  if (method.data !== 'images') return [];
+  const { unused = [] } = method;
+  const pairs = (unused as readonly string[]).includes('views') ? ['pairs'] : [];
+  return [...unused, ...pairs, ...(isPair(method) ? [] : ['matryoshka'])];
+}
 
 /** Why a method does not use an option of images. */
-const UNUSED: Record<Unused | 'matryoshka', string> = {
+const UNUSED: Record<Unused | 'matryoshka' | 'pairs', string> = {
   encoder: 'trains a network of its own',
   embedding: 'has no embedding of that size',
   views: 'does not train on such views',
   viewNoise: 'does not train on such views',
   matryoshka: 'trains more than a loss of two views',
+  pairs: 'does not train on such views',
 };
 
 /** The options of the runs of a method, with its defaults. */

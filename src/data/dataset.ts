@@ -30,6 +30,7 @@ import { randomLib } from '../ops/random.ts';
 import { type FactorTables, factorTables } from './factors.ts';
 import { checkImages, checkLabels, type Images } from './idx.ts';
 import type { Label } from './labels.ts';
+import { partnerTable } from './partners.ts';
 
 /** Images on the GPU, stored as bytes. They are uploaded when a step first uses them. */
 export interface Dataset {
@@ -52,6 +53,8 @@ export interface Dataset {
   readonly std: readonly number[];
   /** What each image was made from, where that is known. */
   readonly factors?: FactorTables;
+  /** For images in pairs: u32 [count], the index of the other one of each image's pair. */
+  readonly partners?: Variable;
 }
 
 /** The largest number that a pixel of [0, 1] may be normalised to. */
@@ -100,6 +103,7 @@ export function dataset(
     ...(values && { values }),
     ...statistics,
     ...(images.factors && { factors: factorTables(where, images.factors, { name, count }) }),
+    ...(images.partners && { partners: partnerTable(where, images.partners, { name, count }) }),
   };
 }
 

@@ -20,6 +20,8 @@ export interface Images {
   values?: readonly Label[];
   /** What each image was made from, where that is known. */
   factors?: ImageFactors;
+  /** For images in pairs, such as two drawings of one thing: [count], the index of the other one of each image's pair. */
+  partners?: Uint32Array;
 }
 
 /** Known factors of images: a shape, a place. They are for evaluation, and for methods that train on pairs of images. */

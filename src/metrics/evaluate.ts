@@ -5,7 +5,7 @@ import { quarterTurns } from '../data/turns.ts';
 import { checkNumber, checkOptions, isFunction, LARGEST_U32, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
-import { reshape, type Tensor } from '../graph/tensor.ts';
+import { initialOf, reshape, type Tensor } from '../graph/tensor.ts';
 import { slice } from '../ops/shape.ts';
 import { LEAST_ROWS, MOST_VALUES } from './codes.ts';
 import { freeRows, type Rows, rowsAt, rowsThatFit, spacedRows } from './compute.ts';
@@ -111,6 +111,7 @@ export async function evaluate(
     ...(labels ? [] : LABELLED),
     ...(forward ? [] : ENCODED),
     ...(sets.train.factors ? [] : (['factors'] as const)),
+    ...(sets.test.partners ? [] : (['paired'] as const)),
   ];
   let total = totalOf(wanted.filter(({ needs = [] }) => !needs.some((need) => missing.includes(need))));
   const report = (stage: Stage, cost: number) => onProgress?.(stage, cost / total);
@@ -225,6 +226,8 @@ async function contextOf(job: Job): Promise<MetricContext> {
     ...{ device, where, h: representation('h', still), moved: [still, moved] },
     ...{ shared: makeShared(), note: (text) => notes.push(text), progress: () => {} },
   };
+  const paired = await pairedOf(job, clean);
+  if (paired) context.paired = paired;
   if (labels) {
     context.labels = labels;
     context.clustered = await clusteredOf(job, clean.h, labels);
@@ -273,6 +276,27 @@ function factorsOf(
       codes: await rowsAt(where, device, z, ids),
       known: { data: known, shape: [ids.length, columns.length] },
     }));
+}
+
+/** The rows of the test samples that are pairs: first the one that comes first, then its partner. */
+async function pairedOf(
+  { device, test: { partners } }: Job,
+  { h, z }: { h: Rows; z?: Rows },
+): Promise<MetricContext['paired']> {
+  if (!partners) return undefined;
+  const others = initialOf(partners) as Uint32Array;
+  const first = others.filter((_, i) => i < others[i]);
+  const both = async (rows: Rows) =>
+    [
+      await rowsAt(
+        where,
+        device,
+        rows,
+        first.map((other) => others[other]),
+      ),
+      await rowsAt(where, device, rows, first),
+    ] as const;
+  return { h: await both(h), ...(z && { z: await both(z) }) };
 }
 
 /** The rows whose label counts; nothing if there are so many classes that clusters agree with them by chance. */

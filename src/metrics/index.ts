@@ -37,6 +37,7 @@ export { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
 export type { Metric } from './metric.ts';
 export { mutualInformationGap } from './mig.ts';
 export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './online.ts';
+export { type PairRecall, pairRecall } from './pair_recall.ts';
 export { participationRatio } from './participation_ratio.ts';
 export { accuracyOf, classAccuracies, worstClass } from './per_class.ts';
 export { principalAxes } from './principal_axes.ts';

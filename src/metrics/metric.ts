@@ -139,6 +139,8 @@ export interface MetricContext {
   analogies?: readonly (readonly [a: number, b: number, c: number, d: number])[];
   /** z of training samples whose factors are known, and these factors. */
   factors?: () => Promise<{ codes: Codes; known: Factors }>;
+  /** Rows in pairs, such as two drawings of one thing, in the same order: of h and, for an encoder with one, of z. */
+  paired?: { h: readonly [Rows, Rows]; z?: readonly [Rows, Rows] };
   /** Computes the value of a name at the first call, and returns it at every later one. */
   shared: <T>(name: string, make: () => Promise<T>) => Promise<T>;
   /** Takes a sentence on something that was measured in another way than usual, or left out. */

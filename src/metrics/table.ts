@@ -14,6 +14,7 @@ import { lidarMetrics } from './lidar.ts';
 import { probeMetrics } from './linear_probe.ts';
 import type { Metric } from './metric.ts';
 import { migMetrics } from './mig.ts';
+import { pairRecallMetrics } from './pair_recall.ts';
 import { participationRatioMetrics } from './participation_ratio.ts';
 import { rankMeMetrics } from './rank_me.ts';
 import { sapMetrics } from './sap.ts';
@@ -27,6 +28,7 @@ import { uniformityMetrics } from './uniformity.ts';
 const rows = [
   ...knnMetrics,
   ...probeMetrics,
+  ...pairRecallMetrics,
   ...shiftMetrics,
   ...alignmentMetrics,
   ...uniformityMetrics,

@@ -38,7 +38,7 @@ import { compileWatch } from '../metrics/watch.ts';
 import { type Encoder, projector } from '../nn/encoders.ts';
 import { copyInitial } from '../nn/init.ts';
 import { batchNorm, type Layer, type Mode, sequential } from '../nn/layers.ts';
-import { concatenate } from '../ops/shape.ts';
+import { concatenate, gather } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
 import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
@@ -63,6 +63,11 @@ export interface ImageRun {
   views: Augmentation;
   /** Standard deviation of the noise on all views, further ones too. Default: that of each view's augmentation. */
   viewNoise?: number;
+  /**
+   * The images of a pair of views: `views` has one image in both, `drawings` for view B the other one of its pair, by `partners` of the
+   * data. Default `views`.
+   */
+  pairs?: 'views' | 'drawings';
   epochs: number;
   batch: number;
   learningRate: number;
@@ -185,24 +190,37 @@ export const represent = (model: ImageModel, x: Tensor): { h: Tensor; z?: Tensor
 const withNoise = (views: Augmentation, noise?: number): Augmentation =>
   noise === undefined ? views : { ...views, noise };
 
+/** The pairs of a data set. @throws InputError where it has none */
+function partnersOf({ partners, images }: Dataset): Variable {
+  if (!partners)
+    throw new InputError(`pairs of drawings: expected images in pairs, such as emoji, got "${images.name}"`);
+  return partners;
+}
+
 /**
  * One update: two views of each sample, the method's loss, the optimiser, what follows it.
  * @returns the loss and the values of the method's curves
  */
 export function imageStep(
-  { method, data, batch, seed, views: own, viewNoise }: ImageRun,
+  { method, data, batch, seed, views: own, viewNoise, pairs }: ImageRun,
   { recipe, optimizer, further }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
 ): { loss: Tensor } & Record<string, Tensor> {
   const views = withNoise(own, viewNoise);
-  const x =
-    method.views === 0
-      ? cleanBatch(data, { rows: batch, seed, step })
-      : augment(data, { ...views, batch, seed, step });
   const indices = () => batchIndices(data, { rows: batch, seed, step });
   // The same samples, random numbers of another seed.
   const other = ~seed >>> 0;
+  const ofPartners = () =>
+    augment(data, {
+      ...{ ...views, views: 1, batch, seed: other, step },
+      indices: gather(partnersOf(data), indices()),
+    });
+  const pair = () =>
+    pairs === 'drawings'
+      ? concatenate([augment(data, { ...views, views: 1, batch, seed, step }), ofPartners()])
+      : augment(data, { ...views, batch, seed, step });
+  const x = method.views === 0 ? cleanBatch(data, { rows: batch, seed, step }) : pair();
   const drawn: ImageBatch = {
     ...{ x, step },
     labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,

@@ -48,6 +48,8 @@ export interface TrainerOptions {
   hyperparameters?: Record<string, number>;
   /** How the two views of an image are drawn. Default: `noisyViews`, or `colorViews` for images of 3 channels, scaled to the images. */
   views?: Augmentation;
+  /** The images of a pair of views: one image, or with `drawings` the two of a pair of `data`. Default `views`. */
+  pairs?: 'views' | 'drawings';
   /** Passes over the data. Default 15. */
   epochs?: number;
   /** Images in a step, each seen in two views. Default 256, or as many as there are. */
@@ -97,7 +99,8 @@ export interface Trainer extends AsyncIterable<TrainerLook> {
 
 const NAMES = [
   ...['device', 'method', 'data', 'validation', 'encoder', 'embedding', 'matryoshka', 'hyperparameters'],
-  ...['views', 'epochs', 'batch', 'learningRate', 'seed', 'precision', 'resume', 'onStep', 'onCheckpoint'],
+  ...['views', 'pairs', 'epochs', 'batch', 'learningRate', 'seed', 'precision', 'resume', 'onStep'],
+  'onCheckpoint',
 ];
 
 /**
@@ -220,7 +223,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     throw bad('method', 'a method of images, such as simclr,', method);
   const usual = { encoder: 'cnn', epochs: 15, learningRate: 2e-3, batch: 256, ...method.defaults };
   const { encoder = usual.encoder, epochs = usual.epochs, learningRate = usual.learningRate } = options;
-  const { embedding = 64, matryoshka, seed = 0 } = options;
+  const { embedding = 64, matryoshka, seed = 0, pairs = 'views' } = options;
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
@@ -236,12 +239,14 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   checkNumber('trainer', 'learningRate', learningRate, { least: 0 });
   checkNumber('trainer', 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   if (precision !== 'f32' && precision !== 'mixed') throw bad('precision', "'f32' or 'mixed'", precision);
+  if (pairs !== 'views' && pairs !== 'drawings') throw bad('pairs', "'views' or 'drawings'", pairs);
+  if (pairs === 'drawings' && !data.partners) throw bad('data', 'images in pairs, for "pairs",', data);
   if (resume !== undefined && !(resume instanceof Uint8Array)) throw bad('resume', 'a checkpoint', resume);
   if (method.supervised && !data.labels)
     throw bad('data', `labelled images, which ${method.title} needs,`, data);
   return {
     ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
-    matryoshka,
+    ...{ matryoshka, pairs },
     views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),
     hyperparameters: checkValues(method, options.hyperparameters, 'trainer'),
     ...(precision === 'mixed' && { precision: mixed }),

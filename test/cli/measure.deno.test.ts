@@ -105,6 +105,7 @@ test(
       [[at('few'), at('y')], /2 labels.*got 1200/],
       [[at('x'), '--other', at('few')], /few.npy: expected 1200 rows/],
       [[at('x'), '--wrong', at('other')], /--wrong: expected --views too/],
+      [[at('x'), '--pairs', at('few')], /few.npy: expected 1200 rows/],
       [[at('x'), '--speed', '1'], /--speed/],
       [[at('x'), '--constructor', '1'], /Unknown option '--constructor'/],
       [[folder], /cannot be read: it is a folder/],
@@ -162,4 +163,13 @@ test('analogies, and the cosines of views', async () => {
     wrong.code === 1 && /y\.npy: expected whole numbers \[Q, 4\], got <i2 \[1200\]/.test(wrong.err),
     wrong.err,
   );
+});
+
+test('recall of pairs, among the rows of another file', async () => {
+  const json = `${folder}/pairs.json`;
+  const { code, out, err } = await measure(at('x'), '--pairs', at('views'), '--json', json);
+  assert(code === 0, `exit ${code}: ${err}`);
+  const { pairRecall, pairRecall5, pairRecall10 } = JSON.parse(Deno.readTextFileSync(json));
+  assert(0.1 < pairRecall && pairRecall < pairRecall5 && pairRecall5 < pairRecall10, out);
+  assert(/recall@1 of pairs +[\d.]+ % +chance 0\.1 % [\d.]+ % and [\d.]+ % either way\n/.test(out), out);
 });

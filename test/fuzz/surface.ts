@@ -60,6 +60,7 @@ const someImages = object({
     values: value([3, 4]),
     data: leaf('Uint32Array(24)', () => gridOfFactors()),
   }),
+  partners: leaf('Uint32Array(12)', () => Uint32Array.from({ length: 12 }, (_, i) => i ^ 1)),
 });
 /** Twelve images, one of each combination of a factor of three values and one of four. */
 const gridOfFactors = () =>
@@ -480,6 +481,7 @@ export const surface: Record<string, Entry> = {
     object({ seed: 1, k: 2, batch: 6, shifts: object({ a: object({ noise: 0.1 }) }) }),
   ),
   similarityHistogram: onGpu(rows(6, 4), rows(6, 4, 1), object({ bins: 5 })),
+  pairRecall: onGpu(rows(12, 4), rows(12, 4), object({ k: 2 })),
   participationRatio: cpu(leaf('Float64Array(3)', () => Float64Array.of(3, 2, 1))),
   spectrum: onGpu(rows(6, 4), object({ centred: true, normalized: false })),
   spectrumSlope: cpu(
@@ -604,6 +606,7 @@ export const surface: Record<string, Entry> = {
       encoder: value('mlp-small'),
       hyperparameters: object({ temperature: 0.2 }),
       learningRate: 0.01,
+      pairs: value('views'),
       precision: value('f32'),
       device,
     }),

@@ -178,6 +178,16 @@ export function occurrences(x: Values, k: number): number[] {
   return counts;
 }
 
+/** The share of rows of a whose pair is among the k rows of b nearest to it; of equally near rows the first. */
+export function pairRecall(a: Values, b: Values, k: number): number {
+  const [u, v] = [a, b].map(unitRows);
+  const isFound = (row: Float64Array | number[], i: number) => {
+    const near = [...v.keys()].sort((p, q) => dot(row, v[q]) - dot(row, v[p]) || p - q);
+    return near.slice(0, k).includes(i);
+  };
+  return u.filter(isFound).length / u.length;
+}
+
 /** The third standardised moment. */
 export function skew(values: ArrayLike<number>): number {
   const list = Array.from(values);

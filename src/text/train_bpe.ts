@@ -127,21 +127,20 @@ function pairsOf({ ids, next, previous, weights }: Words, span: number, least: n
   };
 }
 
-/** Learns at most so many merges of pairs that occur at least so often. */
+/**
+ * Learns at most so many merges of pairs that occur at least so often. Each makes a token of its own: where the bytes of a token stand between
+ * the ends of tokens, merges have never crossed these ends, so they went the way that made the token, and it stands there.
+ */
 function learnMerges(counts: ReadonlyMap<string, number>, most: number, least: number) {
   const tokens = BYTE_CHARACTERS.slice();
-  const made = new Set(tokens);
   const merges: Merge[] = [];
   const pairs = pairsOf(listWords(counts), 256 + most, least);
   while (merges.length < most) {
     const pair = pairs.take();
     if (!pair) break;
-    const token = tokens[pair.left] + tokens[pair.right];
-    // Two pairs can make the same token: the second is not merged, so that each merge makes one.
-    if (made.has(token)) continue;
-    made.add(token);
-    const merged = tokens.push(token) - 1;
-    merges.push([pair.left, pair.right, merged]);
+    const { left, right } = pair;
+    const merged = tokens.push(tokens[left] + tokens[right]) - 1;
+    merges.push([left, right, merged]);
     pairs.merge(pair, merged);
   }
   return { tokens, merges };
@@ -150,8 +149,8 @@ function learnMerges(counts: ReadonlyMap<string, number>, most: number, least: n
 /**
  * Trains byte-level BPE (Sennrich et al., arXiv 1508.07909; on bytes as GPT-2). Tokens 0 to 255 are the bytes. Within words by GPT-2's
  * regular expression, each further token merges the pair of tokens that is most frequent then; of equal counts the pair that occurs first
- * in the texts, as in minbpe. Overlapping pairs count: "aaa" has (a, a) twice. A pair whose bytes are a token already is not merged.
- * Special tokens have the last five ids. `encode` applies the merges to each word in the order in which they were learned.
+ * in the texts, as in minbpe. Overlapping pairs count: "aaa" has (a, a) twice. Special tokens
+ * have the last five ids. `encode` applies the merges to each word in the order in which they were learned.
  * @param options.size the most tokens: 256 bytes, merges and 5 special ones. Fewer result if no further pair is frequent enough.
  * @param options.least how often a pair must occur. Default 2.
  * @throws InputError for texts that are no strings, and for a size of less than 261 or more than 2^20

@@ -1,4 +1,4 @@
-// Readers and writers of IDX, npy and safetensors for the tests to judge by: plain, slow, and nothing of src/.
+// Readers and writers of IDX, npy, safetensors and tokenizer.json for the tests to judge by: plain, slow, and nothing of src/.
 import { type Bytes, bigEndian, gunzip, join, littleEndian, product, utf8 } from './bytes.ts';
 
 /** A number, a BigInt where the file has 64-bit integers, or text. */
@@ -365,3 +365,69 @@ export const emojiTable = {
 };
 export const emojiFile = (table: unknown): Bytes =>
   utf8(typeof table === 'string' ? table : JSON.stringify(table));
+
+// ---- tokenizer.json ----
+
+/** The character of each byte in GPT-2's vocabulary, written out. */
+export const byteCharacters: readonly string[] = (() => {
+  const range = (from: string, to: string) =>
+    Array.from({ length: to.charCodeAt(0) - from.charCodeAt(0) + 1 }, (_, i) => from.charCodeAt(0) + i);
+  const visible = [...range('!', '~'), ...range('\u00a1', '\u00ac'), ...range('\u00ae', '\u00ff')];
+  const others = Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => !visible.includes(byte));
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCharCode(visible.includes(byte) ? byte : 256 + others.indexOf(byte)),
+  );
+})();
+
+export interface BpeContents {
+  /** As characters of bytes. */
+  merges: [string, string][];
+  /** What is added to each id, modulo their number. */
+  turn: number;
+  /** Whether merges are written as "a b", as older files do. */
+  old: boolean;
+  special: string[];
+}
+
+/** The text of a tokenizer.json file of byte-level BPE. */
+export function bpeFile({ merges, turn, old, special }: BpeContents): string {
+  const names = [...new Set([...byteCharacters, ...merges.map(([left, right]) => left + right), ...special])];
+  const idOf = (name: string) => (names.indexOf(name) + turn) % names.length;
+  return JSON.stringify({
+    version: '1.0',
+    added_tokens: special.map((content) => ({ id: idOf(content), content, special: true })),
+    normalizer: null,
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true },
+    post_processor: null,
+    decoder: { type: 'ByteLevel' },
+    model: {
+      ...(!old && { type: 'BPE' }),
+      vocab: Object.fromEntries(names.map((name) => [name, idOf(name)])),
+      merges: old ? merges.map((pair) => pair.join(' ')) : merges,
+    },
+  });
+}
+
+/** What a tokenizer.json file of byte-level BPE says, as ids; null where it is of another kind, or damaged. */
+export function readBpe(text: string) {
+  const pairOf = (merge: unknown): unknown => (typeof merge === 'string' ? merge.split(' ') : merge);
+  try {
+    const { model, added_tokens: added } = JSON.parse(text);
+    if ((model.type ?? 'BPE') !== 'BPE') return null;
+    const ids = new Map<string, number>(Object.entries(model.vocab));
+    for (const { content, id } of added ?? []) ids.set(content, id);
+    const merges = (model.merges as unknown[]).map((merge) => pairOf(merge) as [string, string]);
+    const found = (name: string) => {
+      const id = ids.get(name);
+      if (!Number.isInteger(id)) throw new Error(name);
+      return id!;
+    };
+    return {
+      bytes: byteCharacters.map(found),
+      merges: merges.map(([left, right]): [number, number] => [found(left), found(right)]),
+      results: merges.map(([left, right]) => found(left + right)),
+    };
+  } catch {
+    return null;
+  }
+}

@@ -5,7 +5,9 @@ import { loadIdx, parseImages, parseLabels } from '../../src/data/idx.ts';
 import { npyLabels, npyRows, parseNpy } from '../../src/data/npy.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../src/data/safetensors.ts';
 import { parseSynsets } from '../../src/data/synsets.ts';
+import { readTokenizer } from '../../src/text/read_tokenizer.ts';
 import { random } from '../harness.ts';
+import { encodeBpe } from '../reference/bpe.ts';
 import {
   type Bytes,
   type Change,
@@ -20,12 +22,16 @@ import {
 } from './bytes.ts';
 import { attempt, type Outcome, type Property, Wrong } from './engine.ts';
 import {
+  type BpeContents,
+  bpeFile,
+  byteCharacters,
   elements,
   emojiFile,
   emojiTable,
   idxFile,
   npyTypes,
   npyWith,
+  readBpe,
   readIdx,
   readNpy,
   readSafetensors,
@@ -226,6 +232,7 @@ const noise: Property<Bytes> = {
     const all = [
       ...[await checkIdx(file, true), await checkNpy(file, true), await checkSafetensors(file, true)],
       ...[await checkSynsets(file, true), await checkEmoji(file, null)],
+      await checkBpe(new TextDecoder().decode(file), ['a'], true),
     ];
     return all.includes('taken') ? 'taken' : 'refused';
   },
@@ -942,9 +949,132 @@ const spoiltEmoji: Property<{ packing: Packing | null; changes: Change[] }> = {
   },
   show: ({ packing, changes }) => `${JSON.stringify(packing)} ${JSON.stringify(changes)}`,
 };
+// ---- tokenizer.json ----
+
+/** Merges of bytes, and of what earlier ones made: twice the same pair is left out. */
+const merges = fc.array(fc.tuple(fc.nat(60), fc.nat(60)), { maxLength: 12 }).map((places) => {
+  const tokens = Array.from(utf8("ab 1'sé😀\n"), (byte) => byteCharacters[byte]);
+  const made = new Map<string, [string, string]>();
+  for (const [i, j] of places) {
+    const pair: [string, string] = [tokens[i % tokens.length], tokens[j % tokens.length]];
+    if (made.has(pair.join(' '))) continue;
+    made.set(pair.join(' '), pair);
+    tokens.push(pair.join(''));
+  }
+  return [...made.values()];
+});
+const bpe: fc.Arbitrary<BpeContents> = fc
+  .record({
+    merges,
+    turn: fc.nat(300),
+    old: fc.boolean(),
+    special: fc.subarray(['<pad>', '[MASK]', '<|endoftext|>', '<|im_start|>', '\u{1f600}']),
+    shuffle: fc.boolean(),
+  })
+  .map(({ shuffle, ...rest }) => ({ ...rest, merges: shuffle ? rest.merges.reverse() : rest.merges }));
+const texts = fc.array(
+  fc.oneof(
+    fc.array(fc.constantFrom(...'ab 1é😀\n', "'s", '\ud800'), { maxLength: 24 }).map((list) => list.join('')),
+    fc.string({ unit: 'binary', maxLength: 12 }),
+  ),
+  { maxLength: 4 },
+);
+
+/** A tokenizer that is read gives the tokens that the file says, and the text back. */
+async function checkBpe(file: string, texts: readonly string[], mayRefuse: boolean): Promise<Outcome> {
+  const expected = readBpe(file);
+  const { value: tokenizer, refused } = await attempt(() => readTokenizer(file), /^readTokenizer: /);
+  if (refused) {
+    if (!mayRefuse) taken({ refused });
+    return 'refused';
+  }
+  if (!expected) throw new Wrong('a broken tokenizer.json file is taken', file.slice(0, 200));
+  for (const text of texts) {
+    const ids = tokenizer.encode(text);
+    const { bytes, merges, results } = expected;
+    same('readTokenizer: encode', ids, encodeBpe(text, merges, { byteIds: (byte) => bytes[byte], results }));
+    const back = tokenizer.decode(ids);
+    if (back !== text.toWellFormed()) throw new Wrong('readTokenizer: decode', JSON.stringify([text, back]));
+  }
+  const { special, size } = tokenizer;
+  tokenizer.decode(Object.values(special), { special: true });
+  const again = readTokenizer(JSON.stringify(tokenizer));
+  same('readTokenizer: special', Object.values(again.special), Object.values(special));
+  same('readTokenizer: size', [again.size], [size]);
+  for (const text of texts) same('readTokenizer: again', again.encode(text), tokenizer.encode(text));
+  return 'taken';
+}
+
+const validBpe: Property<{ contents: BpeContents; texts: string[] }> = {
+  name: 'tokenizer.json: valid',
+  share: 3,
+  make: fc.record({ contents: bpe, texts }),
+  check: ({ contents, texts }) => checkBpe(bpeFile(contents), texts, false),
+  show: (input) => JSON.stringify(input),
+};
+
+const spoiltBpe: Property<{ contents: BpeContents; texts: string[]; changes: Change[]; at: number }> = {
+  name: 'tokenizer.json: spoilt',
+  share: 4,
+  make: fc.record({ contents: bpe, texts, changes, at: fc.nat(1e6) }),
+  check: (input) => checkBpe(spoiltFile(input), input.texts, true),
+  show: (input) => `${JSON.stringify(input.contents)}: ${JSON.stringify(spoiltFile(input)).slice(-400)}`,
+};
+/** Changed somewhere from a place on, since most of a file is its vocabulary. */
+function spoiltFile({
+  contents,
+  changes,
+  at,
+}: {
+  contents: BpeContents;
+  changes: Change[];
+  at: number;
+}): string {
+  const file = utf8(bpeFile(contents));
+  const from = at % file.length;
+  return new TextDecoder().decode(join(file.subarray(0, from), spoil(file.slice(from), changes)));
+}
+
+/** Fields of the file, and any JSON value in their place. */
+const oddBpe: Property<{ contents: BpeContents; texts: string[]; field: string; value: string }> = {
+  name: 'tokenizer.json: odd fields',
+  share: 4,
+  make: fc.record({
+    contents: bpe,
+    texts,
+    field: fc.constantFrom(
+      ...['model', 'added_tokens', 'normalizer', 'pre_tokenizer', 'decoder', 'post_processor', 'truncation'],
+      ...['model.type', 'model.vocab', 'model.merges', 'model.dropout', 'model.unk_token', 'model.fuse_unk'],
+      ...['model.vocab.a', 'model.vocab.zz', 'model.vocab.__proto__', 'model.merges.0', 'model.merges.0.1'],
+      ...['added_tokens.0', 'added_tokens.0.id', 'added_tokens.0.content', 'added_tokens.0.special'],
+      ...['pre_tokenizer.type', 'pre_tokenizer.use_regex', 'pre_tokenizer.add_prefix_space', 'decoder.type'],
+    ),
+    value: json,
+  }),
+  check: (input) => checkBpe(oddBpeFile(input), input.texts, true),
+  show: ({ contents, field, value }) => `${field}: ${value.slice(0, 200)} in ${JSON.stringify(contents)}`,
+};
+function oddBpeFile({
+  contents,
+  field,
+  value,
+}: {
+  contents: BpeContents;
+  field: string;
+  value: string;
+}): string {
+  const file = JSON.parse(bpeFile(contents));
+  const path = field.split('.');
+  const last = path.pop()!;
+  const owner = path.reduce((at, key) => at?.[key], file);
+  if (typeof owner === 'object' && owner)
+    Object.defineProperty(owner, last, { value: '@odd@', enumerable: true });
+  return JSON.stringify(file).replace('"@odd@"', () => value);
+}
 
 export const loaders: Property[] = [
   ...[validIdx, spoiltIdx, bomb, noise, validNpy, spoiltNpy, oddNpy],
   ...[validSafetensors, otherTypes, spoiltSafetensors, oddSafetensors],
   ...[validSynsets, spoiltSynsets, oddSynsets, oddEmoji, spoiltEmoji],
+  ...[validBpe, spoiltBpe, oddBpe],
 ];

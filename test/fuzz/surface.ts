@@ -211,6 +211,13 @@ const trained = () => {
   return model;
 };
 let model: { embed: api.nn.Layer; optimizer: api.Optimizer } | undefined;
+const someTexts = list(value('the cat sat'), value('the 😀 cat'), value(''));
+const aTokenizer = leaf('a tokenizer', () => tokenizerOnce());
+let tokenizer: api.Tokenizer | undefined;
+const tokenizerOnce = () => {
+  tokenizer ??= api.trainBpe(['the cat sat', 'the cat'], { size: 270 });
+  return tokenizer;
+};
 const made = <T>(kind: Kind, of: () => T, ...args: Arg[]): Entry => ({ kind, args, of });
 
 /** By the name of the export; `name()` for what a call gives. */
@@ -324,6 +331,29 @@ export const surface: Record<string, Entry> = {
   ),
   otherFactor: build(data, tensor([3], 'u32'), object({ seed: 1, step: 2 })),
   quarterTurns: build(tensor([2, 3, 3, 1])),
+  // Text.
+  trainBpe: cpu(someTexts, object({ size: 270, least: 2 })),
+  trainCharacters: cpu(someTexts, object({ size: 20 })),
+  trainWords: cpu(someTexts, object({ size: 9, lowerCase: true })),
+  byteTokenizer: cpu(),
+  bytesOf: cpu(value('the 😀 cat')),
+  encodeBatch: cpu(aTokenizer, someTexts, object({ length: 8, begin: true, end: false })),
+  readTokenizer: cpu(
+    object({
+      version: '1.0',
+      added_tokens: list(object({ id: 2, content: '<unk>', special: true })),
+      normalizer: object({ type: 'Lowercase' }),
+      pre_tokenizer: leaf('a pre_tokenizer', () => api.trainWords(['a b']).toJSON().pre_tokenizer),
+      model: object({ type: 'WordLevel', vocab: object({ a: 0, b: 1 }), unk_token: '<unk>' }),
+    }),
+  ),
+  'Tokenizer.encode': made('cpu', () => tokenizerOnce().encode, value('the 😀 cat')),
+  'Tokenizer.decode': made(
+    'cpu',
+    () => tokenizerOnce().decode,
+    value([97, 98, 261]),
+    object({ special: true }),
+  ),
   // The device.
   adoptDevice: {
     kind: 'slow',

@@ -19,13 +19,9 @@ function replaced(ids: readonly number[], [left, right]: Pair, by: number): numb
   return result;
 }
 
-/**
- * The merges of texts: of the most frequent pairs, of equal counts the one that is found first. A pair that makes the bytes of an earlier
- * token is passed over.
- */
+/** The merges of texts: of the most frequent pairs, of equal counts the one that is found first. */
 export function trainBpe(texts: readonly string[], most: number, least = 2): Pair[] {
   let words = texts.flatMap(wordsOf);
-  const tokens = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
   const merges: Pair[] = [];
   while (merges.length < most) {
     const counts = new Map<string, number>();
@@ -36,13 +32,12 @@ export function trainBpe(texts: readonly string[], most: number, least = 2): Pai
     let count = least - 1;
     for (const [key, n] of counts) {
       const [left, right] = key.split(' ').map(Number);
-      if (n <= count || tokens.includes(tokens[left] + tokens[right])) continue;
+      if (n <= count) continue;
       [best, count] = [[left, right], n];
     }
     if (!best) break;
-    const id = tokens.push(tokens[best[0]] + tokens[best[1]]) - 1;
-    merges.push(best);
-    const pair = best;
+    const pair = best; // which stays as it is while words are mapped
+    const id = 255 + merges.push(pair);
     words = words.map((ids) => replaced(ids, pair, id));
   }
   return merges;

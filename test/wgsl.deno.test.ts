@@ -40,6 +40,16 @@ test('whole numbers lose their suffix where the other side says the type', () =>
   assert.is(code, 'let a=b*4+2;let e=vec2u(1,2);let t=1u<<(b&3);let r=max(0u,8);');
 });
 
+test('a name is no suffix, even where it is the letter of one', () => {
+  const names = [...'abcdefghijklmnopqrst'].map((letter) => `value_${letter}`);
+  const vectors = names.map((name) => `vec2u(${name}, 1u) + vec3u(${name}).xy`).join(' + ');
+  const code = minify(
+    `fn all(${names.map((name) => `${name}: u32`).join(', ')}) -> vec2u { return ${vectors}; }`,
+  );
+  assert.match(code, /vec2u\(u,1\)\+vec3u\(u\)\.xy/);
+  assert.not.match(code, /\(\)|\(,/);
+});
+
 test('names that the host says, swizzles and attributes stay', () => {
   const code = minify(`override COUNT: u32 = 1u;
     @compute @workgroup_size(64) fn entry_point(@builtin(local_invocation_index) group: u32) {}

@@ -31,7 +31,7 @@ function shorten(code, names = new Map()) {
   // As does the function called, or its arguments before.
   return short
     .replace(/,(\d+)u\)/g, ',$1)')
-    .replace(/(?<=\bvec[234]u)\([\du,]+\)/g, (numbers) => numbers.replaceAll('u', ''))
+    .replace(/(?<=\bvec[234]u)\(\d+u?(,\d+u?)*\)/g, (numbers) => numbers.replaceAll('u', ''))
     .replace(/\b(vec[234][fui])\(0[.u]?\)/g, '$1()')
     .replaceAll('<storage,read>', '<storage>');
 }

@@ -117,7 +117,7 @@ export function dropout(options: { rate: number; seed?: number; name?: string })
     if (place === 'dropout')
       throwShapeError(
         'dropout',
-        'expected a `name` for a layer outside of a sequential: it draws by seed, step and name',
+        'expected a `name` outside of a sequential: it draws by seed, step and name',
       );
     if (step === undefined)
       throwShapeError(

@@ -117,7 +117,7 @@ test('equal layers start differently: weights are drawn by name', () => {
   const [a, b] = nn.sequential('net', [layer(), layer()]).parameters.filter((v) => v.shape.length === 2);
   if ((initialOf(a) as Float32Array).every((x, i) => x === (initialOf(b) as Float32Array)[i]))
     throw new Error('equal weights');
-  throws(() => initialOf(layer().parameters[0]), /linear: expected a `name` for a layer outside/);
+  throws(() => initialOf(layer().parameters[0]), /linear: expected a `name` outside of a sequential/);
 });
 
 test('errors name the layer', () => {

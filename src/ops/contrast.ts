@@ -94,7 +94,7 @@ const uniform = (m: number, n: number, d: number, o: Settings, first = 0, rows =
 });
 
 const flags = (o: Settings, m: number, n: number) => ({
-  WRAPS: Number(m > n),
+  WRAPS: Number(o.pairOffset !== null && m > n),
   EXCLUDE_SELF: Number(o.excludeSelf),
   PAIRS: Number(o.pairOffset !== null),
   LABELS: Number(o.byLabel),

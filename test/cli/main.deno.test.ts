@@ -44,13 +44,13 @@ function idx(shape: number[], data: Uint8Array): Uint8Array {
   return file;
 }
 
-/** A small pair of files from the real images: 600 of them. */
+/** A small pair of files from the real images: 300 of them. */
 async function smallData(): Promise<string> {
   const images = await parseImages(await readAsset('demos/data/fashion-mnist-test-2k-images-idx3-ubyte.gz'));
   const labels = await parseLabels(await readAsset('demos/data/fashion-mnist-test-2k-labels-idx1-ubyte.gz'));
-  const small = fromArrays(images.pixels.subarray(0, 600 * 784), [600, 28, 28]);
-  Deno.writeFileSync(`${folder}/images`, idx([600, 28, 28], small.pixels));
-  Deno.writeFileSync(`${folder}/labels`, idx([600], Uint8Array.from(labels.subarray(0, 600))));
+  const small = fromArrays(images.pixels.subarray(0, 300 * 784), [300, 28, 28]);
+  Deno.writeFileSync(`${folder}/images`, idx([300, 28, 28], small.pixels));
+  Deno.writeFileSync(`${folder}/labels`, idx([300], Uint8Array.from(labels.subarray(0, 300))));
   return `${folder}/images,${folder}/labels`;
 }
 
@@ -72,7 +72,7 @@ const small = (out: string, ...more: string[]) => [
   '--encoder',
   'mlp',
   '--batch',
-  '100',
+  '50',
   '--out',
   `${folder}/${out}`,
   ...more,
@@ -101,12 +101,12 @@ test(
     for (const key of ['method', 'seed', 'steps', 'seconds', 'adapter', 'loss', 'metrics']) {
       assert(key in report, `report.json has no "${key}"`);
     }
-    assert(report.steps === 80, `80 steps of 100 of 500 images, got ${report.steps}`);
+    assert(report.steps === 80, `80 steps of 50 of 250 images, got ${report.steps}`);
     for (const encoder of ['raw', 'untrained', 'trained']) {
       for (const metric of ['knn', 'augKnn', 'linearProbe', 'linearProbe100']) {
         assert(metric in report.metrics[encoder], `metrics.${encoder} has no "${metric}"`);
       }
-      // 500 images are no 1,000.
+      // 250 images are no 1,000.
       assert(!('linearProbe1000' in report.metrics[encoder]), `${encoder} has a probe of 1,000 labels`);
       assert(report.metrics[encoder].knn > 0.4, `k-NN of ${encoder}: ${report.metrics[encoder].knn}`);
     }
@@ -116,9 +116,9 @@ test(
         `metrics.trained.${metric}: ${report.metrics.trained[metric]}`,
       );
     }
-    // 500 and 100 images are few enough to be all measured, so h is what the table is of.
+    // 250 and 50 images are few enough to be all measured, so h is what the table is of.
     const { rows, train, test: asked } = report.layers;
-    assert(train === 500 && asked === 100, `layers of ${train} and ${asked} images`);
+    assert(train === 250 && asked === 50, `layers of ${train} and ${asked} images`);
     assert(
       rows.map(({ name }: { name: string }) => name).join() ===
         'pixels,encoder.0,encoder.1,encoder.2,encoder.3,projector.0,projector.1,projector.2',
@@ -412,9 +412,9 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
   [
     'labels that do not match',
     () => ['--data', `${folder}/images,${broken('few', () => idx([5], new Uint8Array(5)))}`],
-    /600 labels/,
+    /300 labels/,
   ],
-  ['a batch larger than the data', () => ['--data', data, '--batch', '501'], /501 is larger than the data/],
+  ['a batch larger than the data', () => ['--data', data, '--batch', '251'], /251 is larger than the data/],
   [
     'an unwritable folder',
     () => ['--data', data, '--batch', '100', '--out', `${folder}/images/runs`],
@@ -447,16 +447,15 @@ const bad: [name: string, args: () => string[], message: RegExp][] = [
   ],
   [
     'colour views of gray images',
-    () => ['--data', data, '--views', 'color'],
+    () => ['--data', data, '--batch', '100', '--views', 'color'],
     /--views: color .* 3 channels, got 1/,
   ],
   [
     'a loss of labels where there is one label',
     () => [
       '--data',
-      `${folder}/images,${broken('one', () => idx([600], new Uint8Array(600).fill(255)))}`,
-      '--method',
-      'triplet',
+      `${folder}/images,${broken('one', () => idx([300], new Uint8Array(300).fill(255)))}`,
+      ...['--method', 'triplet', '--batch', '100'],
     ],
     /--method triplet: expected labels of 2 classes or more, got 1/,
   ],

@@ -40,39 +40,44 @@ test('sizes that are none are told', () => {
   throws(() => memoryNeeded({ ...good, train: null as never }), /options, got null/);
 });
 
-test('an evaluation takes about as much as was reckoned', async () => {
-  const gpu = await device();
-  const r = random(freshSeed());
-  const images = (count: number) => ({
-    pixels: Uint8Array.from({ length: count * 256 }, () => Math.floor(256 * r.next())),
-    labels: Uint8Array.from({ length: count }, (_, i) => i % 4),
-    ...of(count, 16),
-    classes: 4,
-  });
-  const [train, held] = [images(6000), images(1000)];
-  const weight = variable([256, 64], { name: 'w', initial: r.normal(256 * 64) });
-  const forward = (x: Tensor) => {
-    const h = reshape(x, [x.shape[0], 256]);
-    return { h, z: matmul(h, weight) };
-  };
-  const statistics = { mean: 0.5, std: 0.3 };
-  const sets = { train: dataset(train, statistics), test: dataset(held, statistics) };
-  const before = gpu.memory.bytes;
-  let most = 0;
-  await evaluate(gpu, sets, forward, {
-    onProgress: () => {
-      most = Math.max(most, gpu.memory.bytes - before);
-    },
-  });
-  freeVariables(gpu, [weight, sets.train.images, sets.test.images, sets.train.labels!, sets.test.labels!]);
-  const limit = gpu.gpu.limits.maxStorageBufferBindingSize;
-  const { bytes } = memoryNeeded({
-    train: of(6000, 16),
-    test: of(1000, 16),
-    h: 256,
-    z: 64,
-    classes: 4,
-    limit,
-  });
-  if (!(most > 0.5 * bytes && most < 2 * bytes)) throw new Error(`${most} bytes, ${bytes} were reckoned`);
-});
+// What is counted is the same in every runtime; Deno is the fastest.
+test(
+  'an evaluation takes about as much as was reckoned',
+  async () => {
+    const gpu = await device();
+    const r = random(freshSeed());
+    const images = (count: number) => ({
+      pixels: Uint8Array.from({ length: count * 256 }, () => Math.floor(256 * r.next())),
+      labels: Uint8Array.from({ length: count }, (_, i) => i % 4),
+      ...of(count, 16),
+      classes: 4,
+    });
+    const [train, held] = [images(6000), images(1000)];
+    const weight = variable([256, 64], { name: 'w', initial: r.normal(256 * 64) });
+    const forward = (x: Tensor) => {
+      const h = reshape(x, [x.shape[0], 256]);
+      return { h, z: matmul(h, weight) };
+    };
+    const statistics = { mean: 0.5, std: 0.3 };
+    const sets = { train: dataset(train, statistics), test: dataset(held, statistics) };
+    const before = gpu.memory.bytes;
+    let most = 0;
+    await evaluate(gpu, sets, forward, {
+      onProgress: () => {
+        most = Math.max(most, gpu.memory.bytes - before);
+      },
+    });
+    freeVariables(gpu, [weight, sets.train.images, sets.test.images, sets.train.labels!, sets.test.labels!]);
+    const limit = gpu.gpu.limits.maxStorageBufferBindingSize;
+    const { bytes } = memoryNeeded({
+      train: of(6000, 16),
+      test: of(1000, 16),
+      h: 256,
+      z: 64,
+      classes: 4,
+      limit,
+    });
+    if (!(most > 0.5 * bytes && most < 2 * bytes)) throw new Error(`${most} bytes, ${bytes} were reckoned`);
+  },
+  { only: 'deno' },
+);

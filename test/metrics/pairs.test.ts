@@ -33,7 +33,8 @@ for (const [N, D, k] of [
     const { recall, forward, backward } = await pairRecall(await device(), a, b, { k });
     const [there, back] = [reference.pairRecall(a, b, k), reference.pairRecall(b, a, k)];
     close([forward, backward, recall], [there, back, (there + back) / 2], { rel: 1e-6 });
-    if (N > 2 && !(recall < 1 && recall > k / N)) throw new Error(`nothing to find: ${recall}`);
+    // Of few rows all may be found by chance.
+    if (N > 7 && !(recall < 1 && recall > k / N)) throw new Error(`nothing to find: ${recall}`);
   });
 
 test('rows on the GPU give the same; equal rows are their own pairs, in any order', async () => {

@@ -299,12 +299,14 @@ const start = async (gpu: Device) => {
 
 test('the same seed gives the same bits over 50 steps on two devices of one adapter', async () => {
   const found: { curve: number[]; file: Uint8Array }[] = [];
-  for (let i = 0; i < 2; i++) {
-    const gpu = await openDevice();
+  for (const own of [false, true]) {
+    const gpu = own ? await openDevice() : await device();
     const { model, step } = await start(gpu);
     const curve = await losses(model, step, 0, 50);
     found.push({ curve, file: await saveVariables(gpu, model.variables) });
-    gpu.dispose();
+    step.dispose();
+    freeVariables(gpu, model.variables);
+    if (own) gpu.dispose();
   }
   const [a, b] = found;
   assert.is(a.curve.length, 10);
@@ -321,11 +323,12 @@ test('the same seed gives the same bits over 50 steps on two devices of one adap
 test(
   'a device lost in mid-run, resumed from a copy on the CPU: the same numbers as without',
   async () => {
-    const whole = await openDevice();
+    const whole = await device();
     const { model: plain, step: steady } = await start(whole);
     const expected = await losses(plain, steady, 0, 40);
     const end = decodeSafetensors(await saveVariables(whole, plain.variables)).tensors;
-    whole.dispose();
+    steady.dispose();
+    freeVariables(whole, plain.variables);
 
     const first = await openDevice();
     const { model, step } = await start(first);

@@ -11,8 +11,8 @@ export interface TestOptions {
   /** Left out of a `--quick` run; its default timeout is 5 minutes. */
   slow?: boolean;
   /**
-   * For a test of a method (test/methods) that trains or samples for many steps, of ops that have tests of their own: in a browser, where that takes
-   * longest, it is left to `npm run test:methods`.
+   * For a test of a method (test/methods) that trains or samples for many steps, of ops that have tests of their own:
+   * in a browser, where that takes longest, it is left to `npm run test:methods`.
    */
   training?: boolean;
 }

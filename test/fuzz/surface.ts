@@ -853,6 +853,7 @@ export const surface: Record<string, Entry> = {
   gather: build(x, tensor([4], 'u32')),
   takeTokens: build(tensor([2, 4, 3]), tensor([2, 5], 'u32')),
   putTokens: build(tensor([2, 5, 3]), tensor([2, 5], 'u32'), object({ tokens: 4 })),
+  keepLargest: build(x, object({ k: 2 })),
   topTokens: build(tensor([2, 5]), object({ count: 3 })),
   tokenOrder: build(object({ samples: 3, tokens: 5, seed: 1, step: 2, stream: 3 })),
   straightThrough: binary,

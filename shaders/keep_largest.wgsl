@@ -1,24 +1,18 @@
-// The k largest numbers of each row, the others zero. The k-th largest is found by its digits to the base 256, the highest first: numbers
-// are counted by their next digit among those that share the digits found so far. Equal numbers: the first ones are kept.
-struct Params { rows: u32, size: u32, k: u32, chunks: u32, each: u32, shift: u32, above: u32 }
+// The k largest numbers of each row, the others zero. The k-th largest is found by its eight digits to the base 16, the highest first:
+// numbers are counted by their next digit among those that share the digits found so far. No invocation waits for another: on software
+// adapters barriers cost 20 times as much. Equal numbers: the first ones are kept.
+struct Params { rows: u32, size: u32, k: u32, chunks: u32, each: u32, shift: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-// Of the four digits: how many numbers of a chunk have each value.
 @group(0) @binding(1) var<storage, read> keys: array<u32>;
-@group(0) @binding(2) var<storage, read> known: array<vec4u>;
-@group(0) @binding(3) var<storage, read_write> counts: array<u32>;
-// Of the digit that is found next.
-@group(0) @binding(1) var<storage, read> counted: array<u32>;
-@group(0) @binding(3) var<storage, read_write> found: array<vec4u>;
+// Of the digit before: how many numbers of a row have each value; and what was known before it.
+@group(0) @binding(2) var<storage, read> totals: array<f32>;
+@group(0) @binding(3) var<storage, read> known: array<vec4u>;
+@group(0) @binding(4) var<storage, read_write> counts: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> found: array<vec4u>;
 // Of the last step.
-@group(0) @binding(1) var<storage, read> values: array<f32>;
-@group(0) @binding(2) var<storage, read> compared: array<u32>;
-@group(0) @binding(3) var<storage, read> thresholds: array<vec4u>;
-@group(0) @binding(4) var<storage, read> last_counts: array<u32>;
-@group(0) @binding(5) var<storage, read_write> kept: array<f32>;
-
-const LANES = 256u;
-var<workgroup> bins: array<atomic<u32>, 256>;
-var<workgroup> totals: array<u32, 256>;
+@group(0) @binding(4) var<storage, read> values: array<f32>;
+@group(0) @binding(5) var<storage, read> last_counts: array<f32>;
+@group(0) @binding(6) var<storage, read_write> kept: array<f32>;
 
 // The bits of a number as a u32 that is ordered like the numbers: -0 equals 0, and NaN is larger than all.
 fn ordered(bits: u32) -> u32 {
@@ -27,91 +21,71 @@ fn ordered(bits: u32) -> u32 {
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
 
-// counts[row, chunk, digit] = #{x in chunk: the digits of x above are those known, the next is `digit`}
-@compute @workgroup_size(256)
-fn largest_count(group: Group, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, local, LANES) / LANES;
-  let row = i / params.chunks;
-  let start = (i % params.chunks) * LANES * params.each;
-  atomicStore(&bins[local], 0u);
-  workgroupBarrier();
-  if (row < params.rows) {
-    let prefix = known[row * min(params.above, 1u)].x & params.above;
-    for (var j = 0u; j < params.each; j++) {
-      let at = start + j * LANES + local;
-      if (at < params.size) {
-        let key = ordered(keys[row * params.size + at]);
-        if ((key & params.above) == prefix) { atomicAdd(&bins[(key >> params.shift) & 255u], 1u); }
-      }
-    }
+// What is known of the k-th largest of a row once its digit from `bit` on is counted: its digits down to that one, and how many of
+// the numbers that share them are among the k.
+fn with_digit(row: u32, before: vec4u, bit: u32) -> vec4u {
+  var left = before.y;
+  var digit = 15u;
+  for (var j = 0u; j < 15u; j++) {
+    let same = u32(totals[16u * row + digit]);
+    if (same >= left) { break; }
+    left -= same;
+    digit--;
   }
-  workgroupBarrier();
-  if (row < params.rows) { counts[i * LANES + local] = atomicLoad(&bins[local]); }
+  return vec4u(before.x | (digit << bit), left, 0u, 0u);
 }
 
-// found[row] = the digits known so far and the next one of the k-th largest, and how many of those that share them are among the k
-@compute @workgroup_size(256)
-fn largest_digit(group: Group, @builtin(local_invocation_index) local: u32) {
-  let row = linear_index(group, local, LANES) / LANES;
-  var total = 0u;
-  if (row < params.rows) {
-    for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) {
-      total += counted[(row * params.chunks + chunk) * LANES + local];
-    }
+// counts[row, chunk, digit] = #{x in chunk: the digits of x above are those known, the next is `digit`}; found[row] = what is known
+@compute @workgroup_size(64)
+fn largest_count(group: Group, @builtin(local_invocation_index) local: u32) {
+  let i = linear_index(group, local, 64u);
+  if (i >= params.rows * params.chunks) { return; }
+  let row = i / params.chunks;
+  let chunk = i % params.chunks;
+  var now = vec4u(0u, params.k, 0u, 0u);
+  if (params.shift < 28u) { now = with_digit(row, known[row], params.shift + 4u); }
+  if (chunk == 0u) { found[row] = now; }
+  // All digits above: none at first, where the shift would be by 32.
+  let above = select(~0u << ((params.shift + 4u) & 31u), 0u, params.shift == 28u);
+  // Sixteen numbers of a byte each: a chunk has at most 255 elements.
+  var bytes = vec4u(0u);
+  let end = min((chunk + 1u) * params.each, params.size);
+  for (var at = chunk * params.each; at < end; at++) {
+    let key = ordered(keys[row * params.size + at]);
+    let digit = (key >> params.shift) & 15u;
+    let one = select(0u, 1u << (8u * (digit & 3u)), (key & above) == now.x);
+    bytes += select(vec4u(0u), vec4u(one), vec4u(digit >> 2u) == vec4u(0u, 1u, 2u, 3u));
   }
-  totals[local] = total;
-  workgroupBarrier();
-  if (row < params.rows && local == 0u) {
-    let before = known[row * min(params.above, 1u)];
-    let prefix = before.x & params.above;
-    var left = select(params.k, before.y, params.above != 0u);
-    var digit = 255u;
-    for (var step = 0u; step < 255u; step++) {
-      if (totals[digit] >= left) { break; }
-      left -= totals[digit];
-      digit--;
-    }
-    found[row] = vec4u(prefix | (digit << params.shift), left, 0u, 0u);
+  for (var j = 0u; j < 4u; j++) {
+    counts[4u * i + j] = vec4f((vec4u(bytes[j]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u));
   }
 }
 
 // kept[row, i] = values[row, i] where keys[row, i] is among the k largest of its row, else 0
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn largest_keep(group: Group, @builtin(local_invocation_index) local: u32) {
-  let i = linear_index(group, local, LANES) / LANES;
+  let i = linear_index(group, local, 64u);
+  let total = params.rows * params.size;
+  if (i < 4u && total + i < (total + 3u) / 4u * 4u) { kept[total + i] = 0.0; }
+  if (i >= params.rows * params.chunks) { return; }
   let row = i / params.chunks;
   let chunk = i % params.chunks;
-  let inside = row < params.rows;
-  if (i == 0u && local < 4u) {
-    let end = params.rows * params.size;
-    if (end + local < (end + 3u) / 4u * 4u) { kept[end + local] = 0.0; }
-  }
-  let threshold = thresholds[min(row, params.rows - 1u)];
-  let start = chunk * LANES * params.each + local * params.each;
-  var equal = 0u;
-  if (inside) {
-    for (var j = 0u; j < params.each; j++) {
-      let at = start + j;
-      if (at < params.size) { equal += u32(ordered(compared[row * params.size + at]) == threshold.x); }
+  let last = with_digit(row, known[row], 0u);
+  let threshold = last.x;
+  let left = last.y;
+  let digit = threshold & 15u;
+  // How many equal ones come before this chunk; if all are kept, that makes no difference.
+  var before = 0u;
+  if (u32(totals[16u * row + digit]) > left) {
+    for (var other = 0u; other < rounds(chunk) && before < left; other++) {
+      before += u32(last_counts[16u * (row * params.chunks + other) + digit]);
     }
   }
-  totals[local] = equal;
-  workgroupBarrier();
-  if (inside) {
-    // How many equal ones come before: those of the chunks before, and those of the lanes before.
-    var before = 0u;
-    for (var other = 0u; other < rounds(chunk); other++) {
-      before += last_counts[(row * params.chunks + other) * LANES + (threshold.x & 255u)];
-    }
-    for (var lane = 0u; lane < rounds(local); lane++) { before += totals[lane]; }
-    for (var j = 0u; j < params.each; j++) {
-      let at = start + j;
-      if (at < params.size) {
-        let key = ordered(compared[row * params.size + at]);
-        let chosen = key > threshold.x || (key == threshold.x && before < threshold.y);
-        before += u32(key == threshold.x);
-        kept[row * params.size + at] = select(0.0, values[row * params.size + at], chosen);
-      }
-    }
+  let end = min((chunk + 1u) * params.each, params.size);
+  for (var at = chunk * params.each; at < end; at++) {
+    let key = ordered(keys[row * params.size + at]);
+    let chosen = key > threshold || (key == threshold && before < left);
+    before += u32(key == threshold);
+    kept[row * params.size + at] = select(0.0, values[row * params.size + at], chosen);
   }
 }

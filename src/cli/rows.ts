@@ -28,7 +28,10 @@ export async function rowsJob(asked: RowsOptions): Promise<Job<RowsMetrics, Retu
   const { method, hyperparameters, epochs, batch, learningRate, seed } = options;
   const { title, paper } = allMethods[method];
   // Their values are there once the images are encoded.
-  const rows = { ...scaled(new Float32Array(0), new Float32Array(0), 1), center: new Float32Array(0) as Float32Array };
+  const rows = {
+    ...scaled(new Float32Array(0), new Float32Array(0), 1),
+    center: new Float32Array(0) as Float32Array,
+  };
   const of = (name: 'train' | 'test') =>
     variable([images[name].count, width], { name: `h.${name}`, initial: () => rows[name] });
   const run: RowsRun = {

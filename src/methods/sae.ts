@@ -52,8 +52,11 @@ export function saeLoss(
   return add(parts.squaredError(x, predicted), mul(parts.auxiliaryLoss(sub(x, predicted), revived), alpha));
 }
 
-/** The threshold follows each batch in the first half of a run, then at this rate (`threshold_beta` .999 of `dictionary_learning`, from step 1,000 on). */
-const RATE = 0.001;
+/**
+ * The threshold is that of each batch in the first half of a run, then follows at this rate. `dictionary_learning` has .001, from step 1,000
+ * of a hundred thousand; runs here have a few thousand, in which latents still change.
+ */
+const RATE = 0.01;
 
 /**
  * BatchTopK: Bussmann et al. 2024, arXiv 2412.06410. Of a batch of N rows the k N largest latents are kept, so that rows may have more or

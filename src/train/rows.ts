@@ -15,7 +15,8 @@ import type { Watch } from './session.ts';
 
 /** A training run on rows. */
 export interface RowsRun {
-  method: RowsMethod;
+  // biome-ignore lint/suspicious/noExplicitAny: each method knows its own hyperparameters
+  method: RowsMethod<any>;
   hyperparameters: Record<string, number>;
   /** Rows to train on [N, d], of total variance 1. */
   data: Variable;

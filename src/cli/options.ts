@@ -240,7 +240,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           ],
           null,
         ),
-        epochs: number(count(1), ['passes over the rows (default 30)'], 30),
+        epochs: number(count(1), ['passes over the rows (default 20)'], 20),
         batch: number(count(2), ['rows in a step (default 256)'], 256),
       },
     },

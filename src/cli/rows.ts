@@ -6,7 +6,9 @@ import { InputError } from '../gpu/errors.ts';
 import { type Scalar, scalar, trace, variable } from '../graph/tensor.ts';
 import { allMethods } from '../methods/index.ts';
 import type { RowsMethod, SparseRecipe } from '../methods/method.ts';
+import { picked } from '../metrics/compute.ts';
 import { mmcs } from '../metrics/mmcs.ts';
+import { normalArray } from '../ops/random.ts';
 import { readVariable } from '../runtime/variables.ts';
 import { geometricMedian } from '../train/geometric_median.ts';
 import { type RowsMetrics, type RowsRun, rowSteps, rowsTask } from '../train/rows.ts';
@@ -14,7 +16,13 @@ import { readRegular, reason } from './files.ts';
 import type { Job } from './job.ts';
 import { checkPlan } from './needs.ts';
 import type { RowsOptions } from './options.ts';
-import { renderSparsePage, type SparseReport, sparseFindings, verdictOf } from './sparse_report.ts';
+import {
+  renderSparsePage,
+  type Similarity,
+  type SparseReport,
+  sparseFindings,
+  verdictOf,
+} from './sparse_report.ts';
 import { print } from './terminal.ts';
 import { encodedImages, readTrainedRun } from './trained_run.ts';
 
@@ -75,24 +83,18 @@ export async function rowsJob(asked: RowsOptions): Promise<Job<RowsMetrics, Retu
       folder.write('sae.safetensors', await save(device(), model));
     },
     async report({ folder, device, progress }, { task: { model }, metrics }, seconds) {
-      const { numbers, latents } = await sparseFindings(
+      const findings = await sparseFindings(
         device(),
         model,
         { rows: run, values: rows, images },
         (stage, fraction) => progress.stage(stage, fraction),
       );
-      const decoder = await readVariable(device(), model.parameters![DECODER]);
-      const shared =
-        compared &&
-        (await mmcs(
-          device(),
-          { data: decoder as Float32Array, shape: [decoder.length / width, width] },
-          compared,
-        ));
+      const { numbers, latents, uses } = findings;
+      const similarity = compared && (await similarityOf(device(), model, uses, compared));
       const report: SparseReport = {
         ...{ method, on: options.on, seed, steps, seconds: Number(seconds.toFixed(1)) },
         ...{ adapter: device().adapter, loss: metrics.at(-1)!.loss, ...numbers },
-        ...(shared !== null && { mmcs: shared }),
+        ...(similarity && { mmcs: similarity }),
         ...{ options: { ...options }, verdict: '' },
       };
       report.verdict = verdictOf(report);
@@ -113,6 +115,27 @@ export async function rowsJob(asked: RowsOptions): Promise<Job<RowsMetrics, Retu
 
 /** W_d among the parameters. */
 const DECODER = 2;
+
+/** Latents that fire for fewer held-out images are rare: their directions may be little more than where they began. */
+const FREQUENT = 0.05;
+
+/** How alike the latents are to those of another run: all of them, the frequent ones, and random directions in their place. */
+async function similarityOf(
+  device: Device,
+  { parameters }: SparseRecipe,
+  uses: Float64Array,
+  to: Decoder,
+): Promise<Similarity> {
+  const data = (await readVariable(device, parameters![DECODER])) as Float32Array;
+  const [, width] = to.shape;
+  const frequent = Array.from(uses.keys()).filter((j) => uses[j] >= FREQUENT);
+  const rows = (of: Float32Array) => ({ data: of, shape: [of.length / width, width] as [number, number] });
+  return {
+    all: await mmcs(device, rows(data), to),
+    frequent: frequent.length ? await mmcs(device, rows(picked(data, width, frequent)), to) : null,
+    chance: await mmcs(device, rows(normalArray(data.length, { seed: 0 })), to),
+  };
+}
 
 /** Rows divided by one number, so that those to train on have total variance 1. @throws InputError where they are all equal */
 function scaled(train: Float32Array, test: Float32Array, width: number) {
@@ -149,8 +172,13 @@ async function rescaled(
   );
 }
 
+interface Decoder {
+  data: Float32Array;
+  shape: [latents: number, width: number];
+}
+
 /** The decoder of another run, to compare with. @throws InputError that names the file */
-function readDecoder(folder: string, width: number): { data: Float32Array; shape: [number, number] } {
+function readDecoder(folder: string, width: number): Decoder {
   const file = `${folder}/sae.safetensors`;
   const found = decodeSafetensors(readRegular(file)).tensors.get('sae.decoder');
   if (found?.dtype !== 'f32' || found.shape.length !== 2 || !inRange(found.shape[0], { least: 1 }))

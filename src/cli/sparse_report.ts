@@ -27,6 +27,15 @@ export interface SparseNumbers extends RowsMetrics {
   probes: { k: number; latents: number; h: number }[];
 }
 
+/** Mean max cosine similarities with the decoder of --compare. */
+export interface Similarity {
+  all: number;
+  /** Of latents that fire for at least 5 % of the held-out images; null if there are none. */
+  frequent: number | null;
+  /** Of random directions. */
+  chance: number;
+}
+
 /** The contents of report.json. */
 export interface SparseReport extends SparseNumbers {
   method: string;
@@ -36,8 +45,7 @@ export interface SparseReport extends SparseNumbers {
   seconds: number;
   adapter: string;
   loss: number;
-  /** Mean max cosine similarity with the decoder of --compare. */
-  mmcs?: number;
+  mmcs?: Similarity;
   options: Record<string, unknown>;
   verdict: string;
 }
@@ -72,7 +80,7 @@ export async function sparseFindings(
   model: SparseRecipe,
   { rows: { data, validation }, values, images }: Given,
   onProgress: (stage: string, fraction: number) => void,
-): Promise<{ numbers: SparseNumbers; latents: Latent[] }> {
+): Promise<{ numbers: SparseNumbers; latents: Latent[]; uses: Float64Array }> {
   const [[N, d], [M]] = [data.shape, validation.shape];
   const held = { data: values.test, shape: [M, d] as const };
   const coded = await codesOf(device, model, values.test, d);
@@ -111,7 +119,7 @@ export async function sparseFindings(
       fvu: await fvu(device, held, { data: coded.predicted, shape: [M, d] }),
       ...{ components, principalFvu: principal, probes },
     },
-    latents: mostUsed(coded.f, uses, labels[1]),
+    ...{ latents: mostUsed(coded.f, uses, labels[1]), uses },
   };
 }
 
@@ -173,15 +181,15 @@ function mostUsed(f: Float32Array, uses: Float64Array, labels: Uint32Array): Lat
 const percent = (value: number) => formatMetric(value, 'accuracy');
 
 export function verdictOf(report: SparseReport): string {
-  const { l0, latents, components, dead, probes } = report;
+  const { l0, latents, components, dead, probes, mmcs } = report;
   const [one] = probes;
   return [
     `A held-out h is expressed by ${formatNumber(l0, 1)} of ${latents} latents on average, which leaves ${percent(report.fvu)} of the variance unexplained; ${components} principal components leave ${percent(report.principalFvu)}.`,
     `${percent(dead)} of the latents fire for no held-out image.`,
     one &&
       `The best single latent tells a class from the others with ${percent(one.latents)} (chance 50 %), the best single number of h with ${percent(one.h)}.`,
-    report.mmcs !== undefined &&
-      `The mean max cosine similarity with the decoder of --compare is ${formatNumber(report.mmcs, 3)}.`,
+    mmcs &&
+      `The mean max cosine similarity with the latents of --compare is ${formatNumber(mmcs.all, 3)} (random directions: ${formatNumber(mmcs.chance, 3)}), that of the latents that fire for 5 % of the images or more ${formatNumber(mmcs.frequent, 3)}.`,
   ]
     .filter(Boolean)
     .join(' ');
@@ -261,7 +269,7 @@ function curvesOf(metrics: readonly Logged<RowsMetrics>[]): Html {
 }
 const NAMES = { step: 'step', loss: 'loss', l0: 'L0', dead: 'dead', fvu: 'FVU' };
 
-function factsOf({ options, verdict: _, probes: __, ...report }: SparseReport): Html {
+function factsOf({ options, verdict: _, probes: __, mmcs: ___, ...report }: SparseReport): Html {
   const { hyperparameters, epochs, batch, learningRate } = options as Record<string, number> & {
     hyperparameters: object;
   };

@@ -78,6 +78,7 @@ export { type ConvTranspose2dOptions, convTranspose2d } from './ops/conv_transpo
 export { crossEntropy } from './ops/cross_entropy.ts';
 export { type DropoutOptions, dropout } from './ops/dropout.ts';
 export { type GroupNormOptions, groupNorm } from './ops/group_norm.ts';
+export { keepLargest } from './ops/keep_largest.ts';
 export { l2Normalize } from './ops/l2_normalize.ts';
 export { layerNorm } from './ops/layer_norm.ts';
 export { averagePool2d, globalAveragePool, maxPool2d } from './ops/pool.ts';

@@ -105,6 +105,7 @@ const rows: Row[] = [
   ['slice', (a) => ref.slice(a, [1, 2, 0, 1], [1, 3, 5, 2]), image],
   ['pad', (a) => ref.pad(a, [1, 0], [0, 2], 7), x],
   ['concatenate', (a, b) => ref.concatenate([a, b, a], -1), x, random([4, 2])],
+  ['keepLargest', (a) => ref.keepLargest(a, 2), x],
   ['takeTokens', (a) => ref.takeTokens(a, [3, 0, 3, 1, 2, 4]), random([2, 4, 3])],
   ['putTokens', (a) => ref.putTokens(a, [3, 0, 3, 1, 2, 4], 4), random([2, 3, 2])],
   ['gatherRows', (a) => ref.gatherRows(a, [3, 0, 3]), x],

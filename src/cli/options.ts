@@ -69,7 +69,17 @@ export interface PlaneOptions extends CommonOptions {
   steps: number;
 }
 
-export type RunOptions = ImageOptions | PlaneOptions;
+/** The options of a run on the h of a trained encoder. */
+export interface RowsOptions extends CommonOptions {
+  /** The folder of the run whose encoder is used. */
+  on: string;
+  /** The folder of another run of this kind, whose latents are compared with; null: none. */
+  compare: string | null;
+  epochs: number;
+  batch: number;
+}
+
+export type RunOptions = ImageOptions | PlaneOptions | RowsOptions;
 
 /** A command line: what to run, or which run to resume. */
 export interface Command {
@@ -136,6 +146,12 @@ const files = (help: readonly string[], names: readonly string[] = []): Option =
     (Array.isArray(value) && value.length === 2 && value.every((path) => typeof path === 'string' && path))
       ? null
       : `${['two file names', ...names].join(', ')} or null`,
+});
+
+const folderOption = (help: readonly string[], initial: string | null): Option => ({
+  ...{ argument: 'RUN', help, default: initial },
+  read: (text) => text,
+  expects: (value) => (typeof value === 'string' || value === initial ? null : 'a folder'),
 });
 
 /** The options that every run has. */
@@ -229,6 +245,22 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           'gaussian',
         ),
         steps: number(count(1), ['updates (default 3000; 6000 of those that generate points)'], 3000),
+      },
+    },
+    rows: {
+      what: 'codes the h of a trained encoder: see --on',
+      learningRate: 2e-3,
+      options: {
+        on: folderOption(['the folder of a run on images (default runs/latest)'], 'runs/latest'),
+        compare: folderOption(
+          [
+            'the folder of another such run, of another seed say, whose',
+            'latents are compared with (default none)',
+          ],
+          null,
+        ),
+        epochs: number(count(1), ['passes over the rows (default 20)'], 20),
+        batch: number(count(2), ['rows in a step (default 256)'], 256),
       },
     },
   };
@@ -325,6 +357,10 @@ ${rows(KINDS.images.options).join('\n')}
 Methods of points on the plane (${METHODS.filter((name) => allMethods[name].data === 'plane').join(', ')}):
 
 ${rows(KINDS.plane.options).join('\n')}
+
+Methods of the h of a trained encoder (${METHODS.filter((name) => allMethods[name].data === 'rows').join(', ')}):
+
+${rows(KINDS.rows.options).join('\n')}
 
 Hyperparameters of single methods, with their defaults. --chunks passes a batch through the network in
 parts, to save memory: the gradient is that of the whole batch, except that batch norm, which every

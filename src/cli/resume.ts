@@ -38,6 +38,7 @@ export type Metrics = Logged<Record<string, number>>;
 const METRICS: Record<Method['data'], readonly string[]> = {
   images: curves.flatMap(({ key }) => (key === 'participation' ? [] : [key])),
   plane: ['loss'],
+  rows: ['loss', 'l0', 'dead', 'fvu'],
 };
 /** Those of a learned density. */
 const DENSITY = ['c', 'minusLogZ'];

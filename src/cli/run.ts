@@ -10,6 +10,7 @@ import type { Command, RunOptions } from './options.ts';
 import { planeJob } from './plane.ts';
 import { createProgress } from './progress.ts';
 import { checkCheckpoint, type Earlier, reopen } from './resume.ts';
+import { rowsJob } from './rows.ts';
 import { columns, print } from './terminal.ts';
 
 /** The signals at which a run saves and ends, and the exit codes that shells use for them. */
@@ -26,6 +27,7 @@ const SIGNALS: [signal: Deno.Signal, code: number][] =
 export async function run(command: Command): Promise<number> {
   const earlier = command.resume === null ? null : reopen(command.resume);
   const options = earlier?.options ?? command.options;
+  if ('on' in options) return runJob(await rowsJob(options), options, earlier);
   return 'density' in options
     ? runJob(await planeJob(options), options, earlier)
     : runJob(await imageJob(options), options, earlier);

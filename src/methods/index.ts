@@ -26,6 +26,7 @@ export {
   type Network,
   type PlaneMethod,
   type Recipe,
+  type RowsMethod,
 } from './method.ts';
 export { type UNetEncoder, unetEncoder } from './parts/denoisers.ts';
 export { sigReg } from './parts/sigreg.ts';

@@ -107,6 +107,18 @@ export interface PlaneSetting<V = Record<string, number>> {
   hyperparameters: V;
 }
 
+/** The arguments from which a method of rows is built. */
+export interface RowsSetting<V = Record<string, number>> {
+  /** The length of a row, d. */
+  width: number;
+  /** How many there are to train on. */
+  count: number;
+  /** Their geometric median [d]. */
+  center: Float32Array | (() => Float32Array);
+  seed: number;
+  hyperparameters: V;
+}
+
 /** A batch of images. */
 export interface ImageBatch {
   /** Two views of N samples, [2N, H, W, C], view A first; for a method with `views: 0` the images as they are, [N, H, W, C]. */
@@ -126,6 +138,13 @@ export interface ImageBatch {
 
 /** A batch of points on the plane, [N, 2]. */
 export interface PlaneBatch {
+  x: Tensor;
+  /** The step of the run, u32, for random numbers that differ in each step. */
+  step: Scalar;
+}
+
+/** A batch of rows, [N, d]. */
+export interface RowsBatch {
   x: Tensor;
   /** The step of the run, u32, for random numbers that differ in each step. */
   step: Scalar;
@@ -204,6 +223,14 @@ export interface GeneratorRecipe extends Recipe<PlaneBatch> {
 
 /** A recipe for points on the plane. */
 export type PlaneRecipe = DensityRecipe | GeneratorRecipe;
+
+/** A recipe for rows that learns a sparse code of them. */
+export interface SparseRecipe extends Recipe<RowsBatch> {
+  /** Rows to latents, of which few are not 0, as after training: [N, d] -> [N, m] */
+  encode: (x: Tensor) => Tensor;
+  /** Latents to rows: [N, m] -> [N, d] */
+  decode: (f: Tensor) => Tensor;
+}
 
 /** The description of a method. */
 interface About<H extends Hyperparameters> {
@@ -290,9 +317,17 @@ export interface PlaneMethod<H extends Hyperparameters = Hyperparameters> extend
   build: (setting: PlaneSetting<Values<H>>) => PlaneRecipe;
 }
 
+/** A method that learns a sparse code of rows: of the h of a trained encoder. */
+export interface RowsMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
+  data: 'rows';
+  /** Options of a run whose defaults differ from the usual ones. */
+  defaults?: { epochs?: number; batch?: number; learningRate?: number };
+  build: (setting: RowsSetting<Values<H>>) => SparseRecipe;
+}
+
 // Methods of different hyperparameters share a list: what `build` takes is checked against `hyperparameters` when it is called.
 // biome-ignore lint/suspicious/noExplicitAny: see above.
-export type Method = ImageMethod<any> | PlaneMethod<any>;
+export type Method = ImageMethod<any> | PlaneMethod<any> | RowsMethod<any>;
 
 /** Whether a value is a {@link Network}. */
 export const isNetwork = (value: unknown): value is Network => {
@@ -320,7 +355,7 @@ export function checkValues<H extends Hyperparameters>(
 
 /**
  * Builds a method: checks the setting and returns the recipe.
- * @param method a method of images, or of points on the plane
+ * @param method a method of images, of points on the plane, or of rows
  * @throws InputError for a setting without a network, hyperparameters outside their ranges, and a supervised method with fewer than
  * two classes
  */
@@ -332,16 +367,22 @@ export function buildMethod<H extends Hyperparameters>(
   method: PlaneMethod<H>,
   setting: PlaneSetting<Partial<Values<H>>>,
 ): PlaneRecipe;
+export function buildMethod<H extends Hyperparameters>(
+  method: RowsMethod<H>,
+  setting: RowsSetting<Partial<Values<H>>>,
+): SparseRecipe;
 export function buildMethod(
   method: Method,
-  setting: ImageSetting<object> | PlaneSetting<object>,
-): Recipe<ImageBatch> | PlaneRecipe {
+  setting: ImageSetting<object> | PlaneSetting<object> | RowsSetting<object>,
+): Recipe<ImageBatch> | PlaneRecipe | SparseRecipe {
   if (!isMethod(method))
     throw new InputError(`buildMethod: expected a method of \`methods\`, got ${shown(method)}`);
   if (typeof setting !== 'object' || setting === null)
     throw new InputError(`${method.title}: expected a setting, got ${shown(setting)}`);
   const hyperparameters = checkValues(method, setting.hyperparameters);
   if (method.data === 'plane') return method.build({ ...(setting as PlaneSetting<object>), hyperparameters });
+  if (method.data === 'rows')
+    return method.build(checkRowsSetting(method, { ...(setting as RowsSetting<object>), hyperparameters }));
   const checked = checkSetting(method, { ...(setting as ImageSetting<object>), hyperparameters } as never);
   return isPair(method) ? buildPair(method, checked) : method.build!(checked);
 }
@@ -399,7 +440,7 @@ export const isPair = (method: Method): boolean => 'loss' in method;
 /** Whether a value is a method. */
 export const isMethod = (value: unknown): value is Method => {
   const { data, build, loss, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
-  const kinds: unknown[] = ['images', 'plane'];
+  const kinds: unknown[] = ['images', 'plane', 'rows'];
   return (
     kinds.includes(data) && (isFunction(build) || isFunction(loss)) && typeof hyperparameters === 'object'
   );
@@ -428,6 +469,16 @@ function checkSetting(method: ImageMethod, setting: ImageSetting<Record<string, 
     throw new InputError(`${title}: expected "copy" to return a network, got ${shown(made)}`);
   };
   return { ...setting, copy };
+}
+
+/** Checks what a method of rows is built from. */
+function checkRowsSetting<S extends RowsSetting<object>>({ title }: RowsMethod, setting: S): S {
+  for (const name of ['width', 'count'] as const)
+    checkNumber(title, name, setting[name], { least: 1, whole: true });
+  const { center, width } = setting;
+  if (!isFunction(center) && !(center instanceof Float32Array && center.length === width))
+    throw new InputError(`${title}: expected a Float32Array of ${width} for "center", got ${shown(center)}`);
+  return setting;
 }
 
 /** The recipe of a two-view loss, with its memory of past batches, its chunks, and the prefixes of z that it is taken of. */

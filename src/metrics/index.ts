@@ -26,8 +26,10 @@ export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 export { betaVaeScore, factorVaeScore, type VoteOptions } from './factor_votes.ts';
 export { formatMetric, formatNumber } from './format.ts';
 export { frechetDistance } from './frechet.ts';
+export { fvu, principalFvu } from './fvu.ts';
 export { hubness } from './hubness.ts';
 export { invariance } from './invariance.ts';
+export { type KSparseOptions, kSparseProbe } from './k_sparse_probe.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './kmeans.ts';
 export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './knn.ts';
 export { type LayerCurve, type LayerMetric, type LayerRow, layerCurve } from './layer_curve.ts';
@@ -36,6 +38,7 @@ export { linearProbe, type ProbeOptions, type ProbeResult } from './linear_probe
 export { effectiveRankOf, liveMetrics, participationRatioOf } from './live.ts';
 export type { Metric } from './metric.ts';
 export { mutualInformationGap } from './mig.ts';
+export { mmcs } from './mmcs.ts';
 export { type OnlineLabels, onlineAccuracies, onlineMetrics } from './online.ts';
 export { type PairRecall, pairRecall } from './pair_recall.ts';
 export { participationRatio } from './participation_ratio.ts';

@@ -18,6 +18,7 @@ import { convTranspose2d } from '../../src/ops/conv_transpose2d.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
 import { crossEntropy } from '../../src/ops/cross_entropy.ts';
 import { groupNorm } from '../../src/ops/group_norm.ts';
+import { keepLargest } from '../../src/ops/keep_largest.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
@@ -223,6 +224,7 @@ const GRAPHS: (() => Tensor[])[] = [
     const x = of(2, 5, D);
     return both(takeTokens(x, input([2, 3], 'u32')), x);
   }),
+  () => [keepLargest(of(2, 300), { k: 3 })],
   () => Object.values(topTokens(of(2, 5), { count: 3 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),

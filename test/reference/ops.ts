@@ -250,6 +250,18 @@ export function max(x: Ref, axes?: Axes, { keepDims = false } = {}): Ref {
 export const min = (x: Ref, axes?: Axes, options: { keepDims?: boolean } = {}) =>
   neg(max(neg(x), axes, options));
 
+/** The k largest of each row, the first of equal ones, and zeros. */
+export function keepLargest(x: Ref, k: number): Ref {
+  const size = x.shape.at(-1)!;
+  const map = new Int32Array(x.data.length).fill(-1);
+  for (let start = 0; start < map.length; start += size) {
+    const row = x.data.subarray(start, start + size);
+    const order = Array.from(row.keys()).sort((a, b) => row[b] - row[a] || a - b);
+    for (const i of order.slice(0, k)) map[start + i] = start + i;
+  }
+  return take(x, x.shape, map);
+}
+
 export function variance(x: Ref, axes?: Axes, { unbiased = false, keepDims = false } = {}): Ref {
   const squares = sum(square(sub(x, mean(x, axes, { keepDims: true }))), axes, { keepDims });
   return div(squares, reduced(x, axes).count - (unbiased ? 1 : 0));

@@ -142,7 +142,9 @@ function pages(names) {
   );
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
-  const further = new Set(namesFrom('(?:transformer|unet|decoders|image_layers)', 'nn/index.ts'));
+  const further = new Set(
+    namesFrom('(?:text_encoder|transformer|unet|decoders|image_layers)', 'nn/index.ts'),
+  );
   const layers = names.nn.filter((name) => !further.has(name));
   // Without the methods themselves, which bring layers and optimisers.
   const losses = `export { ${[...lossNames(), 'halves', 'sigReg', 'whiten']} } from 'hypersphere/methods';`;

@@ -66,7 +66,9 @@ const quoted = (word: string) =>
  * @param channels of its images, on which the default of `--views` depends; without it views are always named
  */
 export function commandOf(options: RunOptions, channels?: number): string {
-  const { options: usual } = parse(['--method', options.method]);
+  const texts = 'tokenizer' in options ? ['--data', options.data] : [];
+  const { options: known } = parse(['--method', options.method, ...texts]);
+  const usual = { ...known, ...(texts.length && { data: undefined }) };
   const defaults = { ...usual, ...(channels !== undefined && { views: defaultViews(channels) }) };
   const words: string[] = [];
   const add = (name: string, value: unknown, usual: unknown) => {

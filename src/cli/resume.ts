@@ -39,6 +39,7 @@ const METRICS: Record<Method['data'], readonly string[]> = {
   images: curves.flatMap(({ key }) => (key === 'participation' ? [] : [key])),
   plane: ['loss'],
   rows: ['loss', 'l0', 'dead', 'fvu'],
+  text: ['loss'],
 };
 /** Those of a learned density. */
 const DENSITY = ['c', 'minusLogZ'];

@@ -24,6 +24,8 @@ export {
   type ImageSetting,
   type Method,
   type Network,
+  type PairedMethod,
+  type PairedSetting,
   type PlaneMethod,
   type Recipe,
   type RowsMethod,

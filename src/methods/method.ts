@@ -135,6 +135,16 @@ export interface TextSetting<V = Record<string, number>> {
   hyperparameters: V;
 }
 
+/** The arguments from which a method of images and captions is built. */
+export interface PairedSetting<V = Record<string, number>> {
+  /** Encoder and projection of images, which are trained. */
+  image: Network;
+  /** The same of captions: ids of tokens, u32 [N, T], to embeddings of the same width. */
+  text: Network;
+  seed: number;
+  hyperparameters: V;
+}
+
 /** A batch of images, or of texts in the place of images for a method that is a two-view `loss`. */
 export interface ImageBatch {
   /**
@@ -172,6 +182,16 @@ export interface RowsBatch {
 /** A batch of texts. */
 export interface TextBatch {
   /** The ids of their tokens, u32 [N, T], padding at the end. */
+  ids: Tensor;
+  /** The step of the run, u32, for random numbers that differ in each step. */
+  step: Scalar;
+}
+
+/** A batch of images and their captions. */
+export interface PairedBatch {
+  /** [N, H, W, C] */
+  images: Tensor;
+  /** The ids of the tokens of a caption of each, u32 [N, T], padding at the end. */
   ids: Tensor;
   /** The step of the run, u32, for random numbers that differ in each step. */
   step: Scalar;
@@ -370,9 +390,23 @@ export interface TextMethod<H extends Hyperparameters = Hyperparameters> extends
   build: (setting: TextSetting<Values<H>>) => Recipe<TextBatch>;
 }
 
+/** A method that trains an encoder of images and one of captions together. */
+export interface PairedMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
+  data: 'image-text';
+  /** Options of a run whose defaults differ from the usual ones. */
+  defaults?: { epochs?: number; batch?: number; learningRate?: number };
+  build: (setting: PairedSetting<Values<H>>) => Recipe<PairedBatch>;
+}
+
 // Methods of different hyperparameters share a list: what `build` takes is checked against `hyperparameters` when it is called.
 // biome-ignore lint/suspicious/noExplicitAny: see above.
-export type Method = ImageMethod<any> | PlaneMethod<any> | RowsMethod<any> | TextMethod<any>;
+type Any = any;
+export type Method =
+  | ImageMethod<Any>
+  | PlaneMethod<Any>
+  | RowsMethod<Any>
+  | TextMethod<Any>
+  | PairedMethod<Any>;
 
 /** Whether a value is a {@link Network}. */
 export const isNetwork = (value: unknown): value is Network => {
@@ -400,7 +434,7 @@ export function checkValues<H extends Hyperparameters>(
 
 /**
  * Builds a method: checks the setting and returns the recipe.
- * @param method a method of images, of points on the plane, of rows, or of texts
+ * @param method a method of images, of points on the plane, of rows, of texts, or of images and captions
  * @throws InputError for a setting without a network, hyperparameters outside their ranges, and a supervised method with fewer than
  * two classes
  */
@@ -420,10 +454,19 @@ export function buildMethod<H extends Hyperparameters>(
   method: TextMethod<H>,
   setting: TextSetting<Partial<Values<H>>>,
 ): Recipe<TextBatch>;
+export function buildMethod<H extends Hyperparameters>(
+  method: PairedMethod<H>,
+  setting: PairedSetting<Partial<Values<H>>>,
+): Recipe<PairedBatch>;
 export function buildMethod(
   method: Method,
-  setting: ImageSetting<object> | PlaneSetting<object> | RowsSetting<object> | TextSetting<object>,
-): Recipe<ImageBatch> | PlaneRecipe | SparseRecipe | Recipe<TextBatch> {
+  setting:
+    | ImageSetting<object>
+    | PlaneSetting<object>
+    | RowsSetting<object>
+    | TextSetting<object>
+    | PairedSetting<object>,
+): Recipe<ImageBatch> | PlaneRecipe | SparseRecipe | Recipe<TextBatch> | Recipe<PairedBatch> {
   if (!isMethod(method))
     throw new InputError(`buildMethod: expected a method of \`methods\`, got ${shown(method)}`);
   if (typeof setting !== 'object' || setting === null)
@@ -434,6 +477,10 @@ export function buildMethod(
     return method.build(checkRowsSetting(method, { ...(setting as RowsSetting<object>), hyperparameters }));
   if (method.data === 'text')
     return method.build(checkTextSetting(method, { ...(setting as TextSetting<object>), hyperparameters }));
+  if (method.data === 'image-text')
+    return method.build(
+      checkPairedSetting(method, { ...(setting as PairedSetting<object>), hyperparameters }),
+    );
   const checked = checkSetting(method, { ...(setting as ImageSetting<object>), hyperparameters } as never);
   return isPair(method) ? buildPair(method, checked) : method.build!(checked);
 }
@@ -491,7 +538,7 @@ export const isPair = (method: Method): boolean => 'loss' in method;
 /** Whether a value is a method. */
 export const isMethod = (value: unknown): value is Method => {
   const { data, build, loss, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
-  const kinds: unknown[] = ['images', 'plane', 'rows', 'text'];
+  const kinds: unknown[] = ['images', 'plane', 'rows', 'text', 'image-text'];
   return (
     kinds.includes(data) && (isFunction(build) || isFunction(loss)) && typeof hyperparameters === 'object'
   );
@@ -548,6 +595,14 @@ function checkTextSetting<S extends TextSetting<object>>({ title }: TextMethod, 
     throw new InputError(
       `${title}: expected a Uint32Array of ${vocabulary} for "counts", got ${shown(counts)}`,
     );
+  return setting;
+}
+
+/** Checks what a method of images and captions is built from. */
+function checkPairedSetting<S extends PairedSetting<object>>({ title }: PairedMethod, setting: S): S {
+  for (const name of ['image', 'text'] as const)
+    if (!isNetwork(setting[name]))
+      throw new InputError(`${title}: expected a network for "${name}", got ${shown(setting[name])}`);
   return setting;
 }
 

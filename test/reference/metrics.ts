@@ -296,3 +296,43 @@ export function linearCka(x: Values, y: Values): number {
   const [K, L] = [gram(x), gram(y)];
   return dot(K, L) / Math.sqrt(dot(K, K) * dot(L, L));
 }
+
+/** The share of the k nearest rows of each row, without itself, that two sets of rows agree on. */
+export function mutualKnn(a: Values, b: Values, k: number): number {
+  const near = [a, b].map((rows) => {
+    const u = unitRows(rows);
+    return u.map((row, i) =>
+      [...u.keys()]
+        .filter((j) => j !== i)
+        .sort((p, q) => dot(row, u[q]) - dot(row, u[p]) || p - q)
+        .slice(0, k),
+    );
+  });
+  const shared = near[0].map((list, i) => list.filter((j) => near[1][i].includes(j)).length / k);
+  return shared.reduce((sum, share) => sum + share, 0) / shared.length;
+}
+
+/** The distance of the means of unit rows. */
+export function modalityGap(a: Values, b: Values): number {
+  const means = [a, b].map((rows) => {
+    const u = unitRows(rows);
+    return Array.from(u[0], (_, d) => u.reduce((sum, row) => sum + row[d], 0) / u.length);
+  });
+  return Math.hypot(...means[0].map((x, d) => x - means[1][d]));
+}
+
+/** The share of queries that have a row of their label among the k nearest of the gallery. */
+export function retrieval(
+  queries: Values,
+  asked: ArrayLike<number>,
+  gallery: Values,
+  known: ArrayLike<number>,
+  k: number,
+): number {
+  const [u, v] = [queries, gallery].map(unitRows);
+  const found = u.filter((row, i) => {
+    const near = [...v.keys()].sort((p, q) => dot(row, v[q]) - dot(row, v[p]) || p - q).slice(0, k);
+    return near.some((j) => known[j] === asked[i]);
+  });
+  return found.length / u.length;
+}

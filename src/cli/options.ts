@@ -104,7 +104,31 @@ export interface TextOptions extends CommonOptions {
   batch: number;
 }
 
-export type RunOptions = ImageOptions | PlaneOptions | RowsOptions | TextOptions;
+/** The languages of the emoji's names and keywords. */
+export const LANGUAGES = ['en', 'de', 'es', 'fr', 'ja', 'zh'] as const;
+
+/** The options of a run on images and captions. */
+export interface ImageTextOptions extends CommonOptions {
+  /** Languages of the captions, separated by commas: each has its part of a batch. */
+  language: string;
+  /** A name of `encoders` in train/encoders.ts, of the images. */
+  encoder: string;
+  /** What tokens are. */
+  tokenizer: TextOptions['tokenizer'];
+  /** The most tokens of the vocabulary; bytes have their own. */
+  vocabulary: number;
+  /** The most tokens of a caption. */
+  length: number;
+  /** Dropout of the encoder of captions, in training. */
+  dropout: number;
+  /** Dimension of the space of both. */
+  embedding: number;
+  epochs: number;
+  batch: number;
+  data: 'emoji';
+}
+
+export type RunOptions = ImageOptions | PlaneOptions | RowsOptions | TextOptions | ImageTextOptions;
 
 /** Whether `--data` names texts. */
 export const isTextData = (data: unknown): data is string =>
@@ -184,6 +208,24 @@ const texts = (help: readonly string[]): Option => ({
     throw new InputError(`--${name}: expected glosses or FILE.txt, got "${oneLine(text)}"`);
   },
   expects: (value) => (isTextData(value) ? null : 'glosses or a file name that ends in .txt'),
+});
+
+/** The languages that an option names. @returns null if one of them is unknown or named twice */
+export function languagesIn(text: unknown): string[] | null {
+  const all = typeof text === 'string' ? text.split(',') : [];
+  const known = all.every((one) => (LANGUAGES as readonly string[]).includes(one));
+  return all.length && known && new Set(all).size === all.length ? all : null;
+}
+
+const languages = (help: readonly string[]): Option => ({
+  ...{ argument: 'NAMES', help, default: 'en' },
+  read(text, name) {
+    if (languagesIn(text)) return text;
+    throw new InputError(
+      `--${name}: expected different ones of ${LANGUAGES.join(', ')}, separated by commas, got "${oneLine(text)}"`,
+    );
+  },
+  expects: (value) => (languagesIn(value) ? null : `different ones of ${LANGUAGES.join(', ')}`),
 });
 
 const folderOption = (help: readonly string[], initial: string | null): Option => ({
@@ -299,6 +341,29 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
         ),
         epochs: number(count(1), ['passes over the rows (default 20)'], 20),
         batch: number(count(2), ['rows in a step (default 256)'], 256),
+      },
+    },
+    'image-text': {
+      what: 'trains on images with captions: see --language',
+      learningRate: 2e-3,
+      options: {
+        language: languages([
+          `of the captions: ${LANGUAGES.join(', ')}; with several, such as`,
+          'en,de, each has its part of a batch (default en)',
+        ]),
+        encoder: choice(ENCODERS, ['of the images, as above (default cnn)'], 'cnn'),
+        tokenizer: choice(TOKENIZERS, [`what tokens are: ${TOKENIZERS.join(', ')} (default bpe)`], 'bpe'),
+        vocabulary: number(count(6, 65_536), ['the most tokens there are (default 1024)'], 1024),
+        length: number(count(1, 1024), ['the most tokens of a caption (default 16)'], 16),
+        dropout: number(
+          { least: 0, most: 0.9 },
+          ['of the encoder of captions, in training (default 0.1)'],
+          0.1,
+        ),
+        embedding: number(count(2, 65_536), ['dimension of the space of both (default 64)'], 64),
+        epochs: number(count(1), ['passes over the emoji (default 40)'], 40),
+        batch: number(count(2), ['emoji in a step, each in one drawing (default 128)'], 128),
+        data: choice(['emoji'], ['emoji, in the drawings of two vendors (default)'], 'emoji'),
       },
     },
     text: {
@@ -434,6 +499,10 @@ ${rows(KINDS.rows.options).join('\n')}
 Texts, for the methods of images that are a loss of two views, such as simclr:
 
 ${rows(KINDS.text.options).join('\n')}
+
+Methods of images with captions (${METHODS.filter((name) => allMethods[name].data === 'image-text').join(', ')}):
+
+${rows(KINDS['image-text'].options).join('\n')}
 
 Hyperparameters of single methods, with their defaults. --chunks passes a batch through the network in
 parts, to save memory: the gradient is that of the whole batch, except that batch norm, which every

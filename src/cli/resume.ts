@@ -7,6 +7,7 @@ import { sameShape, show, type Variable } from '../graph/tensor.ts';
 import { allMethods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
 import { curves } from '../metrics/curves.ts';
+import { IMAGE_TEXT_METRICS } from '../train/image_text.ts';
 import type { Logged } from '../train/run.ts';
 import type { Saved } from '../train/session.ts';
 import { openRunFolder, parseLines, type RunFolder } from './files.ts';
@@ -40,6 +41,7 @@ const METRICS: Record<Method['data'], readonly string[]> = {
   plane: ['loss'],
   rows: ['loss', 'l0', 'dead', 'fvu'],
   text: ['loss'],
+  'image-text': ['loss', ...IMAGE_TEXT_METRICS],
 };
 /** Those of a learned density. */
 const DENSITY = ['c', 'minusLogZ'];

@@ -4,6 +4,7 @@ import { mixed } from '../graph/mixed.ts';
 import type { Logged, Task } from '../train/run.ts';
 import { run as train } from '../train/run.ts';
 import { createRunFolder, lines, pointLatest, type RunFolder, runChoices } from './files.ts';
+import { imageTextJob } from './image_text.ts';
 import { imageJob } from './images.ts';
 import type { Job, Site } from './job.ts';
 import type { Command, ImageOptions, RunOptions, TextOptions } from './options.ts';
@@ -27,6 +28,7 @@ const SIGNALS: [signal: Deno.Signal, code: number][] =
 export async function run(command: Command): Promise<number> {
   const earlier = command.resume === null ? null : reopen(command.resume);
   const options = earlier?.options ?? command.options;
+  if ('language' in options) return runJob(await imageTextJob(options), options, earlier);
   if ('tokenizer' in options) throw new InputError('--data: runs on texts are not there yet');
   if ('on' in options) return runJob(await rowsJob(options), options, earlier);
   return 'density' in options

@@ -8,6 +8,7 @@ import { circle } from './circle.ts';
 import { disentanglement } from './disentanglement.ts';
 import { generation } from './generation.ts';
 import { limit } from './limit.ts';
+import { modalityGapStudy } from './modality_gap.ts';
 import type { Lab, Study } from './study.ts';
 import { wangIsola } from './wang_isola.ts';
 
@@ -25,6 +26,10 @@ const studies = new Map<string, { study: Study<object>; text: string }>(
     generation: {
       study: generation,
       text: 'what representations of generative models are worth beside contrastive ones; how good samples are',
+    },
+    'modality-gap': {
+      study: modalityGapStudy,
+      text: 'the distance of images and captions against the temperature of CLIP',
     },
     circle: { study: circle, text: 'where encoders with a 2-D embedding put images on the circle' },
   }),

@@ -116,7 +116,10 @@ test('other arguments are refused', async () => {
   await throws(() => mutualKnn(gpu, a, a, { k: 4 }), /mutualKnn: .*1 to 3.*"k", got 4/);
   await throws(() => mutualKnn(gpu, drawn(1, 3), drawn(1, 3)), /mutualKnn: expected at least 2 rows, got 1/);
   await throws(() => modalityGap(gpu, a, drawn(4, 2)), /modalityGap: expected rows of one length/);
-  await throws(() => retrieval(gpu, a, labels, drawn(4, 2), labels), /retrieval: expected rows of one length/);
+  await throws(
+    () => retrieval(gpu, a, labels, drawn(4, 2), labels),
+    /retrieval: expected rows of one length/,
+  );
   await throws(() => retrieval(gpu, a, labels, b, labels), /retrieval: .*5 labels.*"galleryLabels", got 4/);
   await throws(() => retrieval(gpu, a, labels, a, labels, { k: 5 }), /retrieval: .*1 to 4.*"k", got 5/);
 });

@@ -1,6 +1,7 @@
 // llvmpipe ends an invocation after 65,535 rounds of its loops, silently: every kernel with loops states how many it needs.
 import * as assert from 'uvu/assert';
 import { augment, plainViews } from '../../src/data/augment.ts';
+import { pairedDraws } from '../../src/data/captions.ts';
 import { batchIndices, batchLabels, cleanBatch, dataset } from '../../src/data/dataset.ts';
 import { fromArrays } from '../../src/data/idx.ts';
 import { otherFactor } from '../../src/data/other_factor.ts';
@@ -8,7 +9,7 @@ import type { PipelineKey } from '../../src/gpu/kernel.ts';
 import { grad } from '../../src/graph/gradient.ts';
 import type { PlanTarget } from '../../src/graph/op.ts';
 import { plan } from '../../src/graph/plan.ts';
-import { constant, input, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
+import { constant, input, scalar, type Tensor, trace, variable } from '../../src/graph/tensor.ts';
 import { fitLogistic } from '../../src/metrics/logistic.ts';
 import { attention } from '../../src/ops/attention.ts';
 import { batchNorm } from '../../src/ops/batch_norm.ts';
@@ -116,6 +117,7 @@ const factors = {
   values: [8, 8],
   data: Uint32Array.from({ length: 128 }, (_, i) => (i % 2 ? (i >> 1) % 8 : i >> 4)),
 };
+const paired = { things: 9, drawings: 2, captions: 3, languages: 1 };
 const images = dataset({ ...fromArrays(pixels, [64, 8, 8], new Uint8Array(64)), factors });
 const of = (...shape: number[]) => input(shape);
 const labels = (n: number) => input([n], 'u32');
@@ -225,6 +227,7 @@ const GRAPHS: (() => Tensor[])[] = [
     return both(takeTokens(x, input([2, 3], 'u32')), x);
   }),
   () => [keepLargest(of(2, 300), { k: 3 })],
+  () => Object.values(pairedDraws(paired, { rows: 4, seed: 1, step: scalar('u32') })),
   () => Object.values(topTokens(of(2, 5), { count: 3 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),

@@ -5,12 +5,14 @@ import { disentanglement } from '../../src/studies/disentanglement.ts';
 import { figure } from '../../src/studies/figure.ts';
 import { generation } from '../../src/studies/generation.ts';
 import { limit } from '../../src/studies/limit.ts';
+import { modalityGapStudy } from '../../src/studies/modality_gap.ts';
 import type { Study } from '../../src/studies/study.ts';
 import { wangIsola } from '../../src/studies/wang_isola.ts';
 import { close, test } from '../harness.ts';
 
 const studies: Record<string, Study<object>> = {
   'wang-isola': wangIsola,
+  'modality-gap': modalityGapStudy,
   ...{ limit, circle, disentanglement, generation },
 };
 const folder = new URL('../../docs/studies/', import.meta.url);
@@ -31,9 +33,13 @@ for (const [name, study] of Object.entries(studies)) {
   });
 }
 
-for (const name of ['disentanglement', 'generation'])
-  test(`${name}: the tables of docs/generation.md are those of its numbers`, () => {
-    const page = read('../generation.md').split('\n');
+for (const [name, file] of [
+  ['disentanglement', 'generation.md'],
+  ['generation', 'generation.md'],
+  ['modality-gap', 'modality_gap.md'],
+])
+  test(`${name}: the tables of docs/${file} are those of its numbers`, () => {
+    const page = read(`../${file}`).split('\n');
     const lines = studies[name].summary(JSON.parse(read(`${name}.json`))).split('\n');
     for (const line of lines.filter(Boolean))
       if (!page.includes(`| ${line} |`)) throw new Error(`not in the page: ${line}`);

@@ -4,25 +4,12 @@ import { dataset } from '../data/dataset.ts';
 import { InputError } from '../gpu/errors.ts';
 import { allMethods } from '../methods/index.ts';
 import type { PairedMethod } from '../methods/method.ts';
-import { byteTokenizer, type Tokenizer, trainBpe, trainCharacters, trainWords } from '../text/index.ts';
+import type { Tokenizer } from '../text/index.ts';
 import { encoders } from '../train/encoders.ts';
 import type { ImageTextRun } from '../train/image_text.ts';
 import { type CaptionedEmoji, captionedEmoji } from './emoji.ts';
 import { type ImageTextOptions, languagesIn } from './options.ts';
-
-/** Learns a tokenizer of the kind and size that options ask for. */
-export function tokenizerOf(
-  { tokenizer, vocabulary }: Pick<ImageTextOptions, 'tokenizer' | 'vocabulary'>,
-  texts: readonly string[],
-): Tokenizer {
-  if (tokenizer === 'bytes') return byteTokenizer();
-  if (tokenizer === 'bpe' && vocabulary < 261)
-    throw new InputError(
-      `--vocabulary: expected at least 261, the bytes and 5 special tokens, got ${vocabulary}`,
-    );
-  const make = { bpe: trainBpe, words: trainWords, characters: trainCharacters }[tokenizer];
-  return make(texts, { size: vocabulary });
-}
+import { tokenizerOf } from './text_data.ts';
 
 /** The data of a run, for training and held out. */
 export interface ImageTextData {
@@ -39,7 +26,7 @@ export async function imageTextData(
 ): Promise<ImageTextData> {
   const languages = languagesIn(options.language)!;
   const emoji = await captionedEmoji(languages);
-  const tokenizer = tokenizerOf(options, emoji.words);
+  const tokenizer = tokenizerOf(options, { train: { texts: emoji.words } });
   const images = dataset(emoji.train.images, { name: 'train' });
   const { mean, std } = images;
   const held = dataset(emoji.test.images, { name: 'test', mean, std });

@@ -108,6 +108,9 @@ export async function imageTextFindings(
   };
 }
 
+/** The name of a group as captions are written: "Food & Drink" is "food, drink". */
+const asCaption = (name: string) => name.toLowerCase().replace(' & ', ', ');
+
 /** Embeddings of the held-out drawings, of their captions in each language, and of the names of groups if captions are English. */
 async function embedded(
   device: Device,
@@ -123,7 +126,7 @@ async function embedded(
       ...captions.map((z, l): [string, Tensor] => [`captions${l}`, z]),
     ];
     if (named) {
-      const { ids, shape } = encodeBatch(tokenizer, emoji.groups, { length });
+      const { ids, shape } = encodeBatch(tokenizer, emoji.groups.map(asCaption), { length });
       all.push(['groups', model.text.embed(constant(ids, shape, 'u32'))]);
     }
     return Object.fromEntries(all);

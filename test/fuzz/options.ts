@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { readArguments } from '../../src/cli/arguments.ts';
 import { imageRunOf } from '../../src/cli/images.ts';
 import { checkRun, stepsOf } from '../../src/cli/needs.ts';
-import { type Command, help, type ImageOptions, parse } from '../../src/cli/options.ts';
+import { type Command, help, type ImageOptions, isTextData, NAMED, parse } from '../../src/cli/options.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import { allMethods } from '../../src/methods/index.ts';
 import { elementsOf } from './arguments.ts';
@@ -155,7 +155,10 @@ function checkCommand({ options, help, list, resume }: Command): void {
     ...hyperparameters,
     ...Object.fromEntries(Object.entries(options).filter(([, x]) => typeof x === 'number')),
   };
-  const odd = Object.entries(numbers).find(([, x]) => typeof x !== 'number' || !Number.isFinite(x) || x < 0);
+  const least = (name: string) => allMethods[method].hyperparameters[name]?.[1].least ?? 0;
+  const odd = Object.entries(numbers).find(
+    ([name, x]) => typeof x !== 'number' || !Number.isFinite(x) || x < least(name),
+  );
   if (odd) throw new Wrong(`a number of no use for ${odd[0]}`, String(odd[1]));
   const other = Object.keys(hyperparameters).find(
     (name) => !Object.hasOwn(allMethods[method].hyperparameters, name),
@@ -164,6 +167,8 @@ function checkCommand({ options, help, list, resume }: Command): void {
   for (const pair of [data, test])
     if (
       pair !== null &&
+      !isTextData(pair) &&
+      !(NAMED as readonly unknown[]).includes(pair) &&
       !(Array.isArray(pair) && pair.length === 2 && pair.every((x) => typeof x === 'string' && x))
     )
       throw new Wrong('files that are no pair', JSON.stringify(pair));

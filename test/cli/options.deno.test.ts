@@ -79,6 +79,13 @@ test('every default is a value that its own option takes', () => {
     }
 });
 
+/** Why a method refuses prefixes of z, by its data. */
+const MATRYOSHKA = {
+  images: /^--matryoshka: not an option of \w+, which trains more than a loss of two views$/,
+  plane: /^--matryoshka: not an option of \w+, which learns from points/,
+  rows: /^--matryoshka: not an option of \w+, which codes the h of a trained encoder/,
+};
+
 test('prefixes of z are an option of every two-view loss, absent by default, and of no other method', () => {
   const losses = Object.entries(allMethods).filter(([, method]) => 'loss' in method);
   assert.ok(losses.length > 8);
@@ -86,13 +93,7 @@ test('prefixes of z are an option of every two-view loss, absent by default, and
     assert.not('matryoshka' in parse(['--method', name]).options);
     const args = ['--method', name, '--matryoshka', '8'];
     if ('loss' in method) assert.is((parse(args).options as ImageOptions).matryoshka, 8);
-    else
-      refused(
-        args,
-        method.data === 'plane'
-          ? /^--matryoshka: not an option of \w+, which learns from points/
-          : /^--matryoshka: not an option of \w+, which trains more than a loss of two views$/,
-      );
+    else refused(args, MATRYOSHKA[method.data]);
   }
   refused(['--matryoshka', '0'], /^--matryoshka: expected a whole number of at least 1, got "0"$/);
   refused(['--matryoshka'], /matryoshka/);

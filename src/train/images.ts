@@ -204,7 +204,7 @@ export function imageStep(
   // The same samples, random numbers of another seed.
   const other = ~seed >>> 0;
   const drawn: ImageBatch = {
-    ...{ x, step },
+    ...{ x, step, scheduled: scalars },
     labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
     views: (count, augmentation) => {
       const noise = viewNoise ?? augmentation.noise ?? views.noise;

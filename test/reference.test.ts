@@ -123,6 +123,7 @@ const rows: Row[] = [
   ['alignment', (a, b) => ref.alignment(a, b), zA, zB],
   ['alignment alpha', (a, b) => ref.alignment(a, b, 1), zA, zB],
   ['uniformity', (a) => ref.uniformity(a), zA],
+  ['studentContrast', (a) => ref.studentContrast(a, 1.5, 2), zA],
   ['cos', ref.cos, x],
   ['sin', ref.sin, x],
   ['characteristic', (a) => ref.characteristic(a, { knots: 4, step: 0.3 }), random([2, 3, 4])],

@@ -38,6 +38,7 @@ export * from './simclr.ts';
 export * from './simsiam.ts';
 export * from './sup_con.ts';
 export * from './swav.ts';
+export * from './t_simcne.ts';
 export * from './triplet.ts';
 export * from './uniformity.ts';
 export * from './vae.ts';

@@ -222,7 +222,7 @@ export function imageStep(
       : augment(data, { ...views, batch, seed, step });
   const x = method.views === 0 ? cleanBatch(data, { rows: batch, seed, step }) : pair();
   const drawn: ImageBatch = {
-    ...{ x, step },
+    ...{ x, step, scheduled: scalars },
     labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
     views: (count, augmentation) => {
       const noise = viewNoise ?? augmentation.noise ?? views.noise;

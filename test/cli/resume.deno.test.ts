@@ -22,6 +22,7 @@ const SMALL: [method: string, ...options: string[]][] = [
   ['supCon', '--memory', '40'],
   ['proxyAnchor', '--view-noise', '0.1'],
   ['simclr', '--chunks', '2'],
+  ['tSimcne', '--outputs', '12'],
   ['simclr', '--matryoshka', '2'],
   ['supCon', '--matryoshka', '2', '--memory', '40'],
 ];

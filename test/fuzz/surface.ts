@@ -571,6 +571,7 @@ export const surface: Record<string, Entry> = {
     ids,
     object({ temperature: 0.1, memory: object({ rows: tensor([3, 6]), labels: tensor([3], 'u32') }) }),
   ),
+  tSimcneLoss: build(...views, object({ nu: 1 })),
   tripletLoss: build(z, ids, object({ margin: 0.2, hard: true, memory: null })),
   uniformityLoss: build(z, object({ t: 2 })),
   whiten: build(tensor([2, 8, 3]), object({ iterations: 3 })),

@@ -29,6 +29,7 @@ import { permutation } from '../../src/ops/random.ts';
 import { max, mean, sum } from '../../src/ops/reduce.ts';
 import { gather } from '../../src/ops/shape.ts';
 import { logSumExp, softmax } from '../../src/ops/softmax.ts';
+import { studentContrast } from '../../src/ops/student_contrast.ts';
 import { tokenOrder } from '../../src/ops/token_order.ts';
 import { takeTokens } from '../../src/ops/tokens.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
@@ -204,6 +205,10 @@ const GRAPHS: (() => Tensor[])[] = [
     const x = of(N, 16);
     return both(logMeanKernel(x, { t: 2 }), x);
   }),
+  () => {
+    const x = of(40, 2);
+    return both(studentContrast(x, { pairOffset: 20 }), x);
+  },
   () => [5, 8].flatMap((D) => Object.values(topKSimilar(of(40, D), of(5000, D), { k: 3 }))),
   () => {
     const d = of(20, 20);

@@ -374,3 +374,18 @@ export function nce(onData: [model: Ref, noise: Ref], onNoise: [model: Ref, nois
   const data = mean(log(posterior(onData)));
   return neg(add(data, mul(mean(log(sub(1, posterior(onNoise)))), k)));
 }
+
+/** Per row of x [N, D]: `log sum_{j != i} exp(s_ij) - s_i,pair`, with Student-t similarities, dense: [N]. */
+export function studentContrast(x: Ref, nu: number, pairOffset: number): Ref {
+  const [N, D] = x.shape;
+  const distances = sum(square(sub(reshape(x, [N, 1, D]), reshape(x, [1, N, D]))), 2);
+  const s = mul(log(add(div(distances, nu), 1)), -(nu + 1) / 2);
+  const matrix = (at: (i: number, j: number) => number) =>
+    leaf(
+      [N, N],
+      Float64Array.from({ length: N * N }, (_, k) => at(Math.floor(k / N), k % N)),
+    );
+  const others = matrix((i, j) => (i === j ? -1e9 : 0));
+  const pairs = matrix((i, j) => Number(j === (i + pairOffset) % N));
+  return sub(logSumExp(add(s, others)), sum(mul(s, pairs), 1));
+}

@@ -10,7 +10,7 @@ import * as all from './public.ts';
 const OTHERS = new Set(
   (
     'openDevice augment scaledTo fileChoices batchesPerEpoch batchLabels cleanBatch dataset pixelStatistics checkLabels fromArrays ' +
-    'fromImageData loadIdx parseImages parseLabels npyLabels npyRows parseNpy decodeSafetensors encodeSafetensors loadVariables ' +
+    'fromImageData loadIdx parseImages parseLabels npyLabels npyRows parseNpy parseEmoji parseSynsets decodeSafetensors encodeSafetensors loadVariables ' +
     'saveVariables quarterTurns throwShapeError adjustedRandIndex normalizedMutualInformation collapseAlarm describeCollapse alignment analogyAccuracy ' +
     'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
     'lidar linearProbe effectiveRankOf liveMetrics participationRatioOf onlineAccuracies onlineMetrics accuracyOf classAccuracies ' +

@@ -35,10 +35,7 @@ export async function pairRecall(
   checkNeighbours(where, k, a.shape[0]);
   const found = async (queries: Rows, gallery: Rows) => {
     const { indices } = await nearest(where, device, queries, gallery, { k });
-    const [N] = queries.shape;
-    let right = 0;
-    for (let i = 0; i < N; i++) right += Number(indices.subarray(i * k, (i + 1) * k).includes(i));
-    return right / N;
+    return indices.filter((row, at) => row === Math.floor(at / k)).length / queries.shape[0];
   };
   const [forward, backward] = [await found(a, b), await found(b, a)];
   return { recall: (forward + backward) / 2, forward, backward };
@@ -54,7 +51,7 @@ export const pairRecallMetrics = /* @__PURE__ */ metricsOf(
       phrase: 'recall@1 of pairs',
       target: { key: 'pairRecallChance', name: 'chance' },
       measure: {},
-      text: 'How often the nearest of all other drawings is that of the same thing: each test image of one vendor searches the test images of the other, and the other way.',
+      text: 'How often the drawing of one vendor nearest to a test image of the other is of the same thing; the mean of both directions.',
       compute: async ({ device, paired: { h } }) => {
         const { recall, forward, backward } = await pairRecall(device, ...h);
         const both = [forward, backward].map((share) => `${(100 * share).toFixed(1)} %`).join(' and ');
@@ -83,7 +80,7 @@ export const pairRecallMetrics = /* @__PURE__ */ metricsOf(
       short: 'recall@1 on z',
       group: 'embedding',
       needs: ['paired', 'z'],
-      text: 'Recall@1 on the embedding z behind the projector, which is trained to have pairs near each other.',
+      text: 'The same for the embedding z.',
       compute: async ({ device, paired: { z } }) => z && (await pairRecall(device, ...z)).recall,
     },
   ],

@@ -11,6 +11,7 @@ import {
   pixelStatistics,
   rows,
 } from '../../src/data/dataset.ts';
+import { parseEmoji } from '../../src/data/emoji.ts';
 import {
   checkLabels,
   fromArrays,
@@ -28,6 +29,7 @@ import {
   loadVariables,
   saveVariables,
 } from '../../src/data/safetensors.ts';
+import { parseSynsets } from '../../src/data/synsets.ts';
 import { quarterTurns } from '../../src/data/turns.ts';
 import { HypersphereError } from '../../src/gpu/errors.ts';
 import { input, scalar, variable } from '../../src/graph/tensor.ts';
@@ -37,6 +39,12 @@ import { npyFile } from '../npy.ts';
 // biome-ignore lint/suspicious/noExplicitAny: arguments of any type are what is tried
 type Any = any;
 
+const utf8 = (value: unknown) =>
+  new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
+const dog = { emoji: '\u{1f415}', group: 0, concept: 'dog', names: { en: 'dog' }, keywords: { en: ['pet'] } };
+const emojiTable = {
+  ...{ groups: ['Animals'], languages: ['en'], train: [dog], test: [{ ...dog, concept: 'cat' }] },
+};
 const nameless = Object.create(null);
 const HOSTILE: Any[] = [
   ...[undefined, null, true, 0, -1, 1.5, 2 ** 31, 2 ** 53, 1e15, -0, Number.NaN, Number.POSITIVE_INFINITY],
@@ -123,6 +131,8 @@ const calls: Record<string, [call: (...args: Any[]) => unknown, args: Any[]]> = 
   parseImages: [parseImages, [Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7), 'name']],
   parseLabels: [parseLabels, [idx, 'name']],
   parseNpy: [parseNpy, [npy, 'name']],
+  parseEmoji: [parseEmoji, [utf8(emojiTable), 'name']],
+  parseSynsets: [parseSynsets, [utf8('synsets 1\t1\t16\n3\tdog\t\tit barks\n'), 'name']],
   npyRows: [npyRows, [npy, 'name']],
   npyLabels: [npyLabels, [npyFile('<i4', [2], Int32Array.of(1, 2)), 'name']],
   decodeSafetensors: [decodeSafetensors, [tensors]],

@@ -11,7 +11,7 @@ import { alignmentLoss } from './alignment.ts';
 import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
-const weights = { alignWeight: [1, WEIGHT], koleoWeight: [0.1, WEIGHT] } as const;
+const weights = { alignWeight: [1, WEIGHT], koleoWeight: [1, WEIGHT] } as const;
 const hyperparameters = { ...weights, chunks: CHUNKS } as const;
 
 /** Added to distances (DINOv2's). */
@@ -59,7 +59,8 @@ export function koleoLoss(z: Tensor): Tensor {
  * @param zA embeddings of view A, [N, D], N >= 2; normalised here
  * @param zB embeddings of view B, [N, D]
  * @param alignWeight default 1
- * @param koleoWeight default 0.1, DINOv2's
+ * @param koleoWeight default 1: DINOv2's 0.1 is beside other losses, and too little beside alignment (docs/decisions.md, "Small choices in
+ *   methods")
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
 export function alignKoleoLoss(

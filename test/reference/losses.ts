@@ -177,7 +177,7 @@ export const alignKoleo = (zA: Ref, zB: Ref, { alignWeight = 1, koleoWeight = 1 
   add(mul(alignment(zA, zB), alignWeight), mul(div(add(koleo(zA), koleo(zB)), 2), koleoWeight));
 
 /** Skean et al. 2023, as their code: per view 2 log |C|_F, C = Z'Z / trace, and weight V D MSE to the mean view. */
-export function frossl(zA: Ref, zB: Ref, invarianceWeight = 1): Ref {
+export function frossl(zA: Ref, zB: Ref, invarianceWeight = 16): Ref {
   const [N, D] = zA.shape;
   // A column of zeros stays zero.
   const unit = (z: Ref) => {

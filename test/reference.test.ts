@@ -107,6 +107,7 @@ const rows: Row[] = [
   ['concatenate', (a, b) => ref.concatenate([a, b, a], -1), x, random([4, 2])],
   ['takeTokens', (a) => ref.takeTokens(a, [3, 0, 3, 1, 2, 4]), random([2, 4, 3])],
   ['putTokens', (a) => ref.putTokens(a, [3, 0, 3, 1, 2, 4], 4), random([2, 3, 2])],
+  ...[0, 1, 2].map((axis): Row => [`sort axis ${axis}`, (a) => ref.sort(a, axis), random([3, 4, 5])]),
   ['gatherRows', (a) => ref.gatherRows(a, [3, 0, 3]), x],
   ['pairwiseLse', (a, b) => ref.pairwiseLse(a, b, { scale: 3 }), zA, random([9, 4])],
   ['pairwiseLse excludeSelf', (a) => ref.pairwiseLse(a, a, { scale: 3, excludeSelf: true }), zA],

@@ -137,7 +137,7 @@ function pages(names) {
   // U-Nets and transformers with these, mixed precision with its import.
   const decoding = 'conv_transpose2d|dropout|group_norm|timestep_embedding|upsample';
   const tokens = 'attention|tokens|token_order|top_tokens|straight_through';
-  const special = namesFrom(`ops/(?:top_k|characteristic|triplets|${decoding}|${tokens})`);
+  const special = namesFrom(`ops/(?:top_k|sort|characteristic|triplets|${decoding}|${tokens})`);
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
   const further = new Set(namesFrom('(?:transformer|unet|decoders|image_layers)', 'nn/index.ts'));

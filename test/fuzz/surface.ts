@@ -855,6 +855,7 @@ export const surface: Record<string, Entry> = {
   putTokens: build(tensor([2, 5, 3]), tensor([2, 5], 'u32'), object({ tokens: 4 })),
   topTokens: build(tensor([2, 5]), object({ count: 3 })),
   tokenOrder: build(object({ samples: 3, tokens: 5, seed: 1, step: 2, stream: 3 })),
+  sort: build(x, object({ axis: 0 })),
   straightThrough: binary,
   pad: build(x, object({ before: [1, 0], after: [0, 2], value: 3 })),
   slice: build(x, object({ starts: [0, 1], sizes: [2, 2] })),

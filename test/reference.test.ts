@@ -125,6 +125,7 @@ const rows: Row[] = [
   ['timestepEmbedding', (a) => ref.timestepEmbedding(a, { width: 7, maxPeriod: 100 }), random([6])],
   ['whiten', (a) => ref.whiten(a), random([9, 4])],
   ['wMse', ref.wMse, random([9, 4]), random([9, 4], 2)],
+  ['visReg', (a, b) => ref.visReg(a, b, 0.3), random([3, 5, 4]), random([6, 4], 2)],
   ['leJepa', (a, b) => ref.leJepa(a, b, 0.3), random([3, 5, 4]), random([6, 4], 2)],
   ['nce', (a, b, c, d) => ref.nce([a, b], [c, d], 3), beta, gamma, random([7], 8), random([7], 9)],
   ['alignUniform', (a, b) => ref.alignUniform(a, b, { alignWeight: 3, t: 3 }), zA, zB],

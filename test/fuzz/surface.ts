@@ -480,6 +480,7 @@ export const surface: Record<string, Entry> = {
   ),
   embeddingStd: onGpu(rows(6, 4)),
   uniformity: onGpu(rows(6, 4), object({ t: 2 })),
+  wassersteinUniformity: onGpu(rows(6, 4)),
   uniformityOptimum: cpu(value(8), value(2)),
   // Losses: those of methods that are nothing else take their hyperparameters.
   ...pairLosses(),
@@ -487,6 +488,7 @@ export const surface: Record<string, Entry> = {
   alignmentLoss: build(...views, object({ alpha: 2 })),
   infoNceLoss: build(...views, object({ temperature: 0.1, symmetric: true })),
   leJepaLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
+  visRegLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
   nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),

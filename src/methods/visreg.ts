@@ -37,7 +37,7 @@ function shapeTerm(z: Tensor, directions: Tensor): Tensor {
   const [V, N, D] = z.shape;
   const p = matmul(reshape(z, [V * N, D]), directions, { transposeB: true });
   const { values } = sort(reshape(p, [V, N, directions.shape[0]]), { axis: 1 });
-  const quantiles = Array.from({ length: N }, (_, i) => normalQuantile((i + 1) / (N + 1)));
+  const quantiles = Float32Array.from({ length: N }, (_, i) => normalQuantile((i + 1) / (N + 1)));
   return mean(square(sub(values, constant(quantiles, [N, 1]))));
 }
 
@@ -49,7 +49,8 @@ function shapeTerm(z: Tensor, directions: Tensor): Tensor {
  * - centre: the mean of mean_d^2.
  *
  * Each view is a sample by itself. Here std = sqrt(variance + 1e-8): where all rows are equal, scale has a gradient of 0 and not of NaN,
- * and shape sorts rows by their index, so that they part.
+ * and shape sorts rows by their index, so that they part. Wants batches of 64 rows or more: with 8, shape draws rows together more than scale
+ * parts them.
  *
  * @param z [V, N, D], V >= 2, N >= 2; not normalised
  * @param directions unit rows [K, D], drawn in each step

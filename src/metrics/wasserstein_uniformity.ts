@@ -84,7 +84,10 @@ function atCosine(D: number): (s: number) => At {
   if (D === 1) return (s) => ({ s, F: 0.5, integral: (s + 1) / 2 });
   const step = Math.PI / PARTS;
   // In steps of half a part; sin is a little below 0 at the end.
-  const density = Float64Array.from({ length: 2 * PARTS + 1 }, (_, j) => Math.abs(Math.sin((j * step) / 2)) ** (D - 2));
+  const density = Float64Array.from(
+    { length: 2 * PARTS + 1 },
+    (_, j) => Math.abs(Math.sin((j * step) / 2)) ** (D - 2),
+  );
   const sums = new Float64Array(PARTS + 1);
   for (let j = 0; j < PARTS; j++)
     sums[j + 1] = sums[j] + (step / 6) * (density[2 * j] + 4 * density[2 * j + 1] + density[2 * j + 2]);

@@ -8,7 +8,7 @@ import { compile } from '../../src/runtime/compile.ts';
 import type { MethodStudy } from '../../src/studies/method_study.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
-import { unitRows } from './check.ts';
+import { drawViews, unitRows } from './check.ts';
 import { testPairMethod } from './pair.ts';
 import { trainRecipe } from './recipe.ts';
 
@@ -138,18 +138,19 @@ test('the terms: 0 for a Gaussian, more for another mean, another scale, fewer d
   close([collapsed], [6], { rel: 0.01, what: 'a point' });
 });
 
-test('near collapse the gradient of the scale stays, where that of SIGReg vanishes', async () => {
+test('scale spreads rows, but shape draws them together the more, the nearer they are', async () => {
   const [N, D] = [64, 4];
   const z = random(freshSeed()).normal(2 * N * D);
-  const A = directions(8, D);
-  const step = await compiled([2, N, D], A, 1);
+  const step = await compiled([2, N, D], directions(8, D), 1);
+  /** The derivative of the loss by the width of the cloud. */
   const along = async (width: number) => {
     const { dz } = await step.run(z.map((v) => width * v));
     return dz.reduce((total, g, i) => total + g * z[i], 0);
   };
-  // d scale / d width = -2 (1 - std) std / width, plus the small part of the other terms; per unit of width it tends to a constant below 0.
-  for (const width of [0.1, 0.01, 0.001]) assert.ok((await along(width)) < -0.5, `${width}`);
+  const [wide, narrow] = [await along(0.5), await along(0.005)];
   step.dispose();
+  // Scale: -2 (1 - std). Shape: 2 mean((p - q) p) / std, above 0 since the quantiles q of 64 rows have a mean square of 0.92 only.
+  assert.ok(wide < -0.3 && narrow > 3, `${wide}, ${narrow}`);
 });
 
 test('edges: identical rows part; zero rows, two samples, long and short rows are finite', async () => {
@@ -178,10 +179,14 @@ test('edges: identical rows part; zero rows, two samples, long and short rows ar
 });
 
 test('its recipe trains, with local views too', async () => {
+  // Fewer rows collapse: see "VISReg" in docs/decisions.md.
+  const rows = 128;
+  const { zA, zB } = drawViews(random(5), rows, 6, 0.1);
+  const batch = { x: Float32Array.of(...zA, ...zB), labels: new Uint32Array(rows) };
   for (const localViews of [0, 2]) {
-    const { losses } = await trainRecipe('visReg', { directions: 32, localViews }, 40);
+    const { losses } = await trainRecipe('visReg', { directions: 32, localViews }, 40, batch);
     const mean = (part: number[]) => part.reduce((a, b) => a + b) / part.length;
-    assert.ok(mean(losses.slice(-5)) < mean(losses.slice(0, 5)), losses.join(', '));
+    assert.ok(mean(losses.slice(-5)) < 0.5 * losses[0], losses.join(', '));
   }
 });
 

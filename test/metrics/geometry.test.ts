@@ -106,7 +106,14 @@ test('anisotropy: one direction, opposite rows, zero rows, one row', async () =>
   await throws(() => anisotropy(gpu, rows(new Float32Array(3), 3)), /at least 2 rows, got 1/);
 });
 
-for (const [N, D] of [[2, 2], [3, 5], [64, 2], [127, 3], [200, 12], [65, 300]]) {
+for (const [N, D] of [
+  [2, 2],
+  [3, 5],
+  [64, 2],
+  [127, 3],
+  [200, 12],
+  [65, 300],
+]) {
   test(`W1 uniformity of [${N}, ${D}]: as in float64`, async () => {
     const x = embeddings(N, D);
     const found = await wassersteinUniformity(await device(), x);

@@ -301,11 +301,11 @@ export function leJepa(z: Ref, directions: Ref, lambda = 0.05): Ref {
 
 /**
  * Wu et al. 2026: (1 - lambda) prediction + lambda (scale + shape + centre), with standard deviations sqrt(variance + 1e-8), and quantiles
- * by bisection. z: [V, N, D], directions: [K, D]
+ * by bisection. Those of `held` divide. z, held: [V, N, D], directions: [K, D]
  */
-export function visReg(z: Ref, directions: Ref, lambda = 0.6): Ref {
+export function visReg(z: Ref, directions: Ref, lambda = 0.6, held = z): Ref {
   const [, N, D] = z.shape;
-  const { about, spread, slices } = visRegSlices(z, directions);
+  const { about, spread, slices } = visRegSlices(z, directions, held);
   const sorted = sort(slices, 1);
   const quantiles = Float64Array.from({ length: N }, (_, i) => quantile((i + 1) / (N + 1)));
   const shape = mean(square(sub(sorted, leaf([N, 1], quantiles))));
@@ -315,11 +315,12 @@ export function visReg(z: Ref, directions: Ref, lambda = 0.6): Ref {
 }
 
 /** Means and standard deviations [V, 1, D], and projections [V, N, K] of what they standardize. */
-export function visRegSlices(z: Ref, directions: Ref) {
+export function visRegSlices(z: Ref, directions: Ref, held = z) {
   const [V, N, D] = z.shape;
-  const about = mean(z, 1, { keepDims: true });
-  const spread = sqrt(add(mean(square(sub(z, about)), 1, { keepDims: true }), 1e-8));
-  const unit = div(sub(z, about), add(stopGradient(spread), 1e-4));
+  const meanOf = (x: Ref) => mean(x, 1, { keepDims: true });
+  const spreadOf = (x: Ref) => sqrt(add(meanOf(square(sub(x, meanOf(x)))), 1e-8));
+  const [about, spread] = [meanOf(z), spreadOf(z)];
+  const unit = div(sub(z, about), add(stopGradient(spreadOf(held)), 1e-4));
   const slices = matmul(reshape(unit, [V * N, D]), directions, { transposeB: true });
   return { about, spread, slices: reshape(slices, [V, N, directions.shape[0]]) };
 }

@@ -173,7 +173,9 @@ export function anisotropy(x: Values): number {
  */
 export function wassersteinUniformity(x: Values): number {
   const u = unitRows(x);
-  const angles = u.flatMap((a, i) => u.slice(0, i).map((b) => Math.acos(Math.max(-1, Math.min(1, dot(a, b))))));
+  const angles = u.flatMap((a, i) =>
+    u.slice(0, i).map((b) => Math.acos(Math.max(-1, Math.min(1, dot(a, b))))),
+  );
   angles.sort((a, b) => a - b);
   const [D, steps] = [x.shape[1], 400_000];
   const angle = (k: number) => (Math.PI * k) / steps;

@@ -18,7 +18,7 @@ export function checkGlobalViews(op: string, z: Tensor, directions: Tensor): voi
     throwShapeError(op, `expected views [V, N, D] with V >= 2, got ${show(z.shape)}`);
 }
 
-/** The prediction term of LeJEPA: the mean of (z_v - c)^2 over views, samples and features, c the centre of the first two views. z: [V, N, D] */
+/** LeJEPA's prediction term: the mean of (z_v - c)^2 over all, where c is the centre of the first two views. z: [V, N, D] */
 export function distanceToCentre(z: Tensor): Tensor {
   const globals = slice(z, { starts: [0, 0, 0], sizes: [2, -1, -1] });
   return mean(square(sub(z, mean(globals, { axes: [0], keepDims: true }))));

@@ -11,7 +11,7 @@ await buildLibrary(`${folder}/dist`);
 const pages = await bundlePages(folder);
 
 /** Bytes, gzipped at level 9. The core's 62 kB are what the README says; the limits are a little above what is measured. */
-const LIMITS = { core: 62_500, losses: 38_900, 'losses and metrics': 77_400 };
+const LIMITS = { core: 62_500, losses: 40_400, 'losses and metrics': 79_700 };
 
 for (const [page, limit] of Object.entries(LIMITS)) {
   test(`a page that imports ${page} has at most ${limit} bytes of the library, gzipped`, () => {

@@ -14,7 +14,7 @@ const OTHERS = new Set(
     'saveVariables quarterTurns throwShapeError adjustedRandIndex normalizedMutualInformation collapseAlarm describeCollapse alignment analogyAccuracy ' +
     'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
     'lidar linearProbe effectiveRankOf liveMetrics participationRatioOf onlineAccuracies onlineMetrics accuracyOf classAccuracies ' +
-    'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum'
+    'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum wassersteinUniformity'
   ).split(' '),
 );
 

@@ -43,5 +43,6 @@ export * from './triplet.ts';
 export * from './uniformity.ts';
 export * from './vae.ts';
 export * from './vicreg.ts';
+export * from './visreg.ts';
 export * from './vq_vae.ts';
 export * from './w_mse.ts';

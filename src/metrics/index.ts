@@ -53,4 +53,5 @@ export { embeddingStd } from './std.ts';
 export { evaluationMetrics, type MetricKey, type MetricRow, type MetricValues } from './table.ts';
 export { gaussianTotalCorrelation } from './total_correlation.ts';
 export { uniformity, uniformityOptimum } from './uniformity.ts';
+export { wassersteinUniformity } from './wasserstein_uniformity.ts';
 export { compileWatch, type Glance, type Watch, type WatchOptions } from './watch.ts';

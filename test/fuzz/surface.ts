@@ -524,6 +524,7 @@ export const surface: Record<string, Entry> = {
   ),
   embeddingStd: onGpu(rows(6, 4)),
   uniformity: onGpu(rows(6, 4), object({ t: 2 })),
+  wassersteinUniformity: onGpu(rows(6, 4)),
   uniformityOptimum: cpu(value(8), value(2)),
   // Losses: those of methods that are nothing else take their hyperparameters.
   ...pairLosses(),
@@ -536,6 +537,7 @@ export const surface: Record<string, Entry> = {
     ...[z, ids],
     object({ alpha: 2, beta: 50, lambda: 0.5, epsilon: 0.1, memory: null }),
   ),
+  visRegLoss: build(tensor([2, 4, 6]), tensor([5, 6]), object({ lambda: 0.05 })),
   nceLoss: build(tensor([4]), tensor([8]), tensor([4]), tensor([8]), object({ k: 2 })),
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
@@ -910,6 +912,7 @@ export const surface: Record<string, Entry> = {
   keepLargest: build(x, object({ k: 2 })),
   topTokens: build(tensor([2, 5]), object({ count: 3 })),
   tokenOrder: build(object({ samples: 3, tokens: 5, seed: 1, step: 2, stream: 3 })),
+  sort: build(x, object({ axis: 0 })),
   straightThrough: binary,
   pad: build(x, object({ before: [1, 0], after: [0, 2], value: 3 })),
   slice: build(x, object({ starts: [0, 1], sizes: [2, 2] })),

@@ -29,6 +29,7 @@ import { permutation } from '../../src/ops/random.ts';
 import { max, mean, sum } from '../../src/ops/reduce.ts';
 import { gather } from '../../src/ops/shape.ts';
 import { logSumExp, softmax } from '../../src/ops/softmax.ts';
+import { sort } from '../../src/ops/sort.ts';
 import { studentContrast } from '../../src/ops/student_contrast.ts';
 import { tokenOrder } from '../../src/ops/token_order.ts';
 import { takeTokens } from '../../src/ops/tokens.ts';
@@ -230,6 +231,10 @@ const GRAPHS: (() => Tensor[])[] = [
     return both(takeTokens(x, input([2, 3], 'u32')), x);
   }),
   () => [keepLargest(of(2, 300), { k: 3 })],
+  () => {
+    const x = of(300, 3);
+    return both(sort(x, { axis: 0 }).values, x);
+  },
   () => Object.values(topTokens(of(2, 5), { count: 3 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),

@@ -12,9 +12,10 @@ const pages = await bundlePages(folder);
 
 /**
  * Bytes, gzipped at level 9. The core's 62 kB are what the README says; the limits are a little above what is measured. Each loss after
- * the 37th may add 300, each export of the metrics after the 54th 400: shared code must not grow unseen.
+ * the 37th may add 300, each export of the metrics after the 54th 400, and the kernels of sort and of studentContrast 1,000: shared code
+ * must not grow unseen.
  */
-const furtherLosses = 300 * (lossNames().length - 37);
+const furtherLosses = 300 * (lossNames().length - 37) + 2 * 1000;
 const furtherMetrics = 400 * (Object.keys(sources.metrics).length - 54);
 const LIMITS = {
   core: 62_500,

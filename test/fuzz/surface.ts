@@ -975,6 +975,7 @@ export const OTHERS = {
     'evaluationViews',
     'wideViews',
     'colorViews',
+    'shiftedViews',
     'SHIFTS',
     'spriteFactors',
     'dSpritesFactors',

@@ -55,7 +55,7 @@ export interface ImageOptions extends CommonOptions {
   viewNoise?: number;
   /** `mixed` stores activations as f16. */
   precision: 'f32' | 'mixed';
-  /** How pairs of views are made: of one image, or of its two drawings. Absent: the method does not use them. */
+  /** How pairs of views are made: of one image, or of its two drawings. Absent: depends on the images, or the method does not use them. */
   pairs?: (typeof PAIRS)[number];
   /** An IDX pair, images and labels, or images that are drawn or come with the project; null: its Fashion-MNIST. */
   data: [images: string, labels: string] | NamedData | null;
@@ -201,7 +201,8 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           [...VIEWS.keys()],
           [
             `how the two views of an image are drawn: ${[...VIEWS.keys()].join(', ')}`,
-            `(default: ${defaultViews(1)}; ${defaultViews(3)} for colour images)`,
+            `(default: ${defaultViews(1)}; ${defaultViews(3)} for colour images;`,
+            `${defaultViews(3, 'drawings')} for --pairs drawings)`,
           ],
         ),
         viewNoise: number({ least: 0, most: 1e6 }, [
@@ -210,7 +211,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
         ]),
         pairs: choice(PAIRS, [
           'views: of one image, or drawings: of the two drawings of an emoji',
-          '(default views)',
+          '(default: drawings for --data emoji, else views)',
         ]),
         precision: choice(
           ['f32', 'mixed'],

@@ -10,6 +10,7 @@ export {
   noisyViews,
   plainViews,
   scaledTo,
+  shiftedViews,
   wideViews,
 } from './augment.ts';
 export {

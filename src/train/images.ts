@@ -6,6 +6,7 @@ import {
   evaluationViews,
   noisyViews,
   scaledTo,
+  shiftedViews,
 } from '../data/augment.ts';
 import {
   batchesPerEpoch,
@@ -65,7 +66,7 @@ export interface ImageRun {
   viewNoise?: number;
   /**
    * The images of a pair of views: `views` has one image in both, `drawings` for view B the other one of its pair, by `partners` of the
-   * data. Default `views`.
+   * data. Default `views`; `npm start` and `trainer` take `drawings` where the data has partners.
    */
   pairs?: 'views' | 'drawings';
   epochs: number;
@@ -95,8 +96,15 @@ export interface ImageModel {
   variables: Variable[];
 }
 
-/** Default views: `noisyViews`, and `colorViews` for images of 3 channels. */
-export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? colorViews : noisyViews);
+/** Default pairs: `drawings` where images are in pairs. */
+export const defaultPairsOf = ({ partners }: { partners?: unknown }): NonNullable<ImageRun['pairs']> =>
+  partners ? 'drawings' : 'views';
+
+/** Default views: `shiftedViews` for pairs of drawings, else `noisyViews`, or `colorViews` for images of 3 channels. */
+export function defaultViewsOf(channels: number, pairs: ImageRun['pairs'] = 'views'): Augmentation {
+  if (pairs === 'drawings') return shiftedViews;
+  return channels === 3 ? colorViews : noisyViews;
+}
 
 /** Encoder and projector of a run. */
 function buildNetwork({ data, encoder: make, embedding, seed, hyperparameters }: ImageRun) {
@@ -235,7 +243,9 @@ export function imageStep(
     partners: () =>
       data.factors
         ? rows(data, otherFactor(data, indices(), { seed: other, step }))
-        : augment(data, { ...views, views: 1, batch, indices: indices(), seed: other, step }),
+        : pairs === 'drawings'
+          ? ofPartners()
+          : augment(data, { ...views, views: 1, batch, indices: indices(), seed: other, step }),
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
   const curves = recipe.curves?.();

@@ -12,6 +12,7 @@ import { encoders } from './encoders.ts';
 import {
   alarmOf,
   buildImageModel,
+  defaultPairsOf,
   defaultViewsOf,
   type ImageMetrics,
   type ImageModel,
@@ -46,9 +47,12 @@ export interface TrainerOptions {
   matryoshka?: number;
   /** Values of the method's hyperparameters; those left out have their defaults. */
   hyperparameters?: Record<string, number>;
-  /** How the two views of an image are drawn. Default: `noisyViews`, or `colorViews` for images of 3 channels, scaled to the images. */
+  /**
+   * How the two views of an image are drawn. Default: `shiftedViews` for pairs of drawings, else `noisyViews`, or `colorViews` for images of
+   * 3 channels, scaled to the images.
+   */
   views?: Augmentation;
-  /** The images of a pair of views: one image, or with `drawings` the two of a pair of `data`. Default `views`. */
+  /** The images of a pair of views: one image, or with `drawings` the two of a pair of `data`. Default: `drawings` where `data` has pairs, else `views`. */
   pairs?: 'views' | 'drawings';
   /** Passes over the data. Default 15. */
   epochs?: number;
@@ -223,7 +227,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     throw bad('method', 'a method of images, such as simclr,', method);
   const usual = { encoder: 'cnn', epochs: 15, learningRate: 2e-3, batch: 256, ...method.defaults };
   const { encoder = usual.encoder, epochs = usual.epochs, learningRate = usual.learningRate } = options;
-  const { embedding = 64, matryoshka, seed = 0, pairs = 'views' } = options;
+  const { embedding = 64, matryoshka, seed = 0, pairs = defaultPairsOf(data) } = options;
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
@@ -247,7 +251,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   return {
     ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
     ...{ matryoshka, pairs },
-    views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),
+    views: options.views ?? scaledTo(data, defaultViewsOf(data.channels, pairs)),
     hyperparameters: checkValues(method, options.hyperparameters, 'trainer'),
     ...(precision === 'mixed' && { precision: mixed }),
   };

@@ -986,6 +986,7 @@ export const OTHERS = {
     'evaluationViews',
     'wideViews',
     'colorViews',
+    'shiftedViews',
     'SHIFTS',
     'spriteFactors',
     'dSpritesFactors',

@@ -1,3 +1,4 @@
+import bestWgsl from '../../shaders/lib/best.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
@@ -18,7 +19,7 @@ interface Options {
   chunk: number;
 }
 
-const source = [topKWgsl, gridWgsl];
+const source = [topKWgsl, bestWgsl, gridWgsl];
 /** Places in a list of the kernel. */
 const MOST = 32;
 /** Longer rows are read by fours, with zeros behind them: by ones they would need more than MOST_ROUNDS. */

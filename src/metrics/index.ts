@@ -26,8 +26,16 @@ export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.ts';
 export { betaVaeScore, factorVaeScore, type VoteOptions } from './factor_votes.ts';
 export { formatMetric, formatNumber } from './format.ts';
 export { frechetDistance } from './frechet.ts';
+export { type HardNegativeOptions, type HardNegatives, hardNegatives } from './hard_negatives.ts';
 export { hubness } from './hubness.ts';
 export { invariance } from './invariance.ts';
+export {
+  type Found,
+  type InvertedLists,
+  invertedLists,
+  type ListOptions,
+  type SearchOptions,
+} from './inverted_lists.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './kmeans.ts';
 export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './knn.ts';
 export { type LayerCurve, type LayerMetric, type LayerRow, layerCurve } from './layer_curve.ts';

@@ -23,6 +23,7 @@ const SMALL: [method: string, ...options: string[]][] = [
   ['proxyAnchor', '--view-noise', '0.1'],
   ['simclr', '--chunks', '2'],
   ['simclr', '--matryoshka', '2'],
+  ['simclr', '--mine', '3'],
   ['supCon', '--matryoshka', '2', '--memory', '40'],
 ];
 

@@ -20,7 +20,8 @@ interface Case {
 function made({ M, D, sizes, probes, groups, whole }: Case) {
   const r = random(freshSeed());
   const n = sizes.reduce((a, b) => a + b, 0);
-  const numbers = (count: number) => (whole ? Float32Array.from(r.integers(count, 0, 3), (v) => v - 1) : r.normal(count));
+  const numbers = (count: number) =>
+    whole ? Float32Array.from(r.integers(count, 0, 3), (v) => v - 1) : r.normal(count);
   const starts = new Uint32Array(sizes.length + 1);
   for (const [i, size] of sizes.entries()) starts[i + 1] = starts[i] + size;
   // Ids rise within a list, and are strewn over the lists.

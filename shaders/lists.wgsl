@@ -26,6 +26,25 @@ fn allowed(rows: vec4u, end: u32, own: u32) -> vec4<bool> {
   return (rows < vec4u(end)) & (groups != vec4u(own));
 }
 
+fn put4(row: u32, place: u32, s: vec4f, i: vec4u) {
+  let at = row * params.k + place - (32u - params.k);
+  if (place + 0u >= 32u - params.k) { similarities[at] = s.x; indices[at] = i.x; }
+  if (place + 1u >= 32u - params.k) { similarities[at + 1u] = s.y; indices[at + 1u] = i.y; }
+  if (place + 2u >= 32u - params.k) { similarities[at + 2u] = s.z; indices[at + 2u] = i.z; }
+  if (place + 3u >= 32u - params.k) { similarities[at + 3u] = s.w; indices[at + 3u] = i.w; }
+}
+
+fn put(list: ptr<function, List>, row: u32) {
+  if (LIST_BLOCKS > 7u) { put4(row, 0u, (*list).s0, (*list).i0); }
+  if (LIST_BLOCKS > 6u) { put4(row, 4u, (*list).s1, (*list).i1); }
+  if (LIST_BLOCKS > 5u) { put4(row, 8u, (*list).s2, (*list).i2); }
+  if (LIST_BLOCKS > 4u) { put4(row, 12u, (*list).s3, (*list).i3); }
+  if (LIST_BLOCKS > 3u) { put4(row, 16u, (*list).s4, (*list).i4); }
+  if (LIST_BLOCKS > 2u) { put4(row, 20u, (*list).s5, (*list).i5); }
+  if (LIST_BLOCKS > 1u) { put4(row, 24u, (*list).s6, (*list).i6); }
+  put4(row, 28u, (*list).s7, (*list).i7);
+}
+
 // similarities, indices = top k of a query . rows^T within a part of a list, rows of the query's group left out
 @compute @workgroup_size(64)
 fn lists_search(group: Group, @builtin(local_invocation_index) local: u32) {
@@ -42,7 +61,7 @@ fn lists_search(group: Group, @builtin(local_invocation_index) local: u32) {
   let own = query_groups[query];
   let size = params.size / 4u;
   let at = query * size;
-  var best = start();
+  var best = start(params.k);
   for (var n = first; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let far = near + vec4u(4u);
@@ -55,7 +74,7 @@ fn lists_search(group: Group, @builtin(local_invocation_index) local: u32) {
       low += vec4f(dot(a, listed[rows.x + d]), dot(a, listed[rows.y + d]), dot(a, listed[rows.z + d]), dot(a, listed[rows.w + d]));
       high += vec4f(dot(a, listed[more.x + d]), dot(a, listed[more.y + d]), dot(a, listed[more.z + d]), dot(a, listed[more.w + d]));
     }
-    let none = vec4f(LOWEST);
+    let none = vec4f(WORST);
     offer(&best, select(none, low, allowed(near, end, own)), select(none, high, allowed(far, end, own)), n);
   }
   put(&best, i);
@@ -69,7 +88,7 @@ fn lists_merge(group: Group, @builtin(local_invocation_index) local: u32) {
   let slots = params.probes * params.parts;
   for (var slot = 0u; slot < rounds(slots); slot++) { heads[slot * params.queries + query] = 0u; }
   for (var j = 0u; j < params.k; j++) {
-    var best = LOWEST;
+    var best = WORST;
     var id = NONE;
     var place = 0u;
     for (var slot = 0u; slot < rounds(slots); slot++) {
@@ -77,7 +96,7 @@ fn lists_merge(group: Group, @builtin(local_invocation_index) local: u32) {
       let head = heads[row];
       if (head >= params.k) { continue; }
       let s = part_similarities[row * params.k + head];
-      if (s < best || s == LOWEST) { continue; }
+      if (s < best || s == WORST) { continue; }
       let other = ids[part_indices[row * params.k + head]];
       if (s > best || other < id) { best = s; id = other; place = row; }
     }

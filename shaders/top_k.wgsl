@@ -12,6 +12,25 @@ struct Params { queries: u32, gallery: u32, size: u32, k: u32, chunks: u32, chun
 @group(0) @binding(3) var<storage, read_write> similarities: array<f32>;
 @group(0) @binding(4) var<storage, read_write> indices: array<u32>;
 
+fn put4(row: u32, place: u32, s: vec4f, i: vec4u) {
+  let at = row * params.k + place - (32u - params.k);
+  if (place + 0u >= 32u - params.k) { similarities[at] = s.x; indices[at] = i.x; }
+  if (place + 1u >= 32u - params.k) { similarities[at + 1u] = s.y; indices[at + 1u] = i.y; }
+  if (place + 2u >= 32u - params.k) { similarities[at + 2u] = s.z; indices[at + 2u] = i.z; }
+  if (place + 3u >= 32u - params.k) { similarities[at + 3u] = s.w; indices[at + 3u] = i.w; }
+}
+
+fn put(list: ptr<function, List>, row: u32) {
+  if (LIST_BLOCKS > 7u) { put4(row, 0u, (*list).s0, (*list).i0); }
+  if (LIST_BLOCKS > 6u) { put4(row, 4u, (*list).s1, (*list).i1); }
+  if (LIST_BLOCKS > 5u) { put4(row, 8u, (*list).s2, (*list).i2); }
+  if (LIST_BLOCKS > 4u) { put4(row, 12u, (*list).s3, (*list).i3); }
+  if (LIST_BLOCKS > 3u) { put4(row, 16u, (*list).s4, (*list).i4); }
+  if (LIST_BLOCKS > 2u) { put4(row, 20u, (*list).s5, (*list).i5); }
+  if (LIST_BLOCKS > 1u) { put4(row, 24u, (*list).s6, (*list).i6); }
+  put4(row, 28u, (*list).s7, (*list).i7);
+}
+
 // similarities, indices = top k of queries . gallery^T within a chunk; rows are whole vec4s
 @compute @workgroup_size(64)
 fn top_k_chunk(group: Group, @builtin(local_invocation_index) local: u32) {
@@ -24,7 +43,7 @@ fn top_k_chunk(group: Group, @builtin(local_invocation_index) local: u32) {
   let size = params.size / 4u;
   let at = min(vec4u(q) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * size;
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(); var list1 = start(); var list2 = start(); var list3 = start();
+  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
   for (var n = chunk * params.chunk; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let rows = min(near, vec4u(end - 1u)) * size;
@@ -46,7 +65,7 @@ fn top_k_chunk(group: Group, @builtin(local_invocation_index) local: u32) {
     }
     let real = near < vec4u(end);
     let real_too = near + vec4u(4u) < vec4u(end);
-    let none = vec4f(LOWEST);
+    let none = vec4f(WORST);
     offer(&list0, select(none, low0, real), select(none, high0, real_too), n);
     offer(&list1, select(none, low1, real), select(none, high1, real_too), n);
     offer(&list2, select(none, low2, real), select(none, high2, real_too), n);
@@ -71,7 +90,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
   let size = params.size;
   let at = min(vec4u(q) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * size;
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(); var list1 = start(); var list2 = start(); var list3 = start();
+  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
   for (var n = chunk * params.chunk; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let rows = min(near, vec4u(end - 1u)) * size;
@@ -87,7 +106,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
     }
     let real = near < vec4u(end);
     let real_too = near + vec4u(4u) < vec4u(end);
-    let none = vec4f(LOWEST);
+    let none = vec4f(WORST);
     offer(&list0, select(none, low0, real), select(none, high0, real_too), n);
     offer(&list1, select(none, low1, real), select(none, high1, real_too), n);
     offer(&list2, select(none, low2, real), select(none, high2, real_too), n);
@@ -105,7 +124,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
 fn top_k_merge(group: Group, @builtin(local_invocation_index) local: u32) {
   let query = linear_index(group, local, 64u);
   if (query >= params.queries) { return; }
-  var list = start();
+  var list = start(params.k);
   for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) {
     let head = (chunk * params.queries + query) * params.k;
     for (var j = 0u; j < params.k; j++) {

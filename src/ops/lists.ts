@@ -53,7 +53,7 @@ const searchOp = op({
     inputs: ['queries', 'listed', 'starts', 'probed', 'query_groups', 'row_groups'],
     outputs: ['similarities', 'indices'],
     uniform,
-    constants: ({ options }) => ({ BLOCKS: Math.ceil(options.k / 4) }),
+    constants: ({ options }) => ({ LIST_BLOCKS: Math.ceil(options.k / 4) }),
     rounds: ({ options: { size, part } }) => ({
       size,
       rounds: (n) => roundsOf(part, n),

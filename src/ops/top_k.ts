@@ -25,7 +25,7 @@ const MOST = 32;
 /** Longer rows are read by fours, with zeros behind them: by ones they would need more than MOST_ROUNDS. */
 const MOST_SCALARS = 65_000;
 const uniform = ({ options }: Call<Options>) => ({ ...options });
-const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
+const constants = ({ options }: Call<Options>) => ({ LIST_BLOCKS: Math.ceil(options.k / 4) });
 const lists = (...shape: number[]) => [{ shape }, { shape, dtype: 'u32' as const }];
 
 const chunkKernel: Kernel<Options> = {

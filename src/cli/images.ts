@@ -58,17 +58,20 @@ const UNMEASURED: ReportedMetrics = {};
 
 /** The training run that options ask for. @throws InputError for views and pairs that the images cannot have */
 export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
-  const { method, precision, viewNoise, matryoshka } = options;
+  const { method, precision, viewNoise, matryoshka, mine } = options;
   const { channels } = data.train;
   const { pairs, views } = pairingOf(options, data.train);
   if (pairs === 'drawings' && !data.train.partners)
     throw new InputError('--pairs: drawings is for images in pairs: give --data emoji');
+  const others = Math.min(options.batch - 1, data.train.count - 2);
+  if (mine !== undefined && mine > others)
+    throw new InputError(`--mine: expected at most ${others} for batches of ${options.batch}, got ${mine}`);
   const { hyperparameters, epochs, batch, learningRate, seed } = options;
   // The defaults stand in where the method does not use them: every run is built with an encoder and a projector.
   const { encoder = 'cnn', embedding = 64 } = options;
   return {
     method: allMethods[method] as ImageMethod,
-    ...{ hyperparameters, embedding, matryoshka, epochs, batch, learningRate, seed, viewNoise, pairs },
+    ...{ hyperparameters, embedding, matryoshka, epochs, batch, learningRate, seed, viewNoise, pairs, mine },
     ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
     views: scaledTo(data.train, viewsFor(views, channels)),
     ...(precision === 'mixed' && { precision: mixed }),

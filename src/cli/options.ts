@@ -13,6 +13,7 @@ import { InputError } from '../gpu/errors.ts';
 import { allMethods } from '../methods/index.ts';
 import { defaultsOf, type Hyperparameters, isPair, type Method, type Unused } from '../methods/method.ts';
 import { encoders } from '../train/encoders.ts';
+import { MOST_MINED } from '../train/hard_batches.ts';
 import { readArguments } from './arguments.ts';
 import { defaultViews, VIEWS } from './views.ts';
 
@@ -57,6 +58,8 @@ export interface ImageOptions extends CommonOptions {
   precision: 'f32' | 'mixed';
   /** How pairs of views are made: of one image, or of its two drawings. Absent: depends on the images, or the method does not use them. */
   pairs?: (typeof PAIRS)[number];
+  /** Hardest negatives that may follow a sample in its batch. Absent: batches are random. */
+  mine?: number;
   /** An IDX pair, images and labels, or images that are drawn or come with the project; null: its Fashion-MNIST. */
   data: [images: string, labels: string] | NamedData | null;
   test: [images: string, labels: string] | null;
@@ -213,6 +216,10 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           'views: of one image, or drawings: of the two drawings of an emoji',
           '(default: drawings for --data emoji, else views)',
         ]),
+        mine: number(count(1, MOST_MINED), [
+          'batches of neighbours: N of its hardest negatives may follow an',
+          'image, found anew before each epoch (default: random batches)',
+        ]),
         precision: choice(
           ['f32', 'mixed'],
           [
@@ -270,18 +277,19 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
 export function unusedOf(method: Method): readonly string[] {
   if (method.data !== 'images') return [];
   const { unused = [] } = method;
-  const pairs = (unused as readonly string[]).includes('views') ? ['pairs'] : [];
+  const pairs = (unused as readonly string[]).includes('views') ? ['pairs', 'mine'] : [];
   return [...unused, ...pairs, ...(isPair(method) ? [] : ['matryoshka'])];
 }
 
 /** Why a method does not use an option of images. */
-const UNUSED: Record<Unused | 'matryoshka' | 'pairs', string> = {
+const UNUSED: Record<Unused | 'matryoshka' | 'pairs' | 'mine', string> = {
   encoder: 'trains a network of its own',
   embedding: 'has no embedding of that size',
   views: 'does not train on such views',
   viewNoise: 'does not train on such views',
   matryoshka: 'trains more than a loss of two views',
   pairs: 'does not train on such views',
+  mine: 'does not train on such views',
 };
 
 /** The options of the runs of a method, with its defaults. */

@@ -27,8 +27,16 @@ export { betaVaeScore, factorVaeScore, type VoteOptions } from './factor_votes.t
 export { formatMetric, formatNumber } from './format.ts';
 export { frechetDistance } from './frechet.ts';
 export { fvu, principalFvu } from './fvu.ts';
+export { type HardNegativeOptions, type HardNegatives, hardNegatives } from './hard_negatives.ts';
 export { hubness } from './hubness.ts';
 export { invariance } from './invariance.ts';
+export {
+  type Found,
+  type InvertedLists,
+  invertedLists,
+  type ListOptions,
+  type SearchOptions,
+} from './inverted_lists.ts';
 export { type KSparseOptions, kSparseProbe } from './k_sparse_probe.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './kmeans.ts';
 export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './knn.ts';

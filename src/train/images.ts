@@ -45,6 +45,7 @@ import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import type { EncoderMaker } from './encoders.ts';
+import { type HardBatches, hardBatches } from './hard_batches.ts';
 import type { Logged, Task } from './run.ts';
 import type { Watch } from './session.ts';
 
@@ -69,6 +70,10 @@ export interface ImageRun {
    * data. Default `views`; `npm start` and `trainer` take `drawings` where the data has partners.
    */
   pairs?: 'views' | 'drawings';
+  /**
+   * Batches of neighbours: so many of its hardest negatives may follow a sample, 1 to 32, mined before each epoch. Default: batches are random.
+   */
+  mine?: number;
   epochs: number;
   batch: number;
   learningRate: number;
@@ -88,6 +93,8 @@ export interface ImageModel {
   further: readonly Optimizer[];
   /** h and, unless the method's own model has none, z. Default of `mode`: inference. */
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
+  /** Batches of neighbours, where they are mined. */
+  hard?: HardBatches;
   /** Widths of h and z. */
   widths: { h: number; z?: number };
   /** What `encoder.safetensors` holds: parameters and running statistics of the encoder. */
@@ -153,6 +160,7 @@ export function buildImageModel(
 ): ImageModel {
   const { encoder: given, projector: head, network } = buildNetwork(run);
   const { height, width, channels, mean, std, classes, count } = run.data;
+  const { mine, batch, seed, data } = run;
   const recipe = buildMethod(run.method, {
     ...{ network, encoder: given, image: { height, width, channels, mean, std, count } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
@@ -172,13 +180,18 @@ export function buildImageModel(
     const h = encoder(x, mode);
     return { h, ...(embed && { z: embed(h, mode) }) };
   };
+  const embedded = (x: Tensor) => {
+    const { h, z = h } = represent(x);
+    return z;
+  };
+  const hard = mine ? hardBatches({ data, count: mine, batch, seed, embed: embedded }) : undefined;
   return {
-    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
+    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent, hard },
     widths: widthsOf(represent, run.data),
     encoderVariables: [...encoder.parameters, ...encoder.statistics],
     variables: [
       ...[optimizer, ...optimizers].flatMap((one) => [one.parameters, ...one.state]),
-      ...[...all('statistics'), ...statistics, ...state],
+      ...[...all('statistics'), ...statistics, ...state, ...(hard ? [hard.replaced] : [])],
     ],
   };
 }
@@ -211,12 +224,15 @@ function partnersOf({ partners, images }: Dataset): Variable {
  */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise, pairs }: ImageRun,
-  { recipe, optimizer, further }: ImageModel,
+  { recipe, optimizer, further, hard }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
 ): { loss: Tensor } & Record<string, Tensor> {
   const views = withNoise(own, viewNoise);
-  const indices = () => batchIndices(data, { rows: batch, seed, step });
+  const random = () => batchIndices(data, { rows: batch, seed, step });
+  const indices = () => (hard ? gather(hard.replaced, random()) : random());
+  // The same samples by their indices, where another table says which they are.
+  const drawnBy = () => (hard ? { indices: indices(), seed, step } : { seed, step });
   // The same samples, random numbers of another seed.
   const other = ~seed >>> 0;
   const ofPartners = () =>
@@ -226,12 +242,12 @@ export function imageStep(
     });
   const pair = () =>
     pairs === 'drawings'
-      ? concatenate([augment(data, { ...views, views: 1, batch, seed, step }), ofPartners()])
-      : augment(data, { ...views, batch, seed, step });
-  const x = method.views === 0 ? cleanBatch(data, { rows: batch, seed, step }) : pair();
+      ? concatenate([augment(data, { ...views, views: 1, batch, ...drawnBy() }), ofPartners()])
+      : augment(data, { ...views, batch, ...drawnBy() });
+  const x = method.views === 0 ? cleanBatch(data, { rows: batch, ...drawnBy() }) : pair();
   const drawn: ImageBatch = {
     ...{ x, step, scheduled: scalars },
-    labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
+    labels: method.supervised ? batchLabels(data, { rows: batch, ...drawnBy() }) : null,
     views: (count, augmentation) => {
       const noise = viewNoise ?? augmentation.noise ?? views.noise;
       return augment(data, {
@@ -279,6 +295,12 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
     variables: model.variables,
     build: (step, scalars) => imageStep(run, model, step, scalars),
     watch: (device) => watchImages(device, run, model),
+    ...(model.hard && {
+      refresh: {
+        every: perEpoch,
+        run: async (device, step) => void (await model.hard!.refresh(device, step / perEpoch)),
+      },
+    }),
     precision: run.precision,
   };
 }

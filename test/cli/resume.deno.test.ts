@@ -24,6 +24,7 @@ const SMALL: [method: string, ...options: string[]][] = [
   ['simclr', '--chunks', '2'],
   ['tSimcne', '--outputs', '12'],
   ['simclr', '--matryoshka', '2'],
+  ['simclr', '--mine', '3'],
   ['supCon', '--matryoshka', '2', '--memory', '40'],
 ];
 

@@ -21,6 +21,7 @@ import { groupNorm } from '../../src/ops/group_norm.ts';
 import { keepLargest } from '../../src/ops/keep_largest.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
+import { topKInLists } from '../../src/ops/lists.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { minedPairs } from '../../src/ops/mined_pairs.ts';
@@ -211,6 +212,14 @@ const GRAPHS: (() => Tensor[])[] = [
     return both(studentContrast(x, { pairOffset: 20 }), x);
   },
   () => [5, 8].flatMap((D) => Object.values(topKSimilar(of(40, D), of(5000, D), { k: 3 }))),
+  () =>
+    Object.values(
+      topKInLists(
+        of(40, 8),
+        { rows: of(500, 8), ids: labels(500), groups: labels(500), starts: labels(6) },
+        { k: 3, groups: labels(40), probed: input([40, 2], 'u32'), longest: 200 },
+      ),
+    ),
   () => {
     const d = of(20, 20);
     return [false, true].flatMap((hard) =>

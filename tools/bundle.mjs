@@ -136,13 +136,15 @@ function pages(names) {
   // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, those of decoders,
   // U-Nets and transformers with these, mixed precision with its import.
   const decoding = 'conv_transpose2d|dropout|group_norm|timestep_embedding|upsample';
-  const tokens = 'attention|tokens|token_order|top_tokens|straight_through';
+  const tokens = 'attention|embedding|tokens|token_order|top_tokens|straight_through';
   const special = namesFrom(
     `ops/(?:top_k|keep_largest|sort|characteristic|triplets|mined_pairs|${decoding}|${tokens})`,
   );
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
-  const further = new Set(namesFrom('(?:transformer|unet|decoders|image_layers)', 'nn/index.ts'));
+  const further = new Set(
+    namesFrom('(?:text_encoder|transformer|unet|decoders|image_layers)', 'nn/index.ts'),
+  );
   const layers = names.nn.filter((name) => !further.has(name));
   // Without the methods themselves, which bring layers and optimisers.
   const losses = `export { ${[...lossNames(), 'halves', 'sigReg', 'whiten']} } from 'hypersphere/methods';`;

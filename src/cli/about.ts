@@ -66,11 +66,13 @@ const quoted = (word: string) =>
  * @param images those of the run, on which the defaults of `--pairs` and `--views` depend; without them both are always named
  */
 export function commandOf(options: RunOptions, images?: Parameters<typeof pairingOf>[1]): string {
-  const { options: usual } = parse(['--method', options.method]);
+  const texts = 'tokenizer' in options ? ['--data', options.data] : [];
+  const { options: known } = parse(['--method', options.method, ...texts]);
   const { pairs } = options as Partial<ImageOptions>;
   // The default views depend on the pairs that were asked for.
   const defaults = {
-    ...usual,
+    ...known,
+    ...(texts.length && { data: undefined }),
     ...(images && { pairs: pairingOf({}, images).pairs, views: pairingOf({ pairs }, images).views }),
   };
   const words: string[] = [];

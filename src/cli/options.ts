@@ -82,7 +82,36 @@ export interface RowsOptions extends CommonOptions {
   batch: number;
 }
 
-export type RunOptions = ImageOptions | PlaneOptions | RowsOptions;
+/** How the two views of a text are made. */
+const TEXT_PAIRS = ['dropout', 'examples'] as const;
+/** What the tokens of texts are. */
+const TOKENIZERS = ['bpe', 'words', 'characters', 'bytes'] as const;
+
+/** The options of a run on texts. */
+export interface TextOptions extends CommonOptions {
+  /** The definitions of WordNet's nouns, or a file whose lines are texts. */
+  data: string;
+  /** What tokens are. */
+  tokenizer: (typeof TOKENIZERS)[number];
+  /** The most tokens of the vocabulary; bytes have their own. */
+  vocabulary: number;
+  /** The most tokens of a text. */
+  length: number;
+  /** Dropout of the encoder in training. */
+  dropout: number;
+  /** How the two views of a text are made. Absent: the method trains on texts as they are. */
+  pairs?: (typeof TEXT_PAIRS)[number];
+  /** Dimension of the embedding z. Absent: the method has none of that size. */
+  embedding?: number;
+  epochs: number;
+  batch: number;
+}
+
+export type RunOptions = ImageOptions | PlaneOptions | RowsOptions | TextOptions;
+
+/** Whether `--data` names texts. */
+export const isTextData = (data: unknown): data is string =>
+  typeof data === 'string' && (data === 'glosses' || data.endsWith('.txt'));
 
 /** A command line: what to run, or which run to resume. */
 export interface Command {
@@ -149,6 +178,15 @@ const files = (help: readonly string[], names: readonly string[] = []): Option =
     (Array.isArray(value) && value.length === 2 && value.every((path) => typeof path === 'string' && path))
       ? null
       : `${['two file names', ...names].join(', ')} or null`,
+});
+
+const texts = (help: readonly string[]): Option => ({
+  ...{ argument: 'TEXTS', help, default: 'glosses' },
+  read(text, name) {
+    if (isTextData(text)) return text;
+    throw new InputError(`--${name}: expected glosses or FILE.txt, got "${oneLine(text)}"`);
+  },
+  expects: (value) => (isTextData(value) ? null : 'glosses or a file name that ends in .txt'),
 });
 
 const folderOption = (help: readonly string[], initial: string | null): Option => ({
@@ -271,10 +309,40 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
         batch: number(count(2), ['rows in a step (default 256)'], 256),
       },
     },
+    text: {
+      what: 'trains on texts: see --data',
+      learningRate: 1e-3,
+      options: {
+        data: texts([
+          'glosses, 12,000 definitions of nouns from WordNet, or FILE.txt, whose',
+          'lines are texts (default of methods of texts: glosses)',
+        ]),
+        tokenizer: choice(TOKENIZERS, [`what tokens are: ${TOKENIZERS.join(', ')} (default bpe)`], 'bpe'),
+        vocabulary: number(count(6, 65_536), ['the most tokens there are (default 2048)'], 2048),
+        length: number(count(1, 1024), ['the most tokens of a text (default 32)'], 32),
+        dropout: number({ least: 0, most: 0.9 }, ['of the encoder, in training (default 0.1)'], 0.1),
+        pairs: choice(
+          TEXT_PAIRS,
+          [
+            'the two views: dropout, of one text by different dropout, or',
+            'examples, a definition and an example of its use (default dropout)',
+          ],
+          'dropout',
+        ),
+        embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
+        epochs: number(count(1), ['passes over the texts (default 15)'], 15),
+        batch: number(count(2), ['texts in a step (default 256)'], 256),
+      },
+    },
   };
+
+/** The kind of data of a run: a loss of two views trains on images, or on texts where `--data` names some. */
+const kindOf = (method: Method, data: unknown): Method['data'] =>
+  method.data === 'images' && isTextData(data) ? 'text' : method.data;
 
 /** The options that make no difference to the runs of a method. */
 export function unusedOf(method: Method): readonly string[] {
+  if (method.data === 'text') return ['pairs', 'embedding'];
   if (method.data !== 'images') return [];
   const { unused = [] } = method;
   const pairs = (unused as readonly string[]).includes('views') ? ['pairs', 'mine'] : [];
@@ -292,12 +360,13 @@ const UNUSED: Record<Unused | 'matryoshka' | 'pairs' | 'mine', string> = {
   mine: 'does not train on such views',
 };
 
-/** The options of the runs of a method, with its defaults. */
-function optionsOf(method: Method): Record<string, Option> {
-  const { learningRate, options } = KINDS[method.data];
-  const own = 'defaults' in method ? method.defaults : {};
+/** The options of the runs of a method on a kind of data, with its defaults; those of images are not for texts. */
+function optionsOf(method: Method, kind: Method['data']): Record<string, Option> {
+  const { learningRate, options } = KINDS[kind];
+  const own = 'defaults' in method && kind === method.data ? method.defaults : {};
   const defaults: Record<string, unknown> = { learningRate, ...own };
-  const used = Object.entries({ ...options, ...COMMON }).filter(([name]) => !unusedOf(method).includes(name));
+  const unused = kind === method.data ? unusedOf(method) : [];
+  const used = Object.entries({ ...options, ...COMMON }).filter(([name]) => !unused.includes(name));
   return Object.fromEntries(
     used.map(([name, option]) => [
       name,
@@ -371,6 +440,10 @@ Methods of the h of a trained encoder (${METHODS.filter((name) => allMethods[nam
 
 ${rows(KINDS.rows.options).join('\n')}
 
+Texts, for the methods of images that are a loss of two views, such as simclr:
+
+${rows(KINDS.text.options).join('\n')}
+
 Hyperparameters of single methods, with their defaults. --chunks passes a batch through the network in
 parts, to save memory: the gradient is that of the whole batch, except that batch norm, which every
 encoder has, normalises each part by itself.
@@ -426,13 +499,14 @@ export function parse(args: string[]): Command {
   if (resume !== null && count > 1)
     throw new InputError("--resume uses the run's saved options: give no other option with it");
   const method = oneOf('method', text('method') ?? 'simclr', METHODS);
-  const { hyperparameters, data } = allMethods[method];
-  const own = optionsOf(allMethods[method]);
+  const { hyperparameters } = allMethods[method];
+  const kind = kindOf(allMethods[method], given('data'));
+  const own = optionsOf(allMethods[method], kind);
   const strange = Object.keys(ALL).find((name) => !Object.hasOwn(own, name) && given(name) !== undefined);
   if (strange !== undefined) {
-    const why = unusedOf(allMethods[method]).includes(strange)
+    const why = Object.hasOwn(KINDS[kind].options, strange)
       ? UNUSED[strange as keyof typeof UNUSED]
-      : KINDS[data].what;
+      : KINDS[kind].what;
     throw new InputError(`--${dashed(strange)}: not an option of ${method}, which ${why}`);
   }
   const wrong = HYPERPARAMETERS.find(
@@ -480,7 +554,8 @@ export function checkRunOptions(value: unknown, file: string, others: readonly s
     new InputError(`${file}: expected ${expected} for "${name}", got ${shown(given[name])}`);
   const method = METHODS.find((name) => name === given.method);
   if (method === undefined) throw bad('method', METHODS.join(', '));
-  const own = optionsOf(allMethods[method]);
+  const kind = kindOf(allMethods[method], given.data);
+  const own = optionsOf(allMethods[method], kind);
   // Runs of earlier versions have unused options too.
   const unused = unusedOf(allMethods[method]);
   const strange = Object.keys(ALL).find(

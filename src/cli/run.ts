@@ -6,12 +6,13 @@ import { run as train } from '../train/run.ts';
 import { createRunFolder, lines, pointLatest, type RunFolder, runChoices } from './files.ts';
 import { imageJob } from './images.ts';
 import type { Job, Site } from './job.ts';
-import type { Command, RunOptions } from './options.ts';
+import type { Command, ImageOptions, RunOptions, TextOptions } from './options.ts';
 import { planeJob } from './plane.ts';
 import { createProgress } from './progress.ts';
 import { checkCheckpoint, type Earlier, reopen } from './resume.ts';
 import { rowsJob } from './rows.ts';
 import { columns, print } from './terminal.ts';
+import { textJob } from './text.ts';
 
 /** The signals at which a run saves and ends, and the exit codes that shells use for them. */
 const SIGNALS: [signal: Deno.Signal, code: number][] =
@@ -27,6 +28,7 @@ const SIGNALS: [signal: Deno.Signal, code: number][] =
 export async function run(command: Command): Promise<number> {
   const earlier = command.resume === null ? null : reopen(command.resume);
   const options = earlier?.options ?? command.options;
+  if ('tokenizer' in options) return runJob(await textJob(options), options, earlier);
   if ('on' in options) return runJob(await rowsJob(options), options, earlier);
   return 'density' in options
     ? runJob(await planeJob(options), options, earlier)
@@ -147,7 +149,8 @@ function watchSignals(progress: Site['progress']): () => number {
 /** Checks that a resumed run has the data with which it began. @throws InputError */
 function checkData({ folder, dataDigest, options }: Earlier, now: string): void {
   if (dataDigest === undefined || dataDigest === now) return;
-  const given = 'data' in options ? [options.data ?? [], options.test ?? []].flat() : [];
+  const { data, test } = options as Partial<ImageOptions | TextOptions> & { test?: ImageOptions['test'] };
+  const given = [data ?? [], test ?? []].flat();
   throw new InputError(
     `${folder.path}: the data are not those that the run was started with (${given.join(', ') || 'those of the project'}): their SHA-256 differs`,
   );

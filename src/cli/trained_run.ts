@@ -41,8 +41,10 @@ export async function readTrainedRun(folder: string, option: string): Promise<Tr
     throw error instanceof InputError ? error : new InputError(`${file} is not JSON`);
   }
   const options = checkRunOptions(value, file, BESIDE_OPTIONS);
-  if (!('data' in options))
-    throw new InputError(`${option}: expected a run on images, ${folder} is one of ${options.method}`);
+  if (!('data' in options) || 'tokenizer' in options)
+    throw new InputError(
+      `${option}: expected a run on images, ${folder} is one of ${options.method}${'data' in options ? ' on texts' : ''}`,
+    );
   const bytes = run.read('encoder.safetensors');
   const record = readEncoderRecord(bytes);
   const images = await readData(options.data, options.test);

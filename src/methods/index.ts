@@ -27,6 +27,8 @@ export {
   type PlaneMethod,
   type Recipe,
   type RowsMethod,
+  type TextMethod,
+  type TextSetting,
 } from './method.ts';
 export { type UNetEncoder, unetEncoder } from './parts/denoisers.ts';
 export { sigReg } from './parts/sigreg.ts';

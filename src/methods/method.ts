@@ -14,9 +14,11 @@ import { checkScalar } from '../graph/check.ts';
 import type { Scalar, Tensor, Variable } from '../graph/tensor.ts';
 import type { Encoder } from '../nn/encoders.ts';
 import type { Layer, Mode } from '../nn/layers.ts';
+import { isTextEncoder, type TextEncoder } from '../nn/text_encoder.ts';
 import { isTokenEncoder, type TokenEncoder } from '../nn/transformer.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { concatenate } from '../ops/shape.ts';
+import type { SpecialTokens } from '../text/special.ts';
 import type { CollapseRule, MethodCurve, Panel } from './panel.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import type { Generator } from './parts/diffusion.ts';
@@ -119,9 +121,26 @@ export interface RowsSetting<V = Record<string, number>> {
   hyperparameters: V;
 }
 
-/** A batch of images. */
+/** The arguments from which a method of texts is built. */
+export interface TextSetting<V = Record<string, number>> {
+  /** The encoder, which is trained unless the recipe has a `model` of its own. */
+  encoder: TextEncoder;
+  /** How many tokens there are: ids are 0 to vocabulary - 1. */
+  vocabulary: number;
+  /** The ids of the tokens that stand for no text. */
+  special: Readonly<SpecialTokens>;
+  /** How often each token occurs in the texts to train on, [vocabulary]; padding never does. */
+  counts: Uint32Array;
+  seed: number;
+  hyperparameters: V;
+}
+
+/** A batch of images, or of texts in the place of images for a method that is a two-view `loss`. */
 export interface ImageBatch {
-  /** Two views of N samples, [2N, H, W, C], view A first; for a method with `views: 0` the images as they are, [N, H, W, C]. */
+  /**
+   * Two views of N samples, [2N, H, W, C], view A first; for a method with `views: 0` the images as they are, [N, H, W, C]. Of texts the ids of
+   * their tokens, u32 [2N, T].
+   */
   x: Tensor;
   /** The samples' labels, u32 [N]; null for a method that takes none. */
   labels: Tensor | null;
@@ -148,6 +167,14 @@ export interface PlaneBatch {
 /** A batch of rows, [N, d]. */
 export interface RowsBatch {
   x: Tensor;
+  /** The step of the run, u32, for random numbers that differ in each step. */
+  step: Scalar;
+}
+
+/** A batch of texts. */
+export interface TextBatch {
+  /** The ids of their tokens, u32 [N, T], padding at the end. */
+  ids: Tensor;
   /** The step of the run, u32, for random numbers that differ in each step. */
   step: Scalar;
 }
@@ -327,9 +354,27 @@ export interface RowsMethod<H extends Hyperparameters = Hyperparameters> extends
   build: (setting: RowsSetting<Values<H>>) => SparseRecipe;
 }
 
+/**
+ * A method for texts alone. Its recipe trains the encoder of the setting and its own `parameters`, or a `model`, whose encoder maps ids u32 [N, T]
+ * to h. Methods that are a two-view `loss` train on texts, too: see {@link ImageMethod}.
+ */
+export interface TextMethod<H extends Hyperparameters = Hyperparameters> extends About<H> {
+  data: 'text';
+  /** Options of a run whose defaults differ from the usual ones. */
+  defaults?: {
+    epochs?: number;
+    batch?: number;
+    learningRate?: number;
+    tokenizer?: string;
+    vocabulary?: number;
+    length?: number;
+  };
+  build: (setting: TextSetting<Values<H>>) => Recipe<TextBatch>;
+}
+
 // Methods of different hyperparameters share a list: what `build` takes is checked against `hyperparameters` when it is called.
 // biome-ignore lint/suspicious/noExplicitAny: see above.
-export type Method = ImageMethod<any> | PlaneMethod<any> | RowsMethod<any>;
+export type Method = ImageMethod<any> | PlaneMethod<any> | RowsMethod<any> | TextMethod<any>;
 
 /** Whether a value is a {@link Network}. */
 export const isNetwork = (value: unknown): value is Network => {
@@ -357,7 +402,7 @@ export function checkValues<H extends Hyperparameters>(
 
 /**
  * Builds a method: checks the setting and returns the recipe.
- * @param method a method of images, of points on the plane, or of rows
+ * @param method a method of images, of points on the plane, of rows, or of texts
  * @throws InputError for a setting without a network, hyperparameters outside their ranges, and a supervised method with fewer than
  * two classes
  */
@@ -373,10 +418,14 @@ export function buildMethod<H extends Hyperparameters>(
   method: RowsMethod<H>,
   setting: RowsSetting<Partial<Values<H>>>,
 ): SparseRecipe;
+export function buildMethod<H extends Hyperparameters>(
+  method: TextMethod<H>,
+  setting: TextSetting<Partial<Values<H>>>,
+): Recipe<TextBatch>;
 export function buildMethod(
   method: Method,
-  setting: ImageSetting<object> | PlaneSetting<object> | RowsSetting<object>,
-): Recipe<ImageBatch> | PlaneRecipe | SparseRecipe {
+  setting: ImageSetting<object> | PlaneSetting<object> | RowsSetting<object> | TextSetting<object>,
+): Recipe<ImageBatch> | PlaneRecipe | SparseRecipe | Recipe<TextBatch> {
   if (!isMethod(method))
     throw new InputError(`buildMethod: expected a method of \`methods\`, got ${shown(method)}`);
   if (typeof setting !== 'object' || setting === null)
@@ -385,6 +434,8 @@ export function buildMethod(
   if (method.data === 'plane') return method.build({ ...(setting as PlaneSetting<object>), hyperparameters });
   if (method.data === 'rows')
     return method.build(checkRowsSetting(method, { ...(setting as RowsSetting<object>), hyperparameters }));
+  if (method.data === 'text')
+    return method.build(checkTextSetting(method, { ...(setting as TextSetting<object>), hyperparameters }));
   const checked = checkSetting(method, { ...(setting as ImageSetting<object>), hyperparameters } as never);
   return isPair(method) ? buildPair(method, checked) : method.build!(checked);
 }
@@ -442,7 +493,7 @@ export const isPair = (method: Method): boolean => 'loss' in method;
 /** Whether a value is a method. */
 export const isMethod = (value: unknown): value is Method => {
   const { data, build, loss, hyperparameters } = (value ?? {}) as Partial<ImageMethod>;
-  const kinds: unknown[] = ['images', 'plane', 'rows'];
+  const kinds: unknown[] = ['images', 'plane', 'rows', 'text'];
   return (
     kinds.includes(data) && (isFunction(build) || isFunction(loss)) && typeof hyperparameters === 'object'
   );
@@ -483,6 +534,25 @@ function checkRowsSetting<S extends RowsSetting<object>>({ title }: RowsMethod, 
   return setting;
 }
 
+/** Checks what a method of texts is built from. */
+function checkTextSetting<S extends TextSetting<object>>({ title }: TextMethod, setting: S): S {
+  const { encoder, vocabulary, special, counts } = setting;
+  if (!isTextEncoder(encoder))
+    throw new InputError(
+      `${title}: expected an encoder of texts, such as textEncoder(), got ${shown(encoder)}`,
+    );
+  checkNumber(title, 'vocabulary', vocabulary, { least: encoder.vocabulary, most: encoder.vocabulary });
+  for (const name of ['pad', 'unknown', 'mask', 'begin', 'end'] as const)
+    checkNumber(title, `special.${name}`, (Object(special) as Record<string, unknown>)[name], {
+      ...{ least: 0, most: vocabulary - 1, whole: true },
+    });
+  if (!(counts instanceof Uint32Array && counts.length === vocabulary))
+    throw new InputError(
+      `${title}: expected a Uint32Array of ${vocabulary} for "counts", got ${shown(counts)}`,
+    );
+  return setting;
+}
+
 /** The recipe of a two-view loss, with its memory of past batches, its chunks, and the prefixes of z that it is taken of. */
 function buildPair(
   { loss }: ImageMethod,
@@ -500,7 +570,7 @@ function buildPair(
   };
   return {
     ...(memory && { state: memory.state, after: () => memory.push(...remembered) }),
-    loss: ({ x, labels }) => ofViews(network.embed(x, { training: true }), labels),
+    loss: ({ x, labels, step }) => ofViews(network.embed(x, { training: true, step }), labels),
     ...(chunks !== 1 && {
       gradients: ({ x, labels }) => gradCache(network, x, chunks, (z) => ofViews(z, labels)),
     }),

@@ -20,6 +20,7 @@ export {
   relu,
   sequential,
 } from './layers.ts';
+export { isTextEncoder, type TextEncoder, type TextEncoderOptions, textEncoder } from './text_encoder.ts';
 export {
   gridPositions,
   isTokenEncoder,

@@ -16,6 +16,7 @@ import { MOST_ON_CPU } from '../ops/random.ts';
 import { mean } from '../ops/reduce.ts';
 import { transpose } from '../ops/shape.ts';
 import type { Encoder } from './encoders.ts';
+import { dropout } from './image_layers.ts';
 import { lecun, xavier } from './init.ts';
 import { joinLayers, type Layer, layerNorm, linear, makeLayer, sequential } from './layers.ts';
 
@@ -29,11 +30,16 @@ export interface TransformerOptions {
   ratio?: number;
   /** Tokens attend only to those that do not come after them. Default false. */
   causal?: boolean;
+  /**
+   * The probability that a number of what a part of a block adds is dropped in training (Vaswani et al. 2017, Section 5.4); the mode needs the
+   * number of the step then. Weights of attention are not dropped. Default 0.
+   */
+  dropout?: number;
   name?: string;
   seed?: number;
 }
 
-const NAMES = ['width', 'heads', 'ratio', 'causal', 'name', 'seed'];
+const NAMES = ['width', 'heads', 'ratio', 'causal', 'dropout', 'name', 'seed'];
 
 function checkTransformer(kind: string, options: unknown, others: readonly string[] = []): void {
   checkOptions(where(kind), options, [...NAMES, ...others]);
@@ -47,7 +53,7 @@ function checkTransformer(kind: string, options: unknown, others: readonly strin
 }
 
 /** Multi-head self-attention (Vaswani et al. 2017, arXiv 1706.03762, Section 3.2.2). x: [N, T, width] -> [N, T, width] */
-export function selfAttention(options: Omit<TransformerOptions, 'ratio'>): Layer {
+export function selfAttention(options: Omit<TransformerOptions, 'ratio' | 'dropout'>): Layer {
   checkTransformer('selfAttention', options);
   const { width, heads = 4, causal = false, name = '', seed = 0 } = options;
   const project = (part: string) => linear({ name: part, inputs: width, outputs: width, seed, init: xavier });
@@ -70,7 +76,7 @@ export function selfAttention(options: Omit<TransformerOptions, 'ratio'>): Layer
  */
 export function transformerBlock(options: TransformerOptions): Layer {
   checkTransformer('transformerBlock', options);
-  const { width, heads = 4, ratio = 4, causal = false, name = '', seed = 0 } = options;
+  const { width, heads = 4, ratio = 4, causal = false, dropout: rate = 0, name = '', seed = 0 } = options;
   const between = Math.max(1, Math.round(ratio * width));
   const weights = { seed, init: xavier };
   const attentionNorm = layerNorm({ name: 'attentionNorm', features: width });
@@ -79,11 +85,14 @@ export function transformerBlock(options: TransformerOptions): Layer {
   const hidden = linear({ name: 'hidden', inputs: width, outputs: between, activation: 'gelu', ...weights });
   const output = linear({ name: 'output', inputs: between, outputs: width, ...weights });
   const { parameters } = joinLayers(name, [attentionNorm, attend, mlpNorm, hidden, output]);
+  const [dropAttended, dropOutput] = ['attentionDropout', 'mlpDropout'].map((part) =>
+    dropout({ name: part, rate, seed }),
+  );
   return makeLayer(
     name,
     (x, mode) => {
-      const attended = add(x, attend(attentionNorm(x, mode), mode));
-      return add(attended, output(hidden(mlpNorm(attended, mode), mode), mode));
+      const attended = add(x, dropAttended(attend(attentionNorm(x, mode), mode), mode));
+      return add(attended, dropOutput(output(hidden(mlpNorm(attended, mode), mode), mode), mode));
     },
     parameters,
   );
@@ -175,9 +184,9 @@ export interface TokenEncoder extends Encoder {
   readonly transform: Layer;
 }
 
-/** Whether an encoder has tokens. */
+/** Whether an encoder has tokens that are patches of an image. */
 export const isTokenEncoder = (encoder: unknown): encoder is TokenEncoder =>
-  isFunction(encoder) && 'embed' in (encoder as object) && 'transform' in (encoder as object);
+  isFunction(encoder) && 'patches' in (encoder as object) && 'transform' in (encoder as object);
 
 /**
  * A vision transformer (Dosovitskiy et al. 2020, arXiv 2010.11929) without a class token: patches are embedded like by a linear layer,

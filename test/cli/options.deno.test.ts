@@ -86,6 +86,7 @@ const MATRYOSHKA = {
   images: /^--matryoshka: not an option of \w+, which trains more than a loss of two views$/,
   plane: /^--matryoshka: not an option of \w+, which learns from points/,
   rows: /^--matryoshka: not an option of \w+, which codes the h of a trained encoder/,
+  text: /^--matryoshka: not an option of \w+, which learns from texts/,
 };
 
 test('prefixes of z are an option of every two-view loss, absent by default, and of no other method', () => {

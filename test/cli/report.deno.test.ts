@@ -2,7 +2,7 @@ import { commandOf } from '../../src/cli/about.ts';
 import { niceRange } from '../../src/cli/chart.ts';
 import { html, inline, scriptJson } from '../../src/cli/html.ts';
 import { neighbourMap } from '../../src/cli/neighbour_map.ts';
-import { parse } from '../../src/cli/options.ts';
+import { type ImageOptions, parse } from '../../src/cli/options.ts';
 import { shrunk, spriteSheet } from '../../src/cli/png.ts';
 import { principalPlane } from '../../src/cli/principal_plane.ts';
 import type { ReportedLayers, RunReport } from '../../src/cli/report.ts';
@@ -297,7 +297,7 @@ function has(text: string, ...parts: string[]): void {
 
 test('what fails is named, and the rest of the page is there', () => {
   const run = mock('shoe');
-  run.map!.thumbnails = { ...run.map!.thumbnails, width: 5 };
+  run.map!.thumbnails = { ...run.map!.thumbnails!, width: 5 };
   run.failures = ['neighbours by raw pixels: out of memory'];
   const page = renderReport(run);
   has(
@@ -357,7 +357,7 @@ test('an alarm is marked as one', () => {
 });
 
 test('the command of a run has what is not a default, quoted for a shell', () => {
-  const { options } = parse([]);
+  const options = parse([]).options as ImageOptions;
   const got = commandOf({
     ...options,
     seed: 3,

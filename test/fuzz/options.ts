@@ -267,7 +267,7 @@ const planned: Property<string[]> = {
     data ??= smallData();
     const { refused } = await attempt(async () => {
       const { options } = parse(args);
-      if (!('data' in options)) return;
+      if (!('data' in options) || 'tokenizer' in options) return;
       stepsOf(options, data!.train);
       await checkRun(gpu.device, imageRunOf({ views: 'plain', ...options }, data!), data!);
     });

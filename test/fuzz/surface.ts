@@ -702,9 +702,11 @@ export const surface: Record<string, Entry> = {
     }),
   ),
   'nn.selfAttention': build(object({ width: 8, heads: 2, causal: true, name: 'a', seed: 1 })),
-  'nn.transformerBlock': build(object({ width: 8, heads: 2, ratio: 2, causal: true, name: 'b', seed: 1 })),
+  'nn.transformerBlock': build(
+    object({ width: 8, heads: 2, ratio: 2, causal: true, dropout: 0.1, name: 'b', seed: 1 }),
+  ),
   'nn.transformer': build(
-    object({ width: 8, depth: 2, heads: 2, ratio: 2, causal: true, name: 't', seed: 1 }),
+    object({ width: 8, depth: 2, heads: 2, ratio: 2, causal: true, dropout: 0.1, name: 't', seed: 1 }),
   ),
   'nn.vitEncoder': build(
     object({
@@ -712,6 +714,13 @@ export const surface: Record<string, Entry> = {
       ...{ dimensions: 8, depth: 1, heads: 2, ratio: 2, causal: false },
     }),
   ),
+  'nn.textEncoder': build(
+    object({
+      ...{ name: 't', seed: 1, vocabulary: 9, length: 4, pad: 8, dimensions: 8 },
+      ...{ depth: 1, heads: 2, ratio: 2, dropout: 0.1, causal: false },
+    }),
+  ),
+  'nn.isTextEncoder': cpu(leaf('an encoder', () => api.nn.mlpEncoder({ inputs: 6, widths: [4] }))),
   'nn.isTokenEncoder': cpu(leaf('an encoder', () => api.nn.mlpEncoder({ inputs: 6, widths: [4] }))),
   'nn.gridPositions': cpu(value(2), value(3), value(8)),
   'nn.learnedTokens': build(object({ count: 2, width: 4, name: 'm', seed: 1 })),
@@ -909,6 +918,7 @@ export const surface: Record<string, Entry> = {
   broadcastTo: build(tensor([3]), value([2, 3])),
   concatenate: build(list(x, x), object({ axis: 1 })),
   gather: build(x, tensor([4], 'u32')),
+  embedding: build(tensor([4, 3]), tensor([2, 5], 'u32')),
   takeTokens: build(tensor([2, 4, 3]), tensor([2, 5], 'u32')),
   putTokens: build(tensor([2, 5, 3]), tensor([2, 5], 'u32'), object({ tokens: 4 })),
   keepLargest: build(x, object({ k: 2 })),

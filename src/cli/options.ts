@@ -311,7 +311,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
     },
     text: {
       what: 'trains on texts: see --data',
-      learningRate: 1e-3,
+      learningRate: 2e-3,
       options: {
         data: texts([
           'glosses, 12,000 definitions of nouns from WordNet, or FILE.txt, whose',
@@ -319,7 +319,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
         ]),
         tokenizer: choice(TOKENIZERS, [`what tokens are: ${TOKENIZERS.join(', ')} (default bpe)`], 'bpe'),
         vocabulary: number(count(6, 65_536), ['the most tokens there are (default 2048)'], 2048),
-        length: number(count(1, 1024), ['the most tokens of a text (default 32)'], 32),
+        length: number(count(1, 1024), ['the most tokens of a text (default 24)'], 24),
         dropout: number({ least: 0, most: 0.9 }, ['of the encoder, in training (default 0.1)'], 0.1),
         pairs: choice(
           TEXT_PAIRS,
@@ -330,7 +330,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           'dropout',
         ),
         embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
-        epochs: number(count(1), ['passes over the texts (default 15)'], 15),
+        epochs: number(count(1), ['passes over the texts (default 8)'], 8),
         batch: number(count(2), ['texts in a step (default 256)'], 256),
       },
     },

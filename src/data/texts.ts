@@ -187,6 +187,14 @@ export function glossTexts(
   synsets: readonly Synset[],
   options: GlossOptions = {},
 ): { train: Texts; test: Texts; classNames: string[] } {
+  if (
+    !Array.isArray(synsets) ||
+    !synsets.every((one) => {
+      const { definition, examples } = Object(one) as Partial<Synset>;
+      return typeof definition === 'string' && Array.isArray(examples);
+    })
+  )
+    throw new InputError(`glossTexts: expected synsets, as of parseSynsets, got ${shown(synsets)}`);
   checkOptions('glossTexts', options, ['count', 'held', 'seed']);
   const { count = Math.min(12_000, synsets.length), seed = 0 } = options;
   checkNumber('glossTexts', 'count', count, { least: 2, most: synsets.length, whole: true });

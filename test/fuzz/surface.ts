@@ -286,6 +286,24 @@ export const surface: Record<string, Entry> = {
     leaf('emoji bytes', () => emojiFile(emojiTable)),
     value('n'),
   ),
+  glossTexts: cpu(
+    leaf('synsets', () => [
+      {
+        lemmas: ['dog'],
+        file: 5,
+        definition: 'it barks',
+        examples: ['a dog barked'],
+        hypernyms: [],
+        instanceOf: [],
+      },
+      { lemmas: ['cat'], file: 5, definition: 'it purrs', examples: [], hypernyms: [], instanceOf: [] },
+    ]),
+    object({ count: 2, held: 1, seed: 3 }),
+  ),
+  textSet: cpu(
+    object({ texts: someTexts, labels: leaf('labels', () => Uint32Array.of(0, 1, 1)) }),
+    object({ tokenizer: aTokenizer, length: 8, name: 't' }),
+  ),
   parseSynsets: cpu(
     leaf('synset bytes', () => synsetsFile([['3', 'dog domestic_dog', '', 'it barks', 'the dog barked']])),
     value('n'),

@@ -57,7 +57,16 @@ function images() {
     for (let p = 0; p < 16; p++)
       pixels[i * 16 + p] = ((p * (1 + Math.floor(i / 6)) * 37) % 200) + 5 * (i % 6);
   const partners = Uint32Array.from({ length: 48 }, (_, i) => i ^ 1);
-  return dataset({ pixels, count: 48, height: 4, width: 4, channels: 1, classes: 1, labels: new Uint8Array(48), partners });
+  return dataset({
+    pixels,
+    count: 48,
+    height: 4,
+    width: 4,
+    channels: 1,
+    classes: 1,
+    labels: new Uint8Array(48),
+    partners,
+  });
 }
 
 test('a step takes the batches of the order: of neighbours, each sample once an epoch, and no pair', async () => {

@@ -152,6 +152,7 @@ function pages(names) {
   const ofData = new Set([
     ...['evaluationMetrics', 'embed', 'embedSlabs', 'evaluate', 'layerCurve', 'SHIFTS', 'shiftAccuracies'],
     ...['compileWatch', 'curves', 'formatMetric', 'formatNumber', 'principalAxes'],
+    ...['hardNegatives', 'invertedLists'],
   ]);
   const metrics = names.metrics.filter((name) => !ofData.has(name));
   return {

@@ -2,7 +2,6 @@
 // How many vec4s of a list are used: ceil(k / 4).
 override LIST_BLOCKS: u32 = 8u;
 const WORST = -3.4028234e38;
-const HIGHEST = 3.4028234e38;
 
 // The k best so far in the last k of 32 places, best first; what is before them is never moved. Every place is named,
 // and no loop runs over them: an indexed array would leave the registers, and lavapipe stops an invocation's loops
@@ -12,20 +11,18 @@ struct List {
   i0: vec4u, i1: vec4u, i2: vec4u, i3: vec4u, i4: vec4u, i5: vec4u, i6: vec4u, i7: vec4u,
 }
 
-fn start4(place: u32, k: u32) -> vec4f {
-  return select(vec4f(HIGHEST), vec4f(WORST), vec4u(place) + vec4u(0u, 1u, 2u, 3u) >= vec4u(32u - k));
-}
-
 fn start(k: u32) -> List {
   var list: List;
-  list.s0 = start4(0u, k);
-  list.s1 = start4(4u, k);
-  list.s2 = start4(8u, k);
-  list.s3 = start4(12u, k);
-  list.s4 = start4(16u, k);
-  list.s5 = start4(20u, k);
-  list.s6 = start4(24u, k);
-  list.s7 = start4(28u, k);
+  let none = vec4f(WORST);
+  let place = vec4u(k) + vec4u(0u, 1u, 2u, 3u);
+  list.s0 = select(-none, none, place >= vec4u(32u));
+  list.s1 = select(-none, none, place >= vec4u(28u));
+  list.s2 = select(-none, none, place >= vec4u(24u));
+  list.s3 = select(-none, none, place >= vec4u(20u));
+  list.s4 = select(-none, none, place >= vec4u(16u));
+  list.s5 = select(-none, none, place >= vec4u(12u));
+  list.s6 = select(-none, none, place >= vec4u(8u));
+  list.s7 = select(-none, none, place >= vec4u(4u));
   return list;
 }
 
@@ -47,7 +44,7 @@ fn insert(list: ptr<function, List>, best: f32, index: u32) {
   if (LIST_BLOCKS > 4u) { (*list).i3 = moved_indices((*list).i3, (*list).i2.w, (*list).s3, (*list).s2.w, best, index); (*list).s3 = moved((*list).s3, (*list).s2.w, best); }
   if (LIST_BLOCKS > 5u) { (*list).i2 = moved_indices((*list).i2, (*list).i1.w, (*list).s2, (*list).s1.w, best, index); (*list).s2 = moved((*list).s2, (*list).s1.w, best); }
   if (LIST_BLOCKS > 6u) { (*list).i1 = moved_indices((*list).i1, (*list).i0.w, (*list).s1, (*list).s0.w, best, index); (*list).s1 = moved((*list).s1, (*list).s0.w, best); }
-  if (LIST_BLOCKS > 7u) { (*list).i0 = moved_indices((*list).i0, 0u, (*list).s0, HIGHEST, best, index); (*list).s0 = moved((*list).s0, HIGHEST, best); }
+  if (LIST_BLOCKS > 7u) { (*list).i0 = moved_indices((*list).i0, 0u, (*list).s0, -WORST, best, index); (*list).s0 = moved((*list).s0, -WORST, best); }
 }
 
 // Takes in what is good enough of eight candidates, best first.

@@ -27,7 +27,7 @@ export const DEPTH = 2;
 export const HEADS = 4;
 /** Texts and steps of a language model; pairs and steps of an encoder. */
 export const LANGUAGE = { batch: 16, steps: 300, learningRate: 3e-3 };
-export const RETRIEVAL = { batch: 32, steps: 100, learningRate: 2e-3, temperature: 0.1 };
+export const RETRIEVAL = { batch: 32, steps: 200, learningRate: 2e-3, temperature: 0.1 };
 const CLIP = 1;
 /** A label that costs nothing. */
 const NONE = 0xffffffff;

@@ -8,6 +8,7 @@ import {
   type LengthRow,
   MOVED,
   NAMES,
+  plan,
   type RetrievalRow,
   SEEDS,
   type TokenizationRow,
@@ -141,7 +142,7 @@ function verdictText(rows: readonly TokenizationRow[], equal: LanguageRow['equal
         : `${name} is ${result} bytes by ${percent(Math.abs(saved))}`,
     ];
   });
-  return parts.join('; ');
+  return parts.join('; ') || 'not measured yet';
 }
 
 /** How many more tokens and bits a moved tokenizer costs than one of the text's own kind. */
@@ -164,13 +165,21 @@ function costText(rows: readonly TokenizationRow[], text: LengthRow['text']): st
   return `On ${text}, ${MOVED} learned from ${other} makes ${more(tokens(other) / tokens(text))} tokens than one learned from ${text}, and the model needs ${more(nats(other) / nats(text))} bits per byte.`;
 }
 
+/** Says so where rows are not measured yet. */
+function pendingText(rows: readonly TokenizationRow[]): string {
+  const all = plan().length;
+  return rows.length < all
+    ? `\n**Not complete: ${rows.length} of ${all} rows are measured.** The command measures the others; tables have dashes for them.\n`
+    : '';
+}
+
 /** docs/tokenization.md */
 export function page(rows: readonly TokenizationRow[]): string {
   return `# Tokenizers
 
 What does a tokenizer cost or save a small transformer? \`npm run studies -- --only tokenization\` measures it and writes this page from its numbers,
 [docs/studies/tokenization.json](studies/tokenization.json); \`--draw\` writes page and plot again without measuring. To repeat the study, delete that file.
-
+${pendingText(rows)}
 ![Bits per byte of language models and recall of encoders for each tokenizer; the tables below have the numbers.](studies/tokenization.svg)
 
 Texts are glosses of WordNet's nouns (definition, and the examples that find room) of at most ${MOST_BYTES} bytes of UTF-8, so that none is cut. Tokenizers are

@@ -6,12 +6,13 @@ import { figure } from '../../src/studies/figure.ts';
 import { generation } from '../../src/studies/generation.ts';
 import { limit } from '../../src/studies/limit.ts';
 import type { Study } from '../../src/studies/study.ts';
+import { tokenization } from '../../src/studies/tokenization.ts';
 import { wangIsola } from '../../src/studies/wang_isola.ts';
 import { close, test } from '../harness.ts';
 
 const studies: Record<string, Study<object>> = {
   'wang-isola': wangIsola,
-  ...{ limit, circle, disentanglement, generation },
+  ...{ limit, circle, disentanglement, generation, tokenization },
 };
 const folder = new URL('../../docs/studies/', import.meta.url);
 const read = (name: string) => Deno.readTextFileSync(new URL(name, folder));

@@ -24,9 +24,8 @@ export interface HardNegatives {
 const MEASURED = 256;
 
 /**
- * The hardest negatives of each row: the nearest rows of other groups, found in inverted lists (ANCE, Xiong et al. 2020, arXiv 2007.00808, Section 4: negatives
- * from an index over the whole set that is refreshed during training). Memory does not grow with N x N. Rows of one thing in other groups are
- * found as well, and foremost: negatives that are false, unless `groups` tells.
+ * The hardest negatives of each row: the nearest rows of other groups, found in inverted lists (ANCE, Xiong et al. 2020, arXiv 2007.00808,
+ * Section 4). Memory does not grow with N x N. Rows that match but are in other groups are found first: false negatives.
  *
  * @param rows f32 [N, D]
  * @param options.groups what matches, u32 [N]: labels, or a number for each pair. Default: a row matches itself alone

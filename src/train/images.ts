@@ -70,9 +70,7 @@ export interface ImageRun {
    * data. Default `views`; `npm start` and `trainer` take `drawings` where the data has partners.
    */
   pairs?: 'views' | 'drawings';
-  /**
-   * Batches of neighbours: so many of its hardest negatives may follow a sample, 1 to 32, mined before each epoch. Default: batches are random.
-   */
+  /** Batches of neighbours: see `TrainerOptions`. */
   mine?: number;
   epochs: number;
   batch: number;

@@ -53,11 +53,11 @@ export interface TrainerOptions {
    * 3 channels, scaled to the images.
    */
   views?: Augmentation;
-  /** The images of a pair of views: one image, or with `drawings` the two of a pair of `data`. Default: `drawings` where `data` has pairs, else `views`. */
+  /** View B: of the same image, or with `drawings` of its partner. Default: `drawings` where `data` has pairs. */
   pairs?: 'views' | 'drawings';
   /**
-   * Batches of neighbours: before each epoch the whole set is embedded, and in the new order so many of its hardest negatives may follow each sample, 1 to
-   * 32 and fewer than `batch`: see `hardNegatives`. Default: batches are random.
+   * Batches of neighbours: so many of a sample's hardest negatives, 1 to 32 and fewer than `batch`, may follow it. They are mined before each
+   * epoch by `hardNegatives`. Default: batches are random.
    */
   mine?: number;
   /** Passes over the data. Default 15. */

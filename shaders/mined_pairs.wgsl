@@ -5,9 +5,9 @@ struct Params { m: u32, n: u32, alpha: f32, beta: f32, lambda: f32, epsilon: f32
 @group(0) @binding(2) var<storage, read> anchor_labels: array<u32>;
 @group(0) @binding(3) var<storage, read> candidate_labels: array<u32>;
 @group(0) @binding(4) var<storage, read_write> loss: array<f32>; // [m]
-@group(0) @binding(5) var<storage, read_write> rows: array<vec4f>; // [m]: extremes, log(1 + sum) of positives and of negatives from their origins
+@group(0) @binding(5) var<storage, read_write> statistics: array<vec4f>; // [m]: extremes, log(1 + sum) of positives and of negatives from their origins
 // Gradient
-@group(0) @binding(4) var<storage, read> saved_rows: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dsimilarities: array<vec4f>;
 
@@ -58,17 +58,17 @@ fn mined_pairs_forward(group: Group, @builtin(local_invocation_index) local: u32
   let logs = log(exp(-slopes * beyond) + sum);
   let parts = select(vec2f(0.0), abs(beyond) + logs / abs(slopes), sum > vec2f(0.0));
   loss[i] = parts.x + parts.y;
-  rows[i] = vec4f(extremes, logs);
+  statistics[i] = vec4f(extremes, logs);
 }
 
 fn slope(i: u32, j: u32) -> f32 {
-  let row = saved_rows[i];
+  let m = stats[i];
   let s = similarities[i * params.n + j];
   let k = kind(i, j);
-  if (!is_mined(k, s, row.xy)) { return 0.0; }
-  let origin = origins(row.xy);
-  if (k == 1) { return -dy[i] * exp(-params.alpha * (s - origin.x) - row.z); }
-  return dy[i] * exp(params.beta * (s - origin.y) - row.w);
+  if (!is_mined(k, s, m.xy)) { return 0.0; }
+  let origin = origins(m.xy);
+  if (k == 1) { return -dy[i] * exp(-params.alpha * (s - origin.x) - m.z); }
+  return dy[i] * exp(params.beta * (s - origin.y) - m.w);
 }
 
 // ds_ij = -dy_i exp(-alpha (s - lambda)) / (1 + sum) of mined positives, dy_i exp(beta (s - lambda)) / (1 + sum) of mined negatives, else 0

@@ -12,78 +12,6 @@ struct Params { queries: u32, gallery: u32, size: u32, k: u32, chunks: u32, chun
 @group(0) @binding(3) var<storage, read_write> similarities: array<f32>;
 @group(0) @binding(4) var<storage, read_write> indices: array<u32>;
 
-// How many vec4s of a list are used: ceil(k / 4).
-override BLOCKS: u32 = 8u;
-const LOWEST = -3.4028234e38;
-const HIGHEST = 3.4028234e38;
-
-// The k best so far in the last k of 32 places, best first; what is before them is never moved. Every place is named,
-// and no loop runs over them: an indexed array would leave the registers, and lavapipe stops an invocation's loops
-// after 65,535 rounds in all.
-struct List {
-  s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f, s4: vec4f, s5: vec4f, s6: vec4f, s7: vec4f,
-  i0: vec4u, i1: vec4u, i2: vec4u, i3: vec4u, i4: vec4u, i5: vec4u, i6: vec4u, i7: vec4u,
-}
-
-fn start4(place: u32) -> vec4f {
-  return select(vec4f(HIGHEST), vec4f(LOWEST), vec4u(place) + vec4u(0u, 1u, 2u, 3u) >= vec4u(32u - params.k));
-}
-
-fn start() -> List {
-  var list: List;
-  list.s0 = start4(0u);
-  list.s1 = start4(4u);
-  list.s2 = start4(8u);
-  list.s3 = start4(12u);
-  list.s4 = start4(16u);
-  list.s5 = start4(20u);
-  list.s6 = start4(24u);
-  list.s7 = start4(28u);
-  return list;
-}
-
-// What four places hold after `best` came in, given the one before them: it, or their neighbour, or what they held.
-fn moved(block: vec4f, before: f32, best: f32) -> vec4f {
-  let left = vec4f(before, block.xyz);
-  return select(block, select(vec4f(best), left, left < vec4f(best)), block < vec4f(best));
-}
-fn moved_indices(held: vec4u, first: u32, block: vec4f, before: f32, best: f32, index: u32) -> vec4u {
-  let left = vec4u(first, held.xyz);
-  return select(held, select(vec4u(index), left, vec4f(before, block.xyz) < vec4f(best)), block < vec4f(best));
-}
-
-fn insert(list: ptr<function, List>, best: f32, index: u32) {
-  (*list).i7 = moved_indices((*list).i7, (*list).i6.w, (*list).s7, (*list).s6.w, best, index); (*list).s7 = moved((*list).s7, (*list).s6.w, best);
-  if (BLOCKS > 1u) { (*list).i6 = moved_indices((*list).i6, (*list).i5.w, (*list).s6, (*list).s5.w, best, index); (*list).s6 = moved((*list).s6, (*list).s5.w, best); }
-  if (BLOCKS > 2u) { (*list).i5 = moved_indices((*list).i5, (*list).i4.w, (*list).s5, (*list).s4.w, best, index); (*list).s5 = moved((*list).s5, (*list).s4.w, best); }
-  if (BLOCKS > 3u) { (*list).i4 = moved_indices((*list).i4, (*list).i3.w, (*list).s4, (*list).s3.w, best, index); (*list).s4 = moved((*list).s4, (*list).s3.w, best); }
-  if (BLOCKS > 4u) { (*list).i3 = moved_indices((*list).i3, (*list).i2.w, (*list).s3, (*list).s2.w, best, index); (*list).s3 = moved((*list).s3, (*list).s2.w, best); }
-  if (BLOCKS > 5u) { (*list).i2 = moved_indices((*list).i2, (*list).i1.w, (*list).s2, (*list).s1.w, best, index); (*list).s2 = moved((*list).s2, (*list).s1.w, best); }
-  if (BLOCKS > 6u) { (*list).i1 = moved_indices((*list).i1, (*list).i0.w, (*list).s1, (*list).s0.w, best, index); (*list).s1 = moved((*list).s1, (*list).s0.w, best); }
-  if (BLOCKS > 7u) { (*list).i0 = moved_indices((*list).i0, 0u, (*list).s0, HIGHEST, best, index); (*list).s0 = moved((*list).s0, HIGHEST, best); }
-}
-
-// Takes in what is good enough of eight candidates, best first.
-fn offer(list: ptr<function, List>, first: vec4f, second: vec4f, n: u32) {
-  var a = first;
-  var b = second;
-  loop {
-    let c = max(a, b);
-    let best = max(max(c.x, c.y), max(c.z, c.w));
-    if (!(best > (*list).s7.w)) { break; }
-    var at = select(7u, 6u, b.z == best);
-    at = select(at, 5u, b.y == best);
-    at = select(at, 4u, b.x == best);
-    at = select(at, 3u, a.w == best);
-    at = select(at, 2u, a.z == best);
-    at = select(at, 1u, a.y == best);
-    at = select(at, 0u, a.x == best);
-    insert(list, best, n + at);
-    a = select(a, vec4f(LOWEST), vec4u(at) == vec4u(0u, 1u, 2u, 3u));
-    b = select(b, vec4f(LOWEST), vec4u(at) == vec4u(4u, 5u, 6u, 7u));
-  }
-}
-
 fn put4(row: u32, place: u32, s: vec4f, i: vec4u) {
   let at = row * params.k + place - (32u - params.k);
   if (place + 0u >= 32u - params.k) { similarities[at] = s.x; indices[at] = i.x; }
@@ -93,13 +21,13 @@ fn put4(row: u32, place: u32, s: vec4f, i: vec4u) {
 }
 
 fn put(list: ptr<function, List>, row: u32) {
-  if (BLOCKS > 7u) { put4(row, 0u, (*list).s0, (*list).i0); }
-  if (BLOCKS > 6u) { put4(row, 4u, (*list).s1, (*list).i1); }
-  if (BLOCKS > 5u) { put4(row, 8u, (*list).s2, (*list).i2); }
-  if (BLOCKS > 4u) { put4(row, 12u, (*list).s3, (*list).i3); }
-  if (BLOCKS > 3u) { put4(row, 16u, (*list).s4, (*list).i4); }
-  if (BLOCKS > 2u) { put4(row, 20u, (*list).s5, (*list).i5); }
-  if (BLOCKS > 1u) { put4(row, 24u, (*list).s6, (*list).i6); }
+  if (LIST_BLOCKS > 7u) { put4(row, 0u, (*list).s0, (*list).i0); }
+  if (LIST_BLOCKS > 6u) { put4(row, 4u, (*list).s1, (*list).i1); }
+  if (LIST_BLOCKS > 5u) { put4(row, 8u, (*list).s2, (*list).i2); }
+  if (LIST_BLOCKS > 4u) { put4(row, 12u, (*list).s3, (*list).i3); }
+  if (LIST_BLOCKS > 3u) { put4(row, 16u, (*list).s4, (*list).i4); }
+  if (LIST_BLOCKS > 2u) { put4(row, 20u, (*list).s5, (*list).i5); }
+  if (LIST_BLOCKS > 1u) { put4(row, 24u, (*list).s6, (*list).i6); }
   put4(row, 28u, (*list).s7, (*list).i7);
 }
 
@@ -115,7 +43,7 @@ fn top_k_chunk(group: Group, @builtin(local_invocation_index) local: u32) {
   let size = params.size / 4u;
   let at = min(vec4u(q) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * size;
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(); var list1 = start(); var list2 = start(); var list3 = start();
+  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
   for (var n = chunk * params.chunk; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let rows = min(near, vec4u(end - 1u)) * size;
@@ -137,7 +65,7 @@ fn top_k_chunk(group: Group, @builtin(local_invocation_index) local: u32) {
     }
     let real = near < vec4u(end);
     let real_too = near + vec4u(4u) < vec4u(end);
-    let none = vec4f(LOWEST);
+    let none = vec4f(WORST);
     offer(&list0, select(none, low0, real), select(none, high0, real_too), n);
     offer(&list1, select(none, low1, real), select(none, high1, real_too), n);
     offer(&list2, select(none, low2, real), select(none, high2, real_too), n);
@@ -162,7 +90,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
   let size = params.size;
   let at = min(vec4u(q) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * size;
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(); var list1 = start(); var list2 = start(); var list3 = start();
+  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
   for (var n = chunk * params.chunk; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let rows = min(near, vec4u(end - 1u)) * size;
@@ -178,7 +106,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
     }
     let real = near < vec4u(end);
     let real_too = near + vec4u(4u) < vec4u(end);
-    let none = vec4f(LOWEST);
+    let none = vec4f(WORST);
     offer(&list0, select(none, low0, real), select(none, high0, real_too), n);
     offer(&list1, select(none, low1, real), select(none, high1, real_too), n);
     offer(&list2, select(none, low2, real), select(none, high2, real_too), n);
@@ -196,7 +124,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
 fn top_k_merge(group: Group, @builtin(local_invocation_index) local: u32) {
   let query = linear_index(group, local, 64u);
   if (query >= params.queries) { return; }
-  var list = start();
+  var list = start(params.k);
   for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) {
     let head = (chunk * params.queries + query) * params.k;
     for (var j = 0u; j < params.k; j++) {

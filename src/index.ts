@@ -98,6 +98,7 @@ export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/s
 export { timestepEmbedding } from './ops/timestep_embedding.ts';
 export { upsample } from './ops/upsample.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
+export { sort } from './ops/sort.ts';
 export { straightThrough } from './ops/straight_through.ts';
 export { tokenOrder } from './ops/token_order.ts';
 export { putTokens, takeTokens } from './ops/tokens.ts';

@@ -12,9 +12,9 @@ const OTHERS = new Set(
     'openDevice augment scaledTo fileChoices batchesPerEpoch batchLabels cleanBatch dataset pixelStatistics checkLabels fromArrays ' +
     'fromImageData loadIdx parseEmoji parseImages parseLabels parseSynsets npyLabels npyRows parseNpy decodeSafetensors encodeSafetensors loadVariables ' +
     'saveVariables quarterTurns throwShapeError adjustedRandIndex normalizedMutualInformation collapseAlarm describeCollapse alignment analogyAccuracy ' +
-    'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hubness invariance kMeans knnAccuracy knnPredict ' +
+    'anisotropy linearCka effectiveRank spectrumOf embed equivariance evaluate hardNegatives hubness invariance invertedLists kMeans knnAccuracy knnPredict ' +
     'lidar linearProbe effectiveRankOf liveMetrics participationRatioOf onlineAccuracies onlineMetrics accuracyOf classAccuracies ' +
-    'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum'
+    'worstClass shiftAccuracies similarityHistogram participationRatio spectrum spectrumSlope embeddingStd uniformity uniformityOptimum wassersteinUniformity'
   ).split(' '),
 );
 

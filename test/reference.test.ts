@@ -16,6 +16,7 @@ const y = random([4, 5], 2);
 const image = random([2, 6, 5, 3]);
 const zA = random([6, 4], 3);
 const zB = random([6, 4], 4);
+const views = values([3, 5, 4], random([3, 5, 4]).data);
 const gamma = random([5], 5);
 const beta = random([5], 6);
 const labels = [0, 1, 0, 2, 1, 0];
@@ -108,6 +109,7 @@ const rows: Row[] = [
   ['keepLargest', (a) => ref.keepLargest(a, 2), x],
   ['takeTokens', (a) => ref.takeTokens(a, [3, 0, 3, 1, 2, 4]), random([2, 4, 3])],
   ['putTokens', (a) => ref.putTokens(a, [3, 0, 3, 1, 2, 4], 4), random([2, 3, 2])],
+  ...[0, 1, 2].map((axis): Row => [`sort axis ${axis}`, (a) => ref.sort(a, axis), random([3, 4, 5])]),
   ['gatherRows', (a) => ref.gatherRows(a, [3, 0, 3]), x],
   ['pairwiseLse', (a, b) => ref.pairwiseLse(a, b, { scale: 3 }), zA, random([9, 4])],
   ['pairwiseLse excludeSelf', (a) => ref.pairwiseLse(a, a, { scale: 3, excludeSelf: true }), zA],
@@ -123,12 +125,15 @@ const rows: Row[] = [
   ['alignment', (a, b) => ref.alignment(a, b), zA, zB],
   ['alignment alpha', (a, b) => ref.alignment(a, b, 1), zA, zB],
   ['uniformity', (a) => ref.uniformity(a), zA],
+  ['studentContrast', (a) => ref.studentContrast(a, 1.5, 2), zA],
   ['cos', ref.cos, x],
   ['sin', ref.sin, x],
   ['characteristic', (a) => ref.characteristic(a, { knots: 4, step: 0.3 }), random([2, 3, 4])],
   ['timestepEmbedding', (a) => ref.timestepEmbedding(a, { width: 7, maxPeriod: 100 }), random([6])],
   ['whiten', (a) => ref.whiten(a), random([9, 4])],
   ['wMse', ref.wMse, random([9, 4]), random([9, 4], 2)],
+  // What divides has no gradient: it is held still.
+  ['visReg', (a, b) => ref.visReg(a, b, 0.3, views), views, random([6, 4], 2)],
   ['leJepa', (a, b) => ref.leJepa(a, b, 0.3), random([3, 5, 4]), random([6, 4], 2)],
   ['nce', (a, b, c, d) => ref.nce([a, b], [c, d], 3), beta, gamma, random([7], 8), random([7], 9)],
   ['alignUniform', (a, b) => ref.alignUniform(a, b, { alignWeight: 3, t: 3 }), zA, zB],

@@ -138,7 +138,7 @@ function pages(names) {
   const decoding = 'conv_transpose2d|dropout|group_norm|timestep_embedding|upsample';
   const tokens = 'attention|embedding|tokens|token_order|top_tokens|straight_through';
   const special = namesFrom(
-    `ops/(?:top_k|keep_largest|characteristic|triplets|mined_pairs|${decoding}|${tokens})`,
+    `ops/(?:top_k|keep_largest|sort|characteristic|triplets|mined_pairs|${decoding}|${tokens})`,
   );
   const others = new Set([...special, ...namesFrom('train/'), 'mixed', 'fileChoices']);
   const core = names[''].filter((name) => !others.has(name));
@@ -152,6 +152,7 @@ function pages(names) {
   const ofData = new Set([
     ...['evaluationMetrics', 'embed', 'embedSlabs', 'evaluate', 'layerCurve', 'SHIFTS', 'shiftAccuracies'],
     ...['compileWatch', 'curves', 'formatMetric', 'formatNumber', 'principalAxes'],
+    ...['hardNegatives', 'invertedLists'],
   ]);
   const metrics = names.metrics.filter((name) => !ofData.has(name));
   return {

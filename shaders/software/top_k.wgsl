@@ -14,7 +14,7 @@ fn four_of_gallery(row: u32, d: u32) -> mat4x4f {
 
 // Takes in what is good enough of the sixteen candidates n... before `end`, best first.
 fn offer16(list: ptr<function, List>, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f, n: u32, end: u32) {
-  let none = vec4f(LOWEST);
+  let none = vec4f(WORST);
   let place = vec4u(0u, 1u, 2u, 3u);
   let real = vec4u(end - n);
   var a = select(none, s0, place < real);
@@ -48,8 +48,8 @@ fn top_k_chunk_8x16(group: Group, @builtin(local_invocation_index) local: u32) {
   if (chunk >= params.chunks) { return; }
   let q = 8u * (i % blocks);
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(); var list1 = start(); var list2 = start(); var list3 = start();
-  var list4 = start(); var list5 = start(); var list6 = start(); var list7 = start();
+  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
+  var list4 = start(params.k); var list5 = start(params.k); var list6 = start(params.k); var list7 = start(params.k);
   for (var n = chunk * params.chunk; n < end; n += 16u) {
     var s00 = mat4x4f(); var s01 = mat4x4f(); var s02 = mat4x4f(); var s03 = mat4x4f();
     var s10 = mat4x4f(); var s11 = mat4x4f(); var s12 = mat4x4f(); var s13 = mat4x4f();

@@ -2,7 +2,7 @@
 import { allMethods, unetEncoder } from '../methods/index.ts';
 import type { Sets } from './files.ts';
 import { dashed, type ImageOptions, parse, type RunOptions } from './options.ts';
-import { defaultViews } from './views.ts';
+import { pairingOf } from './views.ts';
 
 /** The data of a run, as report.json has it. */
 export interface DataFacts {
@@ -48,7 +48,7 @@ export function aboutRun(
   return {
     title: `${allMethods[options.method].title} on ${name}`,
     date: date.toISOString(),
-    command: commandOf(options, channels),
+    command: commandOf(options, train),
     data: {
       ...{ name, train: train.count, test: test.count, height, width, channels },
       ...(occurring.size > 0 && { classes: occurring.size }),
@@ -63,13 +63,18 @@ const quoted = (word: string) =>
 
 /**
  * The command line of a run: its method, and each option that is not the default.
- * @param channels of its images, on which the default of `--views` depends; without it views are always named
+ * @param images those of the run, on which the defaults of `--pairs` and `--views` depend; without them both are always named
  */
-export function commandOf(options: RunOptions, channels?: number): string {
+export function commandOf(options: RunOptions, images?: Parameters<typeof pairingOf>[1]): string {
   const texts = 'tokenizer' in options ? ['--data', options.data] : [];
   const { options: known } = parse(['--method', options.method, ...texts]);
-  const usual = { ...known, ...(texts.length && { data: undefined }) };
-  const defaults = { ...usual, ...(channels !== undefined && { views: defaultViews(channels) }) };
+  const { pairs } = options as Partial<ImageOptions>;
+  // The default views depend on the pairs that were asked for.
+  const defaults = {
+    ...known,
+    ...(texts.length && { data: undefined }),
+    ...(images && { pairs: pairingOf({}, images).pairs, views: pairingOf({ pairs }, images).views }),
+  };
   const words: string[] = [];
   const add = (name: string, value: unknown, usual: unknown) => {
     if (value === undefined || value === null || JSON.stringify(value) === JSON.stringify(usual)) return;

@@ -49,7 +49,7 @@ import { renderReport } from './report_html.ts';
 import { type MetricSet, metricTable, type ReportedMetrics } from './table.ts';
 import { print } from './terminal.ts';
 import { verdict, withPoint } from './verdict.ts';
-import { defaultViews, viewsFor } from './views.ts';
+import { pairingOf, viewsFor } from './views.ts';
 
 type Done = Finished<ImageMetrics, ReturnType<typeof imageTask>>;
 
@@ -58,29 +58,34 @@ const UNMEASURED: ReportedMetrics = {};
 
 /** The training run that options ask for. @throws InputError for views and pairs that the images cannot have */
 export function imageRunOf(options: ImageOptions, data: Sets): ImageRun {
-  const { method, precision, views, viewNoise, matryoshka, pairs } = options;
+  const { method, precision, viewNoise, matryoshka, mine } = options;
   const { channels } = data.train;
+  const { pairs, views } = pairingOf(options, data.train);
   if (pairs === 'drawings' && !data.train.partners)
     throw new InputError('--pairs: drawings is for images in pairs: give --data emoji');
+  const others = Math.min(options.batch - 1, data.train.count - 2);
+  if (mine !== undefined && mine > others)
+    throw new InputError(`--mine: expected at most ${others} for batches of ${options.batch}, got ${mine}`);
   const { hyperparameters, epochs, batch, learningRate, seed } = options;
   // The defaults stand in where the method does not use them: every run is built with an encoder and a projector.
   const { encoder = 'cnn', embedding = 64 } = options;
   return {
     method: allMethods[method] as ImageMethod,
-    ...{ hyperparameters, embedding, matryoshka, epochs, batch, learningRate, seed, viewNoise, pairs },
+    ...{ hyperparameters, embedding, matryoshka, epochs, batch, learningRate, seed, viewNoise, pairs, mine },
     ...{ data: data.train, validation: data.test, encoder: encoders[encoder] },
-    views: scaledTo(data.train, viewsFor(views ?? defaultViews(channels), channels)),
+    views: scaledTo(data.train, viewsFor(views, channels)),
     ...(precision === 'mixed' && { precision: mixed }),
   };
 }
 
-/** Options for options.json: views by name, files by absolute paths. */
+/** Options for options.json: pairs and views by name, files by absolute paths. */
 function completed(options: ImageOptions, { train }: RunData): ImageOptions {
   const paths = (pair: [string, string]): [string, string] => [resolve(pair[0]), resolve(pair[1])];
-  const { method, views = defaultViews(train.channels), data, test } = options;
+  const { method, data, test } = options;
+  const { pairs, views } = pairingOf(options, train);
   return {
     ...options,
-    ...(!unusedOf(allMethods[method]).includes('views') && { views }),
+    ...(!unusedOf(allMethods[method]).includes('views') && { views, ...(train.partners && { pairs }) }),
     ...{ data: Array.isArray(data) ? paths(data) : data, test: test && paths(test) },
   };
 }

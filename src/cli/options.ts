@@ -13,6 +13,7 @@ import { InputError } from '../gpu/errors.ts';
 import { allMethods } from '../methods/index.ts';
 import { defaultsOf, type Hyperparameters, isPair, type Method, type Unused } from '../methods/method.ts';
 import { encoders } from '../train/encoders.ts';
+import { MOST_MINED } from '../train/hard_batches.ts';
 import { readArguments } from './arguments.ts';
 import { defaultViews, VIEWS } from './views.ts';
 
@@ -55,8 +56,10 @@ export interface ImageOptions extends CommonOptions {
   viewNoise?: number;
   /** `mixed` stores activations as f16. */
   precision: 'f32' | 'mixed';
-  /** How pairs of views are made: of one image, or of its two drawings. Absent: the method does not use them. */
+  /** How pairs of views are made: of one image, or of its two drawings. Absent: depends on the images, or the method does not use them. */
   pairs?: (typeof PAIRS)[number];
+  /** Hardest negatives that may follow a sample in its batch. Absent: batches are random. */
+  mine?: number;
   /** An IDX pair, images and labels, or images that are drawn or come with the project; null: its Fashion-MNIST. */
   data: [images: string, labels: string] | NamedData | null;
   test: [images: string, labels: string] | null;
@@ -281,7 +284,8 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           [...VIEWS.keys()],
           [
             `how the two views of an image are drawn: ${[...VIEWS.keys()].join(', ')}`,
-            `(default: ${defaultViews(1)}; ${defaultViews(3)} for colour images)`,
+            `(default: ${defaultViews(1)}; ${defaultViews(3)} for colour images;`,
+            `${defaultViews(3, 'drawings')} for --pairs drawings)`,
           ],
         ),
         viewNoise: number({ least: 0, most: 1e6 }, [
@@ -290,7 +294,11 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
         ]),
         pairs: choice(PAIRS, [
           'views: of one image, or drawings: of the two drawings of an emoji',
-          '(default views)',
+          '(default: drawings for --data emoji, else views)',
+        ]),
+        mine: number(count(1, MOST_MINED), [
+          'batches of neighbours: N of its hardest negatives may follow an',
+          'image, found anew before each epoch (default: random batches)',
         ]),
         precision: choice(
           ['f32', 'mixed'],
@@ -368,7 +376,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
     },
     text: {
       what: 'trains on texts: see --data',
-      learningRate: 1e-3,
+      learningRate: 2e-3,
       options: {
         data: texts([
           'glosses, 12,000 definitions of nouns from WordNet, or FILE.txt, whose',
@@ -376,7 +384,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
         ]),
         tokenizer: choice(TOKENIZERS, [`what tokens are: ${TOKENIZERS.join(', ')} (default bpe)`], 'bpe'),
         vocabulary: number(count(6, 65_536), ['the most tokens there are (default 2048)'], 2048),
-        length: number(count(1, 1024), ['the most tokens of a text (default 32)'], 32),
+        length: number(count(1, 1024), ['the most tokens of a text (default 24)'], 24),
         dropout: number({ least: 0, most: 0.9 }, ['of the encoder, in training (default 0.1)'], 0.1),
         pairs: choice(
           TEXT_PAIRS,
@@ -387,7 +395,7 @@ const KINDS: Record<Method['data'], { what: string; learningRate: number; option
           'dropout',
         ),
         embedding: number(count(2, 65_536), ['dimension of the embedding z (default 64)'], 64),
-        epochs: number(count(1), ['passes over the texts (default 15)'], 15),
+        epochs: number(count(1), ['passes over the texts (default 8)'], 8),
         batch: number(count(2), ['texts in a step (default 256)'], 256),
       },
     },
@@ -402,18 +410,19 @@ export function unusedOf(method: Method): readonly string[] {
   if (method.data === 'text') return ['pairs', 'embedding'];
   if (method.data !== 'images') return [];
   const { unused = [] } = method;
-  const pairs = (unused as readonly string[]).includes('views') ? ['pairs'] : [];
+  const pairs = (unused as readonly string[]).includes('views') ? ['pairs', 'mine'] : [];
   return [...unused, ...pairs, ...(isPair(method) ? [] : ['matryoshka'])];
 }
 
 /** Why a method does not use an option of images. */
-const UNUSED: Record<Unused | 'matryoshka' | 'pairs', string> = {
+const UNUSED: Record<Unused | 'matryoshka' | 'pairs' | 'mine', string> = {
   encoder: 'trains a network of its own',
   embedding: 'has no embedding of that size',
   views: 'does not train on such views',
   viewNoise: 'does not train on such views',
   matryoshka: 'trains more than a loss of two views',
   pairs: 'does not train on such views',
+  mine: 'does not train on such views',
 };
 
 /** The options of the runs of a method on a kind of data, with its defaults; those of images are not for texts. */

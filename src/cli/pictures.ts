@@ -2,6 +2,7 @@ import { meanSimple, sampleStandardDeviation } from 'simple-statistics';
 import type { Dataset } from '../data/dataset.ts';
 import type { Images as Pixels } from '../data/idx.ts';
 import type { Device } from '../gpu/device.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import { freeRows, picked, rowsAt, spacedRows } from '../metrics/compute.ts';
 import { embedSlabs } from '../metrics/embed.ts';
 import { knnNeighbours } from '../metrics/knn.ts';
@@ -34,11 +35,12 @@ export interface Pictures extends Pick<RunReport, 'map' | 'gallery' | 'neighbour
   failures: string[];
 }
 
-/** Unit rows [count, d] of the images in the pictures. */
+/** Unit rows [count, d] of the images in the pictures, and z of the test images, [count, 2], where it has two numbers. */
 interface Encoded {
   d: number;
   test: Float32Array;
   train: Float32Array;
+  z?: Float32Array;
 }
 
 export interface PictureOptions {
@@ -90,12 +92,13 @@ export async function pictures(
     const encoded = await attempt(encoderNames[name], source);
     if (!encoded) continue;
     stage(0.2);
-    const { d, test, train } = encoded;
+    const { d, test, train, z } = encoded;
     found[name] = await attempt(`neighbours by ${encoderNames[name]}`, async () => {
       const rows = (data: Float32Array) => ({ data, shape: [data.length / d, d] });
       return (await nearest('neighbours', device, rows(test), rows(train), { k })).indices;
     });
     stage(0.5);
+    if (z && name === 'trained') layouts.push({ encoder: name, kind: 'embedding', ...pointsOf(z, mapped) });
     const rows = picked(test, d, mapped);
     const map = await attempt(`map of ${encoderNames[name]}`, () => neighbourMap(rows, mapped.length, d));
     if (map) layouts.push({ encoder: name, kind: 'neighbours', ...map });
@@ -135,6 +138,7 @@ function sourcesOf(
     d: shown.widths.h,
     test: await encode(device, data.test, shown, queries),
     train: await encode(device, data.train, shown, gallery),
+    ...(shown.widths.z === 2 && { z: await read(device, data.test, (x) => represent(shown, x).z!, queries) }),
   });
   return {
     raw: () => ({
@@ -160,18 +164,28 @@ function sourcesOf(
 const countedOf = (labels: ArrayLike<number> | undefined, gallery: Uint32Array): number =>
   labels ? knnNeighbours(Array.from(gallery, (i) => labels[i])) : Math.min(UNLABELLED, gallery.length);
 
+/** The points [n, 2] of some rows. */
+const pointsOf = (z: Float32Array, rows: Uint32Array) => ({
+  x: Array.from(rows, (i) => z[2 * i]),
+  y: Array.from(rows, (i) => z[2 * i + 1]),
+});
+
 /** h of some samples at unit length. */
-async function encode(
+const encode = async (device: Device, set: Dataset, model: ImageModel, which: Uint32Array) =>
+  unit(await read(device, set, (x) => represent(model, x).h, which), model.widths.h);
+
+/** What a function of images makes of some samples. */
+async function read(
   device: Device,
   set: Dataset,
-  model: ImageModel,
+  forward: (x: Tensor) => Tensor,
   which: Uint32Array,
 ): Promise<Float32Array> {
-  const { h } = await embedSlabs(device, set, (x) => ({ h: represent(model, x).h }));
+  const { y } = await embedSlabs(device, set, (x) => ({ y: forward(x) }));
   try {
-    return unit((await rowsAt('pictures', device, h, which)).data, h.shape[1]);
+    return (await rowsAt('pictures', device, y, which)).data;
   } finally {
-    freeRows(device, [h]);
+    freeRows(device, [y]);
   }
 }
 

@@ -61,8 +61,8 @@ export type LoggedStep = { step: number } & { [K in CurveKey]?: number | null } 
 /** Test images on a plane: image i at (x[i], y[i]), by its representation in some encoder. */
 export interface MapLayout {
   encoder: Column;
-  /** Near images are near (t-SNE), or the plane of largest variance. */
-  kind: 'neighbours' | 'plane';
+  /** Near images are near (t-SNE), the plane of largest variance, or the two numbers of z. */
+  kind: 'neighbours' | 'plane' | 'embedding';
   x: ArrayLike<number>;
   y: ArrayLike<number>;
 }

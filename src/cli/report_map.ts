@@ -6,8 +6,8 @@ import type { MapLayout, RunReport } from './report.ts';
 import { short } from './report_curves.ts';
 import { encoderNames } from './table.ts';
 
-const layoutName = ({ encoder, kind }: MapLayout) =>
-  kind === 'plane' ? `${encoderNames[encoder]}, principal plane` : encoderNames[encoder];
+const LAYOUTS = { neighbours: '', plane: ', principal plane', embedding: ', z itself' };
+const layoutName = ({ encoder, kind }: MapLayout) => `${encoderNames[encoder]}${LAYOUTS[kind]}`;
 
 /** A polygon of n corners, or a star whose inner corners have a smaller radius. */
 function polygon(n: number, turn = 0, inner = 1): string {
@@ -90,6 +90,10 @@ ${tableOf(
 
 function mapWords(layouts: MapLayout[], thing: string): string {
   const words: string[] = [];
+  if (layouts.some(({ kind }) => kind === 'embedding'))
+    words.push(
+      'The embedding z has two numbers, and the map of z itself shows them as they are: the encoder drew it, and gives a new image its place on it.',
+    );
   if (layouts.some(({ kind }) => kind === 'neighbours'))
     words.push(
       `A map of neighbours (t-SNE) places ${thing}s next to each other if their representations h${thing === 'image' ? ' (or raw pixels)' : ''} are similar: classes that form separate islands are separable without labels. The sizes of islands and the distances between them mean nothing.`,

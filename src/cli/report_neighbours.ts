@@ -76,9 +76,9 @@ export function textNeighbourSection(found: TextNeighbours | undefined): Section
     html`${query !== undefined && query !== one.label && html`<b class="cross" aria-hidden="true">✕</b> `}${one.text}${one.label && html` <small>${one.label}</small>`}`;
   const rows = lines.map(
     (line) =>
-      html`<tr><th scope="row">${shown(line)}</th>${columns.map((column) => html`<td><ol>${(line.nearest[column] ?? []).map((one) => html`<li>${shown(one, line.label)}</li>`)}</ol></td>`)}</tr>\n`,
+      html`<tr><th scope="row" class="near-text">${shown(line)}</th>${columns.map((column) => html`<td class="near-text"><ol>${(line.nearest[column] ?? []).map((one) => html`<li>${shown(one, line.label)}</li>`)}</ol></td>`)}</tr>\n`,
   );
-  const body = html`<figure><div class="scroll" tabindex="0" role="group" aria-label="Nearest texts"><table class="texts"><thead><tr><th scope="col">test text</th>${columns.map((column) => html`<th scope="col" class="${column}">nearest by ${encoderNames[column]}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>
+  const body = html`<figure><div class="scroll" tabindex="0" role="group" aria-label="Nearest texts"><table><thead><tr><th scope="col">test text</th>${columns.map((column) => html`<th scope="col" class="${column}">nearest by ${encoderNames[column]}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>
 <figcaption>A few of the test texts, the first of each class, each with the training texts nearest to it; <b class="cross">✕</b> marks one of another class. So few texts say little about an encoder; the table of metrics is of all of them.</figcaption></figure>`;
   return { id: 'texts', title: 'Nearest texts', body };
 }

@@ -53,6 +53,7 @@ const optionNames: Record<string, string> = {
   learningRate: 'learning rate',
   views: 'training views',
   viewNoise: 'noise of training views',
+  mine: 'hard negatives that follow an image',
   precision: 'precision',
   tune: 'kernel tuning, ms',
   data: 'data',

@@ -13,7 +13,7 @@ import { readVariable } from '../runtime/variables.ts';
 import { geometricMedian } from '../train/geometric_median.ts';
 import { type RowsMetrics, type RowsRun, rowSteps, rowsTask } from '../train/rows.ts';
 import { readRegular, reason } from './files.ts';
-import type { Job } from './job.ts';
+import type { Job, Site } from './job.ts';
 import { checkPlan } from './needs.ts';
 import type { RowsOptions } from './options.ts';
 import {
@@ -82,35 +82,38 @@ export async function rowsJob(asked: RowsOptions): Promise<Job<RowsMetrics, Retu
     async save({ folder, device }, { task: { model } }) {
       folder.write('sae.safetensors', await save(device(), model));
     },
-    async report({ folder, device, progress }, { task: { model }, metrics }, seconds) {
-      const findings = await sparseFindings(
-        device(),
-        model,
-        { rows: run, values: rows, images },
-        (stage, fraction) => progress.stage(stage, fraction),
+    async report(site, { task: { model }, metrics }, seconds) {
+      const sources = { rows: run, values: rows, images };
+      const findings = await sparseFindings(site.device(), model, sources, (stage, fraction) =>
+        site.progress.stage(stage, fraction),
       );
       const { numbers, latents, uses } = findings;
-      const similarity = compared && (await similarityOf(device(), model, uses, compared));
+      const similarity = compared && (await similarityOf(site.device(), model, uses, compared));
       const report: SparseReport = {
         ...{ method, on: options.on, seed, steps, seconds: Number(seconds.toFixed(1)) },
-        ...{ adapter: device().adapter, loss: metrics.at(-1)!.loss, ...numbers },
+        ...{ adapter: site.device().adapter, loss: metrics.at(-1)!.loss, ...numbers },
         ...(similarity && { mmcs: similarity }),
         ...{ options: { ...options }, verdict: '' },
       };
       report.verdict = verdictOf(report);
-      folder.write('sae.safetensors', await save(device(), model, { ...numbers }));
-      folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
-      progress.end();
-      print(`\n${report.verdict}\n\nTrained in ${seconds.toFixed(0)} s.`);
-      try {
-        folder.write('report.html', renderSparsePage(report, metrics, latents, images));
-        print(` Look at ${folder.path}/report.html\n`);
-      } catch (error) {
-        print(` The numbers are in ${folder.path}; report.html could not be written: ${reason(error)}\n`);
-      }
+      site.folder.write('sae.safetensors', await save(site.device(), model, { ...numbers }));
+      writeReport(site, report, () => renderSparsePage(report, metrics, latents, images));
       return 0;
     },
   };
+}
+
+/** Writes the report and its page, and prints what it says. */
+function writeReport({ folder, progress }: Site, report: SparseReport, page: () => string): void {
+  folder.write('report.json', `${JSON.stringify(report, null, 2)}\n`);
+  progress.end();
+  print(`\n${report.verdict}\n\nTrained in ${report.seconds.toFixed(0)} s.`);
+  try {
+    folder.write('report.html', page());
+    print(` Look at ${folder.path}/report.html\n`);
+  } catch (error) {
+    print(` The numbers are in ${folder.path}; report.html could not be written: ${reason(error)}\n`);
+  }
 }
 
 /** W_d among the parameters. */

@@ -21,7 +21,7 @@ export interface TextRunData {
 const TEST_SHARE = 6;
 const LEAST_TEST = 2;
 
-/** The lines of a file of text that are not blank, without white space at their ends. @throws InputError that names the file */
+/** The lines of a file of text, without white space at their ends. @throws InputError that names the file */
 export function linesOfFile(path: string): string[] {
   let text: string;
   try {
@@ -30,16 +30,15 @@ export function linesOfFile(path: string): string[] {
     if (error instanceof InputError) throw error;
     throw new InputError(`${path}: expected text in UTF-8`);
   }
-  return text
-    .split(/\r\n|[\n\r]/)
-    .map((line) => line.trim())
-    .filter(Boolean);
+  const lines = text.split(/\r\n|[\n\r]/).map((line) => line.trim());
+  // A file ends with the end of its last line.
+  return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
 
 /** Reads the texts of a run. @throws InputError in one line that names the option or the file */
 export async function readTexts(data: string): Promise<TextRunData> {
   if (data === 'glosses') return glossTexts(await parseSynsets(readRegular(GLOSSES), 'nouns.tsv.gz'));
-  const all = linesOfFile(data);
+  const all = linesOfFile(data).filter(Boolean);
   const testing = Math.floor(all.length / TEST_SHARE);
   if (testing < LEAST_TEST)
     throw new InputError(

@@ -1,5 +1,5 @@
 // What a run on texts is measured by: bags of words and the encoder before and after training, by the metrics of images that apply.
-import type { TextSet } from '../data/texts.ts';
+import { idsOf, type TextSet } from '../data/texts.ts';
 import type { Device } from '../gpu/device.ts';
 import { initialOf } from '../graph/tensor.ts';
 import { neighboursOf } from '../metrics/knn.ts';
@@ -37,12 +37,6 @@ export interface Represented {
 }
 
 type Sets = { train: TextSet; test: TextSet };
-
-/** The ids of the texts of a set, without those that belong to them. */
-const idsOf = ({ ids, count, length }: TextSet) => ({
-  ids: (initialOf(ids) as Uint32Array).subarray(0, count * length),
-  shape: [count, length] as const,
-});
 
 /** h of training and test texts; with z also that of two views of the test texts. */
 export async function representedBy(

@@ -16,7 +16,7 @@ import {
 /** The accuracies that a verdict compares: those on the representation h, which is what users keep. */
 const compared = metricRows.filter(({ phrase }) => phrase !== undefined);
 /** The accuracies that a verdict always gives in numbers. */
-const NAMED: readonly MetricKey[] = ['augKnn', 'knn', 'linearProbe1000'];
+const NAMED: readonly MetricKey[] = ['pairRecall', 'augKnn', 'knn', 'linearProbe1000'];
 
 /** So many further accuracies that are worse are given in numbers. */
 const FEW = 3;

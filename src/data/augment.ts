@@ -112,7 +112,7 @@ export const evaluationViews = {
 } as const satisfies Augmentation;
 
 /**
- * Scales the lengths of views that are given for 28 x 28 pixels ({@link plainViews}, {@link evaluationViews}) to images of another size.
+ * Scales the lengths of views that are given for 28 x 28 pixels ({@link plainViews}, {@link shiftedViews}, {@link evaluationViews}) to images of another size.
  * @throws InputError for invalid sizes, and for lengths that are scalar inputs, whose values are not known yet
  */
 export function scaledTo(images: { height: number; width: number }, views: Augmentation): Augmentation {
@@ -158,6 +158,12 @@ export const colorViews = {
   hue: 0.1,
   grayscale: 0.2,
 } as const satisfies Augmentation;
+
+/**
+ * The default views of images in pairs, such as two drawings of one thing: the pairs themselves show what to ignore, and colour and layout,
+ * which both drawings share, tell things apart (docs/decisions.md, "Pairs of drawings").
+ */
+export const shiftedViews = { shift: 1.3 } as const satisfies Augmentation;
 
 export interface AugmentOptions extends Augmentation, Sampling {
   /** Samples in a view. */

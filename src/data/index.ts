@@ -10,6 +10,7 @@ export {
   noisyViews,
   plainViews,
   scaledTo,
+  shiftedViews,
   wideViews,
 } from './augment.ts';
 export {
@@ -64,4 +65,5 @@ export {
   sprites,
 } from './sprites.ts';
 export { lexicographerFiles, parseSynsets, type Synset } from './synsets.ts';
+export { type GlossOptions, glossTexts, type TextSet, type Texts, textSet } from './texts.ts';
 export { quarterTurns } from './turns.ts';

@@ -27,9 +27,7 @@ export function grad<const X extends readonly Tensor[]>(
   checkTensors('grad', 'xs', xs);
   if (dy !== undefined) checkTensor('grad', 'dy', dy);
   if (!dy && y.size !== 1) {
-    throw new GradientError(
-      `grad: expected a scalar, got ${show(y.shape)}; give a cotangent of that shape for anything else`,
-    );
+    throw new GradientError(`grad: expected a scalar, got ${show(y.shape)}; for others give a cotangent`);
   }
   if (dy && !sameShape(dy.shape, y.shape)) {
     throw new GradientError(`grad: expected a cotangent ${show(y.shape)}, got ${show(dy.shape)}`);

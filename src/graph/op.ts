@@ -149,7 +149,7 @@ export type OpFunction<O, I extends Inputs, S extends Outputs = Shape> = {
 export function op<I extends Inputs, O, S extends Outputs>(spec: Op<O, I, S>): OpFunction<O, I, S> {
   const { name, shape, kernel } = (spec ?? {}) as Partial<Op>;
   if (typeof name !== 'string' || !isFunction(shape) || !kernel)
-    throwShapeError('op', `expected a record of an op with name, shape and kernel, got ${shown(spec)}`);
+    throwShapeError('op', `expected a record with name, shape and kernel, got ${shown(spec)}`);
   const apply = (inputs: I, options = {} as O, state: readonly Variable[] = []) => {
     checkTensors(name, 'inputs', inputs, true);
     checkVariables(name, 'state', state);

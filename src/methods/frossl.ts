@@ -9,7 +9,7 @@ import { log, square } from '../ops/unary.ts';
 import { CHUNKS, type ImageMethod } from './method.ts';
 import { checkViews } from './parts/views.ts';
 
-const weights = { invarianceWeight: [1, WEIGHT] } as const;
+const weights = { invarianceWeight: [16, WEIGHT] } as const;
 const hyperparameters = { ...weights, chunks: CHUNKS } as const;
 
 /** log |Z'Z / tr Z'Z|_F^2 of a view: 0 where all features are one, -log D where they are orthogonal. u: Z', [D, N], unit rows or 0 */
@@ -30,7 +30,8 @@ function concentration(u: Tensor): Tensor {
  *
  * @param zA embeddings of view A, [N, D], N >= 2
  * @param zB embeddings of view B, [N, D]
- * @param invarianceWeight default 1
+ * @param invarianceWeight default 16: the term is proportional to D / N, and the authors' 1 is for D = 1,024 and N = 256
+ *   (docs/decisions.md, "Small choices in methods")
  * @returns a scalar: 0 where all embeddings coincide, at least -2 log min(N, D)
  * @throws ShapeError unless both views are [N, D], N >= 2
  */

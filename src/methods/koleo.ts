@@ -59,7 +59,8 @@ export function koleoLoss(z: Tensor): Tensor {
  * @param zA embeddings of view A, [N, D], N >= 2; normalised here
  * @param zB embeddings of view B, [N, D]
  * @param alignWeight default 1
- * @param koleoWeight default 1: DINOv2's 0.1 is beside a loss that spreads embeddings itself, and alone leaves them in a narrow cone
+ * @param koleoWeight default 1: DINOv2's 0.1 is beside other losses, and too little beside alignment (docs/decisions.md, "Small choices in
+ *   methods")
  * @throws ShapeError unless both views are [N, D], N >= 2
  */
 export function alignKoleoLoss(

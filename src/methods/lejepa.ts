@@ -1,14 +1,9 @@
-import { localCropViews } from '../data/augment.ts';
-import { checkTensor, scalarsOf } from '../graph/check.ts';
-import { reshape, type Scalar, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
+import { scalarsOf } from '../graph/check.ts';
+import type { Scalar, Tensor } from '../graph/tensor.ts';
 import { add, mul, sub } from '../ops/binary.ts';
-import { l2Normalize } from '../ops/l2_normalize.ts';
-import { normal } from '../ops/random.ts';
-import { mean } from '../ops/reduce.ts';
-import { concatenate, slice } from '../ops/shape.ts';
-import { square } from '../ops/unary.ts';
 import { COUNT, type ImageMethod, SHARE, VIEWS } from './method.ts';
-import { checkDirections, sigReg } from './parts/sigreg.ts';
+import { checkGlobalViews, distanceToCentre, globalViewsRecipe } from './parts/global_views.ts';
+import { sigReg } from './parts/sigreg.ts';
 
 const hyperparameters = { lambda: [0.05, SHARE], directions: [256, COUNT], localViews: [0, VIEWS] } as const;
 
@@ -23,13 +18,9 @@ const hyperparameters = { lambda: [0.05, SHARE], directions: [256, COUNT], local
  * @throws ShapeError unless z is [V, N, D], V >= 2
  */
 export function leJepaLoss(z: Tensor, directions: Tensor, options: { lambda?: Scalar } = {}): Tensor {
-  checkTensor('leJepaLoss', 'z', z, { dtype: 'f32' });
+  checkGlobalViews('leJepaLoss', z, directions);
   const { lambda } = scalarsOf('leJepaLoss', options, { lambda: hyperparameters.lambda });
-  checkDirections('leJepaLoss', z, directions);
-  if (z.shape.length !== 3 || z.shape[0] < 2)
-    throwShapeError('leJepaLoss', `expected views [V, N, D] with V >= 2, got ${show(z.shape)}`);
-  const globals = slice(z, { starts: [0, 0, 0], sizes: [2, -1, -1] });
-  const distance = mean(square(sub(z, mean(globals, { axes: [0], keepDims: true }))));
+  const distance = distanceToCentre(z);
   return add(distance, mul(sub(sigReg(z, directions), distance), lambda));
 }
 
@@ -42,16 +33,8 @@ export const leJepa = {
     'views agree, and embeddings look Gaussian from every direction: no negatives, no target, no stop-gradient',
   data: 'images',
   hyperparameters,
-  build({ network, width, seed, hyperparameters: { lambda, directions, localViews } }) {
-    return {
-      loss({ x, step, views }) {
-        const whole = network.embed(x, { training: true });
-        // Local crops leave the running statistics as they are: the encoder will be used on whole images.
-        const crops = () => network.embed(views(localViews, localCropViews), { training: true, momentum: 0 });
-        const z = localViews ? concatenate([whole, crops()]) : whole;
-        const drawn = l2Normalize(normal([directions, width], { seed, stream: step }));
-        return leJepaLoss(reshape(z, [2 + localViews, -1, width]), drawn, { lambda });
-      },
-    };
-  },
+  build: (setting) =>
+    globalViewsRecipe(setting, (z, drawn) =>
+      leJepaLoss(z, drawn, { lambda: setting.hyperparameters.lambda }),
+    ),
 } satisfies ImageMethod<typeof hyperparameters>;

@@ -163,6 +163,8 @@ export interface ImageBatch {
    * factor, chosen at random, has another value; elsewhere an augmented view of the same image. For a method that trains on pairs.
    */
   partners?: () => Tensor;
+  /** The current values of the recipe's `schedules`, for a loss that changes during training. */
+  scheduled?: Record<string, Scalar>;
 }
 
 /** A batch of points on the plane, [N, 2]. */

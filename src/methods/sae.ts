@@ -1,17 +1,7 @@
-import { assign } from '../graph/basic.ts';
 import { checkTensor, scalarsOf } from '../graph/check.ts';
-import {
-  reshape,
-  type Scalar,
-  sameShape,
-  show,
-  type Tensor,
-  throwShapeError,
-  variable,
-} from '../graph/tensor.ts';
-import { add, greater, mul, select, sub } from '../ops/binary.ts';
+import { reshape, type Scalar, sameShape, show, type Tensor, throwShapeError } from '../graph/tensor.ts';
+import { add, mul, sub } from '../ops/binary.ts';
 import { keepLargest } from '../ops/keep_largest.ts';
-import { max, min } from '../ops/reduce.ts';
 import { COUNT, type RowsMethod } from './method.ts';
 import * as parts from './parts/sparse_autoencoder.ts';
 
@@ -53,12 +43,6 @@ export function saeLoss(
 }
 
 /**
- * The threshold is that of each batch in the first half of a run, then follows at this rate. `dictionary_learning` has .001, from step 1,000
- * of a hundred thousand; runs here have a few thousand, in which latents still change.
- */
-const RATE = 0.01;
-
-/**
  * BatchTopK: Bussmann et al. 2024, arXiv 2412.06410. Of a batch of N rows the k N largest latents are kept, so that rows may have more or
  * fewer than k; afterwards a latent is kept above a threshold, the moving average of the smallest one that a batch kept. `latents`: their
  * number m; `k`: how many a row keeps on average; `alpha`: weight of AuxK, by which the d/2 largest dead latents of a row predict its
@@ -78,7 +62,7 @@ export const sae = {
     const { activations, decode, directions, prefixes, trained, normalize, parameters } = autoencoder;
     const sizes = parts.nestedSizes(own.latents, own.groups);
     const dead = parts.deadLatents(own.latents, own.deadEpochs * count);
-    const threshold = variable([1], { name: 'sae.threshold' });
+    const threshold = parts.movingThreshold();
     let f: Tensor;
     const loss = ({ x }: { x: Tensor }) => {
       const a = activations(x);
@@ -91,19 +75,14 @@ export const sae = {
     };
     return {
       parameters,
-      state: [threshold, ...dead.state],
-      schedules: { rate: (done) => (done < 0.5 ? 1 : RATE) },
+      state: [threshold.value, ...dead.state],
+      schedules: threshold.schedules,
       decode,
-      encode(x) {
-        const a = activations(x);
-        return select(greater(a, threshold), a, 0);
-      },
+      encode: (x) => threshold.above(activations(x)),
       loss,
       gradients: (batch) => trained(loss(batch)),
       after({ rate }) {
-        const smallest = min(select(greater(f, 0), f, 1e30));
-        const next = add(threshold, mul(sub(smallest, threshold), rate));
-        assign(threshold, select(greater(max(f), 0), next, threshold));
+        threshold.follow(f, rate);
         dead.follow(f);
         normalize();
       },

@@ -27,8 +27,16 @@ export { betaVaeScore, factorVaeScore, type VoteOptions } from './factor_votes.t
 export { formatMetric, formatNumber } from './format.ts';
 export { frechetDistance } from './frechet.ts';
 export { fvu, principalFvu } from './fvu.ts';
+export { type HardNegativeOptions, type HardNegatives, hardNegatives } from './hard_negatives.ts';
 export { hubness } from './hubness.ts';
 export { invariance } from './invariance.ts';
+export {
+  type Found,
+  type InvertedLists,
+  invertedLists,
+  type ListOptions,
+  type SearchOptions,
+} from './inverted_lists.ts';
 export { type KSparseOptions, kSparseProbe } from './k_sparse_probe.ts';
 export { type Clustering, type KMeansOptions, kMeans } from './kmeans.ts';
 export { type KnnOptions, knnAccuracy, knnNeighbours, knnPredict } from './knn.ts';
@@ -56,4 +64,5 @@ export { embeddingStd } from './std.ts';
 export { evaluationMetrics, type MetricKey, type MetricRow, type MetricValues } from './table.ts';
 export { gaussianTotalCorrelation } from './total_correlation.ts';
 export { uniformity, uniformityOptimum } from './uniformity.ts';
+export { wassersteinUniformity } from './wasserstein_uniformity.ts';
 export { compileWatch, type Glance, type Watch, type WatchOptions } from './watch.ts';

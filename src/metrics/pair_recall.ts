@@ -51,7 +51,7 @@ export const pairRecallMetrics = /* @__PURE__ */ metricsOf(
       phrase: 'recall@1 of pairs',
       target: { key: 'pairRecallChance', name: 'chance' },
       measure: {},
-      text: 'How often the drawing of one vendor nearest to a test image of the other is of the same thing; the mean of both directions.',
+      text: 'How often the other one of a pair, such as two drawings of one thing, is the nearest among all on its side; the mean of both directions.',
       compute: async ({ device, paired: { h } }) => {
         const { recall, forward, backward } = await pairRecall(device, ...h);
         const both = [forward, backward].map((share) => `${(100 * share).toFixed(1)} %`).join(' and ');
@@ -63,7 +63,7 @@ export const pairRecallMetrics = /* @__PURE__ */ metricsOf(
       name: 'recall@5 of pairs',
       detail: true,
       measure: {},
-      text: 'The same for the five nearest drawings.',
+      text: 'The same among the five nearest.',
       compute: ({ device, paired: { h } }) => amongNearest(device, h, 5),
     },
     {
@@ -71,7 +71,7 @@ export const pairRecallMetrics = /* @__PURE__ */ metricsOf(
       name: 'recall@10 of pairs',
       detail: true,
       measure: {},
-      text: 'The same for the ten nearest drawings.',
+      text: 'The same among the ten nearest.',
       compute: ({ device, paired: { h } }) => amongNearest(device, h, 10),
     },
     {

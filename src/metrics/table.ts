@@ -23,6 +23,7 @@ import { spectrumSlopeMetrics } from './spectrum_slope.ts';
 import { stdMetrics } from './std.ts';
 import { totalCorrelationMetrics } from './total_correlation.ts';
 import { uniformityMetrics } from './uniformity.ts';
+import { wassersteinUniformityMetrics } from './wasserstein_uniformity.ts';
 
 /** All metrics, in the order of the tables: a line for each file. */
 const rows = [
@@ -32,6 +33,7 @@ const rows = [
   ...shiftMetrics,
   ...alignmentMetrics,
   ...uniformityMetrics,
+  ...wassersteinUniformityMetrics,
   ...stdMetrics,
   ...effectiveRankMetrics,
   ...participationRatioMetrics,

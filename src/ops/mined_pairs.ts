@@ -25,13 +25,13 @@ const minedPairsOp = op({
     source,
     entry: 'mined_pairs_forward',
     inputs: ['similarities', 'anchor_labels', 'candidate_labels'],
-    outputs: ['loss', 'rows'],
+    outputs: ['loss', 'statistics'],
     uniform: ({ options }) => ({ m: shape[0], n: shape[1], ...options }),
     rounds: () => 2 * (shape[1] + 1),
     invocations: () => shape[0],
   }),
-  vjp: (dy, { inputs, outputs: [, rows], options }) => [
-    minedPairsGradientOp([...inputs, rows, dy], options),
+  vjp: (dy, { inputs, outputs: [, stats], options }) => [
+    minedPairsGradientOp([...inputs, stats, dy], options),
     null,
     null,
   ],
@@ -39,11 +39,11 @@ const minedPairsOp = op({
 
 const minedPairsGradientOp = op({
   name: 'minedPairsGradient',
-  shape: ([{ shape }]: [...Labelled, rows: Tensor, dy: Tensor], _: Options) => shape,
+  shape: ([{ shape }]: [...Labelled, stats: Tensor, dy: Tensor], _: Options) => shape,
   kernel: ({ outputs: [{ shape, size }] }) => ({
     source,
     entry: 'mined_pairs_gradient',
-    inputs: ['similarities', 'anchor_labels', 'candidate_labels', 'saved_rows', 'dy'],
+    inputs: ['similarities', 'anchor_labels', 'candidate_labels', 'stats', 'dy'],
     outputs: ['dsimilarities'],
     uniform: ({ options }) => ({ m: shape[0], n: shape[1], ...options }),
     invocations: () => Math.ceil(size / 4),

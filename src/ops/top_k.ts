@@ -1,3 +1,4 @@
+import bestWgsl from '../../shaders/lib/best.wgsl' with { type: 'text' };
 import gridWgsl from '../../shaders/lib/grid.wgsl' with { type: 'text' };
 import topKWgsl from '../../shaders/top_k.wgsl' with { type: 'text' };
 import { shown } from '../gpu/check.ts';
@@ -18,13 +19,13 @@ interface Options {
   chunk: number;
 }
 
-const source = [topKWgsl, gridWgsl];
+const source = [topKWgsl, bestWgsl, gridWgsl];
 /** Places in a list of the kernel. */
 const MOST = 32;
 /** Longer rows are read by fours, with zeros behind them: by ones they would need more than MOST_ROUNDS. */
 const MOST_SCALARS = 65_000;
 const uniform = ({ options }: Call<Options>) => ({ ...options });
-const constants = ({ options }: Call<Options>) => ({ BLOCKS: Math.ceil(options.k / 4) });
+const constants = ({ options }: Call<Options>) => ({ LIST_BLOCKS: Math.ceil(options.k / 4) });
 const lists = (...shape: number[]) => [{ shape }, { shape, dtype: 'u32' as const }];
 
 const chunkKernel: Kernel<Options> = {

@@ -10,6 +10,7 @@ import { generation } from './generation.ts';
 import { limit } from './limit.ts';
 import { modalityGapStudy } from './modality_gap.ts';
 import type { Lab, Study } from './study.ts';
+import { tokenization } from './tokenization.ts';
 import { wangIsola } from './wang_isola.ts';
 
 const studies = new Map<string, { study: Study<object>; text: string }>(
@@ -31,17 +32,22 @@ const studies = new Map<string, { study: Study<object>; text: string }>(
       study: modalityGapStudy,
       text: 'the distance of images and captions against the temperature of CLIP',
     },
+    tokenization: {
+      study: tokenization,
+      text: 'characters, bytes, BPE and words: bits per byte, retrieval, typing errors, text of another kind',
+    },
     circle: { study: circle, text: 'where encoders with a 2-D embedding put images on the circle' },
   }),
 );
 const names = [...studies.keys()];
 
-const HELP = `Measures and plots theoretical predictions of papers, into docs/studies: NAME.json and NAME.svg.
+const HELP = `Measures and plots theoretical predictions of papers, into docs/studies: NAME.json and NAME.svg;
+of tokenization also the page docs/tokenization.md.
 
   npm run studies -- [options]
 
   --only NAME,NAME   some of the studies (default: all)
-  --draw             only redraw the plots, from the numbers in docs/studies
+  --draw             only redraw plots and page, from the numbers in docs/studies
   -h, --help         show this text
 
 ${[...studies].map(([name, { text }]) => `  ${name.padEnd(18)} ${text}`).join('\n')}
@@ -84,6 +90,7 @@ async function run(name: string, lab: Lab | null): Promise<void> {
   }
   if (!rows.length) throw new InputError(`${path}/${file}: no numbers yet; run without --draw`);
   folder.write(`${name}.svg`, study.draw(rows));
+  if (study.page) Deno.writeTextFileSync(new URL(`../../docs/${name}.md`, import.meta.url), study.page(rows));
   print(`${study.summary(rows)}\n`);
 }
 

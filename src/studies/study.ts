@@ -25,6 +25,8 @@ export interface Study<Row> {
   draw(rows: readonly Row[]): string;
   /** The result in a few lines, for the terminal. */
   summary(rows: readonly Row[]): string;
+  /** The study's page, where it is written from the rows alone: docs/NAME.md. */
+  page?(rows: readonly Row[]): string;
 }
 
 /** The training run of `npm start -- ARGS`. */

@@ -6,6 +6,7 @@ import {
   evaluationViews,
   noisyViews,
   scaledTo,
+  shiftedViews,
 } from '../data/augment.ts';
 import {
   batchesPerEpoch,
@@ -44,6 +45,7 @@ import { checkOn } from '../runtime/check.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import type { EncoderMaker } from './encoders.ts';
+import { type HardBatches, hardBatches } from './hard_batches.ts';
 import type { Logged, Task } from './run.ts';
 import type { Watch } from './session.ts';
 
@@ -65,9 +67,11 @@ export interface ImageRun {
   viewNoise?: number;
   /**
    * The images of a pair of views: `views` has one image in both, `drawings` for view B the other one of its pair, by `partners` of the
-   * data. Default `views`.
+   * data. Default `views`; `npm start` and `trainer` take `drawings` where the data has partners.
    */
   pairs?: 'views' | 'drawings';
+  /** Batches of neighbours: see `TrainerOptions`. */
+  mine?: number;
   epochs: number;
   batch: number;
   learningRate: number;
@@ -87,6 +91,8 @@ export interface ImageModel {
   further: readonly Optimizer[];
   /** h and, unless the method's own model has none, z. Default of `mode`: inference. */
   represent: (x: Tensor, mode?: Mode) => { h: Tensor; z?: Tensor };
+  /** Batches of neighbours, where they are mined. */
+  hard?: HardBatches;
   /** Widths of h and z. */
   widths: { h: number; z?: number };
   /** What `encoder.safetensors` holds: parameters and running statistics of the encoder. */
@@ -95,8 +101,15 @@ export interface ImageModel {
   variables: Variable[];
 }
 
-/** Default views: `noisyViews`, and `colorViews` for images of 3 channels. */
-export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? colorViews : noisyViews);
+/** Default pairs: `drawings` where images are in pairs. */
+export const defaultPairsOf = ({ partners }: { partners?: unknown }): NonNullable<ImageRun['pairs']> =>
+  partners ? 'drawings' : 'views';
+
+/** Default views: `shiftedViews` for pairs of drawings, else `noisyViews`, or `colorViews` for images of 3 channels. */
+export function defaultViewsOf(channels: number, pairs: ImageRun['pairs'] = 'views'): Augmentation {
+  if (pairs === 'drawings') return shiftedViews;
+  return channels === 3 ? colorViews : noisyViews;
+}
 
 /** The projector of a run: h [N, inputs] to z. */
 export function headOf(
@@ -153,6 +166,7 @@ export function buildImageModel(
 ): ImageModel {
   const { encoder: given, projector: head, network } = buildNetwork(run);
   const { height, width, channels, mean, std, classes, count } = run.data;
+  const { mine, batch, seed, data } = run;
   const recipe = buildMethod(run.method, {
     ...{ network, encoder: given, image: { height, width, channels, mean, std, count } },
     ...{ width: run.embedding, classes, seed: run.seed, hyperparameters: run.hyperparameters },
@@ -172,13 +186,18 @@ export function buildImageModel(
     const h = encoder(x, mode);
     return { h, ...(embed && { z: embed(h, mode) }) };
   };
+  const embedded = (x: Tensor) => {
+    const { h, z = h } = represent(x);
+    return z;
+  };
+  const hard = mine ? hardBatches({ data, count: mine, batch, seed, embed: embedded }) : undefined;
   return {
-    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent },
+    ...{ encoder, projector: head, recipe, optimizer, further: optimizers, represent, hard },
     widths: widthsOf(represent, run.data),
     encoderVariables: [...encoder.parameters, ...encoder.statistics],
     variables: [
       ...[optimizer, ...optimizers].flatMap((one) => [one.parameters, ...one.state]),
-      ...[...all('statistics'), ...statistics, ...state],
+      ...[...all('statistics'), ...statistics, ...state, ...(hard ? [hard.replaced] : [])],
     ],
   };
 }
@@ -211,12 +230,15 @@ function partnersOf({ partners, images }: Dataset): Variable {
  */
 export function imageStep(
   { method, data, batch, seed, views: own, viewNoise, pairs }: ImageRun,
-  { recipe, optimizer, further }: ImageModel,
+  { recipe, optimizer, further, hard }: ImageModel,
   step: Scalar,
   scalars: Record<string, Scalar>,
 ): { loss: Tensor } & Record<string, Tensor> {
   const views = withNoise(own, viewNoise);
-  const indices = () => batchIndices(data, { rows: batch, seed, step });
+  const random = () => batchIndices(data, { rows: batch, seed, step });
+  const indices = () => (hard ? gather(hard.replaced, random()) : random());
+  // The same samples by their indices, where another table says which they are.
+  const drawnBy = () => (hard ? { indices: indices(), seed, step } : { seed, step });
   // The same samples, random numbers of another seed.
   const other = ~seed >>> 0;
   const ofPartners = () =>
@@ -226,12 +248,12 @@ export function imageStep(
     });
   const pair = () =>
     pairs === 'drawings'
-      ? concatenate([augment(data, { ...views, views: 1, batch, seed, step }), ofPartners()])
-      : augment(data, { ...views, batch, seed, step });
-  const x = method.views === 0 ? cleanBatch(data, { rows: batch, seed, step }) : pair();
+      ? concatenate([augment(data, { ...views, views: 1, batch, ...drawnBy() }), ofPartners()])
+      : augment(data, { ...views, batch, ...drawnBy() });
+  const x = method.views === 0 ? cleanBatch(data, { rows: batch, ...drawnBy() }) : pair();
   const drawn: ImageBatch = {
-    ...{ x, step },
-    labels: method.supervised ? batchLabels(data, { rows: batch, seed, step }) : null,
+    ...{ x, step, scheduled: scalars },
+    labels: method.supervised ? batchLabels(data, { rows: batch, ...drawnBy() }) : null,
     views: (count, augmentation) => {
       const noise = viewNoise ?? augmentation.noise ?? views.noise;
       return augment(data, {
@@ -243,7 +265,9 @@ export function imageStep(
     partners: () =>
       data.factors
         ? rows(data, otherFactor(data, indices(), { seed: other, step }))
-        : augment(data, { ...views, views: 1, batch, indices: indices(), seed: other, step }),
+        : pairs === 'drawings'
+          ? ofPartners()
+          : augment(data, { ...views, views: 1, batch, indices: indices(), seed: other, step }),
   };
   const { loss, gradients } = recipe.gradients?.(drawn) ?? { loss: recipe.loss(drawn) };
   const curves = recipe.curves?.();
@@ -277,6 +301,12 @@ export function imageTask(run: ImageRun): Task<ImageMetrics> & { model: ImageMod
     variables: model.variables,
     build: (step, scalars) => imageStep(run, model, step, scalars),
     watch: (device) => watchImages(device, run, model),
+    ...(model.hard && {
+      refresh: {
+        every: perEpoch,
+        run: async (device, step) => void (await model.hard!.refresh(device, step / perEpoch)),
+      },
+    }),
     precision: run.precision,
   };
 }

@@ -39,6 +39,8 @@ export interface Task<M> extends Pick<StepOptions, 'precision' | 'stepsInFlight'
   build: (at: Tensor, scalars: Record<string, Scalar>) => { loss: Tensor } & Record<string, Tensor>;
   /** Compiles what is measured between steps. */
   watch: (device: Device) => Promise<Watch<M>>;
+  /** What is done before every so many steps, from the variables of the task alone: a run that resumes there does it again. */
+  refresh?: { every: number; run: (device: Device, step: number) => Promise<void> };
 }
 
 /** The metrics after `step` updates. No times: same seed, same adapter, same bytes. */
@@ -141,6 +143,11 @@ async function runOn<M, T extends Task<M>>(
     const { step } = session;
     if (moments.has(step)) await session.between(() => options.onMoment?.({ step, device, task }));
   };
+  const refresh = async () => {
+    const { step } = session;
+    if (task.refresh && step % task.refresh.every === 0)
+      await session.between(() => task.refresh!.run(device, step));
+  };
   const look = async () => {
     const { step, outputs, metrics: seen } = await session.look();
     const numbers = Object.entries(outputs).map(([name, [value]]) => [name, value]);
@@ -157,6 +164,7 @@ async function runOn<M, T extends Task<M>>(
     let saved = from ?? (await save());
     let looking = Promise.resolve();
     while (session.step < steps && !options.stopped?.()) {
+      await refresh();
       await session.advance(values(session.step));
       const done = session.step;
       options.onStep?.(done, steps);

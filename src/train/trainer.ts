@@ -9,9 +9,11 @@ import { checkValues, isMethod, type Method } from '../methods/method.ts';
 import type { Collapse } from '../metrics/alarm.ts';
 import { freeVariables, readVariable } from '../runtime/variables.ts';
 import { encoders } from './encoders.ts';
+import { MOST_MINED } from './hard_batches.ts';
 import {
   alarmOf,
   buildImageModel,
+  defaultPairsOf,
   defaultViewsOf,
   type ImageMetrics,
   type ImageModel,
@@ -46,10 +48,18 @@ export interface TrainerOptions {
   matryoshka?: number;
   /** Values of the method's hyperparameters; those left out have their defaults. */
   hyperparameters?: Record<string, number>;
-  /** How the two views of an image are drawn. Default: `noisyViews`, or `colorViews` for images of 3 channels, scaled to the images. */
+  /**
+   * How the two views of an image are drawn. Default: `shiftedViews` for pairs of drawings, else `noisyViews`, or `colorViews` for images of
+   * 3 channels, scaled to the images.
+   */
   views?: Augmentation;
-  /** The images of a pair of views: one image, or with `drawings` the two of a pair of `data`. Default `views`. */
+  /** View B: of the same image, or with `drawings` of its partner. Default: `drawings` where `data` has pairs. */
   pairs?: 'views' | 'drawings';
+  /**
+   * Batches of neighbours: so many of a sample's hardest negatives, 1 to 32 and fewer than `batch`, may follow it. They are mined before each
+   * epoch by `hardNegatives`. Default: batches are random.
+   */
+  mine?: number;
   /** Passes over the data. Default 15. */
   epochs?: number;
   /** Images in a step, each seen in two views. Default 256, or as many as there are. */
@@ -99,7 +109,7 @@ export interface Trainer extends AsyncIterable<TrainerLook> {
 
 const NAMES = [
   ...['device', 'method', 'data', 'validation', 'encoder', 'embedding', 'matryoshka', 'hyperparameters'],
-  ...['views', 'pairs', 'epochs', 'batch', 'learningRate', 'seed', 'precision', 'resume', 'onStep'],
+  ...['views', 'pairs', 'mine', 'epochs', 'batch', 'learningRate', 'seed', 'precision', 'resume', 'onStep'],
   'onCheckpoint',
 ];
 
@@ -223,7 +233,7 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     throw bad('method', 'a method of images, such as simclr,', method);
   const usual = { encoder: 'cnn', epochs: 15, learningRate: 2e-3, batch: 256, ...method.defaults };
   const { encoder = usual.encoder, epochs = usual.epochs, learningRate = usual.learningRate } = options;
-  const { embedding = 64, matryoshka, seed = 0, pairs = 'views' } = options;
+  const { embedding = 64, matryoshka, seed = 0, pairs = defaultPairsOf(data), mine } = options;
   for (const [name, set] of Object.entries({ data, validation }))
     if (!inRange((set as Partial<Dataset> | null)?.count, { least: 1 }) || !set.images)
       throw bad(name, 'a data set made by dataset()', set);
@@ -236,6 +246,8 @@ function checkTrainer(options: TrainerOptions): ImageRun {
   checkNumber('trainer', 'embedding', embedding, { least: 2, most: 65_536, whole: true });
   checkNumber('trainer', 'epochs', epochs, whole);
   checkNumber('trainer', 'batch', batch, { least: 2, most: data.count, whole: true });
+  const others = Math.min(MOST_MINED, batch - 1, data.count - 2);
+  if (mine !== undefined) checkNumber('trainer', 'mine', mine, { least: 1, most: others, whole: true });
   checkNumber('trainer', 'learningRate', learningRate, { least: 0 });
   checkNumber('trainer', 'seed', seed, { least: 0, most: LARGEST_U32, whole: true });
   if (precision !== 'f32' && precision !== 'mixed') throw bad('precision', "'f32' or 'mixed'", precision);
@@ -246,8 +258,8 @@ function checkTrainer(options: TrainerOptions): ImageRun {
     throw bad('data', `labelled images, which ${method.title} needs,`, data);
   return {
     ...{ method, data, validation, encoder: make, embedding, epochs, batch, learningRate, seed },
-    ...{ matryoshka, pairs },
-    views: options.views ?? scaledTo(data, defaultViewsOf(data.channels)),
+    ...{ matryoshka, pairs, mine },
+    views: options.views ?? scaledTo(data, defaultViewsOf(data.channels, pairs)),
     hyperparameters: checkValues(method, options.hyperparameters, 'trainer'),
     ...(precision === 'mixed' && { precision: mixed }),
   };

@@ -1,9 +1,12 @@
 // The emoji of `--data emoji`: what a run gets, and which of its options need them.
 import * as assert from 'uvu/assert';
+import { commandOf } from '../../src/cli/about.ts';
 import { classesIn, datasetsOf, readData } from '../../src/cli/files.ts';
 import { imageRunOf } from '../../src/cli/images.ts';
 import { main } from '../../src/cli/main.ts';
 import { type ImageOptions, parse } from '../../src/cli/options.ts';
+import { pairingOf } from '../../src/cli/views.ts';
+import { colorViews, scaledTo, shiftedViews } from '../../src/data/augment.ts';
 import { parseEmoji } from '../../src/data/emoji.ts';
 import { readAsset, test } from '../harness.ts';
 import { refused } from './refused.ts';
@@ -33,12 +36,30 @@ test('--data emoji: both drawings of each emoji side by side, in colour, with gr
   }
 });
 
-test('--pairs drawings is for emoji; methods without two views take no --pairs', async () => {
+test('emoji are trained in pairs of drawings, shifted a little; --pairs drawings is for emoji, and methods without two views take no --pairs', async () => {
   const options = (...args: string[]) => parse(args).options as ImageOptions;
   const data = datasetsOf(await readData('emoji', null));
-  const run = imageRunOf(options('--data', 'emoji', '--pairs', 'drawings'), data);
-  assert.equal([run.pairs, run.data.channels, run.views.hue], ['drawings', 3, 0.1]);
-  assert.is(imageRunOf(options('--data', 'emoji'), data).pairs, undefined);
+  const ofRun = (...args: string[]) => {
+    const { pairs, views } = imageRunOf(options('--data', 'emoji', ...args), data);
+    return { pairs, views };
+  };
+  const shifted = scaledTo({ height: 32, width: 32 }, shiftedViews);
+  assert.equal(ofRun(), { pairs: 'drawings', views: shifted });
+  assert.equal(ofRun('--pairs', 'drawings'), ofRun());
+  assert.equal(ofRun('--pairs', 'views'), { pairs: 'views', views: colorViews });
+  assert.equal(ofRun('--views', 'color'), { pairs: 'drawings', views: colorViews });
+  // The command that a report gives names what is not the default of these images.
+  const commands = (...args: string[]) => {
+    const asked = options('--data', 'emoji', ...args);
+    return commandOf({ ...asked, ...pairingOf(asked, data.train) }, data.train);
+  };
+  for (const args of ['', ' --pairs views', ' --views color', ' --pairs views --views shifted'])
+    assert.equal(
+      commands(...args.split(' ').filter(Boolean))
+        .split(' --')
+        .sort(),
+      `npm start -- --method simclr --data emoji${args}`.split(' --').sort(),
+    );
   const bad: [args: string[], words: RegExp][] = [
     [['--pairs', 'drawings'], /--pairs: drawings is for images in pairs: give --data emoji/],
     [['--data', 'emoji', '--pairs', 'both'], /--pairs: "both" is unknown; expected views, drawings/],

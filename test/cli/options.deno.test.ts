@@ -37,6 +37,7 @@ test('a negative number is out of range, not ambiguous, however it is written', 
     'learning-rate',
     'seed',
     'view-noise',
+    'mine',
     'tune',
   ];
   for (const name of [...numbers, 'temperature', 'chunks'])
@@ -52,6 +53,7 @@ test('numbers that nothing can hold are refused by name', () => {
     ['simclr', 'seed', '4294967296', /at most 4294967295/],
     ['simclr', 'embedding', '16777216', /at most 65536/],
     ['simclr', 'matryoshka', '65536', /at most 65535/],
+    ['simclr', 'mine', '33', /at most 32/],
     ['simclr', 'epochs', '1e18', /at most 4294967295/],
     ['simclr', 'batch', '1e300', /at most 4294967295/],
     ['simclr', 'learning-rate', '1e400', /at most 1e\+38/],
@@ -160,6 +162,7 @@ test('options.json gives back what was written, and each field is checked', () =
     ['seed', [-1, 2 ** 32, 0.5]],
     ['views', ['none', 1, null]],
     ['viewNoise', [-0.1, '0', null]],
+    ['mine', [0, 33, '8', null]],
     ['precision', ['f16', 32, null]],
     [
       'hyperparameters',

@@ -38,6 +38,32 @@ function setting(channels: number, ...args: string[]) {
   return { images, data, options, make: () => buildImageModel(imageRunOf(options, data), 0) };
 }
 
+test('an embedding of two numbers is a map by itself, the first that is shown', async () => {
+  const device = await openTestDevice();
+  const { images, data, make } = setting(1, '--method', 'tSimcne', '--encoder', 'mlp-small');
+  const model = make();
+  const { map, failures } = await pictures(device, model, data, images);
+  if (failures.length) throw new Error(String(failures));
+  const [first, ...others] = map!.layouts;
+  if (
+    `${first.encoder} ${first.kind}` !== 'trained embedding' ||
+    others.some(({ kind }) => kind === 'embedding')
+  )
+    throw new Error(JSON.stringify(map!.layouts));
+  const { z } = await embed(device, data.test, (x) => ({ z: represent(model, x).z! }));
+  const points = await readVariable(device, z);
+  close(
+    first.x,
+    Array.from({ length: 12 }, (_, i) => points[2 * i]),
+    { rel: 1e-6 },
+  );
+  close(
+    first.y,
+    Array.from({ length: 12 }, (_, i) => points[2 * i + 1]),
+    { rel: 1e-6 },
+  );
+});
+
 for (const channels of [1, 2, 3, 4]) {
   test(`pictures of images of ${channels} channels: maps, and neighbours that are of their class`, async () => {
     const device = await openTestDevice();

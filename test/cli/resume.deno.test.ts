@@ -22,7 +22,9 @@ const SMALL: [method: string, ...options: string[]][] = [
   ['supCon', '--memory', '40'],
   ['proxyAnchor', '--view-noise', '0.1'],
   ['simclr', '--chunks', '2'],
+  ['tSimcne', '--outputs', '12'],
   ['simclr', '--matryoshka', '2'],
+  ['simclr', '--mine', '3'],
   ['supCon', '--matryoshka', '2', '--memory', '40'],
 ];
 

@@ -5,6 +5,7 @@ import {
   evaluationViews,
   noisyViews,
   plainViews,
+  shiftedViews,
 } from '../../src/data/augment.ts';
 import { batchIndices, type Dataset, dataset } from '../../src/data/dataset.ts';
 import { constant, input, scalar } from '../../src/graph/tensor.ts';
@@ -178,6 +179,7 @@ const cases: Record<string, { channels: number; a: Augmentation }> = {
   nothing: { channels: 1, a: {} },
   plainViews: { channels: 1, a: plainViews },
   noisyViews: { channels: 1, a: noisyViews },
+  shiftedViews: { channels: 3, a: shiftedViews },
   evaluationViews: { channels: 1, a: evaluationViews },
   'all geometry': { channels: 1, a: { ...strong, crop: { area: [0.2, 1], aspect: [0.5, 2] } } },
   'light of gray images': { channels: 1, a: { brightness: 0.4, contrast: 0.6, gamma: 1.4, jitter: 0.6 } },

@@ -1,12 +1,14 @@
 // Data sets of pairs: what is checked, and that view B is drawn from the other image of a pair.
+import { colorViews, scaledTo, shiftedViews } from '../../src/data/augment.ts';
 import { dataset } from '../../src/data/dataset.ts';
 import type { Images } from '../../src/data/idx.ts';
 import { input, scalar, type Tensor } from '../../src/graph/tensor.ts';
 import { simclr } from '../../src/methods/list.ts';
+import type { ImageBatch } from '../../src/methods/method.ts';
 import { mlpEncoder } from '../../src/nn/encoders.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { buildImageModel, type ImageRun, imageStep } from '../../src/train/images.ts';
-import { trainer } from '../../src/train/trainer.ts';
+import { type TrainerOptions, trainer } from '../../src/train/trainer.ts';
 import { close, device, test, throws } from '../harness.ts';
 
 const [COUNT, BATCH] = [12, 4];
@@ -36,7 +38,11 @@ test('partners that are no pairs are refused', async () => {
 });
 
 /** The batches of a few steps, as the method gets them: with views that change nothing. */
-async function batches(pairs: ImageRun['pairs'], data = dataset(images(neighbours), { mean: 0, std: 1 })) {
+async function batches(
+  pairs: ImageRun['pairs'],
+  data = dataset(images(neighbours), { mean: 0, std: 1 }),
+  pick: (batch: ImageBatch) => Tensor = ({ x }) => x,
+) {
   let x: Tensor = input([1]);
   const run: ImageRun = {
     ...{
@@ -60,8 +66,8 @@ async function batches(pairs: ImageRun['pairs'], data = dataset(images(neighbour
     recipe: {
       ...recipe,
       gradients: undefined,
-      loss(batch: Parameters<typeof recipe.loss>[0]) {
-        x = batch.x;
+      loss(batch: ImageBatch) {
+        x = pick(batch);
         return recipe.loss(batch);
       },
     },
@@ -78,7 +84,9 @@ async function batches(pairs: ImageRun['pairs'], data = dataset(images(neighbour
   for (let i = 0; i < 3; i++) {
     await step.run({ step: i });
     const pixels = await step.read('x');
-    found.push(Array.from({ length: 2 * BATCH }, (_, row) => Math.round((255 * pixels[4 * row]) / 20)));
+    found.push(
+      Array.from({ length: pixels.length / 4 }, (_, row) => Math.round((255 * pixels[4 * row]) / 20)),
+    );
   }
   step.dispose();
   return found;
@@ -101,6 +109,17 @@ test('view B is of the same image, or with "drawings" of the other one of its pa
   );
 });
 
+test('with "drawings" a method that asks for partners gets the other ones of its pairs', async () => {
+  const partners = (pairs: ImageRun['pairs']) => batches(pairs, undefined, (batch) => batch.partners!());
+  const first = (await batches('drawings')).map((rows) => rows.slice(0, BATCH));
+  close(
+    (await partners('drawings')).flat(),
+    first.flat().map((i) => i ^ 1),
+    { rel: 0 },
+  );
+  close((await partners('views')).flat(), first.flat(), { rel: 0 });
+});
+
 test('"drawings" of images without pairs are refused', async () => {
   await throws(() => batches('drawings', dataset(images())), /pairs of drawings: .*images in pairs/);
   const options = { device: await device(), method: simclr, encoder: 'mlp-small', batch: 4, epochs: 1 };
@@ -113,15 +132,26 @@ test('"drawings" of images without pairs are refused', async () => {
   await refused('both', images(neighbours));
 });
 
-test('the trainer takes pairs in colour', async () => {
+test('the trainer takes pairs in colour: by default both drawings, shifted a little', async () => {
   const pixels = Uint8Array.from({ length: COUNT * 4 * 4 * 3 }, (_, i) => (i * i) % 251);
   const data = dataset({
     ...{ pixels, count: COUNT, height: 4, width: 4, channels: 3, classes: 0, partners: neighbours },
   });
-  const run = trainer({
-    ...{ device: await device(), method: simclr, data, pairs: 'drawings', epochs: 2, batch: BATCH },
-    encoder: ({ seed }) => mlpEncoder({ seed, inputs: 48, widths: [8, 4] }),
-  });
-  const { looks, complete } = await run.finish();
-  if (!complete || !looks.every(({ loss }) => Number.isFinite(loss))) throw new Error(JSON.stringify(looks));
+  const gpu = await device();
+  const losses = async (options: Pick<TrainerOptions, 'pairs' | 'views'>) => {
+    const run = trainer({
+      ...{ device: gpu, method: simclr, data, epochs: 2, batch: BATCH, ...options },
+      encoder: ({ seed }) => mlpEncoder({ seed, inputs: 48, widths: [8, 4] }),
+    });
+    const { looks, complete, dispose } = await run.finish();
+    dispose();
+    if (!complete) throw new Error('the run is not complete');
+    return looks.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
+  };
+  const usual = await losses({});
+  if (usual.length < 3 || !usual.every(Number.isFinite)) throw new Error(JSON.stringify(usual));
+  close(await losses({ pairs: 'drawings', views: scaledTo(data, shiftedViews) }), usual, { rel: 0 });
+  const one = await losses({ pairs: 'views' });
+  close(await losses({ pairs: 'views', views: scaledTo(data, colorViews) }), one, { rel: 0 });
+  if (one.every((loss, i) => loss === usual[i])) throw new Error('one image and two drawings train the same');
 });

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { kclLoss, kcl as method } from '../../src/methods/kcl.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -19,6 +19,7 @@ export const study = {
   method,
   order: 44,
   cases: [{ seeds: [0] }],
+  digits: [{ seeds: [0], gates: [within('augKnn', 0.76)] }],
 } satisfies MethodStudy<typeof method>;
 
 testPairMethod(method, (zA, zB, { t, gamma }) => reference.kcl(zA, zB, { t, gamma }));

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { input, type Tensor } from '../../src/graph/tensor.ts';
 import { multiSimilarity as method, multiSimilarityLoss } from '../../src/methods/multi_similarity.ts';
 import { concatenate } from '../../src/ops/shape.ts';
-import type { MethodStudy } from '../../src/studies/method_study.ts';
+import { type MethodStudy, within } from '../../src/studies/method_study.ts';
 import { close, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 import {
@@ -24,6 +24,7 @@ export const study = {
   method,
   order: 124,
   cases: [{ seeds: [0] }],
+  digits: [{ learningRate: 1e-2, seeds: [0], gates: [within('augKnn', 0.87)] }],
 } satisfies MethodStudy<typeof method>;
 
 type Knobs = Partial<typeof reference.MULTI_SIMILARITY>;

@@ -38,6 +38,7 @@ const LOSSES: Record<string, [loss: Loss, numbers: Record<string, number[]>]> = 
   proxyAnchorLoss: [(o) => all.proxyAnchorLoss(z(6, 4), labels, z(3, 4), o), { alpha: [0, -1], delta: [-1] }],
   proxyNcaLoss: [(o) => all.proxyNcaLoss(z(6, 4), labels, z(3, 4), o), { scale: [0, -1] }],
   leJepaLoss: [(o) => all.leJepaLoss(z(2, 6, 4), z(3, 4), o), { lambda: [-0.1, 1.1] }],
+  visRegLoss: [(o) => all.visRegLoss(z(2, 6, 4), z(3, 4), o), { lambda: [-0.1, 1.1] }],
 };
 /** Numbers that are known when the graph is built. */
 const FIXED: Record<string, [loss: (value: never) => Tensor, wrong: unknown[]]> = {

@@ -53,7 +53,7 @@ export async function trainRecipe(
   const optimizer = adam([...mine.parameters, ...parameters], { learningRate: 0.05, learningRateFactor });
   const scalars = Object.fromEntries(Object.keys(schedules).map((key) => [key, scalar()]));
   const inputs: Record<string, Tensor> = {
-    ...{ x: input([2 * ROWS, INPUTS]), labels: input([ROWS], 'u32'), step: scalar('u32') },
+    ...{ x: input([2 * labels.length, INPUTS]), labels: input([labels.length], 'u32'), step: scalar('u32') },
     ...scalars,
   };
   const step = await compile(

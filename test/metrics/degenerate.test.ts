@@ -13,6 +13,7 @@ import { linearProbe } from '../../src/metrics/linear_probe.ts';
 import { liveMetrics } from '../../src/metrics/live.ts';
 import { embeddingStd } from '../../src/metrics/std.ts';
 import { uniformity, uniformityOptimum } from '../../src/metrics/uniformity.ts';
+import { wassersteinUniformity } from '../../src/metrics/wasserstein_uniformity.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 
@@ -44,6 +45,7 @@ test('equal rows: what divides by their spread is undefined', async () => {
     undefinedOnes[`equivariance's control, ${name}`] = async () => (await of(x, y, point)).control!;
   }
   undefinedOnes.anisotropy = () => anisotropy(gpu, zero);
+  undefinedOnes['W1 uniformity'] = () => wassersteinUniformity(gpu, zero);
   for (const [name, run] of Object.entries(undefinedOnes)) close([await run()], [Number.NaN], { what: name });
 });
 
@@ -56,7 +58,7 @@ test('equal rows: what is defined says that they coincide', async () => {
     close(spread, [0, 0, 0, 0, 0], { rel: 0, abs: 0, what });
     close([await uniformity(gpu, point)], [0], { rel: 0, abs: 1e-12, what });
   }
-  close([await anisotropy(gpu, equal)], [1], { rel: 1e-6 });
+  close([await anisotropy(gpu, equal), await wassersteinUniformity(gpu, equal)], [1, 1], { rel: 1e-6 });
 });
 
 test('rows of zeros do not make embeddings look healthier', async () => {
@@ -82,6 +84,7 @@ test('embeddings of any scale that f32 can hold: the same numbers', async () => 
     const values = [await uniformity(gpu, a), await alignment(gpu, a, b), std, raw / scale];
     values.push(
       await anisotropy(gpu, a),
+      await wassersteinUniformity(gpu, a),
       await invariance(gpu, a, b),
       await linearCka(gpu, a, other),
       r2,
@@ -98,7 +101,7 @@ test('embeddings of any scale that f32 can hold: the same numbers', async () => 
     const rank = await lidar(gpu, [a, b]);
     if (!(rank > 1 && rank <= D)) throw new Error(`LiDAR ${rank} at ${scale}`);
   }
-  close([one[5]], [reference.invariance({ ...x, shape: [...x.shape] }, { ...y, shape: [...y.shape] })], {
+  close([one[6]], [reference.invariance({ ...x, shape: [...x.shape] }, { ...y, shape: [...y.shape] })], {
     rel: 1e-4,
   });
 });

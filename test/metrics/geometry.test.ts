@@ -7,6 +7,7 @@ import { participationRatio } from '../../src/metrics/participation_ratio.ts';
 import { similarityHistogram } from '../../src/metrics/similarity_histogram.ts';
 import { spectrum } from '../../src/metrics/spectrum.ts';
 import { spectrumSlope } from '../../src/metrics/spectrum_slope.ts';
+import { wassersteinUniformity } from '../../src/metrics/wasserstein_uniformity.ts';
 import { close, device, freshSeed, random, test, throws } from '../harness.ts';
 import * as reference from '../reference.ts';
 
@@ -103,6 +104,62 @@ test('anisotropy: one direction, opposite rows, zero rows, one row', async () =>
   });
   close([await anisotropy(gpu, rows(Float32Array.of(1, 0, 0, 0), 2))], [Number.NaN]);
   await throws(() => anisotropy(gpu, rows(new Float32Array(3), 3)), /at least 2 rows, got 1/);
+});
+
+for (const [N, D] of [
+  [2, 2],
+  [3, 5],
+  [64, 2],
+  [127, 3],
+  [200, 12],
+  [65, 300],
+]) {
+  test(`W1 uniformity of [${N}, ${D}]: as in float64`, async () => {
+    const x = embeddings(N, D);
+    const found = await wassersteinUniformity(await device(), x);
+    close([found], [reference.wassersteinUniformity(x)], { rel: 0, abs: 2e-5 });
+  });
+}
+
+test('W1 uniformity of one, two and three dimensions, by hand', async () => {
+  const gpu = await device();
+  const of = (D: number, ...data: number[]) => wassersteinUniformity(gpu, rows(Float32Array.from(data), D));
+  const about = { rel: 0, abs: 1e-6 };
+  // Two points of the line, equally often: of six pairs four are opposite.
+  close([await of(1, 1, 2, -3, -1)], [1 / 3], about);
+  close([await of(1, 1, -1)], [1], about);
+  // One right angle: the mean of |s| is 2 / pi on the circle, whose angles are uniform, and 1/2 on the sphere, whose cosines are.
+  close([await of(2, 1, 0, 0, 5)], [2 / Math.PI], about);
+  close([await of(3, 1, 0, 0, 0, 0, 2)], [1 / 2], about);
+  // Opposite rows are as far off as equal ones.
+  for (const D of [1, 2, 3, 20]) {
+    const row = [...random(freshSeed()).normal(D)];
+    close([await of(D, ...row, ...row, ...row)], [1], { ...about, what: `${D}, equal` });
+    close([await of(D, ...row, ...row.map((v) => -v))], [1], { ...about, what: `${D}, opposite` });
+  }
+});
+
+test('W1 uniformity: near 0 for uniform points, more for a cone, for few dimensions, for points that keep apart', async () => {
+  const gpu = await device();
+  const D = 16;
+  const x = random(freshSeed()).normal(2000 * D);
+  const of = (data: Float32Array) => wassersteinUniformity(gpu, rows(data, D));
+  const uniform = await of(x);
+  const cone = await of(x.map((v) => v + 1));
+  const flat = await of(x.map((v, i) => (i % D < 3 ? v : 0)));
+  // A simplex: every cosine is -1 / D, and the mean of |s + 1/D| is about sqrt(2 / (pi D)).
+  const simplex = await of(Float32Array.from({ length: D * D }, (_, i) => Number(i % (D + 1) === 0) - 1 / D));
+  if (!(uniform < 0.01 && cone > 0.4 && flat > 0.2 && simplex > 0.15))
+    throw new Error(`${uniform}, ${cone}, ${flat}, ${simplex}`);
+});
+
+test('W1 uniformity: zero rows are left out; too few rows, NaN', async () => {
+  const gpu = await device();
+  const of = (D: number, ...data: number[]) => wassersteinUniformity(gpu, rows(Float32Array.from(data), D));
+  close([await of(2, 1, 0, 0, 0, 0, 3)], [2 / Math.PI], { abs: 1e-6 });
+  close([await of(2, 0, 0, 0, 0), await of(2, 1, 0, 0, 0)], [NaN, NaN]);
+  close([await of(2, 1, 0, 0, 1, NaN, 1)], [NaN]);
+  await throws(() => of(3, 1, 2, 3), /wassersteinUniformity: expected at least 2 rows, got 1/);
 });
 
 for (const [N, D, k] of [

@@ -23,6 +23,7 @@ import { groupNorm } from '../../src/ops/group_norm.ts';
 import { keepLargest } from '../../src/ops/keep_largest.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
+import { topKInLists } from '../../src/ops/lists.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { minedPairs } from '../../src/ops/mined_pairs.ts';
@@ -31,6 +32,8 @@ import { permutation } from '../../src/ops/random.ts';
 import { max, mean, sum } from '../../src/ops/reduce.ts';
 import { gather } from '../../src/ops/shape.ts';
 import { logSumExp, softmax } from '../../src/ops/softmax.ts';
+import { sort } from '../../src/ops/sort.ts';
+import { studentContrast } from '../../src/ops/student_contrast.ts';
 import { tokenOrder } from '../../src/ops/token_order.ts';
 import { takeTokens } from '../../src/ops/tokens.ts';
 import { topKSimilar } from '../../src/ops/top_k.ts';
@@ -207,7 +210,19 @@ const GRAPHS: (() => Tensor[])[] = [
     const x = of(N, 16);
     return both(logMeanKernel(x, { t: 2 }), x);
   }),
+  () => {
+    const x = of(40, 2);
+    return both(studentContrast(x, { pairOffset: 20 }), x);
+  },
   () => [5, 8].flatMap((D) => Object.values(topKSimilar(of(40, D), of(5000, D), { k: 3 }))),
+  () =>
+    Object.values(
+      topKInLists(
+        of(40, 8),
+        { rows: of(500, 8), ids: labels(500), groups: labels(500), starts: labels(6) },
+        { k: 3, groups: labels(40), probed: input([40, 2], 'u32'), longest: 200 },
+      ),
+    ),
   () => {
     const d = of(20, 20);
     return [false, true].flatMap((hard) =>
@@ -233,6 +248,10 @@ const GRAPHS: (() => Tensor[])[] = [
   }),
   () => [keepLargest(of(2, 300), { k: 3 })],
   () => Object.values(pairedDraws(paired, { rows: 4, seed: 1, step: scalar('u32') })),
+  () => {
+    const x = of(300, 3);
+    return both(sort(x, { axis: 0 }).values, x);
+  },
   () => Object.values(topTokens(of(2, 5), { count: 3 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),

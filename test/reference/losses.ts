@@ -5,6 +5,7 @@ import {
   cos,
   crossEntropy,
   div,
+  erf,
   exp,
   gatherRows,
   l2Normalize,
@@ -22,6 +23,7 @@ import {
   sin,
   slice,
   softmax,
+  sort,
   sqrt,
   square,
   sub,
@@ -177,7 +179,7 @@ export const alignKoleo = (zA: Ref, zB: Ref, { alignWeight = 1, koleoWeight = 1 
   add(mul(alignment(zA, zB), alignWeight), mul(div(add(koleo(zA), koleo(zB)), 2), koleoWeight));
 
 /** Skean et al. 2023, as their code: per view 2 log |C|_F, C = Z'Z / trace, and weight V D MSE to the mean view. */
-export function frossl(zA: Ref, zB: Ref, invarianceWeight = 1): Ref {
+export function frossl(zA: Ref, zB: Ref, invarianceWeight = 16): Ref {
   const [N, D] = zA.shape;
   // A column of zeros stays zero.
   const unit = (z: Ref) => {
@@ -368,9 +370,61 @@ export function leJepa(z: Ref, directions: Ref, lambda = 0.05): Ref {
   return add(mul(sigReg(z, directions), lambda), mul(mean(square(sub(z, centre))), 1 - lambda));
 }
 
+/**
+ * Wu et al. 2026: (1 - lambda) prediction + lambda (scale + shape + centre), with standard deviations sqrt(variance + 1e-8), and quantiles
+ * by bisection. Those of `held` divide. z, held: [V, N, D], directions: [K, D]
+ */
+export function visReg(z: Ref, directions: Ref, lambda = 0.6, held = z): Ref {
+  const [, N, D] = z.shape;
+  const { about, spread, slices } = visRegSlices(z, directions, held);
+  const sorted = sort(slices, 1);
+  const quantiles = Float64Array.from({ length: N }, (_, i) => quantile((i + 1) / (N + 1)));
+  const shape = mean(square(sub(sorted, leaf([N, 1], quantiles))));
+  const regular = add(add(mean(square(sub(spread, 1))), shape), mean(square(about)));
+  const centre = mean(slice(z, [0, 0, 0], [2, N, D]), 0, { keepDims: true });
+  return add(mul(mean(square(sub(z, centre))), 1 - lambda), mul(regular, lambda));
+}
+
+/** Means and standard deviations [V, 1, D], and projections [V, N, K] of what they standardize. */
+export function visRegSlices(z: Ref, directions: Ref, held = z) {
+  const [V, N, D] = z.shape;
+  const meanOf = (x: Ref) => mean(x, 1, { keepDims: true });
+  const spreadOf = (x: Ref) => sqrt(add(meanOf(square(sub(x, meanOf(x)))), 1e-8));
+  const [about, spread] = [meanOf(z), spreadOf(z)];
+  const unit = div(sub(z, about), add(stopGradient(spreadOf(held)), 1e-4));
+  const slices = matmul(reshape(unit, [V * N, D]), directions, { transposeB: true });
+  return { about, spread, slices: reshape(slices, [V, N, directions.shape[0]]) };
+}
+
+/** The number below which N(0, 1) is with probability p. */
+function quantile(p: number): number {
+  let [low, high] = [-10, 10];
+  for (let i = 0; i < 100; i++) {
+    const middle = (low + high) / 2;
+    if (0.5 * (1 + erf(middle / Math.SQRT2)) < p) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
 /** Gutmann and Hyvarinen 2010, as in the paper: by the posterior that a point is data, p / (p + k q). */
 export function nce(onData: [model: Ref, noise: Ref], onNoise: [model: Ref, noise: Ref], k: number): Ref {
   const posterior = ([model, noise]: [Ref, Ref]) => div(exp(model), add(exp(model), mul(exp(noise), k)));
   const data = mean(log(posterior(onData)));
   return neg(add(data, mul(mean(log(sub(1, posterior(onNoise)))), k)));
+}
+
+/** Per row of x [N, D]: `log sum_{j != i} exp(s_ij) - s_i,pair`, with Student-t similarities, dense: [N]. */
+export function studentContrast(x: Ref, nu: number, pairOffset: number): Ref {
+  const [N, D] = x.shape;
+  const distances = sum(square(sub(reshape(x, [N, 1, D]), reshape(x, [1, N, D]))), 2);
+  const s = mul(log(add(div(distances, nu), 1)), -(nu + 1) / 2);
+  const matrix = (at: (i: number, j: number) => number) =>
+    leaf(
+      [N, N],
+      Float64Array.from({ length: N * N }, (_, k) => at(Math.floor(k / N), k % N)),
+    );
+  const others = matrix((i, j) => (i === j ? -1e9 : 0));
+  const pairs = matrix((i, j) => Number(j === (i + pairOffset) % N));
+  return sub(logSumExp(add(s, others)), sum(mul(s, pairs), 1));
 }

@@ -167,6 +167,30 @@ export function anisotropy(x: Values): number {
   return total / (u.length * (u.length - 1));
 }
 
+/**
+ * Wasserstein-1 distance between the cosines of pairs of rows and those of uniform points on the sphere: the integral of the distance of
+ * their distribution functions, by trapezoids of the angle. The distribution of the uniform ones is integrated along.
+ */
+export function wassersteinUniformity(x: Values): number {
+  const u = unitRows(x);
+  const angles = u.flatMap((a, i) =>
+    u.slice(0, i).map((b) => Math.acos(Math.max(-1, Math.min(1, dot(a, b))))),
+  );
+  angles.sort((a, b) => a - b);
+  const [D, steps] = [x.shape[1], 400_000];
+  const angle = (k: number) => (Math.PI * k) / steps;
+  const density = Array.from({ length: steps }, (_, k) => Math.sin(angle(k + 0.5)) ** (D - 2));
+  const whole = density.reduce((a, b) => a + b);
+  let [below, at, total] = [0, 0, 0];
+  for (let k = 0; k < steps; k++) {
+    while (at < angles.length && angles[at] <= angle(k + 0.5)) at++;
+    const here = below + density[k] / 2;
+    total += Math.abs(at / angles.length - here / whole) * (Math.cos(angle(k)) - Math.cos(angle(k + 1)));
+    below += density[k];
+  }
+  return total;
+}
+
 /** How often each row is among the k others nearest to a row; of equally near ones the first. */
 export function occurrences(x: Values, k: number): number[] {
   const u = unitRows(x);

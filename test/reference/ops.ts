@@ -1,4 +1,4 @@
-import type { Ref } from './tape.ts';
+import type { Ref, Values } from './tape.ts';
 import {
   accumulate,
   broadcastMap,
@@ -196,6 +196,30 @@ export function gatherRows(table: Ref, ids: ArrayLike<number>): Ref {
     [ids.length, D],
     Int32Array.from({ length: ids.length * D }, (_, i) => ids[Math.floor(i / D)] * D + (i % D)),
   );
+}
+
+/** Where the numbers of x come from when they are sorted along an axis: ascending, equal ones in their order, NaN last. */
+export function sortIndices({ shape, data }: Values, axis: number): Int32Array {
+  const [n, step] = [shape[axis], sizeOf(shape.slice(axis + 1))];
+  const indices = new Int32Array(data.length);
+  const rank = (a: number, b: number) =>
+    Number(Number.isNaN(a)) - Number(Number.isNaN(b)) || (a < b ? -1 : Number(a > b));
+  for (let first = 0; first < data.length; first++) {
+    if (Math.floor(first / step) % n) continue;
+    const order = Array.from({ length: n }, (_, i) => i).sort(
+      (i, j) => rank(data[first + i * step], data[first + j * step]) || i - j,
+    );
+    for (const [i, from] of order.entries()) indices[first + i * step] = from;
+  }
+  return indices;
+}
+
+/** x sorted along an axis. */
+export function sort(x: Ref, axis: number): Ref {
+  const [n, step] = [x.shape[axis], sizeOf(x.shape.slice(axis + 1))];
+  const indices = sortIndices(x, axis);
+  const from = indices.map((index, i) => i + (index - (Math.floor(i / step) % n)) * step);
+  return take(x, x.shape, from);
 }
 
 /** x [N, T, D] by ids [N, K] -> [N, K, D]; zeros for an id of T or more. */

@@ -7,13 +7,14 @@ import { generation } from '../../src/studies/generation.ts';
 import { limit } from '../../src/studies/limit.ts';
 import { modalityGapStudy } from '../../src/studies/modality_gap.ts';
 import type { Study } from '../../src/studies/study.ts';
+import { tokenization } from '../../src/studies/tokenization.ts';
 import { wangIsola } from '../../src/studies/wang_isola.ts';
 import { close, test } from '../harness.ts';
 
 const studies: Record<string, Study<object>> = {
   'wang-isola': wangIsola,
   'modality-gap': modalityGapStudy,
-  ...{ limit, circle, disentanglement, generation },
+  ...{ limit, circle, disentanglement, generation, tokenization },
 };
 const folder = new URL('../../docs/studies/', import.meta.url);
 const read = (name: string) => Deno.readTextFileSync(new URL(name, folder));

@@ -1,14 +1,14 @@
 // A sparse autoencoder's layers, its latents that no longer fire, and the sizes of nested prefixes.
 import { assign } from '../../graph/basic.ts';
 import { grad, stopGradient } from '../../graph/gradient.ts';
-import { type Tensor, type Variable, variable } from '../../graph/tensor.ts';
+import { type Scalar, type Tensor, type Variable, variable } from '../../graph/tensor.ts';
 import { streamOf } from '../../nn/init.ts';
 import { add, div, greater, greaterEqual, minimum, mul, select, sub } from '../../ops/binary.ts';
 import { keepLargest } from '../../ops/keep_largest.ts';
 import { l2Normalize } from '../../ops/l2_normalize.ts';
 import { linear, matmul } from '../../ops/matmul.ts';
 import { normalArray } from '../../ops/random.ts';
-import { max, mean, sum } from '../../ops/reduce.ts';
+import { max, mean, min, sum } from '../../ops/reduce.ts';
 import { broadcastTo, slice } from '../../ops/shape.ts';
 import { square } from '../../ops/unary.ts';
 
@@ -156,3 +156,36 @@ export const nestedSizes = (latents: number, groups: number): number[] => [
     ),
   ),
 ];
+
+/** A threshold for latents, which follows the smallest one that a batch kept. */
+export interface MovingThreshold {
+  /** What a checkpoint must hold, [1]. */
+  readonly value: Variable;
+  /** The rate at which it follows. */
+  readonly schedules: { rate: (done: number) => number };
+  /** Latents above the threshold, other ones 0: [N, m] -> [N, m] */
+  above: (a: Tensor) => Tensor;
+  /** Inside a step: follows the smallest latent of f [N, m] that is above 0, if there is one. */
+  follow: (f: Tensor, rate: Scalar) => void;
+}
+
+/**
+ * The threshold is that of each batch in the first half of a run, then follows at this rate. `dictionary_learning` has .001, from step 1,000
+ * of a hundred thousand; runs here have a few thousand, in which latents still change.
+ */
+const RATE = 0.01;
+
+/** The threshold by which BatchTopK keeps latents after training: Bussmann et al. 2024, arXiv 2412.06410. */
+export function movingThreshold(): MovingThreshold {
+  const value = variable([1], { name: 'sae.threshold' });
+  return {
+    value,
+    schedules: { rate: (done) => (done < 0.5 ? 1 : RATE) },
+    above: (a) => select(greater(a, value), a, 0),
+    follow(f, rate) {
+      const smallest = min(select(greater(f, 0), f, 1e30));
+      const next = add(value, mul(sub(smallest, value), rate));
+      assign(value, select(greater(max(f), 0), next, value));
+    },
+  };
+}

@@ -22,12 +22,14 @@ import { keepLargest } from '../../src/ops/keep_largest.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
+import { maskTokens } from '../../src/ops/mask_tokens.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { minedPairs } from '../../src/ops/mined_pairs.ts';
 import { averagePool2d, globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
 import { permutation } from '../../src/ops/random.ts';
 import { max, mean, sum } from '../../src/ops/reduce.ts';
 import { gather } from '../../src/ops/shape.ts';
+import { skipGrams } from '../../src/ops/skip_grams.ts';
 import { logSumExp, softmax } from '../../src/ops/softmax.ts';
 import { tokenOrder } from '../../src/ops/token_order.ts';
 import { takeTokens } from '../../src/ops/tokens.ts';
@@ -226,6 +228,11 @@ const GRAPHS: (() => Tensor[])[] = [
   }),
   () => [keepLargest(of(2, 300), { k: 3 })],
   () => Object.values(topTokens(of(2, 5), { count: 3 })),
+  () =>
+    Object.values(
+      maskTokens(input([2, 5], 'u32'), { vocabulary: 9, special: [0], mask: 8, seed: 1, step: 1 }),
+    ),
+  () => Object.values(skipGrams(input([2, 5], 'u32'), of(9), of(9), { seed: 1, step: 1 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),
   () => trained((v) => lars(v, { learningRate: 1 })),

@@ -77,6 +77,7 @@ export {
 export { type ConvTranspose2dOptions, convTranspose2d } from './ops/conv_transpose2d.ts';
 export { crossEntropy } from './ops/cross_entropy.ts';
 export { type DropoutOptions, dropout } from './ops/dropout.ts';
+export { embedding } from './ops/embedding.ts';
 export { type GroupNormOptions, groupNorm } from './ops/group_norm.ts';
 export { keepLargest } from './ops/keep_largest.ts';
 export { l2Normalize } from './ops/l2_normalize.ts';

@@ -445,6 +445,16 @@ export function batchIndices(data: Dataset, options: Sampling & { rows: number }
   return indicesOp([null, sampling.indices ?? null], drawn);
 }
 
+/** As {@link batchIndices} at a step, of any `count` samples: each once an epoch of floor(count / rows) steps. */
+export const epochIndices = (
+  count: number,
+  { rows, seed, step }: { rows: number; seed: Scalar; step: Scalar },
+): Tensor =>
+  indicesOp([null, null], {
+    ...{ mode: RANDOM_EPOCH, rows, batch: rows, start: 0, seed, step, count },
+    ...{ size: 1, channels: 1, factors: UNUSED, offsets: UNUSED },
+  });
+
 /**
  * The labels of a batch, u32 [rows * views]: those of view A, then the same again for view B.
  * @throws ShapeError when the data set has no labels, and for rows or a sampling that do not fit it

@@ -10,6 +10,7 @@ import {
   where,
 } from '../graph/tensor.ts';
 import { add, div, maximum, mul } from '../ops/binary.ts';
+import { embedding } from '../ops/embedding.ts';
 import { sum } from '../ops/reduce.ts';
 import { gather, slice } from '../ops/shape.ts';
 import { topTokens } from '../ops/top_tokens.ts';
@@ -104,7 +105,7 @@ export function textEncoder(options: TextEncoderOptions): TextEncoder {
     (ids, mode) => {
       check(ids);
       const places = slice(positions, { starts: [0, 0], sizes: [ids.shape[1], dimensions] });
-      return drop(add(gather(table, ids), places), mode);
+      return drop(add(embedding(table, ids), places), mode);
     },
     [table, positions],
   );

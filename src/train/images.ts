@@ -98,13 +98,21 @@ export interface ImageModel {
 /** Default views: `noisyViews`, and `colorViews` for images of 3 channels. */
 export const defaultViewsOf = (channels: number): Augmentation => (channels === 3 ? colorViews : noisyViews);
 
-/** Encoder and projector of a run. */
-function buildNetwork({ data, encoder: make, embedding, seed, hyperparameters }: ImageRun) {
-  const { height, width, channels } = data;
-  const encoder = make({ height, width, channels, seed });
-  const plain = projector({ seed, inputs: encoder.outputs, outputs: embedding });
+/** The projector of a run: h [N, inputs] to z. */
+export function headOf(
+  inputs: number,
+  { embedding, seed, hyperparameters }: Pick<ImageRun, 'embedding' | 'seed' | 'hyperparameters'>,
+): Layer {
+  const plain = projector({ seed, inputs, outputs: embedding });
   const standardize = () => batchNorm({ name: 'projector.output', features: embedding, affine: false });
-  const head = hyperparameters.standardize === 1 ? sequential('', [plain, standardize()]) : plain;
+  return hyperparameters.standardize === 1 ? sequential('', [plain, standardize()]) : plain;
+}
+
+/** Encoder and projector of a run. */
+function buildNetwork(run: ImageRun) {
+  const { height, width, channels } = run.data;
+  const encoder = run.encoder({ height, width, channels, seed: run.seed });
+  const head = headOf(encoder.outputs, run);
   const network: Network = {
     embed: (x, mode) => head(encoder(x, mode), mode),
     parameters: [...encoder.parameters, ...head.parameters],
@@ -411,14 +419,22 @@ export async function settleStatistics(
     throw new InputError(`${where}: expected a network with embed, got ${shown(network)}`);
   checkNumber(where, 'batches', batches, { least: 1, most: 10_000, whole: true });
   const { data, views, viewNoise, batch, seed } = run;
-  const step = await compile(
-    device,
-    ({ step, momentum }) => {
-      const x = augment(data, { ...withNoise(views, viewNoise), batch, seed, step });
-      return { z: network.embed(x, { training: true, momentum }) };
-    },
-    { inputs: { step: scalar('u32'), momentum: scalar() } },
-  );
+  const embed = (step: Scalar, momentum: Scalar) => {
+    const x = augment(data, { ...withNoise(views, viewNoise), batch, seed, step });
+    return network.embed(x, { training: true, momentum });
+  };
+  await settle(device, embed, batches);
+}
+
+/** Sets running statistics to the mean of those of some batches. @param embed z of the batch of a step, in training mode */
+export async function settle(
+  device: Device,
+  embed: (step: Scalar, momentum: Scalar) => Tensor,
+  batches = SETTLING,
+): Promise<void> {
+  const step = await compile(device, ({ step, momentum }) => ({ z: embed(step, momentum) }), {
+    inputs: { step: scalar('u32'), momentum: scalar() },
+  });
   for (let i = 0; i < batches; i++) await step.run({ step: i, momentum: 1 / (i + 1) });
   step.dispose();
 }

@@ -913,6 +913,7 @@ export const surface: Record<string, Entry> = {
   broadcastTo: build(tensor([3]), value([2, 3])),
   concatenate: build(list(x, x), object({ axis: 1 })),
   gather: build(x, tensor([4], 'u32')),
+  embedding: build(tensor([4, 3]), tensor([2, 5], 'u32')),
   takeTokens: build(tensor([2, 4, 3]), tensor([2, 5], 'u32')),
   putTokens: build(tensor([2, 5, 3]), tensor([2, 5], 'u32'), object({ tokens: 4 })),
   keepLargest: build(x, object({ k: 2 })),

@@ -17,6 +17,7 @@ import { contrast } from '../../src/ops/contrast.ts';
 import { convTranspose2d } from '../../src/ops/conv_transpose2d.ts';
 import { conv2d } from '../../src/ops/conv2d.ts';
 import { crossEntropy } from '../../src/ops/cross_entropy.ts';
+import { embedding } from '../../src/ops/embedding.ts';
 import { groupNorm } from '../../src/ops/group_norm.ts';
 import { keepLargest } from '../../src/ops/keep_largest.ts';
 import { l2Normalize } from '../../src/ops/l2_normalize.ts';
@@ -222,6 +223,10 @@ const GRAPHS: (() => Tensor[])[] = [
     const table = of(10, 3);
     return both(gather(table, labels(7)), table);
   },
+  ...[3, 8].map((D) => (): Tensor[] => {
+    const table = of(300, D);
+    return both(embedding(table, labels(200)), table);
+  }),
   ...[3, 8].map((D) => (): Tensor[] => {
     const x = of(2, 5, D);
     return both(takeTokens(x, input([2, 3], 'u32')), x);

@@ -67,10 +67,11 @@ fn skip_grams(group: Group, @builtin(local_invocation_index) local: u32) {
 }
 
 @group(0) @binding(1) var<storage, read> cumulative: array<f32>;
-@group(0) @binding(2) var<storage, read_write> drawn: array<vec4u>;
+@group(0) @binding(2) var<storage, read> near: array<u32>;
+@group(0) @binding(3) var<storage, read_write> drawn: array<vec4u>;
 
 // The first word whose cumulative probability is larger than u.
-fn word_at(u: f32) -> u32 {
+fn negative_at(u: f32) -> u32 {
   var low = 0u;
   var high = params.vocabulary - 1u;
   for (var j = 0u; j < rounds(32u); j++) {
@@ -81,7 +82,7 @@ fn word_at(u: f32) -> u32 {
   return low;
 }
 
-// drawn[n, p, k] ~ the distribution whose sums are `cumulative`
+// drawn[n, p, k] ~ the distribution whose sums are `cumulative`; NONE where it is near[n, p]
 @compute @workgroup_size(64)
 fn negative_words(group: Group, @builtin(local_invocation_index) local: u32) {
   let i = linear_index(group, local, 64u);
@@ -90,7 +91,10 @@ fn negative_words(group: Group, @builtin(local_invocation_index) local: u32) {
   let key = step_key();
   var four = vec4u(0u);
   for (var j = 0u; j < 4u; j++) {
-    if (4u * i + j < count) { four[j] = word_at(unit(threefry(key, vec2u(4u * i + j, 3u)).x)); }
+    let at = 4u * i + j;
+    if (at >= count) { continue; }
+    let word = negative_at(unit(threefry(key, vec2u(at, 3u)).x));
+    four[j] = select(word, NONE, word == near[at / params.negatives]);
   }
   drawn[i] = four;
 }

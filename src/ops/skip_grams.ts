@@ -51,28 +51,29 @@ const pairsOp = op({
 const negativesOp = op({
   name: 'skipGrams',
   dtype: 'u32',
-  shape: (_: [cumulative: Tensor], { samples, pairs, negatives }: Settings & { samples: number }) => [
-    ...[samples, pairs, negatives],
+  shape: ([, contexts]: [cumulative: Tensor, contexts: Tensor], { negatives }: Settings) => [
+    ...[...contexts.shape, negatives],
   ],
   kernel: {
-    ...{ source, entry: 'negative_words', inputs: ['cumulative'], outputs: ['drawn'] },
-    uniform: ({ inputs: [{ size }], options }) => uniforms(options.samples, 1, size, options),
+    ...{ source, entry: 'negative_words', inputs: ['cumulative', 'near'], outputs: ['drawn'] },
+    uniform: ({ inputs: [{ size }, near], options }) => uniforms(near.shape[0], 1, size, options),
     rounds: () => 4 * 33 + 5,
     invocations: ({ outputs: [{ size }] }) => Math.ceil(size / 4),
   },
-  vjp: () => [null],
+  vjp: () => [null, null],
 });
 
 /**
  * Pairs of nearby words for skip-grams with negative sampling (Mikolov et al. 2013, arXiv 1310.4546, Sections 2.2 and 2.3), as `word2vec` draws
  * them: words are dropped at random first; a centre is any word that is left, and its context another at most b places away among those that are
- * left, where b is uniform on 1 to `window`, so that near words count more. Negatives are drawn without regard to the pair. The same
+ * left, where b is uniform on 1 to `window`, so that near words count more. A negative that is the context itself is left out. The same
  * arguments give the same bits. Not differentiable.
  *
  * @param ids u32 [N, T]; an id of V or more is no word
  * @param kept the probability that a word is kept, f32 [V]; 0 for tokens that are no words
  * @param cumulative the sums of the probabilities of negatives, f32 [V]: not decreasing, the last one 1
- * @returns `centers` and `contexts` u32 [N, pairs], 0xffffffff where fewer than two words of a text are kept; `negatives` u32 [N, pairs, negatives]
+ * @returns `centers` and `contexts` u32 [N, pairs], 0xffffffff where fewer than two words of a text are kept; `negatives` u32 [N, pairs, negatives], 0xffffffff for those left
+ *   out
  * @throws ShapeError for tensors of other types or shapes, InputError for options outside their ranges
  */
 export function skipGrams(
@@ -96,6 +97,6 @@ export function skipGrams(
     checkNumber(where('skipGrams'), name, n, { least: 1, most: 2 ** 16, whole: true });
   const settings = { seed, step, stream, pairs, window, negatives };
   const [centers, contexts] = pairsOp([ids, kept], settings);
-  const drawn = negativesOp([cumulative], { ...settings, samples: ids.shape[0] });
+  const drawn = negativesOp([cumulative, contexts], settings);
   return { centers, contexts, negatives: drawn };
 }

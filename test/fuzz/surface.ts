@@ -540,6 +540,13 @@ export const surface: Record<string, Entry> = {
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
+  maskedLanguageLoss: build(tensor([4, 9]), ids),
+  wordVectorsLoss: build(
+    tensor([4, 3]),
+    tensor([4, 3]),
+    tensor([4, 2, 3]),
+    object({ pairs: tensor([4]), negatives: tensor([4, 2]) }),
+  ),
   saeLoss: build(tensor([3, 4]), tensor([3, 4]), tensor([3, 4]), object({ alpha: 0.1 })),
   saeL1Loss: build(tensor([3, 4]), tensor([3, 4]), tensor([3, 5]), object({ lambda: 0.1 })),
   ddpmLoss: build(tensor([3, 4, 4, 1]), tensor([3, 4, 4, 1])),

@@ -17,12 +17,14 @@ import {
   readRows,
   writeJson,
 } from './measure_input.ts';
+import { embeddedLines, type TextFiles } from './measure_text.ts';
 import { spreadText } from './table.ts';
 import { complain, print, runProgram } from './terminal.ts';
 
 const HELP = `Measures how good embeddings are, from a NumPy file of float32 or float64, one row for each sample.
 
   npm run measure -- EMBEDDINGS.npy [LABELS.npy] [options]
+  npm run measure -- --text FILE.txt --run RUN [--labels FILE.txt] [--json FILE]
 
   LABELS.npy        a whole number for each row. Adds k-NN, a linear probe and clusters;
                     a random sixth of the rows is held out as the test set
@@ -36,6 +38,9 @@ const HELP = `Measures how good embeddings are, from a NumPy file of float32 or 
   --other FILE      embeddings of the same samples by another encoder, of any width. Adds CKA
   --analogies FILE  rows of four row numbers a, b, c, d: "a is to b as c is to d".
                     Adds how often d is the nearest row to b - a + c
+  --text FILE       texts, one a line, which the encoder of --run embeds, in place of EMBEDDINGS.npy
+  --run RUN         the folder of a run on texts
+  --labels FILE     with --text: the label of each text, one a line
   --json FILE       write the numbers to this file
   -h, --help        show this text
 
@@ -113,21 +118,46 @@ function readInput([path, labelPath]: readonly string[], text: (name: string) =>
   };
 }
 
+const OF_TEXT = ['text', 'run', 'labels'] as const;
+
+/** The files of texts that a command line names; null where it names embeddings. @throws InputError for options that do not go together */
+function textFiles(
+  positionals: readonly string[],
+  given: (name: string) => string | undefined,
+): TextFiles | null {
+  const [text, run, labels] = OF_TEXT.map(given);
+  if (text === undefined) {
+    const alone = run !== undefined ? 'run' : labels !== undefined ? 'labels' : undefined;
+    if (alone) throw new InputError(`--${alone}: expected --text FILE.txt with it`);
+    return null;
+  }
+  if (run === undefined)
+    throw new InputError('--text: expected --run RUN with it, whose encoder embeds the lines');
+  const other = ['views', 'wrong', 'other', 'pairs', 'analogies'].find((name) => given(name) !== undefined);
+  if (other || positionals.length)
+    throw new InputError(
+      `--text: leave ${other ? `--${other}` : positionals[0]} out, which is for embeddings in files`,
+    );
+  return { text, run, ...(labels !== undefined && { labels }) };
+}
+
 /** Runs a command line. */
 export async function main(args: string[]): Promise<void> {
   const { text, flag, positionals } = readArguments(args, {
     ...{ command: 'npm run measure', flags: ['help'], words: ['help'], positionals: true },
-    values: ['views', 'wrong', 'other', 'pairs', 'analogies', 'json'],
+    values: [...['views', 'wrong', 'other', 'pairs', 'analogies', 'json'], ...OF_TEXT],
   });
   if (flag('help')) return print(HELP);
-  if (!positionals.length || positionals.length > 2)
+  const texts = textFiles(positionals, text);
+  if (!texts && (!positionals.length || positionals.length > 2))
     throw new InputError('expected EMBEDDINGS.npy [LABELS.npy]; see npm run measure -- --help');
-  const input = readInput(positionals, text);
-  const { rows: x, views } = input;
-  const [N, D] = x.shape;
+  const given = texts ? null : readInput(positionals, text);
 
   const device = await openDevice();
   try {
+    const input = given ?? (await embeddedLines(device, texts!));
+    const { rows: x, views } = input;
+    const [N, D] = x.shape;
     const notes: string[] = [];
     const progress = progressLines();
     const context = await contextOf(device, input, (note) => notes.push(note));
@@ -141,7 +171,7 @@ export async function main(args: string[]): Promise<void> {
       return one ? [{ row, one }] : [];
     });
     const classes = input.labels ? `, ${input.labels.values.length} classes` : '';
-    const [path] = positionals;
+    const path = texts?.text ?? positionals[0];
     const heading = `${path}: ${N} rows of ${D}${classes}${zeroRows(x)}`;
     const lines = shown.map(({ row, one }) => line(row, one)).join('\n');
     const told = notes.length ? `\n\n${notes.join('\n')}` : '';

@@ -11,7 +11,7 @@ import type { MetricKey } from '../metrics/table.ts';
 import type { About } from './about.ts';
 import type { DrawnPanel, Tables } from './method_panels.ts';
 import type { Images } from './png.ts';
-import type { Encoder, MetricSet } from './table.ts';
+import type { Column, ColumnSet, Encoder } from './table.ts';
 
 /** The contents of report.json; older runs lack `title`, `date`, `command` and `data`. */
 export interface Report extends Partial<About> {
@@ -29,7 +29,7 @@ export interface Report extends Partial<About> {
   verdict: string;
   /** The collapses that the alarm sees at the end. */
   alarm: readonly Collapse[];
-  metrics: MetricSet;
+  metrics: ColumnSet;
   /** The layers of the trained network; absent in older runs, and where they could not be measured. */
   layers?: ReportedLayers;
   /** The method's own numbers, on held-out images. */
@@ -60,7 +60,7 @@ export type LoggedStep = { step: number } & { [K in CurveKey]?: number | null } 
 
 /** Test images on a plane: image i at (x[i], y[i]), by its representation in some encoder. */
 export interface MapLayout {
-  encoder: Encoder;
+  encoder: Column;
   /** Near images are near (t-SNE), or the plane of largest variance. */
   kind: 'neighbours' | 'plane';
   x: ArrayLike<number>;
@@ -73,7 +73,19 @@ export interface EmbeddingMap {
   label: ArrayLike<number>;
   /** Indices of the images in the test set. Default: the first ones. */
   image?: ArrayLike<number>;
-  thumbnails: Images;
+  thumbnails?: Images;
+  /** The texts, where it is of texts rather than images. */
+  texts?: readonly string[];
+}
+
+/** Held-out texts with the training texts nearest to each, nearest first, by some representations. */
+export interface TextNeighbours {
+  columns: readonly Column[];
+  lines: readonly {
+    text: string;
+    label: string;
+    nearest: Partial<Record<Column, readonly { text: string; label: string }[]>>;
+  }[];
 }
 
 /** A mean with its standard error. */
@@ -113,6 +125,9 @@ export interface RunReport {
   /** The images that `neighbours` refers to, and their classes. */
   gallery?: Images & { label: ArrayLike<number> };
   neighbours?: Neighbours;
+  textNeighbours?: TextNeighbours;
+  /** Facts of the first line and how to use the encoder, of a run that is not on images. */
+  about?: { parts: readonly string[]; next: string };
   /** Pictures that could not be made, a line each. */
   failures?: readonly string[];
 }

@@ -9,7 +9,7 @@ import { sheetRule } from './report_images.ts';
 import { layerSection } from './report_layers.ts';
 import { mapData, mapSection } from './report_map.ts';
 import { glossarySection, metricSection } from './report_metrics.ts';
-import { neighbourSection } from './report_neighbours.ts';
+import { neighbourSection, textNeighbourSection } from './report_neighbours.ts';
 import { nextSection, runSection, summaryLine } from './report_run.ts';
 import { sphereSection } from './report_sphere.ts';
 
@@ -34,7 +34,7 @@ export function renderReport(run: RunReport): string {
   // Without its pictures the map is left out, and so are examples of neighbours; the counts of neighbours are kept.
   const shown: RunReport = {
     ...run,
-    ...(!mapSheet && { map: undefined }),
+    ...(!mapSheet && !run.map?.texts && { map: undefined }),
     ...(!gallerySheet && { gallery: undefined }),
     ...(!sheets && { panels: panels.filter(({ kind }) => kind !== 'pictures') }),
   };
@@ -47,7 +47,8 @@ export function renderReport(run: RunReport): string {
     attempt('layers', () => layerSection(report.layers)),
     attempt('map', () => mapSection(shown)),
     attempt('neighbours', () => neighbourSection(shown)),
-    nextSection(report),
+    attempt('nearest texts', () => textNeighbourSection(shown.textNeighbours)),
+    nextSection(report, run.about?.next),
     runSection(report),
     glossarySection(report.metrics),
   ].filter((section) => section !== undefined);
@@ -57,7 +58,7 @@ export function renderReport(run: RunReport): string {
 <header>
 <p class="eyebrow">Hypersphere · self-supervised training report</p>
 <h1>${title.replaceAll('-', '\u2011')}</h1>
-${summaryLine(report)}
+${summaryLine(report, run.about?.parts)}
 ${report.alarm.map((collapse) => html`<p class="alarm" role="alert"><strong>Alarm: </strong>${describeCollapse(collapse)}</p>\n`)}
 <p class="lead"><span class="visually-hidden">Verdict: </span>${report.verdict.replace(/(\d) %/g, '$1\u00a0%').replaceAll('k-NN', 'k\u2011NN')}</p>
 ${failures.length > 0 && html`<p class="note">Not in this report: ${failures.join('; ')}.</p>`}

@@ -66,32 +66,33 @@ export function mapSection({ map, classNames }: RunReport): Section | undefined 
     (layout, i) =>
       html`<button type="button" aria-pressed="${i === 0 ? 'true' : 'false'}" data-layout="${i}">${layoutName(layout)}</button>`,
   );
+  const thing = map.texts ? 'text' : 'image';
   const body = html`<figure>
 ${choice.length > 1 && html`<div class="choice" role="group" aria-label="Representation on the map">${choice}</div>`}
 <div class="map">
-<div class="canvas" id="map-area"><canvas tabindex="0" role="application" aria-roledescription="scatter plot" aria-label="Map of ${n} test images. The arrow keys move from image to image, Escape leaves." aria-describedby="map-caption"></canvas><div class="card" hidden><span class="tile sheet-map"></span><span class="name"></span></div><p class="visually-hidden" id="map-status" role="status"></p></div>
+<div class="canvas" id="map-area"><canvas tabindex="0" role="application" aria-roledescription="scatter plot" aria-label="Map of ${n} test ${thing}s. The arrow keys move from ${thing} to ${thing}, Escape leaves." aria-describedby="map-caption"></canvas><div class="card" hidden>${!map.texts && html`<span class="tile sheet-map"></span>`}<span class="name"></span></div><p class="visually-hidden" id="map-status" role="status"></p></div>
 <fieldset class="classes"><legend>Classes <small>(press to hide or show)</small></legend>${present.map((label) => html`<button type="button" aria-pressed="true" data-label="${label}">${markOf(label)}<span>${name(label)}</span></button>`)}<button type="button" class="all" id="map-all">show all</button></fieldset>
 </div>
-<figcaption id="map-caption">Each mark is one of ${n} test images. ${mapWords(map.layouts)} Labels only colour the marks; they do not move them. Point at a mark to see its image.</figcaption>
+<figcaption id="map-caption">Each mark is one of ${n} test ${thing}s. ${mapWords(map.layouts, thing)} Labels only colour the marks; they do not move them. Point at a mark to see its ${thing}.</figcaption>
 ${tableOf(
   'The map as numbers',
   [
     'class',
-    'images',
+    `${thing}s`,
     ...map.layouts.map((layout) => `same class among the 5 nearest marks: ${layoutName(layout)}`),
     `most often mixed with (${layoutName(map.layouts[0])})`,
   ],
   [...rows, ['all', n, ...total.map((share) => formatMetric(share, 'accuracy')), '']],
 )}
 </figure>`;
-  return { id: 'map', title: 'Map of the test images', body };
+  return { id: 'map', title: `Map of the test ${thing}s`, body };
 }
 
-function mapWords(layouts: MapLayout[]): string {
+function mapWords(layouts: MapLayout[], thing: string): string {
   const words: string[] = [];
   if (layouts.some(({ kind }) => kind === 'neighbours'))
     words.push(
-      'A map of neighbours (t-SNE) places images next to each other if their representations h (or raw pixels) are similar: classes that form separate islands are separable without labels. The sizes of islands and the distances between them mean nothing.',
+      `A map of neighbours (t-SNE) places ${thing}s next to each other if their representations h${thing === 'image' ? ' (or raw pixels)' : ''} are similar: classes that form separate islands are separable without labels. The sizes of islands and the distances between them mean nothing.`,
     );
   if (layouts.some(({ kind }) => kind === 'plane'))
     words.push(
@@ -139,7 +140,8 @@ export function mapData({ map }: RunReport) {
     layouts: map.layouts.map(({ x, y }) => ({ x: list(x), y: list(y) })),
     label: Array.from(map.label),
     image: Array.from(map.image ?? map.label, (at, i) => (map.image ? at : i)),
-    sheet: sheetOf(map.thumbnails),
+    ...(map.thumbnails && { sheet: sheetOf(map.thumbnails) }),
+    ...(map.texts && { texts: map.texts }),
     shapes: SHAPES,
   };
 }

@@ -1,7 +1,7 @@
 // The nearest neighbours of test images in a report.
 import { formatMetric, formatNumber, isNumber } from '../metrics/format.ts';
 import { type Html, html, type Section } from './html.ts';
-import type { Estimate, Neighbours, RunReport } from './report.ts';
+import type { Estimate, Neighbours, RunReport, TextNeighbours } from './report.ts';
 import { place } from './report_images.ts';
 import { symbols } from './report_metrics.ts';
 import { type Encoder, encoderNames, encoders } from './table.ts';
@@ -66,4 +66,19 @@ function neighbourLines(
 ${columns.map((encoder) => html`<div class="picks" role="group" aria-label="${nearestBy[encoder]}"><span class="caption ${encoder}" aria-hidden="true">${encoderNames[encoder]}</span>${(line[encoder] ?? []).map((i) => image(i, line.query))}</div>\n`)}</li>\n`,
   )}</ul></div>
 <figcaption>A few of the test images, the first of each class, each followed by the training images nearest to it; an outline with <b class="cross">✕</b> marks an image of another class. So few images say little about an encoder; the shares above are over all of them.</figcaption>`;
+}
+
+/** A few held-out texts with the training texts nearest to each. */
+export function textNeighbourSection(found: TextNeighbours | undefined): Section | undefined {
+  if (!found?.lines.length) return undefined;
+  const { columns, lines } = found;
+  const shown = (one: { text: string; label: string }, query?: string) =>
+    html`${query !== undefined && query !== one.label && html`<b class="cross" aria-hidden="true">✕</b> `}${one.text}${one.label && html` <small>${one.label}</small>`}`;
+  const rows = lines.map(
+    (line) =>
+      html`<tr><th scope="row">${shown(line)}</th>${columns.map((column) => html`<td><ol>${(line.nearest[column] ?? []).map((one) => html`<li>${shown(one, line.label)}</li>`)}</ol></td>`)}</tr>\n`,
+  );
+  const body = html`<figure><div class="scroll" tabindex="0" role="group" aria-label="Nearest texts"><table class="texts"><thead><tr><th scope="col">test text</th>${columns.map((column) => html`<th scope="col" class="${column}">nearest by ${encoderNames[column]}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>
+<figcaption>A few of the test texts, the first of each class, each with the training texts nearest to it; <b class="cross">✕</b> marks one of another class. So few texts say little about an encoder; the table of metrics is of all of them.</figcaption></figure>`;
+  return { id: 'texts', title: 'Nearest texts', body };
 }

@@ -146,7 +146,7 @@
 
   // ---- map ----
 
-  function startMap({ layouts, label, image, sheet, shapes }) {
+  function startMap({ layouts, label, image, sheet, texts, shapes }) {
     const area = find('#map-area');
     const canvas = find('canvas', area);
     const card = find('.card', area);
@@ -256,15 +256,17 @@
       card.hidden = i === null;
       if (i === null) return;
       const percent = (at, of) => (of > 1 ? (100 * at) / (of - 1) : 0);
-      find('.tile', card).style.backgroundPosition =
-        `${percent(i % sheet.columns, sheet.columns)}% ${percent(Math.floor(i / sheet.columns), sheet.rows)}%`;
-      find('.name', card).textContent = `${name(i)}, image ${image[i]}`;
+      if (sheet)
+        find('.tile', card).style.backgroundPosition =
+          `${percent(i % sheet.columns, sheet.columns)}% ${percent(Math.floor(i / sheet.columns), sheet.rows)}%`;
+      const words = texts ? `${name(i)}: ${texts[i]}` : `${name(i)}, image ${image[i]}`;
+      find('.name', card).textContent = words;
       const [px, py] = place(i);
       const [width, height] = [card.offsetWidth, card.offsetHeight];
       const cx = px + 16 + width > canvas.clientWidth ? px - 16 - width : px + 16;
       const cy = Math.min(Math.max(4, py - height / 2), canvas.clientHeight - height - 4);
       card.style.transform = `translate(${Math.round(Math.max(4, cx))}px, ${Math.round(cy)}px)`;
-      if (aloud) status.textContent = `${name(i)}, image ${image[i]}`;
+      if (aloud) status.textContent = words;
     }
 
     /** The visible point with the least cost, if any. */

@@ -7,12 +7,15 @@ import { type ImageOptions, unusedOf } from './options.ts';
 import type { Report } from './report.ts';
 import { thousands } from './report_neighbours.ts';
 
-const counted = (n: number, thing: string) => `${thousands(n)} ${thing}${n === 1 ? '' : 's'}`;
+export const counted = (n: number, thing: string) => `${thousands(n)} ${thing}${n === 1 ? '' : 's'}`;
 const colours: Record<number, string> = { 1: 'gray', 3: 'RGB', 4: 'RGBA' };
 
 /** "10,000 training and 2,000 test images of 28 × 28, gray, 10 classes; seed 0; 1 December 2026" */
-export function summaryLine({ data, date, seed, options }: Report): Html | undefined {
-  const parts: string[] = [];
+export function summaryLine(
+  { data, date, seed, options }: Report,
+  first: readonly string[] = [],
+): Html | undefined {
+  const parts: string[] = [...first];
   if (data) {
     const { train, test, height, width, channels, classes } = data;
     parts.push(
@@ -100,8 +103,10 @@ export function runSection(report: Report): Section {
 const code = (text: string, label: string) =>
   html`<pre class="code" tabindex="0" role="group" aria-label="${label}"><code>${text}</code></pre>`;
 
-/** How to use what was trained. */
-export function nextSection({ data, method, options }: Report): Section | undefined {
+/** How to use what was trained. @param text a sentence, of a run that is not on images */
+export function nextSection({ data, method, options }: Report, text?: string): Section | undefined {
+  if (text !== undefined)
+    return { id: 'next', title: 'Use the encoder', body: html`<p class="prose">${text}</p>` };
   const own = Object.hasOwn(allMethods, method) && unusedOf(allMethods[method]).includes('encoder');
   if (!data || !(own || typeof options.encoder === 'string')) return undefined;
   const program = loadingCode(options as Pick<ImageOptions, 'encoder' | 'hyperparameters'>, data);

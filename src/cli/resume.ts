@@ -39,7 +39,7 @@ const METRICS: Record<Method['data'], readonly string[]> = {
   images: curves.flatMap(({ key }) => (key === 'participation' ? [] : [key])),
   plane: ['loss'],
   rows: ['loss', 'l0', 'dead', 'fvu'],
-  text: ['loss'],
+  text: ['loss', 'alignment', 'uniformity', 'rank', 'std'],
 };
 /** Those of a learned density. */
 const DENSITY = ['c', 'minusLogZ'];
@@ -70,7 +70,12 @@ export function reopen(path: string): Earlier {
       .filter((line) => line.step <= step);
   const method = allMethods[options.method];
   const own = (method.curves ?? []).map(({ key }) => key);
-  const names = ['step', ...METRICS[method.data], ...('spread' in method ? DENSITY : []), ...own];
+  const names = [
+    'step',
+    ...METRICS['tokenizer' in options ? 'text' : method.data],
+    ...('spread' in method ? DENSITY : []),
+    ...own,
+  ];
   const metricsOf = (line: unknown, where: string) => numbersOf(line, where, names) as Metrics;
   const [metrics, timing] = [until('metrics.jsonl', metricsOf), until('timing.jsonl', timingOf)];
   const followed = until('moments.jsonl', followedOf);

@@ -12,6 +12,7 @@ import { createProgress } from './progress.ts';
 import { checkCheckpoint, type Earlier, reopen } from './resume.ts';
 import { rowsJob } from './rows.ts';
 import { columns, print } from './terminal.ts';
+import { textJob } from './text.ts';
 
 /** The signals at which a run saves and ends, and the exit codes that shells use for them. */
 const SIGNALS: [signal: Deno.Signal, code: number][] =
@@ -27,7 +28,7 @@ const SIGNALS: [signal: Deno.Signal, code: number][] =
 export async function run(command: Command): Promise<number> {
   const earlier = command.resume === null ? null : reopen(command.resume);
   const options = earlier?.options ?? command.options;
-  if ('tokenizer' in options) throw new InputError('--data: runs on texts are not there yet');
+  if ('tokenizer' in options) return runJob(await textJob(options), options, earlier);
   if ('on' in options) return runJob(await rowsJob(options), options, earlier);
   return 'density' in options
     ? runJob(await planeJob(options), options, earlier)

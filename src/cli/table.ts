@@ -10,12 +10,30 @@ export const encoders = ['raw', 'untrained', 'trained'] as const;
 export type Encoder = (typeof encoders)[number];
 export type MetricSet = Record<Encoder, ReportedMetrics>;
 
+/** The columns of a run on texts. */
+export type TextColumn = 'words' | 'tfIdf' | 'untrained' | 'trained';
+/** The metrics of a run on texts, in the order of the columns. */
+export type TextMetricSet = Record<TextColumn, ReportedMetrics>;
+
+/** A column: a representation that is measured. */
+export type Column = Encoder | TextColumn;
+/** The metrics of a run by column, in their order. */
+export type ColumnSet = MetricSet | TextMetricSet;
+
 /** The names of the columns. */
-export const encoderNames: Record<Encoder, string> = {
+export const encoderNames: Record<Column, string> = {
   raw: 'raw pixels',
+  words: 'bag of words',
+  tfIdf: 'TF-IDF',
   untrained: 'untrained',
   trained: 'trained',
 };
+
+/** The columns of a run. */
+export const columnsOf = (set: ColumnSet): Column[] => Object.keys(set) as Column[];
+/** The metrics in a column of a run; none where it has no such column. */
+export const measuredIn = (set: ColumnSet, column: Column): ReportedMetrics =>
+  (set as Partial<Record<Column, ReportedMetrics>>)[column] ?? {};
 
 /** Accuracies closer than this count as equal: about the difference between seeds. */
 export const noise = 0.015;
@@ -26,89 +44,96 @@ export const metricRows: readonly MetricRow[] = Object.keys(metricGroups).flatMa
 );
 
 /** The rows that apply to at least one encoder. */
-export const measuredRows = (set: MetricSet): MetricRow[] =>
-  metricRows.filter(({ key }) => encoders.some((encoder) => set[encoder][key] !== undefined));
+export const measuredRows = (set: ColumnSet): MetricRow[] =>
+  metricRows.filter(({ key }) => columnsOf(set).some((column) => measuredIn(set, column)[key] !== undefined));
 
 /** 'best' for the best encoder of a row, 'near' for one that is within noise of it. */
 export type Mark = 'best' | 'near' | '';
 
 /** Marks one row. Only accuracies have a 'near'; a single number is not the best, and neither are equal ones. */
-export function marks(set: MetricSet, { key, kind, better }: MetricRow): Record<Encoder, Mark> {
-  const result: Record<Encoder, Mark> = { raw: '', untrained: '', trained: '' };
-  const measured = encoders.filter((encoder) => isNumber(set[encoder][key]));
+export function marks(set: ColumnSet, { key, kind, better }: MetricRow): Partial<Record<Column, Mark>> {
+  const columns = columnsOf(set);
+  const result = Object.fromEntries(columns.map((column): [Column, Mark] => [column, '']));
+  const measured = columns.filter((column) => isNumber(measuredIn(set, column)[key]));
   if (!better || measured.length < 2) return result;
   const sign = better === 'higher' ? 1 : -1;
-  const score = (encoder: Encoder) => sign * set[encoder][key]!;
+  const score = (column: Column) => sign * measuredIn(set, column)[key]!;
   const best = Math.max(...measured.map(score));
-  if (measured.every((encoder) => score(encoder) === best)) return result;
-  for (const encoder of measured) {
-    if (score(encoder) === best) result[encoder] = 'best';
-    else if (kind === 'accuracy' && best - score(encoder) < noise) result[encoder] = 'near';
+  if (measured.every((column) => score(column) === best)) return result;
+  for (const column of measured) {
+    if (score(column) === best) result[column] = 'best';
+    else if (kind === 'accuracy' && best - score(column) < noise) result[column] = 'near';
   }
   return result;
 }
 
 /**
- * Notes on what was measured differently, and on why numbers of these rows are missing: each once, with its encoders unless it
+ * Notes on what was measured differently, and on why numbers of these rows are missing: each once, with its columns unless it
  * applies to all.
  */
-export function notesOf(set: MetricSet, rows: readonly MetricRow[] = measuredRows(set)): string[] {
-  const notes = new Map<string, Encoder[]>();
-  const add = (note: string, encoder: Encoder) => notes.set(note, [...(notes.get(note) ?? []), encoder]);
-  for (const encoder of encoders) {
-    for (const note of set[encoder].notes ?? []) add(note, encoder);
+export function notesOf(set: ColumnSet, rows: readonly MetricRow[] = measuredRows(set)): string[] {
+  const notes = new Map<string, Column[]>();
+  const columns = columnsOf(set);
+  const add = (note: string, column: Column) => notes.set(note, [...(notes.get(note) ?? []), column]);
+  for (const column of columns) {
+    const found = measuredIn(set, column);
+    for (const note of found.notes ?? []) add(note, column);
     for (const { key, name, missing } of rows)
-      if (set[encoder][key] !== undefined && !isNumber(set[encoder][key]))
-        add(`${name}: ${missing ? `undefined, ${missing}` : 'not a finite number'}`, encoder);
+      if (found[key] !== undefined && !isNumber(found[key]))
+        add(`${name}: ${missing ? `undefined, ${missing}` : 'not a finite number'}`, column);
   }
   return [...notes].map(([note, whose]) =>
-    whose.length === encoders.length
+    whose.length === columns.length
       ? note
-      : `${note} (${whose.map((encoder) => encoderNames[encoder]).join(' and ')})`,
+      : `${note} (${whose.map((column) => encoderNames[column]).join(' and ')})`,
   );
 }
 
-/** A number that belongs to a row, and is the same for all encoders that have it. */
-const sharedBy = (set: MetricSet, key: MetricKey): number | undefined =>
-  encoders.map((encoder) => set[encoder][key]).findLast(isNumber);
+/** A number that belongs to a row, and is the same for all columns that have it. */
+const sharedBy = (set: ColumnSet, key: MetricKey): number | undefined =>
+  columnsOf(set)
+    .map((column) => measuredIn(set, column)[key])
+    .findLast(isNumber);
 
 /** "k = 20" or "96 labels": how a row was measured, unless its name says so. */
-export function countOf(set: MetricSet, { count }: MetricRow): string | undefined {
+export function countOf(set: ColumnSet, { count }: MetricRow): string | undefined {
   const found = count && sharedBy(set, count.key);
   return found === undefined ? undefined : count!.text(found);
 }
 
 /** The theoretical value of a row. */
-export const targetOf = (set: MetricSet, { target }: MetricRow): number | undefined =>
+export const targetOf = (set: ColumnSet, { target }: MetricRow): number | undefined =>
   target && sharedBy(set, target.key);
 
 /** The spread of a number, in points: "±1.2". */
 export const spreadText = (spread: number): string => `±${(100 * spread).toFixed(1)}`;
 
 /**
- * The plain-text table for the terminal, without the details: 78 columns, the best marked with *, those within noise of it with ~,
+ * The plain-text table for the terminal, without the details: 77 characters wide, 92 of texts, the best marked with *, those within noise of it with ~,
  * and below it why numbers are missing.
  */
-export function metricTable(set: MetricSet): string {
-  const widths = { raw: 15, untrained: 15, trained: 15 };
+export function metricTable(set: ColumnSet): string {
+  const width = 15;
+  const columns = columnsOf(set);
   const symbol: Record<Mark, string> = { best: '*', near: '~', '': ' ' };
   const used = new Set<Mark>();
   const shown = measuredRows(set).filter(({ detail }) => !detail);
   const lines = shown.map((row) => {
     const mark = marks(set, row);
-    const cells = encoders.map((encoder) => {
-      used.add(mark[encoder]);
-      const spread = row.spread && set[encoder][row.spread];
-      const value = formatMetric(set[encoder][row.key], row.kind);
+    const cells = columns.map((column) => {
+      const found = measuredIn(set, column);
+      used.add(mark[column]!);
+      const spread = row.spread && found[row.spread];
+      const value = formatMetric(found[row.key], row.kind);
       const text = isNumber(spread) ? value.replace(' %', ` ${spreadText(spread)} %`) : value;
-      return `${text} ${symbol[mark[encoder]]}`.padStart(widths[encoder]);
+      return `${text} ${symbol[mark[column]!]}`.padStart(width);
     });
     const target = targetOf(set, row);
     const name =
       target === undefined ? row.name : `${row.name} (${row.target!.name} ${formatMetric(target, row.kind)})`;
     return `${name.padEnd(32)}${cells.join('')}`.trimEnd();
   });
-  const header = `${''.padEnd(32)}${encoders.map((name) => `${encoderNames[name]}  `.padStart(widths[name])).join('')}`;
+  const header = `${''.padEnd(32)}${columns.map((name) => `${encoderNames[name]}  `.padStart(width)).join('')}`;
   const legend = [
     used.has('best') && '* best of the row',
     used.has('near') && `~ within ${(100 * noise).toFixed(1)} points of it: noise`,
@@ -116,7 +141,7 @@ export function metricTable(set: MetricSet): string {
   const notes = notesOf(set, shown);
   return [
     header.trimEnd(),
-    '─'.repeat(77),
+    '─'.repeat(32 + width * columns.length),
     ...lines,
     ...(legend.length ? ['', legend.join('    ')] : []),
     ...(notes.length ? ['', ...notes] : []),

@@ -2,7 +2,16 @@
 import { type Collapse, REMEDIES } from '../metrics/alarm.ts';
 import { formatMetric, isNumber } from '../metrics/format.ts';
 import type { MetricKey } from '../metrics/table.ts';
-import { encoderNames, encoders, type MetricSet, metricRows, noise, type ReportedMetrics } from './table.ts';
+import {
+  type Column,
+  type ColumnSet,
+  columnsOf,
+  encoderNames,
+  measuredIn,
+  metricRows,
+  noise,
+  type ReportedMetrics,
+} from './table.ts';
 
 /** The accuracies that a verdict compares: those on the representation h, which is what users keep. */
 const compared = metricRows.filter(({ phrase }) => phrase !== undefined);
@@ -12,20 +21,17 @@ const NAMED: readonly MetricKey[] = ['augKnn', 'knn', 'linearProbe1000'];
 /** So many further accuracies that are worse are given in numbers. */
 const FEW = 3;
 
-type Baseline = 'raw' | 'untrained';
-
 interface Comparison {
   key: MetricKey;
   phrase: string;
   trained: number;
   /** The gain of training over each baseline that has this accuracy. */
-  baselines: { name: Baseline; value: number; gain: number }[];
+  baselines: { name: Column; value: number; gain: number }[];
 }
 
 const percent = (value: number) => formatMetric(value, 'accuracy');
 const lost = ({ gain }: { gain: number }) => gain <= -noise;
-const named = ({ name, value }: { name: Baseline; value: number }) =>
-  `${encoderNames[name]} ${percent(value)}`;
+const named = ({ name, value }: { name: Column; value: number }) => `${encoderNames[name]} ${percent(value)}`;
 
 /**
  * What training gained, in a few sentences: on how many accuracies it beat the baselines, three of them in numbers, which others are
@@ -36,7 +42,7 @@ const named = ({ name, value }: { name: Baseline; value: number }) =>
  * @param about.embedded false for a method without an embedding z
  */
 export function verdict(
-  set: MetricSet,
+  set: ColumnSet,
   method: string,
   collapses: readonly Collapse[] = [],
   { classes, embedded = true }: { classes?: number; embedded?: boolean } = {},
@@ -77,22 +83,24 @@ function worseText(list: readonly Comparison[]): string {
 }
 
 /** The accuracies that the trained encoder and a baseline have. */
-function comparisons(set: MetricSet): Comparison[] {
+function comparisons(set: ColumnSet): Comparison[] {
   return compared.flatMap(({ key, phrase }) => {
     const trained = set.trained[key];
     if (!isNumber(trained)) return [];
-    const baselines = (['raw', 'untrained'] as const).flatMap((name) => {
-      const value = set[name][key];
-      return isNumber(value) ? [{ name, value, gain: trained - value }] : [];
+    const baselines = columnsOf(set).flatMap((name) => {
+      const value = measuredIn(set, name)[key];
+      return name !== 'trained' && isNumber(value) ? [{ name, value, gain: trained - value }] : [];
     });
     return baselines.length ? [{ key, phrase: phrase!, trained, baselines }] : [];
   });
 }
 
 /** Why no accuracy means anything, if so. */
-function whyMeaningless(set: MetricSet, classes: number | undefined): string | undefined {
+function whyMeaningless(set: ColumnSet, classes: number | undefined): string | undefined {
   if (classes !== undefined && classes < 2) return 'the labels have one class, so no accuracy means anything';
-  const values = compared.flatMap(({ key }) => encoders.map((encoder) => set[encoder][key])).filter(isNumber);
+  const values = compared
+    .flatMap(({ key }) => columnsOf(set).map((column) => measuredIn(set, column)[key]))
+    .filter(isNumber);
   return values.length > 1 && values.every((value) => value === 1)
     ? 'every accuracy is 100 % for every representation, so none of them means anything: the labels have one class, or the classes are trivial to separate'
     : undefined;
@@ -117,6 +125,10 @@ function stateOf(trained: ReportedMetrics, kinds: string): string {
   return spread.length ? `${state}: ${spread.join(', ')}` : state;
 }
 
+/** "a, b and c" */
+const listed = (parts: readonly string[]) =>
+  [parts.slice(0, -1).join(', '), parts.at(-1)].filter(Boolean).join(' and ');
+
 /** "k-NN 83.5 %, better than raw pixels 80.5 % and untrained 79.0 %" for one accuracy. */
 function sentence({ phrase, trained, baselines }: Comparison): string {
   const than = (gain: number) =>
@@ -130,7 +142,7 @@ function sentence({ phrase, trained, baselines }: Comparison): string {
   const parts = baselines.map((baseline) => ({ word: than(baseline.gain), text: named(baseline) }));
   const same = parts.every(({ word }) => word === parts[0].word);
   const judged = same
-    ? `${parts[0].word} ${parts.map(({ text }) => text).join(' and ')}`
+    ? `${parts[0].word} ${listed(parts.map(({ text }) => text))}`
     : parts.map(({ word, text }) => `${word} ${text}`).join(', ');
   return `${phrase} ${percent(trained)}, ${judged}`;
 }
@@ -145,10 +157,11 @@ function summary(found: readonly Comparison[]): string {
   const worse = found.filter(({ baselines }) => baselines.some(lost)).length;
   const even = found.length - won - worse;
   const all = `${found.length} ${found.length > 1 ? 'accuracies' : 'accuracy'}`;
+  const both = found.some(({ baselines }) => baselines.length > 2) ? 'all' : 'both';
   if (won === found.length)
-    return `training beat both baselines on ${found.length > 1 ? `all ${all}` : `the ${all} measured`}`;
+    return `training beat ${both} baselines on ${found.length > 1 ? `all ${all}` : `the ${all} measured`}`;
   const parts = [worse && `worse than one on ${worse}`, even && `within noise of one on ${even}`];
-  return `training beat both baselines on ${won || 'none'} of ${all}, and is ${parts.filter(Boolean).join(', ')}`;
+  return `training beat ${both} baselines on ${won || 'none'} of ${all}, and is ${parts.filter(Boolean).join(', ')}`;
 }
 
 /** Embeddings whose std is below this share of an even spread count as one point. */
@@ -159,20 +172,22 @@ const POINT = 0.1;
  * images are the same. If the embeddings of the clean test images coincide, that is a complete collapse.
  * @param collapses what the alarm sees in the evaluations during training
  * @param step the last one
+ * @param things what the samples are. Default 'images'
  */
 export function withPoint(
   collapses: Collapse[],
-  { untrained, trained }: MetricSet,
+  { untrained, trained }: Pick<ColumnSet, 'untrained' | 'trained'>,
   step: number,
+  things = 'images',
 ): Collapse[] {
   const share = ({ stdZ, stdIsotropic }: ReportedMetrics) =>
     isNumber(stdZ) && isNumber(stdIsotropic) ? stdZ / stdIsotropic : 1;
   if (share(trained) >= POINT || collapses.some(({ kind }) => kind === 'complete')) return collapses;
   const evidence = [
-    `the embeddings of the test images nearly coincide: their std is ${percent(share(trained))} of an even spread`,
+    `the embeddings of the test ${things} nearly coincide: their std is ${percent(share(trained))} of an even spread`,
   ];
   const alike = share(untrained) < POINT;
   if (alike) evidence.push('those of the untrained encoder coincide too');
-  const remedy = alike ? 'images that differ' : REMEDIES.complete;
+  const remedy = alike ? `${things} that differ` : REMEDIES.complete;
   return [{ kind: 'complete', since: step, evidence, remedy }, ...collapses];
 }

@@ -150,6 +150,16 @@ export const textBatch = (
   { rows, seed, step }: { rows: number; seed: Scalar; step: Scalar },
 ): Tensor => gather(set.ids, epochIndices(set.count, { rows, seed, step }));
 
+/** The ids of the N texts of a set, u32 [N, T], without those that belong to them. */
+export const idsOf = ({
+  ids,
+  count,
+  length,
+}: TextSet): { ids: Uint32Array; shape: readonly [number, number] } => ({
+  ids: (initialOf(ids) as Uint32Array).subarray(0, count * length),
+  shape: [count, length],
+});
+
 /** How often each token occurs in the texts of a set, [vocabulary], without padding. */
 export function tokenCounts({ tokenizer, texts, length }: TextSet): Uint32Array {
   const counts = new Uint32Array(tokenizer.size);

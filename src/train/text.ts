@@ -8,7 +8,6 @@ import {
   textViews,
   tokenCounts,
 } from '../data/texts.ts';
-import { isFunction, shown } from '../gpu/check.ts';
 import type { Device } from '../gpu/device.ts';
 import { InputError } from '../gpu/errors.ts';
 import { constant, input, type Scalar, scalar, type Tensor, type Variable } from '../graph/tensor.ts';
@@ -31,7 +30,7 @@ import { compileWatch } from '../metrics/watch.ts';
 import type { Encoder } from '../nn/encoders.ts';
 import type { Mode } from '../nn/layers.ts';
 import { type TextEncoder, textEncoder } from '../nn/text_encoder.ts';
-import { concatenate, gather, slice } from '../ops/shape.ts';
+import { concatenate, gather } from '../ops/shape.ts';
 import { adam, type Optimizer } from '../optim/index.ts';
 import { compile } from '../runtime/compile.ts';
 import { freeVariables } from '../runtime/variables.ts';
@@ -219,7 +218,7 @@ const GALLERY_BATCH = 512;
 const WATCHED_STEP = 0;
 
 /** Whether the views of held-out texts are texts and examples: where any of these has some. */
-const heldPairs = ({ validation, pairs }: Pick<TextRun, 'validation' | 'pairs'>): TextViews =>
+export const heldPairs = ({ validation, pairs }: Pick<TextRun, 'validation' | 'pairs'>): TextViews =>
   pairs === 'examples' && validation.pairs ? 'examples' : 'dropout';
 
 /** How many samples are held out. */

@@ -297,7 +297,7 @@ function has(text: string, ...parts: string[]): void {
 
 test('what fails is named, and the rest of the page is there', () => {
   const run = mock('shoe');
-  run.map!.thumbnails = { ...run.map!.thumbnails, width: 5 };
+  run.map!.thumbnails = { ...run.map!.thumbnails!, width: 5 };
   run.failures = ['neighbours by raw pixels: out of memory'];
   const page = renderReport(run);
   has(

@@ -46,11 +46,15 @@ export const maskedLanguage = {
   hyperparameters,
   curves: [
     {
-      ...{ key: 'accuracy', name: 'accuracy', digits: 3 },
+      key: 'accuracy',
+      name: 'accuracy',
+      digits: 3,
       hint: 'share of the hidden tokens of the batch that are guessed',
     },
     {
-      ...{ key: 'unigram', name: 'unigram loss', digits: 3 },
+      key: 'unigram',
+      name: 'unigram loss',
+      digits: 3,
       hint: 'the loss of the same tokens by their frequencies alone: what the model must beat',
     },
   ],

@@ -67,7 +67,9 @@ export const wordVectors = {
   hyperparameters,
   curves: [
     {
-      ...{ key: 'near', name: 'near and random', digits: 3 },
+      key: 'near',
+      name: 'near and random',
+      digits: 3,
       hint: 'how often a word that is near scores higher than a random one: 0.5 by chance',
     },
   ],

@@ -82,6 +82,7 @@ export { type GroupNormOptions, groupNorm } from './ops/group_norm.ts';
 export { keepLargest } from './ops/keep_largest.ts';
 export { l2Normalize } from './ops/l2_normalize.ts';
 export { layerNorm } from './ops/layer_norm.ts';
+export { type MaskTokensOptions, maskTokens } from './ops/mask_tokens.ts';
 export { averagePool2d, globalAveragePool, maxPool2d } from './ops/pool.ts';
 export {
   bits,
@@ -97,6 +98,7 @@ export { max, mean, min, sum } from './ops/reduce.ts';
 export { broadcastTo, concatenate, gather, pad, slice, transpose } from './ops/shape.ts';
 export { timestepEmbedding } from './ops/timestep_embedding.ts';
 export { upsample } from './ops/upsample.ts';
+export { type SkipGramsOptions, skipGrams } from './ops/skip_grams.ts';
 export { logSoftmax, logSumExp, softmax } from './ops/softmax.ts';
 export { sort } from './ops/sort.ts';
 export { straightThrough } from './ops/straight_through.ts';

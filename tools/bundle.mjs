@@ -136,7 +136,7 @@ function pages(names) {
   // The core: device, engine, ops, layers and optimisers, one method. Ops of one method or metric come with that, those of decoders,
   // U-Nets and transformers with these, mixed precision with its import.
   const decoding = 'conv_transpose2d|dropout|group_norm|timestep_embedding|upsample';
-  const tokens = 'attention|embedding|tokens|token_order|top_tokens|straight_through';
+  const tokens = 'attention|embedding|tokens|token_order|top_tokens|mask_tokens|skip_grams|straight_through';
   const special = namesFrom(
     `ops/(?:top_k|keep_largest|sort|characteristic|triplets|mined_pairs|${decoding}|${tokens})`,
   );

@@ -12,6 +12,7 @@ import type { About } from './about.ts';
 import type { DrawnPanel, Tables } from './method_panels.ts';
 import type { Images } from './png.ts';
 import type { Column, ColumnSet, Encoder } from './table.ts';
+import type { DrawnTextPanel } from './text_panels.ts';
 
 /** The contents of report.json; older runs lack `title`, `date`, `command` and `data`. */
 export interface Report extends Partial<About> {
@@ -117,6 +118,7 @@ export interface RunReport {
   /** The method's own curves and panels. */
   methodCurves?: readonly MethodCurve[];
   panels?: readonly DrawnPanel[];
+  textPanels?: readonly DrawnTextPanel[];
   /** Singular values of z, largest first. */
   spectrum: { untrained: ArrayLike<number>; trained: ArrayLike<number> };
   similarities?: Partial<Record<'untrained' | 'trained', SimilarityHistogram>>;

@@ -1,4 +1,5 @@
 // The report of a run: one HTML file that needs no network and no other file.
+
 import { describeCollapse } from '../metrics/alarm.ts';
 import { documentOf, pageStyle, read } from './document.ts';
 import { html, inline, scriptJson } from './html.ts';
@@ -12,6 +13,7 @@ import { glossarySection, metricSection } from './report_metrics.ts';
 import { neighbourSection, textNeighbourSection } from './report_neighbours.ts';
 import { nextSection, runSection, summaryLine } from './report_run.ts';
 import { sphereSection } from './report_sphere.ts';
+import { textPanelSection } from './text_panels.ts';
 
 const uplot = (file: string) => read(`../../node_modules/uplot/dist/${file}`);
 
@@ -43,6 +45,7 @@ export function renderReport(run: RunReport): string {
     metricSection(report.metrics),
     attempt('curves', () => curveSection(shown)),
     attempt('panels of the method', () => panelSection(shown.panels ?? [])),
+    attempt('texts of the method', () => textPanelSection(shown.textPanels ?? [])),
     attempt('pictures of the sphere', () => sphereSection(shown, sorted(shown.curves))),
     attempt('layers', () => layerSection(report.layers)),
     attempt('map', () => mapSection(shown)),

@@ -48,6 +48,7 @@ import {
   representedBy,
   type TextEvaluation,
 } from './text_metrics.ts';
+import { drawTextPanels } from './text_panels.ts';
 import { textPictures } from './text_pictures.ts';
 import { verdict, withPoint } from './verdict.ts';
 
@@ -147,7 +148,7 @@ export async function textJob(asked: TextOptions): Promise<Job<TextMetrics, Task
       progress.end();
       const alarms = seen.map((each) => `\n\nAlarm: ${describeCollapse(each)}`).join('');
       print(`\n${metricTable(found)}\n\n${report.verdict}${alarms}\n\nTrained in ${seconds.toFixed(0)} s.\n`);
-      await draw(site, report, metrics, { run, texts, judge });
+      await draw(site, report, metrics, { run, texts, judge, model: task.model });
       return measured ? 0 : 1;
     },
   };
@@ -204,12 +205,20 @@ async function draw(
   { folder, progress, device }: Site,
   report: Report,
   curves: readonly Logged<TextMetrics>[],
-  { run, texts, judge }: { run: TextRun; texts: TextRunData; judge: ReturnType<typeof createJudge> },
+  {
+    run,
+    texts,
+    judge,
+    model,
+  }: { run: TextRun; texts: TextRunData; judge: ReturnType<typeof createJudge>; model: TextModel },
 ): Promise<void> {
   const { drawn, represented } = judge;
   const { failures, ...pictures } = await textPictures(device(), texts, represented, (stage, fraction) =>
     progress.stage(stage, fraction),
   );
+  const panels = model.recipe.textPanels ?? [];
+  const { textPanels, failures: undrawn } = await drawTextPanels(device(), panels, run.validation);
+  failures.push(...undrawn);
   progress.end();
   const spectrumOf = (name: Column) => drawn[name]?.spectrum ?? [];
   const similarities = Object.fromEntries(
@@ -227,7 +236,7 @@ async function draw(
     const page = renderReport({
       ...{ report, curves: [...curves], methodCurves: run.method.curves, classNames, similarities, failures },
       spectrum: { untrained: spectrumOf('untrained'), trained: spectrumOf('trained') },
-      ...{ ...pictures, about: { parts, next: NEXT } },
+      ...{ ...pictures, textPanels, about: { parts, next: NEXT } },
     });
     folder.write('report.html', page);
     print(`Look at ${folder.path}/report.html\n`);

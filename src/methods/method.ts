@@ -19,7 +19,7 @@ import { isTokenEncoder, type TokenEncoder } from '../nn/transformer.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
 import { concatenate } from '../ops/shape.ts';
 import type { SpecialTokens } from '../text/special.ts';
-import type { CollapseRule, MethodCurve, Panel } from './panel.ts';
+import type { CollapseRule, MethodCurve, Panel, TextPanel } from './panel.ts';
 import { crossBatchMemory, type Memory } from './parts/cross_batch_memory.ts';
 import type { Generator } from './parts/diffusion.ts';
 import { gradCache } from './parts/grad_cache.ts';
@@ -251,6 +251,8 @@ export interface Recipe<B> {
   curves?: () => Record<string, Tensor>;
   /** What the report shows of this method, besides what all reports show. */
   panels?: readonly Panel[];
+  /** The same of a method of texts. */
+  textPanels?: readonly TextPanel[];
   /** How a method that learns to generate samples moves them between data and noise. */
   generator?: Generator;
 }

@@ -67,5 +67,14 @@ export interface TablePanel extends Titled {
   cells: (x: Tensor) => Tensor;
 }
 
+/** Texts, of which tokens are marked: each as it is, and as a model sees or changes it. */
+export interface TextPanel extends Titled {
+  /**
+   * Computes them in the graph from held-out texts, ids u32 [N, T], in inference mode.
+   * @returns `ids`: those of the tokens of each row of each text, f32 [rows, N, T]; `marked`: 1 for tokens that are marked, [N, T]
+   */
+  tokens: (ids: Tensor) => { ids: Tensor; marked: Tensor };
+}
+
 /** A part of a report that one method adds. It is drawn after training. */
 export type Panel = PicturePanel | TablePanel;

@@ -565,6 +565,13 @@ export const surface: Record<string, Entry> = {
   proxyAnchorLoss: build(z, ids, tensor([3, 6]), object({ alpha: 32, delta: 0.1 })),
   proxyNcaLoss: build(z, ids, tensor([3, 6]), object({ scale: 9 })),
   rotationLoss: build(tensor([8, 4])),
+  maskedLanguageLoss: build(tensor([4, 9]), ids),
+  wordVectorsLoss: build(
+    tensor([4, 3]),
+    tensor([4, 3]),
+    tensor([4, 2, 3]),
+    object({ pairs: tensor([4]), negatives: tensor([4, 2]) }),
+  ),
   saeLoss: build(tensor([3, 4]), tensor([3, 4]), tensor([3, 4]), object({ alpha: 0.1 })),
   clipLoss: build(...views, object({ scale: 9 })),
   sigLipLoss: build(...views, object({ scale: 9, bias: -3 })),
@@ -945,6 +952,19 @@ export const surface: Record<string, Entry> = {
   takeTokens: build(tensor([2, 4, 3]), tensor([2, 5], 'u32')),
   putTokens: build(tensor([2, 5, 3]), tensor([2, 5], 'u32'), object({ tokens: 4 })),
   keepLargest: build(x, object({ k: 2 })),
+  maskTokens: build(
+    tensor([2, 5], 'u32'),
+    object({
+      ...{ vocabulary: 9, special: value([0, 8]), mask: 8, seed: 1, step: 2, stream: 3 },
+      ...{ rate: 0.15, masked: 0.8, random: 0.1 },
+    }),
+  ),
+  skipGrams: build(
+    tensor([2, 5], 'u32'),
+    tensor([9]),
+    tensor([9]),
+    object({ seed: 1, step: 2, stream: 3, pairs: 2, window: 5, negatives: 3 }),
+  ),
   topTokens: build(tensor([2, 5]), object({ count: 3 })),
   tokenOrder: build(object({ samples: 3, tokens: 5, seed: 1, step: 2, stream: 3 })),
   sort: build(x, object({ axis: 0 })),

@@ -25,12 +25,14 @@ import { l2Normalize } from '../../src/ops/l2_normalize.ts';
 import { layerNorm } from '../../src/ops/layer_norm.ts';
 import { topKInLists } from '../../src/ops/lists.ts';
 import { logMeanKernel } from '../../src/ops/log_mean_kernel.ts';
+import { maskTokens } from '../../src/ops/mask_tokens.ts';
 import { linear, matmul } from '../../src/ops/matmul.ts';
 import { minedPairs } from '../../src/ops/mined_pairs.ts';
 import { averagePool2d, globalAveragePool, maxPool2d } from '../../src/ops/pool.ts';
 import { permutation } from '../../src/ops/random.ts';
 import { max, mean, sum } from '../../src/ops/reduce.ts';
 import { gather } from '../../src/ops/shape.ts';
+import { skipGrams } from '../../src/ops/skip_grams.ts';
 import { logSumExp, softmax } from '../../src/ops/softmax.ts';
 import { sort } from '../../src/ops/sort.ts';
 import { studentContrast } from '../../src/ops/student_contrast.ts';
@@ -253,6 +255,11 @@ const GRAPHS: (() => Tensor[])[] = [
     return both(sort(x, { axis: 0 }).values, x);
   },
   () => Object.values(topTokens(of(2, 5), { count: 3 })),
+  () =>
+    Object.values(
+      maskTokens(input([2, 5], 'u32'), { vocabulary: 9, special: [0], mask: 8, seed: 1, step: 1 }),
+    ),
+  () => Object.values(skipGrams(input([2, 5], 'u32'), of(9), of(9), { seed: 1, step: 1 })),
   () => [permutation(10, { seed: 1 }), tokenOrder({ samples: 2, tokens: 5, seed: 1, step: 1 })],
   () => trained((v) => adam(v, { learningRate: 1 })),
   () => trained((v) => lars(v, { learningRate: 1 })),

@@ -61,7 +61,7 @@ fn lists_search(group: Group, @builtin(local_invocation_index) local: u32) {
   let own = query_groups[query];
   let size = params.size / 4u;
   let at = query * size;
-  var best = start(params.k);
+  var best = empty_list(params.k);
   for (var n = first; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let far = near + vec4u(4u);

@@ -43,7 +43,7 @@ fn top_k_chunk(group: Group, @builtin(local_invocation_index) local: u32) {
   let size = params.size / 4u;
   let at = min(vec4u(q) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * size;
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
+  var list0 = empty_list(params.k); var list1 = empty_list(params.k); var list2 = empty_list(params.k); var list3 = empty_list(params.k);
   for (var n = chunk * params.chunk; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let rows = min(near, vec4u(end - 1u)) * size;
@@ -90,7 +90,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
   let size = params.size;
   let at = min(vec4u(q) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * size;
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
+  var list0 = empty_list(params.k); var list1 = empty_list(params.k); var list2 = empty_list(params.k); var list3 = empty_list(params.k);
   for (var n = chunk * params.chunk; n < end; n += 8u) {
     let near = vec4u(n) + vec4u(0u, 1u, 2u, 3u);
     let rows = min(near, vec4u(end - 1u)) * size;
@@ -124,7 +124,7 @@ fn top_k_chunk_scalar(group: Group, @builtin(local_invocation_index) local: u32)
 fn top_k_merge(group: Group, @builtin(local_invocation_index) local: u32) {
   let query = linear_index(group, local, 64u);
   if (query >= params.queries) { return; }
-  var list = start(params.k);
+  var list = empty_list(params.k);
   for (var chunk = 0u; chunk < rounds(params.chunks); chunk++) {
     let head = (chunk * params.queries + query) * params.k;
     for (var j = 0u; j < params.k; j++) {

@@ -11,7 +11,7 @@ struct List {
   i0: vec4u, i1: vec4u, i2: vec4u, i3: vec4u, i4: vec4u, i5: vec4u, i6: vec4u, i7: vec4u,
 }
 
-fn start(k: u32) -> List {
+fn empty_list(k: u32) -> List {
   var list: List;
   let none = vec4f(WORST);
   let place = vec4u(k) + vec4u(0u, 1u, 2u, 3u);

@@ -48,8 +48,8 @@ fn top_k_chunk_8x16(group: Group, @builtin(local_invocation_index) local: u32) {
   if (chunk >= params.chunks) { return; }
   let q = 8u * (i % blocks);
   let end = min((chunk + 1u) * params.chunk, params.gallery);
-  var list0 = start(params.k); var list1 = start(params.k); var list2 = start(params.k); var list3 = start(params.k);
-  var list4 = start(params.k); var list5 = start(params.k); var list6 = start(params.k); var list7 = start(params.k);
+  var list0 = empty_list(params.k); var list1 = empty_list(params.k); var list2 = empty_list(params.k); var list3 = empty_list(params.k);
+  var list4 = empty_list(params.k); var list5 = empty_list(params.k); var list6 = empty_list(params.k); var list7 = empty_list(params.k);
   for (var n = chunk * params.chunk; n < end; n += 16u) {
     var s00 = mat4x4f(); var s01 = mat4x4f(); var s02 = mat4x4f(); var s03 = mat4x4f();
     var s10 = mat4x4f(); var s11 = mat4x4f(); var s12 = mat4x4f(); var s13 = mat4x4f();

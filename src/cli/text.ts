@@ -112,7 +112,8 @@ export async function textJob(asked: TextOptions): Promise<Job<TextMetrics, Task
   const { title, paper } = allMethods[options.method];
   return {
     title: `${title}, ${paper}: ${steps} steps of ${counted(options.batch, 'text')}`,
-    ...{ steps, samplesPerStep: options.batch, recorded, dataDigest },
+    // They are no images, which the progress line would call them.
+    ...{ steps, samplesPerStep: 0, recorded, dataDigest },
     check: (device) => checkTextRun(device, run),
     task: () => textTask(run),
     async before(site) {

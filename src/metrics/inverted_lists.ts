@@ -76,9 +76,9 @@ const POINTS = 256;
 const ITERATIONS = 20;
 
 /**
- * An index for approximate search by cosine: inverted lists (Jégou, Douze & Schmid 2011, "Product quantization for nearest neighbor search", IVF, here with
- * whole rows). Each row is in the list of its nearest centroid, of k-means on at most 256 rows for each; a search compares a query with the rows of the
- * nearest lists alone, so that among these it is exact. Memory: the rows, 8 bytes more for each, and at most 16 MiB while it searches.
+ * An index for approximate search by cosine: inverted lists of whole rows (IVF, Jégou et al. 2011). Each row is in the list of its nearest
+ * centroid, of k-means on at most 256 rows for each; a search is exact among the rows of the nearest lists. Memory: the rows, 8 bytes more
+ * for each, and at most 16 MiB while it searches.
  * The same seed, rows and device give the same.
  *
  * @param rows f32 [N, D]; normalised here, and copied

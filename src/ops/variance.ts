@@ -20,7 +20,7 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   const y = mean(square(centred), { axes, keepDims });
   const count = x.size / y.size;
   if (!unbiased) return y;
-  if (count < 2) throwShapeError('variance', `expected 2 elements or more, got ${show(x.shape)}`);
+  if (count < 2) throwShapeError('variance', `expected at least 2 elements, got ${show(x.shape)}`);
   return mul(y, count / (count - 1));
 }
 

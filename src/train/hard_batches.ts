@@ -20,8 +20,8 @@ interface Batches {
 
 /**
  * An order of all samples in which batches are made of neighbours: each sample that comes next in a random order is followed by those of its
- * hardest negatives that are still left. Every sample is there once, so that an epoch remains one (as in "Global Contrastive Batch Sampling",
- * Sachidananda et al. 2022, arXiv 2210.12874, and NGAME, Dahiya et al. 2022, arXiv 2207.04452).
+ * hardest negatives that are still left. Every sample is there once, so that an epoch remains one (as in GCBS, Sachidananda et
+ * al. 2022, arXiv 2210.12874, and NGAME, Dahiya et al. 2022, arXiv 2207.04452).
  * @param order the random one, u32 [N]
  * @param negatives of each sample, the hardest first, u32 [N, m]
  */

@@ -87,7 +87,10 @@ test('the emoji: captions by language, one emoji of each held-out concept, no co
   const known = new Set(words);
   const heart = train.texts[0].find(([name]) => name === 'black heart')!;
   assert.ok(heart.includes('evil') || heart.includes('wicked') || heart.includes('dark'), heart.join('|'));
-  assert.ok(heart.some((caption) => /^black heart, \w+, \w+$/.test(caption)), heart.join('|'));
+  assert.ok(
+    heart.some((caption) => /^black heart, \w+, \w+$/.test(caption)),
+    heart.join('|'),
+  );
   // Held-out names are not among the words that a tokenizer learns from, but for equal words of other emoji.
   const leaked = held.texts[0].filter(([caption]) => known.has(caption));
   assert.ok(leaked.length < 60, `${leaked.length} names: ${leaked.slice(0, 5)}`);
@@ -105,7 +108,10 @@ test('bad input', async () => {
     [/--temperature: .*0\.001/, ['--temperature', '0']],
     [/--learn-temperature: expected 0 or 1/, ['--learn-temperature', '2']],
     [/--bias: clip has no such hyperparameter; it has --temperature, --learn-temperature/, ['--bias', '1']],
-    [/--views: not an option of clip, which trains on images with captions: see --language/, ['--views', 'plain']],
+    [
+      /--views: not an option of clip, which trains on images with captions: see --language/,
+      ['--views', 'plain'],
+    ],
     [/--data: "sprites" is unknown; expected emoji/, ['--data', 'sprites']],
   ];
   for (const [message, args] of lines) {

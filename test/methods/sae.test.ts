@@ -98,6 +98,9 @@ test('after an update: unit rows, latents that idle, and a threshold that follow
   const [encoder, encoderBias, decoder, bias] = recipe.parameters!;
   const [threshold, idle] = recipe.state!;
   for (const v of [decoder, encoder]) writeVariable(gpu, v, draw.normal(d * m));
+  // One latent never fires.
+  const biases = Float32Array.from({ length: m }, (_, j) => (j === 3 ? -1e3 : 0));
+  writeVariable(gpu, encoderBias, biases);
   writeVariable(gpu, threshold, Float32Array.of(0.25));
   writeVariable(gpu, idle, new Float32Array(m).fill(7));
   const rate = scalar();

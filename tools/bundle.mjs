@@ -1,5 +1,5 @@
 // Makes dist/ with esbuild, and measures what of it ends up in a page.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -80,12 +80,27 @@ export async function buildLibrary(outdir) {
   });
 }
 
+/** Removes the types that no entry point leads to: those of modules that only the library itself imports. */
+function removeUnusedTypes(folder) {
+  const used = new Set(ENTRIES.map((name) => join(folder, `${name}.d.ts`)));
+  for (const path of used)
+    for (const [, , to] of readFileSync(path, 'utf8').matchAll(
+      /(?:from |import\(|import )(['"])(\..+?)\.[jt]s\1/g,
+    ))
+      used.add(join(dirname(path), `${to}.d.ts`));
+  for (const name of readdirSync(folder, { recursive: true })) {
+    const path = join(folder, name);
+    if (name.endsWith('.d.ts') && !used.has(path)) rmSync(path);
+  }
+}
+
 /**
  * Makes the types that tsc wrote fit for apps: for TypeScript 5.4 as well as for later ones, and with any description of
  * WebGPU, or none.
  * @param {string} folder with index.d.ts
  */
 export function finishTypes(folder) {
+  removeUnusedTypes(folder);
   const names = new Set();
   for (const name of readdirSync(folder, { recursive: true })) {
     if (!name.endsWith('.d.ts')) continue;
@@ -99,7 +114,7 @@ export function finishTypes(folder) {
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
     for (const [word] of code.matchAll(/\bGPU\w+/g)) names.add(word);
   }
-  for (const name of ['all', 'index', ...NAMESPACES.map((name) => `${name}/index`)]) {
+  for (const name of ENTRIES) {
     const entry = join(folder, `${name}.d.ts`);
     const path = name.includes('/') ? '../webgpu.d.ts' : './webgpu.d.ts';
     writeFileSync(entry, `/// <reference path="${path}" />\n${readFileSync(entry, 'utf8')}`);
@@ -112,6 +127,9 @@ export function finishTypes(folder) {
 
 /** The entry points of the package besides `hypersphere`: folders of src whose index.ts is one. */
 const NAMESPACES = ['data', 'methods', 'metrics', 'nn', 'optim', 'text'];
+
+/** The files that the package's `exports` name, without their extension. */
+const ENTRIES = ['all', 'index', ...NAMESPACES.map((name) => `${name}/index`)];
 
 /** What the files of the methods export: functions are losses. */
 export const lossNames = () =>

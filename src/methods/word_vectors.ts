@@ -10,7 +10,7 @@ const hyperparameters = {
   dimensions: [64, COUNT],
   window: [5, { least: 1, most: 1000, whole: true }],
   negatives: [5, { least: 1, most: 1000, whole: true }],
-  pairs: [8, { least: 1, most: 1000, whole: true }],
+  pairsPerText: [8, { least: 1, most: 1000, whole: true }],
   subsampling: [1e-3, { least: 1e-9, most: 1, fixed: true }],
   power: [0.75, { least: 0, most: 1, fixed: true }],
 } as const;
@@ -53,7 +53,7 @@ export function wordVectorsLoss(
 
 /**
  * Word vectors by negative sampling (`word2vec`): the vector of a word tells which words are near it in texts. Words have vectors as centres, which
- * represent them, and others as contexts; a text is the mean of the vectors of its words. Each text of a batch gives `pairs` pairs of a centre
+ * represent them, and others as contexts; a text is the mean of the vectors of its words. Each text of a batch gives `pairsPerText` pairs of a centre
  * and a context at most `window` words apart, with `negatives` random words each, drawn by frequency to the `power`; one that is the context
  * itself is left out. Frequent words are dropped: a word of frequency f is kept with probability sqrt(`subsampling` / f); 1 keeps all.
  */

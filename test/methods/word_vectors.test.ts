@@ -90,7 +90,7 @@ test('a step: the loss of the pairs that are drawn, by both tables; h is the mea
   // One text has one word, and one has none: padding, an unknown word, one that never occurs in training, and an id that no token has.
   ids.set([9, ...Array(T - 1).fill(special.pad)], 0);
   ids.set([special.unknown, V - 1, V + 3, ...Array(T - 3).fill(special.pad)], T);
-  const own = { dimensions: D, pairs, negatives: K, window: 2, subsampling: 0.05 };
+  const own = { dimensions: D, pairsPerText: pairs, negatives: K, window: 2, subsampling: 0.05 };
   const { recipe, counts } = builtFor(method, V, own);
   const encoder = recipe.model!.encoder!;
   const [[words], [contexts]] = [encoder.parameters, recipe.parameters!];

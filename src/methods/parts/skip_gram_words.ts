@@ -55,7 +55,7 @@ function chances(counts: Float32Array, subsampling: number, power: number) {
 
 /** The hyperparameters of `wordVectors`, and what it is built from. */
 type Setting = Pick<TextSetting, 'vocabulary' | 'special' | 'counts' | 'seed'> &
-  Record<'dimensions' | 'window' | 'negatives' | 'pairs' | 'subsampling' | 'power', number>;
+  Record<'dimensions' | 'window' | 'negatives' | 'pairsPerText' | 'subsampling' | 'power', number>;
 
 /** The pairs of a batch: centres, contexts and negatives as vectors, and which of them count. */
 type Drawn = [Tensor, Tensor, Tensor, { pairs: Tensor; negatives: Tensor }];
@@ -69,7 +69,7 @@ export function skipGramModel(setting: Setting): {
   contexts: Variable;
   drawn: (ids: Tensor, step: Scalar) => Drawn;
 } {
-  const { vocabulary: V, dimensions: D, seed, pairs, window, negatives } = setting;
+  const { vocabulary: V, dimensions: D, seed, pairsPerText: pairs, window, negatives } = setting;
   // As `word2vec`: uniform on +-1 / (2 D); contexts begin at 0.
   const initial = () => uniformArray(V * D, { seed, stream: streamOf('words') }).map((x) => (x - 0.5) / D);
   const words = variable([V, D], { name: 'words', initial });

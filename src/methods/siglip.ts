@@ -1,12 +1,11 @@
 import { checkCall, POSITIVE } from '../graph/check.ts';
 import { constant, reshape, type Scalar, Tensor, type Variable, variable } from '../graph/tensor.ts';
-import { add, div, mul, sub } from '../ops/binary.ts';
+import { div, mul } from '../ops/binary.ts';
 import { l2Normalize } from '../ops/l2_normalize.ts';
-import { mean } from '../ops/reduce.ts';
 import { softplusPairs } from '../ops/softplus_pairs.ts';
 import { type PairedMethod, SWITCH } from './method.ts';
 import { checkLearned, logitScale } from './parts/logit_scale.ts';
-import { checkViews, dots } from './parts/views.ts';
+import { checkViews } from './parts/views.ts';
 
 const hyperparameters = {
   temperature: [0.1, { ...POSITIVE, fixed: true }],
@@ -33,9 +32,8 @@ export function sigLipLoss(u: Tensor, v: Tensor, options: { scale?: Scalar; bias
   checkLearned('sigLipLoss', 'bias', bias);
   const [images, texts] = [mul(l2Normalize(u), scale), l2Normalize(v)];
   const b = bias instanceof Tensor ? reshape(bias, [1]) : constant(bias, [1]);
-  // -log sigmoid(x) is softplus(x) - x.
-  const all = div(softplusPairs(images, texts, b), u.shape[0]);
-  return reshape(sub(all, add(mean(dots(images, texts)), b)), []);
+  // -log sigmoid(x) is softplus(-x).
+  return div(softplusPairs(images, texts, b, { paired: true }), u.shape[0]);
 }
 
 /**

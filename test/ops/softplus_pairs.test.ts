@@ -29,6 +29,47 @@ for (const [M, N, D] of [
       });
   });
 
+/** As above, with softplus(-x) for the pairs i = j. */
+function pairwise({ a, b, bias }: Record<'a' | 'b' | 'bias', reference.Ref>) {
+  const [N] = a.shape;
+  const signs = reference.leaf(
+    [N, N],
+    Float64Array.from({ length: N * N }, (_, k) => (k % (N + 1) ? 1 : -1)),
+  );
+  const logits = reference.add(reference.matmul(a, reference.transpose(b)), bias);
+  return reference.sum(reference.softplus(reference.mul(logits, signs)));
+}
+
+for (const [N, D] of [
+  [1, 1],
+  [2, 3],
+  [65, 16],
+  [513, 5],
+  [1030, 4],
+])
+  test(`paired [${N}, ${D}]: value and gradients, those of the bias too`, async () => {
+    for (const bias of [-10, 0.5])
+      await checkOp({
+        inputs: { a: [N, D], b: [N, D], bias: { shape: [1], values: [bias] } },
+        build: ({ a, b, bias }) => softplusPairs(a, b, bias, { paired: true }),
+        reference: pairwise,
+        rel: 2e-5,
+        what: `bias ${bias}`,
+      });
+  });
+
+test('pairs of large similarity keep the digits of their small terms', () =>
+  checkOp({
+    inputs: {
+      a: { shape: [2, 2], values: [10, 0, 0, 10] },
+      b: { shape: [2, 2], values: [9, -4, -5, 10.1] },
+      bias: { shape: [1], values: [-78.5] },
+    },
+    build: ({ a, b, bias }) => softplusPairs(a, b, bias, { paired: true }),
+    reference: pairwise,
+    rel: 1e-5,
+  }));
+
 test('rows of zeros, equal rows, and similarities far from 0', async () => {
   const shapes = { b: [5, 4], bias: { shape: [1], values: [-3] } };
   for (const [what, values] of Object.entries({
@@ -66,5 +107,6 @@ test('errors', () => {
   throws(() => softplusPairs(a, input([4, 2]), bias), /softplusPairs: expected \[M, D\], \[N, D\] and \[1\]/);
   throws(() => softplusPairs(a, a, input([2])), /softplusPairs: .*got \[4, 3\], \[4, 3\], \[2\]/);
   throws(() => softplusPairs(a, input([4, 3], 'u32'), bias), /softplusPairs: .*"b"/);
+  throws(() => softplusPairs(a, input([5, 3]), bias, { paired: true }), /softplusPairs: .*got 4 and 5/);
   throws(() => softplusPairs(a, a, 1 as never), /softplusPairs: .*"bias"/);
 });
